@@ -1,0 +1,57 @@
+# `make help` lists what there is. Each target makes the virtual environment it needs.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint types docs check clean
+
+help: ## List the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and print what it found
+	@$(BIN)/ecr-layers demo
+
+test: $(VENV)/.test ## Run the tests, with branch coverage of the core
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
+
+lint: $(VENV)/.dev ## Run the linter and the formatter's check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/.dev ## Run both type checkers, and measure how complete the public types are
+	$(BIN)/mypy
+	$(BIN)/pyright
+	$(BIN)/pyright --ignoreexternal --verifytypes ecr_layer_client
+
+docs: $(VENV)/.dev ## Build the documentation into site/
+	$(BIN)/mkdocs build --strict
+
+check: test lint types docs ## Everything that must pass before a change lands
+
+clean: ## Remove the virtual environment and everything built
+	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+
+$(VENV)/.made:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 ...")'
+	@echo "making $(VENV) (once)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) install --upgrade 'pip>=25.1'
+	@touch $@
+
+$(VENV)/.cli: $(VENV)/.made pyproject.toml
+	@echo "installing the command line and what it needs (once)"
+	@$(PIP) install --editable '.[cli]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.made pyproject.toml
+	@echo "installing what the tests need (once)"
+	@$(PIP) install --editable '.[cli]' --group test
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.made pyproject.toml
+	@echo "installing the linters, type checkers and documentation tools (once)"
+	@$(PIP) install --editable '.[cli]' --group dev
+	@touch $@

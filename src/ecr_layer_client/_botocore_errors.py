@@ -1,0 +1,61 @@
+"""botocore's exceptions to errors of ours: what failed, on what, and what to do."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore import exceptions as botocore
+
+from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted
+from ._refusals import attempted, located
+
+if TYPE_CHECKING:
+    from ._repository import Repository
+
+_CREDENTIALS = (
+    botocore.NoCredentialsError,
+    botocore.PartialCredentialsError,
+    botocore.CredentialRetrievalError,
+    botocore.UnknownCredentialError,
+    botocore.NoAuthTokenError,
+    botocore.TokenRetrievalError,
+    botocore.SSOError,
+    botocore.RefreshWithMFAUnsupportedError,
+    botocore.InvalidConfigError,
+    botocore.MetadataRetrievalError,
+)
+_NO_CREDENTIALS = (
+    "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (AWS_PROFILE or profile_name=), "
+    "log in (`aws sso login`), or run where a role provides them"
+)
+_NO_REGION = "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+_CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
+
+
+def opening_error(error: Exception) -> ECRLayerError:
+    """Return what to raise when making the client failed."""
+    if isinstance(error, botocore.NoRegionError):
+        return InvalidInputError(_NO_REGION)
+    if isinstance(error, _CREDENTIALS):
+        return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(str(error))}")
+    return InvalidInputError(f"the AWS configuration is refused: {quoted(str(error))}: {_CONFIG}")
+
+
+def call_error(error: Exception, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:
+    """Return what to raise when a request got no answer that settles anything."""
+    what = attempted(located(repository, region))
+    cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
+    if isinstance(cause, ResponseError):
+        error = cause
+    if isinstance(error, ResponseError):
+        return ResponseError(f"{what}: {error}", repository=repository, request_id=request_id, retryable=error.retryable)
+    if isinstance(error, _CREDENTIALS):
+        return CredentialsError(f"{what}: {_NO_CREDENTIALS}; botocore says {quoted(str(error))}", repository=repository)
+    if isinstance(error, botocore.SSLError):
+        advice = "check endpoint_url, AWS_CA_BUNDLE and proxies"
+        return TransportError(f"{what}: TLS failed, {quoted(str(error))}: {advice}", repository=repository, retryable=False)
+    if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
+        advice = "check the network, proxies, and the Region and endpoint_url for typing errors"
+        return TransportError(f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository)
+    text = f"{what}: the request could not be made, {quoted(str(error))}: {_CONFIG}"
+    return TransportError(text, repository=repository, retryable=False)

@@ -1,0 +1,187 @@
+"""One API call: a turn from the pacer, a slot, the transport; backs off and tries again. The sole user of tenacity."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
+
+from ._errors import CallError, TransportError
+from ._refusals import attempted, located
+from ._wire import OPERATION, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from ._config import ClientConfig
+    from ._observing import Observed
+    from ._repository import Repository
+    from ._transport import Transport
+    from ._turns import Turns
+
+_log = logging.getLogger("ecr_layer_client")
+_RETRY_OFF = 1
+
+
+@dataclass(slots=True)
+class Operation:
+    """What the calls of one operation share.
+
+    Attributes:
+        over: Whether it has failed: attempts under way finish, nothing is retried.
+        attempting: The tasks that are in the middle of an attempt.
+    """
+
+    over: bool = False
+    attempting: set[asyncio.Task[Any] | None] = field(default_factory=set)
+
+
+@dataclass(slots=True)
+class _Call:
+    repository: Repository
+    digests: Sequence[str]
+    operation: Operation
+    again: bool
+    requests: int = 0
+    started: float | None = None
+
+
+class Caller:
+    """Makes calls under one retry policy.
+
+    Args:
+        transport: The way to ECR.
+        turns: The line in front of the account's pacer.
+        slots: Each is acquired for an attempt; a sleeping retry holds none.
+        config: Timeouts and retry policy.
+        observed: Told of attempts, retries and throttling.
+        jitter: Draws a number between two others; `random.uniform` but in tests.
+    """
+
+    def __init__(  # noqa: PLR0913 (what a call is made of)
+        self,
+        transport: Transport,
+        turns: Turns,
+        slots: Sequence[asyncio.Semaphore],
+        config: ClientConfig,
+        observed: Observed,
+        jitter: Callable[[float, float], float] = random.uniform,
+    ) -> None:
+        self._transport = transport
+        self._turns = turns
+        self._slots = slots
+        self._attempt_timeout = config.attempt_timeout
+        self._policy = config.retry
+        self._observed = observed
+        self._jitter = jitter
+
+    async def call(self, repository: Repository, digests: Sequence[str], operation: Operation, *, again: bool = False) -> Settled:
+        """Ask until there is an answer, within the retry policy; `again` accepts one that settles nothing.
+
+        Raises:
+            CallError: There is none; with the attempts made and the seconds since the first of them.
+        """
+        call = _Call(repository, digests, operation, again)
+        retrying = AsyncRetrying(
+            retry=retry_if_exception(lambda error: self._may_cure(error, operation)),
+            wait=self._backoff,
+            stop=lambda state: self._spent(state, call),
+            before_sleep=lambda state: self._tell_retry(state, call),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        try:
+            settled: Settled = await retrying(self._paced, call)
+        except CallError as error:
+            error.attempts = call.requests
+            error.elapsed = self._elapsed(call)
+            raise
+        return settled
+
+    async def _paced(self, call: _Call) -> Settled:
+        """Attempt once; a throttled request costs no attempt, but goes back to the front of the line."""
+        throttled = False
+        while True:
+            await self._turns.take(at_front=throttled)
+            try:
+                return await self._in_slot(call)
+            except CallError as error:
+                if not error.throttled or self._gives_up_on(call):
+                    raise
+            throttled = True
+
+    async def _in_slot(self, call: _Call) -> Settled:
+        loop = asyncio.get_running_loop()
+        sent = None
+        try:
+            async with AsyncExitStack() as slots:
+                for slot in self._slots:
+                    await slots.enter_async_context(slot)
+                sent = loop.time()
+                settled = await self._attempt(call, sent)
+        except CallError as error:
+            self._report(error, loop.time() - (sent or 0.0))
+            raise
+        except BaseException:
+            self._turns.abandoned()
+            raise
+        self._turns.succeeded(loop.time() - sent)
+        return settled
+
+    async def _attempt(self, call: _Call, now: float) -> Settled:
+        call.started = now if call.started is None else call.started
+        call.requests += 1
+        task = asyncio.current_task()
+        call.operation.attempting.add(task)
+        try:
+            with self._observed.span("attempt", OPERATION, call.repository, call.requests, len(call.digests)):
+                async with asyncio.timeout(self._attempt_timeout):
+                    return await self._transport.check(call.repository, call.digests, again=call.again)
+        except TimeoutError as error:
+            what = attempted(located(call.repository, self._transport.region_name))
+            msg = f"{what}: no answer within attempt_timeout={self._attempt_timeout} s: check the network, or allow more"
+            raise TransportError(msg, repository=call.repository) from error
+        finally:
+            call.operation.attempting.discard(task)
+
+    def _report(self, error: CallError, round_trip: float) -> None:
+        if error.throttled:
+            self._turns.throttled(round_trip)
+            pacer = self._turns.pacer
+            _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
+            self._observed.tell("throttle", OPERATION, pacer.current_rate, pacer.throttle_share)
+        elif error.request_id is None:
+            self._turns.abandoned()
+        else:
+            self._turns.succeeded(round_trip)
+
+    def _gives_up_on(self, call: _Call) -> bool:
+        if call.operation.over or self._policy.max_attempts == _RETRY_OFF:
+            return True
+        return self._turns.pacer.starving(asyncio.get_running_loop().time()) >= self._policy.max_elapsed
+
+    def _may_cure(self, error: BaseException, operation: Operation) -> bool:
+        return isinstance(error, CallError) and error.retryable and not error.throttled and not operation.over
+
+    def _backoff(self, state: RetryCallState) -> float:
+        policy = self._policy
+        bound = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64))
+        return self._jitter(0.0, bound)
+
+    def _spent(self, state: RetryCallState, call: _Call) -> bool:
+        if state.attempt_number >= self._policy.max_attempts:
+            return True
+        return self._elapsed(call) + state.upcoming_sleep >= self._policy.max_elapsed
+
+    def _tell_retry(self, state: RetryCallState, call: _Call) -> None:
+        error = state.outcome.exception() if state.outcome is not None else None
+        _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
+        self._observed.tell("retry", OPERATION, call.repository, error, state.upcoming_sleep)
+
+    def _elapsed(self, call: _Call) -> float:
+        return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started

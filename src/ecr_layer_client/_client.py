@@ -1,0 +1,289 @@
+"""`ECRLayerClient`: the verbs, a few lines each."""
+
+from __future__ import annotations
+
+import asyncio
+import warnings
+from math import inf
+from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+
+from ._batching import DigestSource
+from ._caller import Caller
+from ._config import ClientConfig, ClientConfigChanges, Target
+from ._connection import Connection
+from ._errors import InvalidInputError, quoted
+from ._observing import Observed
+from ._repository import Repository
+from ._stream import LayerStream
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable
+    from types import TracebackType
+
+    from ._result import LayerCheckResult
+    from .protocols import ECRApi, Observer, Progress, SessionLike
+
+_OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "lane", "allow_insecure_endpoint")
+
+
+class ECRLayerClient:
+    """Asks Amazon ECR which layers a repository holds.
+
+    Nothing is sent or read before `async with client:` (or `await client.open()`, for services with a lifespan; then
+    `await client.aclose()`). One client serves all tasks of its event loop.
+
+    Args:
+        region_name: The Region. Default None: as botocore finds it (`AWS_DEFAULT_REGION`, the profile).
+        profile_name: A profile of the AWS configuration. Default None: as botocore finds it (`AWS_PROFILE`).
+        endpoint_url: Where to ask, in place of the Region's own endpoint; https, or this machine. Default None.
+        session: An aiobotocore session of yours, with your hooks; never closed. Default None: one shared by all clients of the event
+            loop and profile.
+        config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
+        observer: Told of operations, attempts, retries and throttling. Default None.
+
+    Raises:
+        InvalidInputError: An argument breaks its rule.
+
+    Example:
+        ```python
+        async with ECRLayerClient(region_name="eu-west-1") as client:
+            result = await client.check_layers("team/app", digests)
+        for digest in result.absent:
+            print("to upload:", digest)
+        ```
+    """
+
+    def __init__(  # noqa: PLR0913 (where and as whom, all by keyword)
+        self,
+        *,
+        region_name: str | None = None,
+        profile_name: str | None = None,
+        endpoint_url: str | None = None,
+        session: SessionLike | None = None,
+        config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
+        observer: Observer | None = None,
+    ) -> None:
+        self._set_up(Target(region_name, profile_name, endpoint_url, session), config, observer)
+
+    def _set_up(self, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> None:
+        if not isinstance(config, ClientConfig):
+            msg = f"config={quoted(config)}: a ClientConfig, such as ClientConfig(max_concurrency=50)"
+            raise InvalidInputError(msg)
+        target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
+        self._config = config
+        self._observer = observer
+        self._observed = Observed(observer)
+        self._is_view = connection is not None
+        self._connection = connection or Connection(target, config)
+        # A view that lowers max_concurrency holds a slot of its own beside the shared one.
+        lowered = config.max_concurrency < self._connection.config.max_concurrency
+        self._own_slots = (asyncio.Semaphore(config.max_concurrency),) if lowered else ()
+
+    @classmethod
+    def from_client(cls, client: ECRApi, *, config: ClientConfig = ClientConfig(), observer: Observer | None = None) -> Self:  # noqa: B008
+        """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool; it is never closed.
+
+        Its own retries and timeouts stay as they are beneath this library's: a warning says so when attempts would multiply.
+
+        Args:
+            client: What `async with session.create_client("ecr", ...)` gave.
+            config: As for the class; `connect_timeout` is the borrowed client's own.
+            observer: As for the class.
+
+        Raises:
+            InvalidInputError: It is no such client.
+        """
+        if not hasattr(client, "batch_check_layer_availability") or not hasattr(client, "meta"):
+            msg = f"from_client takes an open aiobotocore ECR client, not {quoted(client)}"
+            raise InvalidInputError(msg)
+        _warn_of_retries(client)
+        borrower = cls.__new__(cls)
+        borrower._set_up(Target(client=client), config, observer)
+        return borrower
+
+    async def check_layers(
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered, which a cancellation can't)
+        progress: bool | Callable[[Progress], None] = False,
+    ) -> LayerCheckResult:
+        """Check any number of digests and return what became of each, in input order.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            digests: Any iterable or async iterable of str; duplicates are asked once.
+            timeout: Seconds for the whole operation, waits included; the error keeps what was answered. Default None: no bound.
+            progress: True shows a bar where tqdm is installed; a callable is given a `Progress` after each batch. Default False.
+
+        Raises:
+            InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was answered and what was not.
+        """
+        stream = self.stream_layers(repository, digests, timeout=timeout)
+        if progress is False or callable(progress):
+            async with stream:
+                return await stream.collect(progress or None)
+        from .display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
+
+        with progress_bar() as show:
+            async with stream:
+                return await stream.collect(show)
+
+    def stream_layers(
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = None,
+    ) -> LayerStream:
+        """Check any number of digests, in bounded memory; see `LayerStream`.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            digests: Any iterable or async iterable of str; a repeat among the last 10,000 distinct digests is asked once.
+            timeout: Seconds from the first pull for the whole operation. Default None: no bound.
+
+        Raises:
+            InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
+            ClientStateError: The client is not open, or not here.
+        """
+        where = Repository.coerce(repository)
+        source = DigestSource(digests, self._config.batch_size)
+        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < inf):
+            msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
+            raise InvalidInputError(msg)
+        stream = LayerStream(
+            self._caller(where),
+            where,
+            source,
+            max_concurrency=self._config.max_concurrency,
+            timeout=timeout,
+            observed=self._observed,
+        )
+        self._connection.streams.add(stream)
+        return stream
+
+    def _caller(self, repository: Repository) -> Caller:
+        transport, turns, slots = self._connection.use()
+        if repository.region not in (None, transport.region_name):
+            msg = (
+                f"repository {repository.name!r} lies in Region {repository.region!r}, and this client asks {transport.region_name!r}: "
+                f"use client.for_region({repository.region!r})"
+            )
+            raise InvalidInputError(msg)
+        turns.set_ceiling(self, self._config.requests_per_second)
+        return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed)
+
+    def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
+        """Return a view of this client with other options; it borrows the connection, and closing it does nothing.
+
+        Args:
+            **changes: Options of `ClientConfig`, but those of the connection itself (`connect_timeout`, `max_response_bytes`, `lane`,
+                `allow_insecure_endpoint`); `max_concurrency` may be lowered, not raised.
+
+        Raises:
+            InvalidInputError: An option is unknown, breaks its rule, belongs to the connection or raises `max_concurrency`.
+
+        Example:
+            ```python
+            patient = client.with_config(retry=RetryPolicy(max_elapsed=600.0))
+            ```
+        """
+        config = self._config.replace(dict(changes))
+        for name in _OF_THE_CONNECTION:
+            if getattr(config, name) != getattr(self._config, name):
+                msg = f"{name} belongs to the connection, which a view borrows: make a client of its own"
+                raise InvalidInputError(msg)
+        if config.max_concurrency > self._config.max_concurrency:
+            msg = (
+                f"max_concurrency={config.max_concurrency} is more than the client's own {self._config.max_concurrency}, "
+                "for which its connection pool is made: raise it where the client is made"
+            )
+            raise InvalidInputError(msg)
+        view = type(self).__new__(type(self))
+        view._set_up(self._connection.target, config, self._observer, self._connection)
+        return view
+
+    def for_region(self, region_name: str) -> Self:
+        """Return a client of another Region, not open yet, with the same session and credentials, and its own endpoint and pacer.
+
+        Args:
+            region_name: The Region. An explicit `endpoint_url` is kept.
+
+        Raises:
+            InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client, which is bound to its own.
+        """
+        Repository(name="any", region=region_name)
+        target = self._connection.target
+        if target.client is not None:
+            msg = "a borrowed aiobotocore client is bound to its Region: make one of the other Region and use from_client"
+            raise InvalidInputError(msg)
+        return type(self)(
+            region_name=region_name,
+            profile_name=target.profile_name,
+            endpoint_url=target.endpoint_url,
+            session=target.session,
+            config=self._config,
+            observer=self._observer,
+        )
+
+    async def open(self) -> Self:
+        """Make the way to ECR, without a request, and return the client itself; of a view, nothing to do.
+
+        Raises:
+            ClientStateError: It is open already.
+            InvalidInputError: There is no Region, or the AWS configuration can't be used.
+            CredentialsError: The credential chain failed.
+        """
+        if not self._is_view:
+            await self._connection.open()
+        return self
+
+    async def aclose(self) -> None:
+        """End what is under way and close the connection; twice is fine; of a view, nothing to do.
+
+        Raises:
+            ClientStateError: It was opened on another event loop, or before a fork.
+        """
+        if not self._is_view:
+            await self._connection.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Open."""
+        return await self.open()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Close."""
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        """Return one bounded line, without a secret."""
+        target = self._connection.target
+        state = "open" if self._connection.is_open else "not open"
+        return f"<{type(self).__name__} region_name={target.region_name!r} endpoint_url={target.endpoint_url!r}, {state}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "a client holds connections and credentials and can't be pickled: make one in each process"
+        raise TypeError(msg)
+
+
+def _warn_of_retries(client: Any) -> None:
+    config = getattr(client.meta, "config", None)
+    retries = getattr(config, "retries", None) or {}
+    attempts = retries.get("total_max_attempts")
+    if attempts != 1:
+        warnings.warn(
+            f"the borrowed client makes up to {attempts or 'several'} attempts of its own for each of ours, so attempts multiply: "
+            'make it with AioConfig(retries={"total_max_attempts": 1})',
+            stacklevel=3,
+        )

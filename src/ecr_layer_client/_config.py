@@ -1,0 +1,189 @@
+"""`ClientConfig`, `RetryPolicy`, `Target`: every option with its default; values, refused with the rule when they break it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from ._errors import InvalidInputError, quoted
+
+if TYPE_CHECKING:
+    from .protocols import ECRApi, SessionLike
+
+MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
+
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Count = Annotated[int, Field(ge=1)]
+Lane = Literal["auto", "ordinary"]
+
+
+class _Options(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **options: Any) -> None:
+            try:
+                super().__init__(**options)
+            except ValidationError as error:
+                raise InvalidInputError(_refusal(type(self), error)) from None
+
+    def replace(self, changes: dict[str, Any]) -> Self:
+        """Return a copy with some options changed, checked as a new one is."""
+        return type(self)(**(dict(self) | changes))
+
+
+class RetryPolicy(_Options):
+    """How a failed API call is tried again: full-jitter backoff, within bounds of attempts and of time.
+
+    Attributes:
+        max_attempts: Requests for one call, the first included; 1 turns retries off. A throttled request does not count. Default 10.
+        initial_backoff: Positive; the first wait is drawn from 0 to this, the bound doubles from wait to wait. Default 0.05.
+        max_backoff: Positive; the longest bound of a wait. Default 20.0.
+        max_elapsed: Positive from a call's first attempt after which it is not tried again. Default 120.0.
+
+    Raises:
+        InvalidInputError: An option is unknown or breaks its rule.
+
+    Example:
+        >>> RetryPolicy(max_attempts=1).max_elapsed
+        120.0
+    """
+
+    max_attempts: Count = 10
+    initial_backoff: Positive = 0.05
+    max_backoff: Positive = 20.0
+    max_elapsed: Positive = 120.0
+
+    @model_validator(mode="after")
+    def _check_backoffs(self) -> Self:
+        if self.initial_backoff > self.max_backoff:
+            msg = f"initial_backoff={self.initial_backoff} is longer than max_backoff={self.max_backoff}"
+            raise ValueError(msg)
+        return self
+
+
+class ClientConfig(_Options):
+    """The options of a client.
+
+    Attributes:
+        batch_size: Digests in one request, 1 to 100 (ECR's limit). Default 100.
+        max_concurrency: Requests in flight at once; the connection pool is as large. Default 10.
+        connect_timeout: Positive to reach the endpoint. Default 3.0.
+        attempt_timeout: Positive for one request, waiting for a connection and reading the whole answer included. Default 10.0.
+        max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers take about 20 KiB).
+        requests_per_second: A ceiling on the request rate, shared by all clients of the same account and endpoint in this process.
+            Default None: 80 % of ECR's default quota of the operation (1000 a second for the check).
+        coalesce_window: Positive that single checks wait for company. Default 0.002.
+        lane: How requests travel: `"ordinary"`, through aiobotocore's client method with its documented events, or `"auto"`, the
+            fastest way that keeps the hooks of a session or client of yours. Default `"auto"`.
+        allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine. Default False.
+        retry: How failed calls are tried again. Default `RetryPolicy()`.
+
+    Raises:
+        InvalidInputError: An option is unknown or breaks its rule; the message names the value and the rule.
+
+    Example:
+        >>> ClientConfig(max_concurrency=50).batch_size
+        100
+        >>> ClientConfig(batch_size=101)
+        Traceback (most recent call last):
+        ...
+        ecr_layer_client._errors.InvalidInputError: ClientConfig batch_size=101: Input should be less than or equal to 100
+    """
+
+    batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)] = MAX_BATCH_SIZE
+    max_concurrency: Count = 10
+    connect_timeout: Positive = 3.0
+    attempt_timeout: Positive = 10.0
+    max_response_bytes: Count = 4 * 1024 * 1024
+    requests_per_second: Positive | None = None
+    coalesce_window: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
+    lane: Lane = "auto"
+    allow_insecure_endpoint: bool = False
+    retry: RetryPolicy = RetryPolicy()
+
+
+class ClientConfigChanges(TypedDict, total=False):
+    """What `with_config` takes: any of `ClientConfig`'s options, by name."""
+
+    batch_size: int
+    max_concurrency: int
+    connect_timeout: float
+    attempt_timeout: float
+    max_response_bytes: int
+    requests_per_second: float | None
+    coalesce_window: float
+    lane: Lane
+    allow_insecure_endpoint: bool
+    retry: RetryPolicy
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a client was told about where to ask and as whom; None is for botocore's own chain to find."""
+
+    region_name: str | None = None
+    profile_name: str | None = None
+    endpoint_url: str | None = None
+    session: SessionLike | None = None
+    client: ECRApi | None = None
+
+    def check(self, *, allow_insecure_endpoint: bool) -> None:
+        """Refuse what can't be meant.
+
+        Raises:
+            InvalidInputError: A part is no str, a profile is named beside a session, or the endpoint is no URL, or not a safe one.
+        """
+        for name in ("region_name", "profile_name", "endpoint_url"):
+            value = getattr(self, name)
+            if not (value is None or (isinstance(value, str) and value)):
+                msg = f"{name}={quoted(value)}: a str that is not empty, or None"
+                raise InvalidInputError(msg)
+        if self.session is not None and self.profile_name is not None:
+            msg = f"profile_name={quoted(self.profile_name)} beside session=: give the profile to the session"
+            raise InvalidInputError(msg)
+        if self.endpoint_url is not None:
+            _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
+
+
+def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
+    try:
+        url = urlsplit(endpoint_url)
+        host, _ = url.hostname, url.port
+    except ValueError as error:
+        msg = f"endpoint_url is no URL: {error}"
+        raise InvalidInputError(msg) from None
+    if url.username is not None or url.password is not None:
+        msg = "endpoint_url holds a user name or password: leave it out, for requests are signed with AWS credentials"
+        raise InvalidInputError(msg)
+    if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
+        msg = f"endpoint_url={quoted(endpoint_url)} is not of the form https://HOST[:PORT]"
+        raise InvalidInputError(msg)
+    if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
+        msg = (
+            f"endpoint_url={quoted(endpoint_url)} is plain http beyond this machine: "
+            "use https, or ClientConfig(allow_insecure_endpoint=True) where the network is trusted"
+        )
+        raise InvalidInputError(msg)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost" or host.endswith(".localhost")
+
+
+def _refusal(options: type[_Options], error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    name = ".".join(map(str, first["loc"]))
+    if first["type"] == "extra_forbidden":
+        return f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
+    if first["type"] == "value_error":
+        return f"{options.__name__}: {first['ctx']['error']}"
+    return f"{options.__name__} {name}={quoted(first['input'])}: {first['msg']}"

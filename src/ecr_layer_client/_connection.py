@@ -1,0 +1,110 @@
+"""What a client and its views share while it is open: the transport, the slots and the line in front of the pacer."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+from weakref import WeakSet
+
+from ._errors import ClientStateError
+from ._turns import Turns, turns_for
+from ._wire import OPERATION
+
+if TYPE_CHECKING:
+    from ._config import ClientConfig, Target
+    from ._stream import LayerStream
+    from ._transport import Transport
+
+_TRANSPORT = f"{__package__}._transport"
+
+
+class Connection:
+    """Opened once at a time, on one event loop and in one process.
+
+    Args:
+        target: Where to ask, and as whom.
+        config: The options of the client that owns it.
+
+    Attributes:
+        streams: The streams that use it; closing ends them.
+    """
+
+    def __init__(self, target: Target, config: ClientConfig) -> None:
+        self.target = target
+        self.config = config
+        self.streams: WeakSet[LayerStream] = WeakSet()
+        self._transport: Transport | None = None
+        self._turns: Turns | None = None
+        self._slots: asyncio.Semaphore | None = None
+        self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
+        self._was_closed = False
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is open."""
+        return self._transport is not None
+
+    async def open(self) -> None:
+        """Make the way to ECR; no request is sent.
+
+        Raises:
+            ClientStateError: It is open, or being opened.
+            InvalidInputError: There is no Region, or the AWS configuration can't be used.
+            CredentialsError: The credential chain failed.
+        """
+        if self._home is not None:
+            msg = "the client is open already: enter it once, and share it among the tasks of its event loop"
+            raise ClientStateError(msg)
+        self._home = asyncio.get_running_loop(), os.getpid()
+        try:
+            if _TRANSPORT not in sys.modules:  # importing aiobotocore takes longer than an event loop may stand still
+                await asyncio.to_thread(import_module, _TRANSPORT)
+            self._transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
+        except BaseException:
+            self._home = None
+            raise
+        self._slots = asyncio.Semaphore(self.config.max_concurrency)
+        account = self._transport.endpoint_url, self._transport.region_name, self._transport.credential_source
+        self._turns = turns_for(*account, OPERATION)
+
+    def use(self) -> tuple[Transport, Turns, asyncio.Semaphore]:
+        """Return its parts.
+
+        Raises:
+            ClientStateError: It is not open, or not here.
+        """
+        if self._transport is None or self._turns is None or self._slots is None:
+            how = "make another" if self._was_closed else "use `async with client:` or `await client.open()` first"
+            msg = f"the client is {'closed' if self._was_closed else 'not open yet'}: {how}"
+            raise ClientStateError(msg)
+        self._check_home()
+        return self._transport, self._turns, self._slots
+
+    async def aclose(self) -> None:
+        """End what is under way and close; twice is fine.
+
+        Raises:
+            ClientStateError: It was opened on another event loop, or before a fork.
+        """
+        if self._transport is None:
+            return
+        self._check_home()
+        transport, self._transport = self._transport, None
+        self._was_closed, self._turns, self._home = True, None, None
+        try:
+            for stream in list(self.streams):
+                await stream.abort(ClientStateError("the client was closed while this was under way"))
+        finally:
+            await transport.aclose()
+
+    def _check_home(self) -> None:
+        loop, process = self._home or (None, 0)
+        if process != os.getpid():
+            msg = "the client was opened before this process was forked: open one in each process"
+            raise ClientStateError(msg)
+        if loop is not asyncio.get_running_loop():
+            msg = "the client was opened on another event loop: open one on each loop"
+            raise ClientStateError(msg)

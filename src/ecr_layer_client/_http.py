@@ -1,0 +1,82 @@
+"""The HTTP session that aiobotocore is given: its own, with redirects refused and bodies capped.
+
+`AIOHTTPSession._get_session` is the one private name of aiobotocore this library relies on: redirects can be refused nowhere else.
+`tests/wire/test_http.py` fails when it changes.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiobotocore.httpsession import AIOHTTPSession
+
+from ._errors import ResponseError
+
+if TYPE_CHECKING:
+    import aiohttp
+
+_CHUNK = 64 * 1024
+
+
+def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
+    """Return an HTTP session class for `AioConfig(http_session_cls=...)` that follows no redirect and reads no body beyond the bound."""
+    return type("GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes})
+
+
+class _GuardedHTTPSession(AIOHTTPSession):
+    max_response_bytes: int
+
+    async def _get_session(self, proxy_url: str | None) -> Any:
+        return _Guard(await super()._get_session(proxy_url), self.max_response_bytes)
+
+
+class _Guard:
+    """An `aiohttp.ClientSession` as far as aiobotocore uses one."""
+
+    __slots__ = ("_limit", "_session")
+
+    def __init__(self, session: aiohttp.ClientSession, limit: int) -> None:
+        self._session = session
+        self._limit = limit
+
+    async def request(self, method: str, **options: Any) -> _Answer:
+        response = await self._session.request(method, **options, allow_redirects=False)
+        try:
+            return _Answer(response, await _read(response, self._limit))
+        except BaseException:
+            response.close()
+            raise
+
+
+class _Answer:
+    """An `aiohttp.ClientResponse` whose body is read, as far as aiobotocore uses one."""
+
+    __slots__ = ("_body", "raw_headers", "status", "url")
+
+    def __init__(self, response: aiohttp.ClientResponse, body: bytes) -> None:
+        self.raw_headers = response.raw_headers
+        self.status = response.status
+        self.url = response.url
+        self._body = body
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    told = response.content_length
+    if told is not None and told <= limit:
+        return await response.read()
+    if told is not None:
+        raise too_large(limit)
+    body = bytearray()
+    async for chunk in response.content.iter_chunked(_CHUNK):
+        body += chunk
+        if len(body) > limit:
+            raise too_large(limit)
+    return bytes(body)
+
+
+def too_large(limit: int) -> ResponseError:
+    """Return the error of a body beyond the bound."""
+    return ResponseError(f"the answer is larger than max_response_bytes={limit}: it was not read to its end")

@@ -1,0 +1,57 @@
+"""The caller's observer, called so that what it raises is logged and never fatal."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
+
+    from .protocols import Observer
+
+_log = logging.getLogger("ecr_layer_client")
+_SPAN = nullcontext()
+
+
+class Observed:
+    """What a client tells its observer, if it has one."""
+
+    __slots__ = ("_observer",)
+
+    def __init__(self, observer: Observer | None) -> None:
+        self._observer = observer
+
+    def span(self, kind: str, *facts: Any) -> AbstractContextManager[object]:
+        """Return the observer's context for an `operation` or an `attempt`."""
+        return _SPAN if self._observer is None else _guarded(getattr(self._observer, kind), facts)
+
+    def tell(self, kind: str, *facts: Any) -> None:
+        """Tell the observer of a `retry` or a `throttle`."""
+        if self._observer is not None:
+            _safely(getattr(self._observer, kind), *facts)
+
+
+@contextmanager
+def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[Any, ...]) -> Iterator[None]:
+    span = _safely(make, *facts)
+    if span is not None:
+        _safely(span.__enter__)
+    try:
+        yield
+    except BaseException as error:
+        if span is not None:
+            _safely(span.__exit__, type(error), error, error.__traceback__)
+        raise
+    if span is not None:
+        _safely(span.__exit__, None, None, None)
+
+
+def _safely(call: Callable[..., Any], *arguments: Any) -> Any:
+    try:
+        return call(*arguments)
+    except Exception:
+        _log.exception("the observer raised; the operation goes on")
+        return None

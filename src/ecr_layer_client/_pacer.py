@@ -1,0 +1,113 @@
+"""How fast one account's operation may be asked, learned from its answers alone; pure: it is told the time.
+
+Many clients share ECR's token bucket without knowing of each other. A rate that falls by `0.3 * sqrt(rate)` at a throttled answer and
+grows by 2 % a second finds the bucket's refill, shares it fairly (a faster client is throttled oftener) and wastes little.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf, sqrt
+
+OPENING = 10  # requests in flight before the first answer; each answer admits one more
+_DECREASE = 0.3  # times sqrt(rate), for a throttled answer
+_MOST_DECREASE = 0.3  # of the rate, in one reaction time
+_GROWTH = 0.02  # of the rate in a second: requests a second gained for each success
+_LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
+_LEAST_REACTION = 0.1  # seconds
+_LATENESS = 0.01  # seconds a timer may be late without the rate suffering
+_BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
+_MEMORY = 1.0  # seconds of successes that a first rate is drawn from
+_SHARE_WEIGHT = 0.02  # of one answer in the share of throttled ones
+
+
+class Pacer:
+    """Says when the next request may leave.
+
+    Nothing is held back but what the opening window holds (10 in flight, one more for each answer), until an answer is throttled; then
+    a rate is set from what was accepted just before.
+
+    Attributes:
+        ceiling: Requests a second that are never exceeded. Default: none.
+        rate: The learned rate, in requests a second; None until an answer is throttled.
+        throttle_share: The share of recent answers that were throttled, 0 to 1.
+    """
+
+    def __init__(self, ceiling: float = inf) -> None:
+        self.ceiling = ceiling
+        self.rate: float | None = None
+        self.throttle_share = 0.0
+        self._window = OPENING
+        self._in_flight = 0
+        self._next = -inf
+        self._successes: deque[float] = deque()
+        self._rtt = 0.0
+        self._reaction_ends = -inf
+        self._floor = 0.0
+        self._starving_since: float | None = None
+
+    @property
+    def current_rate(self) -> float:
+        """Requests a second that may leave now; inf while nothing holds them back."""
+        return min(self.ceiling, inf if self.rate is None else self.rate)
+
+    def wait(self, now: float) -> float | None:
+        """Return the seconds until a request may leave: 0 for at once, None for not before an answer comes."""
+        if self.rate is None and self._in_flight >= self._window:
+            return None
+        return max(0.0, self._next - self._slack() - now)
+
+    def sent(self, now: float) -> None:
+        """A request left."""
+        self._in_flight += 1
+        self._next = max(self._next, now) + 1 / self.current_rate
+
+    def abandoned(self) -> None:
+        """A request ended without an answer."""
+        self._in_flight -= 1
+
+    def succeeded(self, now: float, round_trip: float) -> None:
+        """A request was not throttled; whatever else its answer says."""
+        self._answered(round_trip, throttled=False)
+        self._starving_since = None
+        self._window += 1
+        if self.rate is None:
+            self._successes.append(now)
+            while self._successes[0] < now - _MEMORY:
+                self._successes.popleft()
+        else:
+            self.rate = min(self.rate + _GROWTH, max(self.ceiling, _LEAST_RATE))
+
+    def throttled(self, now: float, round_trip: float) -> None:
+        """A request was refused for rate."""
+        self._answered(round_trip, throttled=True)
+        if self._starving_since is None:
+            self._starving_since = now
+        if self.rate is None:
+            self.rate = self._accepted(now)
+            self._successes.clear()
+        if now >= self._reaction_ends:
+            self._reaction_ends = now + max(_LEAST_REACTION, 2 * self._rtt)
+            self._floor = self.rate * (1 - _MOST_DECREASE)
+        self.rate = max(self.rate - _DECREASE * sqrt(self.rate), self._floor, _LEAST_RATE)
+        self._next = max(self._next, now + 1 / self.rate)
+
+    def starving(self, now: float) -> float:
+        """Return the seconds for which answers have been throttled without one success."""
+        return 0.0 if self._starving_since is None else now - self._starving_since
+
+    def _answered(self, round_trip: float, *, throttled: bool) -> None:
+        self._in_flight -= 1
+        self._rtt += (round_trip - self._rtt) / 8 if self._rtt else round_trip
+        self.throttle_share += _SHARE_WEIGHT * (throttled - self.throttle_share)
+
+    def _accepted(self, now: float) -> float:
+        if not self._successes:
+            return min(self.ceiling, 1.0)
+        since = max(now - self._successes[0], self._rtt, _LATENESS)
+        return min(self.ceiling, len(self._successes) / since)
+
+    def _slack(self) -> float:
+        rate = self.current_rate
+        burst = 1.0 if self.rate is not None else min(OPENING, max(1.0, rate * _BURST_SECONDS))
+        return max((burst - 1) / rate, _LATENESS)

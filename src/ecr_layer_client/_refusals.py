@@ -1,0 +1,236 @@
+"""ECR's error answers to errors of ours, by code and not by status; pure."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from pydantic_core import from_json, to_json
+
+from ._errors import (
+    AccessDeniedError,
+    CallError,
+    ClockSkewError,
+    CredentialsError,
+    InvalidParameterError,
+    RepositoryNotFoundError,
+    ResponseError,
+    ServerError,
+    ServiceError,
+    ThrottledError,
+    quoted,
+)
+from ._wire import OPERATION
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ._repository import Repository
+
+_THROTTLING = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestThrottled",
+        "RequestThrottledException",
+        "TooManyRequestsException",
+        "RequestLimitExceeded",
+        "BandwidthLimitExceeded",
+        "ProvisionedThroughputExceededException",
+        "PriorRequestNotComplete",
+        "EC2ThrottledException",
+        "SlowDown",
+    }
+)
+_TRANSIENT = frozenset(
+    {
+        "ServerException",
+        "InternalFailure",
+        "InternalError",
+        "InternalServerError",
+        "InternalServerException",
+        "ServiceUnavailable",
+        "ServiceUnavailableException",
+        "RequestTimeout",
+        "RequestTimeoutException",
+    }
+)
+_STALE_CREDENTIALS = frozenset(
+    {
+        "ExpiredToken",
+        "ExpiredTokenException",
+        "UnrecognizedClientException",
+        "InvalidClientTokenId",
+        "MissingAuthenticationToken",
+        "MissingAuthenticationTokenException",
+    }
+)
+_ACCESS_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"})
+_WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
+_SKEWED_SIGNATURE = ("Signature expired", "Signature not yet current")
+_SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
+_INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationException"})
+_FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
+_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+_TOO_MANY_REQUESTS = 429
+_REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
+
+
+class Refusal(NamedTuple):
+    """An answer that is no 200, as it came, and what it answered.
+
+    Attributes:
+        status: The HTTP status.
+        code: AWS's code, or "Unknown".
+        message: AWS's words, or "".
+        request_id: AWS's id of the request, where there is one.
+        date: The `Date` header, where there is one.
+    """
+
+    status: int
+    code: str
+    message: str
+    request_id: str | None
+    date: str | None = None
+
+    @property
+    def body(self) -> bytes:
+        """The code and the message alone, as the JSON 1.1 protocol writes them."""
+        return to_json({"__type": self.code, "message": self.message})
+
+    @classmethod
+    def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+        """Read an error answer of the JSON 1.1 protocol; whatever else it is, its status remains.
+
+        Args:
+            status: The HTTP status.
+            headers: With names in lower case.
+            body: The whole body.
+        """
+        members = _members(body)
+        kind = headers.get("x-amzn-errortype") or members.get("__type") or members.get("code")
+        message = members.get("message") or members.get("Message")
+        code = kind.partition(":")[0].rpartition("#")[2] if isinstance(kind, str) else ""
+        return cls(
+            status,
+            code or "Unknown",
+            message if isinstance(message, str) else "",
+            headers.get("x-amzn-requestid"),
+            headers.get("date"),
+        )
+
+
+def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError:
+    """Return the error that says what was refused, on what, and what to do."""
+    code, status = refusal.code, refusal.status
+    known = {"repository": repository, "request_id": refusal.request_id}
+    repository = located(repository, region)
+    if _REDIRECT <= status < _CLIENT_ERROR:
+        return ResponseError(_text(refusal, repository, _REDIRECTED), retryable=False, **known)
+    cls: type[ServiceError]
+    if status == _TOO_MANY_REQUESTS or code in _THROTTLING:
+        cls, advice, retryable = ThrottledError, _THROTTLED, True
+    elif code in _SKEWED or (code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)):
+        return _clock_skew(refusal, repository, known)
+    elif code in _STALE_CREDENTIALS:
+        return CredentialsError(_text(refusal, repository, _RENEW), refreshable=True, **known)
+    elif code in _WRONG_SIGNATURE:
+        return CredentialsError(_text(refusal, repository, _WRONG_SECRET), **known)
+    else:
+        cls, advice, retryable = _class_of(code, status, repository)
+    text = _text(refusal, repository, advice)
+    return cls(text, code=code, message=refusal.message, status=status, retryable=retryable, **known)
+
+
+_REDIRECTED = "redirects are refused, for they would carry the session token elsewhere: check endpoint_url and proxies"
+_RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether they work)"
+_WRONG_SECRET = "the secret access key does not belong to the access key id: check the credentials"
+_THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
+_SERVER = "try again later; the request id helps AWS Support"
+
+
+def _class_of(code: str, status: int, repository: Repository) -> tuple[type[ServiceError], str, bool]:
+    if code == "RepositoryNotFoundException":
+        return RepositoryNotFoundError, _where_it_looked(repository), False
+    if code in _ACCESS_DENIED:
+        return AccessDeniedError, _what_to_allow(repository), False
+    if code in _INVALID_PARAMETER:
+        return InvalidParameterError, "", False
+    if code in _TRANSIENT or (status >= _SERVER_ERROR and code not in _FINAL):
+        return ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
+    return ServiceError, "", False
+
+
+def _where_it_looked(repository: Repository) -> str:
+    registry = repository.registry_id or "of the caller's own account (name another with Repository.registry_id or a full URI)"
+    return f"looked in registry {registry}, Region {repository.region}: check the name, the account and the Region, or create it"
+
+
+def _what_to_allow(repository: Repository) -> str:
+    return f"allow the IAM action ecr:{OPERATION} on {arn_of(repository)}"
+
+
+def arn_of(repository: Repository) -> str:
+    """Return the ARN of a repository whose Region is known; '*' stands for the caller's own account."""
+    region = repository.region or "*"
+    return f"arn:{_partition(region)}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
+
+
+# botocore's partitions.json
+_PARTITIONS = (
+    ("cn-", "aws-cn"),
+    ("us-gov-", "aws-us-gov"),
+    ("us-isob-", "aws-iso-b"),
+    ("us-isof-", "aws-iso-f"),
+    ("us-iso-", "aws-iso"),
+    ("eu-isoe-", "aws-iso-e"),
+    ("eusc-", "aws-eusc"),
+    ("", "aws"),
+)
+
+
+def _partition(region: str) -> str:
+    return next(partition for prefix, partition in _PARTITIONS if region.startswith(prefix))
+
+
+def _clock_skew(refusal: Refusal, repository: Repository, known: Mapping[str, Any]) -> ClockSkewError:
+    skew = _skew(refusal.date)
+    ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
+    return ClockSkewError(_text(refusal, repository, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
+
+
+def _skew(date: str | None) -> float | None:
+    if date is None:
+        return None
+    try:
+        told = parsedate_to_datetime(date)
+    except ValueError:
+        return None
+    return (datetime.now(UTC) - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
+
+
+def _text(refusal: Refusal, repository: Repository, advice: str) -> str:
+    said = f", saying {quoted(refusal.message)}" if refusal.message else ""
+    what = f"{attempted(repository)}: ECR answered {quoted(refusal.code)[1:-1]} (HTTP {refusal.status}){said}"
+    return f"{what}: {advice}" if advice else what
+
+
+def located(repository: Repository, region: str) -> Repository:
+    """Return the repository with the Region that a client looks in."""
+    return repository.model_copy(update={"region": region})
+
+
+def attempted(repository: Repository) -> str:
+    """Say what was asked of which repository, to begin a message with."""
+    registry = repository.registry_id or "of the caller"
+    return f"{OPERATION} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
+
+
+def _members(body: bytes) -> Mapping[str, Any]:
+    try:
+        members = from_json(body)
+    except ValueError:
+        return {}
+    return members if isinstance(members, dict) else {}

@@ -1,0 +1,181 @@
+"""`Repository`: which repository, of which registry, in which Region; a value, validated before any I/O."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+
+from ._errors import InvalidInputError, quoted
+
+_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")  # ECR model: RepositoryName
+_NAME_LENGTH = range(2, 257)  # ECR model: RepositoryName
+_REGISTRY_ID = re.compile(r"[0-9]{12}")  # ECR model: RegistryId
+_REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
+
+# The registry's domain by Region prefix: botocore's partitions.json, longest prefix first.
+_DOMAINS = (
+    ("eusc-", "amazonaws.eu"),
+    ("us-isob-", "sc2s.sgov.gov"),
+    ("us-isof-", "csp.hci.ic.gov"),
+    ("us-iso-", "c2s.ic.gov"),
+    ("eu-isoe-", "cloud.adc-e.uk"),
+    ("cn-", "amazonaws.com.cn"),
+    ("", "amazonaws.com"),
+)
+# 123456789012.dkr.ecr[-fips].REGION.DOMAIN, and dual-stack 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN
+_HOST = re.compile(r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+")
+_ARN = re.compile(r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)", re.DOTALL)
+
+
+class Repository(BaseModel):
+    """One repository of a private ECR registry.
+
+    Attributes:
+        name: The repository's name, namespaces included, such as `team/app`: 2 to 256 characters.
+        registry_id: The 12-digit account whose registry is meant. Default None: the caller's own.
+        region: The Region it lies in. Default None: the client's.
+
+    Raises:
+        InvalidInputError: A part breaks ECR's rule for it; the message names the value and the rule.
+
+    Example:
+        >>> Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app")
+        Repository(name='team/app', registry_id='123456789012', region='eu-west-1')
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    registry_id: str | None = None
+    region: str | None = None
+
+    if not TYPE_CHECKING:
+
+        def __init__(self, **parts: Any) -> None:
+            try:
+                super().__init__(**parts)
+            except ValidationError as error:
+                raise InvalidInputError(_refusal(error)) from None
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if len(name) not in _NAME_LENGTH or not _NAME.fullmatch(name):
+            msg = (
+                f"{quoted(name)} is no ECR repository name: 2 to 256 characters, lower-case letters and digits, "
+                "joined by single '.', '_', '__' or '-', with '/' between namespaces"
+            )
+            raise ValueError(msg)
+        return name
+
+    @field_validator("registry_id")
+    @classmethod
+    def _check_registry_id(cls, registry_id: str | None) -> str | None:
+        if registry_id is not None and not _REGISTRY_ID.fullmatch(registry_id):
+            msg = f"{quoted(registry_id)} is no registry id: the 12 digits of an AWS account, as a str"
+            raise ValueError(msg)
+        return registry_id
+
+    @field_validator("region")
+    @classmethod
+    def _check_region(cls, region: str | None) -> str | None:
+        if region is not None and not _REGION.fullmatch(region):
+            msg = f"{quoted(region)} is no AWS Region: such as 'eu-west-1'"
+            raise ValueError(msg)
+        return region
+
+    @property
+    def uri(self) -> str | None:
+        """The registry URI, as `docker pull` takes it; None while the registry id or the Region is not known.
+
+        Example:
+            >>> Repository(name="team/app", registry_id="123456789012", region="eu-west-1").uri
+            '123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app'
+        """
+        if self.registry_id is None or self.region is None:
+            return None
+        return f"{self.registry_id}.dkr.ecr.{self.region}.{_domain(self.region)}/{self.name}"
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read a repository's name, its registry URI or its ARN.
+
+        Args:
+            text: A name (`team/app`), a URI (FIPS, dual-stack and every partition's too) or an ARN.
+
+        Raises:
+            InvalidInputError: It is none of them, or it names more than a repository (a `:tag`, an `@digest`, a scheme) or
+                one of ECR Public, whose layers another API answers for.
+
+        Example:
+            >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name
+            'team/app'
+        """
+        if not isinstance(text, str):
+            msg = f"a repository is a str or a Repository, not {type(text).__name__} {quoted(text)}"
+            raise InvalidInputError(msg)
+        if text.startswith("arn:"):
+            return cls._from_arn(text)
+        _refuse_more_than_a_repository(text)
+        host, slash, name = text.partition("/")
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return cls(name=text)
+        if not slash:
+            msg = f"{quoted(text)} names a registry and no repository: append '/' and the repository's name"
+            raise InvalidInputError(msg)
+        return cls(name=name, registry_id=found["registry_id"], region=found["region"])
+
+    @classmethod
+    def _from_arn(cls, text: str) -> Self:
+        found = _ARN.fullmatch(text)
+        if found is None:
+            msg = f"{quoted(text)} is no ARN of an ECR repository: 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'"
+            raise InvalidInputError(msg)
+        return cls(**found.groupdict())
+
+    @classmethod
+    def coerce(cls, value: str | Repository) -> Repository:
+        """Take a `Repository` as it is and parse a str.
+
+        Raises:
+            InvalidInputError: As `parse`.
+
+        Example:
+            >>> Repository.coerce("team/app")
+            Repository(name='team/app', registry_id=None, region=None)
+        """
+        return value if isinstance(value, Repository) else cls.parse(value)
+
+    def __str__(self) -> str:
+        """The URI where it is known, else the name."""
+        return self.uri or self.name
+
+
+def _domain(region: str) -> str:
+    return next(domain for prefix, domain in _DOMAINS if region.startswith(prefix))
+
+
+def _refuse_more_than_a_repository(text: str) -> None:
+    mend = None
+    if "://" in text:
+        mend = f"leave out the scheme: {quoted(text.partition('://')[2])}"
+    elif text.startswith("public.ecr.aws/"):
+        mend = "ECR Public has an API of its own; this client asks private registries only, so name a private repository"
+    elif "@" in text:
+        mend = f"leave out the digest: {quoted(text.partition('@')[0])}, and pass the digest in the list of digests"
+    elif ":" in text:
+        mend = f"leave out the tag: {quoted(text.partition(':')[0])}"
+    if mend is not None:
+        msg = f"{quoted(text)} is more than a repository: {mend}"
+        raise InvalidInputError(msg)
+
+
+def _refusal(error: ValidationError) -> str:
+    first = error.errors(include_url=False)[0]
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    where = ".".join(map(str, first["loc"]))
+    return f"Repository {where}: {first['msg']}, not {quoted(first['input'])}"

@@ -1,0 +1,222 @@
+"""`LayerCheckResult`: what became of each digest, in input order, with the views a caller decides on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from ._errors import InvalidInputError, LayerFailuresError, quoted
+from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical
+from ._repository import Repository
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_NAMED = 3  # digests that an error names before it only counts
+
+
+class OutcomesByDigest(Mapping[str, LayerOutcome]):
+    """A read-only mapping of digest to outcome that finds either letter case of a digest; it iterates in input order."""
+
+    __slots__ = ("_outcomes",)
+
+    def __init__(self, outcomes: Iterable[LayerOutcome]) -> None:
+        """Index the outcomes by their digests in lower case."""
+        self._outcomes = {canonical(outcome.digest): outcome for outcome in outcomes}
+
+    def __getitem__(self, digest: str) -> LayerOutcome:
+        """Return the digest's outcome, whichever letter case it is given in."""
+        found = self._outcomes.get(canonical(digest)) if isinstance(digest, str) else None
+        if found is None:
+            raise KeyError(digest)
+        return found
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the digests as they were asked."""
+        return (outcome.digest for outcome in self._outcomes.values())
+
+    def __len__(self) -> int:
+        """Count the digests."""
+        return len(self._outcomes)
+
+    def __repr__(self) -> str:
+        """Return one bounded line."""
+        return f"<{len(self)} outcomes by digest>"
+
+
+class LayerCheckResult(BaseModel):
+    """What became of each distinct digest that was asked of one repository, in input order.
+
+    `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in exactly one of them. It has a
+    length, iterates over its outcomes, and finds an outcome by digest (`result[digest]`, `digest in result`); it has no truth value,
+    for "all there?" and "any asked?" are too easily taken for one another: ask `all_available`.
+
+    Attributes:
+        repository: What was asked.
+        outcomes: One for each distinct digest, in input order.
+        unanswered: Digests that were taken from the input and got no answer; only in a `CallError.partial`.
+
+    Example:
+        >>> held, new = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+        >>> result = LayerCheckResult.of("team/app", {held: LayerAvailability.AVAILABLE, new: LayerAvailability.UNAVAILABLE})
+        >>> result
+        LayerCheckResult(repository='team/app', outcomes=2, available=1, archived=0, absent=1, undetermined=0)
+        >>> result.absent == (new,), result.all_available, result[held].is_available
+        (True, False, True)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    repository: Repository
+    outcomes: tuple[TaggedOutcome, ...]
+    unanswered: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls, repository: str | Repository, outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode]
+    ) -> Self:
+        """Make a result by hand, for tests of code that takes one.
+
+        Args:
+            repository: A `Repository`, or what `Repository.parse` reads.
+            outcomes: For each digest its outcome, or only its availability or failure code.
+
+        Raises:
+            InvalidInputError: The repository is none, or an outcome is given under another digest than its own.
+
+        Example:
+            >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
+            ('sha256:aa',)
+        """
+        made = tuple(_outcome(digest, value) for digest, value in outcomes.items())
+        return cls(repository=Repository.coerce(repository), outcomes=made)
+
+    @cached_property
+    def layers(self) -> tuple[Layer, ...]:
+        """The outcomes that are layers, in input order."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Layer))
+
+    @cached_property
+    def failures(self) -> tuple[LayerFailure, ...]:
+        """The outcomes that are failures, in input order."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, LayerFailure))
+
+    @cached_property
+    def available(self) -> tuple[str, ...]:
+        """Digests the repository holds: a push may skip these."""
+        return self._digests(LayerAvailability.AVAILABLE)
+
+    @cached_property
+    def archived(self) -> tuple[str, ...]:
+        """Digests held by archived images only: a pull fails until they are restored or pushed again."""
+        return self._digests(LayerAvailability.ARCHIVED)
+
+    @cached_property
+    def absent(self) -> tuple[str, ...]:
+        """Digests the registry says it does not hold, in either of its two ways of saying so: the ones to upload."""
+        return tuple(outcome.digest for outcome in self.outcomes if outcome.is_absent)
+
+    @cached_property
+    def undetermined(self) -> tuple[str, ...]:
+        """Digests of which nothing is certain: failures that do not merely mean absent, and availabilities of tomorrow."""
+        return tuple(outcome.digest for outcome in self.outcomes if _is_undetermined(outcome))
+
+    @property
+    def all_available(self) -> bool:
+        """Whether the repository holds every digest that was asked; True when none was."""
+        return not self.not_available
+
+    @cached_property
+    def not_available(self) -> tuple[str, ...]:
+        """Every digest that is not available, the unanswered ones included."""
+        return tuple(outcome.digest for outcome in self.outcomes if not outcome.is_available) + self.unanswered
+
+    @cached_property
+    def by_digest(self) -> OutcomesByDigest:
+        """The outcomes by digest; either letter case of a digest finds it."""
+        return OutcomesByDigest(self.outcomes)
+
+    def raise_for_failures(self) -> Self:
+        """Return the result itself, unless it holds failures that do not merely mean absent.
+
+        Raises:
+            LayerFailuresError: It does; `.result` is this result.
+        """
+        failed = [failure for failure in self.failures if not failure.is_absent]
+        if failed:
+            shown = [f"{quoted(failure.digest)} ({failure.raw_code or failure.code})" for failure in failed]
+            self._refuse(shown, "could not be determined; see .failures for the reasons")
+        return self
+
+    def raise_if_not_available(self) -> Self:
+        """Return the result itself, unless a digest is not available.
+
+        Raises:
+            LayerFailuresError: One is absent, archived or undetermined; `.result` is this result.
+        """
+        if self.not_available:
+            self._refuse([quoted(digest) for digest in self.not_available], "are not available; see .not_available for all")
+        return self
+
+    def _refuse(self, shown: list[str], what: str) -> NoReturn:
+        named = ", ".join(shown[:_NAMED]) + (", ..." if len(shown) > _NAMED else "")
+        msg = f"{len(shown)} of {len(self) + len(self.unanswered)} layers of {self.repository} {what}: {named}"
+        raise LayerFailuresError(msg, self)
+
+    def _digests(self, availability: LayerAvailability) -> tuple[str, ...]:
+        return tuple(layer.digest for layer in self.layers if layer.availability is availability)
+
+    def __getitem__(self, digest: str) -> LayerOutcome:
+        """Return the digest's outcome, whichever letter case it is given in."""
+        return self.by_digest[digest]
+
+    def __contains__(self, digest: object) -> bool:
+        """Say whether there is an outcome for the digest."""
+        return digest in self.by_digest
+
+    def __len__(self) -> int:
+        """Count the outcomes."""
+        return len(self.outcomes)
+
+    def __iter__(self) -> Iterator[LayerOutcome]:  # type: ignore[override]  # pydantic's iterates over fields; a result is its outcomes
+        """Iterate over the outcomes, in input order."""
+        return iter(self.outcomes)
+
+    def __bool__(self) -> bool:
+        """Refuse: a result has no truth value.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "a LayerCheckResult has no truth value: ask result.all_available, or len(result)"
+        raise TypeError(msg)
+
+    def __repr__(self) -> str:
+        """Return one bounded line of counts."""
+        counts = {name: len(getattr(self, name)) for name in ("outcomes", "available", "archived", "absent", "undetermined")}
+        if self.unanswered:
+            counts["unanswered"] = len(self.unanswered)
+        listed = ", ".join(f"{name}={count}" for name, count in counts.items())
+        return f"LayerCheckResult(repository={str(self.repository)!r}, {listed})"
+
+    __str__ = __repr__
+
+
+def _is_undetermined(outcome: LayerOutcome) -> bool:
+    if isinstance(outcome, LayerFailure):
+        return not outcome.is_absent
+    return outcome.availability is LayerAvailability.UNKNOWN
+
+
+def _outcome(digest: str, value: Any) -> LayerOutcome:
+    if isinstance(value, LayerAvailability):
+        return Layer(digest=digest, availability=value)
+    if isinstance(value, LayerFailureCode):
+        return LayerFailure(digest=digest, code=value)
+    if isinstance(value, LayerOutcome) and value.digest == digest:
+        return value
+    msg = f"{quoted(digest)}: give its own Layer or LayerFailure, a LayerAvailability or a LayerFailureCode, not {quoted(value)}"
+    raise InvalidInputError(msg)

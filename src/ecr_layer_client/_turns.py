@@ -1,0 +1,107 @@
+"""One line of calls in front of a pacer: who asks first leaves first, and a throttled call goes back to the front."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from math import inf
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+from ._pacer import Pacer
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+DEFAULT_CEILING = 800.0  # 80 % of ECR's default quota for BatchCheckLayerAvailability, 1000 a second per account and Region
+
+
+class Turns:
+    """Hands out turns to send as its pacer allows.
+
+    Attributes:
+        pacer: The pacer; shared by all that share this line.
+    """
+
+    def __init__(self) -> None:
+        self.pacer = Pacer()
+        self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set_ceiling(self, owner: object, ceiling: float | None) -> None:
+        """Let no more than `ceiling` requests a second leave while `owner` lives; the lowest of all owners' holds."""
+        self._ceilings[owner] = DEFAULT_CEILING if ceiling is None else ceiling
+        self._lower()
+
+    def drop_ceiling(self, owner: object) -> None:
+        """Forget an owner's ceiling."""
+        self._ceilings.pop(owner, None)
+        self._lower()
+
+    async def take(self, *, at_front: bool = False) -> None:
+        """Wait for a turn; each must be given back by one report to the pacer through `succeeded`, `throttled` or `abandoned`."""
+        if not self._waiting or at_front:
+            now = asyncio.get_running_loop().time()
+            if self.pacer.wait(now) == 0:
+                self.pacer.sent(now)
+                return
+        turn = asyncio.get_running_loop().create_future()
+        (self._waiting.appendleft if at_front else self._waiting.append)(turn)
+        self._admit()
+        try:
+            await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled():
+                self.pacer.abandoned()
+            self._admit()
+            raise
+
+    def succeeded(self, round_trip: float) -> None:
+        """A turn was used, and its request not throttled."""
+        self.pacer.succeeded(asyncio.get_running_loop().time(), round_trip)
+        self._admit()
+
+    def throttled(self, round_trip: float) -> None:
+        """A turn was used, and its request throttled."""
+        self.pacer.throttled(asyncio.get_running_loop().time(), round_trip)
+        self._admit()
+
+    def abandoned(self) -> None:
+        """A turn got no answer."""
+        self.pacer.abandoned()
+        self._admit()
+
+    def _lower(self) -> None:
+        self.pacer.ceiling = min(self._ceilings.values(), default=inf)
+
+    def _admit(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            if self._waiting[0].done():
+                self._waiting.popleft()
+                continue
+            now = loop.time()
+            wait = self.pacer.wait(now)
+            if wait is None:
+                return
+            if wait > 0:
+                self._timer = loop.call_at(now + wait, self._admit)
+                return
+            self.pacer.sent(now)
+            self._waiting.popleft().set_result(None)
+
+
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[Hashable, ...], Turns]] = WeakKeyDictionary()
+
+
+def turns_for(*account: Hashable) -> Turns:
+    """Return the running loop's one line for an endpoint, Region, credential source and operation; it lives while somebody holds it."""
+    lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    turns = lines.get(account)
+    if turns is None:
+        turns = lines[account] = Turns()
+    return turns

@@ -1,0 +1,110 @@
+"""ECR's JSON to models and back, pure; with the models' aliases, all that knows camelCase."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+
+from ._errors import ResponseError, quoted
+from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from ._repository import Repository
+
+OPERATION = "BatchCheckLayerAvailability"
+
+
+class _Answer(BaseModel):
+    layers: list[Layer] = Field(default_factory=list)
+    failures: list[LayerFailure] = Field(default_factory=list)
+
+
+_ANSWER = TypeAdapter(_Answer)
+_MEMBERS = TypeAdapter(dict[str, Any])
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """What one answer settles of the digests it was asked for.
+
+    Attributes:
+        outcomes: By digest, in the spelling it was asked in.
+        ignored: Rows that settle nothing asked: of another digest, doubled, or contradicted by one before.
+    """
+
+    outcomes: Mapping[str, LayerOutcome]
+    ignored: int
+
+
+def request(repository: Repository, digests: Sequence[str]) -> dict[str, Any]:
+    """Return the request's members."""
+    members: dict[str, Any] = {"repositoryName": repository.name, "layerDigests": digests}
+    if repository.registry_id is not None:
+        members["registryId"] = repository.registry_id
+    return members
+
+
+def settle(body: bytes | Mapping[str, Any], digests: Sequence[str], *, again: bool = False) -> Settled:
+    """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
+
+    Args:
+        body: The bytes of a 200, or the members, where something else parsed them.
+        digests: What was asked, in lower case.
+        again: Whether an earlier answer left these out; then this one may leave them out too.
+
+    Raises:
+        ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing that was asked.
+    """
+    answer = _parse(body)
+    asked = frozenset(digests)
+    rows: list[LayerOutcome] = [*answer.failures, *answer.layers]
+    outcomes: dict[str, LayerOutcome] = {}
+    for row in rows:
+        if row.digest in asked:
+            outcomes.setdefault(row.digest, row)
+    if not (outcomes or again):
+        msg = f"ECR's answer settles none of the {len(asked)} digests asked: it has {len(rows)} rows"
+        raise ResponseError(msg)
+    return Settled(outcomes, len(rows) - len(outcomes))
+
+
+def _parse(body: bytes | Mapping[str, Any]) -> _Answer:
+    try:
+        if isinstance(body, bytes):
+            answer = _ANSWER.validate_json(body, strict=True, by_alias=True, by_name=False)
+        else:
+            answer = _ANSWER.validate_python(body, by_alias=True, by_name=False)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the body"
+        msg = f"ECR's answer breaks its contract: {where}: {first['msg']}, in {_size(body)}: {quoted(first['input'])}"
+        raise ResponseError(msg) from None
+    if _has_unknown(answer):
+        _name_unknown(answer, body)
+    return answer
+
+
+def _size(body: bytes | Mapping[str, Any]) -> str:
+    return f"{len(body)} bytes" if isinstance(body, bytes) else f"{len(body)} members"
+
+
+def _has_unknown(answer: _Answer) -> bool:
+    return any(layer.availability is LayerAvailability.UNKNOWN for layer in answer.layers) or any(
+        failure.code is LayerFailureCode.UNKNOWN for failure in answer.failures
+    )
+
+
+def _name_unknown(answer: _Answer, body: bytes | Mapping[str, Any]) -> None:
+    """Keep ECR's own spelling of the values this version does not know; rare, so the answer is read a second time only then."""
+    spelled = _MEMBERS.validate_json(body) if isinstance(body, bytes) else _MEMBERS.validate_python(body)
+    for index, layer in enumerate(answer.layers):
+        if layer.availability is LayerAvailability.UNKNOWN:
+            raw = spelled["layers"][index]["layerAvailability"]
+            answer.layers[index] = layer.model_copy(update={"raw_availability": raw})
+    for index, failure in enumerate(answer.failures):
+        if failure.code is LayerFailureCode.UNKNOWN:
+            answer.failures[index] = failure.model_copy(update={"raw_code": spelled["failures"][index]["failureCode"]})

@@ -1,0 +1,120 @@
+"""The shapes this library takes and offers: annotate with them, fake them in tests."""
+
+from __future__ import annotations
+
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, Callable, Iterable
+    from types import TracebackType
+
+    from ._errors import CallError
+    from ._models import LayerOutcome
+    from ._repository import Repository
+    from ._result import LayerCheckResult
+
+
+class ECRApi(Protocol):
+    """An open aiobotocore ECR client, as far as this library uses one."""
+
+    @property
+    def meta(self) -> Any:
+        """botocore's client meta: Region, endpoint, configuration and events."""
+
+    async def batch_check_layer_availability(self, **members: Any) -> Any:
+        """Ask ECR which of at most 100 layers a repository holds."""
+
+
+class SessionLike(Protocol):
+    """An aiobotocore session (`aiobotocore.session.AioSession`), as far as this library uses one."""
+
+    def create_client(self, service_name: str, **options: Any) -> AbstractAsyncContextManager[Any]:
+        """Make a client of an AWS service; entering it opens it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far an operation is, in distinct digests.
+
+    Attributes:
+        pulled: Taken from the input so far.
+        answered: Of those, answered.
+        total: In the whole input; None while that is not known, as for a generator.
+
+    Example:
+        >>> Progress(pulled=200, answered=100, total=None).answered
+        100
+    """
+
+    pulled: int
+    answered: int
+    total: int | None
+
+
+class OutcomeStream(Protocol):
+    """What `LayerChecker.stream_layers` gives: outcomes as they come, or the whole result."""
+
+    async def __aenter__(self) -> Self:
+        """Enter once."""
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
+    ) -> None:
+        """Stop what is under way."""
+
+    def __aiter__(self) -> Self:
+        """Iterate over the outcomes."""
+
+    async def __anext__(self) -> LayerOutcome:
+        """Return the next outcome."""
+
+    async def collect(self) -> LayerCheckResult:
+        """Return the whole result."""
+
+
+@runtime_checkable
+class LayerChecker(Protocol):
+    """What other libraries annotate and fake: something that can say which layers a repository holds.
+
+    `ECRLayerClient` is one.
+    """
+
+    async def check_layers(
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 (a bound that keeps what was answered, not a cancellation)
+        progress: bool | Callable[[Progress], None] = False,
+    ) -> LayerCheckResult:
+        """Check digests and return what became of each."""
+
+    def stream_layers(
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float | None = None,
+    ) -> OutcomeStream:
+        """Check digests and yield outcomes as they come."""
+
+
+class Observer(Protocol):
+    """Told what a client does, synchronously, on the event loop: keep it quick. What it raises is logged, never fatal.
+
+    Nothing it is told holds a secret.
+    """
+
+    def operation(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
+        """Return a context that spans one operation, such as a whole `check_layers`; an error that ends it passes through."""
+
+    def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> AbstractContextManager[object]:
+        """Return a context that spans one request: the call's `number`-th, for so many digests."""
+
+    def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
+        """A call failed with `error` and is tried again after `delay` seconds."""
+
+    def throttle(self, operation: str, rate: float, share: float) -> None:
+        """A request was refused for rate: requests a second from now on, and the share of recent requests that was refused."""

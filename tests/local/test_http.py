@@ -1,0 +1,237 @@
+"""The HTTP face, seen by clients that nobody here wrote: boto3, and raw sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._uploads import MIN_PART_SIZE
+
+HELD = "sha256:" + "a" * 64
+TARGET = "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability"
+
+pytestmark = pytest.mark.asyncio
+
+
+def boto(ecr: LocalECR, **config: Any) -> Any:
+    """Return boto3's client of it, without retries."""
+    client: Any = getattr(boto3, "client")  # noqa: B009  (boto3 has no types)
+    return client("ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config))
+
+
+async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
+    """Return the answer that boto3 made an error of."""
+    with pytest.raises(ClientError) as caught:
+        await asyncio.to_thread(ask, **members)
+    error: Any = caught.value
+    return dict(error.response)
+
+
+async def raw(ecr: LocalECR, sent: bytes) -> bytes:
+    """Send bytes, wait a moment for the answer's end, then end the sending half; return all that came back."""
+    host, port = ecr.endpoint_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    try:
+        writer.write(sent)
+        return await read_all(reader, writer)
+    finally:
+        writer.close()
+
+
+async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+    """Read until the other side closes; one that waits for more is told, after a moment, that none will come."""
+    answer = bytearray()
+    asyncio.get_running_loop().call_later(0.1, writer.close)
+    with contextlib.suppress(ConnectionError):
+        while chunk := await reader.read(65_536):
+            answer += chunk
+    return bytes(answer)
+
+
+def http(body: bytes, *, target: str = TARGET, path: str = "/", method: str = "POST", more: str = "") -> bytes:
+    """Return an HTTP request that closes its connection."""
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {target}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    )
+    return head.encode() + body
+
+
+def parsed(answer: bytes) -> tuple[int, dict[str, Any]]:
+    """Return the status and the JSON body of an answer."""
+    head, _, body = answer.partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)
+
+
+async def test_boto3_sees_held_and_absent_layers(ecr: LocalECR) -> None:
+    """boto3's check answers AVAILABLE for a held layer, UNAVAILABLE for another, and a failure for a malformed one."""
+    ecr.seed("app", [(HELD, 7)])
+    ask = boto(ecr).batch_check_layer_availability
+    answer = await asyncio.to_thread(ask, repositoryName="app", layerDigests=[HELD, "sha256:00", "x"])
+    assert [row["layerAvailability"] for row in answer["layers"]] == ["AVAILABLE", "UNAVAILABLE"]
+    assert [row["failureCode"] for row in answer["failures"]] == ["InvalidLayerDigest"]
+
+
+async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
+    """boto3's upload trio makes a layer available."""
+    ecr.create_repository("app")
+    client, parts = boto(ecr), (b"\0" * MIN_PART_SIZE, b"last")
+    digest = "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def upload() -> str:
+        upload_id = client.initiate_layer_upload(repositoryName="app")["uploadId"]
+        first = 0
+        for part in parts:
+            where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
+            first = client.upload_layer_part(repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where)["lastByteReceived"] + 1
+        client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest])
+        answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=[digest])
+        return str(answer["layers"][0]["layerAvailability"])
+
+    assert await asyncio.to_thread(upload) == "AVAILABLE"
+
+
+async def test_boto3_reads_where_to_resume(ecr: LocalECR) -> None:
+    """The members of InvalidLayerPartException arrive in boto3's error."""
+    ecr.create_repository("app")
+    client = boto(ecr)
+    upload_id = (await asyncio.to_thread(client.initiate_layer_upload, repositoryName="app"))["uploadId"]
+    members = {"repositoryName": "app", "uploadId": upload_id, "layerPartBlob": b"1234"}
+    await asyncio.to_thread(client.upload_layer_part, **members, partFirstByte=0, partLastByte=3)
+    answer = await refused(client.upload_layer_part, **members, partFirstByte=9, partLastByte=12)
+    assert (answer["Error"]["Code"], answer["lastValidByteReceived"]) == ("InvalidLayerPartException", 3)
+
+
+async def test_boto3_pages_through_repositories(ecr: LocalECR) -> None:
+    """boto3's paginator sees every repository once."""
+    for number in range(7):
+        ecr.create_repository(f"r{number}")
+    pages = boto(ecr).get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 3})
+    names = await asyncio.to_thread(lambda: [each["repositoryName"] for page in pages for each in page["repositories"]])
+    assert names == [f"r{number}" for number in range(7)]
+
+
+async def test_boto3_creates_a_repository(ecr: LocalECR) -> None:
+    """boto3's create_repository answers the repository, with a time that it can read."""
+    answer = await asyncio.to_thread(boto(ecr).create_repository, repositoryName="team/app")
+    assert answer["repository"]["repositoryUri"] == "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    assert answer["repository"]["createdAt"].year > 2000
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "code"),
+    [
+        ("batch_check_layer_availability", {"repositoryName": "nope", "layerDigests": ["x"]}, "RepositoryNotFoundException"),
+        ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": ["x"] * 101}, "InvalidParameterException"),
+        ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": []}, "InvalidParameterException"),
+        ("create_repository", {"repositoryName": "app"}, "RepositoryAlreadyExistsException"),
+        ("put_image", {"repositoryName": "app", "imageManifest": "{}"}, "UnknownOperationException"),
+    ],
+    ids=["unknown", "101", "none", "twice", "not-served"],
+)
+async def test_boto3_reads_the_error_codes(ecr: LocalECR, operation: str, members: dict[str, Any], code: str) -> None:
+    """Errors reach boto3 as HTTP 400 with their code and a request id."""
+    ecr.create_repository("app")
+    answer = await refused(getattr(boto(ecr, parameter_validation=False), operation), **members)
+    assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, 400)
+    assert len(answer["ResponseMetadata"]["RequestId"]) == 36
+
+
+async def test_connections_are_kept_alive(ecr: LocalECR) -> None:
+    """Many requests of one client travel on one connection."""
+    client = boto(ecr)
+    for _ in range(5):
+        await asyncio.to_thread(client.describe_repositories)
+    assert (ecr.stats.requests, ecr.connections) == (5, 1)
+
+
+async def test_closing_does_not_wait_for_idle_connections() -> None:
+    """Closing with a kept-alive connection open takes no time and leaves none."""
+    async with asyncio.timeout(5), LocalECR() as ecr:
+        await asyncio.to_thread(boto(ecr).describe_repositories)
+        assert ecr.connections == 1
+    assert ecr.connections == 0
+
+
+@pytest.mark.parametrize(
+    ("sent", "status", "code"),
+    [
+        (http(b"{"), 400, "SerializationException"),
+        (http(b"[]"), 400, "SerializationException"),
+        (http(b"null"), 400, "SerializationException"),
+        (http(b"\xff\xfe"), 400, "SerializationException"),
+        (http(b"[" * 100_000), 400, "SerializationException"),
+        (http(b'{"repositoryName": ' + b"9" * 5000 + b"}"), 400, "SerializationException"),
+        (http(b""), 400, "InvalidParameterException"),
+        (http(b'{"repositoryName": "app", "layerDigests": null}'), 400, "InvalidParameterException"),
+        (http(b"{}", target="DescribeRepositories"), 400, "UnknownOperationException"),
+        (http(b"{}", target="DynamoDB_20120810.ListTables"), 400, "UnknownOperationException"),
+        (http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.__class__"), 400, "UnknownOperationException"),
+        (http(b"{}", path="/v2/"), 404, "UnknownOperationException"),
+        (http(b"{}", path="/../../etc/passwd"), 404, "UnknownOperationException"),
+        (http(b"", method="GET"), 405, "UnknownOperationException"),
+        (http(b"", method="DELETE"), 405, "UnknownOperationException"),
+    ],
+    ids=lambda value: str(value)[-40:],
+)
+async def test_bad_requests_get_aws_answers(ecr: LocalECR, sent: bytes, status: int, code: str) -> None:
+    """A request that is HTTP but not the protocol gets a JSON error with its code, and the log stays quiet."""
+    answered, body = parsed(await raw(ecr, sent))
+    assert (answered, body["__type"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        b"",
+        b"\x00\xff" * 500,
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+        b"GET\r\n\r\n",
+        b"BREW / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/9.9\r\n\r\n",
+        b"POST / HTTP/1.1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\n{",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
+        b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 100_000 + b"\r\n\r\n",
+        b"POST /" + b"%" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: \xff\xfe\r\nContent-Length: 0\r\n\r\n",
+    ],
+    ids=lambda value: repr(value)[2:60],
+)
+async def test_garbage_never_gets_a_500_and_the_server_lives(ecr: LocalECR, sent: bytes) -> None:
+    """Whatever comes in on the socket, no answer is a 500 or holds a traceback, and the next request is served."""
+    answer = await raw(ecr, sent)
+    assert not answer.startswith(b"HTTP/1.1 5")
+    assert b"Traceback" not in answer
+    assert parsed(await raw(ecr, http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"))) == (
+        200,
+        {"repositories": []},
+    )
+
+
+async def test_a_body_beyond_any_layer_part_is_refused(ecr: LocalECR) -> None:
+    """A body larger than a layer part can be is refused with 413 and not read to its end."""
+    answer = await raw(ecr, http(b"x" * (33 * 1024 * 1024)))
+    assert answer == b"" or answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_a_client_that_waits_for_100_continue_is_served(ecr: LocalECR) -> None:
+    """`Expect: 100-continue` is answered before the body is read."""
+    answer = await raw(ecr, http(b"{", more="Expect: 100-continue\r\n"))
+    assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")

@@ -1,0 +1,150 @@
+"""The in-memory face keeps the promises of an HTTP session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import aiohttp
+import pytest
+from aiobotocore.config import AioConfig
+from botocore.awsrequest import AWSRequest
+from botocore.exceptions import HTTPClientError
+
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._memory import MemoryFace, MemorySession
+from ecr_layer_client.local._registry import Registry
+from ecr_layer_client.local._service import Call, Service
+
+pytestmark = pytest.mark.asyncio
+
+TARGET = {"X-Amz-Target": b"AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"}
+
+
+class Gate:
+    """An interceptor that holds every call until it is opened, and knows how many it holds at most."""
+
+    def __init__(self) -> None:
+        """Start closed."""
+        self.opened = asyncio.Event()
+        self.held = self.most = 0
+
+    async def before(self, call: Call) -> None:
+        """Hold the call."""
+        assert isinstance(call, Call)
+        self.held += 1
+        self.most = max(self.most, self.held)
+        await self.opened.wait()
+        self.held -= 1
+
+    async def after(self, call: Call, reply: Any) -> Any:
+        """Change nothing."""
+        assert isinstance(call, Call)
+        return reply
+
+
+def a_request(body: Any = b"{}", *, stream: bool = False) -> Any:
+    """Return a prepared request, as botocore makes them."""
+    request: Any = AWSRequest(method="POST", url="http://127.0.0.1:1/", headers=TARGET, data=body, stream_output=stream).prepare()
+    return request
+
+
+async def a_session(**options: Any) -> MemorySession:
+    """Return an open session on an open face."""
+    face = MemoryFace(Service(Registry(account="123456789012", region="us-east-1")))
+    await face.open()
+    return await face.session_class()(**options).__aenter__()
+
+
+@pytest.mark.parametrize("body", [b"{}", "{}", None, bytearray(b"{}")], ids=["bytes", "str", "none", "bytearray"])
+async def test_every_kind_of_body_is_sent(body: Any) -> None:
+    """Bodies may be bytes, text or nothing."""
+    response = await (await a_session()).send(a_request(body))
+    assert (response.status_code, await response.content) == (200, b'{"repositories":[]}')
+
+
+async def test_a_streamed_response_is_read_in_chunks() -> None:
+    """A response that is asked to stream is in flight until its body was read."""
+    session = await a_session()
+    response = await session.send(a_request(stream=True))
+    assert session.face.in_flight == 1
+    assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [b'{"reposi', b'tories":', b"[]}"]
+    assert session.face.in_flight == 0
+
+
+@pytest.mark.parametrize("how", ["close", "release"])
+async def test_a_streamed_response_may_be_given_up(how: str) -> None:
+    """Closing or releasing a response unread, even twice, gives its slot back."""
+    session = await a_session(max_pool_connections=1)
+    response = await session.send(a_request(stream=True))
+    getattr(response.raw, how)()
+    getattr(response.raw, how)()
+    assert (await session.send(a_request())).status_code == 200
+    assert session.face.in_flight == 0
+
+
+async def test_the_pool_bounds_what_is_in_flight() -> None:
+    """At most max_pool_connections requests of one session are in flight; the others wait."""
+    session, gate = await a_session(max_pool_connections=2), Gate()
+    session.face.service.interceptors.append(gate)
+    tasks = [asyncio.create_task(session.send(a_request())) for _ in range(5)]
+    for _ in range(20):
+        await asyncio.sleep(0)
+    gate.opened.set()
+    assert ([(await task).status_code for task in tasks], gate.most) == ([200] * 5, 2)
+
+
+async def test_cancelling_gives_everything_back() -> None:
+    """A cancelled request leaves nothing in flight and its slot free."""
+    session, gate = await a_session(max_pool_connections=1), Gate()
+    session.face.service.interceptors.append(gate)
+    task = asyncio.create_task(session.send(a_request()))
+    for _ in range(5):
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    gate.opened.set()
+    assert (session.face.in_flight, (await session.send(a_request())).status_code) == (0, 200)
+
+
+async def test_a_session_closes_twice_and_then_sends_no_more() -> None:
+    """Closing twice is fine; a closed session refuses, as aiobotocore's does."""
+    session = await a_session()
+    await session.close()
+    await session.close()
+    assert session.face.connections == 0
+    with pytest.raises(HTTPClientError, match="closed"):
+        await session.send(a_request())
+
+
+async def test_a_streamed_body_cut_short_raises_as_aiohttp_does() -> None:
+    """A reader of a streamed body sees aiohttp's own exception when it ends early."""
+    session = await a_session()
+    response = await session.send(a_request(stream=True))
+    response.raw._left += 1  # noqa: SLF001
+    response.raw._chunks = aiter_of()  # noqa: SLF001
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await response.raw.read()
+
+
+async def aiter_of() -> Any:
+    """Yield one byte."""
+    yield b"{"
+
+
+async def test_open_sessions_are_counted() -> None:
+    """`connections` counts the clients that are open, so that a test can prove none is left."""
+    async with LocalECR(in_memory=True) as ecr:
+        session: Any = ecr.session()
+        async with session.create_client("ecr", endpoint_url=ecr.endpoint_url):
+            assert ecr.connections == 1
+        assert ecr.connections == 0
+
+
+async def test_a_clients_own_config_keeps_it_in_memory() -> None:
+    """A config given to create_client is merged over the session's and does not open a socket."""
+    async with LocalECR(in_memory=True) as ecr:
+        session: Any = ecr.session()
+        async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=AioConfig(max_pool_connections=3)) as client:
+            assert (await client.describe_repositories())["repositories"] == []
