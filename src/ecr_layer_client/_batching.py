@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
-from typing import Any
 
 from ._errors import InvalidInputError, quoted
 from ._models import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
@@ -23,9 +22,9 @@ class Batch:
         refused: The outcomes of those that ECR's own pattern refuses: nothing to ask.
     """
 
-    digests: list[str] = field(default_factory=list)
-    spellings: dict[str, str] = field(default_factory=dict)
-    refused: dict[str, LayerOutcome] = field(default_factory=dict)
+    digests: list[str] = field(default_factory=list[str])
+    spellings: dict[str, str] = field(default_factory=dict[str, str])
+    refused: dict[str, LayerOutcome] = field(default_factory=dict[str, LayerOutcome])
 
     def __len__(self) -> int:
         return len(self.digests) + len(self.refused)
@@ -172,7 +171,7 @@ class DigestSource:
             raise self._error
 
 
-def _iterators(digests: Any) -> tuple[Iterator[Any], AsyncIterator[Any] | None]:
+def _iterators(digests: Iterable[object] | AsyncIterable[object]) -> tuple[Iterator[object], AsyncIterator[object] | None]:
     if isinstance(digests, str | bytes | bytearray):
         msg = f"digests is one {type(digests).__name__}, {quoted(digests)}: pass a list of digests"
         raise InvalidInputError(msg)

@@ -38,7 +38,7 @@ class Operation:
     """
 
     over: bool = False
-    attempting: set[asyncio.Task[Any] | None] = field(default_factory=set)
+    attempting: set[asyncio.Task[Any] | None] = field(default_factory=set[asyncio.Task[Any] | None])
 
 
 @dataclass(slots=True)
@@ -63,7 +63,7 @@ class Caller:
         jitter: Draws a number between two others; `random.uniform` but in tests.
     """
 
-    def __init__(  # noqa: PLR0913 (what a call is made of)
+    def __init__(  # noqa: PLR0913, PLR0917 (what a call is made of)
         self,
         transport: Transport,
         turns: Turns,

@@ -80,6 +80,12 @@ class ECRLayerClient:
         self._own_slots = (asyncio.Semaphore(config.max_concurrency),) if lowered else ()
 
     @classmethod
+    def _made(cls, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> Self:
+        client = cls.__new__(cls)
+        client._set_up(target, config, observer, connection)  # noqa: SLF001 (its own)
+        return client
+
+    @classmethod
     def from_client(cls, client: ECRApi, *, config: ClientConfig = ClientConfig(), observer: Observer | None = None) -> Self:  # noqa: B008
         """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool; it is never closed.
 
@@ -97,9 +103,7 @@ class ECRLayerClient:
             msg = f"from_client takes an open aiobotocore ECR client, not {quoted(client)}"
             raise InvalidInputError(msg)
         _warn_of_retries(client)
-        borrower = cls.__new__(cls)
-        borrower._set_up(Target(client=client), config, observer)
-        return borrower
+        return cls._made(Target(client=client), config, observer)
 
     async def check_layers(
         self,
@@ -203,9 +207,7 @@ class ECRLayerClient:
                 "for which its connection pool is made: raise it where the client is made"
             )
             raise InvalidInputError(msg)
-        view = type(self).__new__(type(self))
-        view._set_up(self._connection.target, config, self._observer, self._connection)
-        return view
+        return self._made(self._connection.target, config, self._observer, self._connection)
 
     def for_region(self, region_name: str) -> Self:
         """Return a client of another Region, not open yet, with the same session and credentials, and its own endpoint and pacer.
@@ -255,9 +257,7 @@ class ECRLayerClient:
         """Open."""
         return await self.open()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         """Close."""
         await self.aclose()
 
@@ -277,9 +277,9 @@ class ECRLayerClient:
         raise TypeError(msg)
 
 
-def _warn_of_retries(client: Any) -> None:
+def _warn_of_retries(client: ECRApi) -> None:
     config = getattr(client.meta, "config", None)
-    retries = getattr(config, "retries", None) or {}
+    retries: dict[str, Any] = getattr(config, "retries", None) or {}
     attempts = retries.get("total_max_attempts")
     if attempts != 1:
         warnings.warn(

@@ -185,5 +185,5 @@ def _refusal(options: type[_Options], error: ValidationError) -> str:
     if first["type"] == "extra_forbidden":
         return f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
     if first["type"] == "value_error":
-        return f"{options.__name__}: {first['ctx']['error']}"
+        return f"{options.__name__}: {first.get('ctx', {})['error']}"
     return f"{options.__name__} {name}={quoted(first['input'])}: {first['msg']}"

@@ -62,13 +62,13 @@ class Connection:
         try:
             if _TRANSPORT not in sys.modules:  # importing aiobotocore takes longer than an event loop may stand still
                 await asyncio.to_thread(import_module, _TRANSPORT)
-            self._transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
+            transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:
             self._home = None
             raise
+        self._turns = turns_for(transport.endpoint_url, transport.region_name, transport.credential_source, OPERATION)
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
-        account = self._transport.endpoint_url, self._transport.region_name, self._transport.credential_source
-        self._turns = turns_for(*account, OPERATION)
+        self._transport = transport
 
     def use(self) -> tuple[Transport, Turns, asyncio.Semaphore]:
         """Return its parts.

@@ -21,7 +21,7 @@ def is_well_formed(digest: str) -> bool:
 
 
 def canonical(digest: str) -> str:
-    """Return the one spelling that registries hold: lower case. Text that is no digest anyway is left alone, for only ASCII folds safely."""
+    """Return the one spelling that registries hold, lower case; text beyond ASCII is no digest, folds unsafely and is left alone."""
     return digest.lower() if digest.isascii() else digest
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
     from .protocols import Observer
@@ -35,7 +35,7 @@ class Observed:
 
 
 @contextmanager
-def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[Any, ...]) -> Iterator[None]:
+def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[Any, ...]) -> Generator[None, None, None]:
     span = _safely(make, *facts)
     if span is not None:
         _safely(span.__enter__)
@@ -52,6 +52,6 @@ def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[A
 def _safely(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
-    except Exception:
+    except Exception:  # noqa: BLE001 (somebody else's code: logged, never fatal)
         _log.exception("the observer raised; the operation goes on")
         return None

@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic_core import from_json, to_json
+from pydantic import TypeAdapter
+from pydantic_core import to_json
 
 from ._errors import (
     AccessDeniedError,
@@ -78,6 +79,9 @@ _TOO_MANY_REQUESTS = 429
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
+_MEMBERS = TypeAdapter(dict[str, Any])
+
+
 class Refusal(NamedTuple):
     """An answer that is no 200, as it came, and what it answered.
 
@@ -125,7 +129,7 @@ class Refusal(NamedTuple):
 def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError:
     """Return the error that says what was refused, on what, and what to do."""
     code, status = refusal.code, refusal.status
-    known = {"repository": repository, "request_id": refusal.request_id}
+    known: dict[str, Any] = {"repository": repository, "request_id": refusal.request_id}
     repository = located(repository, region)
     if _REDIRECT <= status < _CLIENT_ERROR:
         return ResponseError(_text(refusal, repository, _REDIRECTED), retryable=False, **known)
@@ -137,7 +141,7 @@ def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError
     elif code in _STALE_CREDENTIALS:
         return CredentialsError(_text(refusal, repository, _RENEW), refreshable=True, **known)
     elif code in _WRONG_SIGNATURE:
-        return CredentialsError(_text(refusal, repository, _WRONG_SECRET), **known)
+        return CredentialsError(_text(refusal, repository, _WRONG_KEY), **known)
     else:
         cls, advice, retryable = _class_of(code, status, repository)
     text = _text(refusal, repository, advice)
@@ -146,7 +150,7 @@ def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError
 
 _REDIRECTED = "redirects are refused, for they would carry the session token elsewhere: check endpoint_url and proxies"
 _RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether they work)"
-_WRONG_SECRET = "the secret access key does not belong to the access key id: check the credentials"
+_WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
 _SERVER = "try again later; the request id helps AWS Support"
 
@@ -230,7 +234,6 @@ def attempted(repository: Repository) -> str:
 
 def _members(body: bytes) -> Mapping[str, Any]:
     try:
-        members = from_json(body)
+        return _MEMBERS.validate_json(body)
     except ValueError:
         return {}
-    return members if isinstance(members, dict) else {}

@@ -176,6 +176,6 @@ def _refuse_more_than_a_repository(text: str) -> None:
 def _refusal(error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     if first["type"] == "value_error":
-        return str(first["ctx"]["error"])
+        return str(first.get("ctx", {})["error"])
     where = ".".join(map(str, first["loc"]))
     return f"Repository {where}: {first['msg']}, not {quoted(first['input'])}"

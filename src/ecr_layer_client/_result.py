@@ -75,9 +75,7 @@ class LayerCheckResult(BaseModel):
     unanswered: tuple[str, ...] = ()
 
     @classmethod
-    def of(
-        cls, repository: str | Repository, outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode]
-    ) -> Self:
+    def of(cls, repository: str | Repository, outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode]) -> Self:
         """Make a result by hand, for tests of code that takes one.
 
         Args:

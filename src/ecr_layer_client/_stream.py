@@ -74,7 +74,7 @@ class LayerStream:
         self._settled: deque[Mapping[str, LayerOutcome]] = deque()
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
-        self._error: Exception | None = None
+        self._error: BaseException | None = None
         self._reading = False
 
     @property
@@ -95,9 +95,7 @@ class LayerStream:
         self._span.enter_context(self._observed.span("operation", OPERATION, self._repository))
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         """Stop what is under way, and wait until it has stopped."""
         self._state = _State.CLOSED
         try:
@@ -285,7 +283,7 @@ class LayerStream:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._fail(error)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Start no batch any more, let the attempts under way finish, and keep the first error."""
         if self._error is None:
             self._error = error

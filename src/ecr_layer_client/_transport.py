@@ -1,7 +1,7 @@
 """One request, one answer: aiobotocore's session and client, and every error of theirs as one of ours.
 
-This room, `_http.py` and `_botocore_errors.py` are the only ones that know aiobotocore and botocore; importing it imports them, so the client does
-that in a thread, when it opens.
+This room, `_http.py` and `_botocore_errors.py` are the only ones that know aiobotocore and botocore; importing it imports them,
+so the client does that in a thread, when it opens.
 """
 
 from __future__ import annotations
@@ -57,9 +57,11 @@ class Transport(Protocol):
         Raises:
             CallError: There is no answer, or not one that settles anything asked.
         """
+        ...
 
     async def aclose(self) -> None:
         """Close what this transport opened."""
+        ...
 
 
 async def open_transport(target: Target, config: ClientConfig) -> Transport:
@@ -71,7 +73,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     """
     if target.client is not None:
         return OrdinaryLane(target.client, config, target.client)
-    session = target.session or _shared_session(target.profile_name)
+    session: Any = target.session or _shared_session(target.profile_name)
     stack = AsyncExitStack()
     try:
         await _warm_up_in_thread(session)
@@ -104,9 +106,7 @@ _exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange"
 class OrdinaryLane:
     """Through aiobotocore's client method, with its documented events; the answer's bytes are taken from `before-parse`."""
 
-    def __init__(
-        self, client: ECRApi, config: ClientConfig, credential_source: Hashable, stack: AsyncExitStack | None = None
-    ) -> None:
+    def __init__(self, client: ECRApi, config: ClientConfig, credential_source: Hashable, stack: AsyncExitStack | None = None) -> None:
         self.region_name: str = client.meta.region_name
         self.endpoint_url: str = client.meta.endpoint_url
         self.credential_source = credential_source

@@ -19,8 +19,8 @@ OPERATION = "BatchCheckLayerAvailability"
 
 
 class _Answer(BaseModel):
-    layers: list[Layer] = Field(default_factory=list)
-    failures: list[LayerFailure] = Field(default_factory=list)
+    layers: list[Layer] = Field(default_factory=list[Layer])
+    failures: list[LayerFailure] = Field(default_factory=list[LayerFailure])
 
 
 _ANSWER = TypeAdapter(_Answer)

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Generator
 
     from .protocols import Progress
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[Progress], None] | None]:
+def progress_bar() -> Generator[Callable[[Progress], None] | None, None, None]:
     """Show a bar, in a terminal or a notebook, and give what moves it; without tqdm, warn and give None."""
     try:
         from tqdm.auto import tqdm  # noqa: PLC0415 (optional)

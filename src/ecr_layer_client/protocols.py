@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import TracebackType
 
     from ._errors import CallError
@@ -16,22 +17,25 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
 
 
-class ECRApi(Protocol):
+class ECRApi(Hashable, Protocol):
     """An open aiobotocore ECR client, as far as this library uses one."""
 
     @property
     def meta(self) -> Any:
-        """botocore's client meta: Region, endpoint, configuration and events."""
+        """The client's meta: Region, endpoint, configuration and events."""
+        ...
 
     async def batch_check_layer_availability(self, **members: Any) -> Any:
         """Ask ECR which of at most 100 layers a repository holds."""
+        ...
 
 
-class SessionLike(Protocol):
+class SessionLike(Hashable, Protocol):
     """An aiobotocore session (`aiobotocore.session.AioSession`), as far as this library uses one."""
 
     def create_client(self, service_name: str, **options: Any) -> AbstractAsyncContextManager[Any]:
         """Make a client of an AWS service; entering it opens it."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,20 +62,23 @@ class OutcomeStream(Protocol):
 
     async def __aenter__(self) -> Self:
         """Enter once."""
+        ...
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /
-    ) -> None:
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         """Stop what is under way."""
+        ...
 
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
+        ...
 
     async def __anext__(self) -> LayerOutcome:
         """Return the next outcome."""
+        ...
 
     async def collect(self) -> LayerCheckResult:
         """Return the whole result."""
+        ...
 
 
 @runtime_checkable
@@ -90,6 +97,7 @@ class LayerChecker(Protocol):
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check digests and return what became of each."""
+        ...
 
     def stream_layers(
         self,
@@ -99,6 +107,7 @@ class LayerChecker(Protocol):
         timeout: float | None = None,
     ) -> OutcomeStream:
         """Check digests and yield outcomes as they come."""
+        ...
 
 
 class Observer(Protocol):
@@ -109,12 +118,16 @@ class Observer(Protocol):
 
     def operation(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
         """Return a context that spans one operation, such as a whole `check_layers`; an error that ends it passes through."""
+        ...
 
     def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> AbstractContextManager[object]:
         """Return a context that spans one request: the call's `number`-th, for so many digests."""
+        ...
 
     def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
         """A call failed with `error` and is tried again after `delay` seconds."""
+        ...
 
     def throttle(self, operation: str, rate: float, share: float) -> None:
         """A request was refused for rate: requests a second from now on, and the share of recent requests that was refused."""
+        ...

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import json
-from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
@@ -16,6 +15,9 @@ from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._uploads import MIN_PART_SIZE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 HELD = "sha256:" + "a" * 64
 TARGET = "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability"
@@ -223,6 +225,13 @@ async def test_garbage_never_gets_a_500_and_the_server_lives(ecr: LocalECR, sent
         200,
         {"repositories": []},
     )
+
+
+async def test_a_lone_surrogate_is_echoed(ecr: LocalECR) -> None:
+    """A digest that no UTF-8 can carry comes back as it was escaped."""
+    ecr.create_repository("app")
+    status, body = parsed(await raw(ecr, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}')))
+    assert (status, [row["layerDigest"] for row in body["failures"]]) == (200, ["\ud800"])
 
 
 async def test_a_body_beyond_any_layer_part_is_refused(ecr: LocalECR) -> None:

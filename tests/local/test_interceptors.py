@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
@@ -15,7 +14,11 @@ from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedErro
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._error import AwsError
 from ecr_layer_client.local._protocol import Reply
-from ecr_layer_client.local._service import Call
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ecr_layer_client.local._service import Call
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])]
 
@@ -69,7 +72,7 @@ async def reset(body: bytes) -> AsyncIterator[bytes]:
 
 async def describe(ecr: LocalECR, script: Script, **config: Any) -> dict[str, Any]:
     """Describe repositories through aiobotocore while a script plays."""
-    ecr._service.interceptors.append(script)  # pyright: ignore[reportPrivateUsage]  # noqa: SLF001
+    ecr._service.interceptors.append(script)  # pyright: ignore[reportPrivateUsage]
     options = Config(retries={"total_max_attempts": 1}, **config)
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=options) as client:
@@ -77,7 +80,7 @@ async def describe(ecr: LocalECR, script: Script, **config: Any) -> dict[str, An
         return answer
 
 
-async def test_a_dripped_body_arrives_whole(in_memory: bool) -> None:
+async def test_a_dripped_body_arrives_whole(*, in_memory: bool) -> None:
     """A body sent byte by byte is the same body."""
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.create_repository("app")
@@ -99,7 +102,7 @@ async def test_a_dripped_body_arrives_whole(in_memory: bool) -> None:
     ],
     ids=["throttled", "reset", "late", "cut", "stalled", "reset-midway", "503", "bug"],
 )
-async def test_a_fault_is_what_the_wire_would_make_of_it(in_memory: bool, does: dict[str, Any], error: type[Exception]) -> None:
+async def test_a_fault_is_what_the_wire_would_make_of_it(*, in_memory: bool, does: dict[str, Any], error: type[Exception]) -> None:
     """Each kind of fault raises the same botocore exception on both faces, and leaves nothing in flight."""
     async with asyncio.timeout(20), LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(error):
@@ -118,7 +121,7 @@ async def test_a_fault_is_what_the_wire_would_make_of_it(in_memory: bool, does: 
     ],
     ids=["ok", "named", "reset", "code", "abandoned"],
 )
-async def test_outcomes_are_counted(in_memory: bool, does: dict[str, Any], outcome: str) -> None:
+async def test_outcomes_are_counted(*, in_memory: bool, does: dict[str, Any], outcome: str) -> None:
     """The statistics count each request once, by how it ended."""
     async with LocalECR(in_memory=in_memory) as ecr:
         with contextlib.suppress(ClientError, BotoCoreError):
@@ -126,7 +129,7 @@ async def test_outcomes_are_counted(in_memory: bool, does: dict[str, Any], outco
     assert ecr.stats.by_operation == {"DescribeRepositories": {outcome: 1}}
 
 
-async def test_a_bug_is_a_server_exception_without_a_traceback(in_memory: bool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_a_server_exception_without_a_traceback(*, in_memory: bool, caplog: pytest.LogCaptureFixture) -> None:
     """A bug of ours is answered ServerException 500 in JSON; the traceback goes to the log."""
     async with LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(ClientError) as caught:
@@ -137,7 +140,7 @@ async def test_a_bug_is_a_server_exception_without_a_traceback(in_memory: bool, 
     assert "ZeroDivisionError" in caplog.text
 
 
-async def test_after_close_nobody_listens(in_memory: bool) -> None:
+async def test_after_close_nobody_listens(*, in_memory: bool) -> None:
     """A client that outlives the registry gets botocore's could-not-connect."""
     async with LocalECR(in_memory=in_memory) as ecr:
         session: Any = ecr.session()

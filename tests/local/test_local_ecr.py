@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import os
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import local
+from ecr_layer_client import InvalidInputError, local
 from ecr_layer_client.local import LocalECR
 
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
 HELD = "sha256:" + "a" * 64
+ABSENT = "sha256:" + "b" * 64
 
 
 @dataclass
@@ -108,6 +112,27 @@ async def test_absent_missing_reaches_the_wire() -> None:
         assert [row["failureCode"] for row in await rows(ecr, HELD)] == ["MissingLayerDigest"]
 
 
+@pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+@pytest.mark.asyncio
+async def test_its_client_checks_layers_and_leaves_nothing(*, in_memory: bool) -> None:
+    """client() is an ECRLayerClient wired to it, with ClientConfig's options; closed, it leaves no connection."""
+    async with LocalECR(in_memory=in_memory) as ecr:
+        ecr.seed("app", [(HELD, 7)])
+        async with ecr.client(batch_size=1) as client:
+            result = await client.check_layers("app", [HELD, ABSENT])
+        assert (result.available, result.absent, ecr.stats.requests) == ((HELD,), (ABSENT,), 2)
+        await asyncio.sleep(0)
+        assert ecr.in_flight == 0
+
+
+@pytest.mark.asyncio
+async def test_its_client_refuses_an_unknown_option() -> None:
+    """client() refuses what ClientConfig refuses."""
+    async with LocalECR(in_memory=True) as ecr:
+        with pytest.raises(InvalidInputError, match="batch_size"):
+            ecr.client(batch_size=101)
+
+
 def test_creating_a_repository_twice_is_fine() -> None:
     """create_repository makes sure that the repository is there, and answers its URI each time."""
     ecr = LocalECR(region="eu-west-1", account="000000000001")
@@ -149,7 +174,7 @@ def its_session(ecr: LocalECR) -> object:
 @pytest.mark.parametrize("use", [its_url, its_keywords, its_session])
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_before_open_and_after_close_it_says_so(use: Callable[[LocalECR], Any], in_memory: bool) -> None:
+async def test_before_open_and_after_close_it_says_so(use: Callable[[LocalECR], Any], *, in_memory: bool) -> None:
     """What needs it open raises RuntimeError with the mend, before and after."""
     ecr = LocalECR(in_memory=in_memory)
     with pytest.raises(RuntimeError, match="async with LocalECR"):
@@ -162,7 +187,7 @@ async def test_before_open_and_after_close_it_says_so(use: Callable[[LocalECR], 
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_it_opens_again_with_what_it_held(in_memory: bool) -> None:
+async def test_it_opens_again_with_what_it_held(*, in_memory: bool) -> None:
     """Closing twice is fine, and opening again finds the layers."""
     ecr = LocalECR(in_memory=in_memory)
     ecr.seed("app", [(HELD, 7)])
@@ -183,7 +208,7 @@ async def test_it_opens_once_at_a_time() -> None:
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_its_session_is_deaf_to_the_users_settings(in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_session_is_deaf_to_the_users_settings(*, in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     """No AWS_* variable, profile, configuration file, proxy or CA bundle reaches its session."""
     hostile = {
         "AWS_PROFILE": "nope",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 from typing import Any
 
 import aiohttp
@@ -56,9 +57,11 @@ async def a_session(**options: Any) -> MemorySession:
     return await face.session_class()(**options).__aenter__()
 
 
-@pytest.mark.parametrize("body", [b"{}", "{}", None, bytearray(b"{}")], ids=["bytes", "str", "none", "bytearray"])
+@pytest.mark.parametrize(
+    "body", [b"{}", "{}", None, bytearray(b"{}"), io.BytesIO(b"{}")], ids=["bytes", "str", "none", "bytearray", "file"]
+)
 async def test_every_kind_of_body_is_sent(body: Any) -> None:
-    """Bodies may be bytes, text or nothing."""
+    """Bodies may be bytes, text, a file or nothing."""
     response = await (await a_session()).send(a_request(body))
     assert (response.status_code, await response.content) == (200, b'{"repositories":[]}')
 
@@ -69,6 +72,14 @@ async def test_a_streamed_response_is_read_in_chunks() -> None:
     response = await session.send(a_request(stream=True))
     assert session.face.in_flight == 1
     assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [b'{"reposi', b'tories":', b"[]}"]
+    assert session.face.in_flight == 0
+
+
+async def test_leaving_a_streamed_response_gives_its_slot_back() -> None:
+    """A streamed response is a context manager, as aiohttp's is."""
+    session = await a_session()
+    async with (await session.send(a_request(stream=True))).raw as body:
+        assert await body.read() == b'{"repositories":[]}'
     assert session.face.in_flight == 0
 
 
@@ -122,8 +133,8 @@ async def test_a_streamed_body_cut_short_raises_as_aiohttp_does() -> None:
     """A reader of a streamed body sees aiohttp's own exception when it ends early."""
     session = await a_session()
     response = await session.send(a_request(stream=True))
-    response.raw._left += 1  # noqa: SLF001
-    response.raw._chunks = aiter_of()  # noqa: SLF001
+    response.raw._left += 1
+    response.raw._chunks = aiter_of()
     with pytest.raises(aiohttp.ClientPayloadError):
         await response.raw.read()
 

@@ -1,0 +1,18 @@
+"""A local ECR: the layer half of Amazon ECR's API for tests, demos and documentation, without Docker or an AWS account.
+
+>>> import asyncio, boto3
+>>> async def main() -> str:
+...     async with LocalECR() as ecr:
+...         digest = ecr.put_layer("app", b"a layer")
+...         client = boto3.client("ecr", **ecr.client_kwargs)
+...         request = {"repositoryName": "app", "layerDigests": [digest]}
+...         answer = await asyncio.to_thread(client.batch_check_layer_availability, **request)
+...         return answer["layers"][0]["layerAvailability"]
+>>> asyncio.run(main())
+'AVAILABLE'
+"""
+
+from ._ecr import ClientKwargs, LocalECR
+from ._stats import Stats
+
+__all__ = ["ClientKwargs", "LocalECR", "Stats"]

@@ -1,0 +1,259 @@
+"""`LocalECR`: a local ECR for tests, demos and documentation."""
+
+from __future__ import annotations
+
+import re
+import time
+from hashlib import sha256
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
+
+from ._descriptors import Descriptor, stored_layer
+from ._error import AwsError
+from ._memory import MemoryFace
+from ._registry import DEFAULT_MEDIA_TYPE, AbsentAs, Registry, StoredLayer, StoredRepository, store
+from ._server import HTTPFace
+from ._service import Service
+from ._session import ACCESS_KEY, SECRET_KEY, local_session
+from ._validation import request_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, SessionLike
+
+    from ._stats import Stats
+
+
+class ClientKwargs(TypedDict):
+    """The keywords that `boto3.client("ecr", ...)` and aiobotocore's `create_client("ecr", ...)` take to reach a `LocalECR`."""
+
+    endpoint_url: str
+    region_name: str
+    aws_access_key_id: str
+    aws_secret_access_key: str
+
+
+class LocalECR:
+    """A local ECR: it serves the layer half of ECR's API at a free port of 127.0.0.1, or in memory.
+
+    Repositories and layers live in this object: seed them before or after it opens; closing keeps them, and it may be opened
+    again (at another port). Bytes are hashed and counted, not kept.
+
+    Args:
+        region: the Region it plays. Default "us-east-1".
+        account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
+        absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
+            "missing", a `MissingLayerDigest` failure as emulators answer.
+        in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and it works under an event
+            loop whose time is virtual. Default False.
+
+    Raises:
+        ValueError: `account` is not 12 digits, or `absent` is neither word.
+
+    >>> import asyncio
+    >>> async def main() -> tuple[str, ...]:
+    ...     async with LocalECR() as ecr:
+    ...         digest = ecr.put_layer("app", b"a layer")
+    ...         async with ecr.client() as client:
+    ...             result = await client.check_layers("app", [digest, "sha256:" + "0" * 64])
+    ...             return result.absent == ("sha256:" + "0" * 64,), result.available == (digest,)
+    >>> asyncio.run(main())
+    (True, True)
+    """
+
+    def __init__(
+        self, *, region: str = "us-east-1", account: str = "123456789012", absent: AbsentAs = "unavailable", in_memory: bool = False
+    ) -> None:
+        """Make an empty registry; nothing listens before `open()`."""
+        if not re.fullmatch("[0-9]{12}", account):  # ECR model: RegistryId
+            message = f"account must be 12 digits, not {account!r:.200}"
+            raise ValueError(message)
+        if absent not in {"unavailable", "missing"}:
+            message = f"absent must be 'unavailable' or 'missing', not {absent!r:.200}"
+            raise ValueError(message)
+        self._registry = Registry(account=account, region=region, absent=absent, now=time.time)
+        self._service = Service(self._registry)
+        self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service)
+        self._is_open = False
+
+    # -- life ---------------------------------------------------------------------------------------------------------
+
+    async def open(self) -> Self:
+        """Begin to serve, and return self. Raises RuntimeError when it is open already."""
+        if self._is_open:
+            message = "this LocalECR is open already"
+            raise RuntimeError(message)
+        await self._face.open()
+        self._is_open = True
+        return self
+
+    async def aclose(self) -> None:
+        """Stop serving: open connections are closed, and requests under way are cut off (in memory they end). Twice is fine."""
+        self._is_open = False
+        await self._face.aclose()
+
+    async def __aenter__(self) -> Self:
+        """Begin to serve."""
+        return await self.open()
+
+    async def __aexit__(self, *exc_info: object) -> None:
+        """Stop serving."""
+        await self.aclose()
+
+    # -- how to reach it ----------------------------------------------------------------------------------------------
+
+    @property
+    def region(self) -> str:
+        """The Region it plays."""
+        return self._registry.region
+
+    @property
+    def account(self) -> str:
+        """The registry id that requests mean when they name none."""
+        return self._registry.account
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:49152`; in memory a constant at which nothing listens.
+
+        Raises:
+            RuntimeError: it is not open.
+        """
+        self._require_open()
+        return self._face.url
+
+    @property
+    def client_kwargs(self) -> ClientKwargs:
+        """The keywords for `boto3.client("ecr", **ecr.client_kwargs)` or any aiobotocore session's `create_client`.
+
+        In memory they reach nothing: use `session()`. Raises RuntimeError when it is not open.
+        """
+        return {
+            "endpoint_url": self.endpoint_url,
+            "region_name": self.region,
+            "aws_access_key_id": ACCESS_KEY,
+            "aws_secret_access_key": SECRET_KEY,
+        }
+
+    def session(self) -> SessionLike:
+        """Return a new aiobotocore session that talks to this registry and knows its keys and Region.
+
+        It heeds no `AWS_*` variable, profile, configuration file or proxy. Use it as
+        `async with ecr.session().create_client("ecr", endpoint_url=ecr.endpoint_url) as client`.
+
+        Raises:
+            RuntimeError: it is not open.
+        """
+        self._require_open()
+        session: SessionLike = local_session(self.region, self._face.session_class() if isinstance(self._face, MemoryFace) else None)
+        return session
+
+    def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
+        """Return an `ECRLayerClient` wired to this registry; enter it with `async with`.
+
+        Args:
+            observer: as of `ECRLayerClient`. Default None.
+            options: the fields of `ClientConfig`, such as `batch_size=7`.
+
+        Raises:
+            RuntimeError: it is not open.
+            InvalidInputError: an option that `ClientConfig` refuses.
+        """
+        from ecr_layer_client import ClientConfig, ECRLayerClient  # noqa: PLC0415  (the core, only when asked for)
+
+        return ECRLayerClient(
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            session=self.session(),
+            config=ClientConfig(**options),
+            observer=observer,
+        )
+
+    # -- what it holds ------------------------------------------------------------------------------------------------
+
+    def create_repository(self, name: str, *, registry_id: str | None = None) -> str:
+        """Make sure that a repository exists, and return its URI.
+
+        Unlike the API's CreateRepository it does not mind one that exists, so that fixtures can be combined.
+
+        Args:
+            name: as ECR takes them, such as "team/app".
+            registry_id: another registry than `account`, 12 digits. Default None.
+
+        Raises:
+            ValueError: the name or the registry id breaks ECR's rules.
+        """
+        return str(self._repository(name, registry_id).description["repositoryUri"])
+
+    def seed(self, name: str, descriptors: Iterable[Descriptor], *, registry_id: str | None = None) -> None:
+        """Let a repository hold layers of which only digest and size are known; it is created if need be.
+
+        Args:
+            name: the repository.
+            descriptors: each `(digest, size)`, `(digest, size, media_type)`, a mapping with `digest`, `size` and `mediaType`,
+                or any object with `.digest`, `.size` and `.media_type`. Digests are held in lower case.
+            registry_id: another registry than `account`. Default None.
+
+        Raises:
+            ValueError: a descriptor without a well-formed digest or size (none is then held), or a bad name.
+        """
+        store(self._repository(name, registry_id), [stored_layer(descriptor) for descriptor in descriptors])
+
+    def put_layer(self, name: str, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE, *, registry_id: str | None = None) -> str:
+        """Let a repository hold a layer of these bytes, and return its digest; the repository is created if need be.
+
+        Raises:
+            ValueError: the name or the registry id breaks ECR's rules.
+        """
+        digest = f"sha256:{sha256(data).hexdigest()}"
+        store(self._repository(name, registry_id), [StoredLayer(digest, len(data), media_type)])
+        return digest
+
+    def archive(self, name: str, digest: str, *, registry_id: str | None = None) -> None:
+        """Play an image that was archived: the layer is ARCHIVED from now on, until it is uploaded or put again.
+
+        Raises:
+            LookupError: the repository does not exist or does not hold the layer.
+        """
+        try:
+            self._registry.repository(name, registry_id).layers[digest.lower()].archived = True
+        except (AwsError, KeyError):
+            message = f"the repository {name!r:.256} holds no layer {digest!r:.200}"
+            raise LookupError(message) from None
+
+    # -- what happened ------------------------------------------------------------------------------------------------
+
+    @property
+    def stats(self) -> Stats:
+        """The requests answered so far, by operation and outcome; `stats.reset()` starts again."""
+        return self._service.stats
+
+    @property
+    def connections(self) -> int:
+        """How many connections are open, idle ones included; in memory, how many HTTP sessions of clients are."""
+        return self._face.connections
+
+    @property
+    def in_flight(self) -> int:
+        """How many requests are being answered now; in memory, a body not yet read to its end counts."""
+        return self._face.in_flight
+
+    def __repr__(self) -> str:
+        """Say where it is, for logs and test reports."""
+        where = self._face.url if self._is_open else "closed"
+        return f"<LocalECR {self.account} {self.region} {where}>"
+
+    def _repository(self, name: str, registry_id: str | None) -> StoredRepository:
+        if not self._registry.has_repository(name, registry_id):
+            try:
+                self._registry.run(
+                    "CreateRepository", request_parser("CreateRepository")({"repositoryName": name, "registryId": registry_id})
+                )
+            except AwsError as error:
+                raise ValueError(error.message) from None
+        return self._registry.repository(name, registry_id)
+
+    def _require_open(self) -> None:
+        if not self._is_open:
+            message = "this LocalECR is not open: use `async with LocalECR() as ecr:`, or `await ecr.open()` before using it"
+            raise RuntimeError(message)

@@ -1,0 +1,104 @@
+"""AWS's JSON 1.1 protocol, bytes in and bytes out: what both faces carry. Pure.
+
+A `Request` names its operation in `X-Amz-Target` and its members in a JSON body; a `Reply` is a JSON body, an error one with
+its code in `__type`. Nothing that a client can send makes these functions raise anything but `AwsError`.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, replace
+from http import HTTPStatus
+from typing import Any, cast
+
+from pydantic_core import PydanticSerializationError, to_json
+
+from ._error import AwsError
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+TARGET_PREFIX = "AmazonEC2ContainerRegistry_V20150921"  # ECR model: targetPrefix
+MAX_BODY = 32 * 1024 * 1024  # a layer part of 20 MiB (ECR model: LayerPartBlob) is 27 MiB in base64
+
+Stream = Callable[[bytes], AsyncIterator[bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """An HTTP request as it arrived; header names are in lower case."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An HTTP answer. `outcome` is what the statistics call it: "ok", an error code, or a fault's name.
+
+    `stream`, when given, turns the body into the chunks that are really sent: it may sleep between them, stop early (the
+    connection is then closed short of Content-Length) or raise ConnectionResetError (the connection is then reset).
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    outcome: str = "ok"
+    stream: Stream | None = None
+
+
+def operation_of(request: Request) -> str:
+    """Return the operation that a request names. Raises AwsError UnknownOperationException.
+
+    >>> operation_of(Request("POST", "/", {"x-amz-target": f"{TARGET_PREFIX}.DescribeRepositories"}, b"{}"))
+    'DescribeRepositories'
+    """
+    code = "UnknownOperationException"
+    if request.path.partition("?")[0] != "/":
+        raise AwsError(code, f"The local ECR serves the API at '/', not at {request.path[:200]!r}", 404)
+    if request.method != "POST":
+        raise AwsError(code, f"ECR's API takes POST, not {request.method[:20]!r}", 405)
+    target = request.headers.get("x-amz-target", "")
+    prefix, dot, operation = target.partition(".")
+    if prefix != TARGET_PREFIX or not dot:
+        raise AwsError(code, f"The header X-Amz-Target must be '{TARGET_PREFIX}.<operation>', not {target[:200]!r}")
+    return operation
+
+
+def members_of(request: Request) -> dict[str, Any]:
+    """Return the JSON object in a request's body; an empty body is an empty object. Raises AwsError SerializationException."""
+    try:
+        members: Any = json.loads(request.body.decode()) if request.body else {}
+    except (ValueError, RecursionError):
+        members = None
+    if not isinstance(members, dict):
+        code = "SerializationException"
+        raise AwsError(code, "The body of the request must be one JSON object in UTF-8")
+    return cast("dict[str, Any]", members)
+
+
+def ok(result: Mapping[str, Any]) -> Reply:
+    """Return the answer that carries a result."""
+    return Reply(200, {"content-type": CONTENT_TYPE}, _json(result))
+
+
+def refused(error: AwsError) -> Reply:
+    """Return the answer that carries an error."""
+    body = {"__type": error.code, "message": error.message, **error.members}
+    headers = {"content-type": CONTENT_TYPE}
+    return Reply(
+        error.status, headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers, _json(body), error.code
+    )
+
+
+def with_request_id(reply: Reply, request_id: str) -> Reply:
+    """Return the reply with the id by which AWS's support would find the request."""
+    return replace(reply, headers={**reply.headers, "x-amzn-requestid": request_id})
+
+
+def _json(value: Mapping[str, Any]) -> bytes:
+    try:
+        return to_json(value)  # several times faster than json, which counts in simulations
+    except PydanticSerializationError:  # a lone surrogate, echoed: only an escape can carry it
+        return json.dumps(value, separators=(",", ":")).encode()

@@ -1,0 +1,58 @@
+"""The sample: the layers of real public images, for demos and tests; see `sample/ATTRIBUTION.md` for whose they are."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+
+
+@dataclass(frozen=True, slots=True)
+class SampleLayer:
+    """One layer of an image, as its manifest names it.
+
+    Attributes:
+        digest: The digest, in lower case.
+        size: Bytes, as stored in a registry.
+        media_type: The layer's media type.
+    """
+
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class SampleImage:
+    """One image.
+
+    Attributes:
+        repository: The repository's name, the public registry's host included where it is not Docker Hub; valid in ECR as it is.
+        tag: The tag.
+        layers: Its layers in the manifest's order, repeats included.
+    """
+
+    repository: str
+    tag: str
+    layers: tuple[SampleLayer, ...]
+
+
+@cache
+def sample_images() -> tuple[SampleImage, ...]:
+    """Return the images of the sample, sorted by repository and tag.
+
+    Example:
+        >>> image = sample_images()[0]
+        >>> f"{image.repository}:{image.tag}", len(image.layers)
+        ('aerospike:3.12.1.1', 4)
+    """
+    packed = files(__package__).joinpath("sample", "images.json.gz").read_bytes()
+    sample = json.loads(gzip.decompress(packed))
+    layers = [SampleLayer(f"sha256:{hexadecimal}", size, sample["media_types"][kind]) for hexadecimal, size, kind in sample["layers"]]
+    return tuple(
+        SampleImage(repository, tag, tuple(layers[index] for index in indices))
+        for repository, tags in sample["repositories"].items()
+        for tag, indices in tags.items()
+    )

@@ -1,0 +1,75 @@
+"""One layer upload, from initiate to complete: what arrived so far, and ECR's rules for it. Pure; the bytes are hashed, not kept."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._error import AwsError
+
+MIB = 1024 * 1024
+PART_SIZE = 10 * MIB  # what InitiateLayerUpload was seen to answer
+MIN_PART_SIZE = 5 * MIB  # ECR service quotas: minimum layer part size, the last part excepted
+MAX_PARTS = 4_200  # ECR service quotas: maximum number of layer parts
+
+
+@dataclass(slots=True)
+class Upload:
+    """An upload under way: `received` bytes in `parts` parts, hashed as they came.
+
+    >>> upload = Upload("app", "123456789012", "6f0f…")
+    >>> upload.add(0, 4, b"layer")
+    4
+    """
+
+    repository: str
+    registry_id: str
+    upload_id: str
+    received: int = 0
+    parts: int = 0
+    last_part_size: int = 0
+    has_small_part: bool = False
+    _sha256: Any = field(default_factory=hashlib.sha256)
+
+    def add(self, first: int, last: int, data: bytes) -> int:
+        """Take one part and return the last byte received; parts come in order and without gaps.
+
+        Raises AwsError InvalidLayerPartException (with `lastValidByteReceived`, where to resume; left out while
+        nothing has arrived, which is assumed) and LimitExceededException.
+        """
+        if first != self.received or last - first + 1 != len(data) or not data:
+            raise self._out_of_place(first, last, len(data))
+        if self.parts == MAX_PARTS:
+            code = "LimitExceededException"
+            raise AwsError(code, f"The upload with id '{self.upload_id}' already has the maximum of {MAX_PARTS} layer parts")
+        self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
+        self._sha256.update(data)
+        self.parts += 1
+        self.last_part_size = len(data)
+        self.received += len(data)
+        return self.received - 1
+
+    def digest(self) -> str:
+        """Return the digest of what arrived; refuse an upload without parts or with a part that is too small.
+
+        Raises AwsError EmptyUploadException and LayerPartTooSmallException.
+        """
+        if not self.parts:
+            code = "EmptyUploadException"
+            raise AwsError(code, f"The upload with id '{self.upload_id}' does not contain any layer parts")
+        if self.has_small_part:
+            code = "LayerPartTooSmallException"
+            raise AwsError(code, "All layer parts except the last part should be at least 5MB")
+        return f"sha256:{self._sha256.hexdigest()}"
+
+    def _out_of_place(self, first: int, last: int, length: int) -> AwsError:
+        return AwsError(
+            "InvalidLayerPartException",
+            "The layer part size is not valid, or the first byte specified is not consecutive to the last byte of a previous "
+            f"layer part upload: bytes {first}-{last} of {length} sent, {self.received} expected first",
+            registryId=self.registry_id,
+            repositoryName=self.repository,
+            uploadId=self.upload_id,
+            lastValidByteReceived=self.received - 1 if self.received else None,
+        )
