@@ -8,6 +8,7 @@ from botocore import exceptions as botocore
 
 from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted
 from ._refusals import attempted, located
+from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from ._repository import Repository
@@ -37,8 +38,13 @@ def opening_error(error: Exception) -> ECRLayerError:
     if isinstance(error, botocore.NoRegionError):
         return InvalidInputError(_NO_REGION)
     if isinstance(error, _CREDENTIALS):
-        return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(str(error))}")
+        return credentials_error(error)
     return InvalidInputError(f"the AWS configuration is refused: {quoted(str(error))}: {_CONFIG}")
+
+
+def credentials_error(error: Exception) -> CredentialsError:
+    """Return what to raise when there is nothing to sign a request with."""
+    return CredentialsError(f"{OPERATION}: {_NO_CREDENTIALS}; botocore says {quoted(str(error))}")
 
 
 def call_error(error: Exception, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:
@@ -50,7 +56,7 @@ def call_error(error: Exception, repository: Repository, region: str, *, request
     if isinstance(error, ResponseError):
         return ResponseError(f"{what}: {error}", repository=repository, request_id=request_id, retryable=error.retryable)
     if isinstance(error, _CREDENTIALS):
-        return CredentialsError(f"{what}: {_NO_CREDENTIALS}; botocore says {quoted(str(error))}", repository=repository)
+        return credentials_error(error)
     if isinstance(error, botocore.SSLError):
         advice = "check endpoint_url, AWS_CA_BUNDLE and proxies"
         return TransportError(f"{what}: TLS failed, {quoted(str(error))}: {advice}", repository=repository, retryable=False)

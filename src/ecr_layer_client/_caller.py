@@ -47,6 +47,7 @@ class _Call:
     digests: Sequence[str]
     operation: Operation
     again: bool
+    renewed: bool = False
     requests: int = 0
     started: float | None = None
 
@@ -104,16 +105,18 @@ class Caller:
         return settled
 
     async def _paced(self, call: _Call) -> Settled:
-        """Attempt once; a throttled request costs no attempt, but goes back to the front of the line."""
-        throttled = False
+        """Attempt once; a throttled request costs no attempt, but goes back to the front of the line, as does one to be signed anew."""
+        await self._transport.ready()
+        again = False
         while True:
-            await self._turns.take(at_front=throttled)
+            await self._turns.take(at_front=again)
+            generation = self._transport.generation
             try:
                 return await self._in_slot(call)
             except CallError as error:
-                if not error.throttled or self._gives_up_on(call):
+                if not (self._slows_down(error, call) or await self._renews(error, call, generation)):
                     raise
-            throttled = True
+            again = True
 
     async def _in_slot(self, call: _Call) -> Settled:
         loop = asyncio.get_running_loop()
@@ -160,10 +163,16 @@ class Caller:
         else:
             self._turns.succeeded(round_trip)
 
-    def _gives_up_on(self, call: _Call) -> bool:
-        if call.operation.over or self._policy.max_attempts == _RETRY_OFF:
-            return True
-        return self._turns.pacer.starving(asyncio.get_running_loop().time()) >= self._policy.max_elapsed
+    def _slows_down(self, error: CallError, call: _Call) -> bool:
+        if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:
+            return False
+        return self._turns.pacer.starving(asyncio.get_running_loop().time()) < self._policy.max_elapsed
+
+    async def _renews(self, error: CallError, call: _Call, generation: int) -> bool:
+        if not error.refreshable or call.renewed or call.operation.over:
+            return False
+        call.renewed = True
+        return await self._transport.renew(generation)
 
     def _may_cure(self, error: BaseException, operation: Operation) -> bool:
         return isinstance(error, CallError) and error.retryable and not error.throttled and not operation.over

@@ -126,8 +126,8 @@ class Refusal(NamedTuple):
         )
 
 
-def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError:
-    """Return the error that says what was refused, on what, and what to do."""
+def error_of(refusal: Refusal, repository: Repository, region: str, *, owned: bool) -> CallError:
+    """Return the error that says what was refused, on what, and what to do; `owned` credentials are this library's to renew."""
     code, status = refusal.code, refusal.status
     known: dict[str, Any] = {"repository": repository, "request_id": refusal.request_id}
     repository = located(repository, region)
@@ -139,7 +139,7 @@ def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError
     elif code in _SKEWED or (code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)):
         return _clock_skew(refusal, repository, known)
     elif code in _STALE_CREDENTIALS:
-        return CredentialsError(_text(refusal, repository, _RENEW), refreshable=True, **known)
+        return CredentialsError(_text(refusal, repository, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known)
     elif code in _WRONG_SIGNATURE:
         return CredentialsError(_text(refusal, repository, _WRONG_KEY), **known)
     else:
@@ -150,6 +150,7 @@ def error_of(refusal: Refusal, repository: Repository, region: str) -> CallError
 
 _REDIRECTED = "redirects are refused, for they would carry the session token elsewhere: check endpoint_url and proxies"
 _RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether they work)"
+_RENEW_YOURS = "the session or client is yours, so its credentials are yours to renew"
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
 _SERVER = "try again later; the request id helps AWS Support"

@@ -21,7 +21,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from . import _wire
-from ._botocore_errors import call_error, opening_error
+from ._botocore_errors import call_error, credentials_error, opening_error
+from ._credentials import SharedCredentials
 from ._errors import ResponseError
 from ._http import guarded_session, too_large
 from ._refusals import Refusal, error_of
@@ -59,6 +60,27 @@ class Transport(Protocol):
         """
         ...
 
+    @property
+    def generation(self) -> int:
+        """Which credentials it signs with: one more each time they were renewed."""
+        ...
+
+    async def ready(self) -> None:
+        """Have credentials to sign with, so that fetching them takes nothing from an attempt's time.
+
+        Raises:
+            CallError: There are none.
+        """
+        ...
+
+    async def renew(self, generation: int) -> bool:
+        """Find other credentials than those of `generation`; False where they are the caller's own to renew.
+
+        Raises:
+            CallError: There are none.
+        """
+        ...
+
     async def aclose(self) -> None:
         """Close what this transport opened."""
         ...
@@ -73,9 +95,10 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     """
     if target.client is not None:
         return OrdinaryLane(target.client, config, target.client)
-    session: Any = target.session or _shared_session(target.profile_name)
     stack = AsyncExitStack()
     try:
+        own = None if target.session else _own_session(target.profile_name)
+        session: Any = own.session if own else target.session
         await _warm_up_in_thread(session)
         client = await stack.enter_async_context(
             session.create_client(
@@ -87,7 +110,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
         )
     except (BotoCoreError, ValueError) as error:
         raise opening_error(error) from error
-    return OrdinaryLane(client, config, session, stack)
+    return OrdinaryLane(client, config, own or session, stack, own.credentials if own else None)
 
 
 @dataclass(slots=True)
@@ -106,15 +129,45 @@ _exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange"
 class OrdinaryLane:
     """Through aiobotocore's client method, with its documented events; the answer's bytes are taken from `before-parse`."""
 
-    def __init__(self, client: ECRApi, config: ClientConfig, credential_source: Hashable, stack: AsyncExitStack | None = None) -> None:
+    def __init__(
+        self,
+        client: ECRApi,
+        config: ClientConfig,
+        credential_source: Hashable,
+        stack: AsyncExitStack | None = None,
+        credentials: SharedCredentials | None = None,
+    ) -> None:
         self.region_name: str = client.meta.region_name
         self.endpoint_url: str = client.meta.endpoint_url
         self.credential_source = credential_source
         self._client = client
         self._limit = config.max_response_bytes
         self._stack = stack or AsyncExitStack()
+        self._credentials = credentials
         self._hook_id = f"ecr-layer-client-{id(self)}"
         client.meta.events.register(_BEFORE_PARSE, self._take_body, unique_id=self._hook_id)
+
+    @property
+    def generation(self) -> int:
+        """Which credentials it signs with."""
+        return 0 if self._credentials is None else self._credentials.generation
+
+    async def ready(self) -> None:
+        """Have credentials to sign with, where they are not the caller's own."""
+        if self._credentials is not None:
+            try:
+                await self._credentials.get_frozen_credentials()
+            except Exception as error:
+                raise credentials_error(error) from error
+
+    async def renew(self, generation: int) -> bool:
+        """Find other credentials than those of `generation`."""
+        if self._credentials is None:
+            return False
+        try:
+            return await self._credentials.renew(generation)
+        except Exception as error:
+            raise credentials_error(error) from error
 
     async def check(self, repository: Repository, digests: Sequence[str], *, again: bool = False) -> _wire.Settled:
         """Ask once."""
@@ -123,7 +176,9 @@ class OrdinaryLane:
         try:
             answer = await self._client.batch_check_layer_availability(**_wire.request(repository, digests))
         except ClientError as error:
-            raise error_of(exchange.refusal or _stubbed_refusal(error), repository, self.region_name) from error
+            raise error_of(
+                exchange.refusal or _stubbed_refusal(error), repository, self.region_name, owned=self._credentials is not None
+            ) from error
         except (BotoCoreError, ResponseError) as error:
             raise call_error(error, repository, self.region_name) from error
         finally:
@@ -184,21 +239,48 @@ def _aio_config(session: SessionLike, config: ClientConfig) -> AioConfig:
     )
 
 
-_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, AioSession]] = (
-    weakref.WeakKeyDictionary()
-)
+@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+class _Own:
+    """A session of this library's, and the credentials that its clients share."""
+
+    session: AioSession
+    credentials: SharedCredentials
+
+
+_own: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, _Own]] = weakref.WeakKeyDictionary()
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 
-def _shared_session(profile_name: str | None) -> AioSession:
-    """Return the loop's one session of a profile: it holds the credentials, and a second client on it costs next to nothing."""
-    sessions = _sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    session = sessions.get(profile_name)
-    if session is None:
-        session = AioSession(profile=profile_name)
-        session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-        sessions[profile_name] = session
+def _own_session(profile_name: str | None) -> _Own:
+    """Return the loop's one session of a profile; it lives while a client holds it, and a second client on it costs next to nothing."""
+    of_loop = _own.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
+    own = of_loop.get(profile_name)
+    if own is None:
+        own = _Own(_new_session(profile_name), SharedCredentials(lambda: _load_credentials(profile_name)))
+        own.session.register_component("credential_provider", _Provider(own.credentials))
+        of_loop[profile_name] = own
+    return own
+
+
+def _new_session(profile_name: str | None) -> AioSession:
+    session = AioSession(profile=profile_name)
+    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
+
+
+async def _load_credentials(profile_name: str | None) -> Any:
+    """Run botocore's chain on a session of its own, for a session reads its files and variables only once."""
+    return await _new_session(profile_name).get_credentials()
+
+
+class _Provider:
+    """What a session takes for its credential chain."""
+
+    def __init__(self, credentials: SharedCredentials) -> None:
+        self._credentials = credentials
+
+    async def load_credentials(self) -> SharedCredentials:
+        return self._credentials
 
 
 @cache
