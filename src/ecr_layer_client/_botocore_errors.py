@@ -44,7 +44,7 @@ def opening_error(error: Exception) -> ECRLayerError:
 
 def credentials_error(error: Exception) -> CredentialsError:
     """Return what to raise when there is nothing to sign a request with."""
-    return CredentialsError(f"{OPERATION}: {_NO_CREDENTIALS}; botocore says {quoted(str(error))}")
+    return CredentialsError(f"{OPERATION}: {_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}")
 
 
 def call_error(error: Exception, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:

@@ -139,6 +139,7 @@ class Caller:
     async def _attempt(self, call: _Call, now: float) -> Settled:
         call.started = now if call.started is None else call.started
         call.requests += 1
+        self._turns.budget.earn()
         task = asyncio.current_task()
         call.operation.attempting.add(task)
         try:
@@ -180,7 +181,7 @@ class Caller:
     def _backoff(self, state: RetryCallState) -> float:
         policy = self._policy
         bound = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64))
-        return self._jitter(0.0, bound)
+        return max(self._jitter(0.0, bound), self._turns.budget.spend(asyncio.get_running_loop().time()))
 
     def _spent(self, state: RetryCallState, call: _Call) -> bool:
         if state.attempt_number >= self._policy.max_attempts:

@@ -42,9 +42,9 @@ class RetryPolicy(_Options):
 
     Attributes:
         max_attempts: Requests for one call, the first included; 1 turns retries off. A throttled request does not count. Default 10.
-        initial_backoff: Positive; the first wait is drawn from 0 to this, the bound doubles from wait to wait. Default 0.05.
-        max_backoff: Positive; the longest bound of a wait. Default 20.0.
-        max_elapsed: Positive from a call's first attempt after which it is not tried again. Default 120.0.
+        initial_backoff: Seconds; the first wait is drawn from 0 to this, the bound doubles from wait to wait. Default 0.05.
+        max_backoff: Seconds; the longest bound of a wait. Default 20.0.
+        max_elapsed: Seconds from a call's first attempt after which it is not tried again. Default 120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -73,12 +73,12 @@ class ClientConfig(_Options):
     Attributes:
         batch_size: Digests in one request, 1 to 100 (ECR's limit). Default 100.
         max_concurrency: Requests in flight at once; the connection pool is as large. Default 10.
-        connect_timeout: Positive to reach the endpoint. Default 3.0.
-        attempt_timeout: Positive for one request, waiting for a connection and reading the whole answer included. Default 10.0.
+        connect_timeout: Seconds to reach the endpoint. Default 3.0.
+        attempt_timeout: Seconds for one request, waiting for a connection and reading the whole answer included. Default 10.0.
         max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers take about 20 KiB).
         requests_per_second: A ceiling on the request rate, shared by all clients of the same account and endpoint in this process.
             Default None: 80 % of ECR's default quota of the operation (1000 a second for the check).
-        coalesce_window: Positive that single checks wait for company. Default 0.002.
+        coalesce_window: Seconds that single checks wait for company. Default 0.002.
         lane: How requests travel: `"ordinary"`, through aiobotocore's client method with its documented events, or `"auto"`, the
             fastest way that keeps the hooks of a session or client of yours. Default `"auto"`.
         allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine. Default False.

@@ -8,6 +8,7 @@ from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
+from ._budget import RetryBudget
 from ._pacer import Pacer
 
 if TYPE_CHECKING:
@@ -20,11 +21,13 @@ class Turns:
     """Hands out turns to send as its pacer allows.
 
     Attributes:
-        pacer: The pacer; shared by all that share this line.
+        pacer: The pacer of all that share this line.
+        budget: Their budget of retries.
     """
 
     def __init__(self) -> None:
         self.pacer = Pacer()
+        self.budget = RetryBudget()
         self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import TracebackType
 
@@ -25,16 +25,18 @@ class ECRApi(Hashable, Protocol):
         """The client's meta: Region, endpoint, configuration and events."""
         ...
 
-    async def batch_check_layer_availability(self, **members: Any) -> Any:
-        """Ask ECR which of at most 100 layers a repository holds."""
+    @property
+    def batch_check_layer_availability(self) -> Callable[..., Awaitable[Any]]:
+        """Asks ECR which of at most 100 layers a repository holds."""
         ...
 
 
 class SessionLike(Hashable, Protocol):
     """An aiobotocore session (`aiobotocore.session.AioSession`), as far as this library uses one."""
 
-    def create_client(self, service_name: str, **options: Any) -> AbstractAsyncContextManager[Any]:
-        """Make a client of an AWS service; entering it opens it."""
+    @property
+    def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
+        """Makes a client of an AWS service; entering it opens it."""
         ...
 
 

@@ -1,0 +1,36 @@
+"""The client on the in-memory local ECR, in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from ecr_layer_client.local import LocalECR
+from virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+
+
+def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
+    """Run every test of this folder in virtual time."""
+    return {"virtual": VirtualTimeLoop}
+
+
+@pytest_asyncio.fixture
+async def ecr() -> AsyncIterator[LocalECR]:
+    """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
+    async with LocalECR(in_memory=True) as ecr:
+        yield ecr
+        assert ecr.in_flight == 0
+        assert ecr.connections == 0
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def digests() -> list[str]:
+    """Give 250 digests: two full batches and a half."""
+    return [f"sha256:{number:064x}" for number in range(250)]
