@@ -35,9 +35,11 @@ class Operation:
     Attributes:
         over: Whether it has failed: attempts under way finish, nothing is retried.
         attempting: The tasks that are in the middle of an attempt.
+        last_failure: What the last attempt that failed, and is to be retried, ended with.
     """
 
     over: bool = False
+    last_failure: BaseException | None = None
     attempting: set[asyncio.Task[Any] | None] = field(default_factory=set[asyncio.Task[Any] | None])
 
 
@@ -88,8 +90,26 @@ class Caller:
             CallError: There is none; with the attempts made and the seconds since the first of them.
         """
         call = _Call(repository, digests, operation, again)
+        try:
+            return await self._paced(call)
+        except CallError as error:
+            return await self._retried(call, error)
+
+    def attempted(self, repository: Repository) -> str:
+        """Say what is asked of which repository, to begin a message with."""
+        return attempted(located(repository, self._transport.region_name))
+
+    async def _retried(self, call: _Call, failed: CallError) -> Settled:
+        """Go on after a failed first attempt, which tenacity counts as its own first: calls that need no retry don't pay for it."""
+        failures = iter((failed,))
+
+        async def attempt() -> Settled:
+            for failure in failures:
+                raise failure
+            return await self._paced(call)
+
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: self._may_cure(error, operation)),
+            retry=retry_if_exception(lambda error: self._may_cure(error, call.operation)),
             wait=self._backoff,
             stop=lambda state: self._spent(state, call),
             before_sleep=lambda state: self._tell_retry(state, call),
@@ -97,7 +117,7 @@ class Caller:
             reraise=True,
         )
         try:
-            settled: Settled = await retrying(self._paced, call)
+            settled: Settled = await retrying(attempt)
         except CallError as error:
             error.attempts = call.requests
             error.elapsed = self._elapsed(call)
@@ -105,7 +125,7 @@ class Caller:
         return settled
 
     async def _paced(self, call: _Call) -> Settled:
-        """Attempt once; a throttled request costs no attempt, but goes back to the front of the line, as does one to be signed anew."""
+        """Attempt once; what is throttled, or to be signed anew, costs no attempt and goes back to the front of the line."""
         await self._transport.ready()
         again = False
         while True:
@@ -147,8 +167,7 @@ class Caller:
                 async with asyncio.timeout(self._attempt_timeout):
                     return await self._transport.check(call.repository, call.digests, again=call.again)
         except TimeoutError as error:
-            what = attempted(located(call.repository, self._transport.region_name))
-            msg = f"{what}: no answer within attempt_timeout={self._attempt_timeout} s: check the network, or allow more"
+            msg = f"{self.attempted(call.repository)}: no answer within attempt_timeout={self._attempt_timeout} s: check the network, or allow more"
             raise TransportError(msg, repository=call.repository) from error
         finally:
             call.operation.attempting.discard(task)
@@ -190,6 +209,7 @@ class Caller:
 
     def _tell_retry(self, state: RetryCallState, call: _Call) -> None:
         error = state.outcome.exception() if state.outcome is not None else None
+        call.operation.last_failure = error
         _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
         self._observed.tell("retry", OPERATION, call.repository, error, state.upcoming_sleep)
 

@@ -155,14 +155,14 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
     try:
         url = urlsplit(endpoint_url)
         host, _ = url.hostname, url.port
-    except ValueError as error:
-        msg = f"endpoint_url is no URL: {error}"
+    except ValueError:
+        msg = "endpoint_url is no URL: it has the form https://HOST[:PORT]"
         raise InvalidInputError(msg) from None
-    if url.username is not None or url.password is not None:
+    if "@" in url.netloc:
         msg = "endpoint_url holds a user name or password: leave it out, for requests are signed with AWS credentials"
         raise InvalidInputError(msg)
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
-        msg = f"endpoint_url={quoted(endpoint_url)} is not of the form https://HOST[:PORT]"
+        msg = f"endpoint_url is not of the form https://HOST[:PORT], without a query: its host reads as {quoted(host or '')}"
         raise InvalidInputError(msg)
     if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
         msg = (

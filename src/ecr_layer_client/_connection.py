@@ -77,8 +77,8 @@ class Connection:
             ClientStateError: It is not open, or not here.
         """
         if self._transport is None or self._turns is None or self._slots is None:
-            how = "make another" if self._was_closed else "use `async with client:` or `await client.open()` first"
-            msg = f"the client is {'closed' if self._was_closed else 'not open yet'}: {how}"
+            state = "closed" if self._was_closed else "not open yet"
+            msg = f"the client is {state}: use it inside `async with client:`, or between `await client.open()` and `await client.aclose()`"
             raise ClientStateError(msg)
         self._check_home()
         return self._transport, self._turns, self._slots
@@ -96,7 +96,7 @@ class Connection:
         self._was_closed, self._turns, self._home = True, None, None
         try:
             for stream in list(self.streams):
-                await stream.abort(ClientStateError("the client was closed while this was under way"))
+                await stream._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (of this floor)
         finally:
             await transport.aclose()
 

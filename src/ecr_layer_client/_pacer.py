@@ -1,31 +1,49 @@
 """How fast one account's operation may be asked, learned from its answers alone; pure: it is told the time.
 
-Many clients share ECR's token bucket without knowing of each other. A rate that falls by `0.3 * sqrt(rate)` at a throttled answer and
-grows by 2 % a second finds the bucket's refill, shares it fairly (a faster client is throttled oftener) and wastes little.
+Many clients share ECR's token bucket without knowing of each other. Each raises its rate a little with every success and cuts it at a
+throttled answer; a faster client is throttled oftener, so their rates meet. `benchmarks/pacing.py` shows what comes of it.
 """
 
 from __future__ import annotations
 
+import random
 from collections import deque
-from math import inf, sqrt
+from math import inf
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 OPENING = 10  # requests in flight before the first answer; each answer admits one more
-_DECREASE = 0.3  # times sqrt(rate), for a throttled answer
-_MOST_DECREASE = 0.3  # of the rate, in one reaction time
-_GROWTH = 0.02  # of the rate in a second: requests a second gained for each success
-_LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
+
+# A first rate, at the first throttled answer.
+_MEMORY = 1.0  # seconds of successes it is drawn from; and of requests that the bucket had saved up, and accepted too
+_FIRST_RATE = 1.0  # requests a second, where nothing was accepted
+_RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
+# From then on.
+_GROWTH = 0.02  # requests a second gained for each success: 2 % a second
+_ADDED = 0.3  # requests a second gained in each second besides, so that slow clients catch up
+_SEEKING = 0.5  # as much more to begin with, fading over
+_SETTLING = 15.0  # seconds
+_CUT = 0.3  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
+_CUT_POWER = 0.75
+_MOST_CUT = 0.3  # of the rate, in one reaction time: two round trips, or
 _LEAST_REACTION = 0.1  # seconds
+_LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
+
 _LATENESS = 0.01  # seconds a timer may be late without the rate suffering
 _BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
-_MEMORY = 1.0  # seconds of successes that a first rate is drawn from
 _SHARE_WEIGHT = 0.02  # of one answer in the share of throttled ones
 
 
 class Pacer:
     """Says when the next request may leave.
 
-    Nothing is held back but what the opening window holds (10 in flight, one more for each answer), until an answer is throttled; then
-    a rate is set from what was accepted just before.
+    Nothing is held back but what the opening window holds (10 in flight, one more for each answer) and the ceiling, until an answer is
+    throttled; then a rate is set from what was accepted just before.
+
+    Args:
+        draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one moment.
 
     Attributes:
         ceiling: Requests a second that are never exceeded. Default: none.
@@ -33,15 +51,19 @@ class Pacer:
         throttle_share: The share of recent answers that were throttled, 0 to 1.
     """
 
-    def __init__(self, ceiling: float = inf) -> None:
-        self.ceiling = ceiling
+    def __init__(self, draw: Callable[[], float] = random.random) -> None:
+        self.ceiling = inf
         self.rate: float | None = None
         self.throttle_share = 0.0
+        self._draw = draw
         self._window = OPENING
         self._in_flight = 0
         self._next = -inf
         self._successes: deque[float] = deque()
         self._rtt = 0.0
+        self._set_at = inf
+        self._is_rising = True
+        self._last_cut = inf
         self._reaction_ends = -inf
         self._floor = 0.0
         self._starving_since: float | None = None
@@ -76,7 +98,7 @@ class Pacer:
             while self._successes[0] < now - _MEMORY:
                 self._successes.popleft()
         else:
-            self.rate = min(self.rate + _GROWTH, max(self.ceiling, _LEAST_RATE))
+            self.rate = min(self.rate + self._gain(now, self.rate), max(self.ceiling, _LEAST_RATE))
 
     def throttled(self, now: float, round_trip: float) -> None:
         """A request was refused for rate."""
@@ -84,28 +106,42 @@ class Pacer:
         if self._starving_since is None:
             self._starving_since = now
         if self.rate is None:
-            self.rate = self._accepted(now)
+            self.rate = min(self.ceiling, self._accepted(now))
+            self._set_at = self._last_cut = now
             self._successes.clear()
-        if now >= self._reaction_ends:
-            self._reaction_ends = now + max(_LEAST_REACTION, 2 * self._rtt)
-            self._floor = self.rate * (1 - _MOST_DECREASE)
-        self.rate = max(self.rate - _DECREASE * sqrt(self.rate), self._floor, _LEAST_RATE)
-        self._next = max(self._next, now + 1 / self.rate)
+        elif now - round_trip >= self._last_cut:
+            self._cut(now, self.rate)
+        else:
+            return
+        self._next = max(self._next, now + 2 * self._draw() / self.rate)
 
     def starving(self, now: float) -> float:
         """Return the seconds for which answers have been throttled without one success."""
         return 0.0 if self._starving_since is None else now - self._starving_since
 
+    def _accepted(self, now: float) -> float:
+        if not self._successes:
+            return _FIRST_RATE
+        return len(self._successes) / (_MEMORY + now - self._successes[0])
+
+    def _gain(self, now: float, rate: float) -> float:
+        if self._is_rising:
+            return _RISE
+        fading = max(0.0, 1 - (now - self._set_at) / _SETTLING)
+        return _GROWTH + (_ADDED + _SEEKING * fading) / rate
+
+    def _cut(self, now: float, rate: float) -> None:
+        self._is_rising = False
+        self._last_cut = now
+        if now >= self._reaction_ends:
+            self._reaction_ends = now + max(_LEAST_REACTION, 2 * self._rtt)
+            self._floor = rate * (1 - _MOST_CUT)
+        self.rate = max(rate - _CUT * rate**_CUT_POWER, self._floor, _LEAST_RATE)
+
     def _answered(self, round_trip: float, *, throttled: bool) -> None:
         self._in_flight -= 1
         self._rtt += (round_trip - self._rtt) / 8 if self._rtt else round_trip
         self.throttle_share += _SHARE_WEIGHT * (throttled - self.throttle_share)
-
-    def _accepted(self, now: float) -> float:
-        if not self._successes:
-            return min(self.ceiling, 1.0)
-        since = max(now - self._successes[0], self._rtt, _LATENESS)
-        return min(self.ceiling, len(self._successes) / since)
 
     def _slack(self) -> float:
         rate = self.current_rate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -80,6 +81,8 @@ _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
 _MEMBERS = TypeAdapter(dict[str, Any])
+# AWS repeats what was signed, the session token included, where it says that a signature is wrong.
+_SECRET = re.compile(r"authorization|canonical.string|credential=|security.token\s*[:=]|signature\s*[:=]|string.to.sign", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
@@ -120,7 +123,7 @@ class Refusal(NamedTuple):
         return cls(
             status,
             code or "Unknown",
-            message if isinstance(message, str) else "",
+            _scrubbed(message) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
         )
@@ -169,7 +172,7 @@ def _class_of(code: str, status: int, repository: Repository) -> tuple[type[Serv
 
 
 def _where_it_looked(repository: Repository) -> str:
-    registry = repository.registry_id or "of the caller's own account (name another with Repository.registry_id or a full URI)"
+    registry = repository.registry_id or "of the caller's own account (a full URI names another)"
     return f"looked in registry {registry}, Region {repository.region}: check the name, the account and the Region, or create it"
 
 
@@ -231,6 +234,11 @@ def attempted(repository: Repository) -> str:
     """Say what was asked of which repository, to begin a message with."""
     registry = repository.registry_id or "of the caller"
     return f"{OPERATION} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
+
+
+def _scrubbed(message: str) -> str:
+    found = _SECRET.search(message)
+    return message if found is None else f"{message[: found.start()]}[the rest is left out: it repeats what was signed]"
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

@@ -13,7 +13,6 @@ from ._batching import STREAM_WINDOW
 from ._caller import Operation
 from ._errors import CallError, ClientStateError, OperationTimeoutError
 from ._models import LayerFailure, LayerFailureCode
-from ._refusals import attempted
 from ._result import LayerCheckResult
 from ._wire import OPERATION
 from .protocols import Progress
@@ -201,11 +200,18 @@ class LayerStream:
             async with asyncio.timeout_at(self._deadline):
                 await self._changed.wait()
         except TimeoutError:
-            what = attempted(self._repository)
-            msg = f"{what}: not done within timeout={self._timeout} s; .partial keeps what was answered"
-            await self.abort(OperationTimeoutError(msg, repository=self._repository, elapsed=self._timeout or 0.0))
+            await self._abort(self._timed_out())
 
-    async def abort(self, error: Exception) -> None:
+    def _timed_out(self) -> OperationTimeoutError:
+        msg = f"{self._caller.attempted(self._repository)}: not done within timeout={self._timeout} s; .partial keeps what was answered"
+        last = self._operation.last_failure
+        error = OperationTimeoutError(
+            msg if last is None else f"{msg}; an attempt had failed: {last}", repository=self._repository, elapsed=self._timeout or 0.0
+        )
+        error.__cause__ = last
+        return error
+
+    async def _abort(self, error: Exception) -> None:
         """Cancel what is under way and let the reader have `error`, after all that was answered."""
         await self._stop()
         self._fail(error)

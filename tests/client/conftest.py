@@ -23,7 +23,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 @pytest_asyncio.fixture
 async def ecr() -> AsyncIterator[LocalECR]:
     """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
-    async with LocalECR(in_memory=True) as ecr:
+    async with LocalECR(in_memory=True, latency=0.05) as ecr:
         yield ecr
         assert ecr.in_flight == 0
         assert ecr.connections == 0

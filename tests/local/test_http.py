@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import importlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import boto3
 import pytest
+import pytest_asyncio
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local import LocalECR, _protocol
 from ecr_layer_client.local._uploads import MIN_PART_SIZE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
 HELD = "sha256:" + "a" * 64
 TARGET = "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability"
@@ -25,10 +26,17 @@ TARGET = "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability"
 pytestmark = pytest.mark.asyncio
 
 
+@pytest_asyncio.fixture
+async def unsigned() -> AsyncIterator[LocalECR]:
+    """A local ECR on its socket that asks for no signatures."""
+    async with LocalECR(auth=False) as local:
+        yield local
+
+
 def boto(ecr: LocalECR, **config: Any) -> Any:
     """Return boto3's client of it, without retries."""
-    client: Any = getattr(boto3, "client")  # noqa: B009  (boto3 has no types)
-    return client("ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config))
+    boto3: Any = importlib.import_module("boto3")  # it has no types
+    return boto3.client("ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config))
 
 
 async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
@@ -58,6 +66,12 @@ async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         while chunk := await reader.read(65_536):
             answer += chunk
     return bytes(answer)
+
+
+async def until(happens: Callable[[], bool]) -> None:
+    """Let others run until something happens."""
+    while not happens():
+        await asyncio.sleep(0)
 
 
 def http(body: bytes, *, target: str = TARGET, path: str = "/", method: str = "POST", more: str = "") -> bytes:
@@ -185,9 +199,9 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
     ],
     ids=lambda value: str(value)[-40:],
 )
-async def test_bad_requests_get_aws_answers(ecr: LocalECR, sent: bytes, status: int, code: str) -> None:
+async def test_bad_requests_get_aws_answers(unsigned: LocalECR, sent: bytes, status: int, code: str) -> None:
     """A request that is HTTP but not the protocol gets a JSON error with its code, and the log stays quiet."""
-    answered, body = parsed(await raw(ecr, sent))
+    answered, body = parsed(await raw(unsigned, sent))
     assert (answered, body["__type"]) == (status, code)
 
 
@@ -216,31 +230,42 @@ async def test_bad_requests_get_aws_answers(ecr: LocalECR, sent: bytes, status: 
     ],
     ids=lambda value: repr(value)[2:60],
 )
-async def test_garbage_never_gets_a_500_and_the_server_lives(ecr: LocalECR, sent: bytes) -> None:
+async def test_garbage_never_gets_a_500_and_the_server_lives(unsigned: LocalECR, sent: bytes) -> None:
     """Whatever comes in on the socket, no answer is a 500 or holds a traceback, and the next request is served."""
-    answer = await raw(ecr, sent)
+    answer = await raw(unsigned, sent)
     assert not answer.startswith(b"HTTP/1.1 5")
     assert b"Traceback" not in answer
-    assert parsed(await raw(ecr, http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"))) == (
+    assert parsed(await raw(unsigned, http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"))) == (
         200,
         {"repositories": []},
     )
 
 
-async def test_a_lone_surrogate_is_echoed(ecr: LocalECR) -> None:
+async def test_a_lone_surrogate_is_echoed(unsigned: LocalECR) -> None:
     """A digest that no UTF-8 can carry comes back as it was escaped."""
-    ecr.create_repository("app")
-    status, body = parsed(await raw(ecr, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}')))
+    unsigned.create_repository("app")
+    status, body = parsed(await raw(unsigned, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}')))
     assert (status, [row["layerDigest"] for row in body["failures"]]) == (200, ["\ud800"])
 
 
-async def test_a_body_beyond_any_layer_part_is_refused(ecr: LocalECR) -> None:
-    """A body larger than a layer part can be is refused with 413 and not read to its end."""
-    answer = await raw(ecr, http(b"x" * (33 * 1024 * 1024)))
-    assert answer == b"" or answer.startswith(b"HTTP/1.1 413")
+async def test_a_body_beyond_any_layer_part_is_refused(unsigned: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A body larger than a layer part can be (here: 10 bytes) is refused with 413, in JSON."""
+    monkeypatch.setattr(_protocol, "MAX_BODY", 10)
+    status, body = parsed(await raw(unsigned, http(b"x" * 11)))
+    assert (status, body["__type"]) == (413, "RequestEntityTooLargeException")
 
 
-async def test_a_client_that_waits_for_100_continue_is_served(ecr: LocalECR) -> None:
+async def test_a_body_that_breaks_off_is_refused(unsigned: LocalECR) -> None:
+    """A chunked body that stops being one after its first chunk is refused in JSON."""
+    host, port = unsigned.endpoint_url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET}\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{{\r\n".encode())
+    await until(lambda: unsigned.in_flight == 1)
+    writer.write(b"no chunk\r\n")
+    assert parsed(await read_all(reader, writer))[1]["__type"] == "SerializationException"
+
+
+async def test_a_client_that_waits_for_100_continue_is_served(unsigned: LocalECR) -> None:
     """`Expect: 100-continue` is answered before the body is read."""
-    answer = await raw(ecr, http(b"{", more="Expect: 100-continue\r\n"))
+    answer = await raw(unsigned, http(b"{", more="Expect: 100-continue\r\n"))
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")

@@ -13,6 +13,8 @@
 """
 
 from ._ecr import ClientKwargs, LocalECR
+from ._faults import Fault, Faults
+from ._script import FaultOptions
 from ._stats import Stats
 
-__all__ = ["ClientKwargs", "LocalECR", "Stats"]
+__all__ = ["ClientKwargs", "Fault", "FaultOptions", "Faults", "LocalECR", "Stats"]

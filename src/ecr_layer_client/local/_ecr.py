@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import re
-import time
 from hashlib import sha256
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
+from ._clock import Clock
 from ._descriptors import Descriptor, stored_layer
 from ._error import AwsError
+from ._faults import Faults
 from ._memory import MemoryFace
+from ._quotas import Quotas, Rates, check_number
 from ._registry import DEFAULT_MEDIA_TYPE, AbsentAs, Registry, StoredLayer, StoredRepository, store
 from ._server import HTTPFace
 from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
+from ._sigv4 import Key, Signatures
 from ._validation import request_parser
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from datetime import datetime
 
     from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, SessionLike
 
@@ -44,11 +48,18 @@ class LocalECR:
         account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
         absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
             "missing", a `MissingLayerDigest` failure as emulators answer.
+        auth: whether requests' signatures are verified, against the keys of `client_kwargs` and of `add_key`. Default True.
         in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and it works under an event
             loop whose time is virtual. Default False.
+        quota: requests a second that each operation accepts, a number or a mapping of operations to numbers; what is above is
+            refused with ThrottlingException "Rate exceeded". Default None: no limit.
+        burst: how many requests an operation accepts at once after a pause, at least 1, a number or a mapping like `quota`.
+            Default: as many as in a second.
+        latency: seconds that a request and its answer spend on the way, half of them each. Default 0.
+        seed: of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, or `absent` is neither word.
+        ValueError: `account` is not 12 digits, `absent` is neither word, or a number is out of its range.
 
     >>> import asyncio
     >>> async def main() -> tuple[str, ...]:
@@ -61,8 +72,18 @@ class LocalECR:
     (True, True)
     """
 
-    def __init__(
-        self, *, region: str = "us-east-1", account: str = "123456789012", absent: AbsentAs = "unavailable", in_memory: bool = False
+    def __init__(  # noqa: PLR0913  (each an option of its own)
+        self,
+        *,
+        region: str = "us-east-1",
+        account: str = "123456789012",
+        absent: AbsentAs = "unavailable",
+        auth: bool = True,
+        in_memory: bool = False,
+        quota: Rates | None = None,
+        burst: Rates | None = None,
+        latency: float = 0.0,
+        seed: int | str = 0,
     ) -> None:
         """Make an empty registry; nothing listens before `open()`."""
         if not re.fullmatch("[0-9]{12}", account):  # ECR model: RegistryId
@@ -71,8 +92,15 @@ class LocalECR:
         if absent not in {"unavailable", "missing"}:
             message = f"absent must be 'unavailable' or 'missing', not {absent!r:.200}"
             raise ValueError(message)
-        self._registry = Registry(account=account, region=region, absent=absent, now=time.time)
-        self._service = Service(self._registry)
+        check_number("latency", latency, at_least=0.0)
+        self._faults = Faults(seed)
+        self._quotas = Quotas(quota, burst)
+        self._clock = Clock()
+        self._signatures = Signatures(region=region, clock=self._clock, is_on=auth)
+        self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
+        self._registry = Registry(account=account, region=region, absent=absent, now=self._clock.now)
+        shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota
+        self._service = Service(self._registry, shells, round_trip=latency, clock=self._clock)
         self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service)
         self._is_open = False
 
@@ -220,6 +248,66 @@ class LocalECR:
         except (AwsError, KeyError):
             message = f"the repository {name!r:.256} holds no layer {digest!r:.200}"
             raise LookupError(message) from None
+
+    # -- how it behaves -----------------------------------------------------------------------------------------------
+
+    @property
+    def faults(self) -> Faults:
+        """The faults it plays: `ecr.faults.add(error="ThrottlingException", times=3)`."""
+        return self._faults
+
+    def set_quota(self, quota: Rates | None, burst: Rates | None = None) -> None:
+        """Change the quota, from the next request on; None lifts it. The tokens saved up are kept, as far as `burst` holds them.
+
+        Args:
+            quota: as of `LocalECR`.
+            burst: as of `LocalECR`. Default: as many as in a second.
+
+        Raises:
+            ValueError: a number is out of its range, or an operation is not served.
+        """
+        self._quotas.change(quota, burst)
+
+    def add_key(self, access_key: str, secret_key: str, session_token: str | None = None, *, expires: datetime | None = None) -> None:
+        """Know an access key from now on, beside those of `client_kwargs`; one of the same id is replaced, as a rotation does.
+
+        Args:
+            access_key: its id.
+            secret_key: what signs.
+            session_token: what requests with a temporary key must carry. Default None: a lasting key, without one.
+            expires: an aware datetime, on the registry's clock, from which the key is answered ExpiredTokenException. Default
+                None: never.
+
+        Raises:
+            ValueError: an argument is empty, or `expires` has no time zone.
+        """
+        if not access_key or not secret_key or session_token == "":
+            message = "an access key has an id, a secret and, if any, a session token that are not empty"
+            raise ValueError(message)
+        if expires is not None and expires.tzinfo is None:
+            message = f"expires={expires!r} has no time zone: use datetime.now(timezone.utc)"
+            raise ValueError(message)
+        self._signatures.add(access_key, Key(secret_key, session_token, None if expires is None else expires.timestamp()))
+
+    def remove_key(self, access_key: str) -> None:
+        """Know an access key no more: it is answered UnrecognizedClientException. Raises LookupError when it is not known."""
+        self._signatures.remove(access_key)
+
+    def expire(self, access_key: str) -> None:
+        """Let a key be expired from now on: it is answered ExpiredTokenException. Raises LookupError when it is not known."""
+        self._signatures.expire(access_key)
+
+    @property
+    def clock_skew(self) -> float:
+        """Seconds that the registry's clock is ahead of this machine's; negative: behind. Default 0.0.
+
+        Beyond five minutes either way, signatures are refused as expired or as not yet current.
+        """
+        return self._clock.skew
+
+    @clock_skew.setter
+    def clock_skew(self, seconds: float) -> None:
+        self._clock.skew = seconds
 
     # -- what happened ------------------------------------------------------------------------------------------------
 

@@ -27,3 +27,38 @@ class AwsError(Exception):
 def invalid_parameter(where: str, constraint: str) -> AwsError:
     """Return ECR's refusal of one request member, in the wording that its users quote in public issues."""
     return AwsError("InvalidParameterException", f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'")
+
+
+STATUSES = {  # what is not here is 400, as ECR answers; 5xx are the service's fault, 429 and 503 what proxies and other services answer
+    "InternalFailure": 500,
+    "InternalServerException": 500,
+    "ServerException": 500,  # ECR model: a fault
+    "ServiceUnavailable": 503,
+    "ServiceUnavailableException": 503,
+    "SlowDown": 503,
+    "TooManyRequestsException": 429,
+}
+MESSAGES = {
+    "AccessDeniedException": "User is not authorized to perform this operation on this resource",
+    "ExpiredTokenException": "The security token included in the request is expired",
+    "InternalFailure": "The request processing has failed because of an unknown error, exception or failure.",
+    "InvalidSignatureException": (
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+    ),
+    "MissingAuthenticationTokenException": "Missing Authentication Token",
+    "ThrottlingException": "Rate exceeded",
+    "TooManyRequestsException": "Too Many Requests",
+    "UnrecognizedClientException": "The security token included in the request is invalid.",
+}
+
+
+def error_of(code: str, message: str | None = None, status: int | None = None) -> AwsError:
+    """Return the error that AWS answers with this code, in its wording and with its status, unless told otherwise.
+
+    >>> error_of("ThrottlingException")
+    AwsError('ThrottlingException: Rate exceeded')
+    """
+    if message is None:
+        message = MESSAGES.get(code, "The local ECR plays this error")
+    return AwsError(code, message, STATUSES.get(code, 400) if status is None else status)

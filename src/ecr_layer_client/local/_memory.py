@@ -129,7 +129,8 @@ class MemorySession:
 def _request(request: Any) -> Request:
     parts = urlsplit(str(request.url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    return Request(request.method, path, _headers(request.headers), _body(request.body))
+    headers = {"host": parts.netloc.rpartition("@")[2], **_headers(request.headers)}
+    return Request(request.method, path, headers, _body(request.body))
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:

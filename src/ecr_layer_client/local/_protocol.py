@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
 
@@ -90,11 +90,6 @@ def refused(error: AwsError) -> Reply:
     return Reply(
         error.status, headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers, _json(body), error.code
     )
-
-
-def with_request_id(reply: Reply, request_id: str) -> Reply:
-    """Return the reply with the id by which AWS's support would find the request."""
-    return replace(reply, headers={**reply.headers, "x-amzn-requestid": request_id})
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -7,6 +7,7 @@ import json
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,13 +47,16 @@ def sample_images() -> tuple[SampleImage, ...]:
     Example:
         >>> image = sample_images()[0]
         >>> f"{image.repository}:{image.tag}", len(image.layers)
-        ('aerospike:3.12.1.1', 4)
+        ('aerospike:3.12.1.1', 8)
     """
-    packed = files(__package__).joinpath("sample", "images.json.gz").read_bytes()
-    sample = json.loads(gzip.decompress(packed))
-    layers = [SampleLayer(f"sha256:{hexadecimal}", size, sample["media_types"][kind]) for hexadecimal, size, kind in sample["layers"]]
+    packed = files("ecr_layer_client.local").joinpath("sample", "images.json.gz").read_bytes()
+    sample: dict[str, Any] = json.loads(gzip.decompress(packed))
+    media_types: list[str] = sample["media_types"]
+    rows: list[tuple[str, int, int]] = sample["layers"]
+    repositories: dict[str, dict[str, list[int]]] = sample["repositories"]
+    layers = [SampleLayer(f"sha256:{hexadecimal}", size, media_types[kind]) for hexadecimal, size, kind in rows]
     return tuple(
         SampleImage(repository, tag, tuple(layers[index] for index in indices))
-        for repository, tags in sample["repositories"].items()
+        for repository, tags in repositories.items()
         for tag, indices in tags.items()
     )

@@ -90,11 +90,14 @@ class HTTPFace:
             body = await _read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
-            return protocol.refused(AwsError(code, "The body of the request breaks off or is not HTTP"))
+            return self._service.stamped(protocol.refused(AwsError(code, "The body of the request breaks off or is not HTTP")))
         if len(body) > protocol.MAX_BODY:
             code = "RequestEntityTooLargeException"
-            return protocol.refused(AwsError(code, f"A request body holds at most {protocol.MAX_BODY} bytes", 413))
-        headers = {name.lower(): value for name, value in request.headers.items()}
+            refusal = AwsError(code, f"A request body holds at most {protocol.MAX_BODY} bytes", 413)
+            return self._service.stamped(protocol.refused(refusal))
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():  # a repeated header is one, its values in a list
+            headers[name.lower()] = f"{headers[name.lower()]},{value}" if name.lower() in headers else value
         return await self._service.answer(Request(request.method, request.raw_path, headers, body))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:

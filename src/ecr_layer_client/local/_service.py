@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Protocol
 
 from . import _protocol as protocol
+from ._clock import Clock
 from ._error import AwsError
 from ._registry import OPERATIONS, Registry
 from ._stats import Stats
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._protocol import Reply, Request
+    from ._script import Script
 
 logger = logging.getLogger("ecr_layer_client.local")
 
@@ -31,17 +33,22 @@ ABANDONED = "abandoned"
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose operation is known. `at` is the running loop's time on arrival, so quotas work in virtual time too."""
+    """A request whose operation is known.
+
+    `at` is the running loop's time on arrival, so all works in virtual time too; `scripts` are the faults that hit it.
+    """
 
     operation: str
     request: Request
     at: float
+    scripts: list[Script] = field(default_factory=list["Script"])
 
 
 class Interceptor(Protocol):
     """Something that stands between a face and the registry.
 
-    Each reply of the registry passes `after`, a refused one too; what an interceptor's `before` answers or raises does not.
+    They lie around the registry like shells: whatever answers, the registry or an inner interceptor, the reply passes the
+    `after` of those that let the call pass.
     """
 
     async def before(self, call: Call) -> Reply | None:
@@ -56,10 +63,14 @@ class Interceptor(Protocol):
 class Service:
     """A registry behind the JSON 1.1 protocol, with interceptors and statistics."""
 
-    def __init__(self, registry: Registry, interceptors: Sequence[Interceptor] = ()) -> None:
-        """Serve `registry`; `before` runs in the interceptors' order, `after` in the reverse one."""
+    def __init__(
+        self, registry: Registry, interceptors: Sequence[Interceptor] = (), *, round_trip: float = 0.0, clock: Clock | None = None
+    ) -> None:
+        """Serve `registry`, `round_trip` seconds away; `before` runs in the interceptors' order, `after` in the reverse one."""
         self.registry = registry
         self.interceptors = list(interceptors)
+        self.round_trip = round_trip
+        self.clock = clock or Clock()
         self.stats = Stats()
 
     async def answer(self, request: Request) -> Reply:
@@ -67,7 +78,9 @@ class Service:
         operation = ""
         try:
             operation = protocol.operation_of(request)
+            await self._travel()
             reply = await self._answer(Call(operation, request, asyncio.get_running_loop().time()))
+            await self._travel()
         except AwsError as error:
             reply = protocol.refused(error)
         except (ConnectionResetError, asyncio.CancelledError) as error:
@@ -78,14 +91,27 @@ class Service:
             code = "ServerException"
             reply = protocol.refused(AwsError(code, "The local ECR failed; its log says why", 500))
         self.stats.count(_known(operation), reply.outcome)
-        return protocol.with_request_id(reply, str(uuid.uuid4()))
+        return self.stamped(reply)
+
+    def stamped(self, reply: Reply) -> Reply:
+        """Return the reply with the headers of every answer: the service's time, and the id by which its support finds a request."""
+        return replace(reply, headers={**reply.headers, "date": self.clock.date(), "x-amzn-requestid": str(uuid.uuid4())})
+
+    async def _travel(self) -> None:
+        if self.round_trip:
+            await asyncio.sleep(self.round_trip / 2)
 
     async def _answer(self, call: Call) -> Reply:
+        passed: list[Interceptor] = []
+        reply: Reply | None = None
         for interceptor in self.interceptors:
-            if (early := await interceptor.before(call)) is not None:
-                return early
-        reply = self._run(call)
-        for interceptor in reversed(self.interceptors):
+            reply = await _before(interceptor, call)
+            if reply is not None:
+                break
+            passed.append(interceptor)
+        if reply is None:
+            reply = self._run(call)
+        for interceptor in reversed(passed):
             reply = await interceptor.after(call, reply)
         return reply
 
@@ -100,6 +126,13 @@ class Service:
         if call.operation == "BatchCheckLayerAvailability":
             self.stats.digests_checked += len(members["layerDigests"])
         return reply
+
+
+async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
+    try:
+        return await interceptor.before(call)
+    except AwsError as error:
+        return protocol.refused(error)
 
 
 def _known(operation: str) -> str:

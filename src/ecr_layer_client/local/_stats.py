@@ -13,7 +13,8 @@ class Stats:
         requests: how many, refused ones included.
         digests_checked: how many digests the answered `BatchCheckLayerAvailability` requests held, repeats included.
         by_operation: operation -> outcome -> count. An outcome is "ok", the error code that was answered, the name of the
-            fault that was played, or "abandoned" when the caller gave up first (in memory) or the registry was closed.
+            fault that was played ("cut_at", "reset", "503" ...), or "abandoned" when the caller gave up first or the registry
+            was closed.
             What names none of the operations that are served counts as operation "".
 
     >>> stats = Stats()

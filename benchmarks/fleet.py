@@ -1,0 +1,155 @@
+"""A fleet of clients that share one quota, simulated in virtual time on the real client code.
+
+Everything is real from `stream_layers` down to the transport; in the transport's place stands a token bucket, half a round trip away. Each
+client has a pacer of its own, as clients in as many processes would.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
+from ecr_layer_client._turns import Turns
+from ecr_layer_client._wire import Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from ecr_layer_client import Repository
+
+
+class Bucket:
+    """ECR's quota: tokens refill at a rate up to a burst; a request without a token is throttled and costs none."""
+
+    def __init__(self, rate: float, burst: float) -> None:
+        self.rate = rate
+        self.burst = burst
+        self._tokens = burst
+        self._at = 0.0
+
+    def take(self, now: float) -> bool:
+        """Accept a request, or throttle it."""
+        self._tokens = min(self.burst, self._tokens + self.rate * (now - self._at))
+        self._at = now
+        if self._tokens < 1:
+            return False
+        self._tokens -= 1
+        return True
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one client's requests came to, second by second."""
+
+    accepted: dict[int, int] = field(default_factory=dict[int, int])
+    throttled: dict[int, int] = field(default_factory=dict[int, int])
+
+    def between(self, start: int, end: int) -> tuple[int, int]:
+        """Return how many were accepted and how many throttled from second `start` to before `end`."""
+        seconds = range(start, end)
+        return sum(self.accepted.get(second, 0) for second in seconds), sum(self.throttled.get(second, 0) for second in seconds)
+
+
+class SimulatedTransport:
+    """The way to a bucket and back."""
+
+    region_name = "us-east-1"
+    endpoint_url = "http://127.0.0.1:1"
+    credential_source = "simulated"
+    generation = 0
+
+    def __init__(self, bucket: Bucket, round_trip: float) -> None:
+        self.tally = Tally()
+        self._bucket = bucket
+        self._round_trip = round_trip
+
+    async def ready(self) -> None:
+        """Need no credentials."""
+
+    async def renew(self, generation: int) -> bool:
+        """Have no others."""
+        return False
+
+    async def aclose(self) -> None:
+        """Hold nothing."""
+
+    async def check(self, repository: Repository, digests: Sequence[str], *, again: bool = False) -> Settled:
+        """Ask the bucket."""
+        loop = asyncio.get_running_loop()
+        await asyncio.sleep(self._round_trip / 2)
+        accepted = self._bucket.take(loop.time())
+        seconds = self.tally.accepted if accepted else self.tally.throttled
+        seconds[int(loop.time())] = seconds.get(int(loop.time()), 0) + 1
+        await asyncio.sleep(self._round_trip / 2)
+        if not accepted:
+            msg = "Rate exceeded"
+            raise ThrottledError(msg, repository=repository, request_id="simulated")
+        return Settled(dict.fromkeys(digests, _LAYER), 0)
+
+
+_LAYER = Layer(digest="sha256:00", availability=LayerAvailability.AVAILABLE)
+
+
+def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerClient:
+    """Return an open client whose way to ECR is `transport`."""
+    client = ECRLayerClient(config=config)
+    connection = client._connection
+    connection._transport = transport
+    connection._turns = Turns()
+    connection._slots = asyncio.Semaphore(config.max_concurrency)
+    connection._home = asyncio.get_running_loop(), os.getpid()
+    return client
+
+
+def endless(client: int) -> Iterator[str]:
+    """Return digests without end."""
+    number = 0
+    while True:
+        yield f"sha256:{client:032x}{number:032x}"
+        number += 1
+
+
+async def run(config: ClientConfig, *, clients: int, rate: float, burst: float, round_trip: float, seconds: float) -> list[Tally]:
+    """Let a fleet ask one digest a request for some virtual seconds, and return each client's tally."""
+    bucket = Bucket(rate, burst)
+    transports = [SimulatedTransport(bucket, round_trip) for _ in range(clients)]
+
+    async def ask(number: int) -> None:
+        async with client_of(transports[number], config).stream_layers("app", endless(number)) as stream:
+            async for _ in stream:
+                pass
+
+    tasks = [asyncio.create_task(ask(number)) for number in range(clients)]
+    await asyncio.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return [transport.tally for transport in transports]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a fleet made of its quota.
+
+    Attributes:
+        goodput: Accepted requests, of those the bucket could have accepted.
+        waste: Throttled requests, of all.
+        fairness: Jain's index of the clients' accepted requests; 1 where all had the same.
+    """
+
+    goodput: float
+    waste: float
+    fairness: float
+
+    @classmethod
+    def of(cls, tallies: Sequence[Tally], rate: float, start: int, end: int) -> Outcome:
+        """Sum up the seconds from `start` to before `end`."""
+        counted = [tally.between(start, end) for tally in tallies]
+        accepted = [good for good, _ in counted]
+        sent = sum(good + bad for good, bad in counted)
+        squares = sum(count * count for count in accepted)
+        fairness = sum(accepted) ** 2 / (len(accepted) * squares) if squares else 0.0
+        return cls(sum(accepted) / (rate * max(1, end - start)), 1 - sum(accepted) / max(1, sent), fairness)

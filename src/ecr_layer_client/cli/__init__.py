@@ -1,0 +1,32 @@
+"""`ecr-layers`: the command line, of the extra `[cli]`.
+
+It imports typer and rich, and nothing else of this library does.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import NoReturn
+
+__all__ = ["main"]
+
+_OF_THE_EXTRA = ("rich", "typer")
+
+
+def main() -> NoReturn:
+    """Run `ecr-layers` and exit: 0 as wished, 1 not all available, 2 an error, 130 interrupted.
+
+    Raises:
+        SystemExit: Always.
+    """
+    try:
+        from ._app import app  # noqa: PLC0415 (typer and rich may be missing)
+    except ModuleNotFoundError as error:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in _OF_THE_EXTRA:
+            raise
+        sys.stderr.write(f"error: ecr-layers needs {missing}: pip install 'ecr-layer-client[cli]'\n")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    sys.exit(app(prog_name="ecr-layers"))

@@ -1,0 +1,35 @@
+"""The commands by name, and what they share."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from ecr_layer_client import __version__
+
+from ._check import check
+from ._demo import demo
+
+app = typer.Typer(
+    add_completion=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command(short_help="See it at work, without an AWS account.")(demo)
+app.command()(check)
+
+
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)
+    if wanted:
+        typer.echo(f"ecr-layers {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _ecr_layers(
+    version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,  # noqa: FBT002 (the callback answers)
+) -> None:
+    """Ask Amazon ECR which layers a repository already holds."""

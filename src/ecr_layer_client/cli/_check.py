@@ -1,0 +1,139 @@
+"""`ecr-layers check`: which of some digests a repository holds."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
+
+from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
+from ._pipes import Output, stdin_lines
+from ._rows import HEADER, Tally, json_line, row
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable
+
+    from ecr_layer_client import LayerOutcome, LayerStream
+
+_STDIN = ["-"]
+
+
+def check(  # noqa: PLR0913 (the options)
+    repository: Annotated[
+        str, typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
+    ],
+    digests: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="DIGEST", help="Layer digests. None, or '-': they are read from standard input, one a line.", show_default=False
+        ),
+    ] = None,
+    *,
+    region: Annotated[str | None, typer.Option(help="Default: the repository's own, else as the AWS configuration says.")] = None,
+    profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")] = None,
+    endpoint_url: Annotated[str | None, typer.Option(help="Where to ask, in place of the Region's own endpoint.")] = None,
+    allow_insecure_endpoint: Annotated[
+        bool, typer.Option("--allow-insecure-endpoint", help="Let --endpoint-url be plain http beyond this machine.")
+    ] = False,
+    timeout: Annotated[float | None, typer.Option(help="Seconds for the whole check.", show_default="no bound")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one an outcome, and no summary.")] = False,
+    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at once.")] = 10,
+    batch_size: Annotated[int, typer.Option(min=1, max=100, help="Digests in one request.")] = 100,
+) -> None:
+    """Check which layer digests a repository holds.
+
+    \b
+    Examples:
+      ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
+      ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
+      jq -r '.layers[].digest' manifest.json | ecr-layers check team/app --json
+
+    Digests given as arguments are answered in their order. Those from standard input may be any number: they are
+    answered as the answers come, a repeat among the last 10,000 once. A malformed digest is an outcome, not an error.
+
+    \b
+    What is printed as the outcome, a word for each digest:
+      available     held: a push may skip it
+      archived      held, but a pull fails: restore it, or push it again
+      absent        not held: to be uploaded
+      undetermined  anything else, with the reason
+
+    \b
+    Exit codes:
+      0    all are available
+      1    some are not
+      2    an error, in one line on standard error; what was answered before it is printed
+      130  interrupted; what was answered before is printed
+
+    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+    arguments = [] if digests is None or digests == _STDIN else digests
+    if not digests and (sys.stdin is None or sys.stdin.isatty()):
+        message = "no digests: give them as arguments, or pipe them in, one a line"
+        raise typer.BadParameter(message, param_hint="DIGEST")
+
+    async def ask() -> int:
+        where = Repository.parse(repository)
+        if region is not None and where.region not in (None, region):
+            message = f"--region {region!r} is not the Region of {repository!r}: leave it out"
+            raise InvalidInputError(message)
+        client = ECRLayerClient(
+            region_name=region or where.region,
+            profile_name=profile,
+            endpoint_url=endpoint_url,
+            config=ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint),
+        )
+        printer = _Printer(where, arguments, as_json=as_json)
+        source: list[str] | AsyncIterable[str] = arguments or stdin_lines()
+        async with client, client.stream_layers(where, source, timeout=timeout) as stream:
+            await printer.print_all(stream)
+        return ALL_AVAILABLE if printer.tally.all_available else NOT_ALL_AVAILABLE
+
+    run(ask())
+
+
+class _Printer:
+    """Prints outcomes: at the end in the order of `arguments`, or, without any, as they come."""
+
+    def __init__(self, repository: Repository, arguments: list[str], *, as_json: bool) -> None:
+        self.tally = Tally()
+        self._repository = repository
+        self._as_json = as_json
+        self._output = Output()
+        self._place = {digest: place for place, digest in reversed(list(enumerate(arguments)))}
+        self._kept: list[LayerOutcome] = []
+        self._has_begun = False
+
+    async def print_all(self, stream: LayerStream) -> None:
+        try:
+            async for outcome in stream:
+                self.tally.add(outcome)
+                if self._place:
+                    self._kept.append(outcome)
+                else:
+                    await self._print(outcome)
+        except asyncio.CancelledError:
+            say(f"interrupted; until then, {self.tally}")
+            raise
+        finally:
+            await self._end()
+        if not self._has_begun:
+            say("no digests: nothing was asked")
+        if not self._as_json:
+            await self._output.write(str(self.tally))
+            await self._output.drain()
+
+    async def _print(self, outcome: LayerOutcome) -> None:
+        if not self._as_json and not self._has_begun:
+            await self._output.write(HEADER)
+        self._has_begun = True
+        await self._output.write(json_line(self._repository, outcome) if self._as_json else row(outcome))
+
+    async def _end(self) -> None:
+        for outcome in sorted(self._kept, key=lambda outcome: self._place[outcome.digest]):
+            await self._print(outcome)
+        await self._output.drain()

@@ -1,0 +1,110 @@
+"""How a fault changes an answer: one given in the registry's place, rows moved about, a body cut or dripped. No clock but sleep."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, cast
+
+from pydantic_core import from_json, to_json
+
+from . import _protocol as protocol
+from ._error import error_of
+from ._protocol import Reply
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+    from random import Random
+
+    from ._protocol import Stream
+    from ._script import Script
+
+DRIP_EVERY = 0.1  # seconds between the chunks of a dripped body, as long as each holds a whole byte
+REDIRECT = 307
+HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center></body></html>\r\n"
+
+Rows = dict[str, list[Any]]
+
+
+def answer_of(script: Script) -> Reply | None:
+    """Return what a script answers in the registry's place; None when it lets the registry answer."""
+    if script.error is not None:
+        return protocol.refused(error_of(script.error, script.message, script.status))
+    if script.redirect_to is not None:
+        return Reply(script.status or REDIRECT, {"location": script.redirect_to}, b"", "redirect_to")
+    if script.body is not None:
+        return Reply(script.status or 200, {"content-type": protocol.CONTENT_TYPE}, script.body, "body")
+    if script.status is not None:
+        body = HTML % (script.status, script.status)
+        return Reply(script.status, {"content-type": "text/html"}, body, str(script.status))
+    return None
+
+
+def played(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
+    """Return the reply as the scripts leave it, counted under the gravest of them."""
+    if reply.outcome == "ok":
+        reply = _with_rows(reply, scripts, random)
+        reply = replace(reply, outcome=next((name for name in _MILD if any(getattr(script, name) for script in scripts)), "ok"))
+    return _on_the_wire(reply, scripts)
+
+
+_MILD = ("drop_rows", "double_rows", "shuffle", "drip", "latency")  # they count in place of "ok" only; the gravest first
+
+
+def _with_rows(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
+    changing = [script for script in scripts if script.changes_rows]
+    if not changing:
+        return reply
+    answer = cast("dict[str, Any]", from_json(reply.body))
+    rows: Rows = {name: value for name, value in answer.items() if isinstance(value, list)}
+    for script in changing:
+        _double(rows, script.double_rows, random)
+        _drop(rows, script.drop_rows, random)
+        if script.shuffle:
+            rows = {name: _shuffled(each, random) for name, each in rows.items()}
+    return replace(reply, body=to_json(answer | rows))
+
+
+def _drop(rows: Rows, count: int, random: Random) -> None:
+    for name, index in sorted(_some(rows, count, random), reverse=True):
+        del rows[name][index]
+
+
+def _double(rows: Rows, count: int, random: Random) -> None:
+    for name, row in [(name, rows[name][index]) for name, index in _some(rows, count, random)]:
+        rows[name].append(row)
+
+
+def _some(rows: Rows, count: int, random: Random) -> list[tuple[str, int]]:
+    places = [(name, index) for name, each in rows.items() for index in range(len(each))]
+    return random.sample(places, min(count, len(places)))
+
+
+def _shuffled(rows: list[Any], random: Random) -> list[Any]:
+    shuffled = random.sample(rows, len(rows))
+    return shuffled if shuffled != rows else [*rows[1:], *rows[:1]]  # another order for certain
+
+
+def _on_the_wire(reply: Reply, scripts: Sequence[Script]) -> Reply:
+    cuts = [(script.cut_at, script.reset) for script in scripts if script.cut_at is not None and script.cut_at < len(reply.body)]
+    rates = [script.drip for script in scripts if script.drip is not None]
+    if not cuts and not rates:
+        return reply
+    cut_at, reset = min(cuts, default=(None, False))
+    outcome = reply.outcome if not cuts else "reset" if reset else "cut_at"
+    return replace(reply, outcome=outcome, stream=_stream(cut_at, min(rates, default=None), reset=reset))
+
+
+def _stream(cut_at: int | None, rate: float | None, *, reset: bool) -> Stream:
+    async def stream(body: bytes) -> AsyncIterator[bytes]:
+        sent = body[:cut_at]
+        size = max(1, int(rate * DRIP_EVERY)) if rate else len(body)
+        for start in range(0, len(sent), size):
+            chunk = sent[start : start + size]
+            if rate:
+                await asyncio.sleep(len(chunk) / rate)
+            yield chunk
+        if reset:
+            raise ConnectionResetError
+
+    return stream

@@ -1,0 +1,72 @@
+"""A local ECR in a thread of its own, and a user's environment that reaches it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from pathlib import Path
+from subprocess import CompletedProcess
+from threading import Thread
+from typing import TYPE_CHECKING
+
+import pytest
+from typer.testing import CliRunner
+
+from ecr_layer_client.cli._app import app
+from ecr_layer_client.local import LocalECR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+HELD = [f"sha256:{number:064x}" for number in range(3)]
+SOURCES = Path(__file__).parents[2] / "src"
+
+
+@pytest.fixture(scope="session")
+def ecr() -> Generator[LocalECR]:
+    """A local ECR whose repository `team/app` holds three layers, and whose `team/old` has the last of them archived."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever)
+    thread.start()
+    local = LocalECR()
+    local.seed("team/app", [(digest, 1_500_000) for digest in HELD])
+    local.seed("team/old", [(digest, 1_500_000) for digest in HELD])
+    local.archive("team/old", HELD[2])
+    asyncio.run_coroutine_threadsafe(local.open(), loop).result()
+    yield local
+    asyncio.run_coroutine_threadsafe(local.aclose(), loop).result()
+    loop.call_soon_threadsafe(loop.stop)
+    thread.join()
+    loop.close()
+
+
+@pytest.fixture(autouse=True)
+def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) -> dict[str, str]:
+    """Set the variables of a user's shell, AWS credentials included, and nothing of this machine's AWS configuration."""
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+        monkeypatch.delenv(name)
+    settings = {
+        "AWS_ENDPOINT_URL_ECR": ecr.endpoint_url,
+        "AWS_DEFAULT_REGION": ecr.region,
+        "AWS_ACCESS_KEY_ID": ecr.client_kwargs["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": ecr.client_kwargs["aws_secret_access_key"],
+        "AWS_CONFIG_FILE": str(tmp_path / "config"),
+        "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "PYTHONPATH": str(SOURCES),
+        "COLUMNS": "100",
+    }
+    for name, value in settings.items():
+        monkeypatch.setenv(name, value)
+    return settings
+
+
+@pytest.fixture
+def run() -> Callable[..., CompletedProcess[str]]:
+    """Run `ecr-layers` with arguments and a standard input, in this process."""
+
+    def run(*arguments: str, stdin: str | bytes | None = None) -> CompletedProcess[str]:
+        result = CliRunner().invoke(app, list(arguments), input=stdin, prog_name="ecr-layers", catch_exceptions=False)
+        return CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
+
+    return run

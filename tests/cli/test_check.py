@@ -1,0 +1,168 @@
+"""`ecr-layers check`, run in this process against a local ECR."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
+
+    from ecr_layer_client.local import LocalECR
+
+    Run = Callable[..., CompletedProcess[str]]
+
+HELD = [f"sha256:{number:064x}" for number in range(3)]
+ABSENT = "sha256:" + "f" * 64
+TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
+REASON = "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+
+
+def answered(ran: CompletedProcess[str]) -> list[str]:
+    """Return the digests of the JSON lines that were printed."""
+    return [json.loads(line)["digest"] for line in ran.stdout.splitlines()]
+
+
+def test_a_table_for_people(run: Run) -> None:
+    """Without --json there is a row a digest, in the order of the arguments, and a summary."""
+    ran = run("check", "team/app", HELD[0], "latest", ABSENT)
+    assert ran.stdout.splitlines() == [
+        "OUTCOME            SIZE  DIGEST",
+        f"available        1.5 MB  {HELD[0]}",
+        f"undetermined          -  latest  (InvalidLayerDigest: {REASON})",
+        f"absent                -  {ABSENT}",
+        "3 digests: 1 available (1.5 MB), 1 absent, 1 undetermined",
+    ]
+
+
+def test_an_archived_layer_is_named_so(run: Run) -> None:
+    """A layer that is held only by archived images has a word of its own."""
+    ran = run("check", "team/old", HELD[2])
+    assert [line.split()[0] for line in ran.stdout.splitlines()[1:]] == ["archived", "1"]
+
+
+def test_json_lines(run: Run) -> None:
+    """With --json there is one object an outcome, with the same members, and nothing else."""
+    ran = run("check", "team/app", HELD[0], "latest", "--json")
+    row = {"repository": "team/app", "code": None, "reason": None, "availability": None, "size": None, "media_type": None}
+    held = {"digest": HELD[0], "outcome": "layer", "availability": "AVAILABLE", "size": 1_500_000, "media_type": TYPE}
+    malformed = {"digest": "latest", "outcome": "failure", "code": "InvalidLayerDigest", "reason": REASON}
+    assert [json.loads(line) for line in ran.stdout.splitlines()] == [row | held, row | malformed]
+
+
+@pytest.mark.parametrize(
+    ("repository", "digest", "code"),
+    [("team/app", HELD[1], 0), ("team/app", ABSENT, 1), ("team/app", "latest", 1), ("team/old", HELD[2], 1)],
+    ids=["available", "absent", "malformed", "archived"],
+)
+def test_the_exit_code_says_whether_all_are_available(run: Run, repository: str, digest: str, code: int) -> None:
+    """It is 0 when all are available and 1 when one is not."""
+    ran = run("check", repository, HELD[0], digest)
+    assert (ran.returncode, ran.stderr) == (code, "")
+
+
+def test_arguments_are_answered_in_their_order_and_once(run: Run) -> None:
+    """A repeat is printed once, in the first spelling and place."""
+    shouted = "SHA256:" + "F" * 64
+    ran = run("check", "team/app", HELD[2], shouted, HELD[0], ABSENT, HELD[2], "--json")
+    assert answered(ran) == [HELD[2], shouted, HELD[0]]
+
+
+@pytest.mark.parametrize("arguments", [[], ["-"]], ids=["none", "dash"])
+def test_digests_come_from_standard_input(run: Run, arguments: list[str]) -> None:
+    """Without digests as arguments, or with a dash, they are read a line at a time."""
+    ran = run("check", "team/app", "--json", *arguments, stdin=f"{HELD[0]}\n{HELD[1]}\n")
+    assert answered(ran) == HELD[:2]
+
+
+@pytest.mark.parametrize(
+    ("stdin", "digests"),
+    [
+        (f"\n{HELD[0]}\n  \n\n", [HELD[0]]),
+        (f"  {HELD[0]}\t\n", [HELD[0]]),
+        (f"{HELD[0]}\r\n{HELD[1]}\r\n", HELD[:2]),
+        (HELD[0], [HELD[0]]),
+        (b"\xef\xbb\xbf" + HELD[0].encode(), [HELD[0]]),
+        (b"caf\xe9\n", ["caf\\xe9"]),
+        ("x" * 200_000 + f"\n{HELD[0]}", ["x" * 4096, HELD[0]]),
+    ],
+    ids=["blank lines", "blanks", "CRLF", "no end of line", "byte order mark", "not UTF-8", "endless line"],
+)
+def test_lines_are_taken_as_people_write_them(run: Run, stdin: str | bytes, digests: list[str]) -> None:
+    """What surrounds a digest is stripped, blank lines are skipped, and nothing else is lost."""
+    assert answered(run("check", "team/app", "--json", stdin=stdin)) == digests
+
+
+def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:
+    """Control characters are escaped and long text is cut."""
+    ran = run("check", "team/app", "\x1b[2J" + "x" * 300)
+    assert ran.stdout.splitlines()[1] == f"undetermined          -  \\x1b[2J{'x' * 193}...  (InvalidLayerDigest: {REASON})"
+
+
+def test_no_digests_at_all_is_said(run: Run, ecr: LocalECR) -> None:
+    """An empty input asks nothing, says so and ends as if all were available."""
+    before = ecr.stats.requests
+    ran = run("check", "team/app", stdin="")
+    expected = 0, "0 digests: 0 available (0 bytes), 0 absent\n", "no digests: nothing was asked\n", before
+    assert (ran.returncode, ran.stdout, ran.stderr, ecr.stats.requests) == expected
+
+
+def test_batch_size_is_the_digests_of_a_request(run: Run, ecr: LocalECR) -> None:
+    """Three digests in batches of two take two requests."""
+    before = ecr.stats.requests
+    run("check", "team/app", *HELD, "--batch-size", "2", "--concurrency", "1")
+    assert ecr.stats.requests - before == 2
+
+
+@pytest.mark.usefixtures("environment")
+def test_a_uri_brings_its_region(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A registry URI needs no --region beside it."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    assert run("check", uri, HELD[0]).returncode == 0
+
+
+def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """--endpoint-url and --region need nothing but credentials from the environment."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    assert run("check", "team/app", HELD[0], "--endpoint-url", ecr.endpoint_url, "--region", "us-east-1").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "without", "said"),
+    [
+        (["team/none", ABSENT], "", "error: BatchCheckLayerAvailability on repository 'team/none' "),
+        (["Team/App", ABSENT], "", "error: 'Team/App' is no ECR repository name: "),
+        (["team/app:1", ABSENT], "", "error: 'team/app:1' is more than a repository: leave out the tag"),
+        (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0.0: seconds, more than 0, or None"),
+        (["team/app", ABSENT, "--profile", "none"], "", "error: the AWS configuration is refused: 'The config profile (none) "),
+        (["team/app", ABSENT, "--endpoint-url", "http://a.example"], "", "error: --endpoint-url 'http://a.example' is plain http "),
+        (["team/app", ABSENT], "AWS_DEFAULT_REGION", "error: there is no AWS Region: pass --region, "),
+        (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: BatchCheckLayerAvailability: found no usable AWS credentials: "),
+        (
+            ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", ABSENT, "--region", "us-east-1"],
+            "",
+            "error: --region 'us-east-1' is not the Region of '123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1'",
+        ),
+    ],
+    ids=["unknown", "malformed", "tag", "timeout", "profile", "plain http", "no region", "no credentials", "other region"],
+)
+def test_an_error_is_one_plain_line(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str) -> None:
+    """What is wrong is said in one line on standard error, and the exit code is 2."""
+    monkeypatch.delenv(without, raising=False)
+    ran = run("check", *arguments)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n"), ran.stderr[: len(said)]) == (2, "", 1, said)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["--batch-size", "101"], ["--concurrency", "0"], ["--no-such-option"]],
+    ids=["too large", "too small", "unknown"],
+)
+def test_a_wrong_option_is_refused(run: Run, arguments: list[str]) -> None:
+    """An option outside its range, or unknown, ends with 2."""
+    assert run("check", "team/app", ABSENT, *arguments).returncode == 2

@@ -1,0 +1,70 @@
+"""`ecr-layers demo`, and the program as a whole, in this process."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecr_layer_client import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from subprocess import CompletedProcess
+
+    Run = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def demo(run: Run) -> CompletedProcess[str]:
+    """The demo, run to its end."""
+    return run("demo")
+
+
+def test_the_demo_ends_with_a_table(demo: CompletedProcess[str]) -> None:
+    """Each count of the sample is in it, and one request for each hundred distinct layers of a repository was enough."""
+    rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", demo.stdout, re.MULTILINE))
+    rows.pop("seconds")
+    assert {name.strip(): value for name, value in rows.items()} == {
+        "repositories": "135",
+        "images": "856",
+        "distinct layers": "7,974",
+        "available": "4,021",
+        "absent": "3,953",
+        "requests made": "175",
+        "with one HEAD per layer of each image": "10,349",
+        "bytes a push would skip": "94.4 GB",
+    }
+
+
+def test_the_demo_says_what_to_run_next(demo: CompletedProcess[str]) -> None:
+    """It ends well, quietly where there is no terminal, and with the command for a real account."""
+    assert (demo.returncode, demo.stderr, "ecr-layers check REPOSITORY < digests.txt" in demo.stdout) == (0, "", True)
+
+
+def test_the_demo_heeds_no_aws_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A profile that does not exist and no credentials do not matter to it."""
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    assert run("demo").returncode == 0
+
+
+def test_the_version(run: Run) -> None:
+    """--version prints the package's."""
+    assert run("--version").stdout == f"ecr-layers {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (["--help"], ["demo", "check", "--version"]),
+        (["check", "--help"], ["Examples:", "Exit codes:", "--region", "--endpoint-url", "--json", "ecr:BatchCheckLayerAvailability"]),
+        (["demo", "-h"], ["No AWS account"]),
+    ],
+    ids=["program", "check", "demo"],
+)
+def test_help_is_enough(run: Run, arguments: list[str], named: list[str]) -> None:
+    """--help names commands, options, examples and exit codes."""
+    shown = " ".join(run(*arguments).stdout.split())
+    assert [name for name in named if name not in shown] == []

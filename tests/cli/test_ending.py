@@ -1,0 +1,140 @@
+"""How commands end, and how they read and write pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import os
+import sys
+
+import pytest
+import typer
+
+from ecr_layer_client import (
+    AccessDeniedError,
+    CredentialsError,
+    ECRLayerError,
+    InvalidInputError,
+    LayerCheckResult,
+    OperationTimeoutError,
+    Repository,
+    TransportError,
+)
+from ecr_layer_client.cli._ending import run
+from ecr_layer_client.cli._pipes import Output, stdin_lines
+
+HELD = "sha256:" + "a" * 64
+PARTIAL = LayerCheckResult(repository=Repository(name="app"), outcomes=(), unanswered=(HELD, "sha256:bb"))
+
+
+async def ends_with(end: int | BaseException) -> int:
+    """Be a command that ends so."""
+    if isinstance(end, BaseException):
+        raise end
+    return end
+
+
+@pytest.mark.parametrize(
+    ("end", "code", "said"),
+    [
+        (0, 0, ""),
+        (1, 1, ""),
+        (KeyboardInterrupt(), 130, ""),
+        (BrokenPipeError(), 141, ""),
+        (OSError("disk full"), 2, "error: disk full\n"),
+        (ECRLayerError("two\nlines"), 2, "error: two lines\n"),
+        (InvalidInputError("pass region_name=, or xregion_name=1"), 2, "error: pass --region, or xregion_name=1\n"),
+        (AccessDeniedError("allow it"), 2, "error: allow it\n"),
+        (CredentialsError("none: profile_name="), 2, "error: none: --profile\n"),
+        (TransportError("no answer: check endpoint_url"), 2, "error: no answer: check --endpoint-url\n"),
+        (
+            OperationTimeoutError("not done within timeout=5.0 s; .partial keeps what was answered", partial=PARTIAL),
+            2,
+            "error: not done within --timeout 5.0 s (digests read and not answered: 2)\n",
+        ),
+    ],
+    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "lines", "input", "denied", "credentials", "transport", "timeout"],
+)
+def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
+    """Each way to end has its exit code, and each error one line in terms of the options."""
+    with pytest.raises(typer.Exit) as raised:
+        run(ends_with(end))
+    assert (raised.value.exit_code, capsys.readouterr().err) == (code, said)
+
+
+@pytest.mark.asyncio
+async def test_a_slow_reader_does_not_stop_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Far more than a pipe holds is written, in order, though nothing reads before the event loop comes round."""
+    lines = [f"{number:099d}" for number in range(15_000)]
+    reading, writing = os.pipe()
+    output = Output()
+
+    async def write_all() -> None:
+        for line in lines:
+            await output.write(line)
+        await output.drain()
+        os.close(writing)
+
+    with open(reading, encoding="ascii") as reader, open(writing, "w", encoding="ascii", closefd=False) as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+        monkeypatch.setattr(sys, "stdout", writer)
+        writer_task = asyncio.create_task(write_all())
+        read = await asyncio.to_thread(reader.read)
+        await writer_task
+    assert read.splitlines() == lines
+
+
+@pytest.mark.asyncio
+async def test_a_write_that_fails_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A line written after the reader has gone raises what the system said."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    output = Output()
+    with open(writing, "w", encoding="ascii") as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+        monkeypatch.setattr(sys, "stdout", writer)
+        await output.write("a")
+        with pytest.raises(BrokenPipeError):
+            await output.drain()
+        with pytest.raises(BrokenPipeError):
+            await output.write("b")
+
+
+@pytest.mark.asyncio
+async def test_no_standard_output_is_a_closed_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process started without a standard output ends as one whose reader has gone."""
+    monkeypatch.setattr(sys, "stdout", None)
+    output = Output()
+    await output.write("a")
+    with pytest.raises(BrokenPipeError):
+        await output.drain()
+
+
+@pytest.mark.asyncio
+async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ends of a pipe that another process has set not to block lose nothing and do not read as ended."""
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    lines = [f"{number:099d}" for number in range(5_000)]
+    output = Output()
+
+    async def write_all() -> None:
+        for line in lines:
+            await output.write(line)
+        await output.drain()
+        os.close(writing)
+
+    with open(reading, encoding="ascii") as reader, open(writing, "w", encoding="ascii", closefd=False) as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+        monkeypatch.setattr(sys, "stdin", reader)
+        monkeypatch.setattr(sys, "stdout", writer)
+        writer_task = asyncio.create_task(write_all())
+        read = [line async for line in stdin_lines()]
+        await writer_task
+    assert read == lines
+
+
+@pytest.mark.parametrize("stdin", [None, io.TextIOWrapper(io.BytesIO())], ids=["none", "empty"])
+@pytest.mark.asyncio
+async def test_no_standard_input_has_no_lines(monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None) -> None:
+    """A process started without a standard input reads nothing."""
+    monkeypatch.setattr(sys, "stdin", stdin)
+    assert [line async for line in stdin_lines()] == []

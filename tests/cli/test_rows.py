@@ -1,0 +1,58 @@
+"""What is printed of outcomes, however unusual, and of those answered before an interruption."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository
+from ecr_layer_client.cli._check import _Printer
+from ecr_layer_client.cli._rows import row
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+DIGEST = "sha256:aa"
+FROZEN = Layer(digest=DIGEST, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN")
+TIRED = LayerFailure(digest=DIGEST, code=LayerFailureCode.UNKNOWN, raw_code="Tired", reason="so\ntired")
+MISSING = LayerFailure(digest=DIGEST, code=LayerFailureCode.MISSING_LAYER_DIGEST, reason="not here")
+NOT_REPORTED = LayerFailure(digest=DIGEST, code=LayerFailureCode.NOT_REPORTED)
+NO_SIZE = Layer(digest=DIGEST, availability=LayerAvailability.AVAILABLE)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "shown"),
+    [
+        (FROZEN, "undetermined          -  sha256:aa  (FROZEN)"),
+        (TIRED, "undetermined          -  sha256:aa  (Tired: so\\ntired)"),
+        (MISSING, "absent                -  sha256:aa"),
+        (NOT_REPORTED, "undetermined          -  sha256:aa  (NotReported)"),
+        (NO_SIZE, "available             -  sha256:aa"),
+    ],
+    ids=["new availability", "new code", "missing", "not reported", "no size"],
+)
+def test_a_row_says_why(outcome: LayerOutcome, shown: str) -> None:
+    """An outcome that is undetermined is shown with what ECR said, and never on two lines."""
+    assert row(outcome) == shown
+
+
+async def interrupted() -> AsyncIterator[LayerOutcome]:
+    """Be a stream that Ctrl-C ends after two outcomes."""
+    yield LayerFailure(digest="b", code=LayerFailureCode.NOT_REPORTED)
+    yield LayerFailure(digest="a", code=LayerFailureCode.NOT_REPORTED)
+    raise asyncio.CancelledError
+
+
+@pytest.mark.parametrize(("arguments", "order"), [(["a", "b", "c"], ["a", "b"]), ([], ["b", "a"])], ids=["arguments", "standard input"])
+@pytest.mark.asyncio
+async def test_an_interruption_loses_no_answer(capsysbinary: Any, arguments: list[str], order: list[str]) -> None:
+    """What was answered is printed, from standard input as it came, from arguments in their order, and the rest is said."""
+    stream: Any = interrupted()
+    with pytest.raises(asyncio.CancelledError):
+        await _Printer(Repository(name="app"), arguments, as_json=False).print_all(stream)
+    printed = capsysbinary.readouterr()
+    digests = [line.split()[2] for line in printed.out.decode().splitlines()[1:]]
+    expected = order, b"interrupted; until then, 2 digests: 0 available (0 bytes), 0 absent, 2 undetermined\n"
+    assert (digests, printed.err) == expected

@@ -1,0 +1,260 @@
+"""Opening, closing, views, other Regions, other loops, forked children."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import pickle
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecr_layer_client import (
+    ClientConfig,
+    ClientStateError,
+    ECRLayerClient,
+    InvalidInputError,
+    LayerChecker,
+    RetryPolicy,
+)
+
+if TYPE_CHECKING:
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_before_entry(ecr: LocalECR) -> None:
+    """A client that was not entered says so."""
+    with pytest.raises(ClientStateError, match="not open yet"):
+        await ecr.client().check_layers("app", [])
+
+
+async def test_after_close(ecr: LocalECR) -> None:
+    """A client that was closed says so."""
+    async with ecr.client() as client:
+        pass
+    with pytest.raises(ClientStateError, match="closed"):
+        await client.check_layers("app", [])
+
+
+async def test_closing_twice(ecr: LocalECR) -> None:
+    """Closing twice is fine, and so is closing what was never opened."""
+    client = ecr.client()
+    await client.aclose()
+    await client.open()
+    await client.aclose()
+    await client.aclose()
+    assert "not open" in repr(client)
+
+
+async def test_opened_twice(ecr: LocalECR) -> None:
+    """An open client can't be entered again."""
+    async with ecr.client() as client:
+        with pytest.raises(ClientStateError, match="open already"):
+            await client.open()
+
+
+async def test_opened_again_after_close(ecr: LocalECR) -> None:
+    """A closed client may be opened again."""
+    ecr.seed("app", [])
+    client = ecr.client()
+    await client.open()
+    await client.aclose()
+    async with client:
+        assert len(await client.check_layers("app", ["sha256:aa"])) == 1
+
+
+async def test_open_and_aclose(ecr: LocalECR) -> None:
+    """Services with a lifespan open and close by hand."""
+    ecr.seed("app", [])
+    client = await ecr.client().open()
+    try:
+        assert len(await client.check_layers("app", ["sha256:aa"])) == 1
+    finally:
+        await client.aclose()
+
+
+async def test_a_failed_opening_leaves_it_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that could not be opened can be tried again."""
+    for name in ("AWS_DEFAULT_REGION", "AWS_REGION", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+    client = ECRLayerClient()
+    for _ in range(2):
+        with pytest.raises(InvalidInputError, match="no AWS Region"):
+            await client.open()
+
+
+async def test_on_another_loop(ecr: LocalECR) -> None:
+    """A client used on another event loop says so."""
+    async with ecr.client() as client:
+
+        def elsewhere() -> None:
+            async def use() -> None:
+                await client.check_layers("app", [])
+
+            asyncio.run(use())
+
+        with pytest.raises(ClientStateError, match="another event loop"):
+            await asyncio.to_thread(elsewhere)
+
+
+async def test_closed_on_another_loop(ecr: LocalECR) -> None:
+    """Closing on another event loop is refused too, and leaves the client open."""
+    async with ecr.client() as client:
+
+        def elsewhere() -> None:
+            asyncio.run(client.aclose())
+
+        with pytest.raises(ClientStateError, match="another event loop"):
+            await asyncio.to_thread(elsewhere)
+        assert repr(client).endswith("open>")
+
+
+async def test_in_a_forked_child(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client used in a forked child says so."""
+    async with ecr.client() as client:
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "getpid", lambda: -1)
+            with pytest.raises(ClientStateError, match="forked"):
+                await client.check_layers("app", [])
+
+
+async def test_closing_ends_what_is_under_way(ecr: LocalECR) -> None:
+    """Closing the client ends its streams with an error that says so."""
+    ecr.seed("app", [])
+
+    async def endless() -> object:
+        async with client.stream_layers("app", (f"sha256:{n:064x}" for n in range(10**9))) as stream:
+            async for _ in stream:
+                pass
+        return None
+
+    async with ecr.client() as client:
+        task = asyncio.create_task(endless())
+        await asyncio.sleep(0.01)
+    with pytest.raises(ClientStateError, match="was closed while"):
+        await task
+
+
+async def test_a_view_shares_the_connection(ecr: LocalECR, digests: list[str]) -> None:
+    """A view asks through its client's connection, and closing it does nothing."""
+    ecr.seed("app", [])
+    async with ecr.client() as client:
+        async with client.with_config(batch_size=50) as view:
+            await view.check_layers("app", digests)
+        assert ecr.connections == 1
+        await view.check_layers("app", digests)
+    assert ecr.stats.requests == 10
+    with pytest.raises(ClientStateError, match="closed"):
+        await view.check_layers("app", digests)
+
+
+async def test_a_view_before_its_client_is_open(ecr: LocalECR) -> None:
+    """A view may be made before its client is open, and opens nothing itself."""
+    view = ecr.client().with_config(batch_size=50)
+    await view.open()
+    with pytest.raises(ClientStateError, match="not open yet"):
+        await view.check_layers("app", [])
+
+
+async def test_a_view_of_lower_concurrency(ecr: LocalECR, digests: list[str]) -> None:
+    """A view that lowers the concurrency keeps to it, over all its operations."""
+    ecr.seed("app", [])
+    most = 0
+
+    async def watch() -> None:
+        nonlocal most
+        while True:
+            most = max(most, ecr.in_flight)
+            await asyncio.sleep(0.0001)
+
+    async with ecr.client(batch_size=1) as client:
+        view = client.with_config(max_concurrency=2)
+        watcher = asyncio.create_task(watch())
+        await asyncio.gather(*(view.check_layers("app", digests) for _ in range(3)))
+        watcher.cancel()
+        await asyncio.wait([watcher])
+    assert most == 2
+
+
+@pytest.mark.parametrize(
+    ("changes", "match"),
+    [
+        pytest.param({"max_concurrency": 11}, "more than the client's own 10", id="raised"),
+        pytest.param({"connect_timeout": 1.0}, "connect_timeout belongs to the connection", id="connection"),
+        pytest.param({"batch_size": 0}, "batch_size=0", id="rule"),
+        pytest.param({"colour": "red"}, "no option 'colour'", id="unknown"),
+    ],
+)
+async def test_a_view_refuses(ecr: LocalECR, changes: dict[str, object], match: str) -> None:
+    """A view refuses what it can't keep, naming the rule."""
+    with pytest.raises(InvalidInputError, match=match):
+        ecr.client().with_config(**changes)  # type: ignore[arg-type]
+
+
+async def test_a_view_of_a_view(ecr: LocalECR) -> None:
+    """A view keeps its client's other options."""
+    view = ecr.client(retry=RetryPolicy(max_attempts=3)).with_config(batch_size=5).with_config(max_concurrency=4)
+    assert view._config == ClientConfig(retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4)
+
+
+async def test_for_region(ecr: LocalECR) -> None:
+    """A client of another Region signs for it, with the same session, and is opened for itself."""
+    ecr.seed("app", [])
+    async with ecr.client() as client, client.for_region("eu-west-1") as other:
+        assert "eu-west-1" in repr(other)
+        with pytest.raises(InvalidInputError, match=r"'us-east-1'.*'eu-west-1'"):
+            await other.check_layers(f"{ecr.account}.dkr.ecr.us-east-1.amazonaws.com/app", [])
+
+
+@pytest.mark.parametrize("region", ["", "Europe", "eu west"])
+async def test_for_no_region(ecr: LocalECR, region: str) -> None:
+    """What is no Region's name is refused."""
+    with pytest.raises(InvalidInputError, match="Region"):
+        ecr.client().for_region(region)
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        pytest.param({"endpoint_url": "http://ecr.example"}, "plain http beyond this machine", id="insecure"),
+        pytest.param({"endpoint_url": "https://me:secret@ecr.example"}, "holds a user name or password", id="user"),
+        pytest.param({"endpoint_url": "ecr.example"}, "not of the form", id="no-scheme"),
+        pytest.param({"endpoint_url": "https://[::1"}, "no URL", id="no-url"),
+        pytest.param({"region_name": ""}, "region_name=''", id="empty-region"),
+        pytest.param({"profile_name": 3}, "profile_name=3", id="profile"),
+        pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
+        pytest.param({"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"),
+    ],
+)
+async def test_bad_arguments(options: dict[str, object], match: str) -> None:
+    """A client refuses what can't be meant, before anything is opened, and shows no password."""
+    with pytest.raises(InvalidInputError, match=match) as refused:
+        ECRLayerClient(**options)  # type: ignore[arg-type]
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize("endpoint_url", ["http://localhost:4566", "http://127.0.0.9:1", "http://[::1]:5000", "http://ecr.localhost"])
+async def test_loopback_may_be_plain_http(endpoint_url: str) -> None:
+    """Plain http is accepted where it can't leave the machine."""
+    assert endpoint_url in repr(ECRLayerClient(endpoint_url=endpoint_url))
+
+
+async def test_insecure_when_allowed() -> None:
+    """Plain http beyond the machine is accepted when the options say so."""
+    config = ClientConfig(allow_insecure_endpoint=True)
+    assert "http://ecr.example" in repr(ECRLayerClient(endpoint_url="http://ecr.example", config=config))
+
+
+async def test_is_a_layer_checker(ecr: LocalECR) -> None:
+    """A client is what other libraries annotate."""
+    assert isinstance(ecr.client(), LayerChecker)
+
+
+async def test_not_pickled(ecr: LocalECR) -> None:
+    """A client is not pickled, and says what to do."""
+    with pytest.raises(TypeError, match="make one in each process"):
+        pickle.dumps(ecr.client())

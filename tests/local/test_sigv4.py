@@ -1,0 +1,480 @@
+"""Signatures are verified as AWS verifies them: botocore's own signer passes, and whatever is wrong gets AWS's answer."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import string
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import formatdate, parsedate_to_datetime
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.config import Config
+from botocore.credentials import Credentials
+from botocore.exceptions import ClientError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._clock import Clock
+from ecr_layer_client.local._error import AwsError
+from ecr_layer_client.local._memory import _request
+from ecr_layer_client.local._protocol import Request
+from ecr_layer_client.local._session import ACCESS_KEY
+from ecr_layer_client.local._sigv4 import Key, Signatures
+
+REGION = "eu-west-1"
+ID = "AKIDEXAMPLE"
+CANARY = "canary-secret"
+TOKEN = "canary-token"  # noqa: S105  (a canary)
+HERE = "http://127.0.0.1:4566"
+
+INVALID = "InvalidSignatureException"
+MISMATCH = (
+    INVALID,
+    (
+        "The request signature we calculated does not match the signature you provided. "
+        "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+    ),
+)
+UNKNOWN = ("UnrecognizedClientException", "The security token included in the request is invalid.")
+EXPIRED = ("ExpiredTokenException", "The security token included in the request is expired")
+
+quick = settings(max_examples=100, deadline=None)
+
+
+def a_request(  # noqa: PLR0913  (each a part that is signed)
+    *,
+    method: str = "POST",
+    target: str = "/",
+    headers: dict[str, str] | None = None,
+    body: bytes = b"{}",
+    secret: str = CANARY,
+    token: str | None = None,
+    region: str = REGION,
+    service: str = "ecr",
+) -> Request:
+    """Return a request that botocore signed now."""
+    request: Any = AWSRequest(method=method, url=HERE + target, headers={"X-Amz-Target": "x", **(headers or {})}, data=body)
+    auth: Any = SigV4Auth(Credentials(ID, secret, token), service, region)
+    auth.add_auth(request)
+    return _request(request.prepare())
+
+
+def signatures(*, token: str | None = None, expires: float | None = None, skew: float = 0.0) -> Signatures:
+    """Return a check that knows one key."""
+    clock = Clock()
+    clock.skew = skew
+    known = Signatures(region=REGION, clock=clock)
+    known.add(ID, Key(CANARY, token, expires))
+    return known
+
+
+def refusal(request: Request, known: Signatures | None = None) -> tuple[str, str] | None:
+    """Return the code and the message of what is refused; None for what passes."""
+    try:
+        (known or signatures()).verify(request)
+    except AwsError as error:
+        return error.code, error.message
+    return None
+
+
+def with_header(request: Request, name: str, value: str | None) -> Request:
+    """Return the request with another header; None takes it away."""
+    headers = {**request.headers, name: value}
+    return replace(request, headers={each: text for each, text in headers.items() if text is not None})
+
+
+# -- botocore's signatures pass ---------------------------------------------------------------------------------------
+
+names = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=12).map(lambda text: f"X-Amz-{text}")
+values = st.text(string.ascii_letters + string.digits + string.punctuation + "  é", max_size=20)
+words = st.text(max_size=8, alphabet=st.characters(codec="utf-8"))
+queries = st.lists(st.tuples(words, words), max_size=4).map(
+    lambda pairs: "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
+)
+paths = st.lists(st.one_of(words, st.sampled_from(["", ".", "..", "a b", "%", "é"])), max_size=5).map(
+    lambda parts: "/" + "/".join(quote(part, safe="-_.~") for part in parts)
+)
+secrets = st.text(string.ascii_letters + string.digits + "/+=", min_size=1, max_size=40)
+
+
+@quick
+@given(st.sampled_from(["GET", "POST", "PUT"]), paths, queries, st.dictionaries(names, values, max_size=4), st.binary(max_size=200))
+def test_what_botocore_signs_passes(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+    """Any method, path, query, headers and body that botocore signs are verified."""
+    target = f"{path}?{query}" if query else path
+    assert refusal(a_request(method=method, target=target, headers=headers, body=body)) is None
+
+
+@quick
+@given(secrets, st.one_of(st.none(), secrets))
+def test_any_secret_and_token_pass(secret: str, token: str | None) -> None:
+    """Any secret, with a session token or without, is verified."""
+    known = Signatures(region=REGION, clock=Clock())
+    known.add(ID, Key(secret, token))
+    assert refusal(a_request(secret=secret, token=token), known) is None
+
+
+def test_a_date_header_may_give_the_time() -> None:
+    """Botocore signs a Date header, when there is one, in place of X-Amz-Date."""
+    request = a_request(headers={"Date": formatdate(usegmt=True)})
+    assert ("x-amz-date" in request.headers, refusal(request)) == (False, None)
+
+
+def test_spaces_in_signed_headers_do_not_count() -> None:
+    """Leading, trailing and repeated spaces of a header are not signed."""
+    request = a_request(headers={"X-Amz-Meta": "a b"})
+    assert refusal(with_header(request, "x-amz-meta", "  a    b ")) is None
+
+
+def test_an_access_key_may_hold_slashes() -> None:
+    """The scope is read from the end of the credential."""
+    known = Signatures(region=REGION, clock=Clock())
+    known.add("a/b", Key(CANARY))
+    request: Any = AWSRequest(method="POST", url=HERE + "/", data=b"{}")
+    auth: Any = SigV4Auth(Credentials("a/b", CANARY), "ecr", REGION)
+    auth.add_auth(request)
+    assert refusal(_request(request.prepare()), known) is None
+
+
+def test_the_signing_key_is_derived_once_a_day() -> None:
+    """The key of a day is kept, and another day has another."""
+    key = Key(CANARY)
+    first = key.signing_key("20260101", REGION)
+    assert key.signing_key("20260101", REGION) is first
+    assert key.signing_key("20260102", REGION) != first
+
+
+# -- what is changed is refused -----------------------------------------------------------------------------------------
+
+
+@quick
+@given(st.binary(min_size=1, max_size=100), st.data())
+def test_a_changed_byte_of_the_body_is_refused(body: bytes, data: st.DataObject) -> None:
+    """Whichever byte of the body changes, the signature does not match."""
+    index = data.draw(st.integers(0, len(body) - 1))
+    changed = body[:index] + bytes([body[index] ^ data.draw(st.integers(1, 255))]) + body[index + 1 :]
+    assert refusal(replace(a_request(body=body), body=changed)) == MISMATCH
+
+
+@quick
+@given(st.integers(0, 63), st.integers(1, 15))
+def test_a_changed_digit_of_the_signature_is_refused(index: int, step: int) -> None:
+    """Whichever digit of the signature changes, it does not match."""
+    request = a_request()
+    head, signature = request.headers["authorization"].split("Signature=")
+    digit = f"{(int(signature[index], 16) + step) % 16:x}"
+    changed = f"{head}Signature={signature[:index]}{digit}{signature[index + 1 :]}"
+    assert refusal(with_header(request, "authorization", changed)) == MISMATCH
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"method": "GET"},
+        {"path": "/other"},
+        {"path": "/?a=1"},
+        {"header": ("x-amz-target", "y")},
+        {"header": ("x-amz-target", None)},
+        {"header": ("host", "elsewhere")},
+    ],
+    ids=["method", "path", "query", "header", "no-header", "host"],
+)
+def test_a_change_of_what_is_signed_is_refused(change: dict[str, Any]) -> None:
+    """Method, path, query and signed headers can't change after signing."""
+    request = a_request()
+    changed = with_header(request, *change["header"]) if "header" in change else replace(request, **change)
+    assert refusal(changed) == MISMATCH
+
+
+def test_a_header_that_is_not_signed_may_change() -> None:
+    """What proxies add or change, such as User-Agent, is not signed."""
+    assert refusal(with_header(a_request(), "user-agent", "another")) is None
+
+
+@pytest.mark.parametrize("name", ["x-amz-more", "host"])
+def test_some_headers_must_be_signed(name: str) -> None:
+    """The host and every X-Amz header must be among the signed headers."""
+    request = with_header(a_request(), "x-amz-more", "1" if name == "x-amz-more" else None)
+    authorization = request.headers["authorization"].replace(
+        "SignedHeaders=host;", "SignedHeaders=" if name == "host" else "SignedHeaders=host;"
+    )
+    answer = (INVALID, f"'{name}' must be a 'SignedHeader' in the AWS Authorization.")
+    assert refusal(with_header(request, "authorization", authorization)) == answer
+
+
+def test_another_secret_is_refused() -> None:
+    """A wrong secret gives a signature that does not match."""
+    assert refusal(a_request(secret=CANARY[1:])) == MISMATCH
+
+
+def test_an_unknown_key_is_refused() -> None:
+    """A key that is not known is not recognised."""
+    assert refusal(a_request(), Signatures(region=REGION, clock=Clock())) == UNKNOWN
+
+
+@pytest.mark.parametrize(("sent", "known"), [(None, TOKEN), ("other", TOKEN), (TOKEN, None)], ids=["none", "wrong", "needless"])
+def test_a_wrong_session_token_is_refused(sent: str | None, known: str | None) -> None:
+    """A key goes with its session token, or with none."""
+    assert refusal(a_request(token=sent), signatures(token=known)) == UNKNOWN
+
+
+def test_an_expired_key_is_refused() -> None:
+    """From its expiry on, a key is expired; a second before, it is not."""
+    now = Clock().now()
+    assert refusal(a_request(token=TOKEN), signatures(token=TOKEN, expires=now - 1)) == EXPIRED
+    assert refusal(a_request(token=TOKEN), signatures(token=TOKEN, expires=now + 60)) is None
+
+
+@pytest.mark.parametrize("header", [None, "", "  "], ids=["missing", "empty", "blank"])
+def test_a_request_without_authorization_is_refused(header: str | None) -> None:
+    """Who does not sign has no authentication token."""
+    request = with_header(a_request(), "authorization", header)
+    assert refusal(request) == ("MissingAuthenticationTokenException", "Missing Authentication Token")
+
+
+def test_another_region_is_refused() -> None:
+    """A signature for another Region names it."""
+    answer = (INVALID, "Credential should be scoped to a valid region, not 'us-east-1'. ")
+    assert refusal(a_request(region="us-east-1")) == answer
+
+
+def test_another_service_is_refused() -> None:
+    """A signature for another service is told the right one."""
+    assert refusal(a_request(service="s3")) == (INVALID, "Credential should be scoped to correct service: 'ecr'. ")
+
+
+SCOPE = f"{ID}/20260101/{REGION}/ecr/aws4_request"
+
+
+@pytest.mark.parametrize(
+    ("header", "says"),
+    [
+        ("Basic dTpw", "Unsupported AWS 'algorithm'"),
+        ("AWS4-HMAC-SHA256", "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter."),
+        (f"AWS4-HMAC-SHA256 Credential={SCOPE}, Signature=0", "Authorization header requires 'SignedHeaders' parameter."),
+        (f"AWS4-HMAC-SHA256 Credential={ID}, SignedHeaders=host, Signature=0", "Credential must have the form"),
+        (f"AWS4-HMAC-SHA256 Credential={SCOPE}5, SignedHeaders=host, Signature=0", "Credential must have the form"),
+    ],
+    ids=["basic", "nothing", "no-signed-headers", "no-scope", "terminator"],
+)
+def test_an_incomplete_authorization_is_refused(header: str, says: str) -> None:
+    """An Authorization header that lacks a part is told which."""
+    refused = refusal(with_header(a_request(), "authorization", header))
+    assert refused is not None
+    assert (refused[0], refused[1][: len(says)]) == ("IncompleteSignatureException", says)
+
+
+@pytest.mark.parametrize("date", [None, "", "today", "20269999T999999Z", "Mon, 99 Foo 99999 99:99:99"], ids=str)
+def test_a_request_without_a_time_is_refused(date: str | None) -> None:
+    """The time of signing must be there, and a time."""
+    request = with_header(a_request(), "x-amz-date", date)
+    stamp = re.sub(r"/\d{8}/", "/20269999/", request.headers["authorization"])
+    refused = refusal(with_header(request, "authorization", stamp))
+    assert refused is not None
+    assert refused[0] == "IncompleteSignatureException"
+
+
+def test_the_scope_is_of_the_day_of_signing() -> None:
+    """The day in the scope is the day of X-Amz-Date."""
+    request = a_request()
+    stamp = re.sub(r"/\d{8}/", "/20200101/", request.headers["authorization"])
+    refused = refusal(with_header(request, "authorization", stamp))
+    assert refused is not None
+    assert (refused[0], refused[1][:45]) == (INVALID, "Date in Credential scope does not match YYYYM")
+
+
+# -- clocks -----------------------------------------------------------------------------------------------------------
+
+TIME = "[0-9]{8}T[0-9]{6}Z"
+
+
+@pytest.mark.parametrize(
+    ("skew", "says"),
+    [
+        (600, rf"Signature expired: {TIME} is now earlier than {TIME} \({TIME} - 5 min\.\)"),
+        (-600, rf"Signature not yet current: {TIME} is still later than {TIME} \({TIME} \+ 5 min\.\)"),
+    ],
+    ids=["ahead", "behind"],
+)
+def test_a_skewed_clock_is_told(skew: float, says: str) -> None:
+    """More than five minutes off, the answer names both times, in AWS's wording."""
+    refused = refusal(a_request(), signatures(skew=skew))
+    assert refused is not None
+    assert (refused[0], re.fullmatch(says, refused[1]) is not None) == (INVALID, True)
+
+
+@pytest.mark.parametrize("skew", [-290, 290])
+def test_less_than_five_minutes_off_is_fine(skew: float) -> None:
+    """Clocks may differ by up to five minutes."""
+    assert refusal(a_request(), signatures(skew=skew)) is None
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+@pytest.mark.parametrize("outcome", ["ok", "status"])
+async def test_every_answer_tells_the_servers_time(*, in_memory: bool, outcome: str) -> None:
+    """The Date header is in the registry's clock, under faults too."""
+    async with LocalECR(in_memory=in_memory) as ecr:
+        ecr.clock_skew = 200
+        if outcome == "status":
+            ecr.faults.add(status=503)
+        answer = await ask(ecr)
+    ahead = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) - datetime.now(UTC)
+    assert (ecr.clock_skew, round(ahead.total_seconds() / 10)) == (200, 20)
+
+
+# -- secrets and garbage --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change", [("x-amz-target", "y"), ("x-amz-security-token", "other"), ("authorization", CANARY)], ids=lambda each: each[0]
+)
+def test_no_secret_is_told(change: tuple[str, str]) -> None:
+    """Neither secret nor token nor signature is in a refusal or a repr."""
+    known = signatures(token=TOKEN)
+    request = a_request(token=TOKEN)
+    told = f"{refusal(with_header(request, *change), known)} {known!r} {known._keys!r}"
+    signature = request.headers["authorization"].split("Signature=")[1]
+    assert [secret for secret in (CANARY, TOKEN, signature) if secret in told] == []
+
+
+def test_text_that_no_wire_carries_was_not_signed() -> None:
+    """A lone surrogate in a signed header, which only the in-memory face could bring, does not match."""
+    assert refusal(with_header(a_request(), "x-amz-target", "\ud800")) == MISMATCH
+
+
+text = st.text(alphabet=st.characters(), max_size=40)  # lone surrogates included
+
+
+@quick
+@given(
+    st.one_of(text, text.map(lambda each: f"AWS4-HMAC-SHA256 Credential={SCOPE},SignedHeaders={each},Signature={each}")),
+    st.one_of(text, st.from_regex(r"\A[0-9]{8}T[0-9]{6}Z\Z")),
+    st.dictionaries(text, text, max_size=3),
+    text,
+)
+def test_garbage_is_refused_in_aws_words(authorization: str, date: str, headers: dict[str, str], path: str) -> None:
+    """Whatever stands in the headers, the answer is one of AWS's errors."""
+    request = Request("POST", path, {**headers, "authorization": authorization, "x-amz-date": date}, b"")
+    assert refusal(request) is not None
+
+
+# -- in the registry --------------------------------------------------------------------------------------------------
+
+
+async def ask(ecr: LocalECR, *keys: str | None) -> dict[str, Any]:
+    """Describe repositories with these keys (default: the session's own) and return the answer, a refusal too."""
+    session: Any = ecr.session()
+    if keys:
+        session.set_credentials(*keys)
+    config = Config(retries={"total_max_attempts": 1})
+    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=config) as client:
+        try:
+            return dict(await client.describe_repositories())
+        except ClientError as error:
+            return dict(error.response)
+
+
+async def code(ecr: LocalECR, *keys: str | None) -> str:
+    """Return the error code that these keys get; "ok" when they are good."""
+    return str((await ask(ecr, *keys)).get("Error", {}).get("Code", "ok"))
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+async def test_both_faces_verify(*, in_memory: bool) -> None:
+    """The keys of the session pass, a wrong secret and an unknown key do not, and the statistics count why."""
+    async with LocalECR(in_memory=in_memory) as ecr:
+        codes = [await code(ecr), await code(ecr, ACCESS_KEY, "wrong"), await code(ecr, "nobody", "wrong")]
+    assert codes == ["ok", INVALID, UNKNOWN[0]]
+    assert ecr.stats.by_operation == {"DescribeRepositories": {"ok": 1, INVALID: 1, UNKNOWN[0]: 1}}
+
+
+@pytest.mark.asyncio
+async def test_a_refused_signature_is_http_400() -> None:
+    """The status is ECR's 400, for signatures too."""
+    async with LocalECR(in_memory=True) as ecr:
+        assert (await ask(ecr, "nobody", "wrong"))["ResponseMetadata"]["HTTPStatusCode"] == 400
+
+
+@pytest.mark.asyncio
+async def test_verification_can_be_off() -> None:
+    """With auth=False, whatever signature there is passes."""
+    async with LocalECR(in_memory=True, auth=False) as ecr:
+        assert await code(ecr, "nobody", "wrong") == "ok"
+
+
+@pytest.mark.asyncio
+async def test_keys_can_be_rotated() -> None:
+    """A key is added, works, expires, is replaced by a new token, works, is removed."""
+    async with LocalECR(in_memory=True) as ecr:
+        ecr.add_key("temporary", CANARY, TOKEN)
+        codes = [await code(ecr, "temporary", CANARY, TOKEN)]
+        ecr.expire("temporary")
+        codes += [await code(ecr, "temporary", CANARY, TOKEN)]
+        ecr.add_key("temporary", CANARY, "another")
+        codes += [await code(ecr, "temporary", CANARY, TOKEN), await code(ecr, "temporary", CANARY, "another")]
+        ecr.remove_key("temporary")
+        codes += [await code(ecr, "temporary", CANARY, "another")]
+    assert codes == ["ok", EXPIRED[0], UNKNOWN[0], "ok", UNKNOWN[0]]
+
+
+@pytest.mark.asyncio
+async def test_a_key_expires_on_the_registrys_clock() -> None:
+    """A key that lasts for another minute is expired for a registry that is two minutes ahead."""
+    async with LocalECR(in_memory=True) as ecr:
+        ecr.add_key("temporary", CANARY, expires=datetime.now(UTC) + timedelta(minutes=1))
+        codes = [await code(ecr, "temporary", CANARY)]
+        ecr.clock_skew = 120
+        codes += [await code(ecr, "temporary", CANARY)]
+    assert codes == ["ok", EXPIRED[0]]
+
+
+@pytest.mark.asyncio
+async def test_who_is_not_known_spends_no_quota() -> None:
+    """A refused signature takes no token from the bucket."""
+    async with LocalECR(in_memory=True, quota=0.001) as ecr:
+        assert [await code(ecr, "nobody", "wrong"), await code(ecr), await code(ecr)] == [UNKNOWN[0], "ok", "ThrottlingException"]
+
+
+@pytest.mark.parametrize("how", ["expire", "remove_key"])
+def test_an_unknown_key_cannot_expire(how: str) -> None:
+    """Expiring or removing a key that is not known is a LookupError that names it."""
+    with pytest.raises(LookupError, match="knows no access key 'nobody'"):
+        getattr(LocalECR(), how)("nobody")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        ({"access_key": "", "secret_key": "s"}, "an access key has an id"),
+        ({"access_key": "a", "secret_key": ""}, "an access key has an id"),
+        ({"access_key": "a", "secret_key": "s", "session_token": ""}, "an access key has an id"),
+        ({"access_key": "a", "secret_key": "s", "expires": datetime(2026, 1, 1)}, "expires=datetime"),  # noqa: DTZ001  (that is the point)
+    ],
+    ids=["no-id", "no-secret", "no-token", "naive"],
+)
+def test_a_key_that_cannot_be_meant_is_refused(arguments: dict[str, Any], says: str) -> None:
+    """An empty part of a key, or an expiry without a time zone, is a ValueError."""
+    with pytest.raises(ValueError, match=says):
+        LocalECR().add_key(**arguments)
+
+
+@pytest.mark.asyncio
+async def test_a_repeated_header_is_one_list() -> None:
+    """Over HTTP, a header that comes twice is read as one with both values: it can't hide a second target."""
+    async with LocalECR(auth=False) as ecr:
+        host, port = ecr.endpoint_url.removeprefix("http://").split(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.DescribeRepositories\r\n"
+        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}{target}Content-Length: 0\r\n\r\n".encode())
+        await reader.read()
+        writer.close()
+    assert ecr.stats.by_operation == {"": {"UnknownOperationException": 1}}
