@@ -100,7 +100,7 @@ class Caller:
         return attempted(located(repository, self._transport.region_name))
 
     async def _retried(self, call: _Call, failed: CallError) -> Settled:
-        """Go on after a failed first attempt, which tenacity counts as its own first: calls that need no retry don't pay for it."""
+        """Go on after a failed first attempt, which tenacity takes for its own; a call that needs no retry does not pay for it."""
         failures = iter((failed,))
 
         async def attempt() -> Settled:
@@ -167,7 +167,8 @@ class Caller:
                 async with asyncio.timeout(self._attempt_timeout):
                     return await self._transport.check(call.repository, call.digests, again=call.again)
         except TimeoutError as error:
-            msg = f"{self.attempted(call.repository)}: no answer within attempt_timeout={self._attempt_timeout} s: check the network, or allow more"
+            bound = f"no answer within attempt_timeout={self._attempt_timeout} s"
+            msg = f"{self.attempted(call.repository)}: {bound}: check the network, or allow more"
             raise TransportError(msg, repository=call.repository) from error
         finally:
             call.operation.attempting.discard(task)

@@ -18,7 +18,8 @@ OPENING = 10  # requests in flight before the first answer; each answer admits o
 
 # A first rate, at the first throttled answer.
 _MEMORY = 1.0  # seconds of successes it is drawn from; and of requests that the bucket had saved up, and accepted too
-_FIRST_RATE = 1.0  # requests a second, where nothing was accepted
+_UNTRIED_RATE = 20.0  # requests a second, until anything was ever accepted: nothing is known of the quota
+_UNTRIED_HALVES = 30.0  # seconds of throttled answers alone that halve it
 _RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
 # From then on.
 _GROWTH = 0.02  # requests a second gained for each success: 2 % a second
@@ -61,6 +62,7 @@ class Pacer:
         self._next = -inf
         self._successes: deque[float] = deque()
         self._rtt = 0.0
+        self._ever_accepted = False
         self._set_at = inf
         self._is_rising = True
         self._last_cut = inf
@@ -92,6 +94,7 @@ class Pacer:
         """A request was not throttled; whatever else its answer says."""
         self._answered(round_trip, throttled=False)
         self._starving_since = None
+        self._ever_accepted = True
         self._window += 1
         if self.rate is None:
             self._successes.append(now)
@@ -105,8 +108,11 @@ class Pacer:
         self._answered(round_trip, throttled=True)
         if self._starving_since is None:
             self._starving_since = now
-        if self.rate is None:
-            self.rate = min(self.ceiling, self._accepted(now))
+        if not self._ever_accepted:
+            self.rate = min(self.ceiling, _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES))
+            self._set_at = self._last_cut = now
+        elif self.rate is None:
+            self.rate = min(self.ceiling, len(self._successes) / (_MEMORY + now - self._successes[0]))
             self._set_at = self._last_cut = now
             self._successes.clear()
         elif now - round_trip >= self._last_cut:
@@ -118,11 +124,6 @@ class Pacer:
     def starving(self, now: float) -> float:
         """Return the seconds for which answers have been throttled without one success."""
         return 0.0 if self._starving_since is None else now - self._starving_since
-
-    def _accepted(self, now: float) -> float:
-        if not self._successes:
-            return _FIRST_RATE
-        return len(self._successes) / (_MEMORY + now - self._successes[0])
 
     def _gain(self, now: float, rate: float) -> float:
         if self._is_rising:

@@ -212,7 +212,9 @@ class LayerStream:
         return error
 
     async def _abort(self, error: Exception) -> None:
-        """Cancel what is under way and let the reader have `error`, after all that was answered."""
+        """Cancel what is under way and let the reader have `error`, after all that was answered; at its end there is nothing to cancel."""
+        if self._state in (_State.ENDED, _State.CLOSED):
+            return
         await self._stop()
         self._fail(error)
 
