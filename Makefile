@@ -2,13 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 # mkdocs-material announces its successor at every build.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint types docs check clean
+.PHONY: help demo test test-full lint types docs check clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and pri
 test: $(VENV)/.test ## Run the tests, with branch coverage of the core
 	$(BIN)/coverage run -m pytest
 	$(BIN)/coverage report
+
+test-full: $(VENV)/.test ## Run everything, what is heavy included: long property runs, other clients in environments of their own
+	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -m "full or not full" --timeout 900
 
 lint: $(VENV)/.dev ## Run the linter and the formatter's check
 	$(BIN)/ruff check .

@@ -18,17 +18,17 @@ OPENING = 10  # requests in flight before the first answer; each answer admits o
 
 # A first rate, at the first throttled answer.
 _MEMORY = 1.0  # seconds of successes it is drawn from; and of requests that the bucket had saved up, and accepted too
-_UNTRIED_RATE = 20.0  # requests a second, until anything was ever accepted: nothing is known of the quota
+_UNTRIED_RATE = 15.0  # requests a second, until anything was ever accepted: nothing is known of the quota
 _UNTRIED_HALVES = 30.0  # seconds of throttled answers alone that halve it
 _RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
 # From then on.
 _GROWTH = 0.02  # requests a second gained for each success: 2 % a second
-_ADDED = 0.3  # requests a second gained in each second besides, so that slow clients catch up
-_SEEKING = 0.5  # as much more to begin with, fading over
+_ADDED = 0.25  # requests a second gained in each second besides, so that slow clients catch up
+_SEEKING = 0.3  # as much more to begin with, fading over
 _SETTLING = 15.0  # seconds
-_CUT = 0.3  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
+_CUT = 0.4  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
 _CUT_POWER = 0.75
-_MOST_CUT = 0.3  # of the rate, in one reaction time: two round trips, or
+_MOST_CUT = 0.4  # of the rate, in one reaction time: two round trips, or
 _LEAST_REACTION = 0.1  # seconds
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
 
