@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check clean
+.PHONY: help demo test test-full lint types docs check bench-pacing clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 check: test lint types docs ## Everything that must pass before a change lands
+
+bench-pacing: $(VENV)/.test ## Simulate clients that share a quota, and print what they make of it
+	$(BIN)/python benchmarks/pacing.py
 
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -47,6 +47,11 @@ class Tally:
     accepted: dict[int, int] = field(default_factory=dict[int, int])
     throttled: dict[int, int] = field(default_factory=dict[int, int])
 
+    def count(self, now: float, *, accepted: bool) -> None:
+        """Count a request."""
+        seconds = self.accepted if accepted else self.throttled
+        seconds[int(now)] = seconds.get(int(now), 0) + 1
+
     def between(self, start: int, end: int) -> tuple[int, int]:
         """Return how many were accepted and how many throttled from second `start` to before `end`."""
         seconds = range(start, end)
@@ -81,8 +86,7 @@ class SimulatedTransport:
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._round_trip / 2)
         accepted = self._bucket.take(loop.time())
-        seconds = self.tally.accepted if accepted else self.tally.throttled
-        seconds[int(loop.time())] = seconds.get(int(loop.time()), 0) + 1
+        self.tally.count(loop.time(), accepted=accepted)
         await asyncio.sleep(self._round_trip / 2)
         if not accepted:
             msg = "Rate exceeded"

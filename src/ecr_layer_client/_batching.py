@@ -34,6 +34,11 @@ class Batch:
         """What is still to be asked, as the caller spelled it."""
         return [self.spellings.get(digest, digest) for digest in self.digests]
 
+    @property
+    def spelled_refused(self) -> list[str]:
+        """Those refused, as the caller spelled them."""
+        return [outcome.digest for outcome in self.refused.values()]
+
 
 class DigestSource:
     """One pass over a caller's digests, batch by batch; nothing is taken before `start`.
@@ -85,7 +90,7 @@ class DigestSource:
     @property
     def untaken(self) -> list[str]:
         """Digests that were taken from the input and not yet handed out in a batch, as the caller spelled them."""
-        return [digest for batch in (*self._ready, self._batch) for digest in (*batch.left, *batch.refused)]
+        return [digest for batch in (*self._ready, self._batch) for digest in (*batch.left, *batch.spelled_refused)]
 
     def take(self) -> Batch | None:
         """Return the next batch of a plain iterable; None when there is none."""

@@ -7,7 +7,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ._errors import InvalidInputError, quoted
 
@@ -21,9 +21,7 @@ Count = Annotated[int, Field(ge=1)]
 Lane = Literal["auto", "ordinary"]
 
 
-class _Options(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
     if not TYPE_CHECKING:
 
         def __init__(self, **options: Any) -> None:
@@ -37,7 +35,7 @@ class _Options(BaseModel):
         return type(self)(**(dict(self) | changes))
 
 
-class RetryPolicy(_Options):
+class RetryPolicy(_Options, frozen=True):
     """How a failed API call is tried again: full-jitter backoff, within bounds of attempts and of time.
 
     Attributes:
@@ -67,7 +65,7 @@ class RetryPolicy(_Options):
         return self
 
 
-class ClientConfig(_Options):
+class ClientConfig(_Options, frozen=True):
     """The options of a client.
 
     Attributes:

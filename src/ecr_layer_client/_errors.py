@@ -43,6 +43,7 @@ def quoted(text: object) -> str:
 
 def _rebuild(cls: type[ECRLayerError], message: str, facts: dict[str, Any]) -> ECRLayerError:
     error = cls.__new__(cls, message)
+    error.args = (message,)  # OSError, beneath TimeoutError, would leave it empty
     error.__dict__.update(facts)
     return error
 

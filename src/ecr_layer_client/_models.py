@@ -9,9 +9,10 @@ import re
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 WELL_FORMED = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+")  # ECR model: LayerDigest, a full match
+_NOT_ON_THE_WIRE = " "  # an alias for fields of our own: a member of tomorrow can't be taken for one
 MAX_DIGEST_LENGTH = 1000  # ECR model: BatchedOperationLayerDigest
 
 
@@ -69,7 +70,7 @@ class LayerFailureCode(StrEnum):
         return cls.UNKNOWN if isinstance(value, str) else None
 
 
-class Layer(BaseModel):
+class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's answer for one digest.
 
     Attributes:
@@ -85,14 +86,12 @@ class Layer(BaseModel):
         True
     """
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=False)
-
     digest: str = Field(validation_alias="layerDigest")
     availability: LayerAvailability = Field(validation_alias="layerAvailability")
     size: int | None = Field(default=None, validation_alias="layerSize", ge=0, lt=2**63)
     media_type: str | None = Field(default=None, validation_alias="mediaType")
-    raw_availability: str | None = Field(default=None, validation_alias="rawAvailability")
-    outcome: Literal["layer"] = Field(default="layer", repr=False)
+    raw_availability: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
+    outcome: Literal["layer"] = Field(default="layer", repr=False, validation_alias=_NOT_ON_THE_WIRE)
 
     @property
     def is_available(self) -> bool:
@@ -105,7 +104,7 @@ class Layer(BaseModel):
         return self.availability is LayerAvailability.UNAVAILABLE
 
 
-class LayerFailure(BaseModel):
+class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's refusal of one digest; the other digests of the call are answered.
 
     Attributes:
@@ -120,13 +119,11 @@ class LayerFailure(BaseModel):
         False
     """
 
-    model_config = ConfigDict(frozen=True, validate_by_name=True, validate_by_alias=False)
-
     digest: str = Field(validation_alias="layerDigest")
     code: LayerFailureCode = Field(validation_alias="failureCode")
     reason: str | None = Field(default=None, validation_alias="failureReason")
-    raw_code: str | None = Field(default=None, validation_alias="rawCode")
-    outcome: Literal["failure"] = Field(default="failure", repr=False)
+    raw_code: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
+    outcome: Literal["failure"] = Field(default="failure", repr=False, validation_alias=_NOT_ON_THE_WIRE)
 
     @property
     def is_available(self) -> bool:

@@ -26,19 +26,17 @@ class Observed:
 
     def span(self, kind: str, *facts: Any) -> AbstractContextManager[object]:
         """Return the observer's context for an `operation` or an `attempt`."""
-        return _SPAN if self._observer is None else _guarded(getattr(self._observer, kind), facts)
+        return _SPAN if self._observer is None else _guarded(self._observer, kind, facts)
 
     def tell(self, kind: str, *facts: Any) -> None:
         """Tell the observer of a `retry` or a `throttle`."""
         if self._observer is not None:
-            _safely(getattr(self._observer, kind), *facts)
+            _safely(_told, self._observer, kind, facts)
 
 
 @contextmanager
-def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[Any, ...]) -> Generator[None, None, None]:
-    span = _safely(make, *facts)
-    if span is not None:
-        _safely(span.__enter__)
+def _guarded(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Generator[None, None, None]:
+    span = _safely(_entered, observer, kind, facts)
     try:
         yield
     except BaseException as error:
@@ -47,6 +45,17 @@ def _guarded(make: Callable[..., AbstractContextManager[object]], facts: tuple[A
         raise
     if span is not None:
         _safely(span.__exit__, None, None, None)
+
+
+def _told(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Any:
+    return getattr(observer, kind)(*facts)
+
+
+def _entered(observer: Observer, kind: str, facts: tuple[Any, ...]) -> AbstractContextManager[object] | None:
+    span: AbstractContextManager[object] | None = _told(observer, kind, facts)
+    if span is not None:
+        span.__enter__()
+    return span
 
 
 def _safely(call: Callable[..., Any], *arguments: Any) -> Any:

@@ -23,6 +23,7 @@ _UNTRIED_HALVES = 30.0  # seconds of throttled answers alone that halve it
 _RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
 # From then on.
 _GROWTH = 0.02  # requests a second gained for each success: 2 % a second
+_PATIENCE = 8.0  # seconds since the last cut that double the growth; it goes by their square
 _ADDED = 0.25  # requests a second gained in each second besides, so that slow clients catch up
 _SEEKING = 0.3  # as much more to begin with, fading over
 _SETTLING = 15.0  # seconds
@@ -115,7 +116,7 @@ class Pacer:
             self.rate = min(self.ceiling, len(self._successes) / (_MEMORY + now - self._successes[0]))
             self._set_at = self._last_cut = now
             self._successes.clear()
-        elif now - round_trip >= self._last_cut:
+        elif now - round_trip > self._last_cut:
             self._cut(now, self.rate)
         else:
             return
@@ -128,8 +129,9 @@ class Pacer:
     def _gain(self, now: float, rate: float) -> float:
         if self._is_rising:
             return _RISE
+        calm = (now - self._last_cut) / _PATIENCE
         fading = max(0.0, 1 - (now - self._set_at) / _SETTLING)
-        return _GROWTH + (_ADDED + _SEEKING * fading) / rate
+        return min(_RISE, _GROWTH * (1 + calm * calm) + (_ADDED + _SEEKING * fading) / rate)
 
     def _cut(self, now: float, rate: float) -> None:
         self._is_rising = False

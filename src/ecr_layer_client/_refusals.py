@@ -105,7 +105,7 @@ class Refusal(NamedTuple):
     @property
     def body(self) -> bytes:
         """The code and the message alone, as the JSON 1.1 protocol writes them."""
-        return to_json({"__type": self.code, "message": self.message})
+        return to_json({"__type": _encodable(self.code), "message": _encodable(self.message)})
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
@@ -214,7 +214,7 @@ def _skew(date: str | None) -> float | None:
         return None
     try:
         told = parsedate_to_datetime(date)
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
     return (datetime.now(UTC) - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
 
@@ -239,6 +239,10 @@ def attempted(repository: Repository) -> str:
 def _scrubbed(message: str) -> str:
     found = _SECRET.search(message)
     return message if found is None else f"{message[: found.start()]}[the rest is left out: it repeats what was signed]"
+
+
+def _encodable(text: str) -> str:
+    return text.encode(errors="replace").decode()
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

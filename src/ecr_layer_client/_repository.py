@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator
+from pydantic import BaseModel, ValidationError, field_validator
 
 from ._errors import InvalidInputError, quoted
 
@@ -29,7 +29,7 @@ _HOST = re.compile(r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>
 _ARN = re.compile(r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)", re.DOTALL)
 
 
-class Repository(BaseModel):
+class Repository(BaseModel, frozen=True, extra="forbid"):
     """One repository of a private ECR registry.
 
     Attributes:
@@ -44,8 +44,6 @@ class Repository(BaseModel):
         >>> Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app")
         Repository(name='team/app', registry_id='123456789012', region='eu-west-1')
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
     registry_id: str | None = None
@@ -165,12 +163,17 @@ def _refuse_more_than_a_repository(text: str) -> None:
     elif text.startswith("public.ecr.aws/"):
         mend = "ECR Public has an API of its own; this client asks private registries only, so name a private repository"
     elif "@" in text:
-        mend = f"leave out the digest: {quoted(text.partition('@')[0])}, and pass the digest in the list of digests"
+        mend = f"leave out the digest: {quoted(_untagged(text.partition('@')[0]))}, and pass the digest in the list of digests"
     elif ":" in text:
-        mend = f"leave out the tag: {quoted(text.partition(':')[0])}"
+        mend = f"leave out the tag: {quoted(_untagged(text))}" if _untagged(text) != text else "leave out the port"
     if mend is not None:
         msg = f"{quoted(text)} is more than a repository: {mend}"
         raise InvalidInputError(msg)
+
+
+def _untagged(text: str) -> str:
+    path, slash, last = text.rpartition("/")
+    return f"{path}{slash}{last.partition(':')[0]}"
 
 
 def _refusal(error: ValidationError) -> str:

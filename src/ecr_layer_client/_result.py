@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel
 
 from ._errors import InvalidInputError, LayerFailuresError, quoted
 from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical
@@ -47,7 +47,7 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
         return f"<{len(self)} outcomes by digest>"
 
 
-class LayerCheckResult(BaseModel):
+class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
     """What became of each distinct digest that was asked of one repository, in input order.
 
     `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in exactly one of them. It has a
@@ -68,8 +68,6 @@ class LayerCheckResult(BaseModel):
         (True, False, True)
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
     repository: Repository
     outcomes: tuple[TaggedOutcome, ...]
     unanswered: tuple[str, ...] = ()
@@ -83,12 +81,15 @@ class LayerCheckResult(BaseModel):
             outcomes: For each digest its outcome, or only its availability or failure code.
 
         Raises:
-            InvalidInputError: The repository is none, or an outcome is given under another digest than its own.
+            InvalidInputError: The repository is none, a digest is given in two letter cases, or an outcome not under its own.
 
         Example:
             >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
             ('sha256:aa',)
         """
+        if len({canonical(digest) for digest in outcomes}) < len(outcomes):
+            msg = "a digest is given in two letter cases: give each digest once, for it has one outcome"
+            raise InvalidInputError(msg)
         made = tuple(_outcome(digest, value) for digest, value in outcomes.items())
         return cls(repository=Repository.coerce(repository), outcomes=made)
 
@@ -137,6 +138,13 @@ class LayerCheckResult(BaseModel):
         """The outcomes by digest; either letter case of a digest finds it."""
         return OutcomesByDigest(self.outcomes)
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Return a copy, with other members where told; its views are its own."""
+        copied = super().model_copy(update=update, deep=deep)
+        for view in vars(copied).keys() - type(self).model_fields.keys():
+            vars(copied).pop(view)
+        return copied
+
     def raise_for_failures(self) -> Self:
         """Return the result itself, unless it holds failures that do not merely mean absent.
 
@@ -145,7 +153,7 @@ class LayerCheckResult(BaseModel):
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
-            shown = [f"{quoted(failure.digest)} ({failure.raw_code or failure.code})" for failure in failed]
+            shown = [f"{quoted(failure.digest)} ({quoted(failure.raw_code or failure.code)[1:-1]})" for failure in failed]
             self._refuse(shown, "could not be determined; see .failures for the reasons")
         return self
 

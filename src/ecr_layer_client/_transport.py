@@ -40,17 +40,22 @@ _ERROR_STATUS = 300
 
 
 class Transport(Protocol):
-    """The way of one request to ECR and back.
+    """The way of one request to ECR and back."""
 
-    Attributes:
-        region_name: The Region the requests are signed for.
-        endpoint_url: Where they go.
-        credential_source: Equal for transports that sign with the same credentials.
-    """
+    @property
+    def region_name(self) -> str:
+        """The Region the requests are signed for."""
+        ...
 
-    region_name: str
-    endpoint_url: str
-    credential_source: Hashable
+    @property
+    def endpoint_url(self) -> str:
+        """Where they go."""
+        ...
+
+    @property
+    def credential_source(self) -> Hashable:
+        """Equal for transports that sign with the same credentials."""
+        ...
 
     async def check(self, repository: Repository, digests: Sequence[str], *, again: bool = False) -> _wire.Settled:
         """Ask once; `again` accepts an answer that settles nothing.

@@ -89,7 +89,7 @@ def _parse(body: bytes | Mapping[str, Any]) -> _Answer:
 
 
 def _size(body: bytes | Mapping[str, Any]) -> str:
-    return f"{len(body)} bytes" if isinstance(body, bytes) else f"{len(body)} members"
+    return f"{len(body)} bytes" if isinstance(body, bytes) else f"a {type(body).__name__}"
 
 
 def _has_unknown(answer: _Answer) -> bool:

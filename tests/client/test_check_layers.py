@@ -105,7 +105,7 @@ async def test_only_malformed_digests(ecr: LocalECR) -> None:
 
 async def test_missing_means_absent(digests: list[str]) -> None:
     """An endpoint that answers MissingLayerDigest for what it does not hold means absent, too."""
-    from ecr_layer_client.local import LocalECR  # noqa: PLC0415
+    from ecr_layer_client.local import LocalECR
 
     async with LocalECR(in_memory=True, absent="missing") as ecr:
         ecr.seed("app", [(digests[0], 1)])
@@ -128,7 +128,7 @@ async def test_archived(ecr: LocalECR, digests: list[str]) -> None:
 async def test_repository_by_uri(ecr: LocalECR, digests: list[str]) -> None:
     """A repository is named by its URI, its ARN or its parts as well as by its name."""
     ecr.seed("team/app", [(digests[0], 1)])
-    named = [
+    named: list[str | Repository] = [
         f"{ecr.account}.dkr.ecr.{ecr.region}.amazonaws.com/team/app",
         f"arn:aws:ecr:{ecr.region}:{ecr.account}:repository/team/app",
         Repository(name="team/app", registry_id=ecr.account),
@@ -168,7 +168,7 @@ async def test_bad_item_of_a_generator(ecr: LocalECR, digests: list[str]) -> Non
     """In a generator, an item that is no str is refused with its index when it is reached, after what came before is answered."""
     ecr.seed("app", [(digest, 1) for digest in digests])
     seen: list[str] = []
-    async with ecr.client(batch_size=10) as client, client.stream_layers("app", iter([*digests[:15], 15, *digests])) as stream:  # type: ignore[list-item]
+    async with ecr.client(batch_size=10) as client, client.stream_layers("app", iter([*digests[:15], 15, *digests])) as stream:  # type: ignore[arg-type]
         with pytest.raises(InvalidInputError, match=r"digests\[15\]"):
             async for outcome in stream:
                 seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)

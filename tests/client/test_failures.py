@@ -69,7 +69,9 @@ THROTTLING: list[Any] = [
     pytest.param({"status": 429}, id="429"),
 ]
 FINAL: list[Any] = [
-    pytest.param({"error": "AccessDeniedException"}, AccessDeniedError, "ecr:BatchCheckLayerAvailability on arn:aws:ecr", id="AccessDenied"),
+    pytest.param(
+        {"error": "AccessDeniedException"}, AccessDeniedError, "ecr:BatchCheckLayerAvailability on arn:aws:ecr", id="AccessDenied"
+    ),
     pytest.param({"error": "InvalidParameterException"}, InvalidParameterError, "InvalidParameterException", id="InvalidParameter"),
     pytest.param({"error": "LimitExceededException"}, ServiceError, "LimitExceededException", id="LimitExceeded"),
     pytest.param({"error": "KmsException"}, ServiceError, "KmsException", id="Kms"),

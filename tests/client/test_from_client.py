@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiobotocore.config import AioConfig
 
-from ecr_layer_client import ECRLayerClient, InvalidInputError, RepositoryNotFoundError, ResponseError, RetryPolicy
-from ecr_layer_client import ClientConfig
+from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, RepositoryNotFoundError, ResponseError, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

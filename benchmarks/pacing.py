@@ -1,0 +1,81 @@
+"""What clients that share a quota make of it: goodput, waste and fairness, simulated in virtual time.
+
+Run it with `make bench-pacing`. The bucket refills at 1,000 requests a second (ECR's default quota for the check), saves up 200,
+and is 25 ms away. Beside this library's pacer stands plain backoff: throttled requests wait by full jitter, and nothing else
+holds any back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+
+from fleet import Bucket, Outcome, Tally, run
+
+from ecr_layer_client import ClientConfig
+from virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+RATE, BURST, ROUND_TRIP = 1000.0, 200.0, 0.05
+START, END = 20, 60
+IN_FLIGHT = 100
+BACKOFF, LONGEST_BACKOFF = 0.05, 20.0
+
+
+async def plain_backoff(clients: int) -> list[Tally]:
+    """Let clients ask as fast as `IN_FLIGHT` slots let them, and wait by full jitter where they are throttled."""
+    bucket = Bucket(RATE, BURST)
+    tallies = [Tally() for _ in range(clients)]
+    loop = asyncio.get_running_loop()
+
+    async def ask(tally: Tally) -> None:
+        throttled = 0
+        while True:
+            await asyncio.sleep(ROUND_TRIP / 2)
+            accepted = bucket.take(loop.time())
+            tally.count(loop.time(), accepted=accepted)
+            await asyncio.sleep(ROUND_TRIP / 2)
+            throttled = 0 if accepted else throttled + 1
+            if throttled:
+                await asyncio.sleep(random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60))))  # noqa: S311
+
+    tasks = [asyncio.create_task(ask(tally)) for tally in tallies for _ in range(IN_FLIGHT)]
+    await asyncio.sleep(END)
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    return tallies
+
+
+def ours(clients: int) -> Coroutine[None, None, list[Tally]]:
+    """Let clients of this library ask, each with a pacer of its own, their ceiling lifted."""
+    config = ClientConfig(batch_size=1, max_concurrency=IN_FLIGHT, requests_per_second=1e9)
+    return run(config, clients=clients, rate=RATE, burst=BURST, round_trip=ROUND_TRIP, seconds=END)
+
+
+def simulate(fleet: Coroutine[None, None, list[Tally]]) -> Outcome:
+    """Run a fleet in virtual time."""
+    random.seed(0)
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return Outcome.of(runner.run(fleet), RATE, START, END)
+
+
+def main() -> None:
+    """Print the table, as Markdown."""
+    print(f"Bucket of {RATE:.0f} requests a second, burst {BURST:.0f}, round trip {ROUND_TRIP * 1000:.0f} ms; seconds {START} to {END}.\n")
+    print("| clients | way | goodput | waste | fairness (Jain) |\n|---:|---|---:|---:|---:|")
+    for clients in (1, 8, 100):
+        for name, way in (("this library", ours), ("plain backoff", plain_backoff)):
+            outcome = simulate(way(clients))
+            print(f"| {clients} | {name} | {outcome.goodput:.1%} | {outcome.waste:.1%} | {outcome.fairness:.2f} |", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,143 @@
+"""A snapshot of the public signatures: a change of one is a decision, seen in review.
+
+After such a decision: `python tests/architecture/test_signatures.py` writes the snapshot anew.
+"""
+
+from __future__ import annotations
+
+import enum
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+import ecr_layer_client
+import ecr_layer_client.local
+from ecr_layer_client import LayerStream
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable, Iterator
+
+SNAPSHOT = Path(__file__).with_name("public_signatures.txt")
+SPOKEN = {  # what a magic method offers belongs to the surface
+    *("__init__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
+    *("__contains__", "__getitem__", "__iter__", "__len__", "__str__"),
+}
+
+
+def surface() -> str:
+    """Return the public surface as text."""
+    return "\n".join(line for module in (ecr_layer_client, ecr_layer_client.local) for line in module_lines(module)).strip()
+
+
+def module_lines(module: types.ModuleType) -> Iterator[str]:
+    """Describe what a package offers."""
+    yield f"# {module.__name__}"
+    for name in module.__all__:
+        value: Any = getattr(module, name)
+        if isinstance(value, type):
+            yield ""
+            yield from class_lines(value)
+        elif callable(value):
+            yield f"\n{function_line(name, value)}"
+        elif name != "__version__":
+            yield f"\n{name} = {value}"
+    yield ""
+
+
+def class_lines(cls: type[Any]) -> Iterator[str]:
+    """Describe a class: its bases, its fields and what it defines itself."""
+    yield f"class {cls.__name__}({', '.join(base.__name__ for base in cls.__bases__)})"
+    if issubclass(cls, enum.Enum):
+        yield from (f"    {member.name} = {member.value!r}" for member in cls)
+        return
+    if issubclass(cls, BaseModel):
+        yield from field_lines(cls)
+    else:
+        yield from (f"    {name}: {kind}" for name, kind in annotations_of(cls).items() if not name.startswith("_"))
+    for name, value in sorted(vars(cls).items()):
+        described = member_line(name, value)
+        if described and not (name == "__init__" and is_made_elsewhere(cls)):
+            yield f"    {described}"
+
+
+def is_made_elsewhere(cls: type[Any]) -> bool:
+    """Say whether nobody calls its `__init__` as it is written: a model has fields, a protocol is not made, a client makes its streams."""
+    return issubclass(cls, BaseModel | LayerStream) or getattr(cls, "_is_protocol", False)
+
+
+def annotations_of(cls: type[Any]) -> dict[str, Any]:
+    """Return the annotations that a class itself has, as they are written."""
+    return {name: shown(kind) for name, kind in inspect.get_annotations(cls).items()}
+
+
+def shown(kind: Any) -> str:
+    """Return an annotation as it is written."""
+    return kind if isinstance(kind, str) else getattr(kind, "__forward_arg__", str(kind))
+
+
+def field_lines(model: type[BaseModel]) -> Iterator[str]:
+    """Describe the fields of a model, in their order."""
+    written = annotations_of(model)
+    for name, field in model.model_fields.items():
+        default = "" if field.default is PydanticUndefined else f" = {field.default!r}"
+        yield f"    {name}: {written.get(name, field.annotation)}{default}"
+
+
+def member_line(name: str, value: Any) -> str | None:
+    """Describe one member; None of one that is nobody's business."""
+    if name.startswith("_") and name not in SPOKEN:
+        return None
+    kind = type(value).__name__
+    if kind in {"classmethod", "staticmethod"}:
+        function: Callable[..., Any] = value.__func__
+        return f"@{kind} {function_line(name, function)}"
+    if isinstance(value, property):
+        return f"@property {name} -> {returned(value.fget)}"
+    if hasattr(value, "func") and hasattr(value, "attrname"):
+        return f"@cached_property {name} -> {returned(value.func)}"
+    return function_line(name, value) if inspect.isfunction(value) else None
+
+
+def returned(function: Callable[..., Any] | None) -> str:
+    """Return a function's return annotation, as it is written."""
+    return shown(inspect.get_annotations(function).get("return")) if function else ""
+
+
+class Written:
+    """Text that shows as it is written, without quotes."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __repr__(self) -> str:
+        return self._text
+
+
+def function_line(name: str, function: Callable[..., Any]) -> str:
+    """Describe a function as it is written, a default that is a model by its class alone."""
+    signature = inspect.signature(function)
+    parameters = [written(parameter) for parameter in signature.parameters.values()]
+    prefix = "async def" if inspect.iscoroutinefunction(function) else "def"
+    return f"{prefix} {name}{signature.replace(parameters=parameters, return_annotation=Written(shown(signature.return_annotation)))}"
+
+
+def written(parameter: inspect.Parameter) -> inspect.Parameter:
+    """Return a parameter that shows as it is written."""
+    default: Any = parameter.default
+    if isinstance(default, BaseModel):
+        default = Written(f"{type(default).__name__}(...)")
+    annotation = parameter.annotation if parameter.annotation is parameter.empty else Written(shown(parameter.annotation))
+    return parameter.replace(annotation=annotation, default=default)
+
+
+def test_public_signatures() -> None:
+    """The public surface is the one of the snapshot; if the change is meant, write it anew as this file says."""
+    assert surface().splitlines() == SNAPSHOT.read_text().splitlines()
+
+
+if __name__ == "__main__":
+    SNAPSHOT.write_text(surface() + "\n")

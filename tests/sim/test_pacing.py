@@ -1,0 +1,81 @@
+"""Clients that share a quota without knowing of each other, simulated on the real client code in virtual time."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+
+import pytest
+from fleet import Outcome, run
+
+from ecr_layer_client import ClientConfig
+from virtual_time import VirtualTimeLoop
+
+_LIFTED = 1e9
+
+
+def _outcome(  # noqa: PLR0913 (a simulation's parameters)
+    clients: int,
+    *,
+    rate: float,
+    burst: float,
+    round_trip: float,
+    start: int,
+    end: int,
+    in_flight: int = 100,
+    ceiling: float | None = _LIFTED,
+) -> Outcome:
+    random.seed(0)
+    config = ClientConfig(batch_size=1, max_concurrency=in_flight, requests_per_second=ceiling)
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        tallies = runner.run(run(config, clients=clients, rate=rate, burst=burst, round_trip=round_trip, seconds=end))
+    return Outcome.of(tallies, rate, start, end)
+
+
+@pytest.mark.parametrize(
+    ("clients", "goodput", "waste", "fairness"),
+    [
+        pytest.param(1, 0.97, 0.03, 1.0, id="1"),
+        pytest.param(8, 0.92, 0.06, 0.85, id="8"),
+        pytest.param(20, 0.95, 0.06, 0.85, id="20"),
+    ],
+)
+def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
+    """Clients fill a quota of 100 requests a second, waste little of it and share it fairly."""
+    outcome = _outcome(clients, rate=100, burst=20, round_trip=0.05, start=20, end=60)
+    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (True, True, True), outcome
+
+
+@pytest.mark.full
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("clients", "goodput", "waste", "fairness"),
+    [
+        pytest.param(1, 0.97, 0.03, 1.0, id="1"),
+        pytest.param(8, 0.92, 0.06, 0.0, id="8"),
+        pytest.param(100, 0.95, 0.05, 0.85, id="100"),
+    ],
+)
+def test_ecrs_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
+    """Clients fill ECR's own quota of 1,000 requests a second, waste little of it and share it fairly."""
+    outcome = _outcome(clients, rate=1000, burst=200, round_trip=0.05, start=20, end=60)
+    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (True, True, True), outcome
+
+
+def test_the_default_ceiling() -> None:
+    """Unless told otherwise, a client keeps to 800 requests a second: 80 % of ECR's default quota."""
+    outcome = _outcome(1, rate=1000, burst=200, round_trip=0.05, start=1, end=6, ceiling=None)
+    assert (round(outcome.goodput, 2), outcome.waste) == (0.8, 0.0)
+
+
+@pytest.mark.parametrize("in_flight", [10, 50])
+def test_the_first_second_counts(in_flight: int) -> None:
+    """One client on a quota of 50 wastes little even with its first second, which knows nothing of the quota, counted in."""
+    outcome = _outcome(1, rate=50, burst=50, round_trip=0.03, start=0, end=20, in_flight=in_flight)
+    assert (outcome.goodput >= 0.95, outcome.waste <= (0.06 if in_flight == 10 else 0.08)) == (True, True), outcome
+
+
+def test_eight_that_begin_at_once() -> None:
+    """Eight clients that begin at one moment on a quota of 50 waste at most 12 %, their first second counted in."""
+    outcome = _outcome(8, rate=50, burst=50, round_trip=0.03, start=0, end=20, in_flight=10)
+    assert (outcome.goodput >= 0.88, outcome.waste <= 0.12) == (True, True), outcome

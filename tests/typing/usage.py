@@ -1,0 +1,253 @@
+"""How typed code uses the library; checked by mypy and pyright, never run.
+
+A line that must not type-check says so; were it accepted, the type checkers would call the comment unused.
+"""
+
+# pyright: reportUnnecessaryTypeIgnoreComment=true
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, assert_type
+
+from ecr_layer_client import (
+    CallError,
+    ClientConfig,
+    ECRLayerClient,
+    Layer,
+    LayerAvailability,
+    LayerChecker,
+    LayerCheckResult,
+    LayerFailure,
+    LayerFailureCode,
+    LayerFailuresError,
+    LayerOutcome,
+    LayerStream,
+    Observer,
+    OutcomeStream,
+    Progress,
+    Repository,
+    RetryPolicy,
+    ServiceError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from contextlib import AbstractContextManager
+
+    import pandas as pd
+    from aiobotocore.session import AioSession
+
+
+def generated() -> Iterator[str]:
+    """Yield digests."""
+    yield "sha256:aa"
+
+
+async def generated_async() -> AsyncIterator[str]:
+    """Yield digests."""
+    yield "sha256:aa"
+
+
+async def check(client: ECRLayerClient, frame: pd.DataFrame, series: pd.Series[str]) -> None:
+    """Check digests of every shape."""
+    assert_type(await client.check_layers("team/app", ["sha256:aa"]), LayerCheckResult)
+    await client.check_layers(Repository(name="team/app"), ("sha256:aa",))
+    await client.check_layers("team/app", {"sha256:aa"})
+    await client.check_layers("team/app", frozenset({"sha256:aa"}))
+    await client.check_layers("team/app", {"sha256:aa": 1})
+    await client.check_layers("team/app", {"sha256:aa": 1}.keys())
+    await client.check_layers("team/app", generated())
+    await client.check_layers("team/app", generated_async())
+    await client.check_layers("team/app", series)
+    await client.check_layers("team/app", series.unique())
+    await client.check_layers("team/app", frame["digest"])
+    await client.check_layers("team/app", map(str, [1]), timeout=60, progress=True)
+    await client.check_layers("team/app", [], timeout=0.5, progress=shown)
+    await client.check_layers("team/app", [1])  # type: ignore[list-item]
+    await client.check_layers("team/app", [b"sha256:aa"])  # type: ignore[list-item]
+    await client.check_layers("team/app", None)  # type: ignore[arg-type]
+    await client.check_layers(None, [])  # type: ignore[arg-type]
+    await client.check_layers("team/app", [], 60)  # type: ignore[call-arg]
+    await client.check_layers("team/app", [], timeout="60")  # type: ignore[arg-type]
+
+
+def shown(progress: Progress) -> None:
+    """Show progress."""
+    assert_type(progress.pulled, int)
+    assert_type(progress.total, int | None)
+
+
+async def stream(client: ECRLayerClient) -> None:
+    """Read a stream, or collect it."""
+    assert_type(client.stream_layers("team/app", generated_async(), timeout=60.0), LayerStream)
+    async with client.stream_layers("team/app", generated()) as outcomes:
+        assert_type(outcomes, LayerStream)
+        assert_type(outcomes.progress, Progress)
+        async for outcome in outcomes:
+            assert_type(outcome, Layer | LayerFailure)
+    async with client.stream_layers("team/app", generated()) as outcomes:
+        assert_type(await outcomes.collect(), LayerCheckResult)
+
+
+def read(result: LayerCheckResult) -> None:
+    """Read a result."""
+    assert_type(result.repository, Repository)
+    assert_type(result.outcomes, tuple[Layer | LayerFailure, ...])
+    assert_type(result.layers, tuple[Layer, ...])
+    assert_type(result.failures, tuple[LayerFailure, ...])
+    assert_type(result.available, tuple[str, ...])
+    assert_type(result.archived, tuple[str, ...])
+    assert_type(result.absent, tuple[str, ...])
+    assert_type(result.undetermined, tuple[str, ...])
+    assert_type(result.not_available, tuple[str, ...])
+    assert_type(result.unanswered, tuple[str, ...])
+    assert_type(result.all_available, bool)
+    assert_type(result["sha256:aa"], Layer | LayerFailure)
+    assert_type(result.by_digest.get("sha256:aa"), Layer | LayerFailure | None)
+    assert_type("sha256:aa" in result, bool)
+    assert_type(len(result), int)
+    assert_type([outcome.digest for outcome in result], list[str])
+    assert_type({result.repository: 1, Repository.parse("app"): 2}, dict[Repository, int])
+    assert_type({*result.outcomes}, set[Layer | LayerFailure])
+    assert_type(result.raise_for_failures().raise_if_not_available(), LayerCheckResult)
+    result.outcomes = ()  # type: ignore[misc]
+    result.layers[0].size = 1  # type: ignore[misc]
+    result.repository.name = "app"  # type: ignore[misc]
+
+
+def narrow(outcome: LayerOutcome) -> int | str | None:
+    """Tell the two kinds of outcome apart, by class or by their mark."""
+    assert_type(outcome.is_available, bool)
+    assert_type(outcome.is_absent, bool)
+    if outcome.outcome == "layer":
+        assert_type(outcome, Layer)
+        return outcome.size
+    assert_type(outcome, LayerFailure)
+    return outcome.reason
+
+
+def match(outcome: LayerOutcome) -> LayerAvailability | LayerFailureCode:
+    """Match every outcome there is."""
+    match outcome:
+        case Layer(availability=availability):
+            return availability
+        case LayerFailure(code=code):
+            return code
+
+
+def make() -> None:
+    """Make results and values by hand."""
+    made = LayerCheckResult.of(
+        "team/app",
+        {
+            "sha256:aa": LayerAvailability.AVAILABLE,
+            "sha256:bb": LayerFailureCode.NOT_REPORTED,
+            "sha256:cc": Layer(digest="sha256:cc", availability=LayerAvailability.ARCHIVED, size=1),
+            "sha256:dd": LayerFailure(digest="sha256:dd", code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
+        },
+    )
+    assert_type(made, LayerCheckResult)
+    LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
+    LayerCheckResult.of("team/app", {"sha256:aa": "AVAILABLE"})  # type: ignore[dict-item]
+    assert_type(Repository.parse("team/app"), Repository)
+    assert_type(Repository(name="team/app", registry_id="123456789012").uri, str | None)
+    Repository("team/app")  # type: ignore[call-arg]
+    Repository(name="team/app", registry_id=123456789012)  # type: ignore[arg-type]
+
+
+def configure(client: ECRLayerClient) -> None:
+    """Configure a client and its views."""
+    ClientConfig(batch_size=7, requests_per_second=None, retry=RetryPolicy(max_attempts=1))
+    ClientConfig(max_retries=3)  # type: ignore[call-arg]
+    ClientConfig(batch_size="7")  # type: ignore[arg-type]
+    assert_type({ClientConfig(): 1}, dict[ClientConfig, int])
+    ClientConfig().batch_size = 7  # type: ignore[misc]
+    assert_type(client.with_config(batch_size=7, retry=RetryPolicy(), requests_per_second=None), ECRLayerClient)
+    client.with_config(max_retries=3)  # type: ignore[call-arg]
+    client.with_config(batch_size="7")  # type: ignore[arg-type]
+    client.with_config(lane="fast")  # type: ignore[arg-type]
+    assert_type(client.for_region("eu-west-1"), ECRLayerClient)
+    ECRLayerClient("eu-west-1")  # type: ignore[call-arg]
+
+
+def borrow(session: AioSession, client: Any) -> None:
+    """Bring a session or a client."""
+    ECRLayerClient(session=session)
+    assert_type(ECRLayerClient.from_client(client, config=ClientConfig()), ECRLayerClient)
+    ECRLayerClient.from_client(session)  # type: ignore[arg-type]
+
+
+class Mine(ECRLayerClient):
+    """A client of one's own."""
+
+
+async def inherit() -> None:
+    """A client of one's own stays one, entered, changed or borrowed."""
+    async with Mine(region_name="eu-west-1") as client:
+        assert_type(client, Mine)
+        assert_type(client.with_config(batch_size=7), Mine)
+        assert_type(client.for_region("eu-west-2"), Mine)
+    assert_type(await Mine().open(), Mine)
+
+
+async def gate(checker: LayerChecker) -> tuple[str, ...]:
+    """Take whatever checks layers."""
+    stream = checker.stream_layers("team/app", ["sha256:aa"])
+    assert_type(stream, OutcomeStream)
+    async with stream as outcomes:
+        async for outcome in outcomes:
+            assert_type(outcome, Layer | LayerFailure)
+    return (await checker.check_layers("team/app", generated(), timeout=60.0)).absent
+
+
+async def satisfy(client: ECRLayerClient) -> None:
+    """The client is a LayerChecker, and its stream an OutcomeStream."""
+    checker: LayerChecker = client
+    stream: OutcomeStream = client.stream_layers("team/app", [])
+    await gate(checker)
+    await stream.collect()
+    await gate(object())  # type: ignore[arg-type]
+
+
+class Tracer:
+    """An observer of one's own."""
+
+    def operation(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
+        """Span an operation."""
+        raise NotImplementedError(operation, repository)
+
+    def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> AbstractContextManager[object]:
+        """Span an attempt."""
+        raise NotImplementedError(operation, repository, number, digests)
+
+    def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
+        """Note a retry."""
+
+    def throttle(self, operation: str, rate: float, share: float) -> None:
+        """Note a throttled answer."""
+
+
+def observe() -> None:
+    """Bring an observer."""
+    observer: Observer = Tracer()
+    ECRLayerClient(observer=observer)
+    ECRLayerClient(observer=object())  # type: ignore[arg-type]
+
+
+async def recover(client: ECRLayerClient) -> LayerCheckResult | None:
+    """Read what an error carries."""
+    try:
+        return await client.check_layers("team/app", [])
+    except ServiceError as error:
+        assert_type(error.code, str)
+        assert_type(error.status, int)
+        return error.partial
+    except CallError as error:
+        assert_type(error.retryable, bool)
+        assert_type(error.request_id, str | None)
+        assert_type(error.repository, Repository | None)
+        assert_type(error.partial, LayerCheckResult | None)
+        return error.partial
+    except LayerFailuresError as error:
+        assert_type(error.result, LayerCheckResult)
+        return error.result
