@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
+from typing import cast
 
 from ._errors import InvalidInputError, quoted
-from ._models import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
+from ._models import MAX_DIGEST_LENGTH, LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
 
+_CANONICAL_LINES = re.compile(r"(?:[a-z0-9\-_+.]+:[a-f0-9]+(?:\n|\Z))+")
 STREAM_WINDOW = 10_000  # distinct digests among which a stream asks a repeat only once
 
 
@@ -122,13 +125,30 @@ class DigestSource:
         return self._flush()
 
     def _take_whole(self) -> None:
-        batches: list[Batch] = []
-        while (batch := self.take()) is not None:
-            batches.append(batch)
-        self._raise_held_back()
-        self._ready.extend(batches)
-        self.total, self.pulled = self.pulled, 0
-        self.exhausted = not batches
+        items = list(self._items)
+        position = 0
+        while position < len(items):
+            chunk = items[position : position + self._batch_size - len(self._batch.digests)]
+            position += len(chunk)
+            if self._add_all(chunk) or (position == len(items) and len(self._batch)):
+                self._ready.append(self._batch)
+                self._batch = Batch()
+        self.total = sum(map(len, self._ready))
+        self.exhausted = not self._ready
+
+    def _add_all(self, chunk: list[object]) -> bool:
+        """Add items that fit into the batch, and say whether it is full; what most inputs are made of costs little of Python's time."""
+        digests = _canonical_ones(chunk)
+        if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
+            is_full = False
+            for item in chunk:
+                is_full = self._add(item) or is_full
+            return is_full
+        self._index += len(chunk)
+        self.seen.update(digests)
+        self._forget()
+        self._batch.digests.extend(digests)
+        return len(self._batch.digests) == self._batch_size
 
     def _add(self, item: object) -> bool:
         if not isinstance(item, str):
@@ -141,9 +161,12 @@ class DigestSource:
                 self.seen.move_to_end(digest)  # type: ignore[attr-defined]  # windowed: an OrderedDict
             return False
         self.seen[digest] = item
-        if self._window is not None and len(self.seen) > self._window:
-            self.seen.popitem(last=False)  # type: ignore[call-arg]  # windowed: an OrderedDict
+        self._forget()
         return self._append(digest, item)
+
+    def _forget(self) -> None:
+        while self._window is not None and len(self.seen) > self._window:
+            self.seen.popitem(last=False)  # type: ignore[call-arg]  # windowed: an OrderedDict
 
     def _append(self, digest: str, spelling: str) -> bool:
         batch = self._batch
@@ -174,6 +197,17 @@ class DigestSource:
         if self._error is not None:
             self.exhausted = True
             raise self._error
+
+
+def _canonical_ones(chunk: list[object]) -> dict[str, str]:
+    """Return a chunk's digests, each by itself; or nothing where one is not spelled as registries spell it, and all need a closer look."""
+    try:
+        joined = "\n".join(cast("list[str]", chunk))
+    except TypeError:
+        return {}
+    lines = cast("list[str]", chunk)
+    is_plain = joined.count("\n") < len(lines) and max(map(len, lines)) <= MAX_DIGEST_LENGTH and _CANONICAL_LINES.fullmatch(joined)
+    return dict(zip(lines, lines, strict=True)) if is_plain else {}
 
 
 def _iterators(digests: Iterable[object] | AsyncIterable[object]) -> tuple[Iterator[object], AsyncIterator[object] | None]:
