@@ -34,6 +34,7 @@ class SharedCredentials(AioCredentials):
         self.generation = 0
         self._load = load
         self._found: Any = None
+        self._frozen: Any = None  # what is asked of botocore's object again, it may refresh again
         self._lock = asyncio.Lock()
         self._failure: str | None = None  # its words alone: a kept exception would keep its frames
         self._rests_until = 0.0
@@ -48,7 +49,7 @@ class SharedCredentials(AioCredentials):
             async with self._lock:
                 if self._is_due():
                     await self._fetch(self._freshen)
-        return await self._found.get_frozen_credentials()
+        return self._frozen
 
     async def renew(self, generation: int) -> bool:
         """Run the chain again, unless that was done since `generation`; say whether there is something new to sign with.
@@ -87,13 +88,15 @@ class SharedCredentials(AioCredentials):
         self._rests_until = asyncio.get_running_loop().time() + seconds
 
     async def _freshen(self) -> None:
-        found = self._found or await self._find()
-        await found.get_frozen_credentials()
+        if self._found is None:
+            await self._find()
+        else:
+            self._frozen = await self._found.get_frozen_credentials()
 
-    async def _find(self) -> Any:
+    async def _find(self) -> None:
         found = await self._load()
         if found is None:
             raise NoCredentialsError
+        self._frozen = await found.get_frozen_credentials()
         self._found = found
         self.generation += 1
-        return found

@@ -1,0 +1,57 @@
+"""The programs beside these tests, run in processes of their own against a local ECR."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import ecr_layer_client
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecr_layer_client.local import LocalECR
+
+PROGRAMS = Path(__file__).parent / "programs"
+SOURCE = str(Path(ecr_layer_client.__file__).parents[1])
+
+
+def reaching(ecr: LocalECR) -> dict[str, str]:
+    """Return the variables by which a client without arguments reaches a local ECR."""
+    told = ecr.client_kwargs
+    return {
+        "AWS_ENDPOINT_URL_ECR": told["endpoint_url"],
+        "AWS_DEFAULT_REGION": told["region_name"],
+        "AWS_ACCESS_KEY_ID": told["aws_access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": told["aws_secret_access_key"],
+    }
+
+
+async def started(program: str, *arguments: object, env: Mapping[str, str] | None = None) -> Process:
+    """Start one of the programs, with this interpreter and this package."""
+    path = os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))
+    variables = {**os.environ, "PYTHONPATH": path, **(env or {})}
+    command = (sys.executable, str(PROGRAMS / program), *map(str, arguments))
+    return await asyncio.create_subprocess_exec(*command, env=variables, stdin=PIPE, stdout=PIPE)
+
+
+async def ran(program: str, *arguments: object, env: Mapping[str, str] | None = None) -> str:
+    """Run one of the programs to its end, and return what it printed."""
+    process = await started(program, *arguments, env=env)
+    try:
+        said, _ = await process.communicate()
+    finally:
+        await ended(process)
+    assert process.returncode == 0
+    return said.decode()
+
+
+async def ended(process: Process) -> None:
+    """See that a process has ended, whatever happened to the test."""
+    if process.returncode is None:
+        process.kill()
+    await process.wait()

@@ -1,0 +1,121 @@
+"""Connections, counted where they arrive: as many as max_concurrency, used again, and none left."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from ecr_layer_client import ClientConfig, ECRLayerClient
+from wire.servers import FarECR
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.asyncio
+
+CONCURRENCY = 7
+
+
+@pytest_asyncio.fixture
+async def far() -> AsyncIterator[FarECR]:
+    """Give a local ECR on another thread's loop, 10 ms away."""
+    async with FarECR(latency=0.01) as far:
+        far.ecr.create_repository("app")
+        yield far
+
+
+def client_of(far: FarECR, **options: Any) -> ECRLayerClient:
+    """Return a client that asks through the counting relay, up to `CONCURRENCY` requests at once, a digest each."""
+    config = ClientConfig(**({"batch_size": 1, "max_concurrency": CONCURRENCY} | options))
+    return ECRLayerClient(endpoint_url=far.served.url, session=far.ecr.session(), region_name=far.ecr.region, config=config)
+
+
+def state(client: ECRLayerClient) -> tuple[int, int, int]:
+    """Return a client's free slots, its pacer's requests in flight and the calls that wait for a turn."""
+    _, turns, slots = client._connection.use()
+    return slots._value, turns.pacer._in_flight, len(turns._waiting)
+
+
+QUIET = (CONCURRENCY, 0, 0)
+
+
+async def test_no_more_connections_than_concurrency(far: FarECR, digests: list[str]) -> None:
+    """250 requests travel on `max_concurrency` connections, open at once and used again."""
+    async with client_of(far) as client:
+        await client.check_layers("app", digests)
+        assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (CONCURRENCY, CONCURRENCY, 250)
+
+
+async def test_operations_share_connections(far: FarECR, digests: list[str]) -> None:
+    """Operations at once, and views of lower concurrency, share the client's connections."""
+    async with client_of(far) as client:
+        views = [client, client.with_config(max_concurrency=3), client.with_config(batch_size=2)]
+        await asyncio.gather(*(view.check_layers("app", digests[:100]) for view in views))
+        assert (far.served.accepted, far.served.most) == (CONCURRENCY, CONCURRENCY)
+
+
+async def test_closing_leaves_no_connection(far: FarECR, digests: list[str]) -> None:
+    """After `aclose` every connection is closed."""
+    async with client_of(far) as client:
+        await client.check_layers("app", digests[:50])
+        assert far.served.open_now == CONCURRENCY
+    await far.far(far.served.idle())
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_closing_in_the_middle_leaves_no_connection(far: FarECR, digests: list[str]) -> None:
+    """Closing while requests are under way closes their connections, too."""
+    async with client_of(far) as client:
+        task = asyncio.create_task(client.check_layers("app", digests))
+        while far.ecr.in_flight < CONCURRENCY:
+            await asyncio.sleep(0)
+    await asyncio.wait([task])
+    await far.far(far.served.idle())
+    assert (type(task.exception()).__name__, asyncio.all_tasks()) == ("ClientStateError", {asyncio.current_task()})
+
+
+async def test_cancelling_leaves_nothing(far: FarECR, digests: list[str]) -> None:
+    """Cancelled with its requests on the way, a check leaves no task, slot, turn or connection behind."""
+    far.ecr.faults.add(latency=30.0)
+    async with client_of(far) as client:
+        task = asyncio.create_task(client.check_layers("app", digests))
+        while far.ecr.in_flight < CONCURRENCY:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        left = task.cancelled(), state(client), asyncio.all_tasks() - {asyncio.current_task()}
+        await far.far(far.served.idle())
+        assert left == (True, QUIET, set())
+
+
+@pytest.mark.parametrize("when", range(12))
+async def test_a_client_goes_on_after_a_cancellation(far: FarECR, digests: list[str], when: int) -> None:
+    """Cancelled after any number of answers, a check leaves a client that answers the next one."""
+    async with client_of(far) as client:
+        task = asyncio.create_task(client.check_layers("app", digests))
+        while far.ecr.stats.requests < when:
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task])
+        found = await client.check_layers("app", digests[:20])
+        assert (task.cancelled(), found.absent, state(client)) == (True, tuple(digests[:20]), QUIET)
+
+
+async def test_a_stream_that_is_left_leaves_nothing(far: FarECR, digests: list[str]) -> None:
+    """Broken out of at its first outcome, a stream leaves no task, slot or turn behind."""
+    async with client_of(far) as client:
+        async with client.stream_layers("app", digests) as stream:
+            async for _ in stream:
+                break
+        assert (state(client), asyncio.all_tasks()) == (QUIET, {asyncio.current_task()})
+
+
+async def test_timeouts_give_connections_back(far: FarECR, digests: list[str]) -> None:
+    """Requests that ran into `attempt_timeout` leave no connection open, and new ones take their place."""
+    far.ecr.faults.add(latency=30.0, times=CONCURRENCY)
+    async with client_of(far, attempt_timeout=0.2) as client:
+        result = await client.check_layers("app", digests)
+        assert (len(result), far.served.accepted, far.served.open_now, far.served.most) == (250, 2 * CONCURRENCY, CONCURRENCY, CONCURRENCY)

@@ -1,0 +1,264 @@
+"""Credentials as the library's own session finds them: the environment, profiles, processes; shared, renewed once, and never guessed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+
+from ecr_layer_client import ClientConfig, ClockSkewError, CredentialsError, ECRLayerClient, RetryPolicy, ServerError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = pytest.mark.asyncio
+
+CALLERS = 100
+OPERATION = "BatchCheckLayerAvailability"
+REVOKED = {"expire": "ExpiredTokenException", "remove_key": "UnrecognizedClientException"}
+
+
+def own_client(ecr: LocalECR, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
+    """Return a client with the library's own session."""
+    config = ClientConfig(**options)
+    return ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, profile_name=profile_name, config=config)
+
+
+@pytest.fixture
+def use_keys(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give a function that makes a temporary key, known to the registry, the environment's."""
+
+    def use(name: str) -> None:
+        ecr.add_key(name, "secret", f"{name}-token")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", name)
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        monkeypatch.setenv("AWS_SESSION_TOKEN", f"{name}-token")
+
+    return use
+
+
+class Process:
+    """A `credential_process` that counts its runs and hands out what it is told to: keys, or a refusal."""
+
+    def __init__(self, folder: Path) -> None:
+        self._runs = folder / "runs"
+        self._says = folder / "says.json"
+        self._runs.touch()
+        script = folder / "process.py"
+        script.write_text(
+            "import json, pathlib, sys\n"
+            f"runs, says = pathlib.Path({str(self._runs)!r}), pathlib.Path({str(self._says)!r})\n"
+            "with runs.open('a') as file:\n"
+            "    file.write('x')\n"
+            "answers = json.loads(says.read_text())\n"
+            "answer = answers[min(runs.stat().st_size, len(answers)) - 1]\n"
+            "sys.exit('the vault is sealed') if answer is None else print(json.dumps(answer))\n"
+        )
+        (folder / "config").write_text(f'[default]\ncredential_process = "{sys.executable}" "{script}"\n')
+
+    def says(self, *answers: dict[str, object] | None) -> None:
+        """Let it answer this, run by run, the last one for good; None: it fails."""
+        self._says.write_text(json.dumps(answers))
+
+    @property
+    def runs(self) -> int:
+        """How often it was run."""
+        return self._runs.stat().st_size
+
+
+@pytest.fixture
+def process(tmp_path: Path) -> Process:
+    """Give a process that the default profile names."""
+    return Process(tmp_path)
+
+
+def keys(name: str, minutes: float) -> dict[str, object]:
+    """Return what a process prints: keys that expire in so many minutes."""
+    expires = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+    return {"Version": 1, "AccessKeyId": name, "SecretAccessKey": "secret", "SessionToken": f"{name}-token", "Expiration": expires}
+
+
+async def test_keys_of_the_environment(seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None]) -> None:
+    """Keys of the environment sign the requests, the session token included."""
+    use_keys("first")
+    async with own_client(seeded) as client:
+        assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
+
+
+@pytest.mark.parametrize("by", ["argument", "environment"])
+async def test_keys_of_a_profile(seeded: LocalECR, digests: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+    """A profile of the credentials file, named either way, signs the requests."""
+    seeded.add_key("of-profile", "secret")
+    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = of-profile\naws_secret_access_key = secret\n")
+    if by == "environment":
+        monkeypatch.setenv("AWS_PROFILE", "work")
+    async with own_client(seeded, profile_name="work" if by == "argument" else None) as client:
+        assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
+
+
+async def test_no_keys(ecr: LocalECR, digests: list[str]) -> None:
+    """Without any credentials there is one plain error that says what to do, and no request."""
+    async with own_client(ecr) as client:
+        with pytest.raises(CredentialsError, match="found no usable AWS credentials: set AWS_ACCESS_KEY_ID"):
+            await client.check_layers("app", digests)
+    assert ecr.stats.requests == 0
+
+
+async def test_a_process_is_run_once(seeded: LocalECR, digests: list[str], process: Process) -> None:
+    """A hundred concurrent calls, of two clients, find their credentials in one run."""
+    seeded.add_key("first", "secret", "first-token")
+    process.says(keys("first", 60))
+    async with own_client(seeded) as one, own_client(seeded) as two:
+        await asyncio.gather(*(client.check_layers("app", digests[:1]) for client in (one, two) for _ in range(CALLERS // 2)))
+    assert (process.runs, seeded.stats.requests) == (1, CALLERS)
+
+
+@pytest.mark.parametrize("minutes", [1, 12], ids=["must-be-refreshed", "may-be-refreshed"])
+async def test_expiring_keys_are_refreshed_once(seeded: LocalECR, digests: list[str], process: Process, minutes: float) -> None:
+    """Credentials about to expire are refreshed once for a hundred concurrent calls."""
+    for name in ("first", "second"):
+        seeded.add_key(name, "secret", f"{name}-token")
+    process.says(keys("first", minutes), keys("second", 60))
+    async with own_client(seeded) as client:
+        results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
+    assert (process.runs, {result.available for result in results}, seeded.stats.requests) == (2, {(digests[0],)}, CALLERS)
+
+
+async def test_a_failing_process_is_run_once(ecr: LocalECR, digests: list[str], process: Process) -> None:
+    """A process that fails is run once for a hundred concurrent calls; each gets the error, with what the process said."""
+    process.says(None)
+    async with own_client(ecr) as client:
+        found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
+    assert ([type(each) for each in found], process.runs, ecr.stats.requests) == ([CredentialsError] * CALLERS, 1, 0)
+    assert {"the vault is sealed" in str(each) for each in found} == {True}
+
+
+async def test_a_failing_refresh_is_run_once(ecr: LocalECR, digests: list[str], process: Process) -> None:
+    """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
+    ecr.add_key("first", "secret", "first-token")
+    process.says(keys("first", -1), None)
+    async with own_client(ecr) as client:
+        found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
+    assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == ({CredentialsError}, 2, 0)
+
+
+async def test_a_failed_advised_refresh_costs_nothing(seeded: LocalECR, digests: list[str], process: Process) -> None:
+    """Credentials that are good for minutes yet go on signing when their refresh fails, and it is not tried for each call."""
+    seeded.add_key("first", "secret", "first-token")
+    process.says(keys("first", 12), None)
+    async with own_client(seeded) as client:
+        results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
+    assert ({result.available for result in results}, process.runs) == ({(digests[0],)}, 2)
+
+
+@pytest.mark.parametrize("revoke", REVOKED)
+async def test_revoked_keys_are_renewed_once(seeded: LocalECR, digests: list[str], process: Process, revoke: str) -> None:
+    """Keys that AWS refuses while the chain has new ones: one fresh resolution for all, one replay each, everything answered."""
+    for name in ("first", "second"):
+        seeded.add_key(name, "secret", f"{name}-token")
+    process.says(keys("first", 60), keys("second", 60))
+    async with own_client(seeded, batch_size=10) as client:
+        await client.check_layers("app", digests[:1])
+        getattr(seeded, revoke)("first")
+        seeded.stats.reset()
+        result = await client.check_layers("app", digests)
+    counted = seeded.stats.by_operation[OPERATION]
+    assert (result.available, result.absent, process.runs) == (tuple(digests[::2]), tuple(digests[1::2]), 2)
+    assert (counted["ok"], counted[REVOKED[revoke]] <= 10, seeded.stats.requests) == (25, True, 25 + counted[REVOKED[revoke]])
+
+
+@pytest.mark.parametrize("revoke", REVOKED)
+async def test_revoked_keys_of_the_environment(
+    seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str
+) -> None:
+    """New keys in the environment are found when AWS refuses the old ones, though botocore reads it once."""
+    use_keys("first")
+    async with own_client(seeded) as client:
+        await client.check_layers("app", digests[:1])
+        use_keys("second")
+        getattr(seeded, revoke)("first")
+        seeded.stats.reset()
+        assert len(await client.check_layers("app", digests[:1])) == 1
+    assert seeded.stats.by_operation[OPERATION] == {REVOKED[revoke]: 1, "ok": 1}
+
+
+@pytest.mark.parametrize("revoke", REVOKED)
+async def test_no_better_keys(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str) -> None:
+    """When the fresh resolution gives keys that AWS refuses again, it is final after one replay, and says what to do."""
+    use_keys("first")
+    getattr(ecr, revoke)("first")
+    async with own_client(ecr) as client:
+        with pytest.raises(CredentialsError, match="renew the credentials") as raised:
+            await client.check_layers("app", digests[:1])
+    assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[OPERATION]) == (False, 2, {REVOKED[revoke]: 2})
+
+
+@pytest.mark.parametrize("brought", ["session", "client"])
+async def test_keys_of_the_callers_own(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], brought: str) -> None:
+    """Expired keys of a session or client of the caller's are final at once, and the message says whose they are to renew."""
+    use_keys("first")
+    ecr.expire("first")
+    session = AioSession()
+    where = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url}
+    config = AioConfig(retries={"total_max_attempts": 1})
+    async with session.create_client("ecr", **where, config=config) as borrowed:
+        ours = ECRLayerClient(**where, session=session) if brought == "session" else ECRLayerClient.from_client(borrowed)
+        async with ours as client:
+            with pytest.raises(CredentialsError, match="the session or client is yours, so its credentials are yours to renew"):
+                await client.check_layers("app", digests[:1])
+    assert ecr.stats.by_operation[OPERATION] == {"ExpiredTokenException": 1}
+
+
+@pytest.mark.parametrize("brought", ["nothing", "session"])
+@pytest.mark.parametrize("mode", ["legacy", "standard", "adaptive"])
+async def test_botocores_retries_stay_off(
+    ecr: LocalECR,
+    digests: list[str],
+    use_keys: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    mode: str,
+    brought: str,
+) -> None:
+    """AWS_RETRY_MODE and AWS_MAX_ATTEMPTS add no request to those of our own retry policy."""
+    use_keys("first")
+    monkeypatch.setenv("AWS_RETRY_MODE", mode)
+    monkeypatch.setenv("AWS_MAX_ATTEMPTS", "10")
+    ecr.faults.add(status=500)
+    config = ClientConfig(retry=RetryPolicy(max_attempts=2, initial_backoff=0.001))
+    session = AioSession() if brought == "session" else None
+    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+        with pytest.raises(ServerError):
+            await client.check_layers("app", digests[:1])
+    assert ecr.stats.requests == 2
+
+
+@pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL"])
+async def test_an_endpoint_of_the_environment(
+    seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    """The endpoint that the environment names is the one that is asked."""
+    use_keys("first")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", seeded.region)
+    monkeypatch.setenv(name, seeded.endpoint_url)
+    async with ECRLayerClient() as client:
+        assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
+
+
+@pytest.mark.parametrize(("skew", "word"), [(3600.0, "behind"), (-3600.0, "ahead")], ids=["behind", "ahead"])
+async def test_clock_skew(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], skew: float, word: str) -> None:
+    """A machine whose clock is off by an hour is told by how much, after one request."""
+    use_keys("first")
+    ecr.clock_skew = skew
+    async with own_client(ecr) as client:
+        with pytest.raises(ClockSkewError, match=rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP") as raised:
+            await client.check_layers("app", digests[:1])
+    assert (raised.value.skew, ecr.stats.requests) == (pytest.approx(-skew, abs=5), 1)

@@ -1,0 +1,143 @@
+"""What the HTTP session is guarded against: redirects, and bodies without end."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+
+from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryPolicy
+from wire.servers import Served, read_head, serving
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = pytest.mark.asyncio
+
+TOKEN = "session-token-that-must-not-leave"  # noqa: S105 (a canary)
+LIMIT = 64 * 1024
+ENDLESS = 1 << 30
+BUFFERED = 32 << 20  # bytes that the two ends of a loopback connection may hold at the very most
+CHUNK = b"[" * 65_536
+ONCE = RetryPolicy(max_attempts=1)
+
+
+@pytest.fixture
+def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Give temporary keys, by the environment."""
+    keys = {"AWS_ACCESS_KEY_ID": "temporary", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": TOKEN}
+    for name, value in keys.items():
+        monkeypatch.setenv(name, value)
+    return keys
+
+
+def own_client(endpoint_url: str, **options: Any) -> ECRLayerClient:
+    """Return a client with the library's own session."""
+    return ECRLayerClient(region_name="us-east-1", endpoint_url=endpoint_url, config=ClientConfig(**options))
+
+
+async def answers_ok(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Answer a request with an empty 200."""
+    await read_head(served, reader)
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
+    await writer.drain()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.usefixtures("keys")
+async def test_a_redirect_is_refused(ecr: LocalECR, digests: list[str], status: int) -> None:
+    """A redirect is an error at once, and the other origin gets no connection, so no session token either."""
+    ecr.add_key("temporary", "secret", TOKEN)
+    async with serving(answers_ok) as elsewhere, own_client(ecr.endpoint_url) as client:
+        ecr.faults.add(redirect_to=f"{elsewhere.url}/", status=status)
+        with pytest.raises(ResponseError, match="redirects are refused"):
+            await client.check_layers("app", digests[:1])
+    assert (elsewhere.accepted, ecr.stats.requests) == (0, 1)
+
+
+@pytest.mark.usefixtures("keys")
+async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[str]) -> None:
+    """Without the guard the session token goes to the other origin; the day this fails, the guard has no task any more."""
+    ecr.add_key("temporary", "secret", TOKEN)
+    config = AioConfig(retries={"total_max_attempts": 1})
+    session = AioSession()
+    async with serving(answers_ok) as elsewhere:
+        ecr.faults.add(redirect_to=f"{elsewhere.url}/")
+        async with session.create_client("ecr", region_name="us-east-1", endpoint_url=ecr.endpoint_url, config=config) as client:
+            await client.batch_check_layer_availability(repositoryName="app", layerDigests=digests[:1])
+    assert [TOKEN in head for head in elsewhere.heads] == [True]
+
+
+def endless(status: str, framing: str) -> Callable[[Served, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+    """Return a script that answers with a body of a gigabyte, as long as somebody reads it."""
+    size = f"{len(CHUNK):x}\r\n".encode()
+
+    async def play(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(served, reader)
+        writer.write(f"HTTP/1.1 {status}\r\n{framing}\r\n\r\n".encode())
+        while served.sent < ENDLESS:
+            writer.write(size + CHUNK + b"\r\n" if "chunked" in framing else CHUNK)
+            await writer.drain()
+            served.sent += len(CHUNK)
+
+    return play
+
+
+@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {ENDLESS}", "Connection: close"])
+@pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "503 Service Unavailable"])
+@pytest.mark.usefixtures("keys")
+async def test_a_body_without_end_is_not_read(digests: list[str], status: str, framing: str) -> None:
+    """An answer beyond `max_response_bytes` is refused, whatever its status and framing, and its connection is closed."""
+    async with asyncio.timeout(20), serving(endless(status, framing)) as served:
+        async with own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client:
+            with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
+                await client.check_layers("app", digests[:1])
+            await served.idle()
+    assert served.sent < BUFFERED
+
+
+@pytest.mark.usefixtures("keys")
+async def test_a_compressed_body_is_not_unpacked(digests: list[str]) -> None:
+    """A small body that would unpack to a large one is read as it is: no contract speaks of compression."""
+    packed = gzip.compress(b" " * (64 << 20))
+
+    async def play(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_head(served, reader)
+        writer.write(f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
+        await writer.drain()
+
+    async with serving(play) as served, own_client(served.url, retry=ONCE) as client:
+        with pytest.raises(ResponseError, match=f"in {len(packed)} bytes"):
+            await client.check_layers("app", digests[:1])
+
+
+async def test_an_answer_as_large_as_the_bound_is_read(seeded: LocalECR, digests: list[str]) -> None:
+    """The bound itself is allowed, one byte less is not."""
+    body = await _body(seeded, digests[:100])
+    async with seeded.client(max_response_bytes=len(body), retry=ONCE) as client:
+        assert len(await client.check_layers("app", digests[:100])) == 100
+    async with seeded.client(max_response_bytes=len(body) - 1, retry=ONCE) as client:
+        with pytest.raises(ResponseError, match=f"max_response_bytes={len(body) - 1}"):
+            await client.check_layers("app", digests[:100])
+
+
+async def _body(ecr: LocalECR, digests: list[str]) -> bytes:
+    bodies: list[bytes] = []
+    async with ecr.session().create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
+        client.meta.events.register("before-parse.ecr", lambda response_dict, **_: bodies.append(response_dict["body"]))
+        await client.batch_check_layer_availability(repositoryName="app", layerDigests=digests)
+    return bodies[0]
+
+
+async def test_the_seam_of_aiobotocore() -> None:
+    """The one private name of aiobotocore that the guard relies on is a coroutine function of one argument."""
+    seam: Any = getattr(AIOHTTPSession, "_get_session", None)
+    assert (inspect.iscoroutinefunction(seam), [*inspect.signature(seam).parameters]) == (True, ["self", "proxy_url"])
