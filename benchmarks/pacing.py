@@ -27,8 +27,8 @@ RATE, BURST, ROUND_TRIP = 1000.0, 200.0, 0.05
 START, END = 20, 60
 IN_FLIGHT = 100
 BACKOFF, LONGEST_BACKOFF = 0.05, 20.0
-PUBLISHED = """botocore's own modes on the same bucket, from an earlier study (not run here): standard mode has three attempts and a bucket of
-500 retry tokens, so in bulk it hands throttling on to its caller; adaptive mode used 28 % of the quota with one client."""
+PUBLISHED = """botocore's own modes on the same bucket, from an earlier study (not run here): standard mode has three attempts and a
+bucket of 500 retry tokens, so in bulk it hands throttling on to its caller; adaptive mode used 28 % of the quota with one client."""
 
 
 async def plain_backoff(clients: int) -> list[Tally]:

@@ -12,6 +12,7 @@ from ._errors import InvalidInputError, quoted
 from ._models import MAX_DIGEST_LENGTH, LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
 
 _CANONICAL_LINES = re.compile(r"(?:[a-z0-9\-_+.]+:[a-f0-9]+(?:\n|\Z))+")
+_LOOKED_AT_ONCE = 10_000  # items
 STREAM_WINDOW = 10_000  # distinct digests among which a stream asks a repeat only once
 
 
@@ -96,16 +97,19 @@ class DigestSource:
         return [digest for batch in (*self._ready, self._batch) for digest in (*batch.left, *batch.spelled_refused)]
 
     def take(self) -> Batch | None:
-        """Return the next batch of a plain iterable; None when there is none."""
+        """Return the next batch of a plain iterable; None at its end, or where so many were repeats that others should run first."""
         if self._ready:
             batch = self._ready.popleft()
             self.exhausted = not self._ready
             return self._handed_out(batch)
         self._raise_held_back()
+        pause = self._index + _LOOKED_AT_ONCE
         try:
             for item in self._items:
                 if self._add(item):
                     return self._flush()
+                if self._index >= pause:
+                    return None
         except Exception as error:  # noqa: BLE001 (the caller's iterator may raise anything; it is raised again unchanged)
             return self._hold_back(error)
         self.exhausted = True

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ssl
 from typing import TYPE_CHECKING
 
 from botocore import exceptions as botocore
 
-from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted
+from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted, scrubbed
 from ._refusals import attempted, located
 from ._wire import OPERATION
 
@@ -22,7 +23,6 @@ _CREDENTIALS = (
     botocore.TokenRetrievalError,
     botocore.SSOError,
     botocore.RefreshWithMFAUnsupportedError,
-    botocore.InvalidConfigError,
     botocore.MetadataRetrievalError,
 )
 _NO_CREDENTIALS = (
@@ -30,7 +30,18 @@ _NO_CREDENTIALS = (
     "log in (`aws sso login`), or run where a role provides them"
 )
 _NO_REGION = "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+_LASTING = (FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError)  # asking again mends none
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
+
+
+def safe_cause(error: BaseException) -> BaseException | None:
+    """Return the error to chain to ours, unless its words, or those of what caused it, hold a secret."""
+    link: BaseException | None = error
+    while link is not None:
+        if scrubbed(str(link)) != str(link):
+            return None
+        link = link.__cause__ or link.__context__
+    return error
 
 
 def opening_error(error: Exception) -> ECRLayerError:
@@ -60,6 +71,9 @@ def call_error(error: Exception, repository: Repository, region: str, *, request
     if isinstance(error, botocore.SSLError):
         advice = "check endpoint_url, AWS_CA_BUNDLE and proxies"
         return TransportError(f"{what}: TLS failed, {quoted(str(error))}: {advice}", repository=repository, retryable=False)
+    if isinstance(cause, _LASTING):
+        text = f"{what}: the request failed, {quoted(f'{type(cause).__name__}: {cause}')}: check AWS_CA_BUNDLE, certificates and proxies"
+        return TransportError(text, repository=repository, retryable=False)
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         advice = "check the network, proxies, and the Region and endpoint_url for typing errors"
         return TransportError(f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository)

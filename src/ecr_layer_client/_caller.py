@@ -35,7 +35,7 @@ class Operation:
     Attributes:
         over: Whether it has failed: attempts under way finish, nothing is retried.
         attempting: The tasks that are in the middle of an attempt.
-        last_failure: What the last attempt that failed, and is to be retried, ended with.
+        last_failure: What the last attempt ended with, if it failed.
     """
 
     over: bool = False
@@ -51,6 +51,7 @@ class _Call:
     again: bool
     renewed: bool = False
     requests: int = 0
+    held_back: float = 0.0  # seconds that the retry budget added to its waits
     started: float | None = None
 
 
@@ -63,6 +64,7 @@ class Caller:
         slots: Each is acquired for an attempt; a sleeping retry holds none.
         config: Timeouts and retry policy.
         observed: Told of attempts, retries and throttling.
+        owner: Whose ceiling holds while these calls are made: the client or the view.
         jitter: Draws a number between two others; `random.uniform` but in tests.
     """
 
@@ -73,6 +75,7 @@ class Caller:
         slots: Sequence[asyncio.Semaphore],
         config: ClientConfig,
         observed: Observed,
+        owner: object = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._transport = transport
@@ -81,6 +84,7 @@ class Caller:
         self._attempt_timeout = config.attempt_timeout
         self._policy = config.retry
         self._observed = observed
+        self._owner = owner
         self._jitter = jitter
 
     async def call(self, repository: Repository, digests: Sequence[str], operation: Operation, *, again: bool = False) -> Settled:
@@ -112,13 +116,14 @@ class Caller:
             retry=retry_if_exception(lambda error: self._may_cure(error, call.operation)),
             wait=self._backoff,
             stop=lambda state: self._spent(state, call),
-            before_sleep=lambda state: self._tell_retry(state, call),
+            before_sleep=lambda state: self._before_sleep(state, call),
             sleep=asyncio.sleep,
             reraise=True,
         )
         try:
             settled: Settled = await retrying(attempt)
         except CallError as error:
+            error.repository = call.repository
             error.attempts = call.requests
             error.elapsed = self._elapsed(call)
             raise
@@ -126,9 +131,9 @@ class Caller:
 
     async def _paced(self, call: _Call) -> Settled:
         """Attempt once; what is throttled, or to be signed anew, costs no attempt and goes back to the front of the line."""
-        await self._transport.ready()
         again = False
         while True:
+            await self._transport.ready()
             await self._turns.take(at_front=again)
             generation = self._transport.generation
             try:
@@ -140,7 +145,7 @@ class Caller:
 
     async def _in_slot(self, call: _Call) -> Settled:
         loop = asyncio.get_running_loop()
-        sent = None
+        sent = 0.0
         try:
             async with AsyncExitStack() as slots:
                 for slot in self._slots:
@@ -148,12 +153,13 @@ class Caller:
                 sent = loop.time()
                 settled = await self._attempt(call, sent)
         except CallError as error:
-            self._report(error, loop.time() - (sent or 0.0))
+            self._report(error, loop.time() - sent, call.operation)
             raise
         except BaseException:
             self._turns.abandoned()
             raise
         self._turns.succeeded(loop.time() - sent)
+        call.operation.last_failure = None
         return settled
 
     async def _attempt(self, call: _Call, now: float) -> Settled:
@@ -173,7 +179,8 @@ class Caller:
         finally:
             call.operation.attempting.discard(task)
 
-    def _report(self, error: CallError, round_trip: float) -> None:
+    def _report(self, error: CallError, round_trip: float, operation: Operation) -> None:
+        operation.last_failure = error
         if error.throttled:
             self._turns.throttled(round_trip)
             pacer = self._turns.pacer
@@ -187,7 +194,8 @@ class Caller:
     def _slows_down(self, error: CallError, call: _Call) -> bool:
         if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:
             return False
-        return self._turns.pacer.starving(asyncio.get_running_loop().time()) < self._policy.max_elapsed
+        starving = self._turns.pacer.starving(asyncio.get_running_loop().time())
+        return min(starving, self._elapsed(call)) < self._policy.max_elapsed
 
     async def _renews(self, error: CallError, call: _Call, generation: int) -> bool:
         if not error.refreshable or call.renewed or call.operation.over:
@@ -201,16 +209,19 @@ class Caller:
     def _backoff(self, state: RetryCallState) -> float:
         policy = self._policy
         bound = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64))
-        return max(self._jitter(0.0, bound), self._turns.budget.spend(asyncio.get_running_loop().time()))
+        return self._jitter(0.0, bound)
 
     def _spent(self, state: RetryCallState, call: _Call) -> bool:
         if state.attempt_number >= self._policy.max_attempts:
             return True
-        return self._elapsed(call) + state.upcoming_sleep >= self._policy.max_elapsed
+        return self._elapsed(call) - call.held_back + state.upcoming_sleep >= self._policy.max_elapsed
 
-    def _tell_retry(self, state: RetryCallState, call: _Call) -> None:
+    def _before_sleep(self, state: RetryCallState, call: _Call) -> None:
+        """Let the retry budget lengthen the wait, which counts against nothing, and tell of the retry."""
+        lengthened = max(state.upcoming_sleep, self._turns.budget.spend(asyncio.get_running_loop().time()))
+        call.held_back += lengthened - state.upcoming_sleep
+        state.upcoming_sleep = lengthened
         error = state.outcome.exception() if state.outcome is not None else None
-        call.operation.last_failure = error
         _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
         self._observed.tell("retry", OPERATION, call.repository, error, state.upcoming_sleep)
 

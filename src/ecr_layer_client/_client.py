@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import warnings
-from math import inf
+from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 
 from ._batching import DigestSource
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
     from .protocols import ECRApi, Observer, Progress, SessionLike
 
+_OBSERVED = ("operation", "attempt", "retry", "throttle")
+_LONGEST = 1e9  # seconds
 _OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "lane", "allow_insecure_endpoint")
 
 
@@ -70,14 +72,15 @@ class ECRLayerClient:
             msg = f"config={quoted(config)}: a ClientConfig, such as ClientConfig(max_concurrency=50)"
             raise InvalidInputError(msg)
         target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
+        if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
+            msg = f"observer={quoted(observer)}: an object with the methods {', '.join(_OBSERVED)}"
+            raise InvalidInputError(msg)
         self._config = config
         self._observer = observer
         self._observed = Observed(observer)
         self._is_view = connection is not None
         self._connection = connection or Connection(target, config)
-        # A view that lowers max_concurrency holds a slot of its own beside the shared one.
-        lowered = config.max_concurrency < self._connection.config.max_concurrency
-        self._own_slots = (asyncio.Semaphore(config.max_concurrency),) if lowered else ()
+        self._own_slots: tuple[asyncio.Semaphore, ...] = ()
 
     @classmethod
     def _made(cls, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> Self:
@@ -99,7 +102,8 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: It is no such client.
         """
-        if not hasattr(client, "batch_check_layer_availability") or not hasattr(client, "meta"):
+        is_blocking = any(base.__module__ == "botocore.client" for base in type(client).__mro__) and not hasattr(client, "__aenter__")
+        if is_blocking or not hasattr(client, "batch_check_layer_availability") or not hasattr(client, "meta"):
             msg = f"from_client takes an open aiobotocore ECR client, not {quoted(client)}"
             raise InvalidInputError(msg)
         _warn_of_retries(client)
@@ -126,6 +130,9 @@ class ECRLayerClient:
             ClientStateError: The client is not open, or not here.
             CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was answered and what was not.
         """
+        if not isinstance(progress, bool) and (not callable(progress) or iscoroutinefunction(progress)):
+            msg = f"progress={quoted(progress)}: True, False, or a plain function that takes a Progress"
+            raise InvalidInputError(msg)
         stream = self.stream_layers(repository, digests, timeout=timeout)
         if progress is False or callable(progress):
             async with stream:
@@ -156,7 +163,7 @@ class ECRLayerClient:
         """
         where = Repository.coerce(repository)
         source = DigestSource(digests, self._config.batch_size)
-        if timeout is not None and not (isinstance(timeout, int | float) and 0 < timeout < inf):
+        if timeout is not None and not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
             msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
             raise InvalidInputError(msg)
         stream = LayerStream(
@@ -178,8 +185,8 @@ class ECRLayerClient:
                 f"use client.for_region({repository.region!r})"
             )
             raise InvalidInputError(msg)
-        turns.set_ceiling(self, self._config.requests_per_second)
-        return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed)
+        self._connection.set_ceiling(self, self._config.requests_per_second)
+        return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
         """Return a view of this client with other options; it borrows the connection, and closing it does nothing.
@@ -207,7 +214,12 @@ class ECRLayerClient:
                 "for which its connection pool is made: raise it where the client is made"
             )
             raise InvalidInputError(msg)
-        return self._made(self._connection.target, config, self._observer, self._connection)
+        view = self._made(self._connection.target, config, self._observer, self._connection)
+        # A view that lowers max_concurrency holds a slot of its own beside those it borrows.
+        lowered = config.max_concurrency < self._config.max_concurrency
+        more = (asyncio.Semaphore(config.max_concurrency),) if lowered else ()
+        view._own_slots = self._own_slots + more  # noqa: SLF001 (of this class)
+        return view
 
     def for_region(self, region_name: str) -> Self:
         """Return a client of another Region, not open yet, with the same session and credentials, and its own endpoint and pacer.
@@ -218,6 +230,9 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client, which is bound to its own.
         """
+        if region_name is None:
+            msg = "for_region takes a Region's name, such as 'eu-west-1'"
+            raise InvalidInputError(msg)
         Repository(name="any", region=region_name)
         target = self._connection.target
         if target.client is not None:

@@ -145,6 +145,9 @@ class Target:
         if self.session is not None and self.profile_name is not None:
             msg = f"profile_name={quoted(self.profile_name)} beside session=: give the profile to the session"
             raise InvalidInputError(msg)
+        if self.session is not None and not hasattr(self.session, "create_client"):
+            msg = f"session={quoted(self.session)}: an aiobotocore session, such as aiobotocore.session.get_session()"
+            raise InvalidInputError(msg)
         if self.endpoint_url is not None:
             _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
 

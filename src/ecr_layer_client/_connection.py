@@ -41,6 +41,7 @@ class Connection:
         self._slots: asyncio.Semaphore | None = None
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
+        self._owners: WeakSet[object] = WeakSet()
 
     @property
     def is_open(self) -> bool:
@@ -66,6 +67,10 @@ class Connection:
         except BaseException:
             self._home = None
             raise
+        if self._home is None:
+            await transport.aclose()
+            msg = "the client was closed while it was being opened"
+            raise ClientStateError(msg)
         self._turns = turns_for(transport.endpoint_url, transport.region_name, transport.credential_source, OPERATION)
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
         self._transport = transport
@@ -83,17 +88,28 @@ class Connection:
         self._check_home()
         return self._transport, self._turns, self._slots
 
+    def set_ceiling(self, owner: object, ceiling: float | None) -> None:
+        """Let no more than `ceiling` requests a second leave while it is open and `owner`, a client or a view, lives."""
+        _, turns, _ = self.use()
+        self._owners.add(owner)
+        turns.set_ceiling(owner, ceiling)
+
     async def aclose(self) -> None:
         """End what is under way and close; twice is fine.
 
         Raises:
             ClientStateError: It was opened on another event loop, or before a fork.
         """
-        if self._transport is None:
+        if self._home is None:
             return
         self._check_home()
         transport, self._transport = self._transport, None
-        self._was_closed, self._turns, self._home = True, None, None
+        turns, self._turns = self._turns, None
+        self._was_closed, self._home = True, None
+        if transport is None or turns is None:  # it is being opened, which ends when it sees this
+            return
+        for owner in self._owners:
+            turns.drop_ceiling(owner)
         try:
             for stream in list(self.streams):
                 await stream._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (of this floor)

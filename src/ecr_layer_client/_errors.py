@@ -21,6 +21,7 @@ Errors carry facts: a retry loop asks `error.retryable` and knows no class. They
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
 
 _TEXT_LIMIT = 200
+_USER_IN_URL = re.compile(r"//[^/\s@]*@")
+_SIGNED_TEXT = re.compile(
+    r"authorization|aws4-hmac|canonical.string|credential=|security.token\s*[:=]|signature\s*[:=]|string.to.sign", re.IGNORECASE
+)
 
 
 def quoted(text: object) -> str:
@@ -37,8 +42,15 @@ def quoted(text: object) -> str:
 
     Control characters and newlines come out escaped; what is longer than 200 characters is cut.
     """
-    shown = repr(text if not isinstance(text, str) else text[: _TEXT_LIMIT + 1])
+    shown = repr(scrubbed(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else scrubbed(repr(text))
     return shown if len(shown) <= _TEXT_LIMIT else f"{shown[:_TEXT_LIMIT]}..."
+
+
+def scrubbed(text: str) -> str:
+    """Leave out what may be secret: names and passwords in URLs, and what was signed, which AWS and proxies repeat in their answers."""
+    text = _USER_IN_URL.sub("//***@", text)
+    found = _SIGNED_TEXT.search(text)
+    return text if found is None else f"{text[: found.start()]}[the rest is left out: it repeats what was signed]"
 
 
 def _rebuild(cls: type[ECRLayerError], message: str, facts: dict[str, Any]) -> ECRLayerError:

@@ -23,15 +23,15 @@ _UNTRIED_HALVES = 30.0  # seconds of throttled answers alone that halve it
 _RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
 # From then on.
 _GROWTH = 0.02  # requests a second gained for each success: 2 % a second
-_PATIENCE = 8.0  # seconds since the last cut that double the growth; it goes by their square
-_ADDED = 0.25  # requests a second gained in each second besides, so that slow clients catch up
-_SEEKING = 0.3  # as much more to begin with, fading over
-_SETTLING = 15.0  # seconds
-_CUT = 0.4  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
-_CUT_POWER = 0.75
-_MOST_CUT = 0.4  # of the rate, in one reaction time: two round trips, or
+_PATIENCE = 2.0  # seconds since the last cut that double the growth; it goes by their fourth power
+_ADDED = 0.8  # requests a second gained in each second besides, so that slow clients catch up
+_CUT = 0.7  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
+_CUT_POWER = 0.7
+_MOST_CUT = 0.5  # of the rate, in one reaction time: two round trips, or
 _LEAST_REACTION = 0.1  # seconds
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
+
+_FORGOTTEN_AFTER = 60.0  # seconds without an answer, longer than the wait between two at the least rate
 
 _LATENESS = 0.01  # seconds a timer may be late without the rate suffering
 _BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
@@ -55,16 +55,20 @@ class Pacer:
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self.ceiling = inf
-        self.rate: float | None = None
         self.throttle_share = 0.0
         self._draw = draw
-        self._window = OPENING
         self._in_flight = 0
+        self._last_answer = inf
+        self._rtt = 0.0
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew: what was learned before a long pause says nothing of now."""
+        self.rate: float | None = None
+        self._window = OPENING
         self._next = -inf
         self._successes: deque[float] = deque()
-        self._rtt = 0.0
         self._ever_accepted = False
-        self._set_at = inf
         self._is_rising = True
         self._last_cut = inf
         self._reaction_ends = -inf
@@ -78,6 +82,8 @@ class Pacer:
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until a request may leave: 0 for at once, None for not before an answer comes."""
+        if self._in_flight == 0 and now - self._last_answer > _FORGOTTEN_AFTER:
+            self._forget()
         if self.rate is None and self._in_flight >= self._window:
             return None
         return max(0.0, self._next - self._slack() - now)
@@ -93,28 +99,24 @@ class Pacer:
 
     def succeeded(self, now: float, round_trip: float) -> None:
         """A request was not throttled; whatever else its answer says."""
-        self._answered(round_trip, throttled=False)
+        self._answered(now, round_trip, throttled=False)
         self._starving_since = None
         self._ever_accepted = True
         self._window += 1
         if self.rate is None:
             self._successes.append(now)
-            while self._successes[0] < now - _MEMORY:
-                self._successes.popleft()
+            self._drop_old_successes(now)
         else:
             self.rate = min(self.rate + self._gain(now, self.rate), max(self.ceiling, _LEAST_RATE))
 
     def throttled(self, now: float, round_trip: float) -> None:
         """A request was refused for rate."""
-        self._answered(round_trip, throttled=True)
+        self._answered(now, round_trip, throttled=True)
         if self._starving_since is None:
             self._starving_since = now
-        if not self._ever_accepted:
-            self.rate = min(self.ceiling, _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES))
-            self._set_at = self._last_cut = now
-        elif self.rate is None:
-            self.rate = min(self.ceiling, len(self._successes) / (_MEMORY + now - self._successes[0]))
-            self._set_at = self._last_cut = now
+        if self.rate is None or not self._ever_accepted:
+            self.rate = min(self.ceiling, self._first_rate(now))
+            self._last_cut = now
             self._successes.clear()
         elif now - round_trip > self._last_cut:
             self._cut(now, self.rate)
@@ -126,12 +128,21 @@ class Pacer:
         """Return the seconds for which answers have been throttled without one success."""
         return 0.0 if self._starving_since is None else now - self._starving_since
 
+    def _first_rate(self, now: float) -> float:
+        self._drop_old_successes(now)
+        if self._successes:
+            return len(self._successes) / (_MEMORY + now - self._successes[0])
+        halved: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
+        return max(_LEAST_RATE, halved)
+
+    def _drop_old_successes(self, now: float) -> None:
+        while self._successes and self._successes[0] < now - _MEMORY:
+            self._successes.popleft()
+
     def _gain(self, now: float, rate: float) -> float:
-        if self._is_rising:
-            return _RISE
         calm = (now - self._last_cut) / _PATIENCE
-        fading = max(0.0, 1 - (now - self._set_at) / _SETTLING)
-        return min(_RISE, _GROWTH * (1 + calm * calm) + (_ADDED + _SEEKING * fading) / rate)
+        growth = _GROWTH * (1 + calm * calm * calm * calm) + _ADDED / rate
+        return _RISE if self._is_rising else min(_RISE, growth)
 
     def _cut(self, now: float, rate: float) -> None:
         self._is_rising = False
@@ -141,8 +152,9 @@ class Pacer:
             self._floor = rate * (1 - _MOST_CUT)
         self.rate = max(rate - _CUT * rate**_CUT_POWER, self._floor, _LEAST_RATE)
 
-    def _answered(self, round_trip: float, *, throttled: bool) -> None:
+    def _answered(self, now: float, round_trip: float, *, throttled: bool) -> None:
         self._in_flight -= 1
+        self._last_answer = now
         self._rtt += (round_trip - self._rtt) / 8 if self._rtt else round_trip
         self.throttle_share += _SHARE_WEIGHT * (throttled - self.throttle_share)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -22,6 +21,7 @@ from ._errors import (
     ServiceError,
     ThrottledError,
     quoted,
+    scrubbed,
 )
 from ._wire import OPERATION
 
@@ -81,8 +81,6 @@ _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
 _MEMBERS = TypeAdapter(dict[str, Any])
-# AWS repeats what was signed, the session token included, where it says that a signature is wrong.
-_SECRET = re.compile(r"authorization|canonical.string|credential=|security.token\s*[:=]|signature\s*[:=]|string.to.sign", re.IGNORECASE)
 
 
 class Refusal(NamedTuple):
@@ -123,7 +121,7 @@ class Refusal(NamedTuple):
         return cls(
             status,
             code or "Unknown",
-            _scrubbed(message) if isinstance(message, str) else "",
+            _kept(message, code) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
         )
@@ -236,9 +234,11 @@ def attempted(repository: Repository) -> str:
     return f"{OPERATION} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
 
 
-def _scrubbed(message: str) -> str:
-    found = _SECRET.search(message)
-    return message if found is None else f"{message[: found.start()]}[the rest is left out: it repeats what was signed]"
+def _kept(message: str, code: str) -> str:
+    """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date."""
+    if "Signature" in code and not message.startswith(_SKEWED_SIGNATURE):
+        return ""
+    return scrubbed(message)
 
 
 def _encodable(text: str) -> str:

@@ -26,6 +26,8 @@ _DOMAINS = (
 )
 # 123456789012.dkr.ecr[-fips].REGION.DOMAIN, and dual-stack 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN
 _HOST = re.compile(r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+")
+_LIKE_A_HOST = re.compile(r"\.dkr[.-]ecr(-fips)?\.")
+_A_HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 _ARN = re.compile(r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)", re.DOTALL)
 
 
@@ -119,6 +121,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         _refuse_more_than_a_repository(text)
         host, slash, name = text.partition("/")
         found = _HOST.fullmatch(host)
+        if found is None and _LIKE_A_HOST.search(host):
+            msg = f"{quoted(text)} is no registry URI: it begins with the 12 digits of an account, as in {_A_HOST}/{name or 'NAME'}"
+            raise InvalidInputError(msg)
         if found is None:
             return cls(name=text)
         if not slash:
@@ -160,7 +165,7 @@ def _refuse_more_than_a_repository(text: str) -> None:
     mend = None
     if "://" in text:
         mend = f"leave out the scheme: {quoted(text.partition('://')[2])}"
-    elif text.startswith("public.ecr.aws/"):
+    elif text.partition("/")[0] == "public.ecr.aws":
         mend = "ECR Public has an API of its own; this client asks private registries only, so name a private repository"
     elif "@" in text:
         mend = f"leave out the digest: {quoted(_untagged(text.partition('@')[0]))}, and pass the digest in the list of digests"

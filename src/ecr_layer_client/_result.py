@@ -87,6 +87,9 @@ class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
             >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
             ('sha256:aa',)
         """
+        if not isinstance(outcomes, Mapping) or not all(isinstance(digest, str) for digest in outcomes):
+            msg = f"outcomes={quoted(outcomes)}: a mapping of digests, each a str, to what became of them"
+            raise InvalidInputError(msg)
         if len({canonical(digest) for digest in outcomes}) < len(outcomes):
             msg = "a digest is given in two letter cases: give each digest once, for it has one outcome"
             raise InvalidInputError(msg)
@@ -200,15 +203,17 @@ class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
         msg = "a LayerCheckResult has no truth value: ask result.all_available, or len(result)"
         raise TypeError(msg)
 
-    def __repr__(self) -> str:
-        """Return one bounded line of counts."""
-        counts = {name: len(getattr(self, name)) for name in ("outcomes", "available", "archived", "absent", "undetermined")}
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """Give the counts, for one bounded line, here and in rich."""
+        yield "repository", str(self.repository)
+        for name in ("outcomes", "available", "archived", "absent", "undetermined"):
+            yield name, len(getattr(self, name))
         if self.unanswered:
-            counts["unanswered"] = len(self.unanswered)
-        listed = ", ".join(f"{name}={count}" for name, count in counts.items())
-        return f"LayerCheckResult(repository={str(self.repository)!r}, {listed})"
+            yield "unanswered", len(self.unanswered)
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        """Return one bounded line of counts."""
+        return repr(self)
 
 
 def _is_undetermined(outcome: LayerOutcome) -> bool:

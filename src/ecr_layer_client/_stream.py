@@ -74,6 +74,7 @@ class LayerStream:
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
         self._error: BaseException | None = None
+        self._is_foreign = False  # whether the error is the caller's own
         self._reading = False
 
     @property
@@ -96,10 +97,12 @@ class LayerStream:
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         """Stop what is under way, and wait until it has stopped."""
-        self._state = _State.CLOSED
+        self._current = iter(())
+        self._settled.clear()
         try:
-            await self._stop()
+            await self._abort(ClientStateError("the stream's block was left while this was under way"))
         finally:
+            self._state = _State.CLOSED
             self._span.__exit__(kind, error, traceback)
 
     def __aiter__(self) -> Self:
@@ -118,7 +121,8 @@ class LayerStream:
         try:
             settled = await self._next(STREAM_WINDOW)
         except CallError as error:
-            error.partial = self._result({}, self._unanswered())
+            if not self._is_foreign:
+                error.partial = self._result({}, self._unanswered())
             raise
         if settled is None:
             raise StopAsyncIteration
@@ -145,8 +149,9 @@ class LayerStream:
                 if on_progress is not None:
                     on_progress(self.progress)
         except CallError as error:
-            unanswered = [spelling for digest, spelling in self._source.seen.items() if digest not in answers]
-            error.partial = self._result(answers, unanswered)
+            if not self._is_foreign:
+                unanswered = [spelling for digest, spelling in self._source.seen.items() if digest not in answers]
+                error.partial = self._result(answers, unanswered)
             raise
         return self._result(answers, ())
 
@@ -170,8 +175,11 @@ class LayerStream:
         finally:
             self._reading = False
         if self._settled:
-            return self._settled.popleft()
-        self._state = _State.ENDED
+            settled = self._settled.popleft()
+            self._refill()  # while the reader works on this
+            return settled
+        if self._state is _State.READ:
+            self._state = _State.ENDED
         if self._error is not None:
             raise self._error
         return None
@@ -185,7 +193,11 @@ class LayerStream:
             raise ClientStateError(msg)
         if self._state is _State.ENTERED:
             self._state = _State.READ
-            self._source.start(window)
+            try:
+                self._source.start(window)
+            except Exception as error:
+                self._fail_foreign(error)
+                raise
             if self._timeout is not None:
                 self._deadline = asyncio.get_running_loop().time() + self._timeout
 
@@ -196,8 +208,11 @@ class LayerStream:
 
     async def _change(self) -> None:
         self._changed.clear()
+        if not self._tasks and self._feeder is None:
+            self._changed.set()  # the source paused, to let others run
         try:
             async with asyncio.timeout_at(self._deadline):
+                await asyncio.sleep(0)
                 await self._changed.wait()
         except TimeoutError:
             await self._abort(self._timed_out())
@@ -212,16 +227,17 @@ class LayerStream:
         return error
 
     async def _abort(self, error: Exception) -> None:
-        """Cancel what is under way and let the reader have `error`, after all that was answered; at its end there is nothing to cancel."""
+        """Let the reader have `error`, after all that was answered, and cancel what is under way; at its end there is nothing to do."""
         if self._state in (_State.ENDED, _State.CLOSED):
             return
+        self._fail(error)  # first, lest the reader takes the end of its tasks for the end
         await self._stop()
-        self._fail(error)
 
     def _refill(self) -> None:
         if self._source.is_async:
             if self._feeder is None:
                 self._feeder = asyncio.create_task(self._feed())
+                self._feeder.add_done_callback(self._fed)
             if self._has_room():
                 self._room.set()
             return
@@ -229,28 +245,37 @@ class LayerStream:
             try:
                 batch = self._source.take()
             except Exception as error:  # noqa: BLE001 (the caller's own, raised to the caller unchanged)
-                self._error = error
+                self._fail_foreign(error)
                 return
-            if batch is not None:
-                self._start(batch)
+            if batch is None:
+                return
+            self._start(batch)
 
     def _has_room(self) -> bool:
-        return self._error is None and len(self._tasks) + len(self._settled) < self._max_concurrency
+        if self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline:
+            return False
+        return self._error is None and len(self._open) + len(self._settled) < self._max_concurrency
 
     async def _feed(self) -> None:
         """Pull an async iterable, always in this one task, for it may hold task-bound things such as timeouts."""
-        try:
-            while await self._room.wait():
-                batch = await self._source.pull()
-                if batch is None:
-                    break
+        while not self._source.exhausted and await self._room.wait():
+            batch = await self._source.pull()
+            if batch is not None:
                 self._start(batch)
-                if not self._has_room():
-                    self._room.clear()
-        except Exception as error:  # noqa: BLE001 (the caller's own, raised to the caller unchanged)
-            self._error = self._error or error
-        finally:
-            self._changed.set()
+            if not self._has_room():
+                self._room.clear()
+
+    def _fed(self, feeder: asyncio.Task[None]) -> None:
+        error = asyncio.CancelledError() if feeder.cancelled() else feeder.exception()
+        if error is not None and not self._operation.over:
+            self._fail_foreign(error)
+        self._changed.set()
+
+    def _fail_foreign(self, error: BaseException) -> None:
+        """Pull no more, let what is under way go on, and let the reader have what the caller's own iterator raised."""
+        if self._error is None:
+            self._error = error
+            self._is_foreign = True
 
     def _start(self, batch: Batch) -> None:
         if batch.refused:
@@ -288,14 +313,17 @@ class LayerStream:
     def _done(self, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         self._changed.set()
-        if not task.cancelled() and (error := task.exception()) is not None:
+        if task.cancelled():
+            if not self._operation.over:  # by somebody else
+                self._fail(asyncio.CancelledError())
+        elif (error := task.exception()) is not None:
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
         """Start no batch any more, let the attempts under way finish, and keep the first error."""
         if self._error is None:
             self._error = error
-        else:
+        elif not self._is_foreign:
             self._error.add_note(f"then: {type(error).__name__}: {error}")
         self._operation.over = True
         if self._feeder is not None:
@@ -304,6 +332,7 @@ class LayerStream:
             task.cancel()
 
     async def _stop(self) -> None:
+        self._operation.over = True
         running = {task for task in (*self._tasks, self._feeder) if task is not None and not task.done()}
         for task in running:
             task.cancel()

@@ -21,7 +21,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from botocore.loaders import Loader, create_loader
 
 from . import _wire
-from ._botocore_errors import call_error, credentials_error, opening_error
+from ._botocore_errors import call_error, credentials_error, opening_error, safe_cause
 from ._credentials import SharedCredentials
 from ._errors import ResponseError
 from ._http import guarded_session, too_large
@@ -185,13 +185,13 @@ class OrdinaryLane:
                 exchange.refusal or _stubbed_refusal(error), repository, self.region_name, owned=self._credentials is not None
             ) from error
         except (BotoCoreError, ResponseError) as error:
-            raise call_error(error, repository, self.region_name) from error
+            raise call_error(error, repository, self.region_name) from safe_cause(error)
         finally:
             _exchange.reset(token)
         try:
             return _wire.settle(self._checked(exchange, answer), digests, again=again)
         except ResponseError as error:
-            raise call_error(error, repository, self.region_name, request_id=exchange.request_id) from error
+            raise call_error(error, repository, self.region_name, request_id=exchange.request_id) from safe_cause(error)
 
     async def aclose(self) -> None:
         """Take the hook off, and close the client if this lane opened it."""

@@ -103,10 +103,10 @@ def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:
 
 
 def test_no_digests_at_all_is_said(run: Run, ecr: LocalECR) -> None:
-    """An empty input asks nothing, says so and ends as if all were available."""
+    """An empty input is an error: a gate must not pass because what fed it failed."""
     before = ecr.stats.requests
     ran = run("check", "team/app", stdin="")
-    expected = 0, "0 digests: 0 available (0 bytes), 0 absent\n", "no digests: nothing was asked\n", before
+    expected = 2, "", "error: no digests on standard input: nothing was asked\n", before
     assert (ran.returncode, ran.stdout, ran.stderr, ecr.stats.requests) == expected
 
 

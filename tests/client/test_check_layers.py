@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
@@ -175,7 +175,7 @@ async def test_bad_item_of_a_generator(ecr: LocalECR, digests: list[str]) -> Non
     assert sorted(seen) == digests[:15]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "1"], ids=repr)
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "1", True, 10**400], ids=repr)
 async def test_bad_timeout(ecr: LocalECR, timeout: object) -> None:
     """A timeout is seconds, more than 0."""
     async with ecr.client() as client:
@@ -207,6 +207,24 @@ async def test_progress_bar(ecr: LocalECR, digests: list[str], capfd: pytest.Cap
     async with ecr.client() as client:
         await client.check_layers("app", digests, progress=True)
     assert "250/250" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("progress", [None, 0, "x", []], ids=repr)
+async def test_bad_progress(ecr: LocalECR, progress: Any) -> None:
+    """A progress that is neither a bool nor a plain function is refused."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="progress="):
+            await client.check_layers("app", [], progress=progress)
+
+
+async def test_an_async_progress(ecr: LocalECR) -> None:
+    """An async function would never be awaited, and is refused."""
+
+    async def told(_: Progress) -> None: ...
+
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="plain function"):
+            await client.check_layers("app", [], progress=told)  # type: ignore[arg-type]
 
 
 async def test_unknown_availability(ecr: LocalECR, digests: list[str]) -> None:

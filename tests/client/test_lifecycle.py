@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -16,9 +16,13 @@ from ecr_layer_client import (
     InvalidInputError,
     LayerChecker,
     RetryPolicy,
+    _transport,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from ecr_layer_client._config import Target
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -139,6 +143,43 @@ async def test_closing_ends_what_is_under_way(ecr: LocalECR) -> None:
         await task
 
 
+@pytest.mark.parametrize("lazy", [False, True], ids=["list", "async-generator"])
+@pytest.mark.parametrize("size", [50, 250, 5000])
+async def test_closing_is_never_taken_for_the_end(ecr: LocalECR, size: int, *, lazy: bool) -> None:
+    """A check that is under way when the client is closed is an error, however little was left of it."""
+    ecr.seed("app", [])
+    digests = [f"sha256:{number:064x}" for number in range(size)]
+
+    async def one_by_one() -> AsyncIterator[str]:
+        for digest in digests:
+            yield digest
+
+    async with ecr.client() as client:
+        task = asyncio.create_task(client.check_layers("app", one_by_one() if lazy else digests))
+        await asyncio.sleep(0.02)
+    with pytest.raises(ClientStateError, match="was closed while"):
+        await task
+
+
+async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that is closed while it is being opened is not open in the end, and leaves nothing behind."""
+    client = ecr.client()
+    real = _transport.open_transport
+
+    async def slowly(target: Target, config: ClientConfig) -> _transport.Transport:
+        transport = await real(target, config)
+        await asyncio.sleep(1)
+        return transport
+
+    monkeypatch.setattr(_transport, "open_transport", slowly)
+    opening = asyncio.create_task(client.open())
+    await asyncio.sleep(0.5)
+    await client.aclose()
+    with pytest.raises(ClientStateError, match="closed while it was being opened"):
+        await opening
+    assert ecr.connections == 0
+
+
 async def test_a_view_shares_the_connection(ecr: LocalECR, digests: list[str]) -> None:
     """A view asks through its client's connection, and closing it does nothing."""
     ecr.seed("app", [])
@@ -210,8 +251,8 @@ async def test_for_region(ecr: LocalECR) -> None:
             await other.check_layers(f"{ecr.account}.dkr.ecr.us-east-1.amazonaws.com/app", [])
 
 
-@pytest.mark.parametrize("region", ["", "Europe", "eu west"])
-async def test_for_no_region(ecr: LocalECR, region: str) -> None:
+@pytest.mark.parametrize("region", ["", "Europe", "eu west", None])
+async def test_for_no_region(ecr: LocalECR, region: Any) -> None:
     """What is no Region's name is refused."""
     with pytest.raises(InvalidInputError, match="Region"):
         ecr.client().for_region(region)
@@ -228,6 +269,8 @@ async def test_for_no_region(ecr: LocalECR, region: str) -> None:
         pytest.param({"profile_name": 3}, "profile_name=3", id="profile"),
         pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
         pytest.param({"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"),
+        pytest.param({"session": object()}, "an aiobotocore session", id="no-session"),
+        pytest.param({"observer": 5}, "observer=5", id="no-observer"),
     ],
 )
 async def test_bad_arguments(options: dict[str, object], match: str) -> None:

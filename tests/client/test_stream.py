@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_layer_client import ClientStateError, Progress
+from ecr_layer_client import ClientStateError, InvalidInputError, Progress, RepositoryNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -49,12 +49,12 @@ async def test_nothing_before_the_first_pull(ecr: LocalECR) -> None:
 
 
 async def test_back_pressure(ecr: LocalECR) -> None:
-    """A reader that stops reading stops the asking: no more batches than `max_concurrency` are ahead of it."""
+    """A reader that stops reading stops the asking: beyond the batch it reads, `max_concurrency` are ahead of it."""
     ecr.seed("app", [])
     async with ecr.client(max_concurrency=4) as client, client.stream_layers("app", _numbered()) as stream:
         await anext(stream)
         await asyncio.sleep(60)
-        assert (ecr.stats.requests, stream.progress) == (4, Progress(pulled=400, answered=400, total=None))
+        assert (ecr.stats.requests, stream.progress) == (5, Progress(pulled=500, answered=500, total=None))
 
 
 async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
@@ -68,7 +68,7 @@ async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
     async with ecr.client(max_concurrency=4) as client, client.stream_layers("app", numbers()) as stream:
         await anext(stream)
         await asyncio.sleep(60)
-        assert stream.progress == Progress(pulled=400, answered=400, total=None)
+        assert stream.progress == Progress(pulled=500, answered=500, total=None)
 
 
 async def test_breaking_out_early(ecr: LocalECR) -> None:
@@ -82,7 +82,7 @@ async def test_breaking_out_early(ecr: LocalECR) -> None:
         asked = ecr.stats.requests
         await asyncio.sleep(60)
     assert ecr.stats.requests == asked
-    assert next(numbers) == f"sha256:{200:064x}"
+    assert next(numbers) == f"sha256:{300:064x}"
 
 
 async def test_breaking_and_going_on(ecr: LocalECR, digests: list[str]) -> None:
@@ -238,3 +238,69 @@ async def test_a_million_digests_in_bounded_work(ecr: LocalECR) -> None:
             await anext(stream)
         held = len(stream._source.seen)  # what a stream remembers
     assert held == 10_000
+
+
+async def test_a_reader_works_while_others_are_asked(ecr: LocalECR) -> None:
+    """The window is refilled as the reader takes from it: asking and the reader's own work overlap."""
+    ecr.seed("app", [])
+    digests = [f"sha256:{number:064x}" for number in range(2000)]
+    loop = asyncio.get_running_loop()
+    async with ecr.client(max_concurrency=2) as client, client.stream_layers("app", digests) as stream:
+        async for outcome in stream:
+            if outcome.digest.endswith("00"):
+                await asyncio.sleep(0.05)
+    assert loop.time() < 20 * 0.05 + 10 * 0.05
+
+
+@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit], ids=lambda error: error.__name__)
+async def test_a_source_that_ends_otherwise(ecr: LocalECR, digests: list[str], error: type[BaseException]) -> None:
+    """What is no Exception passes unchanged from an async input, too."""
+    ecr.seed("app", [])
+
+    async def ending() -> AsyncIterator[str]:
+        for digest in digests[:150]:
+            yield digest
+        raise error
+
+    async with ecr.client() as client:
+        with pytest.raises(error):
+            await client.check_layers("app", ending())
+
+
+async def test_a_source_that_asks_itself(ecr: LocalECR, digests: list[str]) -> None:
+    """An error of another stream that feeds this one keeps the other's partial result."""
+    ecr.seed("app", [])
+
+    async def feeding() -> AsyncIterator[str]:
+        async with client.stream_layers("nowhere", digests[:3]) as other:
+            async for outcome in other:
+                yield outcome.digest
+
+    async with ecr.client() as client:
+        with pytest.raises(RepositoryNotFoundError) as raised:
+            await client.check_layers("app", feeding())
+    assert raised.value.partial is not None
+    assert raised.value.partial.unanswered == tuple(digests[:3])
+
+
+async def test_left_while_another_task_reads(ecr: LocalECR) -> None:
+    """Leaving the block ends a reader in another task, and nothing is asked any more."""
+    ecr.seed("app", [])
+    async with ecr.client() as client:
+        async with client.stream_layers("app", _numbered()) as stream:
+            reader = asyncio.create_task(stream.collect())
+            await asyncio.sleep(0.2)
+        asked = ecr.stats.requests
+        with pytest.raises(ClientStateError, match="block was left"):
+            await reader
+        await asyncio.sleep(60)
+    assert ecr.stats.requests == asked
+
+
+async def test_after_a_refused_item(ecr: LocalECR) -> None:
+    """A stream whose list was refused stays refused."""
+    async with ecr.client() as client, client.stream_layers("app", ["sha256:aa", 3]) as stream:  # type: ignore[list-item]
+        for _ in range(2):
+            with pytest.raises(InvalidInputError, match=r"digests\[1\]"):
+                await anext(stream)
+    assert ecr.stats.requests == 0

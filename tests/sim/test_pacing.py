@@ -37,7 +37,7 @@ def _outcome(  # noqa: PLR0913 (a simulation's parameters)
     [
         pytest.param(1, 0.97, 0.03, 1.0, id="1"),
         pytest.param(8, 0.92, 0.06, 0.85, id="8"),
-        pytest.param(20, 0.95, 0.06, 0.85, id="20"),
+        pytest.param(10, 0.95, 0.05, 0.85, id="10"),
     ],
 )
 def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ssl
+
 import pytest
 from botocore import exceptions as botocore
 
@@ -14,7 +16,7 @@ from ecr_layer_client import (
     ResponseError,
     TransportError,
 )
-from ecr_layer_client._botocore_errors import call_error, credentials_error, opening_error
+from ecr_layer_client._botocore_errors import call_error, credentials_error, opening_error, safe_cause
 
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"
@@ -31,7 +33,6 @@ CREDENTIALS = [
     botocore.SSOTokenLoadError(error_msg="expired"),
     botocore.UnauthorizedSSOTokenError(),
     botocore.RefreshWithMFAUnsupportedError(),
-    botocore.InvalidConfigError(error_msg="no role_arn"),
     botocore.MetadataRetrievalError(error_msg="timed out"),
 ]
 TRANSPORT = [
@@ -78,7 +79,12 @@ def test_no_credentials_when_opening(error: Exception) -> None:
 
 @pytest.mark.parametrize(
     "error",
-    [botocore.ProfileNotFound(profile="dev"), botocore.ConfigParseError(path="config"), ValueError("Invalid endpoint: x")],
+    [
+        botocore.ProfileNotFound(profile="dev"),
+        botocore.InvalidConfigError(error_msg="no role_arn"),
+        botocore.ConfigParseError(path="config"),
+        ValueError("Invalid endpoint: x"),
+    ],
     ids=by_class,
 )
 def test_configuration_that_can_not_be_used(error: Exception) -> None:
@@ -116,6 +122,26 @@ def test_tls() -> None:
     ours = call_error(botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OWN, REGION)
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check endpoint_url, AWS_CA_BUNDLE and proxies")
+
+
+@pytest.mark.parametrize("cause", [FileNotFoundError("ca.pem"), PermissionError("ca.pem"), ssl.SSLError("bad")], ids=by_class)
+def test_files_that_can_not_be_read(cause: Exception) -> None:
+    """What asking again can't mend is final, and names what to check."""
+    ours = call_error(botocore.HTTPClientError(error=cause), OWN, REGION)
+    assert facts(ours) == (TransportError, False, OWN)
+    assert str(ours).endswith(": check AWS_CA_BUNDLE, certificates and proxies")
+
+
+@pytest.mark.parametrize(
+    ("words", "is_chained"),
+    [("reset by peer", True), ("407, url=http://user:secret@proxy:3128", False)],
+    ids=["plain", "password"],
+)
+def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -> None:
+    """An error whose own words, or whose cause's, hold a password is left out of the chain."""
+    error = botocore.HTTPClientError(error="masked")
+    error.__cause__ = OSError(words)
+    assert (safe_cause(error) is error) == is_chained
 
 
 def test_request_that_could_not_be_made() -> None:

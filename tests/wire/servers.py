@@ -7,12 +7,12 @@ import contextlib
 import threading
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 
     Play = Callable[["Served", asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -60,8 +60,14 @@ class Served:
             self._idle.set()
 
 
+async def until(reached: Callable[[], bool]) -> None:
+    """Let the loop turn until something that another thread, or the network, brings about is so."""
+    while not reached():  # noqa: ASYNC110 (no event tells of it)
+        await asyncio.sleep(0)
+
+
 @asynccontextmanager
-async def serving(play: Play) -> AsyncIterator[Served]:
+async def serving(play: Play) -> AsyncGenerator[Served]:
     """Serve on a free port: `play` is run for each connection, which is closed after it."""
     served = Served()
 
@@ -120,7 +126,7 @@ class FarECR:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._stack = contextlib.AsyncExitStack()
 
-    async def __aenter__(self) -> FarECR:
+    async def __aenter__(self) -> Self:
         self._thread.start()
         await self.far(self._open())
         return self

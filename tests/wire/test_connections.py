@@ -9,7 +9,7 @@ import pytest
 import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ECRLayerClient
-from wire.servers import FarECR
+from wire.servers import FarECR, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -27,26 +27,30 @@ async def far() -> AsyncIterator[FarECR]:
         yield far
 
 
-def client_of(far: FarECR, **options: Any) -> ECRLayerClient:
-    """Return a client that asks through the counting relay, up to `CONCURRENCY` requests at once, a digest each."""
-    config = ClientConfig(**({"batch_size": 1, "max_concurrency": CONCURRENCY} | options))
+def client_of(far: FarECR, *, max_concurrency: int = CONCURRENCY, **options: Any) -> ECRLayerClient:
+    """Return a client that asks through the counting relay, a digest a request."""
+    config = ClientConfig(batch_size=1, max_concurrency=max_concurrency, **options)
     return ECRLayerClient(endpoint_url=far.served.url, session=far.ecr.session(), region_name=far.ecr.region, config=config)
 
 
 def state(client: ECRLayerClient) -> tuple[int, int, int]:
     """Return a client's free slots, its pacer's requests in flight and the calls that wait for a turn."""
-    _, turns, slots = client._connection.use()
+    turns, slots = client._connection._turns, client._connection._slots
+    assert turns is not None
+    assert slots is not None
     return slots._value, turns.pacer._in_flight, len(turns._waiting)
 
 
 QUIET = (CONCURRENCY, 0, 0)
 
 
-async def test_no_more_connections_than_concurrency(far: FarECR, digests: list[str]) -> None:
-    """250 requests travel on `max_concurrency` connections, open at once and used again."""
-    async with client_of(far) as client:
-        await client.check_layers("app", digests)
-        assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (CONCURRENCY, CONCURRENCY, 250)
+@pytest.mark.parametrize("max_concurrency", [1, CONCURRENCY, 25])
+async def test_as_many_connections_as_concurrency(far: FarECR, digests: list[str], max_concurrency: int) -> None:
+    """Requests travel on `max_concurrency` connections, open at once and used again."""
+    asked = digests[: 10 * max_concurrency]
+    async with client_of(far, max_concurrency=max_concurrency) as client:
+        await client.check_layers("app", asked)
+        assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (max_concurrency, max_concurrency, len(asked))
 
 
 async def test_operations_share_connections(far: FarECR, digests: list[str]) -> None:
@@ -70,8 +74,7 @@ async def test_closing_in_the_middle_leaves_no_connection(far: FarECR, digests: 
     """Closing while requests are under way closes their connections, too."""
     async with client_of(far) as client:
         task = asyncio.create_task(client.check_layers("app", digests))
-        while far.ecr.in_flight < CONCURRENCY:
-            await asyncio.sleep(0)
+        await until(lambda: far.ecr.in_flight == CONCURRENCY)
     await asyncio.wait([task])
     await far.far(far.served.idle())
     assert (type(task.exception()).__name__, asyncio.all_tasks()) == ("ClientStateError", {asyncio.current_task()})
@@ -82,8 +85,7 @@ async def test_cancelling_leaves_nothing(far: FarECR, digests: list[str]) -> Non
     far.ecr.faults.add(latency=30.0)
     async with client_of(far) as client:
         task = asyncio.create_task(client.check_layers("app", digests))
-        while far.ecr.in_flight < CONCURRENCY:
-            await asyncio.sleep(0)
+        await until(lambda: far.ecr.in_flight == CONCURRENCY)
         task.cancel()
         await asyncio.wait([task])
         left = task.cancelled(), state(client), asyncio.all_tasks() - {asyncio.current_task()}
@@ -91,13 +93,12 @@ async def test_cancelling_leaves_nothing(far: FarECR, digests: list[str]) -> Non
         assert left == (True, QUIET, set())
 
 
-@pytest.mark.parametrize("when", range(12))
+@pytest.mark.parametrize("when", [0, 1, 5, 8, 20])
 async def test_a_client_goes_on_after_a_cancellation(far: FarECR, digests: list[str], when: int) -> None:
     """Cancelled after any number of answers, a check leaves a client that answers the next one."""
     async with client_of(far) as client:
         task = asyncio.create_task(client.check_layers("app", digests))
-        while far.ecr.stats.requests < when:
-            await asyncio.sleep(0)
+        await until(lambda: far.ecr.stats.requests >= when)
         task.cancel()
         await asyncio.wait([task])
         found = await client.check_layers("app", digests[:20])
@@ -116,6 +117,6 @@ async def test_a_stream_that_is_left_leaves_nothing(far: FarECR, digests: list[s
 async def test_timeouts_give_connections_back(far: FarECR, digests: list[str]) -> None:
     """Requests that ran into `attempt_timeout` leave no connection open, and new ones take their place."""
     far.ecr.faults.add(latency=30.0, times=CONCURRENCY)
-    async with client_of(far, attempt_timeout=0.2) as client:
+    async with client_of(far, attempt_timeout=1.0) as client:
         result = await client.check_layers("app", digests)
         assert (len(result), far.served.accepted, far.served.open_now, far.served.most) == (250, 2 * CONCURRENCY, CONCURRENCY, CONCURRENCY)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import inspect
 from typing import TYPE_CHECKING, Any
@@ -16,6 +15,7 @@ from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryP
 from wire.servers import Served, read_head, serving
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable
 
     from ecr_layer_client.local import LocalECR
@@ -64,11 +64,25 @@ async def test_a_redirect_is_refused(ecr: LocalECR, digests: list[str], status: 
 
 
 @pytest.mark.usefixtures("keys")
+async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(ecr: LocalECR, digests: list[str]) -> None:
+    """The guard holds on a session of the caller's that has a default client configuration, too."""
+    ecr.add_key("temporary", "secret", TOKEN)
+    session: Any = AioSession()
+    session.set_default_client_config(AioConfig(user_agent_extra="mine"))
+    client = ECRLayerClient(region_name="us-east-1", endpoint_url=ecr.endpoint_url, session=session)
+    async with serving(answers_ok) as elsewhere, client:
+        ecr.faults.add(redirect_to=f"{elsewhere.url}/")
+        with pytest.raises(ResponseError, match="redirects are refused"):
+            await client.check_layers("app", digests[:1])
+    assert (elsewhere.accepted, ecr.stats.requests) == (0, 1)
+
+
+@pytest.mark.usefixtures("keys")
 async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[str]) -> None:
     """Without the guard the session token goes to the other origin; the day this fails, the guard has no task any more."""
     ecr.add_key("temporary", "secret", TOKEN)
     config = AioConfig(retries={"total_max_attempts": 1})
-    session = AioSession()
+    session: Any = AioSession()
     async with serving(answers_ok) as elsewhere:
         ecr.faults.add(redirect_to=f"{elsewhere.url}/")
         async with session.create_client("ecr", region_name="us-east-1", endpoint_url=ecr.endpoint_url, config=config) as client:
@@ -96,11 +110,10 @@ def endless(status: str, framing: str) -> Callable[[Served, asyncio.StreamReader
 @pytest.mark.usefixtures("keys")
 async def test_a_body_without_end_is_not_read(digests: list[str], status: str, framing: str) -> None:
     """An answer beyond `max_response_bytes` is refused, whatever its status and framing, and its connection is closed."""
-    async with asyncio.timeout(20), serving(endless(status, framing)) as served:
-        async with own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client:
-            with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
-                await client.check_layers("app", digests[:1])
-            await served.idle()
+    async with serving(endless(status, framing)) as served, own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client:
+        with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
+            await client.check_layers("app", digests[:1])
+        await served.idle()
     assert served.sent < BUFFERED
 
 
@@ -131,8 +144,12 @@ async def test_an_answer_as_large_as_the_bound_is_read(seeded: LocalECR, digests
 
 async def _body(ecr: LocalECR, digests: list[str]) -> bytes:
     bodies: list[bytes] = []
+
+    def keep(response_dict: dict[str, Any], **_: object) -> None:
+        bodies.append(response_dict["body"])
+
     async with ecr.session().create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
-        client.meta.events.register("before-parse.ecr", lambda response_dict, **_: bodies.append(response_dict["body"]))
+        client.meta.events.register("before-parse.ecr", keep)
         await client.batch_check_layer_availability(repositoryName="app", layerDigests=digests)
     return bodies[0]
 

@@ -10,7 +10,7 @@ import typer
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
 
-from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
+from ._ending import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
 from ._pipes import Output, stdin_lines
 from ._rows import HEADER, Tally, json_line, row
 
@@ -91,6 +91,8 @@ def check(  # noqa: PLR0913 (the options)
         source: list[str] | AsyncIterable[str] = arguments or stdin_lines()
         async with client, client.stream_layers(where, source, timeout=timeout) as stream:
             await printer.print_all(stream)
+        if not printer.has_begun:
+            return ERROR
         return ALL_AVAILABLE if printer.tally.all_available else NOT_ALL_AVAILABLE
 
     run(ask())
@@ -106,7 +108,7 @@ class _Printer:
         self._output = Output()
         self._place = {digest: place for place, digest in reversed(list(enumerate(arguments)))}
         self._kept: list[LayerOutcome] = []
-        self._has_begun = False
+        self.has_begun = False
 
     async def print_all(self, stream: LayerStream) -> None:
         try:
@@ -121,16 +123,17 @@ class _Printer:
             raise
         finally:
             await self._end()
-        if not self._has_begun:
-            say("no digests: nothing was asked")
+        if not self.has_begun:
+            say("error: no digests on standard input: nothing was asked")
+            return
         if not self._as_json:
             await self._output.write(str(self.tally))
             await self._output.drain()
 
     async def _print(self, outcome: LayerOutcome) -> None:
-        if not self._as_json and not self._has_begun:
+        if not self._as_json and not self.has_begun:
             await self._output.write(HEADER)
-        self._has_begun = True
+        self.has_begun = True
         await self._output.write(json_line(self._repository, outcome) if self._as_json else row(outcome))
 
     async def _end(self) -> None:

@@ -1,4 +1,4 @@
-"""Open two clients, one after the other; print as JSON which threads imported aiobotocore, and how much work each opening gave to threads."""
+"""Open two clients, one after the other; print as JSON which threads imported aiobotocore, and how much work each gave to threads."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ async def main() -> None:
     """Open twice."""
     asyncio.get_running_loop().set_default_executor(Counting(thread_name_prefix="worker"))
     before = "aiobotocore" in sys.modules
-    sys.meta_path.insert(0, Watching())  # type: ignore[arg-type]
+    sys.meta_path.insert(0, Watching())
     counts: list[int] = []
     for _ in range(2):
         given.clear()
