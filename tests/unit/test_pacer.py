@@ -186,10 +186,27 @@ def test_it_rises_until_a_first_cut() -> None:
 def test_growth_after_a_cut_is_gentler() -> None:
     """After a cut a success gains something, and less than a rising rate does."""
     made, now = learned()
+    just_cut = now - 9.0
+    before = rate_of(made)
+    made.sent(just_cut)
+    made.succeeded(just_cut, RTT)
+    assert 0.0 < rate_of(made) - before < 0.1
+
+
+def test_growth_goes_by_the_calm() -> None:
+    """The longer nothing was throttled, the more a success gains, up to what a rising rate does."""
+    made, now = learned()
     before = rate_of(made)
     made.sent(now)
     made.succeeded(now, RTT)
-    assert 0.0 < rate_of(made) - before < 0.1
+    assert rate_of(made) - before == pytest.approx(0.5)
+
+
+def test_a_long_pause_is_forgotten() -> None:
+    """After a minute without an answer nothing holds back but the opening: what was learned says nothing of now."""
+    made, now = learned()
+    assert made.wait(now + 61.0) == 0.0
+    assert (made.rate, made.starving(now + 61.0)) == (None, 0.0)
 
 
 def test_growth_ends_at_the_ceiling() -> None:
