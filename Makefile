@@ -16,12 +16,12 @@ help: ## List the targets
 demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and print what it found
 	@$(BIN)/ecr-layers demo
 
-test: $(VENV)/.test ## Run the tests, with branch coverage of the core
-	$(BIN)/coverage run -m pytest
-	$(BIN)/coverage report
+test: $(VENV)/.test ## Run the tests; every branch of the core is reached by those of its rooms and of the client
+	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property
+	$(BIN)/pytest -q -n 2 tests/architecture tests/cli tests/docs tests/local tests/sim tests/wire
 
 test-full: $(VENV)/.test ## Run everything, what is heavy included: long property runs, other clients in environments of their own
-	HYPOTHESIS_PROFILE=full $(BIN)/python -m pytest -m "full or not full" --timeout 900
+	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
 
 lint: $(VENV)/.dev ## Run the linter and the formatter's check
 	$(BIN)/ruff check .

@@ -62,9 +62,9 @@ class DigestSource:
 
     def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
         self.seen: dict[str, str] = {}
-        self.pulled = 0
+        self.pulled: int = 0
         self.total: int | None = None
-        self.exhausted = False
+        self.exhausted: bool = False
         self._batch_size = batch_size
         self._window: int | None = None
         self._index = 0

@@ -230,10 +230,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client, which is bound to its own.
         """
-        if region_name is None:
-            msg = "for_region takes a Region's name, such as 'eu-west-1'"
-            raise InvalidInputError(msg)
-        Repository(name="any", region=region_name)
+        Repository(name="any", region=region_name or "")
         target = self._connection.target
         if target.client is not None:
             msg = "a borrowed aiobotocore client is bound to its Region: make one of the other Region and use from_client"

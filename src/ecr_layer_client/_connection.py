@@ -59,15 +59,15 @@ class Connection:
         if self._home is not None:
             msg = "the client is open already: enter it once, and share it among the tasks of its event loop"
             raise ClientStateError(msg)
-        self._home = asyncio.get_running_loop(), os.getpid()
+        home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
             if _TRANSPORT not in sys.modules:  # importing aiobotocore takes longer than an event loop may stand still
                 await asyncio.to_thread(import_module, _TRANSPORT)
             transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:
-            self._home = None
+            self._home = None if self._home is home else self._home
             raise
-        if self._home is None:
+        if self._home is not home:
             await transport.aclose()
             msg = "the client was closed while it was being opened"
             raise ClientStateError(msg)

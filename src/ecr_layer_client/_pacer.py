@@ -54,8 +54,8 @@ class Pacer:
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
-        self.ceiling = inf
-        self.throttle_share = 0.0
+        self.ceiling: float = inf
+        self.throttle_share: float = 0.0
         self._draw = draw
         self._in_flight = 0
         self._last_answer = inf

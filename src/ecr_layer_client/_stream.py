@@ -167,6 +167,8 @@ class LayerStream:
         self._begin(window)
         self._reading = True
         try:
+            if not self._tasks:
+                await asyncio.sleep(0)  # an input that needs no request must not keep others from running
             while not self._settled:
                 self._refill()
                 if self._settled or self._at_end():
@@ -273,9 +275,8 @@ class LayerStream:
 
     def _fail_foreign(self, error: BaseException) -> None:
         """Pull no more, let what is under way go on, and let the reader have what the caller's own iterator raised."""
-        if self._error is None:
-            self._error = error
-            self._is_foreign = True
+        self._error = error
+        self._is_foreign = True
 
     def _start(self, batch: Batch) -> None:
         if batch.refused:

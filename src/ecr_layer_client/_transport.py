@@ -293,11 +293,8 @@ def _loader(data_path: str | None) -> Loader:
     return create_loader(data_path)
 
 
-def warm_up(session: SessionLike) -> None:
-    """Read what a client of ECR is made from into the session's loader, so that making one is quick; idempotent."""
-    loader = _loader_of(session)
-    if loader is None or loader in _warm:
-        return
+def _warm_up(loader: Loader) -> None:
+    """Read what a client of ECR is made from, so that making one is quick."""
     for kind in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("ecr", kind)
     for name in ("partitions", "endpoints", "sdk-default-configuration", "_retry"):
@@ -306,10 +303,6 @@ def warm_up(session: SessionLike) -> None:
 
 
 async def _warm_up_in_thread(session: SessionLike) -> None:
-    loader = _loader_of(session)
+    loader = session.get_component("data_loader") if isinstance(session, AioSession) else None
     if loader is not None and loader not in _warm:
-        await asyncio.to_thread(warm_up, session)
-
-
-def _loader_of(session: SessionLike) -> Loader | None:
-    return session.get_component("data_loader") if isinstance(session, AioSession) else None
+        await asyncio.to_thread(_warm_up, loader)

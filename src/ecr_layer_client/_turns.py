@@ -26,8 +26,8 @@ class Turns:
     """
 
     def __init__(self) -> None:
-        self.pacer = Pacer()
-        self.budget = RetryBudget()
+        self.pacer: Pacer = Pacer()
+        self.budget: RetryBudget = RetryBudget()
         self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None

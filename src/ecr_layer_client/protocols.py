@@ -118,18 +118,18 @@ class Observer(Protocol):
     Nothing it is told holds a secret.
     """
 
-    def operation(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
+    def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:
         """Return a context that spans one operation, such as a whole `check_layers`; an error that ends it passes through."""
         ...
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> AbstractContextManager[object]:
+    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:
         """Return a context that spans one request: the call's `number`-th, for so many digests."""
         ...
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
+    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
         """A call failed with `error` and is tried again after `delay` seconds."""
         ...
 
-    def throttle(self, operation: str, rate: float, share: float) -> None:
+    def throttle(self, operation: str, rate: float, share: float, /) -> None:
         """A request was refused for rate: requests a second from now on, and the share of recent requests that was refused."""
         ...

@@ -18,7 +18,7 @@ from ecr_layer_client._transport import OrdinaryLane
 from ecr_layer_client._turns import Turns
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import AsyncGenerator, Awaitable, Callable
 
     from ecr_layer_client.local import LocalECR
 
@@ -152,7 +152,7 @@ async def test_renewed_once_for_all() -> None:
 
 
 @asynccontextmanager
-async def _lane(ecr: LocalECR, chain: Callable[[], Awaitable[Any]]) -> AsyncIterator[tuple[Caller, SharedCredentials]]:
+async def _lane(ecr: LocalECR, chain: Callable[[], Awaitable[Any]]) -> AsyncGenerator[tuple[Caller, SharedCredentials], None]:
     """Give a caller whose lane signs with what the chain finds, as one with a session of the library's own does."""
     shared = SharedCredentials(chain)
     session: Any = ecr.session()

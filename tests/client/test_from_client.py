@@ -115,3 +115,10 @@ async def test_a_stubbed_error(ecr: LocalECR) -> None:
         with pytest.raises(RepositoryNotFoundError) as raised:
             await client.check_layers("app", ["sha256:aa"])
     assert (raised.value.request_id, raised.value.status) == ("r-1", 400)
+
+
+async def test_its_credentials_are_the_callers_own(ecr: LocalECR) -> None:
+    """A borrowed client's credentials are not renewed here."""
+    async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
+        transport, _, _ = client._connection.use()
+        assert await transport.renew(transport.generation) is False

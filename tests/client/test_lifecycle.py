@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import pickle
+import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -301,3 +302,10 @@ async def test_not_pickled(ecr: LocalECR) -> None:
     """A client is not pickled, and says what to do."""
     with pytest.raises(TypeError, match="make one in each process"):
         pickle.dumps(ecr.client())
+
+
+async def test_aiobotocore_is_imported_when_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where aiobotocore's rooms are not imported yet, opening imports them."""
+    monkeypatch.delitem(sys.modules, "ecr_layer_client._transport")
+    async with ecr.client():
+        assert "ecr_layer_client._transport" in sys.modules

@@ -45,11 +45,11 @@ class Recorder:
         """Note it."""
         return self._span("attempt", operation, repository.name, number, digests)
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
+    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
         """Note it."""
         self.told.append(("retry", operation, repository.name, type(error).__name__, delay >= 0))
 
-    def throttle(self, operation: str, rate: float, share: float) -> None:
+    def throttle(self, operation: str, rate: float, share: float, /) -> None:
         """Note it."""
         self.told.append(("throttle", operation, rate, share))
 

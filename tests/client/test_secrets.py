@@ -112,7 +112,8 @@ def _shown(error: BaseException) -> Iterator[str]:
     seen: BaseException | None = error
     while seen is not None:
         yield from (str(seen), repr(seen), repr(getattr(seen, "__notes__", "")))
-        yield repr((getattr(seen, "response", None) or {}).get("Error"))
+        response: dict[str, object] = getattr(seen, "response", None) or {}
+        yield repr(response.get("Error"))
         if isinstance(seen, CallError):
             yield pickle.dumps(seen).decode("latin-1")
             yield repr({name: fact for name, fact in vars(seen).items() if not name.startswith("_")})

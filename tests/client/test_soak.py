@@ -103,7 +103,7 @@ async def _soak(ecr: LocalECR, seconds: float) -> tuple[Counter[str], int]:
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
         assert len(client._connection.streams) <= 4
-    return sum(counted, Counter()), keys.rotations
+    return sum(counted, Counter[str]()), keys.rotations
 
 
 @pytest.mark.parametrize(

@@ -304,3 +304,39 @@ async def test_after_a_refused_item(ecr: LocalECR) -> None:
             with pytest.raises(InvalidInputError, match=r"digests\[1\]"):
                 await anext(stream)
     assert ecr.stats.requests == 0
+
+
+async def test_an_error_of_the_source_while_iterating(ecr: LocalECR, digests: list[str]) -> None:
+    """A CallError of the caller's own source passes with the partial result it came with, iterated as well as collected."""
+    ecr.seed("app", [])
+
+    def failing() -> Iterator[str]:
+        yield digests[0]
+        raise RepositoryNotFoundError("another's")
+
+    seen: list[str] = []
+    async with ecr.client() as client, client.stream_layers("app", failing()) as stream:
+        with pytest.raises(RepositoryNotFoundError) as raised:
+            async for outcome in stream:
+                seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)
+    assert (seen, raised.value.partial) == (digests[:1], None)
+
+
+async def test_repeats_alone_for_long(ecr: LocalECR, digests: list[str]) -> None:
+    """An input that repeats one digest tens of thousands of times is asked once, and comes to its end."""
+    ecr.seed("app", [])
+    async with ecr.client() as client:
+        result = await client.check_layers("app", (digests[0] for _ in range(25_000)))
+    assert (len(result), ecr.stats.digests_checked) == (1, 1)
+
+
+async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[str]) -> None:
+    """A task of the stream that others cancel is no end, but a cancellation."""
+    ecr.seed("app", [])
+    async with ecr.client() as client:
+        checking = asyncio.create_task(client.check_layers("app", digests))
+        await asyncio.sleep(0.02)
+        (batch, *_) = (task for task in asyncio.all_tasks() if "_ask" in repr(task.get_coro()))
+        batch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking

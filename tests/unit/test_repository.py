@@ -247,3 +247,23 @@ def test_repository_can_not_be_changed() -> None:
 def test_repository_survives_json(repository: Repository) -> None:
     """A repository read back from its JSON is equal to it."""
     assert Repository.model_validate_json(repository.model_dump_json()) == repository
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "12345.dkr.ecr.us-east-1.amazonaws.com/team",
+        "123456789012.dkr.ecr.us_east.amazonaws.com/team",
+        "x.dkr-ecr.us-east-1.on.aws/team",
+    ],
+)
+def test_a_broken_uri_is_no_name(text: str) -> None:
+    """What looks like a registry URI and is none is refused, not taken for a name."""
+    with pytest.raises(InvalidInputError, match="12 digits of an account"):
+        Repository.parse(text)
+
+
+def test_public_registry_alone() -> None:
+    """ECR Public is refused without a repository, too."""
+    with pytest.raises(InvalidInputError, match="ECR Public"):
+        Repository.parse("public.ecr.aws")

@@ -343,3 +343,10 @@ def test_raised_code_can_not_forge_a_line() -> None:
 def test_outcomes_by_digest_equals_a_dict() -> None:
     """As a mapping it equals the dict of the same items."""
     assert OutcomesByDigest(MIXED.outcomes) == {outcome.digest: outcome for outcome in MIXED.outcomes}
+
+
+@pytest.mark.parametrize("outcomes", [None, ["sha256:aa"], {3: LayerAvailability.AVAILABLE}], ids=repr)
+def test_of_no_mapping_of_digests(outcomes: Any) -> None:
+    """What is no mapping of digests is refused."""
+    with pytest.raises(InvalidInputError, match="outcomes="):
+        LayerCheckResult.of("team/app", outcomes)

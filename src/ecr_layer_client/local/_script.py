@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Self, TypedDict
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ._registry import OPERATIONS
 
@@ -39,10 +39,8 @@ class FaultOptions(TypedDict, total=False):
     double_rows: int
 
 
-class Script(BaseModel):
+class Script(BaseModel, frozen=True, extra="forbid", strict=True):
     """One fault's options; `Faults.add` says what each means."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     operation: str | None = None
     times: Count | None = None
