@@ -30,7 +30,7 @@ lint: $(VENV)/.dev ## Run the linter and the formatter's check
 types: $(VENV)/.dev ## Run both type checkers, and measure how complete the public types are
 	$(BIN)/mypy
 	$(BIN)/pyright
-	$(BIN)/pyright --ignoreexternal --verifytypes ecr_layer_client
+	PYTHONPATH=src $(BIN)/pyright --ignoreexternal --verifytypes ecr_layer_client
 
 docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
