@@ -1,37 +1,34 @@
-"""One request, one answer: aiobotocore's session and client, and every error of theirs as one of ours.
+"""One request, one answer: through aiobotocore's client, and every error of its as one of ours.
 
-This room, `_http.py` and `_botocore_errors.py` are the only ones that know aiobotocore and botocore; importing it imports them,
+This room and those it imports from its own floor are the only ones that know aiobotocore and botocore; importing it imports them,
 so the client does that in a thread, when it opens.
 """
 
 from __future__ import annotations
 
-import asyncio
-import weakref
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any, Protocol
 
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError
-from botocore.loaders import Loader, create_loader
 
 from . import _wire
 from ._botocore_errors import call_error, credentials_error, opening_error, safe_cause
-from ._credentials import SharedCredentials
 from ._errors import ResponseError
 from ._http import guarded_session, too_large
 from ._refusals import Refusal, error_of
+from ._sessions import own_session, warm_up_in_thread
 from ._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping, Sequence
 
     from ._config import ClientConfig, Target
+    from ._credentials import SharedCredentials
     from ._repository import Repository
     from .protocols import ECRApi, SessionLike
 
@@ -102,9 +99,9 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
         return OrdinaryLane(target.client, config, target.client)
     stack = AsyncExitStack()
     try:
-        own = None if target.session else _own_session(target.profile_name)
+        own = None if target.session else own_session(target.profile_name)
         session: Any = own.session if own else target.session
-        await _warm_up_in_thread(session)
+        await warm_up_in_thread(session)
         client = await stack.enter_async_context(
             session.create_client(
                 "ecr",
@@ -242,67 +239,3 @@ def _aio_config(session: SessionLike, config: ClientConfig) -> AioConfig:
         user_agent_extra=" ".join(filter(None, (extra, f"ecr-layer-client/{__version__}"))),
         **options,
     )
-
-
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
-class _Own:
-    """A session of this library's, and the credentials that its clients share."""
-
-    session: AioSession
-    credentials: SharedCredentials
-
-
-_own: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, weakref.WeakValueDictionary[str | None, _Own]] = weakref.WeakKeyDictionary()
-_warm: weakref.WeakSet[Loader] = weakref.WeakSet()
-
-
-def _own_session(profile_name: str | None) -> _Own:
-    """Return the loop's one session of a profile; it lives while a client holds it, and a second client on it costs next to nothing."""
-    of_loop = _own.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    own = of_loop.get(profile_name)
-    if own is None:
-        own = _Own(_new_session(profile_name), SharedCredentials(lambda: _load_credentials(profile_name)))
-        own.session.register_component("credential_provider", _Provider(own.credentials))
-        of_loop[profile_name] = own
-    return own
-
-
-def _new_session(profile_name: str | None) -> AioSession:
-    session = AioSession(profile=profile_name)
-    session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
-    return session
-
-
-async def _load_credentials(profile_name: str | None) -> Any:
-    """Run botocore's chain on a session of its own, for a session reads its files and variables only once."""
-    return await _new_session(profile_name).get_credentials()
-
-
-class _Provider:
-    """What a session takes for its credential chain."""
-
-    def __init__(self, credentials: SharedCredentials) -> None:
-        self._credentials = credentials
-
-    async def load_credentials(self) -> SharedCredentials:
-        return self._credentials
-
-
-@cache
-def _loader(data_path: str | None) -> Loader:
-    return create_loader(data_path)
-
-
-def _warm_up(loader: Loader) -> None:
-    """Read what a client of ECR is made from, so that making one is quick."""
-    for kind in ("service-2", "endpoint-rule-set-1"):
-        loader.load_service_model("ecr", kind)
-    for name in ("partitions", "endpoints", "sdk-default-configuration", "_retry"):
-        loader.load_data(name)
-    _warm.add(loader)
-
-
-async def _warm_up_in_thread(session: SessionLike) -> None:
-    loader = session.get_component("data_loader") if isinstance(session, AioSession) else None
-    if loader is not None and loader not in _warm:
-        await asyncio.to_thread(_warm_up, loader)
