@@ -156,7 +156,7 @@ class DigestSource:
 
     def _add(self, item: object) -> bool:
         if not isinstance(item, str):
-            msg = f"digests[{self._index}] is {quoted(item)}, a {type(item).__name__}: every digest is a str"
+            msg = f"digests[{self._index}] is {quoted(item)}, of type {type(item).__name__}: every digest is a str"
             raise InvalidInputError(msg)
         self._index += 1
         digest = canonical(item)

@@ -201,7 +201,7 @@ def test_sized_input_with_an_item_that_is_no_str(item: Any) -> None:
     source = DigestSource([*DIGESTS, DIGESTS[0], item], 10)
     with pytest.raises(InvalidInputError) as caught:
         source.start()
-    assert str(caught.value) == f"digests[26] is {item!r}, a {type(item).__name__}: every digest is a str"
+    assert str(caught.value) == f"digests[26] is {item!r}, of type {type(item).__name__}: every digest is a str"
 
 
 @pytest.mark.parametrize("shaped", [iter, as_async], ids=["iterator", "async generator"])
@@ -210,7 +210,7 @@ def test_lazy_input_with_an_item_that_is_no_str(shaped: Callable[[list[Any]], An
     source = started(shaped([*DIGESTS[:12], 5, DIGESTS[12]]))
     first, second = next_of(source) or Batch(), next_of(source) or Batch()
     assert (first.digests, second.digests, source.exhausted) == (DIGESTS[:10], DIGESTS[10:12], False)
-    with pytest.raises(InvalidInputError, match=r"^digests\[12\] is 5, a int: every digest is a str$"):
+    with pytest.raises(InvalidInputError, match=r"^digests\[12\] is 5, of type int: every digest is a str$"):
         drawn(source)
 
 
