@@ -131,17 +131,17 @@ class Caller:
 
     async def _paced(self, call: _Call) -> Settled:
         """Attempt once; what is throttled, or to be signed anew, costs no attempt and goes back to the front of the line."""
-        again = False
+        at_front = False
         while True:
             await self._transport.ready()
-            await self._turns.take(at_front=again)
+            await self._turns.take(at_front=at_front)
             generation = self._transport.generation
             try:
                 return await self._in_slot(call)
             except CallError as error:
                 if not (self._slows_down(error, call) or await self._renews(error, call, generation)):
                     raise
-            again = True
+            at_front = True
 
     async def _in_slot(self, call: _Call) -> Settled:
         loop = asyncio.get_running_loop()

@@ -23,6 +23,7 @@ from ._errors import (
     quoted,
     scrubbed,
 )
+from ._repository import partition_of
 from ._wire import OPERATION
 
 if TYPE_CHECKING:
@@ -181,24 +182,8 @@ def _what_to_allow(repository: Repository) -> str:
 def arn_of(repository: Repository) -> str:
     """Return the ARN of a repository whose Region is known; '*' stands for the caller's own account."""
     region = repository.region or "*"
-    return f"arn:{_partition(region)}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
-
-
-# botocore's partitions.json
-_PARTITIONS = (
-    ("cn-", "aws-cn"),
-    ("us-gov-", "aws-us-gov"),
-    ("us-isob-", "aws-iso-b"),
-    ("us-isof-", "aws-iso-f"),
-    ("us-iso-", "aws-iso"),
-    ("eu-isoe-", "aws-iso-e"),
-    ("eusc-", "aws-eusc"),
-    ("", "aws"),
-)
-
-
-def _partition(region: str) -> str:
-    return next(partition for prefix, partition in _PARTITIONS if region.startswith(prefix))
+    partition, _ = partition_of(region)
+    return f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
 
 
 def _clock_skew(refusal: Refusal, repository: Repository, known: Mapping[str, Any]) -> ClockSkewError:

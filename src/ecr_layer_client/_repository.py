@@ -14,15 +14,16 @@ _NAME_LENGTH = range(2, 257)  # ECR model: RepositoryName
 _REGISTRY_ID = re.compile(r"[0-9]{12}")  # ECR model: RegistryId
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
 
-# The registry's domain by Region prefix: botocore's partitions.json, longest prefix first.
-_DOMAINS = (
-    ("eusc-", "amazonaws.eu"),
-    ("us-isob-", "sc2s.sgov.gov"),
-    ("us-isof-", "csp.hci.ic.gov"),
-    ("us-iso-", "c2s.ic.gov"),
-    ("eu-isoe-", "cloud.adc-e.uk"),
-    ("cn-", "amazonaws.com.cn"),
-    ("", "amazonaws.com"),
+# Region prefix, partition and the registry's domain there: botocore's partitions.json.
+_PARTITIONS = (
+    ("cn-", "aws-cn", "amazonaws.com.cn"),
+    ("us-gov-", "aws-us-gov", "amazonaws.com"),
+    ("us-iso-", "aws-iso", "c2s.ic.gov"),
+    ("us-isob-", "aws-iso-b", "sc2s.sgov.gov"),
+    ("us-isof-", "aws-iso-f", "csp.hci.ic.gov"),
+    ("eu-isoe-", "aws-iso-e", "cloud.adc-e.uk"),
+    ("eusc-", "aws-eusc", "amazonaws.eu"),
+    ("", "aws", "amazonaws.com"),
 )
 # 123456789012.dkr.ecr[-fips].REGION.DOMAIN, and dual-stack 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN
 _HOST = re.compile(r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+")
@@ -96,7 +97,8 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         """
         if self.registry_id is None or self.region is None:
             return None
-        return f"{self.registry_id}.dkr.ecr.{self.region}.{_domain(self.region)}/{self.name}"
+        _, domain = partition_of(self.region)
+        return f"{self.registry_id}.dkr.ecr.{self.region}.{domain}/{self.name}"
 
     @classmethod
     def parse(cls, text: str) -> Self:
@@ -157,8 +159,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         return self.uri or self.name
 
 
-def _domain(region: str) -> str:
-    return next(domain for prefix, domain in _DOMAINS if region.startswith(prefix))
+def partition_of(region: str) -> tuple[str, str]:
+    """Return a Region's partition, and the domain of its registries."""
+    return next((partition, domain) for prefix, partition, domain in _PARTITIONS if region.startswith(prefix))
 
 
 def _refuse_more_than_a_repository(text: str) -> None:
