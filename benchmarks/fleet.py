@@ -9,16 +9,18 @@ from __future__ import annotations
 import asyncio
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
 from ecr_layer_client._turns import Turns
-from ecr_layer_client._wire import Settled
+from ecr_layer_client._wire import OPERATION, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ecr_layer_client import Repository
+    from ecr_layer_client._wire import Question
+
+T = TypeVar("T")
 
 
 class Bucket:
@@ -81,7 +83,7 @@ class SimulatedTransport:
     async def aclose(self) -> None:
         """Hold nothing."""
 
-    async def check(self, repository: Repository, digests: Sequence[str], *, again: bool = False) -> Settled:
+    async def ask(self, question: Question[T]) -> T:
         """Ask the bucket."""
         loop = asyncio.get_running_loop()
         await asyncio.sleep(self._round_trip / 2)
@@ -90,8 +92,8 @@ class SimulatedTransport:
         await asyncio.sleep(self._round_trip / 2)
         if not accepted:
             msg = "Rate exceeded"
-            raise ThrottledError(msg, repository=repository, request_id="simulated")
-        return Settled(dict.fromkeys(digests, _LAYER), 0)
+            raise ThrottledError(msg, repository=question.repository, request_id="simulated")
+        return cast("T", Settled(dict.fromkeys(question.digests, _LAYER), 0))  # only checks are asked
 
 
 _LAYER = Layer(digest="sha256:00", availability=LayerAvailability.AVAILABLE)
@@ -102,7 +104,7 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
     client = ECRLayerClient(config=config)
     connection = client._connection
     connection._transport = transport
-    connection._turns = Turns()
+    connection._turns = {OPERATION: Turns(OPERATION)}
     connection._slots = asyncio.Semaphore(config.max_concurrency)
     connection._home = asyncio.get_running_loop(), os.getpid()
     return client

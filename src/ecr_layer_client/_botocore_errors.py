@@ -9,7 +9,6 @@ from botocore import exceptions as botocore
 
 from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted, scrubbed
 from ._refusals import attempted, located
-from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from ._repository import Repository
@@ -55,12 +54,12 @@ def opening_error(error: Exception) -> ECRLayerError:
 
 def credentials_error(error: Exception) -> CredentialsError:
     """Return what to raise when there is nothing to sign a request with."""
-    return CredentialsError(f"{OPERATION}: {_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}")
+    return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}")
 
 
-def call_error(error: Exception, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:
+def call_error(error: Exception, operation: str, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:
     """Return what to raise when a request got no answer that settles anything."""
-    what = attempted(located(repository, region))
+    what = attempted(operation, located(repository, region))
     cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
     if isinstance(cause, ResponseError):
         error = cause

@@ -7,13 +7,12 @@ import logging
 import random
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ._errors import CallError, TransportError
 from ._refusals import attempted, located
-from ._wire import OPERATION, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -23,9 +22,12 @@ if TYPE_CHECKING:
     from ._repository import Repository
     from ._transport import Transport
     from ._turns import Turns
+    from ._wire import Question
 
 _log = logging.getLogger("ecr_layer_client")
 _RETRY_OFF = 1
+
+T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -44,11 +46,9 @@ class Operation:
 
 
 @dataclass(slots=True)
-class _Call:
-    repository: Repository
-    digests: Sequence[str]
+class _Call(Generic[T]):
+    question: Question[T]
     operation: Operation
-    again: bool
     renewed: bool = False
     requests: int = 0
     held_back: float = 0.0  # seconds that the retry budget added to its waits
@@ -87,27 +87,27 @@ class Caller:
         self._owner = owner
         self._jitter = jitter
 
-    async def call(self, repository: Repository, digests: Sequence[str], operation: Operation, *, again: bool = False) -> Settled:
-        """Ask until there is an answer, within the retry policy; `again` accepts one that settles nothing.
+    async def call(self, question: Question[T], operation: Operation) -> T:
+        """Ask until there is an answer, within the retry policy.
 
         Raises:
             CallError: There is none; with the attempts made and the seconds since the first of them.
         """
-        call = _Call(repository, digests, operation, again)
+        call = _Call(question, operation)
         try:
             return await self._paced(call)
         except CallError as error:
             return await self._retried(call, error)
 
-    def attempted(self, repository: Repository) -> str:
+    def attempted(self, operation: str, repository: Repository) -> str:
         """Say what is asked of which repository, to begin a message with."""
-        return attempted(located(repository, self._transport.region_name))
+        return attempted(operation, located(repository, self._transport.region_name))
 
-    async def _retried(self, call: _Call, failed: CallError) -> Settled:
+    async def _retried(self, call: _Call[T], failed: CallError) -> T:
         """Go on after a failed first attempt, which tenacity takes for its own; a call that needs no retry does not pay for it."""
         failures = iter((failed,))
 
-        async def attempt() -> Settled:
+        async def attempt() -> T:
             for failure in failures:
                 raise failure
             return await self._paced(call)
@@ -121,15 +121,16 @@ class Caller:
             reraise=True,
         )
         try:
-            settled: Settled = await retrying(attempt)
+            answer: T = await retrying(attempt)
         except CallError as error:
-            error.repository = call.repository
+            error.operation = call.question.operation
+            error.repository = call.question.repository
             error.attempts = call.requests
             error.elapsed = self._elapsed(call)
             raise
-        return settled
+        return answer
 
-    async def _paced(self, call: _Call) -> Settled:
+    async def _paced(self, call: _Call[T]) -> T:
         """Attempt once; what is throttled, or to be signed anew, costs no attempt and goes back to the front of the line."""
         at_front = False
         while True:
@@ -143,7 +144,7 @@ class Caller:
                     raise
             at_front = True
 
-    async def _in_slot(self, call: _Call) -> Settled:
+    async def _in_slot(self, call: _Call[T]) -> T:
         loop = asyncio.get_running_loop()
         sent = 0.0
         try:
@@ -151,53 +152,54 @@ class Caller:
                 for slot in self._slots:
                     await slots.enter_async_context(slot)
                 sent = loop.time()
-                settled = await self._attempt(call, sent)
+                answer = await self._attempt(call, sent)
         except CallError as error:
-            self._report(error, loop.time() - sent, call.operation)
+            self._report(error, loop.time() - sent, call)
             raise
         except BaseException:
             self._turns.abandoned()
             raise
         self._turns.succeeded(loop.time() - sent)
         call.operation.last_failure = None
-        return settled
+        return answer
 
-    async def _attempt(self, call: _Call, now: float) -> Settled:
+    async def _attempt(self, call: _Call[T], now: float) -> T:
         call.started = now if call.started is None else call.started
         call.requests += 1
         self._turns.budget.earn()
+        question = call.question
         task = asyncio.current_task()
         call.operation.attempting.add(task)
         try:
-            with self._observed.span("attempt", OPERATION, call.repository, call.requests, len(call.digests)):
+            with self._observed.span("attempt", question.operation, question.repository, call.requests, len(question.digests)):
                 async with asyncio.timeout(self._attempt_timeout):
-                    return await self._transport.check(call.repository, call.digests, again=call.again)
+                    return await self._transport.ask(question)
         except TimeoutError as error:
             bound = f"no answer within attempt_timeout={self._attempt_timeout} s"
-            msg = f"{self.attempted(call.repository)}: {bound}: check the network, or allow more"
-            raise TransportError(msg, repository=call.repository) from error
+            msg = f"{self.attempted(question.operation, question.repository)}: {bound}: check the network, or allow more"
+            raise TransportError(msg, repository=question.repository) from error
         finally:
             call.operation.attempting.discard(task)
 
-    def _report(self, error: CallError, round_trip: float, operation: Operation) -> None:
-        operation.last_failure = error
+    def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
+        call.operation.last_failure = error
         if error.throttled:
             self._turns.throttled(round_trip)
             pacer = self._turns.pacer
             _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
-            self._observed.tell("throttle", OPERATION, pacer.current_rate, pacer.throttle_share)
+            self._observed.tell("throttle", call.question.operation, pacer.current_rate, pacer.throttle_share)
         elif error.request_id is None:
             self._turns.abandoned()
         else:
             self._turns.succeeded(round_trip)
 
-    def _slows_down(self, error: CallError, call: _Call) -> bool:
+    def _slows_down(self, error: CallError, call: _Call[Any]) -> bool:
         if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:
             return False
         starving = self._turns.pacer.starving(asyncio.get_running_loop().time())
         return min(starving, self._elapsed(call)) < self._policy.max_elapsed
 
-    async def _renews(self, error: CallError, call: _Call, generation: int) -> bool:
+    async def _renews(self, error: CallError, call: _Call[Any], generation: int) -> bool:
         if not error.refreshable or call.renewed or call.operation.over:
             return False
         call.renewed = True
@@ -211,19 +213,19 @@ class Caller:
         bound = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64))
         return self._jitter(0.0, bound)
 
-    def _spent(self, state: RetryCallState, call: _Call) -> bool:
+    def _spent(self, state: RetryCallState, call: _Call[Any]) -> bool:
         if state.attempt_number >= self._policy.max_attempts:
             return True
         return self._elapsed(call) - call.held_back + state.upcoming_sleep >= self._policy.max_elapsed
 
-    def _before_sleep(self, state: RetryCallState, call: _Call) -> None:
+    def _before_sleep(self, state: RetryCallState, call: _Call[Any]) -> None:
         """Let the retry budget lengthen the wait, which counts against nothing, and tell of the retry."""
         lengthened = max(state.upcoming_sleep, self._turns.budget.spend(asyncio.get_running_loop().time()))
         call.held_back += lengthened - state.upcoming_sleep
         state.upcoming_sleep = lengthened
         error = state.outcome.exception() if state.outcome is not None else None
         _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
-        self._observed.tell("retry", OPERATION, call.repository, error, state.upcoming_sleep)
+        self._observed.tell("retry", call.question.operation, call.question.repository, error, state.upcoming_sleep)
 
-    def _elapsed(self, call: _Call) -> float:
+    def _elapsed(self, call: _Call[Any]) -> float:
         return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started

@@ -15,6 +15,7 @@ from ._errors import InvalidInputError, quoted
 from ._observing import Observed
 from ._repository import Repository
 from ._stream import LayerStream
+from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
@@ -72,6 +73,9 @@ class ECRLayerClient:
             msg = f"config={quoted(config)}: a ClientConfig, such as ClientConfig(max_concurrency=50)"
             raise InvalidInputError(msg)
         target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
+        if config.lane == "direct" and target.client is not None:
+            msg = "lane='direct' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
+            raise InvalidInputError(msg)
         if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
             msg = f"observer={quoted(observer)}: an object with the methods {', '.join(_OBSERVED)}"
             raise InvalidInputError(msg)
@@ -167,7 +171,7 @@ class ECRLayerClient:
             msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
             raise InvalidInputError(msg)
         stream = LayerStream(
-            self._caller(where),
+            self._caller(OPERATION, where),
             where,
             source,
             max_concurrency=self._config.max_concurrency,
@@ -177,15 +181,15 @@ class ECRLayerClient:
         self._connection.streams.add(stream)
         return stream
 
-    def _caller(self, repository: Repository) -> Caller:
-        transport, turns, slots = self._connection.use()
+    def _caller(self, operation: str, repository: Repository) -> Caller:
+        transport, turns, slots = self._connection.use(operation)
         if repository.region not in (None, transport.region_name):
             msg = (
                 f"repository {repository.name!r} lies in Region {repository.region!r}, and this client asks {transport.region_name!r}: "
                 f"use client.for_region({repository.region!r})"
             )
             raise InvalidInputError(msg)
-        self._connection.set_ceiling(self, self._config.requests_per_second)
+        self._connection.set_ceiling(turns, self, self._config.requests_per_second)
         return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:

@@ -11,7 +11,6 @@ from weakref import WeakSet
 
 from ._errors import ClientStateError
 from ._turns import Turns, turns_for
-from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from ._config import ClientConfig, Target
@@ -37,7 +36,7 @@ class Connection:
         self.config = config
         self.streams: WeakSet[LayerStream] = WeakSet()
         self._transport: Transport | None = None
-        self._turns: Turns | None = None
+        self._turns: dict[str, Turns] = {}
         self._slots: asyncio.Semaphore | None = None
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
@@ -71,26 +70,29 @@ class Connection:
             await transport.aclose()
             msg = "the client was closed while it was being opened"
             raise ClientStateError(msg)
-        self._turns = turns_for(transport.endpoint_url, transport.region_name, transport.credential_source, OPERATION)
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
         self._transport = transport
 
-    def use(self) -> tuple[Transport, Turns, asyncio.Semaphore]:
-        """Return its parts.
+    def use(self, operation: str) -> tuple[Transport, Turns, asyncio.Semaphore]:
+        """Return its parts, with the line of an API operation.
 
         Raises:
             ClientStateError: It is not open, or not here.
         """
-        if self._transport is None or self._turns is None or self._slots is None:
+        transport = self._transport
+        if transport is None or self._slots is None:
             state = "closed" if self._was_closed else "not open yet"
             msg = f"the client is {state}: use it inside `async with client:`, or between `await client.open()` and `await client.aclose()`"
             raise ClientStateError(msg)
         self._check_home()
-        return self._transport, self._turns, self._slots
+        turns = self._turns.get(operation)
+        if turns is None:
+            turns = turns_for(operation, transport.endpoint_url, transport.region_name, transport.credential_source)
+            self._turns[operation] = turns
+        return transport, turns, self._slots
 
-    def set_ceiling(self, owner: object, ceiling: float | None) -> None:
+    def set_ceiling(self, turns: Turns, owner: object, ceiling: float | None) -> None:
         """Let no more than `ceiling` requests a second leave while it is open and `owner`, a client or a view, lives."""
-        _, turns, _ = self.use()
         self._owners.add(owner)
         turns.set_ceiling(owner, ceiling)
 
@@ -104,12 +106,13 @@ class Connection:
             return
         self._check_home()
         transport, self._transport = self._transport, None
-        turns, self._turns = self._turns, None
+        lines, self._turns = self._turns, {}
         self._was_closed, self._home = True, None
-        if transport is None or turns is None:  # it is being opened, which ends when it sees this
+        if transport is None:  # it is being opened, which ends when it sees this
             return
-        for owner in self._owners:
-            turns.drop_ceiling(owner)
+        for turns in lines.values():
+            for owner in self._owners:
+                turns.drop_ceiling(owner)
         try:
             for stream in list(self.streams):
                 await stream._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (of this floor)

@@ -23,6 +23,18 @@ def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
     return type("GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes})
 
 
+def remembered_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
+    """Return an HTTP session class that adds what is made of it to `made`."""
+
+    class RememberedSession(http_session_cls):  # type: ignore[misc]  # whichever class the session was configured with
+        def __init__(self, *args: Any, **options: Any) -> None:
+            base: Any = super()
+            base.__init__(*args, **options)
+            made.append(self)
+
+    return RememberedSession
+
+
 class _GuardedHTTPSession(AIOHTTPSession):
     max_response_bytes: int
 

@@ -24,7 +24,6 @@ from ._errors import (
     scrubbed,
 )
 from ._repository import partition_of
-from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -128,25 +127,26 @@ class Refusal(NamedTuple):
         )
 
 
-def error_of(refusal: Refusal, repository: Repository, region: str, *, owned: bool) -> CallError:
+def error_of(refusal: Refusal, operation: str, repository: Repository, region: str, *, owned: bool) -> CallError:
     """Return the error that says what was refused, on what, and what to do; `owned` credentials are this library's to renew."""
     code, status = refusal.code, refusal.status
-    known: dict[str, Any] = {"repository": repository, "request_id": refusal.request_id}
+    known: dict[str, Any] = {"operation": operation, "repository": repository, "request_id": refusal.request_id}
     repository = located(repository, region)
+    what = attempted(operation, repository)
     if _REDIRECT <= status < _CLIENT_ERROR:
-        return ResponseError(_text(refusal, repository, _REDIRECTED), retryable=False, **known)
+        return ResponseError(_text(refusal, what, _REDIRECTED), retryable=False, **known)
     cls: type[ServiceError]
     if status == _TOO_MANY_REQUESTS or code in _THROTTLING:
         cls, advice, retryable = ThrottledError, _THROTTLED, True
     elif code in _SKEWED or (code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)):
-        return _clock_skew(refusal, repository, known)
+        return _clock_skew(refusal, what, known)
     elif code in _STALE_CREDENTIALS:
-        return CredentialsError(_text(refusal, repository, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known)
+        return CredentialsError(_text(refusal, what, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known)
     elif code in _WRONG_SIGNATURE:
-        return CredentialsError(_text(refusal, repository, _WRONG_KEY), **known)
+        return CredentialsError(_text(refusal, what, _WRONG_KEY), **known)
     else:
-        cls, advice, retryable = _class_of(code, status, repository)
-    text = _text(refusal, repository, advice)
+        cls, advice, retryable = _class_of(code, status, operation, repository)
+    text = _text(refusal, what, advice)
     return cls(text, code=code, message=refusal.message, status=status, retryable=retryable, **known)
 
 
@@ -158,11 +158,11 @@ _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
-def _class_of(code: str, status: int, repository: Repository) -> tuple[type[ServiceError], str, bool]:
+def _class_of(code: str, status: int, operation: str, repository: Repository) -> tuple[type[ServiceError], str, bool]:
     if code == "RepositoryNotFoundException":
         return RepositoryNotFoundError, _where_it_looked(repository), False
     if code in _ACCESS_DENIED:
-        return AccessDeniedError, _what_to_allow(repository), False
+        return AccessDeniedError, _what_to_allow(operation, repository), False
     if code in _INVALID_PARAMETER:
         return InvalidParameterError, "", False
     if code in _TRANSIENT or (status >= _SERVER_ERROR and code not in _FINAL):
@@ -175,8 +175,8 @@ def _where_it_looked(repository: Repository) -> str:
     return f"looked in registry {registry}, Region {repository.region}: check the name, the account and the Region, or create it"
 
 
-def _what_to_allow(repository: Repository) -> str:
-    return f"allow the IAM action ecr:{OPERATION} on {arn_of(repository)}"
+def _what_to_allow(operation: str, repository: Repository) -> str:
+    return f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
 
 
 def arn_of(repository: Repository) -> str:
@@ -186,10 +186,10 @@ def arn_of(repository: Repository) -> str:
     return f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
 
 
-def _clock_skew(refusal: Refusal, repository: Repository, known: Mapping[str, Any]) -> ClockSkewError:
+def _clock_skew(refusal: Refusal, what: str, known: Mapping[str, Any]) -> ClockSkewError:
     skew = _skew(refusal.date)
     ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-    return ClockSkewError(_text(refusal, repository, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
+    return ClockSkewError(_text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
 
 
 def _skew(date: str | None) -> float | None:
@@ -202,10 +202,10 @@ def _skew(date: str | None) -> float | None:
     return (datetime.now(UTC) - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
 
 
-def _text(refusal: Refusal, repository: Repository, advice: str) -> str:
+def _text(refusal: Refusal, what: str, advice: str) -> str:
     said = f", saying {quoted(refusal.message)}" if refusal.message else ""
-    what = f"{attempted(repository)}: ECR answered {quoted(refusal.code)[1:-1]} (HTTP {refusal.status}){said}"
-    return f"{what}: {advice}" if advice else what
+    text = f"{what}: ECR answered {quoted(refusal.code)[1:-1]} (HTTP {refusal.status}){said}"
+    return f"{text}: {advice}" if advice else text
 
 
 def located(repository: Repository, region: str) -> Repository:
@@ -213,10 +213,10 @@ def located(repository: Repository, region: str) -> Repository:
     return repository.model_copy(update={"region": region})
 
 
-def attempted(repository: Repository) -> str:
+def attempted(operation: str, repository: Repository) -> str:
     """Say what was asked of which repository, to begin a message with."""
     registry = repository.registry_id or "of the caller"
-    return f"{OPERATION} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
+    return f"{operation} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
 
 
 def _kept(message: str, code: str) -> str:

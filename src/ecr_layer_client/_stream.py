@@ -14,7 +14,7 @@ from ._caller import Operation
 from ._errors import CallError, ClientStateError, OperationTimeoutError
 from ._models import LayerFailure, LayerFailureCode
 from ._result import LayerCheckResult
-from ._wire import OPERATION
+from ._wire import OPERATION, Check
 from .protocols import Progress
 
 if TYPE_CHECKING:
@@ -220,7 +220,8 @@ class LayerStream:
             await self._abort(self._timed_out())
 
     def _timed_out(self) -> OperationTimeoutError:
-        msg = f"{self._caller.attempted(self._repository)}: not done within timeout={self._timeout} s; .partial keeps what was answered"
+        what = self._caller.attempted(OPERATION, self._repository)
+        msg = f"{what}: not done within timeout={self._timeout} s; .partial keeps what was answered"
         last = self._operation.last_failure
         error = OperationTimeoutError(
             msg if last is None else f"{msg}; an attempt had failed: {last}", repository=self._repository, elapsed=self._timeout or 0.0
@@ -289,7 +290,7 @@ class LayerStream:
 
     async def _ask(self, batch: Batch) -> None:
         for again in (False, True):
-            settled = await self._caller.call(self._repository, batch.digests, self._operation, again=again)
+            settled = await self._caller.call(Check(self._repository, batch.digests, again), self._operation)
             if settled.ignored:
                 _log.warning("%d rows of an answer settle nothing that was asked", settled.ignored)
             self._settle(batch, settled.outcomes)

@@ -14,18 +14,27 @@ from ._pacer import Pacer
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-DEFAULT_CEILING = 800.0  # 80 % of ECR's default quota for BatchCheckLayerAvailability, 1000 a second per account and Region
+DEFAULT_QUOTAS = {  # AWS: "Amazon ECR service quotas", requests a second per account and Region
+    "BatchCheckLayerAvailability": 1000.0,
+    "BatchGetImage": 2000.0,
+}
+_UNPUBLISHED = 100.0  # of the other operations AWS names no quota; assumed
+_DEFAULT_SHARE = 0.8  # of the quota, for other clients ask, too
 
 
 class Turns:
     """Hands out turns to send as its pacer allows.
+
+    Args:
+        operation: What is asked; its quota is the default ceiling's measure.
 
     Attributes:
         pacer: The pacer of all that share this line.
         budget: Their budget of retries.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, operation: str) -> None:
+        self._default_ceiling = _DEFAULT_SHARE * DEFAULT_QUOTAS.get(operation, _UNPUBLISHED)
         self.pacer: Pacer = Pacer()
         self.budget: RetryBudget = RetryBudget()
         self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()
@@ -34,7 +43,7 @@ class Turns:
 
     def set_ceiling(self, owner: object, ceiling: float | None) -> None:
         """Let no more than `ceiling` requests a second leave while `owner` lives; the lowest of all owners' holds."""
-        self._ceilings[owner] = DEFAULT_CEILING if ceiling is None else ceiling
+        self._ceilings[owner] = self._default_ceiling if ceiling is None else ceiling
         self._lower()
 
     def drop_ceiling(self, owner: object) -> None:
@@ -98,13 +107,13 @@ class Turns:
             self._waiting.popleft().set_result(None)
 
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[Hashable, ...], Turns]] = WeakKeyDictionary()
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], Turns]] = WeakKeyDictionary()
 
 
-def turns_for(*account: Hashable) -> Turns:
-    """Return the running loop's one line for an endpoint, Region, credential source and operation; it lives while somebody holds it."""
+def turns_for(operation: str, *account: Hashable) -> Turns:
+    """Return the running loop's one line for an operation, endpoint, Region and credential source; it lives while somebody holds it."""
     lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    turns = lines.get(account)
+    turns = lines.get((operation, *account))
     if turns is None:
-        turns = lines[account] = Turns()
+        turns = lines[operation, *account] = Turns(operation)
     return turns

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -16,6 +16,40 @@ if TYPE_CHECKING:
     from ._repository import Repository
 
 OPERATION = "BatchCheckLayerAvailability"
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class Question(Protocol[T_co]):
+    """What one request asks of a repository, and how its answer is read.
+
+    Attributes:
+        operation: The API operation, as AWS spells it.
+    """
+
+    operation: ClassVar[str]
+
+    @property
+    def repository(self) -> Repository:
+        """What it is asked of."""
+        ...
+
+    @property
+    def digests(self) -> Sequence[str]:
+        """What it asks for."""
+        ...
+
+    def members(self) -> dict[str, Any]:
+        """Return the request's members."""
+        ...
+
+    def read(self, answer: bytes | Mapping[str, Any]) -> T_co:
+        """Read the body of a 200, or its members, where something else parsed them.
+
+        Raises:
+            ResponseError: It is no such answer.
+        """
+        ...
 
 
 class _Answer(BaseModel):
@@ -40,36 +74,45 @@ class Settled:
     ignored: int
 
 
-def request(repository: Repository, digests: Sequence[str]) -> dict[str, Any]:
-    """Return the request's members."""
-    members: dict[str, Any] = {"repositoryName": repository.name, "layerDigests": digests}
-    if repository.registry_id is not None:
-        members["registryId"] = repository.registry_id
-    return members
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Which of these layers the repository holds.
 
-
-def settle(body: bytes | Mapping[str, Any], digests: Sequence[str], *, again: bool = False) -> Settled:
-    """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
-
-    Args:
-        body: The bytes of a 200, or the members, where something else parsed them.
-        digests: What was asked, in lower case.
+    Attributes:
+        repository: The repository.
+        digests: At most 100, in lower case.
         again: Whether an earlier answer left these out; then this one may leave them out too.
-
-    Raises:
-        ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing that was asked.
     """
-    answer = _parse(body)
-    asked = frozenset(digests)
-    rows: list[LayerOutcome] = [*answer.failures, *answer.layers]
-    outcomes: dict[str, LayerOutcome] = {}
-    for row in rows:
-        if row.digest in asked:
-            outcomes.setdefault(row.digest, row)
-    if not (outcomes or again):
-        msg = f"ECR's answer settles none of the {len(asked)} digests asked: it has {len(rows)} rows"
-        raise ResponseError(msg)
-    return Settled(outcomes, len(rows) - len(outcomes))
+
+    operation: ClassVar[str] = OPERATION
+    repository: Repository
+    digests: Sequence[str]
+    again: bool = False
+
+    def members(self) -> dict[str, Any]:
+        """Return the request's members."""
+        members: dict[str, Any] = {"repositoryName": self.repository.name, "layerDigests": self.digests}
+        if self.repository.registry_id is not None:
+            members["registryId"] = self.repository.registry_id
+        return members
+
+    def read(self, answer: bytes | Mapping[str, Any]) -> Settled:
+        """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
+
+        Raises:
+            ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing that was asked.
+        """
+        parsed = _parse(answer)
+        asked = frozenset(self.digests)
+        rows: list[LayerOutcome] = [*parsed.failures, *parsed.layers]
+        outcomes: dict[str, LayerOutcome] = {}
+        for row in rows:
+            if row.digest in asked:
+                outcomes.setdefault(row.digest, row)
+        if not (outcomes or self.again):
+            msg = f"ECR's answer settles none of the {len(asked)} digests asked: it has {len(rows)} rows"
+            raise ResponseError(msg)
+        return Settled(outcomes, len(rows) - len(outcomes))
 
 
 def _parse(body: bytes | Mapping[str, Any]) -> _Answer:

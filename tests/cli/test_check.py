@@ -142,7 +142,7 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
         (["team/app", ABSENT, "--profile", "none"], "", "error: the AWS configuration is refused: 'The config profile (none) "),
         (["team/app", ABSENT, "--endpoint-url", "http://a.example"], "", "error: --endpoint-url 'http://a.example' is plain http "),
         (["team/app", ABSENT], "AWS_DEFAULT_REGION", "error: there is no AWS Region: pass --region, "),
-        (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: BatchCheckLayerAvailability: found no usable AWS credentials: "),
+        (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (
             ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", ABSENT, "--region", "us-east-1"],
             "",

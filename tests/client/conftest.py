@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 import pytest
 import pytest_asyncio
 
+from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer
 from ecr_layer_client.local import LocalECR
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+
+    from ecr_layer_client._config import Lane
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -20,10 +23,28 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
     return {"virtual": VirtualTimeLoop}
 
 
+class _ECR(LocalECR):
+    """A local ECR whose clients take one lane."""
+
+    lane: Lane = "auto"
+
+    def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
+        """Return a client of that lane."""
+        return super().client(observer=observer, **(ClientConfigChanges(lane=self.lane) | options))
+
+
+@pytest.fixture(params=["ordinary", "direct"])
+def lane(request: pytest.FixtureRequest) -> Lane:
+    """Give each lane in turn."""
+    lane: Lane = request.param
+    return lane
+
+
 @pytest_asyncio.fixture
-async def ecr() -> AsyncIterator[LocalECR]:
+async def ecr(lane: Lane) -> AsyncIterator[LocalECR]:
     """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
-    async with LocalECR(in_memory=True, latency=0.05) as ecr:
+    async with _ECR(in_memory=True, latency=0.05) as ecr:
+        ecr.lane = lane
         yield ecr
         assert ecr.in_flight == 0
         assert ecr.connections == 0

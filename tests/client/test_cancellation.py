@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import ClientStateError, ECRLayerClient, LayerCheckResult, RetryPolicy
+from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -99,9 +100,7 @@ def _left_on_the_loop() -> list[object]:
 
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
     """Return what is held of slots, of turns and of requests."""
-    turns, slots = client._connection._turns, client._connection._slots
-    assert turns is not None
-    assert slots is not None
+    _, turns, slots = client._connection.use(OPERATION)
     own = sum(client._config.max_concurrency - slot._value for slot in client._own_slots)
     return {
         "slots": client._connection.config.max_concurrency - slots._value,

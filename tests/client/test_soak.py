@@ -11,6 +11,7 @@ import pytest
 from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
+from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -96,9 +97,7 @@ async def _soak(ecr: LocalECR, seconds: float) -> tuple[Counter[str], int]:
     async with client:
         until = asyncio.get_running_loop().time() + seconds
         counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311 (no secrets)
-        turns, slots = client._connection._turns, client._connection._slots
-        assert turns is not None
-        assert slots is not None
+        _, turns, slots = client._connection.use(OPERATION)
         assert (turns.pacer._in_flight, len(turns._waiting), slots._value, ecr.in_flight) == (0, 0, 5, 0)
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []

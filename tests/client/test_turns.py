@@ -9,6 +9,7 @@ import pytest
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, RetryPolicy
 from ecr_layer_client._turns import Turns, turns_for
+from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,7 +61,7 @@ async def _in_order(turns: Turns, count: int, order: list[int], *, at_front: int
 
 
 def _one_a_second() -> Turns:
-    turns = Turns()
+    turns = Turns(OPERATION)
     turns.set_ceiling(turns, 1.0)
     return turns
 
@@ -92,7 +93,7 @@ async def test_one_that_gives_up_in_the_line_is_passed_over() -> None:
 
 async def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
     """A turn handed to a call that is cancelled at the same moment is not lost."""
-    turns = Turns()
+    turns = Turns(OPERATION)
     for _ in range(10):
         await turns.take()
     waiting = asyncio.create_task(turns.take())
@@ -105,7 +106,7 @@ async def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
 
 async def test_the_next_takes_the_turn_that_is_given_back() -> None:
     """What one gives back in its cancellation, the next one in the line takes."""
-    turns = Turns()
+    turns = Turns(OPERATION)
     order: list[int] = []
     for _ in range(10):
         await turns.take()
@@ -118,15 +119,15 @@ async def test_the_next_takes_the_turn_that_is_given_back() -> None:
 
 async def test_one_line_for_an_account() -> None:
     """The same account has the same line, another one has another."""
-    line = turns_for("endpoint", "source")
-    assert (turns_for("endpoint", "source") is line, turns_for("endpoint", "other") is line) == (True, False)
+    line = turns_for(OPERATION, "endpoint", "source")
+    assert (turns_for(OPERATION, "endpoint", "source") is line, turns_for(OPERATION, "endpoint", "other") is line) == (True, False)
 
 
 async def test_clients_of_a_session_share_a_pacer(ecr: LocalECR) -> None:
     """Two clients of one session share one pacer; a client of another session has its own."""
     session = ecr.session()
     async with _client(ecr, session) as one, _client(ecr, session) as two, _client(ecr, ecr.session()) as other:
-        lines = [client._connection._turns for client in (one, two, other)]
+        lines = [client._connection.use(OPERATION)[1] for client in (one, two, other)]
     assert (lines[0] is lines[1], lines[0] is lines[2]) == (True, False)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, ResponseError
-from ecr_layer_client._wire import Settled, settle
+from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository, ResponseError
+from ecr_layer_client._wire import Check, Settled
 
 ASKED = [f"sha256:{number:064x}" for number in range(6)]
 FOREIGN = ["sha256:dd", "", "latest", ASKED[0].upper(), "\n"]
@@ -69,7 +69,7 @@ def failure_of(row: Row) -> LayerFailure:
 def settled(body: bytes, asked: list[str], *, again: bool = False) -> Settled | None:
     """Return what the answer settles, or None when it is refused."""
     try:
-        return settle(body, asked, again=again)
+        return Check(Repository(name="app"), asked, again).read(body)
     except ResponseError:
         return None
 

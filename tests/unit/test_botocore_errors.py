@@ -17,6 +17,7 @@ from ecr_layer_client import (
     TransportError,
 )
 from ecr_layer_client._botocore_errors import call_error, credentials_error, opening_error, safe_cause
+from ecr_layer_client._wire import OPERATION
 
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"
@@ -67,7 +68,7 @@ def test_no_region() -> None:
 
 def assert_no_credentials(error: ECRLayerError) -> None:
     """Hold that the error says what was asked and where credentials come from."""
-    told = "BatchCheckLayerAvailability: found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    told = "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
     assert (type(error), str(error)[: len(told)]) == (CredentialsError, told)
 
 
@@ -99,7 +100,7 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
 def test_no_credentials_when_asking(error: Exception) -> None:
     """Credentials that end while asking are the same, and final."""
-    ours = call_error(error, OWN, REGION)
+    ours = call_error(error, OPERATION, OWN, REGION)
     assert_no_credentials(ours)
     assert ours.retryable is False
 
@@ -107,7 +108,7 @@ def test_no_credentials_when_asking(error: Exception) -> None:
 @pytest.mark.parametrize("error", TRANSPORT, ids=by_class)
 def test_no_answer(error: Exception) -> None:
     """What leaves a request without an answer is retried."""
-    ours = call_error(error, OWN, REGION)
+    ours = call_error(error, OPERATION, OWN, REGION)
     assert facts(ours) == (TransportError, True, OWN)
     assert str(ours).startswith(f"{WHAT}no answer, ")
 
@@ -119,7 +120,7 @@ def test_error_without_words() -> None:
 
 def test_tls() -> None:
     """TLS that fails is final, and names what to check."""
-    ours = call_error(botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OWN, REGION)
+    ours = call_error(botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OPERATION, OWN, REGION)
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check endpoint_url, AWS_CA_BUNDLE and proxies")
 
@@ -127,7 +128,7 @@ def test_tls() -> None:
 @pytest.mark.parametrize("cause", [FileNotFoundError("ca.pem"), PermissionError("ca.pem"), ssl.SSLError("bad")], ids=by_class)
 def test_files_that_can_not_be_read(cause: Exception) -> None:
     """What asking again can't mend is final, and names what to check."""
-    ours = call_error(botocore.HTTPClientError(error=cause), OWN, REGION)
+    ours = call_error(botocore.HTTPClientError(error=cause), OPERATION, OWN, REGION)
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check AWS_CA_BUNDLE, certificates and proxies")
 
@@ -146,7 +147,7 @@ def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -
 
 def test_request_that_could_not_be_made() -> None:
     """What botocore refuses to send is final."""
-    ours = call_error(botocore.UnknownSignatureVersionError(signature_version="v9"), OWN, REGION)
+    ours = call_error(botocore.UnknownSignatureVersionError(signature_version="v9"), OPERATION, OWN, REGION)
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).startswith(f"{WHAT}the request could not be made, ")
 
@@ -156,7 +157,7 @@ def test_request_that_could_not_be_made() -> None:
 def test_answer_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> None:
     """An answer that breaks ECR's contract stays what it is, wrapped or not, with what was asked and the request id."""
     broken = ResponseError("cut", retryable=retryable)
-    ours = call_error(botocore.HTTPClientError(error=broken) if wrapped else broken, OWN, REGION, request_id="5f1c")
+    ours = call_error(botocore.HTTPClientError(error=broken) if wrapped else broken, OPERATION, OWN, REGION, request_id="5f1c")
     assert (*facts(ours), ours.request_id, str(ours)) == (ResponseError, retryable, OWN, "5f1c", f"{WHAT}cut")
 
 
@@ -166,9 +167,9 @@ def test_hostile_text_makes_one_line(hostile: str) -> None:
     errors: list[ECRLayerError] = [
         opening_error(botocore.ProfileNotFound(profile=hostile)),
         opening_error(botocore.InvalidConfigError(error_msg=hostile)),
-        call_error(botocore.InvalidConfigError(error_msg=hostile), OWN, REGION),
-        call_error(botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), OWN, REGION),
-        call_error(botocore.HTTPClientError(error=OSError(hostile)), OWN, REGION),
-        call_error(ValueError(hostile), OWN, REGION),
+        call_error(botocore.InvalidConfigError(error_msg=hostile), OPERATION, OWN, REGION),
+        call_error(botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), OPERATION, OWN, REGION),
+        call_error(botocore.HTTPClientError(error=OSError(hostile)), OPERATION, OWN, REGION),
+        call_error(ValueError(hostile), OPERATION, OWN, REGION),
     ]
     assert [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors] == [(True, True)] * len(errors)

@@ -22,6 +22,7 @@ from ecr_layer_client import (
     ThrottledError,
 )
 from ecr_layer_client._refusals import Refusal, arn_of, attempted, error_of, located
+from ecr_layer_client._wire import OPERATION
 
 ACCOUNT = "123456789012"
 OWN = Repository(name="team/app")
@@ -61,7 +62,7 @@ def refusal(code: str = "Unknown", status: int = 400, message: str = "", date: s
 
 def refused(answer: Refusal, repository: Repository = OWN, *, owned: bool = True) -> CallError:
     """Return the error of an answer to a client of one Region, by default with credentials that this library found."""
-    return error_of(answer, repository, REGION, owned=owned)
+    return error_of(answer, OPERATION, repository, REGION, owned=owned)
 
 
 def facts(error: CallError) -> tuple[type[CallError], bool, bool, bool]:
@@ -366,4 +367,4 @@ def test_located() -> None:
 def test_attempted(repository: Repository, registry: str) -> None:
     """What was asked names operation, repository, registry and Region."""
     text = f"BatchCheckLayerAvailability on repository 'team/app' (registry {registry}, Region eu-west-1)"
-    assert attempted(located(repository, REGION)) == text
+    assert attempted(OPERATION, located(repository, REGION)) == text

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, Repository, ResponseError
-from ecr_layer_client._wire import OPERATION, request, settle
+from ecr_layer_client._wire import OPERATION, Check, Settled
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "abc")
 
@@ -38,6 +41,11 @@ OUTCOMES = {
 }
 
 
+def settle(answer: bytes | Mapping[str, Any], asked: list[str], *, again: bool = False) -> Settled:
+    """Read an answer to a check."""
+    return Check(Repository(name="app"), asked, again).read(answer)
+
+
 def test_operation() -> None:
     """The operation is spelled as AWS spells it."""
     assert OPERATION == "BatchCheckLayerAvailability"
@@ -56,7 +64,7 @@ def test_operation() -> None:
 )
 def test_request(repository: Repository, members: dict[str, Any]) -> None:
     """A request names the registry only where the repository does."""
-    assert request(repository, [ONE]) == members
+    assert Check(repository, [ONE]).members() == members
 
 
 @pytest.mark.parametrize("asked", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"])

@@ -9,6 +9,7 @@ import pytest
 import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ECRLayerClient
+from ecr_layer_client._wire import OPERATION
 from wire.servers import FarECR, until
 
 if TYPE_CHECKING:
@@ -35,9 +36,7 @@ def client_of(far: FarECR, *, max_concurrency: int = CONCURRENCY, **options: Any
 
 def state(client: ECRLayerClient) -> tuple[int, int, int]:
     """Return a client's free slots, its pacer's requests in flight and the calls that wait for a turn."""
-    turns, slots = client._connection._turns, client._connection._slots
-    assert turns is not None
-    assert slots is not None
+    _, turns, slots = client._connection.use(OPERATION)
     return slots._value, turns.pacer._in_flight, len(turns._waiting)
 
 

@@ -1,0 +1,82 @@
+"""The direct lane: the check's requests built, signed and sent here, on the HTTP session of aiobotocore's client.
+
+What a request of this client looks like is not known here but seen: the first goes by the ordinary lane, and each later one is like it
+but for body, date, credentials and signature. So the endpoint, proxies, TLS and all that the AWS configuration says stay aiobotocore's.
+"""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore.awsrequest import AWSPreparedRequest
+from botocore.exceptions import BotoCoreError
+from pydantic_core import to_json
+
+from ._botocore_errors import safe_cause
+from ._errors import ResponseError
+from ._ordinary import ERROR_STATUS
+from ._refusals import Refusal
+from ._signing import Pattern
+from ._wire import OPERATION
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from ._ordinary import OrdinaryLane
+    from ._wire import Question
+
+T = TypeVar("T")
+
+_BEFORE_SEND = "before-send"
+
+
+class DirectLane:
+    """Takes the check's requests, once it has seen one; the rest goes by the ordinary lane.
+
+    Args:
+        ordinary: The ordinary lane; it is closed with this one.
+        session: The aiobotocore session, for its credentials.
+        http: The HTTP session of the ordinary lane's client.
+    """
+
+    def __init__(self, ordinary: OrdinaryLane, session: Any, http: Any) -> None:
+        self.region_name: str = ordinary.region_name
+        self.endpoint_url: str = ordinary.endpoint_url
+        self.credential_source: Hashable = ordinary.credential_source
+        self.ready = ordinary.ready
+        self.renew = ordinary.renew
+        self.aclose = ordinary.aclose
+        self._ordinary = ordinary
+        self._session = session
+        self._http = http
+        self._pattern: Pattern | None = None
+        ordinary.on(_BEFORE_SEND, self._learn)
+
+    @property
+    def generation(self) -> int:
+        """Which credentials it signs with."""
+        return self._ordinary.generation
+
+    async def ask(self, question: Question[T]) -> T:
+        """Ask once."""
+        if self._pattern is None or question.operation != OPERATION:
+            return await self._ordinary.ask(question)
+        try:
+            response = await self._send(self._pattern, to_json(question.members()))
+            body: bytes = await response.content
+        except (BotoCoreError, ResponseError) as error:
+            raise self._ordinary.failed(question, error) from safe_cause(error)
+        if response.status_code >= ERROR_STATUS:
+            headers = {name.lower(): value for name, value in response.headers.items()}
+            raise self._ordinary.refused(question, Refusal.read(response.status_code, headers, body))
+        return self._ordinary.read(question, body, response.headers.get("x-amzn-requestid"))
+
+    async def _send(self, pattern: Pattern, body: bytes) -> Any:
+        credentials = await self._session.get_credentials()
+        headers: Any = pattern.signed(body, await credentials.get_frozen_credentials(), time.time())
+        return await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
+
+    def _learn(self, request: Any, event_name: str, **_: object) -> None:
+        if self._pattern is None and event_name.endswith(OPERATION):
+            self._pattern = Pattern.of(request.method, request.url, request.headers)

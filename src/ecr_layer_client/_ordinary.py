@@ -1,0 +1,152 @@
+"""The ordinary lane: requests through aiobotocore's client method, with its documented events."""
+
+from __future__ import annotations
+
+from contextlib import AsyncExitStack
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from botocore import xform_name
+from botocore.exceptions import BotoCoreError, ClientError
+
+from ._botocore_errors import call_error, credentials_error, safe_cause
+from ._errors import ResponseError
+from ._http import too_large
+from ._refusals import Refusal, error_of
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from ._config import ClientConfig
+    from ._credentials import SharedCredentials
+    from ._errors import CallError
+    from ._wire import Question
+    from .protocols import ECRApi
+
+T = TypeVar("T")
+
+ERROR_STATUS = 300
+_BEFORE_PARSE = "before-parse"
+
+
+@dataclass(slots=True)
+class _Exchange:
+    """An answer as it came, before botocore's parser saw it."""
+
+    lane: OrdinaryLane
+    body: bytes | None = None
+    request_id: str | None = None
+    refusal: Refusal | None = None
+
+
+_exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange", default=None)
+
+
+class OrdinaryLane:
+    """Through aiobotocore's client method, with its documented events; the answer's bytes are taken from `before-parse`."""
+
+    def __init__(
+        self,
+        client: ECRApi,
+        config: ClientConfig,
+        credential_source: Hashable,
+        stack: AsyncExitStack | None = None,
+        credentials: SharedCredentials | None = None,
+    ) -> None:
+        self.region_name: str = client.meta.region_name
+        self.endpoint_url: str = client.meta.endpoint_url
+        self.credential_source = credential_source
+        self._client = client
+        self._limit = config.max_response_bytes
+        self._stack = stack or AsyncExitStack()
+        self._credentials = credentials
+        self.on(_BEFORE_PARSE, self._take_body)
+
+    @property
+    def generation(self) -> int:
+        """Which credentials it signs with."""
+        return 0 if self._credentials is None else self._credentials.generation
+
+    async def ready(self) -> None:
+        """Have credentials to sign with, where they are not the caller's own."""
+        if self._credentials is not None:
+            try:
+                await self._credentials.get_frozen_credentials()
+            except Exception as error:
+                raise credentials_error(error) from error
+
+    async def renew(self, generation: int) -> bool:
+        """Find other credentials than those of `generation`."""
+        if self._credentials is None:
+            return False
+        try:
+            return await self._credentials.renew(generation)
+        except Exception as error:
+            raise credentials_error(error) from error
+
+    async def ask(self, question: Question[T]) -> T:
+        """Ask once."""
+        exchange = _Exchange(self)
+        token = _exchange.set(exchange)
+        try:
+            answer = await getattr(self._client, xform_name(question.operation))(**question.members())
+        except ClientError as error:
+            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from error
+        except (BotoCoreError, ResponseError) as error:
+            raise self.failed(question, error) from safe_cause(error)
+        finally:
+            _exchange.reset(token)
+        body = answer if exchange.body is None else exchange.body  # without a body, a stub answered in the wire's place
+        return self.read(question, body, exchange.request_id)
+
+    def read(self, question: Question[T], answer: bytes | Mapping[str, Any], request_id: str | None) -> T:
+        """Return what the answer says.
+
+        Raises:
+            ResponseError: It is larger than allowed, or no answer to this question.
+        """
+        try:
+            if isinstance(answer, bytes) and len(answer) > self._limit:
+                raise too_large(self._limit)
+            return question.read(answer)
+        except ResponseError as error:
+            raise self.failed(question, error, request_id) from safe_cause(error)
+
+    def refused(self, question: Question[Any], refusal: Refusal) -> CallError:
+        """Return what to raise when ECR answered with an error."""
+        return error_of(refusal, question.operation, question.repository, self.region_name, owned=self._credentials is not None)
+
+    def failed(self, question: Question[Any], error: Exception, request_id: str | None = None) -> CallError:
+        """Return what to raise when there is no answer that can be used."""
+        return call_error(error, question.operation, question.repository, self.region_name, request_id=request_id)
+
+    async def aclose(self) -> None:
+        """Take the hooks off, and close the client if this lane opened it."""
+        await self._stack.aclose()
+
+    def on(self, event: str, hook: Any) -> None:
+        """Call `hook` at an event of the client, after the caller's own hooks, until this lane is closed."""
+        unique_id = f"ecr-layer-client-{id(self)}-{event}"
+        self._client.meta.events.register_last(event, hook, unique_id=unique_id)
+        self._stack.callback(self._client.meta.events.unregister, event, unique_id=unique_id)
+
+    def _take_body(self, response_dict: dict[str, Any], **_: object) -> None:
+        exchange = _exchange.get()
+        if exchange is None or exchange.lane is not self:
+            return
+        status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
+        exchange.request_id = headers.get("x-amzn-requestid")
+        if status < ERROR_STATUS:
+            exchange.body, exchange.refusal = body, None
+            response_dict["body"] = b"{}"  # botocore's parser has nothing left to do
+        else:
+            exchange.refusal = Refusal.read(status, headers, body)
+            response_dict["body"] = exchange.refusal.body  # whatever came, botocore's parser can read this
+
+
+def _stubbed_refusal(error: ClientError) -> Refusal:
+    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
+    said = error.response.get("Error", {})
+    status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
+    return Refusal(status, str(said.get("Code", "Unknown")), str(said.get("Message", "")), request_id)

@@ -1,0 +1,93 @@
+"""The direct lane: which requests take it, and which don't. What both lanes do is in the other files of this folder, run on each."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, cast
+
+import pytest
+
+from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
+from ecr_layer_client._caller import Operation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from ecr_layer_client._config import Lane
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = pytest.mark.asyncio
+
+
+def _hooked(ecr: LocalECR, hook: Callable[..., None]) -> Any:
+    """Return a session that calls `hook` before it sends a request."""
+    session: Any = ecr.session()
+    session.register("before-send.ecr", hook)
+    return session
+
+
+@pytest.mark.parametrize(("lane", "seen"), [("auto", 3), ("ordinary", 3), ("direct", 1)])
+async def test_hooks(ecr: LocalECR, digests: list[str], lane: Lane, seen: int) -> None:
+    """A session of the caller's keeps its hooks, unless the direct lane is asked for: then they see the first request alone."""
+    ecr.seed("app", [])
+    requests: list[Any] = []
+
+    def hook(request: Any, **_: object) -> None:
+        requests.append(request)
+
+    session = _hooked(ecr, hook)
+    config = ClientConfig(lane=lane, max_concurrency=1)
+    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+        result = await client.check_layers("app", digests)
+    assert (len(result.absent), ecr.stats.requests, len(requests)) == (250, 3, seen)
+
+
+async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: list[str], lane: Lane) -> None:
+    """Where the first request is not one to learn from, all go the ordinary way."""
+    ecr.seed("app", [])
+    requests: list[Any] = []
+
+    def hook(request: Any, **_: object) -> None:
+        request.headers["X-Amzn-Trace-Id"] = "Root=1"
+        requests.append(request)
+
+    config = ClientConfig(lane=lane, max_concurrency=1)
+    session = _hooked(ecr, hook)
+    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+        result = await client.check_layers("app", digests)
+    assert (len(result.absent), len(requests)) == (250, 3)
+
+
+async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:
+    """A borrowed client's HTTP session can't be reached by public names, so the direct lane is refused."""
+    session: Any = ecr.session()
+    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
+        with pytest.raises(InvalidInputError, match="lane='direct' needs a session"), pytest.warns(UserWarning, match="attempts"):
+            ECRLayerClient.from_client(borrowed, config=ClientConfig(lane="direct"))
+
+
+@dataclass(frozen=True)
+class _Names:
+    """Which repositories there are."""
+
+    operation: ClassVar[str] = "DescribeRepositories"
+    repository: Repository
+    digests: tuple[str, ...] = ()
+
+    def members(self) -> dict[str, Any]:
+        return {}
+
+    def read(self, answer: bytes | Mapping[str, Any]) -> bytes:
+        return cast("bytes", answer)
+
+
+async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
+    """Another operation than the check is asked the ordinary way, by either lane."""
+    ecr.seed("app", [])
+    where = Repository(name="app")
+    async with ecr.client() as client:
+        caller = client._caller(_Names.operation, where)
+        before = await caller.call(_Names(where), Operation())
+        await client.check_layers("app", digests)
+        after = await caller.call(_Names(where), Operation())
+    assert (before == after, b'"repositoryName":"app"' in after) == (True, True)
