@@ -88,7 +88,7 @@ class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Fal
 
     digest: str = Field(validation_alias="layerDigest")
     availability: LayerAvailability = Field(validation_alias="layerAvailability")
-    size: int | None = Field(default=None, validation_alias="layerSize", ge=0, lt=2**63)
+    size: int | None = Field(default=None, validation_alias="layerSize", ge=0, le=2**63 - 1)
     media_type: str | None = Field(default=None, validation_alias="mediaType")
     raw_availability: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
     outcome: Literal["layer"] = Field(default="layer", repr=False, validation_alias=_NOT_ON_THE_WIRE)
