@@ -14,7 +14,7 @@ from ._errors import ResponseError, quoted
 from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from ._repository import Repository
 
@@ -63,7 +63,7 @@ class _Answer(BaseModel):
 _ANSWER = TypeAdapter(_Answer)
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
 _availability, _code = attrgetter("availability"), attrgetter("code")
-_share_fields_set = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _MEMBERS = TypeAdapter(dict[str, Any])
 
 

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Unpack
 import pytest
 import pytest_asyncio
 
-from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer
+from ecr_layer_client import ClientConfig, ClientConfigChanges, ECRLayerClient, Observer
 from ecr_layer_client.local import LocalECR
+from lanes import LANES, client_class
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
@@ -26,14 +27,20 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 class _ECR(LocalECR):
     """A local ECR whose clients take one lane."""
 
-    lane: Lane = "auto"
+    lane: Lane = "ordinary"
 
     def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
         """Return a client of that lane."""
-        return super().client(observer=observer, **(ClientConfigChanges(lane=self.lane) | options))
+        return client_class(self.lane)(
+            region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            session=self.session(),
+            config=ClientConfig(**(ClientConfigChanges(lane=self.lane) | options)),
+            observer=observer,
+        )
 
 
-@pytest.fixture(params=["ordinary", "direct"])
+@pytest.fixture(params=LANES)
 def lane(request: pytest.FixtureRequest) -> Lane:
     """Give each lane in turn."""
     lane: Lane = request.param

@@ -48,7 +48,7 @@ EXPIRED = ("ExpiredTokenException", "The security token included in the request 
 quick = settings(max_examples=100, deadline=None)
 
 
-def a_request(  # noqa: PLR0913  (each a part that is signed)
+def a_request(
     *,
     method: str = "POST",
     target: str = "/",

@@ -33,9 +33,7 @@ KEYS = st.builds(ReadOnlyCredentials, PRINTABLE, PRINTABLE, st.none() | PRINTABL
     st.integers(0, 4_000_000_000),
     st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True),
 )
-def test_signed_as_botocore_signs(  # noqa: PLR0913, PLR0917 (what a signature is made of)
-    url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str
-) -> None:
+def test_signed_as_botocore_signs(url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str) -> None:
     """A request's signature is the one that botocore's signer gives it."""
     headers = Pattern(url, {"content-type": content_type, "x-amz-target": target}, region, "ecr").signed(body, keys, now)
     request: Any = AWSRequest("POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body)

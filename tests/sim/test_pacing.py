@@ -14,7 +14,7 @@ from virtual_time import VirtualTimeLoop
 _LIFTED = 1e9
 
 
-def _outcome(  # noqa: PLR0913 (a simulation's parameters)
+def _outcome(
     clients: int,
     *,
     rate: float,

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
+from ecr_layer_client import ClientConfig
 from ecr_layer_client.local import LocalECR
+from lanes import LANES, client_class
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from ecr_layer_client import ECRLayerClient
+    from ecr_layer_client._config import Lane
+    from lanes import OwnClient
 
 KEPT = "AWS_CA_BUNDLE"  # where this machine's certificates lie is no setting of AWS's
 
@@ -34,6 +40,18 @@ async def ecr() -> AsyncIterator[LocalECR]:
     async with LocalECR() as local:
         local.create_repository("app")
         yield local
+
+
+@pytest.fixture(params=LANES)
+def own_client(request: pytest.FixtureRequest) -> OwnClient:
+    """Give a function that makes a client with the library's own session, on each lane in turn."""
+    lane: Lane = request.param
+
+    def client(endpoint_url: str, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
+        config = ClientConfig(lane=lane, **options)
+        return client_class(lane)(region_name="us-east-1", endpoint_url=endpoint_url, profile_name=profile_name, config=config)
+
+    return client
 
 
 @pytest.fixture

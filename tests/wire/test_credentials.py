@@ -19,18 +19,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecr_layer_client.local import LocalECR
+    from lanes import OwnClient
 
 pytestmark = pytest.mark.asyncio
 
 CALLERS = 100
 OPERATION = "BatchCheckLayerAvailability"
 REVOKED = {"expire": "ExpiredTokenException", "remove_key": "UnrecognizedClientException"}
-
-
-def own_client(ecr: LocalECR, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
-    """Return a client with the library's own session."""
-    config = ClientConfig(**options)
-    return ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, profile_name=profile_name, config=config)
 
 
 @pytest.fixture
@@ -93,86 +88,101 @@ def keys(name: str, minutes: float) -> dict[str, object]:
     return {"Version": 1, "AccessKeyId": name, "SecretAccessKey": "secret", "SessionToken": f"{name}-token", "Expiration": expires}
 
 
-async def test_keys_of_the_environment(seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None]) -> None:
+async def test_keys_of_the_environment(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None]
+) -> None:
     """Keys of the environment sign the requests, the session token included."""
     use_keys("first")
-    async with own_client(seeded) as client:
+    async with own_client(seeded.endpoint_url) as client:
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
 
 
 @pytest.mark.parametrize("by", ["argument", "environment"])
-async def test_keys_of_a_profile(seeded: LocalECR, digests: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by: str) -> None:
+async def test_keys_of_a_profile(
+    own_client: OwnClient,
+    seeded: LocalECR,
+    digests: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    by: str,
+) -> None:
     """A profile of the credentials file, named either way, signs the requests."""
     seeded.add_key("of-profile", "secret")
     (tmp_path / "credentials").write_text("[work]\naws_access_key_id = of-profile\naws_secret_access_key = secret\n")
     if by == "environment":
         monkeypatch.setenv("AWS_PROFILE", "work")
-    async with own_client(seeded, profile_name="work" if by == "argument" else None) as client:
+    async with own_client(seeded.endpoint_url, profile_name="work" if by == "argument" else None) as client:
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
 
 
-async def test_no_keys(ecr: LocalECR, digests: list[str]) -> None:
+async def test_no_keys(own_client: OwnClient, ecr: LocalECR, digests: list[str]) -> None:
     """Without any credentials there is one plain error that says what to do, and no request."""
-    async with own_client(ecr) as client:
+    async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(CredentialsError, match="found no usable AWS credentials: set AWS_ACCESS_KEY_ID"):
             await client.check_layers("app", digests)
     assert ecr.stats.requests == 0
 
 
-async def test_a_process_is_run_once(seeded: LocalECR, digests: list[str], process: Process) -> None:
+async def test_a_process_is_run_once(own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process) -> None:
     """A hundred concurrent calls, of two clients, find their credentials in one run."""
     seeded.add_key("first", "secret", "first-token")
     process.says(keys("first", 60))
-    async with own_client(seeded) as one, own_client(seeded) as two:
+    async with own_client(seeded.endpoint_url) as one, own_client(seeded.endpoint_url) as two:
         await asyncio.gather(*(client.check_layers("app", digests[:1]) for client in (one, two) for _ in range(CALLERS // 2)))
     assert (process.runs, seeded.stats.requests) == (1, CALLERS)
 
 
 @pytest.mark.parametrize("minutes", [1, 12], ids=["must-be-refreshed", "may-be-refreshed"])
-async def test_expiring_keys_are_refreshed_once(seeded: LocalECR, digests: list[str], process: Process, minutes: float) -> None:
+async def test_expiring_keys_are_refreshed_once(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process, minutes: float
+) -> None:
     """Credentials about to expire are refreshed once for a hundred concurrent calls."""
     for name in ("first", "second"):
         seeded.add_key(name, "secret", f"{name}-token")
     process.says(keys("first", minutes), keys("second", 60))
-    async with own_client(seeded) as client:
+    async with own_client(seeded.endpoint_url) as client:
         results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
     assert (process.runs, {result.available for result in results}, seeded.stats.requests) == (2, {(digests[0],)}, CALLERS)
 
 
-async def test_a_failing_process_is_run_once(ecr: LocalECR, digests: list[str], process: Process) -> None:
+async def test_a_failing_process_is_run_once(own_client: OwnClient, ecr: LocalECR, digests: list[str], process: Process) -> None:
     """A process that fails is run once for a hundred concurrent calls; each gets the error, with what the process said."""
     process.says(None)
-    async with own_client(ecr) as client:
+    async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
     assert ([type(each) for each in found], process.runs, ecr.stats.requests) == ([CredentialsError] * CALLERS, 1, 0)
     assert {"the vault is sealed" in str(each) for each in found} == {True}
 
 
-async def test_a_failing_refresh_is_run_once(ecr: LocalECR, digests: list[str], process: Process) -> None:
+async def test_a_failing_refresh_is_run_once(own_client: OwnClient, ecr: LocalECR, digests: list[str], process: Process) -> None:
     """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
     ecr.add_key("first", "secret", "first-token")
     process.says(keys("first", -1), None)
-    async with own_client(ecr) as client:
+    async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
     assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == ({CredentialsError}, 2, 0)
 
 
-async def test_a_failed_advised_refresh_costs_nothing(seeded: LocalECR, digests: list[str], process: Process) -> None:
+async def test_a_failed_advised_refresh_costs_nothing(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process
+) -> None:
     """Credentials that are good for minutes yet go on signing when their refresh fails, and it is not tried for each call."""
     seeded.add_key("first", "secret", "first-token")
     process.says(keys("first", 12), None)
-    async with own_client(seeded) as client:
+    async with own_client(seeded.endpoint_url) as client:
         results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
     assert ({result.available for result in results}, process.runs) == ({(digests[0],)}, 2)
 
 
 @pytest.mark.parametrize("revoke", REVOKED)
-async def test_revoked_keys_are_renewed_once(seeded: LocalECR, digests: list[str], process: Process, revoke: str) -> None:
+async def test_revoked_keys_are_renewed_once(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process, revoke: str
+) -> None:
     """Keys that AWS refuses while the chain has new ones: one fresh resolution for all, one replay each, everything answered."""
     for name in ("first", "second"):
         seeded.add_key(name, "secret", f"{name}-token")
     process.says(keys("first", 60), keys("second", 60))
-    async with own_client(seeded, batch_size=10) as client:
+    async with own_client(seeded.endpoint_url, batch_size=10) as client:
         await client.check_layers("app", digests[:1])
         getattr(seeded, revoke)("first")
         seeded.stats.reset()
@@ -183,10 +193,12 @@ async def test_revoked_keys_are_renewed_once(seeded: LocalECR, digests: list[str
 
 
 @pytest.mark.parametrize("revoke", REVOKED)
-async def test_revoked_keys_of_the_environment(seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str) -> None:
+async def test_revoked_keys_of_the_environment(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str
+) -> None:
     """New keys in the environment are found when AWS refuses the old ones, though botocore reads it once."""
     use_keys("first")
-    async with own_client(seeded) as client:
+    async with own_client(seeded.endpoint_url) as client:
         await client.check_layers("app", digests[:1])
         use_keys("second")
         getattr(seeded, revoke)("first")
@@ -196,11 +208,13 @@ async def test_revoked_keys_of_the_environment(seeded: LocalECR, digests: list[s
 
 
 @pytest.mark.parametrize("revoke", REVOKED)
-async def test_no_better_keys(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str) -> None:
+async def test_no_better_keys(
+    own_client: OwnClient, ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str
+) -> None:
     """When the fresh resolution gives keys that AWS refuses again, it is final after one replay, and says what to do."""
     use_keys("first")
     getattr(ecr, revoke)("first")
-    async with own_client(ecr) as client:
+    async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(CredentialsError, match="renew the credentials") as raised:
             await client.check_layers("app", digests[:1])
     assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[OPERATION]) == (False, 2, {REVOKED[revoke]: 2})
@@ -253,11 +267,13 @@ async def test_an_endpoint_of_the_environment(
 
 
 @pytest.mark.parametrize(("skew", "word"), [(3600.0, "behind"), (-3600.0, "ahead")], ids=["behind", "ahead"])
-async def test_clock_skew(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], skew: float, word: str) -> None:
+async def test_clock_skew(
+    own_client: OwnClient, ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], skew: float, word: str
+) -> None:
     """A machine whose clock is off by an hour is told by how much, after one request."""
     use_keys("first")
     ecr.clock_skew = skew
-    async with own_client(ecr) as client:
+    async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(ClockSkewError, match=rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP") as raised:
             await client.check_layers("app", digests[:1])
     assert raised.value.skew == pytest.approx(-skew, abs=5)

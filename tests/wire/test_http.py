@@ -11,7 +11,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryPolicy
+from ecr_layer_client import ECRLayerClient, ResponseError, RetryPolicy
 from wire.servers import Served, read_head, serving
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ecr_layer_client.local import LocalECR
+    from lanes import OwnClient
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,11 +40,6 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     return keys
 
 
-def own_client(endpoint_url: str, **options: Any) -> ECRLayerClient:
-    """Return a client with the library's own session."""
-    return ECRLayerClient(region_name="us-east-1", endpoint_url=endpoint_url, config=ClientConfig(**options))
-
-
 async def answers_ok(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     """Answer a request with an empty 200."""
     await read_head(served, reader)
@@ -53,7 +49,7 @@ async def answers_ok(served: Served, reader: asyncio.StreamReader, writer: async
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.usefixtures("keys")
-async def test_a_redirect_is_refused(ecr: LocalECR, digests: list[str], status: int) -> None:
+async def test_a_redirect_is_refused(own_client: OwnClient, ecr: LocalECR, digests: list[str], status: int) -> None:
     """A redirect is an error at once, and the other origin gets no connection, so no session token either."""
     ecr.add_key("temporary", "secret", TOKEN)
     async with serving(answers_ok) as elsewhere, own_client(ecr.endpoint_url) as client:
@@ -108,7 +104,7 @@ def endless(status: str, framing: str) -> Callable[[Served, asyncio.StreamReader
 @pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {ENDLESS}", "Connection: close"])
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "503 Service Unavailable"])
 @pytest.mark.usefixtures("keys")
-async def test_a_body_without_end_is_not_read(digests: list[str], status: str, framing: str) -> None:
+async def test_a_body_without_end_is_not_read(own_client: OwnClient, digests: list[str], status: str, framing: str) -> None:
     """An answer beyond `max_response_bytes` is refused, whatever its status and framing, and its connection is closed."""
     async with serving(endless(status, framing)) as served, own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client:
         with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
@@ -118,7 +114,7 @@ async def test_a_body_without_end_is_not_read(digests: list[str], status: str, f
 
 
 @pytest.mark.usefixtures("keys")
-async def test_a_compressed_body_is_not_unpacked(digests: list[str]) -> None:
+async def test_a_compressed_body_is_not_unpacked(own_client: OwnClient, digests: list[str]) -> None:
     """A small body that would unpack to a large one is read as it is: no contract speaks of compression."""
     packed = gzip.compress(b" " * (64 << 20))
 
