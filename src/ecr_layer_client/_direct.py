@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_BEFORE_SEND = "before-send"
-
 
 class DirectLane:
     """Takes the check's requests, once it has seen one; the rest goes by the ordinary lane.
@@ -37,7 +35,7 @@ class DirectLane:
     Args:
         ordinary: The ordinary lane; it is closed with this one.
         session: The aiobotocore session, for its credentials.
-        http: The HTTP session of the ordinary lane's client.
+        http: The HTTP session of the ordinary lane's client; what a hook answers in ECR's place never gets there, and teaches nothing.
     """
 
     def __init__(self, ordinary: OrdinaryLane, session: Any, http: Any) -> None:
@@ -51,7 +49,7 @@ class DirectLane:
         self._session = session
         self._http = http
         self._pattern: Pattern | None = None
-        ordinary.on(_BEFORE_SEND, self._learn)
+        http.on_send = self._learn
 
     @property
     def generation(self) -> int:
@@ -77,6 +75,6 @@ class DirectLane:
         headers: Any = pattern.signed(body, await credentials.get_frozen_credentials(), time.time())
         return await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
 
-    def _learn(self, request: Any, event_name: str, **_: object) -> None:
-        if self._pattern is None and event_name.endswith(OPERATION):
-            self._pattern = Pattern.of(request.method, request.url, request.headers)
+    def _learn(self, request: Any) -> None:
+        if self._pattern is None:
+            self._pattern = Pattern.of(OPERATION, request.method, request.url, request.headers)

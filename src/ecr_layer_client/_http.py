@@ -13,6 +13,8 @@ from aiobotocore.httpsession import AIOHTTPSession
 from ._errors import ResponseError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import aiohttp
 
 _CHUNK = 64 * 1024
@@ -23,16 +25,24 @@ def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
     return type("GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes})
 
 
-def remembered_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
-    """Return an HTTP session class that adds what is made of it to `made`."""
+def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
+    """Return an HTTP session class that adds what is made of it to `made`, and calls its `on_send` with each request."""
 
-    class RememberedSession(http_session_cls):  # type: ignore[misc]  # whichever class the session was configured with
+    class WatchedSession(http_session_cls):  # type: ignore[misc]  # whichever class the session was configured with
+        on_send: Callable[[Any], None] | None = None
+
         def __init__(self, *args: Any, **options: Any) -> None:
             base: Any = super()
             base.__init__(*args, **options)
             made.append(self)
 
-    return RememberedSession
+        async def send(self, request: Any) -> Any:
+            if self.on_send is not None:
+                self.on_send(request)
+            base: Any = super()
+            return await base.send(request)
+
+    return WatchedSession
 
 
 class _GuardedHTTPSession(AIOHTTPSession):

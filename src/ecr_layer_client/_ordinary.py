@@ -61,7 +61,9 @@ class OrdinaryLane:
         self._limit = config.max_response_bytes
         self._stack = stack or AsyncExitStack()
         self._credentials = credentials
-        self.on(_BEFORE_PARSE, self._take_body)
+        unique_id = f"ecr-layer-client-{id(self)}"
+        client.meta.events.register_last(_BEFORE_PARSE, self._take_body, unique_id=unique_id)
+        self._stack.callback(client.meta.events.unregister, _BEFORE_PARSE, unique_id=unique_id)
 
     @property
     def generation(self) -> int:
@@ -122,14 +124,8 @@ class OrdinaryLane:
         return call_error(error, question.operation, question.repository, self.region_name, request_id=request_id)
 
     async def aclose(self) -> None:
-        """Take the hooks off, and close the client if this lane opened it."""
+        """Take the hook off, and close the client if this lane opened it."""
         await self._stack.aclose()
-
-    def on(self, event: str, hook: Any) -> None:
-        """Call `hook` at an event of the client, after the caller's own hooks, until this lane is closed."""
-        unique_id = f"ecr-layer-client-{id(self)}-{event}"
-        self._client.meta.events.register_last(event, hook, unique_id=unique_id)
-        self._stack.callback(self._client.meta.events.unregister, event, unique_id=unique_id)
 
     def _take_body(self, response_dict: dict[str, Any], **_: object) -> None:
         exchange = _exchange.get()

@@ -61,13 +61,14 @@ class Pattern:
         self._key: tuple[str, str, bytes] | None = None
 
     @classmethod
-    def of(cls, method: str, url: str, headers: Mapping[str, str | bytes]) -> Self | None:
-        """Learn from a signed request; None where others may differ from it in more than body, date and credentials."""
+    def of(cls, operation: str, method: str, url: str, headers: Mapping[str, str | bytes]) -> Self | None:
+        """Learn from a signed request of an operation; None where others may differ from it in more than body, date and credentials."""
         texts = {name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in headers.items()}
         authorization = texts.get("authorization", "")
         parts = urlsplit(url)
+        is_asked = texts.get("x-amz-target", "").endswith(f".{operation}")
         is_plain = method == "POST" and authorization.startswith(f"{_ALGORITHM} ") and parts.path in {"", "/"} and not parts.query
-        if not is_plain or _OF_ONE_INVOCATION in texts:
+        if not (is_asked and is_plain) or _OF_ONE_INVOCATION in texts:
             return None
         scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
         region, service = scope[-3:-1]

@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from ._botocore_errors import opening_error
 from ._direct import DirectLane
-from ._http import guarded_session, remembered_session
+from ._http import guarded_session, watched_session
 from ._ordinary import OrdinaryLane
 from ._sessions import own_session, warm_up_in_thread
 from ._version import __version__
@@ -131,5 +131,5 @@ def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> 
         retries={"total_max_attempts": 1, "mode": "standard"},
         parameter_validation=False,
         user_agent_extra=" ".join(filter(None, (extra, f"ecr-layer-client/{__version__}"))),
-        http_session_cls=remembered_session(http_session_cls, made),
+        http_session_cls=watched_session(http_session_cls, made),
     )

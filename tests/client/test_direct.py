@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
+from aiobotocore.awsrequest import AioAWSResponse
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
 from ecr_layer_client._caller import Operation
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 
-def _hooked(ecr: LocalECR, hook: Callable[..., None]) -> Any:
+def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
     """Return a session that calls `hook` before it sends a request."""
     session: Any = ecr.session()
     session.register("before-send.ecr", hook)
@@ -56,6 +58,34 @@ async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: lis
     async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), len(requests)) == (250, 3)
+
+
+class _Body:
+    """What a hook that answers in ECR's place gives aiobotocore to read."""
+
+    def __init__(self, body: bytes) -> None:
+        self._body = body
+
+    async def read(self) -> bytes:
+        return self._body
+
+
+async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], lane: Lane) -> None:
+    """A hook that answers in ECR's place, as mocks do, answers every request, on the direct lane too."""
+    asked: list[Any] = []
+
+    def hook(request: Any, **_: object) -> Any:
+        asked.extend(json.loads(request.body)["layerDigests"])
+        rows = [{"layerDigest": digest, "layerAvailability": "AVAILABLE"} for digest in asked]
+        headers: Any = {}
+        body: Any = _Body(json.dumps({"layers": rows}).encode())
+        return AioAWSResponse(request.url, 200, headers, body)
+
+    config = ClientConfig(lane=lane, max_concurrency=1)
+    session = _hooked(ecr, hook)
+    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+        result = await client.check_layers("app", digests)
+    assert (result.available, asked, ecr.stats.requests) == (tuple(digests), digests, 0)
 
 
 async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:

@@ -29,7 +29,7 @@ KEYS: Any = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEX
 
 def learned(url: str = URL, method: str = "POST", **changed: Any) -> Pattern | None:
     """Learn from a request."""
-    return Pattern.of(method, url, HEADERS | changed)
+    return Pattern.of("BatchCheckLayerAvailability", method, url, HEADERS | changed)
 
 
 def signed_by_botocore(url: str, headers: dict[str, str], body: bytes, keys: Any, region: str) -> str:
@@ -101,6 +101,7 @@ def test_keys_change() -> None:
     ("request_", "headers"),
     [
         pytest.param({"method": "GET"}, {}, id="another method"),
+        pytest.param({}, {"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.ListImages"}, id="another operation"),
         pytest.param({"url": "https://proxy.example/ecr"}, {}, id="a path"),
         pytest.param({"url": f"{URL}?x=1"}, {}, id="a query"),
         pytest.param({}, {"Authorization": "AWS4-ECDSA-P256-SHA256 Credential=AKID/20260101/ecr/aws4_request"}, id="another algorithm"),
