@@ -144,7 +144,7 @@ async def test_boto3_creates_a_repository(ecr: LocalECR) -> None:
         ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": ["x"] * 101}, "InvalidParameterException"),
         ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": []}, "InvalidParameterException"),
         ("create_repository", {"repositoryName": "app"}, "RepositoryAlreadyExistsException"),
-        ("put_image", {"repositoryName": "app", "imageManifest": "{}"}, "UnknownOperationException"),
+        ("start_image_scan", {"repositoryName": "app", "imageId": {"imageTag": "1.0"}}, "UnknownOperationException"),
     ],
     ids=["unknown", "101", "none", "twice", "not-served"],
 )

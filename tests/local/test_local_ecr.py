@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import os
+import sys
+import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 
-from ecr_layer_client import InvalidInputError, local
+from ecr_layer_client import ECRLayerError, InvalidInputError, Repository, local
 from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._manifest import OCI_MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 HELD = "sha256:" + "a" * 64
 ABSENT = "sha256:" + "b" * 64
@@ -90,7 +95,7 @@ def test_archiving_what_is_not_held_is_a_lookup_error(name: str) -> None:
     """archive() of an unknown layer or repository says so."""
     ecr = LocalECR()
     ecr.create_repository("app")
-    with pytest.raises(LookupError, match="holds no layer"):
+    with pytest.raises(LookupError, match="holds no layer and no image"):
         ecr.archive(name, HELD)
 
 
@@ -142,17 +147,19 @@ def test_creating_a_repository_twice_is_fine() -> None:
 
 @pytest.mark.parametrize("name", ["App", "a", "", "a//b"])
 def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
-    """A name that ECR refuses is a ValueError in ECR's words."""
-    with pytest.raises(ValueError, match="Invalid parameter at 'repositoryName'"):
+    """A name that ECR refuses is a ValueError that shows it and says the rule."""
+    with pytest.raises(ValueError, match=f"^'{name}' is no ECR repository name: 2 to 256 characters"):
         LocalECR().create_repository(name)
 
 
 @pytest.mark.parametrize(
-    "options", [{"account": "12"}, {"account": "12345678901x"}, {"absent": "gone"}], ids=["short", "letters", "absent"]
+    "options",
+    [{"account": "12"}, {"account": "12345678901x"}, {"absent": "gone"}, {"region": "../mars"}, {"regions": ["eu-west-1", ""]}],
+    ids=["short", "letters", "absent", "region", "regions"],
 )
 def test_bad_options_are_value_errors(options: dict[str, Any]) -> None:
-    """An account that is not 12 digits, or an unknown word for absent, is refused at once."""
-    with pytest.raises(ValueError, match=next(iter(options))):
+    """An account that is not 12 digits, an unknown word for absent, or a Region that is none is refused at once."""
+    with pytest.raises(ValueError, match=next(iter(options))[:6]):
         LocalECR(**options)
 
 
@@ -257,3 +264,143 @@ def test_the_public_names_are_sorted_and_there() -> None:
     """`ecr_layer_client.local` exports what it says, in order."""
     assert sorted(local.__all__) == local.__all__
     assert all(hasattr(local, name) for name in local.__all__)
+
+
+# -- images ---------------------------------------------------------------------------------------------------------------
+
+
+async def images(ecr: LocalECR, repository: str = "app") -> list[tuple[str, str | None]]:
+    """Return digest and tag of each image in a repository."""
+    session: Any = ecr.session()
+    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
+        rows = (await client.list_images(repositoryName=repository))["imageIds"]
+        return sorted((row["imageDigest"], row.get("imageTag")) for row in rows)
+
+
+@pytest.mark.asyncio
+async def test_an_image_is_seeded_in_one_call() -> None:
+    """seed_image holds layers of bytes and of descriptors, a config and a manifest, and answers the image's digest."""
+    async with LocalECR(in_memory=True) as ecr:
+        digest = ecr.seed_image("app", [b"a layer", (HELD, 7)], "1.0")
+        assert await images(ecr) == [(digest, "1.0")]
+        layer = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
+        assert [(row["layerAvailability"], row["layerSize"]) for row in await rows(ecr, layer, HELD)] == [("AVAILABLE", 7)] * 2
+
+
+@pytest.mark.asyncio
+async def test_a_manifest_is_put_in_any_form() -> None:
+    """put_image takes text, bytes or a dict, and answers the digest of the bytes; a second time it does not mind."""
+    async with LocalECR(in_memory=True) as ecr:
+        manifest: dict[str, Any] = {"mediaType": OCI_MANIFEST, "config": {"digest": ecr.put_layer("app", b"{}")}, "layers": []}
+        text = json.dumps(manifest)
+        expected = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+        assert [ecr.put_image("app", form, "1.0") for form in (manifest, text, text.encode())] == [expected] * 3
+        assert await images(ecr) == [(expected, "1.0")]
+
+
+@pytest.mark.parametrize(
+    ("manifest", "said"),
+    [
+        ("{}", r"InvalidParameterException: .*it has no mediaType"),
+        ("", r"InvalidParameterException: .* length"),
+        (b"\xff", "utf-8"),
+        ({"mediaType": OCI_MANIFEST, "config": {"digest": HELD}, "layers": []}, f"LayersNotFoundException: .*{HELD}"),
+    ],
+    ids=["empty", "nothing", "bytes", "layers"],
+)
+def test_an_image_that_ecr_refuses_is_a_value_error(manifest: Any, said: str) -> None:
+    """What PutImage refuses is a ValueError with ECR's code and words."""
+    with pytest.raises(ValueError, match=said):
+        LocalECR().put_image("app", manifest)
+
+
+@pytest.mark.asyncio
+async def test_an_archived_image_archives_its_layers() -> None:
+    """archive() of an image's digest archives the layers that it alone holds, until the image is put again."""
+    async with LocalECR(in_memory=True) as ecr:
+        digest = ecr.seed_image("app", [(HELD, 7)], "1.0")
+        ecr.archive("app", digest)
+        before = await rows(ecr, HELD)
+        ecr.seed_image("app", [(HELD, 7)], "1.0")
+        assert [row["layerAvailability"] for row in before + await rows(ecr, HELD)] == ["ARCHIVED", "AVAILABLE"]
+
+
+# -- registries by account and Region --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+@pytest.mark.parametrize("auth", [False, True])
+@pytest.mark.asyncio
+async def test_each_region_is_a_registry_of_its_own(*, in_memory: bool, auth: bool) -> None:
+    """A request is answered by the registry of the Region that it is signed for."""
+    async with LocalECR(in_memory=in_memory, regions=["eu-west-1"], auth=auth) as ecr, ecr.client() as client:
+        ecr.seed("app", [(HELD, 7)])
+        ecr.create_repository("123456789012.dkr.ecr.eu-west-1.amazonaws.com/app")
+        here = await client.check_layers("app", [HELD])
+        async with client.for_region("eu-west-1") as european:
+            there = await european.check_layers("app", [HELD])
+        assert (here.available, there.absent) == ((HELD,), (HELD,))
+
+
+@pytest.mark.asyncio
+async def test_a_region_that_is_not_played_is_refused() -> None:
+    """A request that is signed for another Region is refused as one that went to the wrong endpoint; so is a repository there."""
+    async with LocalECR(in_memory=True, regions=["eu-west-1"]) as ecr, ecr.client() as client:
+        async with client.for_region("eu-central-1") as other:
+            with pytest.raises(ECRLayerError, match="InvalidSignatureException"):
+                await other.check_layers("app", [HELD])
+        with pytest.raises(ValueError, match="plays us-east-1, eu-west-1 and not eu-central-1"):
+            ecr.create_repository(Repository(name="app", region="eu-central-1"))
+
+
+@pytest.mark.asyncio
+async def test_a_layer_of_another_region_is_downloaded_there() -> None:
+    """The URL of a layer is of its Region, and is followed at the same server."""
+    async with LocalECR(regions=["eu-west-1"]) as ecr:
+        ecr.seed_image(Repository(name="app", region="eu-west-1"), [b"a layer"])
+        digest = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
+        session: Any = ecr.session()
+        async with session.create_client("ecr", region_name="eu-west-1", endpoint_url=ecr.endpoint_url) as client:
+            url = (await client.get_download_url_for_layer(repositoryName="app", layerDigest=digest))["downloadUrl"]
+        async with aiohttp.ClientSession() as http, http.get(url) as response:
+            assert await response.read() == b"a layer"
+
+
+@pytest.mark.parametrize(
+    "repository",
+    [
+        "999999999999.dkr.ecr.us-east-1.amazonaws.com/team/app",
+        "arn:aws:ecr:us-east-1:999999999999:repository/team/app",
+        Repository(name="team/app", registry_id="999999999999"),
+    ],
+    ids=["uri", "arn", "value"],
+)
+def test_a_repository_is_named_as_the_client_names_it(repository: str | Repository) -> None:
+    """A URI, an ARN and a Repository name the registry and the Region, too."""
+    assert LocalECR().create_repository(repository) == "999999999999.dkr.ecr.us-east-1.amazonaws.com/team/app"
+
+
+@pytest.fixture
+def impatient() -> Iterator[None]:
+    """Threads that take turns as often as they can."""
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("impatient")
+def test_a_thread_may_seed_while_another_asks() -> None:
+    """A test's own thread puts repositories into a registry that is being listed, and no listing breaks."""
+    ecr = LocalECR()
+
+    def seed() -> None:
+        for number in range(500):
+            ecr.create_repository(f"r{number}")
+
+    seeding = threading.Thread(target=seed)
+    seeding.start()
+    while seeding.is_alive():
+        ecr._registry.run("DescribeRepositories", {"maxResults": 1000})
+    seeding.join()
+    assert len(ecr._registry.run("DescribeRepositories", {"maxResults": 1000})["repositories"]) == 500

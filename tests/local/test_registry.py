@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ecr_layer_client.local._error import AwsError
-from ecr_layer_client.local._registry import AbsentAs, Registry, StoredLayer, store
+from ecr_layer_client.local._registry import Registry
+from ecr_layer_client.local._store import Store
+from ecr_layer_client.local._stored import StoredLayer
 from ecr_layer_client.local._uploads import MAX_PARTS, MIN_PART_SIZE, Upload
+
+if TYPE_CHECKING:
+    from ecr_layer_client.local._layers import AbsentAs
 
 ACCOUNT = "123456789012"
 HELD = "sha256:" + "a" * 64
@@ -21,7 +26,7 @@ def a_registry(absent: AbsentAs = "unavailable") -> Registry:
     """Return a registry with one repository that holds one layer."""
     registry = Registry(account=ACCOUNT, region="us-east-1", absent=absent)
     registry.run("CreateRepository", {"repositoryName": "app"})
-    store(registry.repository("app"), [StoredLayer(HELD, 7, "text/plain")])
+    registry.repository("app").hold([StoredLayer(HELD, 7, "text/plain")])
     return registry
 
 
@@ -220,7 +225,7 @@ def test_a_first_part_out_of_place_has_no_byte_to_resume_after() -> None:
 
 def test_an_upload_has_a_bounded_number_of_parts() -> None:
     """One part more than ECR's quota is LimitExceededException."""
-    parts = Upload("app", ACCOUNT, "id")
+    parts = Upload("app", ACCOUNT, "id", Store().draft())
     for number in range(MAX_PARTS):
         parts.add(number, number, b"x")
     with pytest.raises(AwsError, match="LimitExceededException"):
@@ -291,5 +296,5 @@ def test_a_refused_digest_may_be_mended() -> None:
 
 def test_an_unknown_operation_names_what_is_served() -> None:
     """An operation that is not served is UnknownOperationException, with the list of those that are."""
-    with pytest.raises(AwsError, match=r"UnknownOperationException.*'PutImage'.*BatchCheckLayerAvailability.*UploadLayerPart"):
-        a_registry().run("PutImage", {})
+    with pytest.raises(AwsError, match=r"UnknownOperationException.*'StartImageScan'.*BatchCheckLayerAvailability.*UploadLayerPart"):
+        a_registry().run("StartImageScan", {})

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Protocol, cast
 
-from ._registry import DEFAULT_MEDIA_TYPE, DIGEST, StoredLayer
+from ._manifest import DIGEST
+from ._stored import DEFAULT_MEDIA_TYPE, StoredLayer
 
 
 class DescriptorLike(Protocol):

@@ -3,28 +3,28 @@
 from __future__ import annotations
 
 import re
-from hashlib import sha256
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
-from ._descriptors import Descriptor, stored_layer
-from ._error import AwsError
+from ._contents import Contents, ManifestLike
 from ._faults import Faults
 from ._memory import MemoryFace
 from ._quotas import Quotas, Rates, check_number
-from ._registry import DEFAULT_MEDIA_TYPE, AbsentAs, Registry, StoredLayer, StoredRepository, store
+from ._registry import Registry
 from ._server import HTTPFace
 from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
 from ._sigv4 import Key, Signatures
-from ._validation import request_parser
+from ._stored import DEFAULT_MEDIA_TYPE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, SessionLike
+    from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, Repository, SessionLike
 
+    from ._descriptors import Descriptor
+    from ._layers import AbsentAs
     from ._stats import Stats
 
 
@@ -38,13 +38,14 @@ class ClientKwargs(TypedDict):
 
 
 class LocalECR:
-    """A local ECR: it serves the layer half of ECR's API at a free port of 127.0.0.1, or in memory.
+    """A local ECR: it serves the layers and images of ECR's API at a free port of 127.0.0.1, or in memory.
 
-    Repositories and layers live in this object: seed them before or after it opens; closing keeps them, and it may be opened
-    again (at another port). Bytes are hashed and counted, not kept.
+    What it holds lives in this object: seed it before or after it opens; closing keeps it, and it may be opened again (at another
+    port). The bytes of layers above 64 KiB are in temporary files that go with it.
 
     Args:
         region: the Region it plays. Default "us-east-1".
+        regions: further Regions that it plays, each a registry of its own, for requests that are signed for them. Default none.
         account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
         absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
             "missing", a `MissingLayerDigest` failure as emulators answer.
@@ -59,7 +60,7 @@ class LocalECR:
         seed: of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, `absent` is neither word, or a number is out of its range.
+        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, or a number is out of its range.
 
     >>> import asyncio
     >>> async def main() -> tuple[str, ...]:
@@ -76,6 +77,7 @@ class LocalECR:
         self,
         *,
         region: str = "us-east-1",
+        regions: Iterable[str] = (),
         account: str = "123456789012",
         absent: AbsentAs = "unavailable",
         auth: bool = True,
@@ -96,11 +98,17 @@ class LocalECR:
         self._faults = Faults(seed)
         self._quotas = Quotas(quota, burst)
         self._clock = Clock()
-        self._signatures = Signatures(region=region, clock=self._clock, is_on=auth)
+        played = list(dict.fromkeys([region, *regions]))
+        if wrong := [each for each in played if not re.fullmatch("[a-z]{2,}(-[a-z0-9]+)+", each)]:
+            message = f"region must be an AWS Region such as 'eu-west-1', not {wrong[0]!r:.200}"
+            raise ValueError(message)
+        self._signatures = Signatures(region=region, clock=self._clock, is_on=auth, further_regions=played)
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
-        self._registry = Registry(account=account, region=region, absent=absent, now=self._clock.now)
+        registries = [Registry(account=account, region=each, absent=absent, now=self._clock.now) for each in played]
+        self._registry = registries[0]
+        self._contents = Contents(registries)
         shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota
-        self._service = Service(self._registry, shells, round_trip=latency, clock=self._clock)
+        self._service = Service(self._registry, shells, further=registries[1:], round_trip=latency, clock=self._clock)
         self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service)
         self._is_open = False
 
@@ -199,25 +207,28 @@ class LocalECR:
 
     # -- what it holds ------------------------------------------------------------------------------------------------
 
-    def create_repository(self, name: str, *, registry_id: str | None = None) -> str:
+    # Each takes a repository as the client does: a name, a URI, an ARN or a `Repository`; one of another account or of another Region
+    # that is played means the registry there. A repository is made when something is put into it.
+
+    def create_repository(self, name: str | Repository, *, registry_id: str | None = None) -> str:
         """Make sure that a repository exists, and return its URI.
 
         Unlike the API's CreateRepository it does not mind one that exists, so that fixtures can be combined.
 
         Args:
-            name: as ECR takes them, such as "team/app".
-            registry_id: another registry than `account`, 12 digits. Default None.
+            name: as ECR takes them, such as "team/app"; or a registry URI, an ARN or a `Repository`.
+            registry_id: another registry than `account`, 12 digits. Default None: the one in `name`, if any.
 
         Raises:
-            ValueError: the name or the registry id breaks ECR's rules.
+            ValueError: the name or the registry id breaks ECR's rules, or names a Region that is not played.
         """
-        return str(self._repository(name, registry_id).description["repositoryUri"])
+        return self._contents.create_repository(name, registry_id)
 
-    def seed(self, name: str, descriptors: Iterable[Descriptor], *, registry_id: str | None = None) -> None:
-        """Let a repository hold layers of which only digest and size are known; it is created if need be.
+    def seed(self, name: str | Repository, descriptors: Iterable[Descriptor], *, registry_id: str | None = None) -> None:
+        """Let a repository hold layers of which only digest and size are known: they can be checked, not downloaded.
 
         Args:
-            name: the repository.
+            name: the repository, as of `create_repository`; it is created if need be.
             descriptors: each `(digest, size)`, `(digest, size, media_type)`, a mapping with `digest`, `size` and `mediaType`,
                 or any object with `.digest`, `.size` and `.media_type`. Digests are held in lower case.
             registry_id: another registry than `account`. Default None.
@@ -225,29 +236,67 @@ class LocalECR:
         Raises:
             ValueError: a descriptor without a well-formed digest or size (none is then held), or a bad name.
         """
-        store(self._repository(name, registry_id), [stored_layer(descriptor) for descriptor in descriptors])
+        self._contents.seed(name, descriptors, registry_id)
 
-    def put_layer(self, name: str, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE, *, registry_id: str | None = None) -> str:
+    def put_layer(
+        self, name: str | Repository, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE, *, registry_id: str | None = None
+    ) -> str:
         """Let a repository hold a layer of these bytes, and return its digest; the repository is created if need be.
+
+        As in ECR, it can be downloaded once an image refers to it.
 
         Raises:
             ValueError: the name or the registry id breaks ECR's rules.
         """
-        digest = f"sha256:{sha256(data).hexdigest()}"
-        store(self._repository(name, registry_id), [StoredLayer(digest, len(data), media_type)])
-        return digest
+        return self._contents.put_layer(name, data, media_type, registry_id)
 
-    def archive(self, name: str, digest: str, *, registry_id: str | None = None) -> None:
-        """Play an image that was archived: the layer is ARCHIVED from now on, until it is uploaded or put again.
+    def put_image(self, name: str | Repository, manifest: ManifestLike, tag: str | None = None, *, registry_id: str | None = None) -> str:
+        """Let a repository hold an image, and return its digest: that of the manifest's bytes. One that is there already is fine.
+
+        Args:
+            name: the repository, as of `create_repository`; it is created if need be.
+            manifest: a manifest or an index, its `mediaType` included: bytes or a str exactly as they are, or a dict to be made JSON.
+                The layers (or images) that it names must be there.
+            tag: its tag. Default None: untagged.
+            registry_id: another registry than `account`. Default None.
 
         Raises:
-            LookupError: the repository does not exist or does not hold the layer.
+            ValueError: what PutImage refuses, with ECR's code and words.
         """
-        try:
-            self._registry.repository(name, registry_id).layers[digest.lower()].archived = True
-        except (AwsError, KeyError):
-            message = f"the repository {name!r:.256} holds no layer {digest!r:.200}"
-            raise LookupError(message) from None
+        return self._contents.put_image(name, manifest, tag, registry_id)
+
+    def seed_image(
+        self, name: str | Repository, layers: Iterable[bytes | Descriptor], tag: str | None = None, *, registry_id: str | None = None
+    ) -> str:
+        """Let a repository hold an image of these layers, and return its digest. Config and manifest (OCI) are made for it.
+
+        Args:
+            name: the repository, as of `create_repository`; it is created if need be.
+            layers: each the bytes of a layer, or a descriptor as of `seed`: a layer that can't be downloaded.
+            tag: its tag. Default None: untagged.
+            registry_id: another registry than `account`. Default None.
+
+        Raises:
+            ValueError: a descriptor, a name or a tag is not well formed.
+
+        >>> ecr = LocalECR()
+        >>> ecr.seed_image("app", [b"a layer", ("sha256:" + "a" * 64, 32_000_000)], "1.0") == ecr.seed_image(
+        ...     "copy", [b"a layer", ("sha256:" + "a" * 64, 32_000_000)]
+        ... )
+        True
+        """
+        return self._contents.seed_image(name, layers, tag, registry_id)
+
+    def archive(self, name: str | Repository, digest: str, *, registry_id: str | None = None) -> None:
+        """Play an image that was archived: it can't be pulled, and the layers that no active image holds are ARCHIVED.
+
+        That lasts until the image is put again. With the digest of a layer, that layer alone is ARCHIVED, until it is uploaded or
+        put again. An index is archived alone, without the images that it lists.
+
+        Raises:
+            LookupError: the repository does not exist or holds neither an image nor a layer of this digest.
+        """
+        self._contents.archive(name, digest, registry_id)
 
     # -- how it behaves -----------------------------------------------------------------------------------------------
 
@@ -330,16 +379,6 @@ class LocalECR:
         """Say where it is, for logs and test reports."""
         where = self._face.url if self._is_open else "closed"
         return f"<LocalECR {self.account} {self.region} {where}>"
-
-    def _repository(self, name: str, registry_id: str | None) -> StoredRepository:
-        if not self._registry.has_repository(name, registry_id):
-            try:
-                self._registry.run(
-                    "CreateRepository", request_parser("CreateRepository")({"repositoryName": name, "registryId": registry_id})
-                )
-            except AwsError as error:
-                raise ValueError(error.message) from None
-        return self._registry.repository(name, registry_id)
 
     def _require_open(self) -> None:
         if not self._is_open:

@@ -129,7 +129,7 @@ class Faults:
             return None
         if scripts[-1].hangs_up:
             raise ConnectionResetError
-        reply = answer_of(scripts[-1])
+        reply = answer_of(scripts[-1], call)
         return reply and played(reply, scripts, self._random)
 
     async def after(self, call: Call, reply: Reply) -> Reply:

@@ -28,7 +28,7 @@ class MemoryBody:
         self.content: Final = self
         self.content_length: Final = len(reply.body)
         self._chunks = reply.stream(reply.body) if reply.stream is not None else None
-        self._whole: bytes | None = reply.body
+        self._whole: bytes | None = reply.body[:] if reply.stream is None else None
         self._left = len(reply.body)
         self._read_timeout = read_timeout
         self._release: Callable[[], None] | None = release

@@ -11,6 +11,7 @@ from pydantic_core import from_json, to_json
 from . import _protocol as protocol
 from ._error import error_of
 from ._protocol import Reply
+from ._store import CHUNK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
     from ._protocol import Stream
     from ._script import Script
+    from ._service import Call
+    from ._store import Blob
 
 DRIP_EVERY = 0.1  # seconds between the chunks of a dripped body, as long as each holds a whole byte
 REDIRECT = 307
@@ -26,10 +29,10 @@ HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><
 Rows = dict[str, list[Any]]
 
 
-def answer_of(script: Script) -> Reply | None:
+def answer_of(script: Script, call: Call) -> Reply | None:
     """Return what a script answers in the registry's place; None when it lets the registry answer."""
     if script.error is not None:
-        return protocol.refused(error_of(script.error, script.message, script.status))
+        return call.refused(error_of(script.error, script.message, script.status))
     if script.redirect_to is not None:
         return Reply(script.status or REDIRECT, {"location": script.redirect_to}, b"", "redirect_to")
     if script.body is not None:
@@ -53,7 +56,7 @@ _MILD = ("drop_rows", "double_rows", "shuffle", "drip", "latency")  # they count
 
 def _with_rows(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
     changing = [script for script in scripts if script.changes_rows]
-    if not changing:
+    if not changing or not isinstance(reply.body, bytes) or reply.stream is not None:  # a download has no rows
         return reply
     answer = cast("dict[str, Any]", from_json(reply.body))
     rows: Rows = {name: value for name, value in answer.items() if isinstance(value, list)}
@@ -96,11 +99,11 @@ def _on_the_wire(reply: Reply, scripts: Sequence[Script]) -> Reply:
 
 
 def _stream(cut_at: int | None, rate: float | None, *, reset: bool) -> Stream:
-    async def stream(body: bytes) -> AsyncIterator[bytes]:
-        sent = body[:cut_at]
-        size = max(1, int(rate * DRIP_EVERY)) if rate else len(body)
-        for start in range(0, len(sent), size):
-            chunk = sent[start : start + size]
+    async def stream(body: Blob) -> AsyncIterator[bytes]:
+        end = len(body) if cut_at is None else cut_at
+        size = min(CHUNK, max(1, int(rate * DRIP_EVERY))) if rate else CHUNK
+        for start in range(0, end, size):
+            chunk = body[start : min(end, start + size)]
             if rate:
                 await asyncio.sleep(len(chunk) / rate)
             yield chunk

@@ -11,16 +11,20 @@ from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, cast
+from xml.sax.saxutils import escape
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from ._error import AwsError
+from ._store import Blob
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonEC2ContainerRegistry_V20150921"  # ECR model: targetPrefix
+LAYERS_PATH = "/layers/"  # where downloads are
+GET_LAYER = "GetLayer"  # what a download is called among the operations; no operation of ECR's
 MAX_BODY = 32 * 1024 * 1024  # a layer part of 20 MiB (ECR model: LayerPartBlob) is 27 MiB in base64
 
-Stream = Callable[[bytes], AsyncIterator[bytes]]
+Stream = Callable[[Blob], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +42,13 @@ class Reply:
     """An HTTP answer. `outcome` is what the statistics call it: "ok", an error code, or a fault's name.
 
     `stream`, when given, turns the body into the chunks that are really sent: it may sleep between them, stop early (the
-    connection is then closed short of Content-Length) or raise ConnectionResetError (the connection is then reset).
+    connection is then closed short of Content-Length) or raise ConnectionResetError (the connection is then reset). A body that
+    is not in memory always has one.
     """
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: Blob
     outcome: str = "ok"
     stream: Stream | None = None
 
@@ -55,6 +60,8 @@ def operation_of(request: Request) -> str:
     'DescribeRepositories'
     """
     code = "UnknownOperationException"
+    if request.path.startswith(LAYERS_PATH):
+        return GET_LAYER
     if request.path.partition("?")[0] != "/":
         raise AwsError(code, f"The local ECR serves the API at '/', not at {request.path[:200]!r}", 404)
     if request.method != "POST":
@@ -90,6 +97,14 @@ def refused(error: AwsError) -> Reply:
     return Reply(
         error.status, headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers, _json(body), error.code
     )
+
+
+def refused_as_xml(error: AwsError) -> Reply:
+    """Return the answer that carries an error of a download, as S3 words it."""
+    members = {"Code": error.code, "Message": error.message, **error.members}
+    body = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
+    text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}</Error>'
+    return Reply(error.status, {"content-type": "application/xml"}, text.encode(errors="replace"), error.code)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

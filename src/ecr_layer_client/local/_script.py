@@ -6,10 +6,13 @@ from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from ._protocol import GET_LAYER
 from ._registry import OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
 BODILESS = (204, 205, 304)
+
+_SERVED = (*OPERATIONS, GET_LAYER)
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -83,7 +86,7 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
 
     def _checks_of_values(self) -> tuple[tuple[bool, str], ...]:
         return (
-            (self.operation not in {None, *OPERATIONS}, f"operation={self.operation!r:.200} is not served: {', '.join(OPERATIONS)} are"),
+            (self.operation not in {None, *_SERVED}, f"operation={self.operation!r:.200} is not served: {', '.join(_SERVED)} are"),
             (isinstance(self.latency, tuple) and self.latency[0] > self.latency[1], f"latency={self.latency} is (low, high)"),
             (self.status in BODILESS, f"status={self.status} has no body: an answer of this API has one"),
         )

@@ -102,7 +102,7 @@ class HTTPFace:
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         if reply.stream is None:
-            return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+            return web.Response(status=reply.status, headers=reply.headers, body=reply.body[:])
         response = web.StreamResponse(status=reply.status, headers=reply.headers)
         response.content_length = len(reply.body)
         await response.prepare(request)

@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Protocol
 
 from . import _protocol as protocol
 from ._clock import Clock
+from ._downloads import Downloads
 from ._error import AwsError
+from ._protocol import GET_LAYER
 from ._registry import OPERATIONS, Registry
+from ._sigv4 import region_of
 from ._stats import Stats
 from ._validation import request_parser
 
@@ -43,6 +46,10 @@ class Call:
     at: float
     scripts: list[Script] = field(default_factory=list["Script"])
 
+    def refused(self, error: AwsError) -> Reply:
+        """Return the answer that carries an error, in the form that this operation's clients read."""
+        return protocol.refused_as_xml(error) if self.operation == GET_LAYER else protocol.refused(error)
+
 
 class Interceptor(Protocol):
     """Something that stands between a face and the registry.
@@ -61,16 +68,27 @@ class Interceptor(Protocol):
 
 
 class Service:
-    """A registry behind the JSON 1.1 protocol, with interceptors and statistics."""
+    """Registries behind the JSON 1.1 protocol, one for each Region, and their downloads; with interceptors and statistics."""
 
     def __init__(
-        self, registry: Registry, interceptors: Sequence[Interceptor] = (), *, round_trip: float = 0.0, clock: Clock | None = None
+        self,
+        registry: Registry,
+        interceptors: Sequence[Interceptor] = (),
+        *,
+        further: Sequence[Registry] = (),
+        round_trip: float = 0.0,
+        clock: Clock | None = None,
     ) -> None:
-        """Serve `registry`, `round_trip` seconds away; `before` runs in the interceptors' order, `after` in the reverse one."""
+        """Serve `registry`, and to requests that are signed for their Regions `further` ones, `round_trip` seconds away.
+
+        `before` runs in the interceptors' order, `after` in the reverse one.
+        """
+        self.registries = {each.region: each for each in (registry, *further)}
         self.registry = registry
         self.interceptors = list(interceptors)
         self.round_trip = round_trip
         self.clock = clock or Clock()
+        self.downloads = Downloads({region: each.store for region, each in self.registries.items()}, self.clock)
         self.stats = Stats()
 
     async def answer(self, request: Request) -> Reply:
@@ -117,23 +135,33 @@ class Service:
 
     def _run(self, call: Call) -> Reply:
         try:
+            if call.operation == GET_LAYER:
+                return self.downloads.answer(call.request)
             members = protocol.members_of(call.request)
             if call.operation in OPERATIONS:
                 members = request_parser(call.operation)(members)
-            reply = protocol.ok(self.registry.run(call.operation, members))
+            registry = self._registry_of(call.request)
+            answer = registry.run(call.operation, members)
         except AwsError as error:
-            return protocol.refused(error)
+            return call.refused(error)
         if call.operation == "BatchCheckLayerAvailability":
             self.stats.digests_checked += len(members["layerDigests"])
-        return reply
+        elif call.operation == "GetDownloadUrlForLayer":
+            answer["downloadUrl"] = self.downloads.url(call.request.headers.get("host", ""), registry.region, answer["layerDigest"])
+        return protocol.ok(answer)
+
+    def _registry_of(self, request: Request) -> Registry:
+        if len(self.registries) == 1:
+            return self.registry
+        return self.registries.get(region_of(request) or "", self.registry)
 
 
 async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
     try:
         return await interceptor.before(call)
     except AwsError as error:
-        return protocol.refused(error)
+        return call.refused(error)
 
 
 def _known(operation: str) -> str:
-    return operation if operation in OPERATIONS else ""
+    return operation if operation in OPERATIONS or operation == GET_LAYER else ""

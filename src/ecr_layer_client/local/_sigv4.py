@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote
 
 from ._error import AwsError, error_of
+from ._protocol import GET_LAYER
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from ._clock import Clock
     from ._protocol import Reply, Request
@@ -37,6 +38,8 @@ MISSING = "MissingAuthenticationTokenException"
 UNKNOWN = "UnrecognizedClientException"
 EXPIRED = "ExpiredTokenException"
 
+_SCOPE = re.compile(rf"Credential=[^,]*/[0-9]{{8}}/([a-z0-9-]+)/{SERVICE}/{TERMINATOR}").search
+
 
 @dataclass(slots=True)
 class Key:
@@ -45,15 +48,15 @@ class Key:
     secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     expires: float | None = None
-    _derived: tuple[tuple[str, str], bytes] = field(default=(("", ""), b""), repr=False)
+    _derived: tuple[tuple[str, str, str], bytes] = field(default=(("", "", ""), b""), repr=False)
 
-    def signing_key(self, date: str, region: str) -> bytes:
-        """Return the key that signs on this day in this Region; the last one is kept."""
-        if self._derived[0] != (date, region):
+    def signing_key(self, date: str, region: str, service: str = SERVICE) -> bytes:
+        """Return the key that signs on this day in this Region for this service; the last one is kept."""
+        if self._derived[0] != (date, region, service):
             key = f"AWS4{self.secret}".encode()
-            for part in (date, region, SERVICE, TERMINATOR):
-                key = hmac.digest(key, part.encode(), "sha256")
-            self._derived = (date, region), key
+            for part in (date, region, service, TERMINATOR):
+                key = hmac.digest(key, part.encode(errors="surrogateescape"), "sha256")
+            self._derived = (date, region, service), key
         return self._derived[1]
 
 
@@ -87,12 +90,12 @@ class Authorization:
 class Signatures:
     """The keys that a `LocalECR` knows, and the check that each request was signed with one of them."""
 
-    def __init__(self, *, region: str, clock: Clock, is_on: bool = True) -> None:
+    def __init__(self, *, region: str, clock: Clock, is_on: bool = True, further_regions: Iterable[str] = ()) -> None:
         """Know no key yet."""
         self.is_on: Final = is_on
         self._clock = clock
         self._keys: dict[str, Key] = {}
-        self._region = region
+        self._regions = {region, *further_regions}
 
     def add(self, access_key: str, key: Key) -> None:
         """Know a key from now on; one of the same id is replaced."""
@@ -108,7 +111,7 @@ class Signatures:
 
     async def before(self, call: Call) -> Reply | None:
         """Refuse a request whose signature is not right. The registry calls this."""
-        if self.is_on:
+        if self.is_on and call.operation != GET_LAYER:  # the URL of a download carries its own
             self.verify(call.request)
         return None
 
@@ -132,10 +135,7 @@ class Signatures:
         timestamp = _timestamp(request.headers)
         self._check_time(timestamp, said.date)
         _check_signed_headers(request.headers, said.signed_headers)
-        scope = f"{said.date}/{said.region}/{said.service}/{TERMINATOR}"
-        canonical = hashlib.sha256(canonical_request(request, said.signed_headers)).hexdigest()
-        signed = f"{ALGORITHM}\n{timestamp}\n{scope}\n{canonical}".encode()
-        expected = hmac.digest(key.signing_key(said.date, said.region), signed, "sha256").hex()
+        expected = signature(key, timestamp, said.region, said.service, canonical_request(request, said.signed_headers))
         if not hmac.compare_digest(expected.encode(), _bytes(said.signature)):
             raise error_of(INVALID)
 
@@ -154,7 +154,7 @@ class Signatures:
         return key
 
     def _check_scope(self, said: Authorization) -> None:
-        if said.region != self._region:
+        if said.region not in self._regions:
             raise AwsError(INVALID, f"Credential should be scoped to a valid region, not '{said.region[:200]}'. ")
         if said.service != SERVICE:
             raise AwsError(INVALID, f"Credential should be scoped to correct service: '{SERVICE}'. ")
@@ -172,8 +172,21 @@ class Signatures:
             raise AwsError(INVALID, f"Signature not yet current: {timestamp} is still later than {bound}")
 
 
-def canonical_request(request: Request, signed_headers: tuple[str, ...]) -> bytes:
-    """Return the text whose hash is signed.
+def region_of(request: Request) -> str | None:
+    """Return the Region that a request says it is signed for; None when it says none."""
+    found = _SCOPE(request.headers.get("authorization", ""))
+    return found[1] if found is not None else None
+
+
+def signature(key: Key, timestamp: str, region: str, service: str, canonical: bytes) -> str:
+    """Return the signature of a canonical request, in hexadecimal."""
+    date = timestamp[:8]
+    signed = f"{ALGORITHM}\n{timestamp}\n{date}/{region}/{service}/{TERMINATOR}\n{hashlib.sha256(canonical).hexdigest()}"
+    return hmac.digest(key.signing_key(date, region, service), _bytes(signed), "sha256").hex()
+
+
+def canonical_request(request: Request, signed_headers: tuple[str, ...], payload: str | None = None) -> bytes:
+    """Return the text whose hash is signed; `payload` stands for the hash of the body, where it is not signed.
 
     >>> from ecr_layer_client.local._protocol import Request
     >>> canonical_request(Request("POST", "/?b=2&a=1", {"host": "x"}, b""), ("host",)).decode().splitlines()[:5]
@@ -184,17 +197,26 @@ def canonical_request(request: Request, signed_headers: tuple[str, ...]) -> byte
     lines = (
         request.method,
         _canonical_path(path),
-        _canonical_query(query),
+        canonical_query(query),
         headers,
         ";".join(signed_headers),
-        hashlib.sha256(request.body).hexdigest(),
+        payload or hashlib.sha256(request.body).hexdigest(),
     )
     return _bytes("\n".join(lines))
 
 
-def _canonical_query(query: str) -> str:
-    pairs = [part.partition("=") for part in query.split("&") if part]
-    return "&".join(f"{name}={value}" for name, value in sorted((_encoded(name), _encoded(value)) for name, _, value in pairs))
+def canonical_query(query: str | Mapping[str, str]) -> str:
+    """Return a query, or parameters not yet encoded, in the form that is signed.
+
+    >>> canonical_query("b=2&a=x/y"), canonical_query({"a": "100%"})
+    ('a=x%2Fy&b=2', 'a=100%25')
+    """
+    if isinstance(query, str):
+        parts = (part.partition("=") for part in query.split("&") if part)
+        pairs = [(_encoded(name), _encoded(value)) for name, _, value in parts]
+    else:
+        pairs = [(quote(name, safe=UNRESERVED), quote(value, safe=UNRESERVED, errors="surrogateescape")) for name, value in query.items()]
+    return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
 def _encoded(text: str) -> str:

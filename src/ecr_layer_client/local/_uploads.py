@@ -1,24 +1,28 @@
-"""One layer upload, from initiate to complete: what arrived so far, and ECR's rules for it. Pure; the bytes are hashed, not kept."""
+"""One layer upload, from initiate to complete: what arrived so far, and ECR's rules for it."""
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ._error import AwsError
+
+if TYPE_CHECKING:
+    from ._store import Draft
 
 MIB = 1024 * 1024
 PART_SIZE = 10 * MIB  # what InitiateLayerUpload was seen to answer
 MIN_PART_SIZE = 5 * MIB  # ECR service quotas: minimum layer part size, the last part excepted
 MAX_PARTS = 4_200  # ECR service quotas: maximum number of layer parts
+MAX_LAYER = 52_000 * MIB  # ECR service quotas: maximum layer size
 
 
 @dataclass(slots=True)
 class Upload:
-    """An upload under way: `received` bytes in `parts` parts, hashed as they came.
+    """An upload under way: `received` bytes in `parts` parts, in a draft.
 
-    >>> upload = Upload("app", "123456789012", "6f0f…")
+    >>> from ecr_layer_client.local._store import Store
+    >>> upload = Upload("app", "123456789012", "6f0f…", Store().draft())
     >>> upload.add(0, 4, b"layer")
     4
     """
@@ -26,11 +30,15 @@ class Upload:
     repository: str
     registry_id: str
     upload_id: str
-    received: int = 0
+    draft: Draft
     parts: int = 0
     last_part_size: int = 0
     has_small_part: bool = False
-    _sha256: Any = field(default_factory=hashlib.sha256)
+
+    @property
+    def received(self) -> int:
+        """How many bytes arrived so far."""
+        return self.draft.size
 
     def add(self, first: int, last: int, data: bytes) -> int:
         """Take one part and return the last byte received; parts come in order and without gaps.
@@ -40,14 +48,14 @@ class Upload:
         """
         if first != self.received or last - first + 1 != len(data) or not data:
             raise self._out_of_place(first, last, len(data))
-        if self.parts == MAX_PARTS:
+        if self.parts == MAX_PARTS or last >= MAX_LAYER:
             code = "LimitExceededException"
-            raise AwsError(code, f"The upload with id '{self.upload_id}' already has the maximum of {MAX_PARTS} layer parts")
+            limit = f"{MAX_PARTS} layer parts, and of {MAX_LAYER} bytes"
+            raise AwsError(code, f"The upload with id '{self.upload_id}' goes beyond the maximum of {limit}")
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
-        self._sha256.update(data)
+        self.draft.write(data)
         self.parts += 1
         self.last_part_size = len(data)
-        self.received += len(data)
         return self.received - 1
 
     def digest(self) -> str:
@@ -61,7 +69,11 @@ class Upload:
         if self.has_small_part:
             code = "LayerPartTooSmallException"
             raise AwsError(code, "All layer parts except the last part should be at least 5MB")
-        return f"sha256:{self._sha256.hexdigest()}"
+        return self.draft.digest
+
+    def keep(self) -> None:
+        """Put the bytes into the store."""
+        self.draft.keep()
 
     def _out_of_place(self, first: int, last: int, length: int) -> AwsError:
         return AwsError(

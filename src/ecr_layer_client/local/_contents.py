@@ -1,0 +1,117 @@
+"""What a test author puts into a local ECR: repositories, layers and images, without a request."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any
+
+from ecr_layer_client._repository import Repository
+
+from ._descriptors import Descriptor, stored_layer
+from ._error import AwsError
+from ._manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from ._stored import StoredLayer, StoredRepository
+from ._validation import request_parser
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+
+    from ._registry import Registry
+
+ManifestLike = bytes | str | dict[str, Any]
+
+
+class Contents:
+    """The contents of the registries of a `LocalECR`, to be changed from outside; `LocalECR` documents the methods."""
+
+    def __init__(self, registries: Sequence[Registry]) -> None:
+        """Change these; the first is meant where no Region is named."""
+        self._registries = {registry.region: registry for registry in registries}
+        self._first = registries[0]
+
+    def create_repository(self, repository: str | Repository, registry_id: str | None) -> str:
+        """Make sure that a repository exists, and return its URI. Raises ValueError."""
+        with self._changing(repository, registry_id) as stored:
+            return str(stored.description["repositoryUri"])
+
+    def seed(self, repository: str | Repository, descriptors: Iterable[Descriptor], registry_id: str | None) -> None:
+        """Hold layers of which only digest and size are known. Raises ValueError."""
+        layers = [stored_layer(descriptor) for descriptor in descriptors]
+        with self._changing(repository, registry_id) as stored:
+            stored.hold(layers)
+
+    def put_layer(self, repository: str | Repository, data: bytes, media_type: str, registry_id: str | None) -> str:
+        """Hold a layer of these bytes, and return its digest. Raises ValueError."""
+        with self._changing(repository, registry_id) as stored:
+            digest = self._place(repository, registry_id)[0].store.put(data)
+            stored.hold([StoredLayer(digest, len(data), media_type)])
+            return digest
+
+    def put_image(self, repository: str | Repository, manifest: ManifestLike, tag: str | None, registry_id: str | None) -> str:
+        """Run PutImage on a repository that is made if need be, and return the digest. Raises ValueError."""
+        registry, place = self._place(repository, registry_id)
+        text = _text(manifest)
+        request = {"repositoryName": place.name, "registryId": place.registry_id, "imageManifest": text, "imageTag": tag}
+        with self._changing(repository, registry_id):
+            try:
+                image = registry.run("PutImage", request_parser("PutImage")(request))["image"]
+            except AwsError as error:
+                if error.code != "ImageAlreadyExistsException":
+                    raise ValueError(str(error)) from None
+                return f"sha256:{sha256(text.encode()).hexdigest()}"
+        return str(image["imageId"]["imageDigest"])
+
+    def seed_image(
+        self, repository: str | Repository, layers: Iterable[bytes | Descriptor], tag: str | None, registry_id: str | None
+    ) -> str:
+        """Hold an image of these layers, with a config and a manifest made for it, and return its digest. Raises ValueError."""
+        registry, _ = self._place(repository, registry_id)
+        held = [self._layer(registry, each) for each in layers]
+        rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
+        config = self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode())
+        config.media_type = OCI_CONFIG
+        with self._changing(repository, registry_id) as stored:
+            stored.hold([*held, config])
+        manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": _descriptor(config), "layers": list(map(_descriptor, held))}
+        return self.put_image(repository, manifest, tag, registry_id)
+
+    def archive(self, repository: str | Repository, digest: str, registry_id: str | None) -> None:
+        """Archive an image, or a layer. Raises LookupError."""
+        registry, place = self._place(repository, registry_id)
+        try:
+            registry.archive(place.name, digest.lower(), place.registry_id)
+        except (AwsError, KeyError):
+            message = f"the repository {place.name!r:.256} holds no layer and no image {digest!r:.200}"
+            raise LookupError(message) from None
+
+    def _layer(self, registry: Registry, layer: bytes | Descriptor) -> StoredLayer:
+        return StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER) if isinstance(layer, bytes) else stored_layer(layer)
+
+    @contextmanager
+    def _changing(self, repository: str | Repository, registry_id: str | None) -> Generator[StoredRepository]:
+        registry, place = self._place(repository, registry_id)
+        with registry.changing(place.name, place.registry_id) as stored:
+            yield stored
+
+    def _place(self, repository: str | Repository, registry_id: str | None) -> tuple[Registry, Repository]:
+        place = Repository.coerce(repository)
+        if registry_id is not None:
+            place = Repository(name=place.name, registry_id=registry_id, region=place.region)
+        if place.region is None:
+            return self._first, place
+        if place.region not in self._registries:
+            message = f"this LocalECR plays {', '.join(self._registries)} and not {place.region}: name it in LocalECR(regions=...)"
+            raise ValueError(message)
+        return self._registries[place.region], place
+
+
+def _text(manifest: ManifestLike) -> str:
+    if isinstance(manifest, bytes):
+        return manifest.decode()
+    return manifest if isinstance(manifest, str) else json.dumps(manifest)
+
+
+def _descriptor(layer: StoredLayer) -> dict[str, Any]:
+    return {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}

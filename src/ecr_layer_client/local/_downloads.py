@@ -1,0 +1,128 @@
+"""Downloads of layers, as S3 serves them: URLs that carry their own signature and expiry, ranges, and refusals in XML.
+
+Written from AWS's documentation of presigned requests (Signature Version 4 in the query string) and of S3's answers.
+"""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+from urllib.parse import parse_qsl
+
+from ._error import AwsError
+from ._protocol import LAYERS_PATH, Reply, Request
+from ._sigv4 import ALGORITHM, TERMINATOR, Key, canonical_query, canonical_request, signature
+from ._store import CHUNK, part_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from ._clock import Clock
+    from ._store import Blob, Store
+
+ACCESS_KEY = "local-ecr-downloads"
+LIFETIME = 3600  # seconds that a URL is good for; AWS documentation
+SERVICE = "s3"
+TIMESTAMP = "%Y%m%dT%H%M%SZ"
+
+_PATH = re.compile(f"{LAYERS_PATH}([a-z0-9-]+)/([0-9a-f]{{64}})").fullmatch
+_RANGE = re.compile("bytes=([0-9]{0,18})-([0-9]{0,18})").fullmatch  # one range, as S3 takes it
+
+
+class Downloads:
+    """The URLs that `GetDownloadUrlForLayer` gives, and the answers to who follows them."""
+
+    def __init__(self, stores: Mapping[str, Store], clock: Clock) -> None:
+        """Serve the bytes of the Regions in `stores`."""
+        self._clock: Final = clock
+        self._key: Final = Key(secrets.token_hex())
+        self._stores: Final = stores
+
+    def url(self, host: str, region: str, digest: str) -> str:
+        """Return a URL of a layer, good for an hour, at the host by which the caller reached us."""
+        path = f"{LAYERS_PATH}{region}/{digest.partition(':')[2]}"
+        now = datetime.fromtimestamp(self._clock.now(), UTC).strftime(TIMESTAMP)
+        return f"http://{host}{path}?{self._query('GET', path, region, host, now)}"
+
+    def answer(self, request: Request) -> Reply:
+        """Answer a request for a layer. Raises AwsError with S3's codes."""
+        path, _, query = request.path.partition("?")
+        found = _PATH(path)
+        said = dict(parse_qsl(query))
+        if found is None or "X-Amz-Signature" not in said:
+            code = "AccessDenied"
+            raise AwsError(code, "Access Denied", 403)
+        region, name = found.groups()
+        signed_at = said.get("X-Amz-Date", "")
+        expected = self._query(request.method, path, region, request.headers.get("host", ""), signed_at)
+        if not hmac.compare_digest(expected.encode(), canonical_query(query).encode(errors="surrogateescape")):
+            code = "SignatureDoesNotMatch"
+            message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+            raise AwsError(code, message, 403)
+        self._check_time(signed_at)
+        store = self._stores.get(region)
+        blob = store.get(f"sha256:{name}") if store is not None else None
+        if blob is None:
+            code = "NoSuchKey"
+            raise AwsError(code, "The specified key does not exist.", 404, Key=path[1:])
+        return _reply(blob, name, request.headers.get("range", ""))
+
+    def _query(self, method: str, path: str, region: str, host: str, signed_at: str) -> str:
+        """Return the whole query of a URL, its signature included, in canonical form."""
+        parameters = {
+            "X-Amz-Algorithm": ALGORITHM,
+            "X-Amz-Credential": f"{ACCESS_KEY}/{signed_at[:8]}/{region}/{SERVICE}/{TERMINATOR}",
+            "X-Amz-Date": signed_at,
+            "X-Amz-Expires": str(LIFETIME),
+            "X-Amz-SignedHeaders": "host",
+        }
+        query = canonical_query(parameters)
+        request = Request(method, f"{path}?{query}", {"host": host}, b"")
+        canonical = canonical_request(request, ("host",), "UNSIGNED-PAYLOAD")
+        return canonical_query({**parameters, "X-Amz-Signature": signature(self._key, signed_at, region, SERVICE, canonical)})
+
+    def _check_time(self, signed_at: str) -> None:
+        expires = datetime.strptime(signed_at, TIMESTAMP).replace(tzinfo=UTC) + timedelta(seconds=LIFETIME)
+        now = datetime.fromtimestamp(self._clock.now(), UTC)
+        if now > expires:  # wording quoted in public issues
+            code = "AccessDenied"
+            times = {"X-Amz-Expires": LIFETIME, "Expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+            raise AwsError(code, "Request has expired", 403, **times)
+
+
+async def in_chunks(body: Blob) -> AsyncIterator[bytes]:
+    """Yield a body as it is sent."""
+    for start in range(0, len(body), CHUNK):
+        yield body[start : start + CHUNK]
+
+
+def _reply(blob: Blob, name: str, asked: str) -> Reply:
+    headers = {"accept-ranges": "bytes", "content-type": "application/octet-stream", "etag": f'"{name}"'}
+    size = len(blob)
+    wanted = _wanted(asked, size)
+    if wanted is None:
+        return Reply(HTTPStatus.OK, headers, blob, stream=in_chunks)
+    start, stop = wanted
+    headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
+    return Reply(HTTPStatus.PARTIAL_CONTENT, headers, part_of(blob, start, stop), stream=in_chunks)
+
+
+def _wanted(asked: str, size: int) -> tuple[int, int] | None:
+    """Return where a range begins and ends; None for the whole, which S3 also sends for a range that it cannot read."""
+    found = _RANGE(asked.strip())
+    if found is None or not any(found.groups()):
+        return None
+    first, last = found.groups()
+    start = int(first) if first else max(0, size - int(last))
+    stop = min(size, int(last) + 1) if first and last else size
+    if first and last and int(last) < int(first):
+        return None
+    if start >= size:
+        code = "InvalidRange"
+        members = {"RangeRequested": asked, "ActualObjectSize": size}
+        raise AwsError(code, "The requested range is not satisfiable", 416, **members)
+    return start, stop

@@ -1,0 +1,175 @@
+"""The bytes of layers and manifests, by their sha256: small ones in memory, the others in files, or all in a data directory.
+
+A file gets its name only when all of it is there, so a half-written one is never read. Names are made from digests that were
+computed here, and never from what a request says.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+import tempfile
+import weakref
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+KIB = 1024
+IN_MEMORY = 64 * KIB  # bytes of the largest blob that is held in memory, where there is no data directory
+CHUNK = 256 * KIB  # bytes that are read and sent at once
+INCOMING = "incoming"
+
+_SHA256 = re.compile("sha256:([0-9a-f]{64})").fullmatch
+
+
+class FileBytes:
+    """The bytes of a file, or a part of them, read a slice at a time: `len(it)` and `it[start:stop]`."""
+
+    def __init__(self, path: Path, start: int, stop: int) -> None:
+        """Be the bytes from `start` to `stop`; the file is open only while a slice is read."""
+        self.path: Final = path
+        self._range = range(start, stop)
+
+    def __len__(self) -> int:
+        """How many bytes they are."""
+        return len(self._range)
+
+    def __getitem__(self, index: slice) -> bytes:
+        """Return a slice. Raises ConnectionResetError when the file is gone: whoever is reading it is cut off."""
+        wanted = self._range[index]
+        try:
+            with self.path.open("rb") as file:
+                file.seek(wanted.start)
+                return file.read(len(wanted))
+        except FileNotFoundError:
+            message = "what is being read was deleted"
+            raise ConnectionResetError(message) from None
+
+
+Blob = bytes | FileBytes
+
+
+def part_of(blob: Blob, start: int, stop: int) -> Blob:
+    """Return the bytes of a whole blob from `start` to `stop`; those of a file stay there."""
+    return blob[start:stop] if isinstance(blob, bytes) else FileBytes(blob.path, start, stop)
+
+
+class Draft:
+    """Bytes that are arriving: hashed as they come, held in memory up to a limit and beyond it in a file."""
+
+    def __init__(self, store: Store) -> None:
+        """Hold nothing yet."""
+        self.size = 0
+        self._store = store
+        self._sha256: Any = hashlib.sha256()
+        self._buffer = bytearray()
+        self._path: Path | None = None
+
+    @property
+    def digest(self) -> str:
+        """The digest of what arrived so far."""
+        return f"sha256:{self._sha256.hexdigest()}"
+
+    def write(self, data: bytes) -> None:
+        """Take the next bytes."""
+        self._sha256.update(data)
+        self.size += len(data)
+        if self._path is None and self.size <= self._store.in_memory:
+            self._buffer += data
+            return
+        if self._path is None:
+            self._path = self._store.new_file()
+        with self._path.open("ab") as file:
+            file.write(self._buffer)
+            file.write(data)
+        self._buffer.clear()
+
+    def keep(self) -> str:
+        """Put what arrived into the store, and return its digest."""
+        self._store.take(self.digest, bytes(self._buffer), self._path)
+        return self.digest
+
+    def discard(self) -> None:
+        """Drop what arrived."""
+        self._buffer.clear()
+        if self._path is not None:
+            self._path.unlink(missing_ok=True)
+
+
+class Store:
+    """Blobs by digest.
+
+    >>> store = Store()
+    >>> digest = store.put(b"a layer")
+    >>> store.get(digest), store.get("sha256:00"), store.get("../../etc/passwd")
+    (b'a layer', None, None)
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        """Hold blobs in `directory`; without one, large blobs are in temporary files that go with this object."""
+        self.in_memory: Final = IN_MEMORY if directory is None else -1
+        self._small: dict[str, bytes] = {}
+        self._directory = directory
+        if directory is not None and (directory / INCOMING).exists():
+            shutil.rmtree(directory / INCOMING)  # what an earlier process left half-written
+
+    def draft(self) -> Draft:
+        """Return a new draft; nothing of it can be read before `keep()`."""
+        return Draft(self)
+
+    def put(self, data: bytes) -> str:
+        """Hold these bytes, and return their digest."""
+        draft = self.draft()
+        draft.write(data)
+        return draft.keep()
+
+    def get(self, digest: str) -> Blob | None:
+        """Return the bytes of a digest; None when they are not held."""
+        if digest in self._small:
+            return self._small[digest]
+        path = self._path(digest)
+        return FileBytes(path, 0, path.stat().st_size) if path is not None and path.is_file() else None
+
+    def drop(self, digests: AbstractSet[str]) -> None:
+        """Hold the bytes of these digests no more."""
+        for digest in digests:
+            self._small.pop(digest, None)
+            path = self._path(digest)
+            if path is not None:
+                path.unlink(missing_ok=True)
+
+    # -- for drafts ---------------------------------------------------------------------------------------------------
+
+    def new_file(self) -> Path:
+        """Return a new empty file for bytes that are arriving."""
+        incoming = self._home() / INCOMING
+        incoming.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=incoming, delete=False) as file:
+            return Path(file.name)
+
+    def take(self, digest: str, data: bytes, path: Path | None) -> None:
+        """Hold a blob that is all there: `data`, or the file at `path`."""
+        if path is None:
+            self._small[digest] = data
+            return
+        place = self._path(digest)
+        if place is None:
+            message = f"{digest!r:.100} is no digest that was computed here"
+            raise ValueError(message)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(place)
+
+    def _path(self, digest: str) -> Path | None:
+        found = _SHA256(digest)
+        if found is None or self._directory is None:
+            return None
+        return self._directory / "blobs" / found[1][:2] / found[1]
+
+    def _home(self) -> Path:
+        if self._directory is None:
+            self._directory = Path(tempfile.mkdtemp(prefix="local-ecr-"))
+            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
+        return self._directory

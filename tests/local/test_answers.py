@@ -1,0 +1,172 @@
+"""Every answer of every operation is what botocore's service model says, and nothing beside it."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+
+from ecr_layer_client.local._aws_model import service_model
+from ecr_layer_client.local._clock import Clock
+from ecr_layer_client.local._protocol import TARGET_PREFIX, Request
+from ecr_layer_client.local._registry import OPERATIONS, Registry
+from ecr_layer_client.local._service import Service
+
+LAYER = "sha256:" + "a" * 64
+TYPES: dict[str, tuple[type, ...]] = {
+    "structure": (dict,),
+    "list": (list,),
+    "string": (str,),
+    "integer": (int,),
+    "long": (int,),
+    "boolean": (bool,),
+    "timestamp": (int, float),
+}
+
+
+def problems(value: Any, shape: Any, where: str = "") -> list[str]:
+    """Return what in a value is not as its shape says: types, patterns, enums, bounds of strings, unknown members."""
+    if type(value) not in TYPES[shape.type_name]:
+        return [f"{where}: {value!r} is no {shape.type_name}"]
+    if shape.type_name == "structure":
+        return structure_problems(value, shape, where)
+    if shape.type_name == "list":  # its bounds are of requests: ECR answers empty lists
+        return [problem for each in value for problem in problems(each, shape.member, f"{where}[]")]
+    return string_problems(value, shape, where) if shape.type_name == "string" else []
+
+
+def structure_problems(value: dict[str, Any], shape: Any, where: str) -> list[str]:
+    """Return the members that are missing, unknown, or not as they should be."""
+    found = [f"{where}.{name} is missing" for name in shape.required_members if name not in value]
+    found += [f"{where}.{name} is unknown" for name in value if name not in shape.members]
+    known = [(name, each) for name, each in value.items() if name in shape.members]
+    return found + [problem for name, each in known for problem in problems(each, shape.members[name], f"{where}.{name}")]
+
+
+def string_problems(value: str, shape: Any, where: str) -> list[str]:
+    """Return what is wrong with a string."""
+    meta = shape.metadata
+    wrong = {
+        "enum": "enum" in meta and value not in meta["enum"],
+        "pattern": "pattern" in meta and not re.fullmatch(meta["pattern"], value),
+        "min": len(value) < meta.get("min", 0),
+        "max": len(value) > meta.get("max", len(value)),
+    }
+    return [f"{where}: {value[:100]!r} breaks {name}" for name, is_wrong in wrong.items() if is_wrong]
+
+
+class Checked:
+    """A registry every answer of which is held against the model."""
+
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self.service = Service(Registry(account="123456789012", region="us-east-1", now=Clock().now))
+        self.asked: set[str] = set()
+        self.codes: set[str] = set()
+
+    async def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """Return a checked answer."""
+        headers = {"x-amz-target": f"{TARGET_PREFIX}.{operation}", "host": "127.0.0.1:1"}
+        reply = await self.service.answer(Request("POST", "/", headers, json.dumps(members).encode()))
+        answer: dict[str, Any] = json.loads(reply.body[:])
+        model = service_model().operation_model(operation)
+        if reply.status == 200:
+            self.asked.add(operation)
+            assert problems(answer, model.output_shape, operation) == []
+        else:
+            code = answer.pop("__type")
+            self.codes.add(code)
+            errors = {shape.name: shape for shape in model.error_shapes}
+            assert problems(answer, errors[code], f"{operation}: {code}") == []
+        return answer
+
+
+async def upload(checked: Checked, data: str, *digests: str, first: int = 0) -> None:
+    """Upload four bytes of base64 in one part, the first byte being said to be another, and complete."""
+    upload_id = (await checked.ask("InitiateLayerUpload", repositoryName="app"))["uploadId"]
+    part = {"uploadId": upload_id, "partFirstByte": first, "partLastByte": first + 3, "layerPartBlob": data}
+    await checked.ask("UploadLayerPart", repositoryName="app", **part)
+    for _ in range(2):
+        await checked.ask("CompleteLayerUpload", repositoryName="app", uploadId=upload_id, layerDigests=list(digests))
+
+
+@pytest.mark.asyncio
+async def test_every_answer_is_as_the_model_says() -> None:
+    """Each operation, in its usual answers and its refusals, answers the members, types, patterns and values of the model alone."""
+    checked = Checked()
+    ask = checked.ask
+    of_1234 = "sha256:03ac674216f3e15c761ee1a5e255f067953623c8b388b4459e13f978d7c846f4"
+    manifest: Any = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": of_1234}, "layers": []}
+    image, index = json.dumps(manifest), {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": LAYER}]}
+    filters = [{"filterType": "WILDCARD", "filter": "v*"}]
+    await ask("CreateRepository", repositoryName="app")
+    await ask("CreateRepository", repositoryName="app")
+    await ask("CreateRepository", repositoryName="t1", tags=[{"Key": "", "Value": ""}])
+    await ask("CreateRepository", repositoryName="t2", tags=[{"Key": "k", "Value": ""}] * 51)
+    immutable = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
+    await ask("CreateRepository", repositoryName="immutable", **immutable)
+    await ask("DescribeRepositories", maxResults=1)
+    await ask("DescribeRepositories", repositoryNames=["nope"])
+    await ask("DescribeRepositories", repositoryNames=["App"])
+    await upload(checked, "MTIzNA==", of_1234)
+    await upload(checked, "MTIzNA==", of_1234)
+    await upload(checked, "MTIzNA==", LAYER, first=1)
+    await upload(checked, "MTIzNA==", LAYER)
+    await ask("BatchCheckLayerAvailability", repositoryName="app", layerDigests=[of_1234, LAYER, "x", ""])
+    await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
+    await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
+    await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
+    await ask("PutImage", repositoryName="app", imageManifest=image, imageDigest=LAYER)
+    await ask("PutImage", repositoryName="immutable", imageManifest=image)
+    await ask("PutImage", repositoryName="app", imageManifest=json.dumps(index))
+    await ask("PutImage", repositoryName="app", imageManifest="{")
+    await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
+    await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=LAYER)
+    await ask("BatchGetImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}, {}, {"imageDigest": "x"}])
+    await ask("ListImages", repositoryName="app", maxResults=1)
+    await ask("DescribeImages", repositoryName="app")
+    await ask("DescribeImages", repositoryName="app", imageIds=[{"imageTag": "nope"}])
+    await ask("DeleteRepository", repositoryName="app")
+    await ask("BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}])
+    await ask("ListImages", repositoryName="app")
+    await ask("DeleteRepository", repositoryName="app")
+    await ask("GetAuthorizationToken")
+    assert checked.asked == set(OPERATIONS)
+    assert checked.codes == {
+        "EmptyUploadException",
+        "ImageAlreadyExistsException",
+        "ImageDigestDoesNotMatchException",
+        "ImageNotFoundException",
+        "InvalidLayerException",
+        "InvalidLayerPartException",
+        "InvalidParameterException",
+        "InvalidTagParameterException",
+        "LayerAlreadyExistsException",
+        "LayerInaccessibleException",
+        "LayersNotFoundException",
+        "ReferencedImagesNotFoundException",
+        "RepositoryAlreadyExistsException",
+        "RepositoryNotEmptyException",
+        "RepositoryNotFoundException",
+        "TooManyTagsException",
+        "UploadNotFoundException",
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "problem"),
+    [
+        ({"layers": [{"layerAvailability": "SOMETIMES"}]}, "'SOMETIMES' breaks enum"),
+        ({"layers": [{"layerDigest": "x"}]}, "'x' breaks pattern"),
+        ({"layers": [{"layerSize": "7"}]}, "'7' is no long"),
+        ({"layers": [{"layerSize": True}]}, "True is no long"),
+        ({"layers": None}, "None is no list"),
+        ({"layers": [{"size": 7}]}, ".layers[].size is unknown"),
+    ],
+)
+def test_this_test_sees_what_the_model_does_not_say(answer: dict[str, Any], problem: str) -> None:
+    """An answer that breaks the model has a problem."""
+    found = problems(answer, service_model().operation_model("BatchCheckLayerAvailability").output_shape)
+    assert [each for each in found if problem in each] == found != []
