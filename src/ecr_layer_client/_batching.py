@@ -175,7 +175,7 @@ class DigestSource:
     def _append(self, digest: str, spelling: str) -> bool:
         batch = self._batch
         if not is_well_formed(digest):
-            batch.refused[digest] = _refused(spelling)
+            batch.refused[digest] = refused(spelling)
             return len(batch.refused) == self._batch_size
         batch.digests.append(digest)
         if digest != spelling:
@@ -226,6 +226,7 @@ def _iterators(digests: Iterable[object] | AsyncIterable[object]) -> tuple[Itera
     raise InvalidInputError(msg)
 
 
-def _refused(spelling: str) -> LayerFailure:
+def refused(spelling: str) -> LayerFailure:
+    """Return the outcome of what is no digest: it is not asked."""
     reason = "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
     return LayerFailure(digest=spelling, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=reason)

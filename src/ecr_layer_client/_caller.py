@@ -36,11 +36,13 @@ class Operation:
 
     Attributes:
         over: Whether it has failed: attempts under way finish, nothing is retried.
+        begun: Whether a request has left.
         attempting: The tasks that are in the middle of an attempt.
         last_failure: What the last attempt ended with, if it failed.
     """
 
     over: bool = False
+    begun: bool = False
     last_failure: BaseException | None = None
     attempting: set[asyncio.Task[Any] | None] = field(default_factory=set[asyncio.Task[Any] | None])
 
@@ -166,6 +168,7 @@ class Caller:
     async def _attempt(self, call: _Call[T], now: float) -> T:
         call.started = now if call.started is None else call.started
         call.requests += 1
+        call.operation.begun = True
         self._turns.budget.earn()
         question = call.question
         task = asyncio.current_task()

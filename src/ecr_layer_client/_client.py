@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import warnings
+from functools import partial
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from weakref import WeakValueDictionary
 
 from ._batching import DigestSource
 from ._caller import Caller
 from ._config import ClientConfig, ClientConfigChanges, Target
 from ._connection import Connection
 from ._errors import InvalidInputError, quoted
+from ._loader import Loader
 from ._observing import Observed
 from ._repository import Repository
 from ._stream import LayerStream
@@ -21,7 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
     from types import TracebackType
 
+    from ._models import LayerOutcome
     from ._result import LayerCheckResult
+    from ._transport import Transport
+    from ._turns import Turns
     from .protocols import ECRApi, Observer, Progress, SessionLike
 
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
@@ -85,6 +91,7 @@ class ECRLayerClient:
         self._is_view = connection is not None
         self._connection = connection or Connection(target, config)
         self._own_slots: tuple[asyncio.Semaphore, ...] = ()
+        self._loaders: WeakValueDictionary[tuple[str, str | None], Loader] = WeakValueDictionary()  # one lives while somebody waits
 
     @classmethod
     def _made(cls, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> Self:
@@ -178,10 +185,43 @@ class ECRLayerClient:
             timeout=timeout,
             observed=self._observed,
         )
-        self._connection.streams.add(stream)
+        self._connection.users.add(stream)
         return stream
 
-    def _caller(self, operation: str, repository: Repository) -> Caller:
+    async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
+        """Check one digest; callers that ask at about the same time share requests.
+
+        Single checks of one repository are gathered into batches: a full one leaves at once, a partial one `coalesce_window` seconds after
+        its first digest. Callers for a digest that is on its way share its answer. Nothing is remembered: who asks later asks anew.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            digest: The digest; its outcome has its spelling.
+
+        Raises:
+            InvalidInputError: The repository breaks its rule, or the digest is no str.
+            ClientStateError: The client is not open, or not here; or it was closed meanwhile.
+            CallError: The call failed for good; each caller has an error of its own, whose `.partial` speaks of its digest alone.
+
+        Example:
+            ```python
+            outcome = await client.check_layer("team/app", digests[0])
+            print(outcome.is_available)
+            ```
+        """
+        return await self._loader(Repository.coerce(repository)).check(digest)
+
+    def _loader(self, repository: Repository) -> Loader:
+        self._parts(OPERATION, repository)
+        key = repository.name, repository.registry_id
+        loader = self._loaders.get(key)
+        if loader is None:
+            caller = partial(self._caller, OPERATION, repository)
+            loader = self._loaders[key] = Loader(caller, repository, self._config, self._observed)
+            self._connection.users.add(loader)
+        return loader
+
+    def _parts(self, operation: str, repository: Repository) -> tuple[Transport, Turns, asyncio.Semaphore]:
         transport, turns, slots = self._connection.use(operation)
         if repository.region not in (None, transport.region_name):
             msg = (
@@ -189,6 +229,10 @@ class ECRLayerClient:
                 f"use client.for_region({repository.region!r})"
             )
             raise InvalidInputError(msg)
+        return transport, turns, slots
+
+    def _caller(self, operation: str, repository: Repository) -> Caller:
+        transport, turns, slots = self._parts(operation, repository)
         self._connection.set_ceiling(turns, self, self._config.requests_per_second)
         return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
 

@@ -14,6 +14,7 @@ from ._turns import Turns, turns_for
 
 if TYPE_CHECKING:
     from ._config import ClientConfig, Target
+    from ._loader import Loader
     from ._stream import LayerStream
     from ._transport import Transport
 
@@ -28,13 +29,13 @@ class Connection:
         config: The options of the client that owns it.
 
     Attributes:
-        streams: The streams that use it; closing ends them.
+        users: The streams and loaders that use it; closing ends them.
     """
 
     def __init__(self, target: Target, config: ClientConfig) -> None:
         self.target = target
         self.config = config
-        self.streams: WeakSet[LayerStream] = WeakSet()
+        self.users: WeakSet[LayerStream | Loader] = WeakSet()
         self._transport: Transport | None = None
         self._turns: dict[str, Turns] = {}
         self._slots: asyncio.Semaphore | None = None
@@ -114,8 +115,8 @@ class Connection:
             for owner in self._owners:
                 turns.drop_ceiling(owner)
         try:
-            for stream in list(self.streams):
-                await stream._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (of this floor)
+            for user in list(self.users):
+                await user._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (for this alone)
         finally:
             await transport.aclose()
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ValidationError, field_validator
@@ -152,11 +153,18 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             >>> Repository.coerce("team/app")
             Repository(name='team/app', registry_id=None, region=None)
         """
-        return value if isinstance(value, Repository) else cls.parse(value)
+        if isinstance(value, Repository):
+            return value
+        return _parsed(value) if isinstance(value, str) else cls.parse(value)
 
     def __str__(self) -> str:
         """The URI where it is known, else the name."""
         return self.uri or self.name
+
+
+@lru_cache(maxsize=1024)  # a service names the same ones for each digest
+def _parsed(text: str) -> Repository:
+    return Repository.parse(text)
 
 
 def partition_of(region: str) -> tuple[str, str]:

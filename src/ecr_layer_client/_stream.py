@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from contextlib import ExitStack
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Self
 
+from ._asking import ask, spelled
 from ._batching import STREAM_WINDOW
 from ._caller import Operation
 from ._errors import CallError, ClientStateError, OperationTimeoutError
-from ._models import LayerFailure, LayerFailureCode
 from ._result import LayerCheckResult
-from ._wire import OPERATION, Check
+from ._wire import OPERATION
 from .protocols import Progress
 
 if TYPE_CHECKING:
@@ -26,9 +25,6 @@ if TYPE_CHECKING:
     from ._models import LayerOutcome
     from ._observing import Observed
     from ._repository import Repository
-
-_log = logging.getLogger("ecr_layer_client")
-_ASKED_AT_MOST = 2  # times: a digest that two answers do not mention is NOT_REPORTED
 
 
 class LayerStream:
@@ -289,19 +285,11 @@ class LayerStream:
             task.add_done_callback(self._done)
 
     async def _ask(self, batch: Batch) -> None:
-        for again in (False, True):
-            settled = await self._caller.call(Check(self._repository, batch.digests, again), self._operation)
-            if settled.ignored:
-                _log.warning("%d rows of an answer settle nothing that was asked", settled.ignored)
-            self._settle(batch, settled.outcomes)
-            if not batch.digests or self._operation.over:
-                return
-        self._settle(batch, {digest: _not_reported(digest) for digest in batch.digests})
+        await ask(self._caller, self._repository, batch.digests, self._operation, lambda outcomes: self._settle(batch, outcomes))
 
     def _settle(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
         if batch.spellings:
-            outcomes = {digest: _spelled(outcome, batch.spellings.get(digest)) for digest, outcome in outcomes.items()}
-        batch.digests = [digest for digest in batch.digests if digest not in outcomes]
+            outcomes = {digest: spelled(outcome, batch.spellings.get(digest, digest)) for digest, outcome in outcomes.items()}
         if not batch.digests:
             self._open.remove(batch)
         if outcomes:
@@ -348,12 +336,3 @@ class _State(Enum):
     READ = auto()
     ENDED = auto()
     CLOSED = auto()
-
-
-def _not_reported(digest: str) -> LayerFailure:
-    reason = f"asked {_ASKED_AT_MOST} times, and no answer mentioned it"
-    return LayerFailure(digest=digest, code=LayerFailureCode.NOT_REPORTED, reason=reason)
-
-
-def _spelled(outcome: LayerOutcome, spelling: str | None) -> LayerOutcome:
-    return outcome if spelling is None else outcome.model_copy(update={"digest": spelling})

@@ -101,6 +101,10 @@ class LayerChecker(Protocol):
         """Check digests and return what became of each."""
         ...
 
+    async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
+        """Check one digest and return what became of it."""
+        ...
+
     def stream_layers(
         self,
         repository: str | Repository,

@@ -101,7 +101,7 @@ async def _soak(ecr: LocalECR, seconds: float) -> tuple[Counter[str], int]:
         assert (turns.pacer._in_flight, len(turns._waiting), slots._value, ecr.in_flight) == (0, 0, 5, 0)
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
-        assert len(client._connection.streams) <= 4
+        assert len(client._connection.users) <= 4
     return sum(counted, Counter[str]()), keys.rotations
 
 
