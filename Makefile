@@ -8,10 +8,10 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench-pacing clean
+.PHONY: help demo test test-full lint types docs check bench-pacing bench-coalescing clean
 
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
 
 demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and print what it found
 	@$(BIN)/ecr-layers demo
@@ -39,6 +39,9 @@ check: test lint types docs ## Everything that must pass before a change lands
 
 bench-pacing: $(VENV)/.test ## Simulate clients that share a quota, and print what they make of it
 	$(BIN)/python benchmarks/pacing.py
+
+bench-coalescing: $(VENV)/.test ## Measure single checks that share batches, beside a list that is known beforehand
+	$(BIN)/python benchmarks/coalescing.py
 
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -53,9 +53,10 @@ class _Group:
 class Loader:
     """Gathers the single checks of one repository, made through one client or view.
 
-    Callers for a digest that is already asked share the question. A full batch leaves at once, a partial one after the window. While another
-    is on its way, a partial one waits on, until the window after that is answered and no longer than 25 windows in all: callers that ask
-    one digest after the other come back together. Until its request really leaves, it takes more in. Nothing is kept once it is answered.
+    Callers for a digest that is already asked share the question. A full batch leaves at once, a partial one after the window. While
+    another is on its way, a partial one waits on, until the window after that is answered but no longer than 25 windows in all: callers
+    that ask one digest after the other come back together. Until its request really leaves, it takes more in. Nothing is kept once it is
+    answered.
 
     Args:
         caller: Gives what makes the calls.

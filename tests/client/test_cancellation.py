@@ -166,6 +166,10 @@ async def _break_out_async(client: ECRLayerClient) -> None:
             break
 
 
+async def _check_each(client: ECRLayerClient) -> int:
+    return len(await asyncio.gather(*(client.check_layer("app", digest) for digest in FEW)))
+
+
 WORK = [
     pytest.param(_check, id="check_layers"),
     pytest.param(_check_in_time, id="timeout"),
@@ -193,6 +197,17 @@ async def test_cancelled_at_each_step(ecr: LocalECR, work: Work, options: dict[s
     ecr.seed("app", [])
     async with ecr.client(batch_size=1, **options) as client:
         assert await _sweep(ecr, client, work, faults) > len(FEW)
+
+
+@pytest.mark.parametrize("lane", ["direct"])
+@pytest.mark.parametrize(
+    ("options", "faults"), [setting for setting in SETTINGS if setting.id in {"plain", "slots", "backoff", "asked-again"}]
+)
+async def test_single_checks_cancelled_at_each_step(ecr: LocalECR, options: dict[str, Any], faults: dict[str, Any] | None) -> None:
+    """So it is where single checks are cancelled together."""
+    ecr.seed("app", [])
+    async with ecr.client(batch_size=1, **options) as client:
+        assert await _sweep(ecr, client, _check_each, faults) > len(FEW)
 
 
 async def test_cancelled_in_a_view(ecr: LocalECR) -> None:

@@ -197,6 +197,7 @@ async def gate(checker: LayerChecker) -> tuple[str, ...]:
     async with stream as outcomes:
         async for outcome in outcomes:
             assert_type(outcome, Layer | LayerFailure)
+    assert_type(await checker.check_layer("team/app", "sha256:aa"), Layer | LayerFailure)
     return (await checker.check_layers("team/app", generated(), timeout=60.0)).absent
 
 

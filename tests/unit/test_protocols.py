@@ -8,7 +8,17 @@ from typing import Any
 
 import pytest
 
-from ecr_layer_client import ECRLayerClient, LayerChecker, LayerCheckResult, LayerStream, OutcomeStream, Progress
+from ecr_layer_client import (
+    ECRLayerClient,
+    Layer,
+    LayerAvailability,
+    LayerChecker,
+    LayerCheckResult,
+    LayerOutcome,
+    LayerStream,
+    OutcomeStream,
+    Progress,
+)
 
 
 class FakeChecker:
@@ -18,6 +28,11 @@ class FakeChecker:
         """Answer."""
         del digests, timeout, progress
         return LayerCheckResult.of(repository, {})
+
+    async def check_layer(self, repository: str, digest: str) -> LayerOutcome:
+        """Answer."""
+        del repository
+        return Layer(digest=digest, availability=LayerAvailability.AVAILABLE)
 
     def stream_layers(self, repository: str, digests: Any, *, timeout: float | None = None) -> Any:
         """Answer."""
@@ -35,7 +50,7 @@ def test_no_layer_checker(other: object) -> None:
     assert not isinstance(other, LayerChecker)
 
 
-@pytest.mark.parametrize("method", ["check_layers", "stream_layers"])
+@pytest.mark.parametrize("method", ["check_layers", "check_layer", "stream_layers"])
 def test_layer_checker_has_the_signature_of_the_client(method: str) -> None:
     """A method of the protocol takes what the client's takes."""
     offered, had = (inspect.signature(getattr(cls, method)).parameters for cls in (LayerChecker, ECRLayerClient))
