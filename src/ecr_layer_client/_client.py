@@ -192,7 +192,8 @@ class ECRLayerClient:
         """Check one digest; callers that ask at about the same time share requests.
 
         Single checks of one repository are gathered into batches: a full one leaves at once, a partial one `coalesce_window` seconds after
-        its first digest. Callers for a digest that is on its way share its answer. Nothing is remembered: who asks later asks anew.
+        its first digest (while another is on its way, up to 25 times as long). Callers for a digest that is on its way share its answer.
+        Nothing is remembered: who asks later asks anew.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.

@@ -76,7 +76,8 @@ class ClientConfig(_Options, frozen=True):
         max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers take about 20 KiB).
         requests_per_second: A ceiling on the request rate, shared by all clients of the same account and endpoint in this process.
             Default None: 80 % of ECR's default quota of the operation (1000 a second for the check).
-        coalesce_window: Seconds that single checks wait for company. Default 0.002.
+        coalesce_window: Seconds that a single check (`check_layer`) waits for company; while another batch of its repository is on its way,
+            up to 25 times as long. 0: until the loop's next turn. Default 0.002.
         lane: How requests travel: `"ordinary"`, through aiobotocore's client method, with its documented events for each; `"direct"`,
             for half the CPU: the first goes the ordinary way, and each later check is built like it, signed and sent on the same HTTP
             session, without an event; `"auto"`: direct, but with a session or client of yours ordinary. Default `"auto"`.

@@ -22,7 +22,7 @@ from ecr_layer_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Iterator
+    from collections.abc import Awaitable, Callable, Generator, Iterable
     from contextlib import AbstractContextManager
 
     from ecr_layer_client import ECRLayerClient, LayerOutcome
@@ -72,7 +72,7 @@ class _AtTheEnd:
         return nullcontext()
 
     @contextmanager
-    def attempt(self, *_: object) -> Iterator[None]:
+    def attempt(self, *_: object) -> Generator[None]:
         yield
         self._do()
 
