@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench-pacing bench-coalescing clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -18,7 +18,7 @@ demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and pri
 
 test: $(VENV)/.test ## Run the tests; every branch of the core is reached by those of its rooms and of the client
 	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property
-	$(BIN)/pytest -q -n 2 tests/architecture tests/cli tests/docs tests/local tests/sim tests/wire
+	$(BIN)/pytest -q -n 2 tests/architecture tests/benchmarks tests/cli tests/docs tests/local tests/sim tests/wire
 
 test-full: $(VENV)/.test ## Run everything, what is heavy included: long property runs, other clients in environments of their own
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
@@ -36,6 +36,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 check: test lint types docs ## Everything that must pass before a change lands
+
+bench: $(VENV)/.bench ## Measure CPU, memory and time beside other clients (ten minutes), and write docs/performance.md
+	$(BIN)/python benchmarks/bench.py --write
 
 bench-pacing: $(VENV)/.test ## Simulate clients that share a quota, and print what they make of it
 	$(BIN)/python benchmarks/pacing.py
@@ -61,6 +64,11 @@ $(VENV)/.cli: $(VENV)/.made pyproject.toml
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need (once)"
 	@$(PIP) install --editable '.[cli]' --group test
+	@touch $@
+
+$(VENV)/.bench: $(VENV)/.made pyproject.toml
+	@echo "installing what the benchmark measures beside (once)"
+	@$(PIP) install --editable . --group bench
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

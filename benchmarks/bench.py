@@ -1,0 +1,134 @@
+"""Measure this library beside others: CPU, memory, time. `make bench` runs all of it and writes docs/performance.md.
+
+Each trial runs in a process of its own, on one core; the stub that answers has another, where there are two. Rounds are interleaved, and
+tables show medians. Compare them within one run, as ratios: another run finds the machine in another mood.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+import re
+import sys
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import bars
+from contenders import CONTENDERS
+from figures import Figures, Trial
+from fresh import import_seconds, stub_ecr, trial
+from tables import IMPORTS, tables
+
+from ecr_layer_client import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_PACKAGES = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-ecr", "orjson", "pydantic")
+_SHORT = ("import", "stall", "first")  # trials of less than a second, whose median takes more rounds
+_LEAST_SHORT_ROUNDS = 9
+
+
+def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
+    """Run all trials once, then again, round after round."""
+    figures = Figures()
+    plan = list(dict.fromkeys(trials))
+    with ExitStack() as stack:
+        urls = {latency: stack.enter_context(stub_ecr("--latency", str(latency))) for latency in {each.latency for each in plan}}
+        for number in range(max(rounds, short_rounds)):
+            for each in plan:
+                if number < (short_rounds if each.kind in _SHORT else rounds):
+                    figures.add(each, _run(each, urls[each.latency]))
+                    print(f"round {number + 1}: {each}: {_told(figures, each)}", file=sys.stderr, flush=True)
+    return figures
+
+
+def _run(each: Trial, url: str) -> Mapping[str, float | None]:
+    if each.kind == "import":
+        return {"seconds": import_seconds(IMPORTS[each.contender])}
+    parameters = {"contender": each.contender, "url": url, "in_flight": each.in_flight}
+    if each.kind in {"work", "profile"}:
+        parameters["count"] = each.count
+    if each.kind == "work":
+        parameters["lazy"] = each.lazy
+    return trial(each.kind, **parameters)
+
+
+def _told(figures: Figures, each: Trial) -> str:
+    return ", ".join(
+        f"{name} {value:.4g}" for name in ("cpu", "wall", "seconds", "stall", "elapsed") if (value := figures.latest(each, name))
+    )
+
+
+def machine(command: str) -> str:
+    """Say where, when, how and with what this was measured."""
+    versions = ", ".join((f"ecr_layer_client {__version__}", *(f"{name} {version(name)}" for name in _PACKAGES)))
+    python = f"{platform.python_implementation()} {platform.python_version()}"
+    return (
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} cores; {platform.system()} {platform.machine()}, "
+        f"{python}; {versions}."
+    )
+
+
+def _processor() -> str:
+    try:
+        told = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return platform.processor()
+    model = re.search(r"^model name\s*: (.+)$", told, re.MULTILINE)
+    return model[1] if model else platform.processor()
+
+
+def write(sections: Mapping[str, str], page: Path) -> None:
+    """Put each section between its markers in the page.
+
+    Raises:
+        ValueError: The page has no such markers.
+    """
+    text = page.read_text(encoding="utf-8")
+    for name, section in sections.items():
+        before, begin, rest = text.partition(f"<!-- bench: {name} -->")
+        _, end, after = rest.partition("<!-- bench: end -->")
+        if not end:
+            msg = f"{page} has no place for {name!r}"
+            raise ValueError(msg)
+        text = f"{before}{begin}\n\n{section}\n\n{end}{after}"
+    page.write_text(text, encoding="utf-8")
+
+
+def _options(arguments: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=3, help="rounds of each trial (default 3)")
+    parser.add_argument("--digests", type=int, default=100_000, help="digests of a check (default 100,000)")
+    parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="NAME", help=f"contenders: {', '.join(CONTENDERS)} (default: all)")
+    parser.add_argument("--tables", nargs="+", choices=tables(1), metavar="NAME", help=f"tables: {', '.join(tables(1))} (default: all)")
+    parser.add_argument("--quick", action="store_true", help="one round of 10,000 digests: does it run? Its figures mean little")
+    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md, too; for a whole run alone")
+    options = parser.parse_args(arguments)
+    if options.write and (options.quick or options.only or options.tables):
+        parser.error("--write takes a whole run, without --quick, --only and --tables")
+    return options
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Measure, print, and write."""
+    options = _options(arguments)
+    rounds, count = (1, 10_000) if options.quick else (options.rounds, options.digests)
+    chosen = [table for name, table in tables(count).items() if not options.tables or name in options.tables]
+    wanted = (each for table in chosen for each in table.trials() if not options.only or each.contender in (*options.only, *IMPORTS))
+    figures = measure(wanted, rounds, rounds if options.quick else max(rounds, _LEAST_SHORT_ROUNDS))
+    command = "make bench" if options.write else " ".join(("python", "benchmarks/bench.py", *(arguments or sys.argv[1:])))
+    sections = {"machine": machine(command), "bars": bars.markdown(figures, count)}
+    sections |= {table.name: table.markdown(figures) for table in chosen}
+    print("\n\n".join(sections.values()))
+    if options.write:
+        write(sections, _PAGE)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Fresh processes: the stub on one core, and a trial at a time on another."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from contenders import ENVIRONMENT
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+_HERE = Path(__file__).parent
+_CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+
+
+def _environment() -> dict[str, str]:
+    """Return this process's environment without its proxies and AWS settings, and with those that all contenders find."""
+    kept = {name: value for name, value in os.environ.items() if not (name.startswith("AWS_") or name.lower().endswith("_proxy"))}
+    return kept | ENVIRONMENT | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+
+
+def _started(*arguments: str, core: int) -> subprocess.Popen[str]:
+    command = (sys.executable, *arguments)
+    process = subprocess.Popen(command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    if len(_CORES) > 1:
+        os.sched_setaffinity(process.pid, {_CORES[core]})
+    return process
+
+
+@contextmanager
+def stub_ecr(*options: str) -> Generator[str]:
+    """Run the stub with options of its command line, and give its URL."""
+    with _started(str(_HERE / "stub_ecr.py"), *options, core=1) as process:
+        assert process.stdout is not None  # noqa: S101 (it was asked for)
+        yield process.stdout.readline().strip()  # leaving closes its standard input, which ends it
+
+
+def trial(kind: str, **parameters: Any) -> dict[str, Any]:
+    """Run a trial in a process of its own and return what it printed; of a `first` answer, with the seconds since the process was started.
+
+    Raises:
+        RuntimeError: It failed; what it said is on standard error.
+    """
+    began = time.time()
+    with _started(str(_HERE / "trial.py"), kind, json.dumps(parameters), core=0) as process:
+        assert process.stdout is not None  # noqa: S101 (it was asked for)
+        said = process.stdout.readline()
+    if process.returncode or not said:
+        msg = f"the trial {kind} {parameters} failed"
+        raise RuntimeError(msg)
+    outcome: dict[str, Any] = json.loads(said)
+    return outcome | {"elapsed": outcome["at"] - began} if "at" in outcome else outcome
+
+
+def import_seconds(statement: str) -> float:
+    """Return how long an import statement takes a new interpreter."""
+    program = f"import time\nbegan = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
+    with _started("-c", program, core=0) as process:
+        assert process.stdout is not None  # noqa: S101 (it was asked for)
+        return float(process.stdout.readline())

@@ -1,0 +1,69 @@
+"""Where CPU time goes, by part: a sample each millisecond of it, charged to the innermost part on the stack."""
+
+from __future__ import annotations
+
+import signal
+import time
+from collections import defaultdict
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from types import FrameType
+
+_INTERVAL = 0.001  # seconds of CPU
+_SESSION = "aiohttp and aiobotocore's session on it"
+_OWN = "ecr_layer_client/"
+_PART_OF = {  # a piece of a file's path: its part; a file with none of these is charged to its caller
+    "benchmarks/trial": "garbage collection",  # which alone calls back into it
+    "benchmarks/contenders": "the reader",
+    "pydantic": "answers to models",
+    f"{_OWN}_wire": "settling digests",
+    f"{_OWN}_signing": "signing",
+    "botocore/auth": "signing",
+    f"{_OWN}_direct": "the lane's own",
+    f"{_OWN}_ordinary": "the lane's own",
+    f"{_OWN}_http": _SESSION,
+    "aiobotocore/httpsession": _SESSION,
+    "aiohttp/": _SESSION,
+    "botocore/": "the rest of aiobotocore and botocore",
+    "asyncio/": "event loop",
+    f"{_OWN}_batching": "batches of distinct digests",
+    f"{_OWN}_stream": "stream and result",
+    f"{_OWN}_result": "stream and result",
+    _OWN: "pacer, slots, deadlines, retries",
+}
+PARTS = tuple(dict.fromkeys(_PART_OF.values()))
+
+
+@contextmanager
+def cpu_shares() -> Generator[dict[str, float]]:
+    """Give a dict that has each part's share of the CPU time, once the block was left. For the main thread, and not for Windows."""
+    seconds: defaultdict[str, float] = defaultdict(float)
+    last = time.process_time()
+    parts: dict[str, str | None] = {}
+
+    def part_of(filename: str) -> str | None:
+        if filename not in parts:
+            parts[filename] = next((part for piece, part in _PART_OF.items() if piece in filename), None)
+        return parts[filename]
+
+    def sample(_: int, frame: FrameType | None) -> None:
+        nonlocal last
+        now = time.process_time()
+        while frame is not None and part_of(frame.f_code.co_filename) is None:
+            frame = frame.f_back
+        part = None if frame is None else part_of(frame.f_code.co_filename)
+        seconds[part or "event loop"] += now - last  # not a tick each: what keeps Python from running keeps signals waiting
+        last = now
+
+    shares: dict[str, float] = {}
+    before = signal.signal(signal.SIGPROF, sample)
+    signal.setitimer(signal.ITIMER_PROF, _INTERVAL, _INTERVAL)
+    try:
+        yield shares
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.signal(signal.SIGPROF, before)
+    shares.update({part: seconds[part] / sum(seconds.values()) for part in PARTS})

@@ -1,0 +1,180 @@
+"""The tables, in Markdown: which trials each row is made of, and what its columns make of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import TYPE_CHECKING
+
+from contenders import BATCH_SIZE, CONTENDERS
+from figures import Trial, quotient
+from sampling import PARTS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from figures import Figures
+
+    Column = Callable[[Figures, Sequence[Trial]], str]
+
+LATENCY = 0.05  # seconds
+IN_FLIGHT = (10, 50)
+IMPORTS = {
+    "ours": "from ecr_layer_client import ECRLayerClient, ClientConfig, Layer",
+    "capo": "import capo_ecr",
+    "aiobotocore": "import aiobotocore.session, pydantic",
+}
+_HELD = ("aiobotocore", "aiobotocore-models", "ordinary", "direct")
+_STREAMED = ("direct-streamed",)
+_PROFILED = ("direct", "direct-streamed", "ordinary")
+_OPENED = ("aiobotocore", "ordinary", "direct")
+_MICRO, _MILLI, _MIB = 1e6, 1e3, 1 / 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """One table.
+
+    Attributes:
+        name: What the command line, and the markers in the page, call it.
+        corner: The head of its first column.
+        rows: The trials of each, by its first cell.
+        columns: What makes a cell of a row's trials, by its head.
+        turned: Whether it is shown with rows for columns.
+    """
+
+    name: str
+    corner: str
+    rows: Mapping[str, Sequence[Trial]]
+    columns: Mapping[str, Column]
+    turned: bool = False
+
+    def trials(self) -> Iterable[Trial]:
+        """Return what it is made of."""
+        return (trial for trials in self.rows.values() for trial in trials)
+
+    def markdown(self, figures: Figures) -> str:
+        """Return it, without the rows that were not measured."""
+        measured = [(label, trials) for label, trials in self.rows.items() if all(map(figures.has, trials))]
+        rows = [(label, *(column(figures, trials) for column in self.columns.values())) for label, trials in measured]
+        whole = [(self.corner, *self.columns), *rows]
+        head, *others = zip(*whole, strict=True) if self.turned else whole
+        return lines(head, others)
+
+
+def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Return a table, all columns but the first aligned to the right."""
+    rule = ("---", *("---:" for _ in head[1:]))
+    return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
+
+
+def number(value: float | None, form: str, scale: float = 1.0) -> str:
+    """Return a cell: the value, scaled and formatted."""
+    return "-" if value is None else format(value * scale, form)
+
+
+def work(name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, lazy: bool = False) -> Trial:
+    """Return the trial of a contender that checks so many digests."""
+    return Trial("work", name, count, in_flight, latency, lazy)
+
+
+def ideal(trial: Trial) -> float:
+    """Return the seconds that the round trips alone take."""
+    return ceil(ceil(trial.count / BATCH_SIZE) / trial.in_flight) * trial.latency
+
+
+def tables(count: int) -> dict[str, Table]:
+    """Return all tables, for checks of so many digests."""
+    made = (_cpu(count), _profile(count), _garbage(count), _growth(count), _streams(count), _latency(count), _imports(), _opening())
+    return {table.name: table for table in made}
+
+
+def _median(quantity: str, form: str, scale: float = 1.0, *, at: int = 0) -> Column:
+    return lambda figures, trials: number(figures.median(trials[at], quantity), form, scale)
+
+
+def _per_digest(at: int = 0) -> Column:
+    return lambda figures, trials: number(figures.median(trials[at], "cpu"), ".2f", _MICRO / trials[at].count)
+
+
+def _ratio(quantity: str, to: Trial, form: str = ".2f") -> Column:
+    return lambda figures, trials: number(figures.ratio(trials[0], to, quantity), form)
+
+
+def _share(quantity: str) -> Column:
+    return lambda figures, trials: number(quotient(figures.median(trials[0], quantity), figures.median(trials[0], "cpu")), ".0%")
+
+
+def _calls(figures: Figures, trials: Sequence[Trial]) -> str:
+    return number(quotient(trials[0].count / BATCH_SIZE, figures.median(trials[0], "cpu")), ",.0f")
+
+
+def _times_ideal(at: int) -> Column:
+    return lambda figures, trials: number(quotient(figures.median(trials[at], "wall"), ideal(trials[at])), ".2f")
+
+
+def _cpu(count: int) -> Table:
+    columns = {
+        "CPU, µs a digest": _per_digest(),
+        "x floor": _ratio("cpu", work("floor", count)),
+        "x aiobotocore, dicts": _ratio("cpu", work("aiobotocore", count)),
+        "calls a second of one core": _calls,
+        "wall, s": _median("wall", ".2f"),
+        "memory added, MiB": _median("grown", ".1f", _MIB),
+        "the stub's CPU, of the contender's": _share("stub"),
+    }
+    return Table("cpu", "contender", {contender.label: (work(name, count),) for name, contender in CONTENDERS.items()}, columns)
+
+
+def _profile(count: int) -> Table:
+    columns = {part: _median(part, ".0%") for part in PARTS}
+    rows = {CONTENDERS[name].label: (Trial("profile", name, count),) for name in _PROFILED}
+    return Table("profile", "share of CPU", rows, columns, turned=True)
+
+
+def _garbage(count: int) -> Table:
+    columns = {
+        "youngest": _median("gen0", ".0f"),
+        "middle": _median("gen1", ".0f"),
+        "oldest": _median("gen2", ".0f"),
+        "ms in all": _median("gc", ".0f", _MILLI),
+        "of its CPU": _share("gc"),
+    }
+    return Table("garbage", "collections of", {CONTENDERS[name].label: (work(name, count),) for name in _HELD}, columns)
+
+
+def _growth(count: int) -> Table:
+    counts = (count // 10, 3 * count // 10, count, 3 * count)
+    columns = {f"{each:,}": _per_digest(at) for at, each in enumerate(counts)}
+    return Table(
+        "growth", "CPU, µs a digest, of", {CONTENDERS[name].label: [work(name, each) for each in counts] for name in _HELD}, columns
+    )
+
+
+def _streams(count: int) -> Table:
+    counts = (count, 10 * count)
+    columns = {f"{each:,}": _median("grown", ".1f", _MIB, at=at) for at, each in enumerate(counts)}
+    rows = {CONTENDERS[name].label: [work(name, each, lazy=True) for each in counts] for name in _STREAMED}
+    return Table("streams", "memory added, MiB, of", rows, columns)
+
+
+def _latency(count: int) -> Table:
+    columns = {f"{each} in flight, x ideal": _times_ideal(at) for at, each in enumerate(IN_FLIGHT)}
+    rows = {CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT] for name in _OPENED}
+    return Table("latency", f"wall at {LATENCY * _MILLI:.0f} ms", rows, columns)
+
+
+def _imports() -> Table:
+    columns = {"ms": _median("seconds", ".0f", _MILLI), "x capo-ecr": _ratio("seconds", Trial("import", "capo"))}
+    return Table("imports", "import", {f"`{IMPORTS[name]}`": (Trial("import", name),) for name in IMPORTS}, columns)
+
+
+def _opening() -> Table:
+    columns: dict[str, Column] = {
+        "longest stall, ms": _median("stall", ".0f", _MILLI),
+        "x aiobotocore": _ratio("stall", Trial("stall", "aiobotocore")),
+        "first answer, ms": _median("elapsed", ".0f", _MILLI, at=1),
+        "x aiobotocore's": lambda figures, trials: number(figures.ratio(trials[1], Trial("first", "aiobotocore"), "elapsed"), ".2f"),
+    }
+    rows = {CONTENDERS[name].label: (Trial("stall", name), Trial("first", name)) for name in _OPENED}
+    return Table("opening", "contender", rows, columns)
