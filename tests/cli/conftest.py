@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from pathlib import Path
 from subprocess import CompletedProcess
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -25,19 +23,11 @@ SOURCES = Path(__file__).parents[2] / "src"
 @pytest.fixture(scope="session")
 def ecr() -> Generator[LocalECR]:
     """A local ECR whose repository `team/app` holds three layers, and whose `team/old` has the last of them archived."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever)
-    thread.start()
-    local = LocalECR()
-    local.seed("team/app", [(digest, 1_500_000) for digest in HELD])
-    local.seed("team/old", [(digest, 1_500_000) for digest in HELD])
-    local.archive("team/old", HELD[2])
-    asyncio.run_coroutine_threadsafe(local.open(), loop).result()
-    yield local
-    asyncio.run_coroutine_threadsafe(local.aclose(), loop).result()
-    loop.call_soon_threadsafe(loop.stop)
-    thread.join()
-    loop.close()
+    with LocalECR() as local:
+        local.seed("team/app", [(digest, 1_500_000) for digest in HELD])
+        local.seed("team/old", [(digest, 1_500_000) for digest in HELD])
+        local.archive("team/old", HELD[2])
+        yield local
 
 
 @pytest.fixture(autouse=True)
@@ -46,10 +36,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) 
     for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
     settings = {
-        "AWS_ENDPOINT_URL_ECR": ecr.endpoint_url,
-        "AWS_DEFAULT_REGION": ecr.region,
-        "AWS_ACCESS_KEY_ID": ecr.client_kwargs["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": ecr.client_kwargs["aws_secret_access_key"],
+        **ecr.environment,
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
         "AWS_EC2_METADATA_DISABLED": "true",

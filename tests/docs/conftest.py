@@ -11,7 +11,6 @@ import io
 import os
 import re
 import textwrap
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -115,26 +114,16 @@ def blocks() -> Callable[..., list[Block]]:
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalECR]:
     """A local ECR in a thread of its own, so that what blocks the page's thread (boto3, `asyncio.run`) reaches it, too."""
-    ecr = LocalECR(region="eu-west-1")
-    ecr.seed("team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
-    with ThreadPoolExecutor(1) as thread, asyncio.Runner() as runner:
-        thread.submit(runner.run, ecr.open()).result()
-        serving = asyncio.Event()
-        running = thread.submit(runner.run, serving.wait())
+    with LocalECR(region="eu-west-1") as ecr:
+        ecr.seed("team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
         yield ecr
-        runner.get_loop().call_soon_threadsafe(serving.set)
-        running.result()
-        thread.submit(runner.run, ecr.aclose()).result()
 
 
 @pytest.fixture
 def examples(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Examples]:
     """Runs examples as for a user whose AWS account is the local ECR; they find the public names, `digests` and an open `client`."""
     settings = {
-        "AWS_ENDPOINT_URL_ECR": aws.endpoint_url,
-        "AWS_DEFAULT_REGION": aws.region,
-        "AWS_ACCESS_KEY_ID": aws.client_kwargs["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": aws.client_kwargs["aws_secret_access_key"],
+        **aws.environment,
         "AWS_CONFIG_FILE": f"{tmp_path}/config",
         "AWS_SHARED_CREDENTIALS_FILE": f"{tmp_path}/credentials",
     }

@@ -544,7 +544,7 @@ async def seen(options: Any, *, in_memory: bool) -> tuple[str, dict[str, dict[st
                 result = type(error).__name__
             else:
                 result = repr({name: value for name, value in answer.items() if name != "ResponseMetadata"})
-        return result, ecr.stats.by_operation
+    return result, ecr.stats.by_operation  # once closed: over HTTP, a request that its caller gave up may outlive the client
 
 
 @pytest.mark.asyncio

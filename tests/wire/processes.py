@@ -14,21 +14,8 @@ import ecr_layer_client
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr_layer_client.local import LocalECR
-
 PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = str(Path(ecr_layer_client.__file__).parents[1])
-
-
-def reaching(ecr: LocalECR) -> dict[str, str]:
-    """Return the variables by which a client without arguments reaches a local ECR."""
-    told = ecr.client_kwargs
-    return {
-        "AWS_ENDPOINT_URL_ECR": told["endpoint_url"],
-        "AWS_DEFAULT_REGION": told["region_name"],
-        "AWS_ACCESS_KEY_ID": told["aws_access_key_id"],
-        "AWS_SECRET_ACCESS_KEY": told["aws_secret_access_key"],
-    }
 
 
 async def started(program: str, *arguments: object, env: Mapping[str, str] | None = None) -> Process:

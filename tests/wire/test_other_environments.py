@@ -13,7 +13,7 @@ import pytest
 
 from ecr_layer_client import Layer
 from wire.environments import environment, ran
-from wire.processes import SOURCE, reaching
+from wire.processes import SOURCE
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -32,7 +32,7 @@ async def test_the_aws_command_line_agrees(seeded: LocalECR, digests: list[str],
     asked = digests[:100]
     options = ["--endpoint-url", seeded.endpoint_url, "--repository-name", "app", "--output", "json", "--layer-digests", *asked]
     command = ["ecr", "batch-check-layer-availability", *options]
-    said = await asyncio.to_thread(lambda: ran(programs / "aws", *command, **reaching(seeded)))
+    said = await asyncio.to_thread(lambda: ran(programs / "aws", *command, **seeded.environment))
     assert said.returncode == 0, said.stderr
     async with seeded.client() as client:
         ours = await client.check_layers("app", asked)

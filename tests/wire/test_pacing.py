@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pytest
 
 from ecr_layer_client.local import LocalECR
-from wire.processes import ended, reaching, started
+from wire.processes import ended, started
 
 if TYPE_CHECKING:
     from asyncio.subprocess import Process
@@ -44,7 +44,7 @@ async def run(processes: int, max_concurrency: int) -> Run:
     share = BATCHES // processes
     async with LocalECR(quota=QUOTA, burst=BURST, latency=LATENCY) as ecr:
         ecr.create_repository("app")
-        running = [await started("pace.py", number * share, share, max_concurrency, env=reaching(ecr)) for number in range(processes)]
+        running = [await started("pace.py", number * share, share, max_concurrency, env=ecr.environment) for number in range(processes)]
         try:
             assert [await line(each) for each in running] == ["ready"] * processes
             began = asyncio.get_running_loop().time()

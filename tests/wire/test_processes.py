@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from wire.processes import ran, reaching
+from wire.processes import ran
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -22,7 +22,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="
 @needs_proc
 async def test_memory_of_a_hundred_thousand(ecr: LocalECR) -> None:
     """100,000 digests streamed from a generator grow the process by less than 40 MiB over 1,000."""
-    answered, growth = map(int, (await ran("stream.py", 100_000, env=reaching(ecr))).split())
+    answered, growth = map(int, (await ran("stream.py", 100_000, env=ecr.environment)).split())
     assert (answered, growth < 40 * MIB) == (100_000, True), f"grew by {growth / MIB:.1f} MiB"
 
 
@@ -31,7 +31,7 @@ async def test_memory_of_a_hundred_thousand(ecr: LocalECR) -> None:
 @pytest.mark.timeout(600)
 async def test_memory_of_a_million(ecr: LocalECR) -> None:
     """A million digests streamed from a generator grow the process by less than 40 MiB over 1,000."""
-    answered, growth = map(int, (await ran("stream.py", 1_000_000, env=reaching(ecr))).split())
+    answered, growth = map(int, (await ran("stream.py", 1_000_000, env=ecr.environment)).split())
     assert (answered, growth < 40 * MIB) == (1_000_000, True), f"grew by {growth / MIB:.1f} MiB"
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
@@ -16,6 +17,7 @@ from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
 from ._sigv4 import Key, Signatures
 from ._stored import DEFAULT_MEDIA_TYPE
+from ._thread import LoopThread
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -43,6 +45,10 @@ class LocalECR:
     What it holds lives in this object: seed it before or after it opens; closing keeps it, and it may be opened again (at another
     port). The bytes of layers above 64 KiB are in temporary files that go with it.
 
+    `async with LocalECR() as ecr:` serves on the running event loop. `with LocalECR() as ecr:` serves in a thread of its own, for
+    callers that block, such as boto3, and for tests of any framework. Every method may be called from any thread: a change is made
+    between two requests, never in the middle of one, and counts are read as they were at one moment.
+
     Args:
         region: the Region it plays. Default "us-east-1".
         regions: further Regions that it plays, each a registry of its own, for requests that are signed for them. Default none.
@@ -52,6 +58,9 @@ class LocalECR:
         auth: whether requests' signatures are verified, against the keys of `client_kwargs` and of `add_key`. Default True.
         in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and it works under an event
             loop whose time is virtual. Default False.
+        host: the address to listen at. Default "127.0.0.1", which this machine alone reaches; its keys are no secret, so whoever
+            reaches another address can use it.
+        port: the port to listen at. Default 0: a free one.
         quota: requests a second that each operation accepts, a number or a mapping of operations to numbers; what is above is
             refused with ThrottlingException "Rate exceeded". Default None: no limit.
         burst: how many requests an operation accepts at once after a pause, at least 1, a number or a mapping like `quota`.
@@ -82,6 +91,8 @@ class LocalECR:
         absent: AbsentAs = "unavailable",
         auth: bool = True,
         in_memory: bool = False,
+        host: str = "127.0.0.1",
+        port: int = 0,
         quota: Rates | None = None,
         burst: Rates | None = None,
         latency: float = 0.0,
@@ -109,13 +120,19 @@ class LocalECR:
         self._contents = Contents(registries)
         shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota
         self._service = Service(self._registry, shells, further=registries[1:], round_trip=latency, clock=self._clock)
-        self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service)
+        self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service, host=host, port=port)
         self._is_open = False
+        self._thread: LoopThread | None = None
 
     # -- life ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
-        """Begin to serve, and return self. Raises RuntimeError when it is open already."""
+        """Begin to serve on the running event loop, and return self.
+
+        Raises:
+            RuntimeError: it is open already.
+            OSError: it can't listen at `host` and `port`.
+        """
         if self._is_open:
             message = "this LocalECR is open already"
             raise RuntimeError(message)
@@ -135,6 +152,27 @@ class LocalECR:
     async def __aexit__(self, *exc_info: object) -> None:
         """Stop serving."""
         await self.aclose()
+
+    def __enter__(self) -> Self:
+        """Begin to serve in a thread of its own. Raises as `open()`, and RuntimeError in memory."""
+        if isinstance(self._face, MemoryFace):
+            message = "in memory there is nothing that a thread could serve: use `async with LocalECR(in_memory=True)`"
+            raise RuntimeError(message)  # noqa: TRY004  (an option of this object, not a type that was passed)
+        thread = LoopThread()
+        try:
+            thread.run(self.open())
+        except BaseException:
+            thread.stop()
+            raise
+        self._thread = thread
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Stop serving, and end the thread."""
+        thread, self._thread = self._thread, None
+        if thread is not None:
+            thread.run(self.aclose())
+            thread.stop()
 
     # -- how to reach it ----------------------------------------------------------------------------------------------
 
@@ -169,6 +207,22 @@ class LocalECR:
             "region_name": self.region,
             "aws_access_key_id": ACCESS_KEY,
             "aws_secret_access_key": SECRET_KEY,
+        }
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The `AWS_*` variables by which clients without arguments reach it: boto3, other SDKs, the AWS CLI, other processes.
+
+        The session token is empty, for one that the shell has does not belong to these keys. Nothing is set: in a test, do
+        `for name, value in ecr.environment.items(): monkeypatch.setenv(name, value)`. Raises RuntimeError when it is not open.
+        """
+        return {
+            "AWS_ENDPOINT_URL_ECR": self.endpoint_url,
+            "AWS_REGION": self.region,
+            "AWS_DEFAULT_REGION": self.region,  # boto3 reads no other
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_SESSION_TOKEN": "",
         }
 
     def session(self) -> SessionLike:
@@ -315,7 +369,11 @@ class LocalECR:
         Raises:
             ValueError: a number is out of its range, or an operation is not served.
         """
-        self._quotas.change(quota, burst)
+        change = partial(self._quotas.change, quota, burst)
+        if self._thread is None:
+            change()
+        else:
+            self._thread.call(change)  # tokens are counted by the time of its loop
 
     def add_key(self, access_key: str, secret_key: str, session_token: str | None = None, *, expires: datetime | None = None) -> None:
         """Know an access key from now on, beside those of `client_kwargs`; one of the same id is replaced, as a rotation does.
@@ -382,5 +440,5 @@ class LocalECR:
 
     def _require_open(self) -> None:
         if not self._is_open:
-            message = "this LocalECR is not open: use `async with LocalECR() as ecr:`, or `await ecr.open()` before using it"
+            message = "this LocalECR is not open: use `async with LocalECR() as ecr:` or `with LocalECR() as ecr:`"
             raise RuntimeError(message)

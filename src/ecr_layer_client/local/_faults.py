@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from random import Random
 from typing import TYPE_CHECKING, Final, Unpack
 
@@ -64,6 +65,7 @@ class Faults:
         """Play nothing yet; the same `seed` draws the same latencies, probabilities and rows."""
         self._random = Random(seed)  # noqa: S311  (faults are drawn, not secrets)
         self._faults: list[Fault] = []
+        self._lock = threading.RLock()  # a test may add and remove from another thread than the server's
 
     def add(self, **options: Unpack[FaultOptions]) -> Fault:
         """Add a fault that hits requests from now on, and return it.
@@ -94,12 +96,14 @@ class Faults:
             ValueError: an option is unknown, breaks its rule, or makes no sense beside another.
         """
         fault = Fault(self, script_of(dict(options)))
-        self._faults.append(fault)
+        with self._lock:
+            self._faults = [*self._faults, fault]
         return fault
 
     def clear(self) -> None:
         """Remove all faults."""
-        self._faults.clear()
+        with self._lock:
+            self._faults = []
 
     def seed(self, seed: int | str) -> None:
         """Draw from here on what this seed draws."""
@@ -107,7 +111,8 @@ class Faults:
 
     def discard(self, fault: Fault) -> None:
         """Remove one fault; `fault.remove()` reads better. One that is not here is fine."""
-        self._faults = [each for each in self._faults if each is not fault]
+        with self._lock:
+            self._faults = [each for each in self._faults if each is not fault]
 
     def __len__(self) -> int:
         """How many faults can still hit a request."""
@@ -121,7 +126,8 @@ class Faults:
         """Play what comes before the registry's answer. The registry calls this."""
         if not self._faults:
             return None
-        scripts = self._choose(call.operation)
+        with self._lock:
+            scripts = self._choose(call.operation)
         call.scripts.extend(scripts)
         if latency := sum(map(self._latency, scripts)):
             await asyncio.sleep(latency)

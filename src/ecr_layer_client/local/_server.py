@@ -7,7 +7,7 @@ import logging
 import os
 import socket
 import struct
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from aiohttp import web
 
@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from ._service import Service
 
 SHUTDOWN_TIMEOUT = 0.1  # seconds that requests under way may still take; then they are cancelled
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to listen at -> what to call)
 KEEPALIVE_TIMEOUT = 75.0  # longer than aiobotocore's 12 s and boto3's habits, so that the client is the one to hang up
 
 logger = logging.getLogger("ecr_layer_client.local")
 
 
 class HTTPFace:
-    """A `Service` on 127.0.0.1, port `port` (0: a free one)."""
+    """A `Service` at the address `host`, port `port` (0: a free one)."""
 
-    def __init__(self, service: Service, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(self, service: Service, *, host: str, port: int) -> None:
         """Do nothing yet: `open()` binds."""
-        self.host: Final = host
         self.in_flight = 0
+        self._host = host
         self._port = port
         self._service = service
         self._runner: web.ServerRunner | None = None
@@ -49,7 +50,7 @@ class HTTPFace:
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
-        await web.TCPSite(self._runner, self.host, self._port).start()
+        await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def aclose(self) -> None:
         """Stop listening, cancel what is under way and close every connection."""
@@ -65,8 +66,9 @@ class HTTPFace:
     def url(self) -> str:
         """The base URL, once open."""
         addresses = self._runner.addresses if self._runner is not None else []
-        port = addresses[0][1] if addresses else self._port
-        return f"http://{self.host}:{port}"
+        host, port, *_ = addresses[0] if addresses else (self._host, self._port)
+        host = EVERY_ADDRESS.get(host, host)
+        return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     @property
     def connections(self) -> int:

@@ -145,7 +145,7 @@ class Service:
         except AwsError as error:
             return call.refused(error)
         if call.operation == "BatchCheckLayerAvailability":
-            self.stats.digests_checked += len(members["layerDigests"])
+            self.stats.count_digests(len(members["layerDigests"]))
         elif call.operation == "GetDownloadUrlForLayer":
             answer["downloadUrl"] = self.downloads.url(call.request.headers.get("host", ""), registry.region, answer["layerDigest"])
         return protocol.ok(answer)

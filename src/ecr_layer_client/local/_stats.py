@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import dataclass, field
+
+_LOCK = threading.Lock()  # one for all, held for a moment: a registry and who resets its counts may be in two threads
 
 
 @dataclass(slots=True)
@@ -15,7 +18,7 @@ class Stats:
         by_operation: operation -> outcome -> count. An outcome is "ok", the error code that was answered, the name of the
             fault that was played ("cut_at", "reset", "503" ...), or "abandoned" when the caller gave up first or the registry
             was closed.
-            What names none of the operations that are served counts as operation "".
+            What names none of the operations that are served counts as operation "". Each read gives the counts of one moment.
 
     >>> stats = Stats()
     >>> stats.count("DescribeRepositories", "ok")
@@ -29,11 +32,18 @@ class Stats:
 
     def count(self, operation: str, outcome: str) -> None:
         """Count one answer; the registry calls this, tests need not."""
-        self.requests += 1
-        outcomes = self.by_operation.setdefault(operation, {})
-        outcomes[outcome] = outcomes.get(outcome, 0) + 1
+        with _LOCK:
+            outcomes = self.by_operation.get(operation, {})
+            self.by_operation = {**self.by_operation, operation: {**outcomes, outcome: outcomes.get(outcome, 0) + 1}}
+            self.requests += 1
+
+    def count_digests(self, checked: int) -> None:
+        """Count the digests of one answered check; the registry calls this, tests need not."""
+        with _LOCK:
+            self.digests_checked += checked
 
     def reset(self) -> None:
         """Start counting again from nothing."""
-        self.requests = self.digests_checked = 0
-        self.by_operation = {}
+        with _LOCK:
+            self.requests = self.digests_checked = 0
+            self.by_operation = {}

@@ -1,0 +1,211 @@
+"""A local ECR in a thread of its own: who reaches it, what may be called from elsewhere, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+import threading
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from botocore.config import Config
+from botocore.exceptions import ClientError
+
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._thread import LoopThread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+DIGEST = "sha256:" + "0" * 64
+
+
+@pytest.fixture
+def ecr() -> Iterator[LocalECR]:
+    """A local ECR in a thread of its own."""
+    with LocalECR() as local:
+        yield local
+
+
+def boto(**options: Any) -> Any:
+    """Return boto3's client of ECR."""
+    boto3: Any = importlib.import_module("boto3")  # it has no types
+    return boto3.Session().client("ecr", **options)  # a session of its own: the default one keeps the environment it first saw
+
+
+def check(client: Any, *digests: str) -> list[str]:
+    """Return what boto3 is told of digests."""
+    answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=list(digests))
+    return [each["layerAvailability"] for each in answer["layers"]]
+
+
+def test_a_caller_that_blocks_reaches_it(ecr: LocalECR) -> None:
+    """boto3 is answered in the thread that opened it."""
+    digest = ecr.put_layer("app", b"a layer")
+    assert check(boto(**ecr.client_kwargs), digest, DIGEST) == ["AVAILABLE", "UNAVAILABLE"]
+
+
+def test_every_loop_reaches_it(ecr: LocalECR) -> None:
+    """Clients of one event loop after another are answered."""
+    digest = ecr.put_layer("app", b"a layer")
+
+    async def ask() -> bool:
+        async with ecr.client() as client:
+            return (await client.check_layers("app", [digest])).all_available
+
+    assert [asyncio.run(ask()), asyncio.run(ask())] == [True, True]
+
+
+@pytest.mark.parametrize("set_before", [{}, {"AWS_SESSION_TOKEN": "of-the-shell", "AWS_REGION": "eu-west-1"}], ids=["clean", "logged-in"])
+def test_its_environment_reaches_it(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, set_before: dict[str, str]) -> None:
+    """With its variables set, boto3 without arguments asks it, whatever the shell was logged in to."""
+    for name, value in {**set_before, **ecr.environment}.items():
+        monkeypatch.setenv(name, value)
+    digest = ecr.put_layer("app", b"a layer")
+    assert check(boto(), digest) == ["AVAILABLE"]
+
+
+def test_its_environment_reaches_our_client(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its variables set, our own client without arguments asks it."""
+    from ecr_layer_client import ECRLayerClient
+
+    for name, value in ecr.environment.items():
+        monkeypatch.setenv(name, value)
+    digest = ecr.put_layer("app", b"a layer")
+
+    async def ask() -> bool:
+        async with ECRLayerClient() as client:
+            return (await client.check_layers("app", [digest])).all_available
+
+    assert asyncio.run(ask())
+
+
+def test_it_ends_with_its_thread() -> None:
+    """After the block neither thread nor connection is left, though boto3 keeps its own open."""
+    with LocalECR() as ecr:
+        client = boto(**ecr.client_kwargs)
+        ecr.create_repository("app")
+        check(client, DIGEST)
+        assert ecr.connections == 1
+    assert ([each.name for each in threading.enumerate() if each.name == "local-ecr"], ecr.connections) == ([], 0)
+
+
+def test_it_opens_again_with_what_it_holds() -> None:
+    """Closing keeps repositories and layers; the next block serves them, at another port or the same one."""
+    ecr = LocalECR()
+    with ecr:
+        digest = ecr.put_layer("app", b"a layer")
+    with ecr:
+        assert check(boto(**ecr.client_kwargs), digest) == ["AVAILABLE"]
+
+
+def test_what_opens_it_twice_is_refused(ecr: LocalECR) -> None:
+    """A second block on an open one is a RuntimeError, and the first goes on."""
+    with pytest.raises(RuntimeError, match="open already"), ecr:
+        pass
+    ecr.create_repository("app")
+    assert check(boto(**ecr.client_kwargs), DIGEST) == ["UNAVAILABLE"]
+
+
+def test_in_memory_there_is_no_thread() -> None:
+    """The in-memory face has nothing to serve: the error says what to write."""
+    with pytest.raises(RuntimeError, match="use `async with"), LocalECR(in_memory=True):
+        pass
+
+
+def test_a_taken_port_is_an_oserror() -> None:
+    """Two registries can't listen at one port, and the second leaves no thread behind."""
+    with LocalECR() as ecr:
+        port = int(ecr.endpoint_url.rpartition(":")[2])
+        with pytest.raises(OSError, match="in use"), LocalECR(port=port):
+            pass
+        assert [each.name for each in threading.enumerate()].count("local-ecr") == 1
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [("127.0.0.1", "http://127.0.0.1:"), ("localhost", "http://"), ("0.0.0.0", "http://127.0.0.1:"), ("::1", "http://[::1]:")],  # noqa: S104 (meant)
+)
+def test_its_url_is_one_to_call(host: str, url: str) -> None:
+    """Whatever it listens at, its URL is an address that this machine reaches."""
+    try:
+        with LocalECR(host=host) as ecr:
+            ecr.create_repository("app")
+            assert (ecr.endpoint_url.startswith(url), check(boto(**ecr.client_kwargs), DIGEST)) == (True, ["UNAVAILABLE"])
+    except OSError as error:
+        if host != "::1":
+            raise
+        pytest.skip(f"this machine has no IPv6 loopback: {error}")
+
+
+# -- called from elsewhere --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def _threads_switch_often() -> Iterator[None]:
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(interval)
+
+
+@pytest.mark.usefixtures("_threads_switch_often")
+def test_changes_come_between_requests(ecr: LocalECR) -> None:
+    """Repositories that appear while others list them trouble neither: each page is one moment of the registry."""
+    client = boto(**ecr.client_kwargs)
+    ecr.create_repository("app")
+    done = threading.Event()
+
+    def fill() -> None:
+        for number in range(600):
+            ecr.create_repository(f"r{number}")
+        done.set()
+
+    filling = threading.Thread(target=fill)
+    filling.start()
+    while not done.is_set():
+        client.describe_repositories(maxResults=1000)
+    filling.join()
+    assert list(ecr.stats.by_operation["DescribeRepositories"]) == ["ok"]
+
+
+@pytest.mark.usefixtures("_threads_switch_often")
+def test_no_fault_is_lost(ecr: LocalECR) -> None:
+    """Each of the faults added while requests use others up is played, once."""
+    client = boto(**ecr.client_kwargs)
+    adding = threading.Thread(target=lambda: [ecr.faults.add(latency=0.0001, times=1) for _ in range(200)])
+    adding.start()
+    while adding.is_alive():
+        client.describe_repositories()
+    client.describe_repositories()
+    assert (len(ecr.faults), ecr.stats.by_operation["DescribeRepositories"].get("latency", 0) > 0) == (0, True)
+
+
+def test_a_quota_changes_by_the_servers_clock(ecr: LocalECR) -> None:
+    """A quota set from another thread holds from the next request on, and one that is refused is a ValueError there."""
+    ecr.set_quota(0.001, burst=1)
+    client = boto(**ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}))
+    client.describe_repositories()
+    with pytest.raises(ClientError, match="Rate exceeded"):
+        client.describe_repositories()
+    with pytest.raises(ValueError, match="quota must be"):
+        ecr.set_quota(-1)
+
+
+def test_a_loop_calls_itself_without_waiting() -> None:
+    """What already runs on the loop may call it again."""
+    thread = LoopThread()
+    try:
+        assert thread.call(lambda: thread.call(threading.current_thread)).name == "local-ecr"
+    finally:
+        thread.stop()
+
+
+def test_counts_are_of_one_moment(ecr: LocalECR) -> None:
+    """Counts that were read do not change under their reader."""
+    client = boto(**ecr.client_kwargs)
+    client.describe_repositories()
+    before = ecr.stats.by_operation
+    client.describe_repositories()
+    assert (before, ecr.stats.by_operation) == ({"DescribeRepositories": {"ok": 1}}, {"DescribeRepositories": {"ok": 2}})
