@@ -24,7 +24,7 @@ FLOORS = {
     3: ["_asking", "_connection", "_stream"],
     4: ["_client", "_loader"],
     5: ["__init__", "display", "local"],
-    6: ["cli"],
+    6: ["cli", "testing"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
@@ -42,6 +42,7 @@ SOLE_USERS = {
     "aiobotocore": {"_botocore_errors", "_credentials", "_http", "_sessions", "_transport", "local"},
     "aiohttp": {"_http", "_transport", "local"},
     "tqdm": {"display"},
+    "pytest": {"testing"},
     "typer": {"cli"},
     "rich": {"cli"},
     "random": {"_caller", "_pacer", "local"},  # as the default of what is injected
