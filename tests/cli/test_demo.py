@@ -61,8 +61,9 @@ def test_the_version(run: Run) -> None:
         (["--help"], ["demo", "check", "--version"]),
         (["check", "--help"], ["Examples:", "Exit codes:", "--region", "--endpoint-url", "--json", "ecr:BatchCheckLayerAvailability"]),
         (["demo", "-h"], ["No AWS account"]),
+        (["serve", "-h"], ["No AWS account", "Examples:", "eval", "--port", "--no-auth", "Exit codes:"]),
     ],
-    ids=["program", "check", "demo"],
+    ids=["program", "check", "demo", "serve"],
 )
 def test_help_is_enough(run: Run, arguments: list[str], named: list[str]) -> None:
     """--help names commands, options, examples and exit codes."""

@@ -88,11 +88,13 @@ def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     assert named - targets == set()
 
 
-def test_the_page_names_the_options_that_check_has(root: Path) -> None:
-    """The command line's page has a row for each option of `ecr-layers check`, in its order, and for no other."""
+@pytest.mark.parametrize(("name", "section"), [("check", "Check digests"), ("serve", "Serve a local ECR")], ids=["check", "serve"])
+def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
+    """The command line's page has a row for each option of a command, in its order, and for no other."""
     command: Any = get_command(app)
-    options = [parameter.opts[0] for parameter in command.commands["check"].params if parameter.opts[0].startswith("--")]
-    assert re.findall(r"^\| `(--[a-z-]+)` \|", _page(root, "command-line.md"), re.MULTILINE) == options
+    options = ["/".join(parameter.opts + parameter.secondary_opts) for parameter in command.commands[name].params]
+    shown = _page(root, "command-line.md").partition(f"## {section}\n")[2].partition("\n## ")[0]
+    assert re.findall(r"^\| `(--[a-z/-]+)` \|", shown, re.MULTILINE) == [option for option in options if option.startswith("--")]
 
 
 def test_the_page_shows_a_json_line_as_it_is_printed(root: Path, blocks: Callable[..., list[Block]]) -> None:

@@ -10,6 +10,7 @@ from ecr_layer_client import __version__
 
 from ._check import check
 from ._demo import demo
+from ._serve import serve
 
 app = typer.Typer(
     add_completion=False,
@@ -20,6 +21,7 @@ app = typer.Typer(
 )
 app.command(short_help="See it at work, without an AWS account.")(demo)
 app.command()(check)
+app.command(short_help="Serve a local ECR, for any program that speaks to ECR.")(serve)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)

@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 ALL_AVAILABLE = 0
 NOT_ALL_AVAILABLE = 1
 ERROR = 2
-_INTERRUPTED = 128 + 2  # as shells have it: a signal's number and 128
+TERMINATED = 128 + 15  # as shells have it: a signal's number and 128
+_INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
 
 # The library's messages speak of its own arguments and attributes; longest first.

@@ -1,0 +1,118 @@
+"""`ecr-layers serve`: what it prints, how it is reached, how it ends."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import signal
+import subprocess
+import sys
+from subprocess import PIPE, Popen
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client.cli._serve import _exports
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from subprocess import CompletedProcess
+
+    from ecr_layer_client.local import LocalECR
+
+    Run = Callable[..., CompletedProcess[str]]
+
+COMMAND = [sys.executable, "-m", "ecr_layer_client.cli", "serve"]
+
+
+def started(*options: str) -> Popen[str]:
+    """Start it with options."""
+    return Popen([*COMMAND, *options], text=True, stdout=PIPE, stderr=PIPE)  # noqa: S603 (ours)
+
+
+@pytest.fixture
+def served() -> Iterator[Popen[str]]:
+    """A local ECR that serves in a process of its own."""
+    with started("--region", "eu-west-1") as process:
+        yield process
+        process.kill()
+
+
+def taken_over(printed: str) -> dict[str, str]:
+    """Return the AWS variables that a shell has once it has evaluated what was printed, in a shell that knows a profile."""
+    script = 'eval "$1"; env'
+    shell = subprocess.run(  # noqa: S603 (our own output)
+        ["sh", "-c", script, "sh", printed],  # noqa: S607 (the user's)
+        env=os.environ | {"AWS_PROFILE": "mine"},
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("AWS_"))
+
+
+def test_a_shell_takes_over_its_variables(served: Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """What it prints, evaluated by a shell, makes boto3 without arguments reach it; its standard output ends there."""
+    assert served.stdout is not None
+    for name, value in taken_over(served.stdout.read()).items():
+        monkeypatch.setenv(name, value)
+    boto3: Any = importlib.import_module("boto3")  # it has no types
+    created = boto3.Session().client("ecr").create_repository(repositoryName="team/app")
+    assert created["repository"]["repositoryUri"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
+
+
+def test_its_variables_need_no_trust() -> None:
+    """Values are quoted, and a profile of the shell's is put aside: some SDKs prefer it to keys."""
+    assert taken_over(_exports({"AWS_REGION": "a b; echo AWS_X=$(id)'\""}))["AWS_REGION"] == "a b; echo AWS_X=$(id)'\""
+    assert "AWS_PROFILE" not in taken_over(_exports({}))
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [
+        pytest.param(signal.SIGINT, 130, id="Ctrl-C"),
+        pytest.param(signal.SIGTERM, 143, id="kill", marks=pytest.mark.full),
+    ],
+)
+def test_it_ends_when_it_is_told(served: Popen[str], how: signal.Signals, code: int) -> None:
+    """Ctrl-C and SIGTERM end it without a word, with the exit code that shells give them; before, it said where it is."""
+    assert served.stdout is not None
+    assert served.stderr is not None
+    url = next(line for line in served.stdout if "AWS_ENDPOINT_URL_ECR" in line).strip().partition("=")[2]
+    served.send_signal(how)
+    served.wait()
+    expected = f"a local ECR answers at {url}; Ctrl-C or `kill {served.pid}` ends it\n"
+    assert (served.returncode, served.stderr.read()) == (code, expected)
+
+
+def test_a_taken_port_is_one_line(run: Run, ecr: LocalECR) -> None:
+    """Where something listens already, one line says so."""
+    port = ecr.endpoint_url.rpartition(":")[2]
+    ended = run("serve", "--port", port)
+    expected = f"error: can't listen at 127.0.0.1, port {port}: it is taken: choose another --port, or end what listens there\n"
+    assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
+
+
+def test_it_warns_of_other_machines(run: Run) -> None:
+    """An address beyond loopback comes with a warning; here it is one that no machine has, so nothing listens."""
+    ended = run("serve", "--host", "192.0.2.1")
+    warning, error = ended.stderr.splitlines()
+    expected = "warning: 192.0.2.1 is not loopback: other machines that reach it can use the local ECR, for its keys are no secret"
+    assert (ended.returncode, warning, error.partition(":")[0]) == (2, expected, "error")
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        (["--account", "12"], "account must be 12 digits"),
+        (["--absent", "perhaps"], "'unavailable', 'missing'"),
+        (["--quota", "-1"], "quota must be"),
+        (["--burst", "5"], "burst needs a quota"),
+        (["--latency", "nan"], "latency must be"),
+    ],
+    ids=["account", "absent", "quota", "burst", "latency"],
+)
+def test_a_wrong_option_is_told(run: Run, options: list[str], says: str) -> None:
+    """An option that makes no sense is a usage error that names it."""
+    ended = run("serve", *options)
+    assert (ended.returncode, says in " ".join(ended.stderr.split())) == (2, True)
