@@ -174,6 +174,19 @@ def test_a_changed_digit_of_the_signature_is_refused(index: int, step: int) -> N
     assert refusal(with_header(request, "authorization", changed)) == MISMATCH
 
 
+@quick
+@given(st.sampled_from(["path", "x-amz-target", "x-amz-meta", "host", "content-type"]), st.data())
+def test_a_changed_character_of_what_is_signed_is_refused(where: str, data: st.DataObject) -> None:
+    """Whichever letter or digit of path, query or a signed header becomes another, the signature does not match."""
+    headers = {"X-Amz-Meta": "some text", "Content-Type": "application/x-amz-json-1.1"}
+    request = a_request(target="/team/app%20x/?b=2&a=1%2F&c", headers=headers)
+    text = request.path if where == "path" else request.headers[where]
+    index = data.draw(st.sampled_from([place for place, each in enumerate(text) if each.isalnum()]))
+    other = data.draw(st.sampled_from([each for each in string.ascii_lowercase + string.digits if each != text[index].lower()]))
+    changed = text[:index] + other + text[index + 1 :]
+    assert refusal(replace(request, path=changed) if where == "path" else with_header(request, where, changed)) == MISMATCH
+
+
 @pytest.mark.parametrize(
     "change",
     [
