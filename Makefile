@@ -17,7 +17,7 @@ demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and pri
 	@$(BIN)/ecr-layers demo
 
 test: $(VENV)/.test ## Run the tests; every branch of the core is reached by those of its rooms and of the client
-	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property
+	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property tests/images
 	$(BIN)/pytest -q -n 2 tests/architecture tests/benchmarks tests/cli tests/docs tests/local tests/sim tests/wire
 
 test-full: $(VENV)/.test ## Run everything, what is heavy included: long property runs, other clients in environments of their own

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ecr_layer_client
+import ecr_layer_client.images
 import ecr_layer_client.local
 from ecr_layer_client import ECRLayerError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 ERRORS = importlib.import_module(ECRLayerError.__module__)
 ROOT = Path(ecr_layer_client.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-PUBLIC = [ecr_layer_client, ecr_layer_client.local]
+PUBLIC = [ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local]
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -122,7 +123,18 @@ def python(code: str) -> str:
     return subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
 
 
-HEAVY = ("aiobotocore", "aiohttp", "boto3", "botocore", "rich", "tqdm", "typer", "ecr_layer_client.local", "ecr_layer_client.cli")
+HEAVY = (
+    "aiobotocore",
+    "aiohttp",
+    "boto3",
+    "botocore",
+    "rich",
+    "tqdm",
+    "typer",
+    "ecr_layer_client.images",
+    "ecr_layer_client.local",
+    "ecr_layer_client.cli",
+)
 
 
 def test_import_is_light() -> None:

@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import ecr_layer_client
+import ecr_layer_client.images
 import ecr_layer_client.local
 from ecr_layer_client import LayerStream
+from ecr_layer_client.images import ImageSource
 
 if TYPE_CHECKING:
     import types
@@ -30,7 +32,9 @@ SPOKEN = {  # what a magic method offers belongs to the surface
 
 def surface() -> str:
     """Return the public surface as text."""
-    return "\n".join(line for module in (ecr_layer_client, ecr_layer_client.local) for line in module_lines(module)).strip()
+    return "\n".join(
+        line for module in (ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local) for line in module_lines(module)
+    ).strip()
 
 
 def module_lines(module: types.ModuleType) -> Iterator[str]:
@@ -65,8 +69,8 @@ def class_lines(cls: type[Any]) -> Iterator[str]:
 
 
 def is_made_elsewhere(cls: type[Any]) -> bool:
-    """Say whether nobody calls its `__init__` as it is written: a model has fields, a protocol is not made, a client makes its streams."""
-    return issubclass(cls, BaseModel | LayerStream) or getattr(cls, "_is_protocol", False)
+    """Say whether nobody calls its `__init__` as it is written: models have fields, protocols aren't made, others have makers."""
+    return issubclass(cls, BaseModel | LayerStream | ImageSource) or getattr(cls, "_is_protocol", False)
 
 
 def annotations_of(cls: type[Any]) -> dict[str, Any]:

@@ -1,0 +1,8 @@
+"""Images: from digests to what people have, a manifest, an OCI layout, an archive, a tag in a repository."""
+
+from ._descriptor import Descriptor, Platform
+from ._manifest import ImageIndex, ImageManifest, parse_manifest
+from ._plan import PushPlan, plan
+from ._source import ImageSource
+
+__all__ = ["Descriptor", "ImageIndex", "ImageManifest", "ImageSource", "Platform", "PushPlan", "parse_manifest", "plan"]

@@ -1,0 +1,166 @@
+"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size; and the rules of digests.
+
+The aliases are the formats' own names. Only a manifest's JSON is read by them; everywhere else the fields' names hold.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from typing import TYPE_CHECKING, Annotated, Self
+
+from pydantic import AfterValidator, BaseModel, Field
+
+from ecr_layer_client._errors import InvalidInputError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the lengths of theirs.
+_DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
+_HEX_LENGTHS = {"sha256": 64, "sha512": 128}
+_HEX = re.compile(r"[a-f0-9]+")
+_LONGEST_DIGEST = 1000  # ECR model: BatchedOperationLayerDigest
+_FOREIGN = ("foreign", "nondistributable")
+_PLATFORM = re.compile(r"(?P<os>[^/\s]+)/(?P<architecture>[^/\s]+)(/(?P<variant>[^/\s]+))?")
+_SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}  # as containerd normalises them
+
+
+def _check_digest(digest: str) -> str:
+    found = _DIGEST.fullmatch(digest) if len(digest) <= _LONGEST_DIGEST else None
+    length = _HEX_LENGTHS.get(found["algorithm"]) if found else None
+    if found is None or (length is not None and (len(found["encoded"]) != length or not _HEX.fullmatch(found["encoded"]))):
+        msg = "no digest: an algorithm, ':' and its value in lower-case hexadecimal, such as sha256: and 64 digits"
+        raise ValueError(msg)
+    return digest
+
+
+Digest = Annotated[str, AfterValidator(_check_digest)]
+
+if TYPE_CHECKING:
+    Texts = tuple[str, ...]
+    TextByName = dict[str, str]
+else:  # writers in Go spell what is empty as null
+    Texts = Annotated[tuple[str, ...] | None, AfterValidator(lambda value: value or ())]
+    TextByName = Annotated[dict[str, str] | None, AfterValidator(lambda value: value or {})]
+
+
+def hash_of(digest: str) -> hashlib._Hash:
+    """Return a fresh hash of a digest's algorithm.
+
+    Raises:
+        InvalidInputError: It is none of the two that OCI registers, so that what it names can't be verified.
+    """
+    algorithm = digest.partition(":")[0]
+    if algorithm not in _HEX_LENGTHS:
+        msg = f"{quoted(digest)} can't be verified: its algorithm is neither sha256 nor sha512"
+        raise InvalidInputError(msg)
+    return hashlib.new(algorithm)
+
+
+def digest_of(data: bytes) -> str:
+    """Return the sha256 digest of some bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
+    """What an image runs on.
+
+    Attributes:
+        os: The operating system, such as `linux`.
+        architecture: The processor, such as `amd64`, as Go spells it.
+        variant: The processor's variant, such as `v7`. Default None.
+        os_version: The operating system's version, which Windows images have. Default None.
+        os_features: What the operating system must offer. Default none.
+
+    Example:
+        >>> Platform.parse("linux/arm64/v8")
+        Platform(os='linux', architecture='arm64', variant='v8', os_version=None, os_features=())
+    """
+
+    os: str
+    architecture: str
+    variant: str | None = None
+    os_version: str | None = Field(default=None, validation_alias="os.version")
+    os_features: Texts = Field(default=(), validation_alias="os.features")
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Read `os/architecture` or `os/architecture/variant`.
+
+        Raises:
+            InvalidInputError: It is neither.
+        """
+        found = _PLATFORM.fullmatch(text) if isinstance(text, str) else None
+        if found is None:
+            msg = f"platform={quoted(text)}: 'os/architecture' or 'os/architecture/variant', such as 'linux/arm64'"
+            raise InvalidInputError(msg)
+        return cls(os=found["os"], architecture=found["architecture"], variant=found["variant"])
+
+    def accepts(self, other: Platform) -> bool:
+        """Say whether the other is what this one asks for; what this one leaves open, a variant or a version, may be any.
+
+        Example:
+            >>> Platform.parse("linux/arm64").accepts(Platform.parse("linux/arm64/v8"))
+            True
+        """
+        return (
+            (self.os, self.architecture) == (other.os, other.architecture)
+            and (self.variant is None or self._variant == other._variant)
+            and self.os_version in {None, other.os_version}
+        )
+
+    @property
+    def _variant(self) -> str | None:
+        return _SAME_VARIANT.get((self.architecture, self.variant), self.variant)
+
+    def __str__(self) -> str:
+        """The form that `parse` reads, with the version, if any, behind it."""
+        name = "/".join(part for part in (self.os, self.architecture, self.variant) if part is not None)
+        return f"{name} ({self.os_version})" if self.os_version else name
+
+
+class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
+    """What a manifest says of one blob or of another manifest.
+
+    Attributes:
+        digest: Its digest, in lower case.
+        size: Bytes. Default None: not said; only schema 1 manifests leave it out.
+        media_type: What it is, spelled as in the manifest; any text. Default None: not said; as `size`.
+        platform: Of an image in an index: what it runs on. Default None.
+        urls: Where else its bytes may be had; see `is_foreign`. Default none.
+        artifact_type: Of an artifact in an index: what it is. Default None.
+        annotations: Names and values, uninterpreted. Default none.
+
+    Example:
+        >>> Descriptor(digest="sha256:" + "0" * 64, size=32, media_type="application/vnd.oci.image.layer.v1.tar").is_foreign
+        False
+    """
+
+    digest: Digest
+    size: int | None = Field(default=None, ge=0, lt=2**63)
+    media_type: str | None = Field(default=None, validation_alias="mediaType")
+    platform: Platform | None = None
+    urls: Texts = Field(default=(), repr=False)
+    artifact_type: str | None = Field(default=None, validation_alias="artifactType", repr=False)
+    annotations: TextByName = Field(default={}, repr=False)
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether registries don't store it, and a push leaves it out: its media type says so, or it has `urls`.
+
+        Docker goes by the URLs, other clients by the media type (`foreign`, `nondistributable`).
+        """
+        return bool(self.urls) or any(word in (self.media_type or "") for word in _FOREIGN)
+
+    def __hash__(self) -> int:
+        """Hash the digest, which the rest belongs to."""
+        return hash(self.digest)
+
+
+def each_once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    """Return the first descriptor of each digest, in order."""
+    first: dict[str, Descriptor] = {}
+    for descriptor in descriptors:
+        first.setdefault(descriptor.digest, descriptor)
+    return tuple(first.values())

@@ -1,0 +1,263 @@
+"""`plan`: what a push would upload, in how many calls and at least how many seconds; pure arithmetic."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Self
+
+from pydantic import BaseModel
+
+from ecr_layer_client._config import MAX_BATCH_SIZE
+from ecr_layer_client._errors import InvalidInputError, quoted
+from ecr_layer_client._models import Layer, LayerAvailability, LayerOutcome
+from ecr_layer_client._repository import Repository
+from ecr_layer_client._result import LayerCheckResult
+
+from ._descriptor import Descriptor, each_once
+from ._source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
+_SMALLEST_PART = 5 * 1024 * 1024  # ECR's quotas
+_LARGEST_PART = 20_971_520  # ECR model: LayerPartBlob
+_MOST_PARTS = 4200  # ECR's quotas
+
+# Calls a second of an account and Region: ECR's default quotas, AWS documentation.
+QUOTAS = {
+    "BatchCheckLayerAvailability": 1000.0,
+    "InitiateLayerUpload": 100.0,
+    "UploadLayerPart": 500.0,
+    "CompleteLayerUpload": 100.0,
+    "PutImage": 10.0,
+}
+_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+
+
+class PushPlan(BaseModel, frozen=True):
+    """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `skipped`.
+
+    Plans for several repositories add up to one: see `total`.
+
+    Attributes:
+        repository: Where to. Default None: not said.
+        manifests: The manifests to put, in the order in which a registry takes them: children before the indexes that name them.
+        to_upload: The configs and layers to upload: all that the repository does not certainly hold.
+        present: Those it holds: a push skips them.
+        skipped: Foreign layers, which no registry stores.
+        archived: Those of `to_upload` that only archived images hold: they are uploaded again (or restored instead, without an upload).
+        undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads them.
+        calls: API calls by operation, without retries: the checks that found this out, the uploads and the manifests.
+        shared_bytes: Bytes of blobs that the images name more than once between them, each repeat counted: what one push of all is spared.
+    """
+
+    repository: Repository | None
+    manifests: tuple[Descriptor, ...]
+    to_upload: tuple[Descriptor, ...]
+    present: tuple[Descriptor, ...]
+    skipped: tuple[Descriptor, ...]
+    archived: tuple[Descriptor, ...]
+    undetermined: tuple[Descriptor, ...]
+    calls: dict[str, int]
+    shared_bytes: int
+
+    @property
+    def bytes_to_upload(self) -> int:
+        """Bytes of `to_upload`; those of `unknown_sizes` are not among them."""
+        return _bytes(self.to_upload)
+
+    @property
+    def bytes_present(self) -> int:
+        """Bytes of `present`: what a push is spared."""
+        return _bytes(self.present)
+
+    @property
+    def bytes_skipped(self) -> int:
+        """Bytes of `skipped`."""
+        return _bytes(self.skipped)
+
+    @property
+    def unknown_sizes(self) -> tuple[Descriptor, ...]:
+        """Those of `to_upload` whose size nobody says, as with schema 1: the bytes and the calls are at least what is given."""
+        return tuple(blob for blob in self.to_upload if blob.size is None)
+
+    @property
+    def seconds_at_quota(self) -> float:
+        """Seconds it takes at least at ECR's default quotas, with the account to itself: of the slowest operation, calls by quota.
+
+        The network, and the time ECR takes to answer, come on top.
+        """
+        return max(self.calls[operation] / quota for operation, quota in QUOTAS.items())
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the repository holds every blob: nothing but the manifests is to be put."""
+        return not self.to_upload
+
+    @classmethod
+    def total(cls, plans: Iterable[PushPlan]) -> Self:
+        """Add up plans for several repositories of one account and Region, which share its quotas.
+
+        A digest that goes to two repositories is uploaded to each, for a layer belongs to one: it is in the sum twice.
+
+        Raises:
+            InvalidInputError: There is none.
+        """
+        given = tuple(plans)
+        if not given:
+            msg = "plans: at least one, to add up"
+            raise InvalidInputError(msg)
+        parts = ("manifests", "to_upload", "present", "skipped", "archived", "undetermined")
+        repositories = {plan.repository for plan in given}
+        return cls(
+            repository=given[0].repository if len(repositories) == 1 else None,
+            **{part: tuple(blob for plan in given for blob in getattr(plan, part)) for part in parts},
+            calls={operation: sum(plan.calls[operation] for plan in given) for operation in QUOTAS},
+            shared_bytes=sum(plan.shared_bytes for plan in given),
+        )
+
+    def __repr_args__(self) -> Iterator[tuple[str, object]]:
+        """Give one bounded line of counts."""
+        yield "repository", None if self.repository is None else str(self.repository)
+        for part in ("manifests", "to_upload", "present", "skipped", "archived", "undetermined"):
+            yield part, len(getattr(self, part))
+        yield from (("bytes_to_upload", self.bytes_to_upload), ("calls", sum(self.calls.values())))
+
+    def __str__(self) -> str:
+        """A few lines for people."""
+        rows = [
+            _row("to upload", self.to_upload),
+            _row("present", self.present),
+            *([_row("foreign, not pushed", self.skipped)] if self.skipped else []),
+            *([_row("of the uploads, archived", self.archived)] if self.archived else []),
+            *([_row("of the uploads, undetermined", self.undetermined)] if self.undetermined else []),
+            *([f"{'of the uploads, of unknown size':<32} {len(self.unknown_sizes):>6} blobs"] if self.unknown_sizes else []),
+            *([f"{'shared between the images':<32} {'':>6}        {human_bytes(self.shared_bytes):>10}"] if self.shared_bytes else []),
+        ]
+        calls = ", ".join(f"{count} {operation}" for operation, count in self.calls.items() if count)
+        images = f"{len(self.manifests)} manifest{'' if len(self.manifests) == 1 else 's'}"
+        where = "" if self.repository is None else f" to {self.repository}"
+        return "\n".join([f"push of {images}{where}", *rows, f"calls: {calls}", f"at ECR's quotas at least {self.seconds_at_quota:.2f} s"])
+
+
+def plan(
+    sources: ImageSource | Iterable[ImageSource],
+    held: LayerCheckResult | Mapping[str, LayerOutcome],
+    *,
+    repository: Repository | str | None = None,
+    part_size: int = PART_SIZE,
+) -> PushPlan:
+    """Work out what a push of some images to one repository would do; blobs that they share count once.
+
+    Args:
+        sources: An image source, or several.
+        held: What the repository holds: the result of `check_layers`, or outcomes by digest. A digest that is not in it counts as absent,
+            so that `{}` is an empty repository.
+        repository: Where to. Default None: that of `held`, where it says.
+        part_size: Bytes of a part of an upload, 5 to 20 MiB. Default 10 MiB, which ECR proposes.
+
+    Raises:
+        InvalidInputError: An argument breaks its rule.
+
+    Example:
+        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
+        >>> source = ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
+        >>> plan(source, {})
+        PushPlan(repository=None, manifests=1, to_upload=1, present=0, skipped=0, archived=0, undetermined=0, bytes_to_upload=7, calls=5)
+    """
+    given = sources_of(sources)
+    if type(part_size) is not int or not _SMALLEST_PART <= part_size <= _LARGEST_PART:
+        msg = f"part_size={quoted(part_size)}: {_SMALLEST_PART} to {_LARGEST_PART} bytes"
+        raise InvalidInputError(msg)
+    outcomes, where = (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (held, None)
+    where = where if repository is None else Repository.coerce(repository)
+    blobs = blobs_of(given)
+    stored = {blob.digest for blob in blobs}
+    kinds = {blob.digest: _kind(outcomes.get(blob.digest)) for blob in blobs}
+    manifests = manifests_of(given)
+    to_upload = tuple(blob for blob in blobs if kinds[blob.digest] != "present")
+    puts = {digest: {tag for source in given for tag in source.tags.get(digest, ())} for digest in manifests}
+    return PushPlan(
+        repository=where,
+        manifests=tuple(manifests.values()),
+        to_upload=to_upload,
+        present=tuple(blob for blob in blobs if kinds[blob.digest] == "present"),
+        skipped=each_once(blob for source in given for blob in source.foreign if blob.digest not in stored),
+        archived=tuple(blob for blob in blobs if kinds[blob.digest] == "archived"),
+        undetermined=tuple(blob for blob in blobs if kinds[blob.digest] == "undetermined"),
+        calls={
+            "BatchCheckLayerAvailability": -(-len(blobs) // MAX_BATCH_SIZE),
+            "InitiateLayerUpload": len(to_upload),
+            "UploadLayerPart": sum(_parts(blob.size or 0, part_size) for blob in to_upload),
+            "CompleteLayerUpload": len(to_upload),
+            "PutImage": sum(max(1, len(tags)) for tags in puts.values()),
+        },
+        shared_bytes=_shared_bytes(given, blobs),
+    )
+
+
+def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSource, ...]:
+    """Return one source, or several, as a tuple.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    given = (sources,) if isinstance(sources, ImageSource) else tuple(sources) if isinstance(sources, Iterable) else ()
+    if not given or not all(isinstance(source, ImageSource) for source in given):
+        msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
+        raise InvalidInputError(msg)
+    return given
+
+
+def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:
+    """Return all that a registry must store of them beside the manifests, each digest once."""
+    return each_once(blob for source in sources for blob in source.blobs)
+
+
+def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
+    """Return a descriptor of each manifest by digest, children before what names them."""
+    return {
+        manifest.digest: Descriptor(digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type)
+        for source in sources
+        for manifest in source.manifests
+    }
+
+
+def _kind(outcome: LayerOutcome | None) -> str:
+    if outcome is None or outcome.is_absent:
+        return "absent"
+    if outcome.is_available:
+        return "present"
+    if isinstance(outcome, Layer) and outcome.availability is LayerAvailability.ARCHIVED:
+        return "archived"
+    return "undetermined"
+
+
+def _shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:
+    manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
+    named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
+    return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
+
+
+def _parts(size: int, part_size: int) -> int:
+    """Return how many parts a layer is uploaded in: an upload without any is refused, and of the largest layers parts are larger."""
+    return min(max(1, -(-size // part_size)), _MOST_PARTS)
+
+
+def _bytes(blobs: Iterable[Descriptor]) -> int:
+    return sum(blob.size or 0 for blob in blobs)
+
+
+def _row(name: str, blobs: tuple[Descriptor, ...]) -> str:
+    return f"{name:<32} {len(blobs):>6} blobs  {human_bytes(_bytes(blobs)):>10}"
+
+
+def human_bytes(size: float) -> str:
+    """Return a number of bytes as people read it, in powers of 1,000."""
+    for unit in _UNITS[:-1]:
+        if size < 1000:  # noqa: PLR2004 (the units')
+            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.1f} {_UNITS[-1]}"

@@ -1,0 +1,142 @@
+"""`ImageSource`: images to push or to compare with a registry, wherever their bytes are."""
+
+from __future__ import annotations
+
+import os
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from ecr_layer_client._errors import InvalidInputError, quoted
+
+from ._blobs import ManifestsAlone, open_verified
+from ._descriptor import Descriptor, each_once
+from ._docker import read_docker_archive
+from ._layout import Images, Manifest, Reading, read_layout
+from ._manifest import ImageManifest, parse_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+
+class ImageSource:
+    """One image or several, with all their manifests: from an OCI layout, a `docker save` archive, a manifest, or a repository.
+
+    The manifests are read when it is made, and verified; that the other blobs are there, with the right sizes, is made sure of, and
+    their bytes are only read by `open`. Nothing is written to disk.
+
+    Attributes:
+        name: Where it comes from, for people.
+        roots: The manifests that no other of them names: what is pushed, deployed or tagged.
+        manifests: Every manifest once, children before the indexes that name them: the order in which a registry takes them.
+        tags: Tags by the digest of the manifest they name, where the source has any.
+
+    Example:
+        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
+        >>> ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
+        <ImageSource of a manifest: 1 manifest, 1 blob, 7 bytes>
+    """
+
+    name: str
+    roots: tuple[Manifest, ...]
+    manifests: tuple[Manifest, ...]
+    tags: Mapping[str, tuple[str, ...]]
+
+    def __init__(self, name: str, images: Images) -> None:
+        self.name = name
+        self.roots = images.roots
+        self.tags = images.tags
+        self.manifests = tuple(images.manifests.values())
+        self._blobs = images.blobs
+
+    @classmethod
+    def from_oci_layout(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an OCI layout.
+
+        Args:
+            path: Its directory, or a tar archive of that, plain or gzipped.
+
+        Raises:
+            InvalidInputError: It is none, or not whole: a blob that is named is absent, or what is there has another size or digest.
+        """
+        where = _path(path)
+        return cls(str(where), read_layout(where))
+
+    @classmethod
+    def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
+        """Read an archive that `docker save` wrote, or another tool in its form.
+
+        Since Docker 25 an archive holds the manifests; they are taken as they are. An index of which only some platforms were saved is left
+        out, and the images that are there count. An older archive has no manifest: one is composed of its config and its layers as they
+        stand there, mostly uncompressed. A push that follows it is accepted; but `docker load` and `docker push` would compress the layers
+        first, and thus upload others, with other digests.
+
+        Args:
+            path: The archive, plain or gzipped.
+
+        Raises:
+            InvalidInputError: It is none, or not whole.
+        """
+        where = _path(path)
+        return cls(str(where), read_docker_archive(where))
+
+    @classmethod
+    def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
+        """Take the exact bytes of a manifest; the blobs it names are known by digest and size alone.
+
+        Args:
+            data: The manifest.
+            children: Of an index: the manifests it names, and those they name, in any order. Default none.
+
+        Raises:
+            InvalidInputError: One is no manifest, or an index names one that is not among `children`.
+        """
+        root = parse_manifest(data)
+        descriptor = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
+        blobs = ManifestsAlone("a manifest", (root.raw, *children))
+        return cls("a manifest", Reading(blobs, alone=True).images([descriptor]))
+
+    @property
+    def images(self) -> tuple[ImageManifest, ...]:
+        """The manifests that are no indexes."""
+        return tuple(manifest for manifest in self.manifests if isinstance(manifest, ImageManifest))
+
+    @cached_property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """All that a registry stores of them beside the manifests: configs and layers, each digest once, without the foreign ones."""
+        return each_once(blob for manifest in self.manifests for blob in manifest.blobs)
+
+    @cached_property
+    def foreign(self) -> tuple[Descriptor, ...]:
+        """The layers that a push leaves out, each digest once."""
+        stored = {blob.digest for blob in self.blobs}
+        return each_once(blob for manifest in self.manifests for blob in manifest.foreign if blob.digest not in stored)
+
+    def open(self, blob: Descriptor) -> BinaryIO:
+        """Open a blob to read its bytes; reading them to the end verifies them.
+
+        Args:
+            blob: One of `blobs`.
+
+        Raises:
+            InvalidInputError: It is not there, as of a source of manifests alone, or not what it should be; the latter may be found
+                only while it is read.
+        """
+        return open_verified(self._blobs, blob)
+
+    def __repr__(self) -> str:
+        """Return one bounded line."""
+        size = sum(blob.size or 0 for blob in self.blobs)
+        counts = f"{_count(len(self.manifests), 'manifest')}, {_count(len(self.blobs), 'blob')}, {size} bytes"
+        return f"<{type(self).__name__} of {quoted(self.name)[1:-1]}: {counts}>"
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        msg = f"path={quoted(path)}: a str or a Path"
+        raise InvalidInputError(msg)
+    return Path(path)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

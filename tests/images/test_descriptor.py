@@ -1,0 +1,54 @@
+"""`Platform` and `Descriptor`: values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from ecr_layer_client import InvalidInputError
+from ecr_layer_client.images import Descriptor, Platform
+
+
+@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
+def test_platform_reads_what_it_shows(text: str) -> None:
+    """A platform is read from the form that it shows."""
+    assert str(Platform.parse(text)) == text
+
+
+@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux /amd64", None])
+def test_no_platform(text: Any) -> None:
+    """What has no operating system and architecture is refused, naming the form."""
+    with pytest.raises(InvalidInputError, match="'os/architecture' or 'os/architecture/variant'"):
+        Platform.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "other", "accepts"),
+    [
+        ("linux/amd64", "linux/amd64", True),
+        ("linux/amd64", "linux/arm64", False),
+        ("linux/amd64", "windows/amd64", False),
+        ("linux/arm64", "linux/arm64/v8", True),
+        ("linux/arm64/v8", "linux/arm64", True),
+        ("linux/arm", "linux/arm/v6", True),
+        ("linux/arm/v7", "linux/arm", True),
+        ("linux/arm/v7", "linux/arm/v6", False),
+    ],
+)
+def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:  # noqa: FBT001 (parametrised)
+    """What is asked for without a variant may have any; a variant that is the architecture's own is the same as none."""
+    assert Platform.parse(wanted).accepts(Platform.parse(other)) == accepts
+
+
+def test_platform_accepts_a_version() -> None:
+    """A version that is asked for must be the other's."""
+    builds = [Platform(os="windows", architecture="amd64", os_version=version) for version in ("10.0.1", "10.0.2")]
+    assert [Platform.parse("windows/amd64").accepts(build) for build in builds] == [True, True]
+    assert [builds[0].accepts(build) for build in builds] == [True, False]
+
+
+def test_descriptors_are_values() -> None:
+    """Descriptors of the same members are equal, and one in a set."""
+    one, two = (Descriptor(digest="sha256:" + "a" * 64, size=1, annotations={"a": "b"}) for _ in range(2))
+    assert {one, two} == {one}

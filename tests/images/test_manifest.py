@@ -1,0 +1,320 @@
+"""`parse_manifest`: every format, real ones and made ones, and what is no manifest."""
+
+from __future__ import annotations
+
+import csv
+import json
+import pickle
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ecr_layer_client import InvalidInputError
+from ecr_layer_client.images import Descriptor, ImageIndex, ImageManifest, Platform, parse_manifest
+from images.making import CONFIG, DOCKER, FOREIGN, IMAGE, INDEX, LAYER, entry, image, index, packed, sha256
+
+SAMPLES = Path(__file__).parent / "samples"
+ROWS = list(csv.DictReader((SAMPLES / "INDEX.csv").read_text().splitlines()))
+IMAGES = [row for row in ROWS if row["layers"]]
+[LISTED] = [row for row in ROWS if row["kind"] == "index"]
+[SCHEMA_1] = [row for row in ROWS if row["kind"] == "schema1"]
+
+APP = image("app", "base", "code")
+D = "sha256:" + "d" * 64
+
+
+def sample(row: dict[str, str]) -> bytes:
+    """Return a sample's bytes."""
+    return (SAMPLES / row["file"]).read_bytes()
+
+
+def parsed_image(data: bytes, media_type: str | None = None) -> ImageManifest:
+    """Parse an image."""
+    manifest = parse_manifest(data, media_type)
+    assert isinstance(manifest, ImageManifest)
+    return manifest
+
+
+def parsed_index(data: bytes, media_type: str | None = None) -> ImageIndex:
+    """Parse an index."""
+    manifest = parse_manifest(data, media_type)
+    assert isinstance(manifest, ImageIndex)
+    return manifest
+
+
+def changed(**members: Any) -> bytes:
+    """Return the manifest of an image with members changed; None leaves one out."""
+    whole = json.loads(APP.manifest) | members
+    return json.dumps({name: value for name, value in whole.items() if value is not None}).encode()
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row["file"])
+def test_real_manifest_keeps_its_bytes(row: dict[str, str]) -> None:
+    """A real manifest is kept byte for byte, under the digest of its bytes."""
+    data = sample(row)
+    manifest = parse_manifest(data)
+    assert (manifest.raw, manifest.digest) == (data, row["digest"])
+
+
+@pytest.mark.parametrize("row", IMAGES, ids=lambda row: row["file"])
+def test_real_image(row: dict[str, str]) -> None:
+    """A real image's layers, distinct ones, foreign ones and bytes are as many as were counted, and its type is what it was served as."""
+    manifest = parsed_image(sample(row))
+    counts = (len(manifest.layers), len({layer.digest for layer in manifest.layers}), len(manifest.foreign))
+    assert (*counts, sum(layer.size or 0 for layer in manifest.layers), manifest.media_type) == (
+        *(int(row[column]) for column in ("layers", "distinct", "foreign", "bytes")),
+        row["media_type"],
+    )
+
+
+def test_real_index() -> None:
+    """A real index names its children in order, each with its platform."""
+    manifest = parsed_index(sample(LISTED))
+    children = [row["digest"] for row in ROWS if row["kind"] == "index-child"]
+    assert [child.digest for child in manifest.manifests] == children
+    assert [str(child.platform) for child in manifest.manifests] == [
+        *("linux/amd64", "linux/arm/v7", "linux/arm64/v8"),
+        *("windows/amd64 (10.0.17134.1130)", "windows/amd64 (10.0.17763.864)", "windows/arm (10.0.17763.864)"),
+        *("windows/amd64 (10.0.18362.476)", "windows/amd64 (10.0.18363.476)"),
+    ]
+
+
+def test_real_schema_1() -> None:
+    """A signed schema 1 manifest has layers in its own order, repeats kept, whose sizes nobody says, and no config."""
+    manifest = parsed_image(sample(SCHEMA_1))
+    digests = [layer["blobSum"] for layer in json.loads(sample(SCHEMA_1))["fsLayers"]]
+    assert [(layer.digest, layer.size, layer.media_type) for layer in manifest.layers] == [(digest, None, None) for digest in digests]
+    assert (manifest.config, manifest.media_type) == (None, f"{DOCKER}.v1+prettyjws")
+
+
+def test_blobs_are_config_and_layers_once() -> None:
+    """What a registry stores is the config and each layer once, in order, without the foreign ones; `layers` keeps all."""
+    manifest = parsed_image(image("app", "base", "code", "base", foreign=["windows"]).manifest)
+    assert [layer.media_type for layer in manifest.layers] == [LAYER, LAYER, LAYER, FOREIGN]
+    assert [blob.digest for blob in manifest.blobs] == [manifest.config.digest, *(layer.digest for layer in manifest.layers[:2])]  # type: ignore[union-attr]
+    assert manifest.foreign == (manifest.layers[3],)
+
+
+@pytest.mark.parametrize(
+    ("more", "is_foreign"),
+    [
+        ({"mediaType": LAYER}, False),
+        ({"mediaType": LAYER, "urls": []}, False),
+        ({"mediaType": LAYER, "urls": None}, False),
+        ({"mediaType": LAYER, "urls": ["https://example.com/a"]}, True),
+        ({"mediaType": FOREIGN}, True),
+        ({"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}, True),
+    ],
+    ids=["ordinary", "no-urls", "null-urls", "urls", "nondistributable", "foreign"],
+)
+def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:  # noqa: FBT001 (parametrised)
+    """A layer is foreign by its media type or by its URLs."""
+    layer = entry(b"x", "") | more
+    assert parsed_image(changed(layers=[layer])).layers[0].is_foreign == is_foreign
+
+
+def test_unsigned_schema_1() -> None:
+    """An unsigned schema 1 manifest is told from a signed one."""
+    data = packed(schemaVersion=1, fsLayers=[{"blobSum": D}], history=[])
+    assert parsed_image(data).media_type == f"{DOCKER}.v1+json"
+
+
+def test_artifact() -> None:
+    """An artifact is an image of another config: its kind, its subject and its annotations are kept."""
+    subject = entry(APP.manifest, IMAGE)
+    empty = entry(b"{}", "application/vnd.oci.empty.v1+json", urls=None)
+    data = packed(artifactType="application/vnd.example.sbom", config=empty, layers=[empty], subject=subject, annotations={"a": "b"})
+    manifest = parsed_image(data)
+    assert manifest.subject == Descriptor(digest=sha256(APP.manifest), size=len(APP.manifest), media_type=IMAGE)
+    assert (manifest.artifact_type, manifest.annotations, len(manifest.blobs)) == ("application/vnd.example.sbom", {"a": "b"}, 1)
+
+
+@pytest.mark.parametrize("blobs", [{"blobs": [entry(b"sbom", "application/json")]}, {}], ids=["blobs", "none"])
+def test_artifact_manifest_of_the_draft(blobs: dict[str, Any]) -> None:
+    """The artifact manifest of OCI's draft, which has blobs and no config, is read, too."""
+    media_type = "application/vnd.oci.artifact.manifest.v1+json"
+    manifest = parsed_image(json.dumps({"mediaType": media_type, "artifactType": "a/b", **blobs}).encode())
+    assert (manifest.media_type, manifest.config, len(manifest.layers)) == (media_type, None, len(blobs))
+
+
+def test_platform_in_full() -> None:
+    """A platform's members are all read, those with a dot in their name, too."""
+    platform = {"os": "windows", "architecture": "amd64", "os.version": "10.0.1", "os.features": ["win32k"], "features": ["sse4"]}
+    [child] = parsed_index(packed(manifests=[entry(APP.manifest, IMAGE, platform=platform)])).manifests
+    assert child.platform == Platform(os="windows", architecture="amd64", os_version="10.0.1", os_features=("win32k",))
+
+
+def test_index_of_other_things() -> None:
+    """What an index names beside manifests, as a build cache does, are blobs of it."""
+    data = packed(mediaType=INDEX, manifests=[entry(APP.manifest, IMAGE), entry(b"layer", LAYER), entry(b"far", FOREIGN)])
+    manifest = parsed_index(data)
+    assert [len(part) for part in (manifest.manifests, manifest.children, manifest.blobs, manifest.foreign)] == [3, 1, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("given", "own", "expected"),
+    [
+        (None, None, IMAGE),
+        (None, f"{DOCKER}.v2+json", f"{DOCKER}.v2+json"),
+        (f"{DOCKER}.v2+json", None, f"{DOCKER}.v2+json"),
+        (f"{DOCKER}.v2+json", IMAGE, f"{DOCKER}.v2+json"),
+        ("application/vnd.tomorrow+json", IMAGE, "application/vnd.tomorrow+json"),
+        (None, "application/vnd.tomorrow+json", "application/vnd.tomorrow+json"),
+    ],
+)
+def test_media_type(given: str | None, own: str | None, expected: str) -> None:
+    """The type is the one given, else the manifest's own, else what its members show; one not known is kept."""
+    assert parsed_image(changed(mediaType=own), given).media_type == expected
+
+
+@pytest.mark.parametrize("kind", [bytes, bytearray, memoryview])
+def test_bytes_of_any_kind(kind: type[Any]) -> None:
+    """Whatever holds the bytes, they are kept as bytes."""
+    assert parse_manifest(kind(APP.manifest)).raw == APP.manifest
+
+
+def test_null_is_none() -> None:
+    """Null in place of a list or of annotations, as some writers have it, is none."""
+    assert parsed_image(changed(layers=[]).replace(b"[]", b"null")).layers == ()
+    assert parsed_index(packed(manifests=None, annotations=None)).manifests == ()
+
+
+def test_unknown_members_are_left_alone() -> None:
+    """Members that the formats don't have are ignored, and stay in the bytes."""
+    data = changed(tomorrow={"a": [1, 2, None]})
+    assert parse_manifest(data).raw == data
+
+
+def test_a_member_given_twice() -> None:
+    """Of a member given twice the last one counts, as in other clients."""
+    data = (
+        packed(config=entry(b"{}", CONFIG), layers=[]).rstrip(b"}\n") + b', "layers": [' + json.dumps(entry(b"x", LAYER)).encode() + b"]}"
+    )
+    assert len(parsed_image(data).layers) == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (b"", "EOF"),
+        (b"\xff\xfe", "expected value"),
+        (b"<html>", "expected value"),
+        (APP.manifest[:-2], "EOF"),
+        (APP.manifest + b"x", "trailing"),
+        (b"[]", "Input should be an object"),
+        (b"null", "Input should be an object"),
+        (b"{}", "no 'layers', 'manifests' or 'fsLayers'"),
+        (b'{"layers": []}', "it has no 'config'"),
+        (b'{"schemaVersion": 3}', "schemaVersion: Input should be less than or equal to 2"),
+        (changed(schemaVersion="2"), "schemaVersion: Input should be a valid integer"),
+        (changed(manifests=[]), f"it is both {INDEX} and {IMAGE}"),
+        (changed(layers={}), "layers: Input should be a valid"),
+        (changed(layers=[D]), "layers.0: Input should be an object"),
+        (changed(layers=[{"digest": D, "mediaType": LAYER}]), f"layers.0: no 'size', of {D}"),
+        (changed(layers=[{"digest": D, "size": 1}]), f"layers.0: no 'mediaType', of {D}"),
+        (changed(config={"digest": D, "size": 1}), f"config: no 'mediaType', of {D}"),
+        (changed(layers=[{"size": 1, "mediaType": LAYER}]), "layers.0.digest: Field required"),
+        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": -1}]), "layers.0.size: Input should be greater than or equal to 0: -1"),
+        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": 1.0}]), "layers.0.size: Input should be a valid integer"),
+        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": True}]), "layers.0.size: Input should be a valid integer"),
+        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": 2**63}]), "layers.0.size: Input should be less than"),
+        (b'{"layers": [], "size": ' + b"9" * 100_000 + b"}", "number out of range"),
+        (b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion limit exceeded"),
+        (packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:1"}]), "fsLayers.0.blobSum: Value error, no digest"),
+        (packed(manifests=[entry(b"", IMAGE, platform={"os": "linux"})]), "manifests.0.platform.architecture: Field required"),
+    ],
+    ids=range(26),
+)
+def test_what_is_no_manifest(data: bytes, why: str) -> None:
+    """What is no manifest is refused in one line that says where, why, and the digest of what was given."""
+    with pytest.raises(InvalidInputError) as raised:
+        parse_manifest(data)
+    said = str(raised.value)
+    assert said.startswith(f"this is no manifest ({len(data)} bytes, {sha256(data)}): ")
+    assert why in said
+    assert "\n" not in said
+    assert len(said) < 500
+
+
+@pytest.mark.parametrize(
+    "digest",
+    [
+        *(
+            "",
+            "sha256",
+            "sha256:",
+            f"sha256:{'a' * 63}",
+            f"sha256:{'a' * 65}",
+            f"sha256:{'A' * 64}",
+            f"sha256:{'g' * 64}",
+            f"sha512:{'a' * 64}",
+        ),
+        *(f"SHA256:{'a' * 64}", f"sha256:{'a' * 64}\n", f"sha256:../{'a' * 61}", f"md5:{'a' * 1000}"),
+    ],
+    ids=ascii,
+)
+def test_malformed_digest(digest: str) -> None:
+    """A malformed digest is refused, naming its place and quoting it."""
+    with pytest.raises(InvalidInputError, match=r"layers\.0\.digest: Value error, no digest: .*: '"):
+        parse_manifest(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}]))
+
+
+@pytest.mark.parametrize("digest", [D, f"sha512:{'a' * 128}", "blake3:abc", "sha256+b64u:LCa0_-="])
+def test_well_formed_digest(digest: str) -> None:
+    """A digest of a registered algorithm has its length in lower-case hexadecimal; of others, the grammar holds alone."""
+    assert parsed_image(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}])).layers[0].digest == digest
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type", "why"),
+    [
+        (APP.manifest, INDEX, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
+        (index({"linux/amd64": APP.manifest}), IMAGE, f"its media type is {IMAGE}, and its members are those of {INDEX}"),
+        (changed(mediaType=INDEX), None, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
+    ],
+    ids=["image-as-index", "index-as-image", "own"],
+)
+def test_a_type_that_its_members_deny(data: bytes, media_type: str | None, why: str) -> None:
+    """An image that is called an index, or the other way round, is refused: two clients might take it for two different things."""
+    with pytest.raises(InvalidInputError, match="this is no manifest") as raised:
+        parse_manifest(data, media_type)
+    assert why in str(raised.value)
+
+
+def test_too_long() -> None:
+    """More than 4 MiB are refused unread; 4 MiB are read."""
+    data = APP.manifest.ljust(4 * 1024 * 1024)
+    assert len(parse_manifest(data).raw) == 4 * 1024 * 1024
+    with pytest.raises(InvalidInputError, match=r"at most 4194304 bytes \(4 MiB\), and this one 4194305"):
+        parse_manifest(data + b" ")
+
+
+@pytest.mark.parametrize("data", [APP.manifest.decode(), json.loads(APP.manifest), None], ids=["str", "dict", "none"])
+def test_no_bytes(data: Any) -> None:
+    """What is no bytes is refused: decoded or parsed, a manifest has lost its digest."""
+    with pytest.raises(InvalidInputError, match="a manifest is bytes, exactly as the registry holds them, not"):
+        parse_manifest(data)
+
+
+def test_media_type_is_text() -> None:
+    """A media type that is no str is refused."""
+    with pytest.raises(InvalidInputError, match="media_type=1: a str, or None"):
+        parse_manifest(APP.manifest, 1)  # type: ignore[arg-type]  # what a caller may pass
+
+
+@pytest.mark.parametrize("data", [APP.manifest, index({"linux/amd64": APP.manifest})], ids=["image", "index"])
+def test_values(data: bytes) -> None:
+    """A manifest is a value: hashable, equal to one of the same bytes, and whole after pickle and JSON."""
+    manifest = parse_manifest(data)
+    assert {manifest, parse_manifest(data)} == {manifest}
+    assert pickle.loads(pickle.dumps(manifest)) == manifest
+    assert type(manifest).model_validate_json(manifest.model_dump_json()) == manifest
+
+
+def test_repr_is_one_bounded_line() -> None:
+    """However many layers it has, a manifest shows as one short line."""
+    many = image("many", *map(str, range(500)))
+    assert repr(parse_manifest(many.manifest)) == f"ImageManifest(digest='{sha256(many.manifest)}', media_type='{IMAGE}', layers=500)"
+    listed = index({"linux/amd64": many.manifest})
+    assert repr(parse_manifest(listed)) == f"ImageIndex(digest='{sha256(listed)}', media_type='{INDEX}', manifests=1)"

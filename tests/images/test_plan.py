@@ -1,0 +1,235 @@
+"""`plan`: what a push would do, by arithmetic."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ecr_layer_client import InvalidInputError, Layer, LayerAvailability, LayerCheckResult, LayerFailureCode
+from ecr_layer_client.images import ImageSource, PushPlan, plan
+from images.making import CONFIG, IMAGE, Image, entry, image, index, layout_files, packed, sha256, write
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = image("app", "base", "code", "base")
+NEXT = image("next", "base", "more", foreign=["windows"])
+MIB = 1024 * 1024
+HELD = LayerAvailability.AVAILABLE
+
+
+def source(*images: Image) -> ImageSource:
+    """Return a source of one image, or of an index of several."""
+    if len(images) == 1:
+        return ImageSource.from_manifest(images[0].manifest)
+    listed = index({f"linux/{number}": one.manifest for number, one in enumerate(images)})
+    return ImageSource.from_manifest(listed, [one.manifest for one in images])
+
+
+def held(**outcomes: LayerAvailability | LayerFailureCode) -> LayerCheckResult:
+    """Return a result for layers by the word they are made of."""
+    return LayerCheckResult.of("team/app", {sha256(f"layer {word}".encode()): outcome for word, outcome in outcomes.items()})
+
+
+def of_sizes(*sizes: int | None) -> ImageSource:
+    """Return a source whose layers have sizes."""
+    layers = [{"mediaType": "a/b", "digest": f"sha256:{number:064x}", "size": size} for number, size in enumerate(sizes)]
+    return ImageSource.from_manifest(packed(config=entry(b"{}", CONFIG), layers=layers))
+
+
+def test_new_image() -> None:
+    """To an empty repository everything is uploaded, each digest once, and nothing else is said of it."""
+    planned = plan(source(APP), {})
+    assert [blob.digest for blob in planned.to_upload] == [sha256(blob) for blob in (APP.config, *APP.layers[:2])]
+    assert planned.bytes_to_upload == sum(map(len, (APP.config, *APP.layers[:2])))
+    assert (planned.present, planned.skipped, planned.archived, planned.undetermined) == ((), (), (), ())
+    assert (planned.is_whole, planned.repository) == (False, None)
+
+
+def test_half_present_image() -> None:
+    """What the repository holds is left out of the uploads, and foreign layers are neither."""
+    planned = plan(source(NEXT), held(base=HELD))
+    assert [blob.digest for blob in planned.to_upload] == [sha256(NEXT.config), sha256(NEXT.layers[1])]
+    assert [blob.digest for blob in planned.present] == [sha256(NEXT.layers[0])]
+    assert [blob.digest for blob in planned.skipped] == [sha256(b"foreign windows")]
+    assert (planned.bytes_present, planned.bytes_skipped) == (len("layer base"), len("foreign windows"))
+
+
+def test_whole_image() -> None:
+    """Of an image that is all there only the manifest is put."""
+    planned = plan(source(APP), {sha256(blob): Layer(digest=sha256(blob), availability=HELD) for blob in APP.blobs})
+    assert planned.is_whole
+    assert {name: count for name, count in planned.calls.items() if count} == {"BatchCheckLayerAvailability": 1, "PutImage": 1}
+
+
+def test_archived_and_undetermined() -> None:
+    """What is archived, and what nobody is sure of, is uploaded and named; what is merely absent is not named."""
+    outcomes = held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED)
+    planned = plan(source(APP), outcomes)
+    assert planned.archived == (planned.to_upload[1],)
+    assert planned.undetermined == (planned.to_upload[2],)
+    planned = plan(source(APP), held(base=LayerAvailability.UNKNOWN, code=LayerFailureCode.MISSING_LAYER_DIGEST))
+    assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
+
+
+def test_repository() -> None:
+    """The repository is that of the result, or the one that is given."""
+    assert str(plan(source(APP), held()).repository) == "team/app"
+    assert str(plan(source(APP), {}, repository="other/app").repository) == "other/app"
+
+
+@pytest.mark.parametrize(
+    ("size", "parts"),
+    [(0, 1), (1, 1), (10 * MIB, 1), (10 * MIB + 1, 2), (100 * MIB, 10), (42_000 * MIB, 4200), (52_000 * MIB, 4200)],
+)
+def test_parts(size: int, parts: int) -> None:
+    """A layer is uploaded in parts of 10 MiB; one without bytes in one, and the largest in 4,200, the most there may be."""
+    calls = plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}).calls
+    assert calls == {
+        "BatchCheckLayerAvailability": 1,
+        "InitiateLayerUpload": 1,
+        "UploadLayerPart": parts,
+        "CompleteLayerUpload": 1,
+        "PutImage": 1,
+    }
+
+
+def test_part_size() -> None:
+    """Another part size makes other parts."""
+    assert plan(of_sizes(20 * MIB), {}, part_size=5 * MIB).calls["UploadLayerPart"] == 4 + 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "seconds"),
+    [
+        ([1] * 99, 1.0),  # 100 uploads at 100 a second
+        ([1000 * 10 * MIB], 1001 / 500),
+        ([], 0.1),  # the manifest, at 10 a second
+    ],
+    ids=["uploads", "parts", "manifest"],
+)
+def test_seconds_at_quota(sizes: list[int], seconds: float) -> None:
+    """The lower bound is the slowest operation's calls by its quota."""
+    assert plan(of_sizes(*sizes), {}).seconds_at_quota == seconds
+
+
+def test_checks_are_batches() -> None:
+    """One check answers for 100 digests."""
+    assert [plan(of_sizes(*[1] * layers), {}).calls["BatchCheckLayerAvailability"] for layers in (99, 100, 250)] == [1, 2, 3]
+
+
+def test_index() -> None:
+    """Of an index, what its images share is uploaded once, and each manifest is put: the children first."""
+    planned = plan(source(APP, NEXT), {})
+    digests = [sha256(blob) for blob in (APP.config, *APP.layers[:2], NEXT.config, NEXT.layers[1])]
+    assert [blob.digest for blob in planned.to_upload] == digests
+    assert [manifest.digest for manifest in planned.manifests][:2] == [sha256(APP.manifest), sha256(NEXT.manifest)]
+    assert (planned.calls["PutImage"], planned.shared_bytes) == (3, len("layer base"))
+
+
+def test_several_sources() -> None:
+    """Of several sources at once, what they share is checked and uploaded once, and the bytes spared are said."""
+    together, apart = plan([source(APP), source(NEXT), source(APP)], {}), [plan(source(one), {}) for one in (APP, NEXT)]
+    assert together.bytes_to_upload + together.shared_bytes == sum(one.bytes_to_upload for one in apart)
+    assert (len(together.to_upload), together.calls["PutImage"]) == (5, 2)
+
+
+def test_tags(tmp_path: Path) -> None:
+    """A manifest is put once for each of its tags."""
+    roots = [entry(APP.manifest, IMAGE, annotations={"org.opencontainers.image.ref.name": tag}) for tag in ("1", "1.0", "1")]
+    laid_out = ImageSource.from_oci_layout(write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs])))
+    assert plan(laid_out, {}).calls["PutImage"] == 2
+
+
+def test_unknown_sizes() -> None:
+    """Layers of schema 1, whose sizes nobody says, are named, and count as one part at least."""
+    data = packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}] * 2)
+    planned = plan(ImageSource.from_manifest(data), {})
+    assert (planned.unknown_sizes, planned.bytes_to_upload, planned.calls["UploadLayerPart"]) == (planned.to_upload, 0, 1)
+
+
+def test_total() -> None:
+    """Plans for several repositories add up: a layer belongs to one, and is uploaded to each."""
+    plans = [plan(source(APP), {}, repository=name) for name in ("team/app", "team/copy")]
+    total = PushPlan.total(plans)
+    assert (total.bytes_to_upload, total.repository) == (2 * plans[0].bytes_to_upload, None)
+    assert total.calls == {operation: 2 * count for operation, count in plans[0].calls.items()}
+    assert PushPlan.total(plans[:1]) == plans[0]
+
+
+def test_total_of_none() -> None:
+    """No plans are no plan."""
+    with pytest.raises(InvalidInputError, match="plans: at least one"):
+        PushPlan.total([])
+
+
+@pytest.mark.parametrize("sources", [None, [], ["a.tar"], "a.tar", 1])
+def test_no_source(sources: Any) -> None:
+    """What is no source is refused, naming how to make one."""
+    with pytest.raises(InvalidInputError, match=r"an ImageSource, or several; such as ImageSource\.from_oci_layout\(path\)"):
+        plan(sources, {})
+
+
+@pytest.mark.parametrize("part_size", [0, 5 * MIB - 1, 20_971_521, 1e7, True, "10"])
+def test_no_part_size(part_size: Any) -> None:
+    """A part size that ECR would refuse is refused."""
+    with pytest.raises(InvalidInputError, match=r"part_size=.*: 5242880 to 20971520 bytes"):
+        plan(source(APP), {}, part_size=part_size)
+
+
+def test_repr_is_one_line() -> None:
+    """A plan shows as one line of counts."""
+    assert repr(plan(source(NEXT), held(base=LayerAvailability.ARCHIVED))) == (
+        "PushPlan(repository='team/app', manifests=1, to_upload=3, present=0, skipped=1, archived=1, undetermined=0, "
+        f"bytes_to_upload={len(NEXT.config) + 20}, calls=11)"
+    )
+
+
+def test_str_is_for_people() -> None:
+    """A plan prints as a few lines that say what there is to say, and no more."""
+    lines = str(plan(source(APP), held(base=HELD))).splitlines()
+    assert [line.split("  ")[0] for line in lines] == [
+        "push of 1 manifest to team/app",
+        "to upload",
+        "present",
+        "calls: 1 BatchCheckLayerAvailability, 2 InitiateLayerUpload, 2 UploadLayerPart, 2 CompleteLayerUpload, 1 PutImage",
+        "at ECR's quotas at least 0.10 s",
+    ]
+
+
+def test_str_in_full() -> None:
+    """What is out of the ordinary has a line of its own."""
+    schema_1 = ImageSource.from_manifest(packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}]))
+    outcomes = {**held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED).by_digest}
+    lines = str(plan([source(APP, NEXT), schema_1], outcomes)).splitlines()
+    assert [line.split("  ")[0] for line in lines[:-2]] == [
+        *("push of 4 manifests", "to upload", "present", "foreign, not pushed", "of the uploads, archived"),
+        *("of the uploads, undetermined", "of the uploads, of unknown size", "shared between the images"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (3 * 10**18, "3000.0 PB")]
+)
+def test_bytes_for_people(size: int, shown: str) -> None:
+    """Bytes show in the unit in which people read them."""
+    assert shown in str(plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)})).splitlines()[1]
+
+
+WORDS = st.lists(st.sampled_from("abcdefgh"), max_size=6)
+OUTCOMES = st.sampled_from([*LayerAvailability, *LayerFailureCode])
+
+
+@given(st.lists(WORDS, min_size=1, max_size=4), st.dictionaries(st.sampled_from("abcdefgh"), OUTCOMES))
+def test_a_plan_is_a_partition(images: list[list[str]], outcomes: dict[str, LayerAvailability | LayerFailureCode]) -> None:
+    """Whatever is held, each blob of the images is in one part; the bytes add up; more held means no more to upload."""
+    sources = [source(image(f"image {number}", *words)) for number, words in enumerate(images)]
+    planned = plan(sources, held(**outcomes))
+    parts = [blob.digest for part in (planned.to_upload, planned.present, planned.skipped) for blob in part]
+    assert sorted(parts) == sorted({blob.digest for one in sources for blob in one.blobs})
+    assert planned.bytes_to_upload + planned.bytes_present == plan(sources, {}).bytes_to_upload
+    assert {*planned.archived, *planned.undetermined} <= {*planned.to_upload}
+    assert planned.calls["CompleteLayerUpload"] == len(planned.to_upload)

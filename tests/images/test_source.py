@@ -1,0 +1,463 @@
+"""`ImageSource`: layouts, archives and manifests, whole and broken."""
+
+from __future__ import annotations
+
+import json
+import re
+import tarfile
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client import InvalidInputError
+from ecr_layer_client.images import Descriptor, ImageSource
+from images.making import (
+    CONFIG,
+    FOREIGN,
+    IMAGE,
+    INDEX,
+    LAYER,
+    Image,
+    docker_files,
+    entry,
+    image,
+    index,
+    layout_files,
+    linked,
+    packed,
+    sha256,
+    tar,
+    write,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+APP = image("app", "base", "code")
+ARM = image("arm", "base", "arm code", foreign=["windows"])
+BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
+REF = "org.opencontainers.image.ref.name"
+
+ONE_IMAGE = layout_files([entry(APP.manifest, IMAGE, annotations={REF: "v1"})], [APP.manifest, *APP.blobs])
+TWO_PLATFORMS = layout_files([entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs])
+
+
+def without(files: dict[str, bytes], data: bytes) -> dict[str, bytes]:
+    """Return files without the one of some bytes."""
+    return {name: held for name, held in files.items() if held != data}
+
+
+def digests(blobs: tuple[Descriptor, ...]) -> list[str]:
+    """Return the digests of descriptors."""
+    return [blob.digest for blob in blobs]
+
+
+@pytest.fixture(params=["directory", "tar", "gzipped"])
+def laid_out(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, bytes]], Path]:
+    """Writes the files of a layout: a directory, or an archive of it."""
+
+    def lay_out(files: dict[str, bytes]) -> Path:
+        if request.param == "directory":
+            return write(tmp_path / "layout", files)
+        return tar(tmp_path / "layout.tar", {f"./{name}": data for name, data in files.items()}, gzipped=request.param == "gzipped")
+
+    return lay_out
+
+
+def test_layout_of_one_image(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
+    """A layout gives its manifest, its blobs with their sizes and its tag."""
+    source = ImageSource.from_oci_layout(laid_out(ONE_IMAGE))
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
+    assert [(blob.digest, blob.size) for blob in source.blobs] == [(sha256(blob), len(blob)) for blob in APP.blobs]
+    assert (source.foreign, source.tags) == ((), {sha256(APP.manifest): ("v1",)})
+
+
+def test_layout_of_an_index(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
+    """An index is followed: children come before it, blobs that they share once, foreign ones apart and not missed."""
+    source = ImageSource.from_oci_layout(str(laid_out(TWO_PLATFORMS)))
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH]
+    assert ([root.raw for root in source.roots], [image.raw for image in source.images]) == ([BOTH], [APP.manifest, ARM.manifest])
+    assert digests(source.blobs) == [sha256(blob) for blob in (*APP.blobs, ARM.config, ARM.layers[1])]
+    assert digests(source.foreign) == [sha256(b"foreign windows")]
+
+
+def test_index_within_an_index(tmp_path: Path) -> None:
+    """Indexes nest, and what is named twice is read once."""
+    outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)])
+    files = layout_files(
+        [entry(outer, INDEX), entry(APP.manifest, IMAGE)], [outer, BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]
+    )
+    source = ImageSource.from_oci_layout(write(tmp_path, files))
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH, outer]
+
+
+def test_nesting_is_bounded(tmp_path: Path) -> None:
+    """Indexes in one another without end are refused."""
+    chain = [BOTH]
+    while len(chain) < 10:
+        chain.append(packed(mediaType=INDEX, manifests=[entry(chain[-1], INDEX)]))
+    files = layout_files([entry(chain[-1], INDEX)], [*chain, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs])
+    with pytest.raises(InvalidInputError, match="is an index within more than 8 others"):
+        ImageSource.from_oci_layout(write(tmp_path, files))
+
+
+def test_open_reads_a_blob(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
+    """A blob's bytes are read from where they lie, in parts or at once."""
+    source = ImageSource.from_oci_layout(laid_out(ONE_IMAGE))
+    with source.open(source.blobs[1]) as file:
+        assert (file.read(3), file.read()) == (b"lay", b"er base")
+
+
+def test_open_reads_a_large_blob(tmp_path: Path) -> None:
+    """A blob that is too large to be kept beside is found again in a gzipped archive."""
+    large = Image(b"{}", (bytes(range(256)) * 5000, b"small"))
+    files = layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs])
+    source = ImageSource.from_oci_layout(tar(tmp_path / "a.tar.gz", files, gzipped=True))
+    with source.open(source.blobs[1]) as file:
+        assert file.read() == large.layers[0]
+
+
+def test_an_empty_blob(tmp_path: Path) -> None:
+    """A blob without bytes is a blob."""
+    empty = Image(b"", (b"",))
+    source = ImageSource.from_oci_layout(write(tmp_path, layout_files([entry(empty.manifest, IMAGE)], [empty.manifest, b""])))
+    with source.open(source.blobs[0]) as file:
+        assert (file.read(), file.readable()) == (b"", True)
+
+
+def test_open_verifies(tmp_path: Path) -> None:
+    """Bytes that are not the digest's are refused before the last of them are handed out, naming the file and both digests."""
+    changed = ONE_IMAGE | {f"blobs/{sha256(b'layer base').replace(':', '/')}": b"layer BASE"}
+    source = ImageSource.from_oci_layout(write(tmp_path, changed))
+    said = f"{tmp_path / 'blobs'}: what should be {sha256(b'layer base')} is {sha256(b'layer BASE')}: it was changed, or cut"
+    with source.open(source.blobs[1]) as file, pytest.raises(InvalidInputError) as raised:
+        file.read()
+    assert str(raised.value) == said
+
+
+def test_open_sees_a_cut(tmp_path: Path) -> None:
+    """A blob that was cut after the layout was read is refused."""
+    source = ImageSource.from_oci_layout(write(tmp_path, ONE_IMAGE))
+    reader = source.open(source.blobs[1])
+    (tmp_path / "blobs" / sha256(b"layer base").replace(":", "/")).write_bytes(b"lay")
+    with reader, pytest.raises(InvalidInputError, match="is cut short: 7 bytes are missing"):
+        reader.read()
+
+
+def test_open_of_what_is_gone(tmp_path: Path) -> None:
+    """An archive that is gone by the time a blob is opened is one clear error."""
+    path = tar(tmp_path / "a.tar", ONE_IMAGE)
+    source = ImageSource.from_oci_layout(path)
+    path.unlink()
+    with pytest.raises(InvalidInputError, match=r"a\.tar: sha256:\w+ can't be opened: No such file"):
+        source.open(source.blobs[1])
+
+
+@pytest.mark.parametrize("absent", [APP.manifest, APP.config, APP.layers[0]], ids=["manifest", "config", "layer"])
+def test_absent_blob(laid_out: Callable[[dict[str, bytes]], Path], absent: bytes) -> None:
+    """A layout that names a blob and does not have it is refused, naming the layout and the digest."""
+    path = laid_out(without(ONE_IMAGE, absent))
+    with pytest.raises(InvalidInputError, match=f"{path}.*: {sha256(absent)} is named and not there"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_wrong_size(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
+    """A blob of another size than the manifest says is refused without reading it."""
+    path = laid_out(ONE_IMAGE | {f"blobs/{sha256(b'layer base').replace(':', '/')}": b"layer"})
+    with pytest.raises(InvalidInputError, match=f"{sha256(b'layer base')} has 5 bytes and should have 10"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_manifest_of_another_digest(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
+    """A manifest whose bytes are not those of its digest is refused."""
+    changed = APP.manifest.replace(b"schemaVersion", b"SchemaVersion")
+    path = laid_out(ONE_IMAGE | {f"blobs/{sha256(APP.manifest).replace(':', '/')}": changed})
+    with pytest.raises(InvalidInputError, match=f"what should be {sha256(APP.manifest)} is {sha256(changed)}"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_a_manifest_too_long(tmp_path: Path) -> None:
+    """A manifest of more than 4 MiB is refused unread."""
+    long = APP.manifest.ljust(4 * 1024 * 1024 + 1)
+    files = layout_files([entry(long, IMAGE)], [long, *APP.blobs])
+    with pytest.raises(InvalidInputError, match=rf"{sha256(long)} has 4194305 bytes, and a manifest at most 4194304 \(4 MiB\)"):
+        ImageSource.from_oci_layout(write(tmp_path, files))
+
+
+def test_a_digest_that_cannot_be_verified(tmp_path: Path) -> None:
+    """A manifest under a digest of another algorithm is refused, for nothing can be said of it."""
+    files = layout_files([{**entry(APP.manifest, IMAGE), "digest": "blake3:abc"}], APP.blobs) | {"blobs/blake3/abc": APP.manifest}
+    with pytest.raises(InvalidInputError, match="'blake3:abc' can't be verified: its algorithm is neither sha256 nor sha512"):
+        ImageSource.from_oci_layout(write(tmp_path, files))
+
+
+def test_a_manifest_that_is_none(tmp_path: Path) -> None:
+    """A blob that is called a manifest and is none is refused, naming the place and the digest."""
+    files = layout_files([entry(b"[]", IMAGE)], [b"[]"])
+    with pytest.raises(InvalidInputError, match=rf"{tmp_path}/blobs: {sha256(b'[]')}: this is no manifest"):
+        ImageSource.from_oci_layout(write(tmp_path, files))
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"index.json": None}, r"index\.json"),
+        ({"oci-layout": None}, "oci-layout"),
+        ({"oci-layout": b"{}"}, "oci-layout is not that of an OCI layout: Field required"),
+        ({"oci-layout": b" " * 5_000_000}, "4194304"),
+        ({"index.json": b"{"}, r"index\.json: this is no manifest"),
+        ({"index.json": APP.manifest}, rf"index\.json is no index, but '{re.escape(IMAGE)}'"),
+        ({"index.json": packed(manifests=[])}, "names no image"),
+    ],
+    ids=["no-index", "no-version", "version", "long", "cut", "image", "empty"],
+)
+def test_no_layout(laid_out: Callable[[dict[str, bytes]], Path], change: dict[str, bytes | None], why: str) -> None:
+    """What is no layout is refused, naming it and the file that is wrong."""
+    files = {name: data for name, data in (ONE_IMAGE | change).items() if data is not None}
+    path = laid_out(files)
+    with pytest.raises(InvalidInputError, match=why) as raised:
+        ImageSource.from_oci_layout(path)
+    assert str(path) in str(raised.value)
+
+
+def test_a_device_is_no_blob(tmp_path: Path) -> None:
+    """What stands in a blob's place and is no file is not opened."""
+    path = write(tmp_path, without(ONE_IMAGE, b"layer base"))
+    (path / "blobs" / sha256(b"layer base").replace(":", "/")).mkdir()
+    with pytest.raises(InvalidInputError, match="is named and not there"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_sha512(tmp_path: Path) -> None:
+    """A blob under a sha512 digest is found and verified."""
+    import hashlib
+
+    digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
+    manifest = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[{**entry(b"layer", LAYER), "digest": digest}])
+    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {f"blobs/{digest.replace(':', '/')}": b"layer"}
+    source = ImageSource.from_oci_layout(write(tmp_path, files))
+    with source.open(source.blobs[1]) as file:
+        assert file.read() == b"layer"
+
+
+@pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.8])
+def test_truncated_archive(tmp_path: Path, part: float, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """An archive cut anywhere is one error that names it."""
+    large = Image(b"{}", (b"".join(sha256(bytes([number])).encode() for number in range(256)) * 4,))
+    path = tar(tmp_path / "a.tar", layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]), gzipped=gzipped)
+    data = path.read_bytes()
+    whole = len(data) - (0 if gzipped else tarfile.RECORDSIZE)  # the padding behind a plain archive is not missed
+    path.write_bytes(data[: int(whole * part)])
+    with pytest.raises(InvalidInputError, match=str(path)):
+        ImageSource.from_oci_layout(path)
+
+
+@pytest.mark.parametrize("data", [b"", b"no archive", b"\x1f\x8b no gzip", b"PK\x03\x04"], ids=["empty", "text", "gzip", "zip"])
+def test_no_archive(tmp_path: Path, data: bytes) -> None:
+    """What is no archive is refused, naming it."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(data)
+    with pytest.raises(InvalidInputError, match=r"a\.tar: this is no whole tar archive, plain or gzipped"):
+        ImageSource.from_docker_archive(path)
+
+
+def test_no_file(tmp_path: Path) -> None:
+    """A path where nothing is, is refused, naming it."""
+    with pytest.raises(InvalidInputError, match=r"nothing\.tar can't be read: No such file or directory"):
+        ImageSource.from_oci_layout(tmp_path / "nothing.tar")
+
+
+@pytest.mark.parametrize("path", [None, 1, b"a.tar"])
+def test_no_path(path: Any) -> None:
+    """What is no path is refused."""
+    with pytest.raises(InvalidInputError, match="a str or a Path"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_names_that_lead_out_of_an_archive(tmp_path: Path) -> None:
+    """Names and links that lead out of an archive lead nowhere; devices and directories are nobody's; nothing is written."""
+    layer = b"layer base"
+    name = f"blobs/{sha256(layer).replace(':', '/')}"
+    (tmp_path / "outside").write_bytes(layer)
+    others: dict[str, Any] = {
+        "../outside": b"x",
+        "/etc/passwd": b"x",
+        name: linked(name, "../../../outside"),
+        "device": linked("device", "", tarfile.CHRTYPE),
+        "pipe": linked("pipe", "", tarfile.FIFOTYPE),
+        "directory": linked("directory", "", tarfile.DIRTYPE),
+        "loop": linked("loop", "loop"),
+    }
+    (tmp_path / "in").mkdir()
+    path = tar(tmp_path / "in" / "a.tar", {**without(ONE_IMAGE, layer), **others})
+    with pytest.raises(InvalidInputError, match=f"{sha256(layer)} is named and not there"):
+        ImageSource.from_oci_layout(path)
+    assert sorted(found.name for found in tmp_path.rglob("*")) == ["a.tar", "in", "outside"]
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE], ids=["symbolic", "hard"])
+def test_links_within_an_archive(tmp_path: Path, kind: bytes) -> None:
+    """A link to another file of the archive counts as that file: docker saves a layer once and links to it."""
+    target = "a/layer.tar" if kind == tarfile.LNKTYPE else "../a/layer.tar"
+    config = json.dumps({"rootfs": {"diff_ids": [sha256(b"same"), sha256(b"same")]}}).encode()
+    files: dict[str, Any] = {
+        **docker_files(config, {"a/layer.tar": b"same", "b/layer.tar": b""}),
+        "b/layer.tar": linked("b/layer.tar", target, kind),
+    }
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+    assert [(layer.digest, layer.size) for layer in source.images[0].layers] == [(sha256(b"same"), 4)] * 2
+
+
+def test_links_in_a_circle(tmp_path: Path) -> None:
+    """Links that lead to each other lead nowhere."""
+    config = json.dumps({"rootfs": {"diff_ids": [sha256(b"x")]}}).encode()
+    files: dict[str, Any] = {**docker_files(config, {"a": b""}), "a": linked("a", "b"), "b": linked("b", "a")}
+    with pytest.raises(InvalidInputError, match=f"there is no 'a' in this archive, which should be {sha256(b'x')}"):
+        ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+
+
+def test_a_header_that_claims_too_much(tmp_path: Path) -> None:
+    """A header that would have gigabytes read at once is refused."""
+    member = tarfile.TarInfo("long")
+    member.type = tarfile.GNUTYPE_LONGNAME
+    member.size = 8 * 1024**3
+    path = tmp_path / "a.tar"
+    path.write_bytes(member.tobuf(tarfile.GNU_FORMAT) + bytes(10_240))
+    with pytest.raises(InvalidInputError, match="a header that claims 8589934592 bytes"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive of very many members is no image's, and is not read to its end."""
+    monkeypatch.setattr("ecr_layer_client.images._tar._MAX_MEMBERS", 3)
+    with pytest.raises(InvalidInputError, match="more than 3 members: this is no image"):
+        ImageSource.from_oci_layout(tar(tmp_path / "a.tar", ONE_IMAGE))
+
+
+DIFFS = (b"plain base", b"plain code")
+DOCKER_CONFIG = json.dumps({"rootfs": {"type": "layers", "diff_ids": [sha256(diff) for diff in DIFFS]}}).encode()
+DOCKER_LAYERS = {"a/layer.tar": DIFFS[0], "b/layer.tar": DIFFS[1]}
+SAVED = docker_files(DOCKER_CONFIG, DOCKER_LAYERS, ["team/app:1", "other/app:1", "localhost:5000/app:2"])
+
+
+@pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+def test_docker_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """An archive without manifests gets one of its config and its layers as they stand, which its tags name."""
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", SAVED, gzipped=gzipped))
+    [manifest] = source.images
+    assert manifest.media_type == "application/vnd.docker.distribution.manifest.v2+json"
+    assert [(blob.digest, blob.size) for blob in manifest.blobs] == [(sha256(blob), len(blob)) for blob in (DOCKER_CONFIG, *DIFFS)]
+    assert [layer.media_type for layer in manifest.layers] == ["application/vnd.docker.image.rootfs.diff.tar"] * 2
+    assert source.tags == {manifest.digest: ("1", "2")}
+    with source.open(manifest.layers[1]) as file:
+        assert file.read() == DIFFS[1]
+
+
+def test_docker_archive_of_gzipped_layers(tmp_path: Path) -> None:
+    """A layer that stands gzipped in an archive, as tools other than docker write it, has the digest of what stands there."""
+    import gzip
+
+    gzipped = gzip.compress(DIFFS[0], mtime=0)
+    files = docker_files(DOCKER_CONFIG, {"0.tar.gz": gzipped, "1.tar.gz": DIFFS[1]})
+    saved = json.loads(files["manifest.json"]) * 2
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files | {"manifest.json": json.dumps(saved).encode()}))
+    [manifest] = source.images
+    assert [layer.digest for layer in manifest.layers] == [sha256(gzipped), sha256(DIFFS[1])]
+    assert manifest.layers[0].media_type == "application/vnd.docker.image.rootfs.diff.tar.gzip"
+
+
+def test_docker_archive_without_tags(tmp_path: Path) -> None:
+    """An image that was saved by its id has no tag."""
+    files = SAVED | {"manifest.json": SAVED["manifest.json"].replace(b'["team/app:1", "other/app:1", "localhost:5000/app:2"]', b"null")}
+    assert ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files)).tags == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"manifest.json": None}, r"there is no 'manifest\.json' in this archive"),
+        ({"manifest.json": b"{}"}, r"manifest\.json is not what docker save writes"),
+        ({"manifest.json": b"[]"}, "names no image"),
+        ({"manifest.json": b'[{"Config": "../../etc/passwd", "Layers": []}]'}, r"there is no '\.\./\.\./etc/passwd' in this archive"),
+        ({f"{sha256(DOCKER_CONFIG)[7:]}.json": b"{}"}, f"is {sha256(b'{}')}: it was changed"),
+        ({"b/layer.tar": None}, f"there is no 'b/layer.tar' in this archive, which should be {sha256(DIFFS[1])}"),
+    ],
+    ids=["no-list", "shape", "empty", "traversal", "changed", "absent"],
+)
+def test_no_docker_archive(tmp_path: Path, change: dict[str, bytes | None], why: str) -> None:
+    """What is no archive of `docker save` is refused, naming it and what is wrong."""
+    path = tar(tmp_path / "a.tar", {name: data for name, data in (SAVED | change).items() if data is not None})
+    with pytest.raises(InvalidInputError, match=why) as raised:
+        ImageSource.from_docker_archive(path)
+    assert str(path) in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "why"),
+    [(b"[]", "is no image's config"), (b'{"rootfs": {"diff_ids": []}}', r"has 0 layers, and manifest\.json names 2 of it")],
+    ids=["shape", "count"],
+)
+def test_config_of_another_image(tmp_path: Path, config: bytes, why: str) -> None:
+    """A config that does not belong to the layers beside it is refused, naming its digest."""
+    path = tar(tmp_path / "a.tar", docker_files(config, DOCKER_LAYERS))
+    with pytest.raises(InvalidInputError, match=why) as raised:
+        ImageSource.from_docker_archive(path)
+    assert sha256(config) in str(raised.value)
+
+
+def test_docker_archive_with_a_layout(tmp_path: Path) -> None:
+    """An archive that has the image's own manifest, as of Docker 25, gives that, under the tag of its name."""
+    name = {"io.containerd.image.name": "docker.io/team/app:1", REF: "1"}
+    files = layout_files([entry(APP.manifest, IMAGE, annotations=name)], [APP.manifest, *APP.blobs])
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", {**files, "manifest.json": b"[]"}))
+    assert ([manifest.raw for manifest in source.roots], source.tags) == ([APP.manifest], {sha256(APP.manifest): ("1",)})
+
+
+def test_docker_archive_of_one_platform(tmp_path: Path) -> None:
+    """An index of which one platform was saved is left out, and the image that is there counts, under the index's tag."""
+    files = layout_files([entry(BOTH, INDEX, annotations={REF: "1"})], [BOTH, APP.manifest, *APP.blobs])
+    path = tar(tmp_path / "a.tar", files)
+    source = ImageSource.from_docker_archive(path)
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([APP.manifest], {sha256(APP.manifest): ("1",)})
+    with pytest.raises(InvalidInputError, match=f"{sha256(ARM.manifest)} is named and not there"):
+        ImageSource.from_oci_layout(path)
+
+
+def test_from_manifest() -> None:
+    """A manifest alone is a source: its blobs are known, and can't be opened."""
+    source = ImageSource.from_manifest(APP.manifest)
+    assert digests(source.blobs) == [sha256(blob) for blob in APP.blobs]
+    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(APP.config)} is named and not there"):
+        source.open(source.blobs[0])
+
+
+def test_from_an_index() -> None:
+    """An index comes with its children, in any order."""
+    source = ImageSource.from_manifest(BOTH, [ARM.manifest, APP.manifest])
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH]
+
+
+def test_from_an_index_without_a_child() -> None:
+    """An index without all its children is refused, naming one that is absent."""
+    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(ARM.manifest)} is named and not there"):
+        ImageSource.from_manifest(BOTH, [APP.manifest])
+
+
+def test_foreign_in_one_image_and_stored_in_another() -> None:
+    """A layer that one image keeps elsewhere and another wants stored is to be stored."""
+    layer = b"layer base"
+    far = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[entry(layer, FOREIGN)])
+    both = index({"linux/amd64": APP.manifest, "windows/amd64": far})
+    source = ImageSource.from_manifest(both, [APP.manifest, far])
+    assert (sha256(layer) in digests(source.blobs), source.foreign) == (True, ())
+
+
+def test_repr_is_one_bounded_line(tmp_path: Path) -> None:
+    """A source shows where it comes from and how much it is, in one line."""
+    source = ImageSource.from_oci_layout(write(tmp_path, TWO_PLATFORMS))
+    size = sum(blob.size or 0 for blob in source.blobs)
+    assert repr(source) == f"<ImageSource of {tmp_path}: 3 manifests, 5 blobs, {size} bytes>"
+    source.name = "\n" * 1000
+    assert ("\n" in repr(source), len(repr(source)) < 400) == (False, True)
