@@ -1,33 +1,40 @@
-"""Typed, async client for the layer half of Amazon ECR: ask which layers a repository already holds."""
+"""Typed, async client for the layer half of Amazon ECR: ask which layers a repository already holds.
+
+A name is imported when it is first asked for: who needs an error class or the pytest plugin alone does not pay for the rest.
+"""
 
 import logging
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
-from ._client import ECRLayerClient
-from ._config import ClientConfig, ClientConfigChanges, RetryPolicy
-from ._errors import (
-    AccessDeniedError,
-    CallError,
-    ClientStateError,
-    ClockSkewError,
-    CredentialsError,
-    ECRLayerError,
-    InvalidInputError,
-    InvalidParameterError,
-    LayerFailuresError,
-    OperationTimeoutError,
-    RepositoryNotFoundError,
-    ResponseError,
-    ServerError,
-    ServiceError,
-    ThrottledError,
-    TransportError,
-)
-from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-from ._repository import Repository
-from ._result import LayerCheckResult, OutcomesByDigest
-from ._stream import LayerStream
 from ._version import __version__
-from .protocols import ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
+
+if TYPE_CHECKING:
+    from ._client import ECRLayerClient
+    from ._config import ClientConfig, ClientConfigChanges, RetryPolicy
+    from ._errors import (
+        AccessDeniedError,
+        CallError,
+        ClientStateError,
+        ClockSkewError,
+        CredentialsError,
+        ECRLayerError,
+        InvalidInputError,
+        InvalidParameterError,
+        LayerFailuresError,
+        OperationTimeoutError,
+        RepositoryNotFoundError,
+        ResponseError,
+        ServerError,
+        ServiceError,
+        ThrottledError,
+        TransportError,
+    )
+    from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
+    from ._repository import Repository
+    from ._result import LayerCheckResult, OutcomesByDigest
+    from ._stream import LayerStream
+    from .protocols import ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
 
 __all__ = [
     "AccessDeniedError",
@@ -68,4 +75,47 @@ __all__ = [
     "__version__",
 ]
 
+_ROOMS = {
+    "_client": ("ECRLayerClient",),
+    "_config": ("ClientConfig", "ClientConfigChanges", "RetryPolicy"),
+    "_errors": (
+        "AccessDeniedError",
+        "CallError",
+        "ClientStateError",
+        "ClockSkewError",
+        "CredentialsError",
+        "ECRLayerError",
+        "InvalidInputError",
+        "InvalidParameterError",
+        "LayerFailuresError",
+        "OperationTimeoutError",
+        "RepositoryNotFoundError",
+        "ResponseError",
+        "ServerError",
+        "ServiceError",
+        "ThrottledError",
+        "TransportError",
+    ),
+    "_models": ("Layer", "LayerAvailability", "LayerFailure", "LayerFailureCode", "LayerOutcome"),
+    "_repository": ("Repository",),
+    "_result": ("LayerCheckResult", "OutcomesByDigest"),
+    "_stream": ("LayerStream",),
+    "protocols": ("ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"),
+}
+_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+
 logging.getLogger("ecr_layer_client").addHandler(logging.NullHandler())
+
+
+if not TYPE_CHECKING:  # or the type checkers would take any name for one that is there
+
+    def __getattr__(name: str) -> Any:
+        if name not in _ROOM_OF:
+            msg = f"module {__name__!r} has no attribute {name!r}"
+            raise AttributeError(msg)
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+        return value
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_ROOM_OF]

@@ -40,8 +40,10 @@ def module_name(module: object) -> str:
 def reexported(module: Any) -> list[str]:
     """Return the public names that a package's `__init__` imports or assigns, by reading it."""
     names: set[str] = set()
-    for node in ast.parse(inspect.getsource(module)).body:
-        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+    body = ast.parse(inspect.getsource(module)).body
+    lazily = [node for block in body if isinstance(block, ast.If) for node in block.body]  # under TYPE_CHECKING
+    for node in (*body, *lazily):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
             names |= {alias.asname or alias.name for alias in node.names}
     return sorted(name for name in names if not name.startswith("_") or name == "__version__")
 
@@ -62,6 +64,25 @@ def test_all_is_what_is_reexported(module: Any) -> None:
 def test_all_is_importable(module: Any) -> None:
     """Each name of `__all__` is there."""
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
+
+
+def test_lazy_names() -> None:
+    """Each name is imported from the room that the type checkers are told, and from a room once."""
+    told = ast.parse(inspect.getsource(ecr_layer_client))
+    blocks = [block for block in told.body if isinstance(block, ast.If)]
+    rooms = {
+        node.module: tuple(alias.name for alias in node.names)
+        for block in blocks
+        for node in block.body
+        if isinstance(node, ast.ImportFrom)
+    }
+    assert rooms == ecr_layer_client._ROOMS
+
+
+def test_a_name_that_is_not_there() -> None:
+    """A name that the package has not is an AttributeError, as of any module."""
+    with pytest.raises(AttributeError, match="module 'ecr_layer_client' has no attribute 'Client'"):
+        _ = ecr_layer_client.Client  # type: ignore[attr-defined]
 
 
 def test_every_error_is_public() -> None:
@@ -135,11 +156,19 @@ HEAVY = (
     "ecr_layer_client.local",
     "ecr_layer_client.cli",
 )
+ALL_BUT_ITSELF = ("pydantic", "asyncio", "ecr_layer_client._client", "ecr_layer_client._errors")
 
 
 def test_import_is_light() -> None:
     """Importing the package imports nothing heavy, nor any wing that is not asked for."""
     assert python(f"import sys, ecr_layer_client; print([name for name in {HEAVY!r} if name in sys.modules])") == "[]"
+
+
+def test_the_package_alone_imports_nothing() -> None:
+    """Importing the package without a name of its imports none of its rooms, so that the pytest plugin costs a test run nothing."""
+    code = f"import sys, ecr_layer_client.testing; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])"
+    assert python(f"import sys, ecr_layer_client; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])") == "[]"
+    assert python(code.replace(", 'asyncio'", "")) == "[]"
 
 
 def test_making_a_client_is_light() -> None:
