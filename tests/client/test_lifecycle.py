@@ -23,10 +23,16 @@ from ecr_layer_client import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ecr_layer_client._config import Target
+    from ecr_layer_client._config import Lane, Target
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def lane() -> Lane:
+    """Give one lane: what is tested here lies above them."""
+    return "direct"
 
 
 async def test_before_entry(ecr: LocalECR) -> None:

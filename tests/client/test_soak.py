@@ -14,9 +14,18 @@ from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
 from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
+    from ecr_layer_client._config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture(params=[pytest.param("ordinary", marks=pytest.mark.full), "direct"])
+def lane(request: pytest.FixtureRequest) -> Lane:
+    """Give the lane that most clients take; the other one, too, where there is time."""
+    lane: Lane = request.param
+    return lane
+
 
 HELD = [f"sha256:{number:064x}" for number in range(0, 1_000, 2)]
 MIXED: list[dict[str, Any]] = [
@@ -85,14 +94,14 @@ def _session(ecr: LocalECR, keys: Rotating) -> Any:
     return session
 
 
-async def _soak(ecr: LocalECR, seconds: float) -> tuple[Counter[str], int]:
+async def _soak(ecr: LocalECR, seconds: float, lane: Lane) -> tuple[Counter[str], int]:
     ecr.seed("app", [(digest, 1) for digest in HELD])
     ecr.faults.seed(7)
     for fault in MIXED:
         ecr.faults.add(probability=0.01 / len(MIXED), **fault)
     ecr.faults.add(probability=0.3, latency=(0.0, 0.2))
     keys = Rotating(ecr)
-    config = ClientConfig(max_concurrency=5)
+    config = ClientConfig(max_concurrency=5, lane=lane)
     client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=_session(ecr, keys), config=config)
     async with client:
         until = asyncio.get_running_loop().time() + seconds
@@ -108,7 +117,7 @@ async def _soak(ecr: LocalECR, seconds: float) -> tuple[Counter[str], int]:
 @pytest.mark.parametrize(
     "minutes", [pytest.param(10, id="10-min"), pytest.param(120, id="2-h", marks=[pytest.mark.full, pytest.mark.timeout(600)])]
 )
-async def test_soak(ecr: LocalECR, minutes: int) -> None:
+async def test_soak(ecr: LocalECR, lane: Lane, minutes: int) -> None:
     """No digest is lost, no answer is wrong, and nothing is left: no task, turn, slot, timer, connection."""
-    counts, rotations = await _soak(ecr, minutes * 60.0)
+    counts, rotations = await _soak(ecr, minutes * 60.0, lane)
     assert (counts["lost"], counts["wrong"], counts["checks"] > minutes * 20, rotations >= minutes) == (0, 0, True, True)

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ecr_layer_client import SessionLike
+    from ecr_layer_client._config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
+
+
+@pytest.fixture
+def lane() -> Lane:
+    """Give one lane: what is tested here lies above them."""
+    return "direct"
+
 
 MANY = [f"sha256:{number:064x}" for number in range(10_000)]
 
