@@ -18,6 +18,7 @@ _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END_OF_HEAD = b"\r\n\r\n"
 _THROTTLED = b'{"__type":"ThrottlingException","message":"Rate exceeded"}'
 _MEDIA_TYPES = ("application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar+gzip")
+_ROUNDING = 0.0005  # seconds; an event loop's timers are rounded up to the next millisecond, by half of one on average
 _UNAVAILABLE = b"01"  # what the hex of an eighth of all digests begins with
 
 
@@ -114,7 +115,7 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, response: bytes) -> None:
         if self._stub.latency:
-            asyncio.get_running_loop().call_later(self._stub.latency, self._send, response)
+            asyncio.get_running_loop().call_later(self._stub.latency - _ROUNDING, self._send, response)
         else:
             self._send(response)
 

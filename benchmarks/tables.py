@@ -27,7 +27,9 @@ IMPORTS = {
 _HELD = ("aiobotocore", "aiobotocore-models", "ordinary", "direct")
 _STREAMED = ("direct-streamed",)
 _PROFILED = ("direct", "direct-streamed", "ordinary")
+_ANSWERED_FIRST = ("floor", "aiobotocore", "aiobotocore-models", "boto3", "capo", "ordinary", "direct")
 _OPENED = ("aiobotocore", "ordinary", "direct")
+_WAITED = ("floor", *_OPENED)
 _MICRO, _MILLI, _MIB = 1e6, 1e3, 1 / 1024
 
 
@@ -85,7 +87,7 @@ def ideal(trial: Trial) -> float:
 
 def tables(count: int) -> dict[str, Table]:
     """Return all tables, for checks of so many digests."""
-    made = (_cpu(count), _profile(count), _garbage(count), _growth(count), _streams(count), _latency(count), _imports(), _opening())
+    made = (_cpu(count), _profile(count), _garbage(count), _growth(count), _streams(count), _latency(count), _imports(), _stall(), _first())
     return {table.name: table for table in made}
 
 
@@ -160,7 +162,7 @@ def _streams(count: int) -> Table:
 
 def _latency(count: int) -> Table:
     columns = {f"{each} in flight, x ideal": _times_ideal(at) for at, each in enumerate(IN_FLIGHT)}
-    rows = {CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT] for name in _OPENED}
+    rows = {CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT] for name in _WAITED}
     return Table("latency", f"wall at {LATENCY * _MILLI:.0f} ms", rows, columns)
 
 
@@ -169,12 +171,11 @@ def _imports() -> Table:
     return Table("imports", "import", {f"`{IMPORTS[name]}`": (Trial("import", name),) for name in IMPORTS}, columns)
 
 
-def _opening() -> Table:
-    columns: dict[str, Column] = {
-        "longest stall, ms": _median("stall", ".0f", _MILLI),
-        "x aiobotocore": _ratio("stall", Trial("stall", "aiobotocore")),
-        "first answer, ms": _median("elapsed", ".0f", _MILLI, at=1),
-        "x aiobotocore's": lambda figures, trials: number(figures.ratio(trials[1], Trial("first", "aiobotocore"), "elapsed"), ".2f"),
-    }
-    rows = {CONTENDERS[name].label: (Trial("stall", name), Trial("first", name)) for name in _OPENED}
-    return Table("opening", "contender", rows, columns)
+def _stall() -> Table:
+    columns = {"ms": _median("stall", ".0f", _MILLI), "x aiobotocore": _ratio("stall", Trial("stall", "aiobotocore"))}
+    return Table("stall", "longest stall", {CONTENDERS[name].label: (Trial("stall", name),) for name in _OPENED}, columns)
+
+
+def _first() -> Table:
+    columns = {"ms": _median("elapsed", ".0f", _MILLI), "x aiobotocore": _ratio("elapsed", Trial("first", "aiobotocore"))}
+    return Table("first", "first answer", {CONTENDERS[name].label: (Trial("first", name),) for name in _ANSWERED_FIRST}, columns)

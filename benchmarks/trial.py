@@ -28,7 +28,6 @@ _WARM_UP = 2_000  # digests
 _TICK = 0.001  # seconds
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
-_IMPORTED_BEFORE = {"aiobotocore": "aiobotocore.session"}  # a program's first lines; what `stall` watches comes after
 
 
 def digests(count: int, tag: str = "") -> Iterator[str]:
@@ -136,12 +135,21 @@ async def stall(contender: Contender, url: str, *, in_flight: int) -> dict[str, 
 _KINDS = {"work": work, "profile": profile, "first": first, "stall": stall}
 
 
+def _import(contender: Contender) -> None:
+    """Import what a program imports in its first lines, before its event loop runs."""
+    if contender.name == "aiobotocore":
+        import_module("aiobotocore.session")
+    else:
+        ours = import_module("ecr_layer_client")
+        _ = ours.ECRLayerClient, ours.ClientConfig  # each imports its room
+
+
 def main() -> None:
     """Run one trial."""
     kind, parameters = sys.argv[1], json.loads(sys.argv[2])
     contender = CONTENDERS[parameters.pop("contender")]
     if kind == "stall":
-        import_module(_IMPORTED_BEFORE.get(contender.name, "ecr_layer_client"))
+        _import(contender)
     outcome = asyncio.run(_KINDS[kind](contender, **parameters))  # type: ignore[operator]  # each takes its own parameters
     print(json.dumps(outcome), flush=True)
 
