@@ -173,7 +173,7 @@ def test_a_digest_in_upper_case_is_found() -> None:
 @example(0, 0, "{}-{}", False).via("the first byte")  # noqa: FBT003
 @example(0, 0, "-{1}", False).via("the last none")  # noqa: FBT003
 @example(len(LARGE) - 1, len(LARGE), "{}-{}", True).via("the last byte")  # noqa: FBT003
-@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+@settings(max_examples=100, derandomize=True, database=None, deadline=None)
 def test_a_range_is_the_slice_that_http_means(first: int, last: int, form: str, is_large: bool) -> None:  # noqa: FBT001
     """A range gives 206 with exactly its bytes, 416 when it begins beyond the end, and the whole when it is none."""
     data = LARGE if is_large else SMALL

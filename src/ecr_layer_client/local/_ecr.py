@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
@@ -20,6 +21,7 @@ from ._stored import DEFAULT_MEDIA_TYPE
 from ._thread import LoopThread
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable
     from datetime import datetime
 
@@ -43,7 +45,7 @@ class LocalECR:
     """A local ECR: it serves the layers and images of ECR's API at a free port of 127.0.0.1, or in memory.
 
     What it holds lives in this object: seed it before or after it opens; closing keeps it, and it may be opened again (at another
-    port). The bytes of layers above 64 KiB are in temporary files that go with it.
+    port). The bytes of layers above 64 KiB are in temporary files that go with it; with `data` all is in files that stay.
 
     `async with LocalECR() as ecr:` serves on the running event loop. `with LocalECR() as ecr:` serves in a thread of its own, for
     callers that block, such as boto3, and for tests of any framework. Every method may be called from any thread: a change is made
@@ -52,6 +54,8 @@ class LocalECR:
     Args:
         region: the Region it plays. Default "us-east-1".
         regions: further Regions that it plays, each a registry of its own, for requests that are signed for them. Default none.
+        data: a directory in which repositories, layers, images and tags outlive this object; it is made if need be, and used by one
+            `LocalECR` at a time. Default None: nothing outlives it.
         account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
         absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
             "missing", a `MissingLayerDigest` failure as emulators answer.
@@ -69,7 +73,8 @@ class LocalECR:
         seed: of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, or a number is out of its range.
+        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, a number is out of its range, or `data`
+            holds a file that can't be read.
 
     >>> import asyncio
     >>> async def main() -> tuple[str, ...]:
@@ -87,6 +92,7 @@ class LocalECR:
         *,
         region: str = "us-east-1",
         regions: Iterable[str] = (),
+        data: str | os.PathLike[str] | None = None,
         account: str = "123456789012",
         absent: AbsentAs = "unavailable",
         auth: bool = True,
@@ -115,7 +121,10 @@ class LocalECR:
             raise ValueError(message)
         self._signatures = Signatures(region=region, clock=self._clock, is_on=auth, further_regions=played)
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
-        registries = [Registry(account=account, region=each, absent=absent, now=self._clock.now) for each in played]
+        registries = [
+            Registry(account=account, region=each, absent=absent, now=self._clock.now, directory=Path(data, each) if data else None)
+            for each in played
+        ]
         self._registry = registries[0]
         self._contents = Contents(registries)
         shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota

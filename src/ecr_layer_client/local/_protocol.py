@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Any, cast
 from xml.sax.saxutils import escape
 
-from pydantic_core import PydanticSerializationError, to_json
+from pydantic_core import PydanticSerializationError, from_json, to_json
 
 from ._error import AwsError
 from ._store import Blob
@@ -34,7 +34,7 @@ class Request:
     method: str
     path: str
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,13 +76,21 @@ def operation_of(request: Request) -> str:
 def members_of(request: Request) -> dict[str, Any]:
     """Return the JSON object in a request's body; an empty body is an empty object. Raises AwsError SerializationException."""
     try:
-        members: Any = json.loads(request.body.decode()) if request.body else {}
-    except (ValueError, RecursionError):
-        members = None
+        members: Any = from_json(request.body) if request.body else {}
+    except ValueError:
+        members = _lenient(request.body)
     if not isinstance(members, dict):
         code = "SerializationException"
         raise AwsError(code, "The body of the request must be one JSON object in UTF-8")
     return cast("dict[str, Any]", members)
+
+
+def _lenient(body: bytes | bytearray) -> Any:
+    """Read what pydantic's faster and leaner parser refuses, such as a lone surrogate; None for what is no JSON."""
+    try:
+        return json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
 
 
 def ok(result: Mapping[str, Any]) -> Reply:

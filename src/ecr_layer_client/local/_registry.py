@@ -18,11 +18,13 @@ from ._error import AwsError, invalid_parameter
 from ._images import Images
 from ._layers import AbsentAs, Layers
 from ._paging import page_of
+from ._records import Records
 from ._store import Store
 from ._stored import Row, StoredRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
+    from pathlib import Path
 
 OPERATIONS = (
     "BatchCheckLayerAvailability",
@@ -40,6 +42,7 @@ OPERATIONS = (
     "PutImage",
     "UploadLayerPart",
 )
+CHANGING = {"BatchDeleteImage", "CompleteLayerUpload", "PutImage"}  # what is in a repository
 TOKEN_LIFETIME = 12 * 3600  # seconds; ECR model: GetAuthorizationToken
 MAX_TAGS = 50  # ECR model: TooManyTagsException
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
@@ -50,7 +53,8 @@ class Registry:
 
     `account` is the registry meant by a request that names none; a request or a test may name others, each with repositories of
     its own, and may use them as if a policy of theirs allowed it. `absent` says how a layer that is not held is answered:
-    "unavailable" as ECR does, "missing" as emulators do. `now` tells the time in epoch seconds. Any thread may call.
+    "unavailable" as ECR does, "missing" as emulators do. `now` tells the time in epoch seconds. In `directory` all is kept that
+    must outlive this object; None: nothing is. Any thread may call.
 
     >>> registry = Registry(account="123456789012", region="us-east-1")
     >>> _ = registry.run("CreateRepository", {"repositoryName": "app"})
@@ -58,13 +62,22 @@ class Registry:
     {'layers': [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}], 'failures': []}
     """
 
-    def __init__(self, *, account: str, region: str, absent: AbsentAs = "unavailable", now: Callable[[], float] = lambda: 0.0) -> None:
-        """Start without any repository."""
+    def __init__(
+        self,
+        *,
+        account: str,
+        region: str,
+        absent: AbsentAs = "unavailable",
+        now: Callable[[], float] = lambda: 0.0,
+        directory: Path | None = None,
+    ) -> None:
+        """Start with what `directory` holds. Raises ValueError for a file there that can't be read."""
         self.account: Final = account
         self.region: Final = region
-        self.store: Final = Store()
+        self.store: Final = Store(directory)
         self._now = now
-        self._repositories: dict[tuple[str, str], StoredRepository] = {}
+        self._records = Records(directory / "repositories") if directory is not None else None
+        self._repositories = {(each.registry_id, each.name): each for each in self._records.load()} if self._records is not None else {}
         self._lock = threading.RLock()  # a test seeds from its own thread what a server's thread serves
         layers, images = Layers(self.store, absent), Images(self.store, now)
         self._operations: Mapping[str, Callable[[Mapping[str, Any]], Row]] = {
@@ -91,7 +104,11 @@ class Registry:
         with self._lock:
             in_a_repository = self._operations_in_a_repository.get(operation)
             if in_a_repository is not None:
-                return in_a_repository(self.repository(request["repositoryName"], request.get("registryId")), request)
+                repository = self.repository(request["repositoryName"], request.get("registryId"))
+                answer = in_a_repository(repository, request)
+                if operation in CHANGING:
+                    self._save(repository)
+                return answer
             if operation in self._operations:
                 return self._operations[operation](request)
         code = "UnknownOperationException"
@@ -113,7 +130,9 @@ class Registry:
         with self._lock:
             if (registry_id, name) not in self._repositories:
                 self._create_repository({"repositoryName": name, "registryId": registry_id})
-            yield self._repositories[registry_id, name]
+            stored = self._repositories[registry_id, name]
+            yield stored
+            self._save(stored)
 
     def archive(self, name: str, digest: str, registry_id: str | None = None) -> None:
         """Archive an image, or one layer. Raises AwsError or KeyError when there is no such thing."""
@@ -123,6 +142,11 @@ class Registry:
                 stored.archive(stored.images[digest], self._now())
             else:
                 stored.layers[digest].archived = True
+            self._save(stored)
+
+    def _save(self, repository: StoredRepository) -> None:
+        if self._records is not None:
+            self._records.save(repository)
 
     # -- operations on repositories -----------------------------------------------------------------------------------
 
@@ -134,6 +158,7 @@ class Registry:
         _check_tags(request.get("tags", []))
         stored = StoredRepository(self._description(name, registry_id, request))
         self._repositories[registry_id, name] = stored
+        self._save(stored)
         return {"repository": dict(stored.description)}
 
     def _delete_repository(self, request: Mapping[str, Any]) -> Row:
@@ -143,6 +168,8 @@ class Registry:
             where = f"The repository with name '{stored.name}' in registry with id '{stored.registry_id}'"
             raise AwsError(code, f"{where} cannot be deleted because it still contains images")
         del self._repositories[stored.registry_id, stored.name]
+        if self._records is not None:
+            self._records.delete(stored)
         for upload in stored.uploads.values():
             upload.draft.discard()
         held = {digest for other in self._repositories.values() for digest in (*other.layers, *other.images)}

@@ -117,7 +117,7 @@ class HTTPFace:
         return response
 
 
-async def _read(request: web.BaseRequest) -> bytes:
+async def _read(request: web.BaseRequest) -> bytes | bytearray:
     if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = bytearray()
@@ -125,7 +125,7 @@ async def _read(request: web.BaseRequest) -> bytes:
         body += chunk
         if len(body) > protocol.MAX_BODY:
             break
-    return bytes(body)
+    return body  # not copied: a layer part is large
 
 
 def _reset(request: web.BaseRequest) -> None:

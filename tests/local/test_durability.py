@@ -1,0 +1,202 @@
+"""What a data directory keeps, and what in it is never believed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.local._error import AwsError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecr_layer_client.local._registry import Registry
+
+HELD = "sha256:" + "a" * 64
+NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"  # ECR model: RepositoryName
+REGIONS = ("us-east-1", "eu-west-1")
+
+
+def digest_of(data: bytes) -> str:
+    """Return the sha256 digest of some bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def registries(ecr: LocalECR) -> list[Registry]:
+    """Return its registries."""
+    return list(ecr._service.registries.values())
+
+
+def held(registry: Registry, data: bytes) -> bool:
+    """Tell whether a registry holds these bytes."""
+    blob = registry.store.get(digest_of(data))
+    return blob is not None and blob[:] == data
+
+
+def answers(ecr: LocalECR) -> list[Any]:
+    """Return all that its registries tell of what they hold."""
+    found: list[Any] = []
+    for registry in registries(ecr):
+        for registry_id in ("123456789012", "999999999999"):
+            for repository in registry.run("DescribeRepositories", {"registryId": registry_id})["repositories"]:
+                of_it = {"repositoryName": repository["repositoryName"], "registryId": registry_id}
+                images = registry.run("ListImages", {**of_it, "filter": {"imageStatus": "ANY"}})["imageIds"]
+                layers = [HELD, digest_of(b"one"), digest_of(b"two")]
+                found += [
+                    repository,
+                    images,
+                    registry.run("DescribeImages", {**of_it, "filter": {"imageStatus": "ANY"}}),
+                    registry.run("BatchGetImage", {**of_it, "imageIds": images}) if images else None,
+                    registry.run("BatchCheckLayerAvailability", {**of_it, "layerDigests": layers}),
+                    [blob and blob[:] for blob in map(registry.store.get, layers)],
+                ]
+    return found
+
+
+def test_all_that_was_held_is_held_after_a_restart(tmp_path: Path) -> None:
+    """Repositories, layers with their bytes, images, tags and what is archived, of every account and Region, are there again."""
+    first = LocalECR(data=tmp_path, regions=REGIONS)
+    first.seed("seeded", [(HELD, 7, "text/plain")])
+    first.put_layer("layers", b"one")
+    first.archive("layers", digest_of(b"one"))
+    first.seed_image("arn:aws:ecr:eu-west-1:999999999999:repository/team/app", [b"one", b"two" * 100_000, (HELD, 7)], "1.0")
+    first.archive("app", first.seed_image("app", [b"two"], "old"))
+    first.seed_image("app", [b"one"])
+    registries(first)[0].run("CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"})
+    before = answers(first)
+    assert answers(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
+    assert len(before) == 5 * 6
+
+
+def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
+    """Images, tags and repositories that were deleted do not come back, and the bytes that nothing else holds are gone."""
+    registry = registries(first := LocalECR(data=tmp_path))[0]
+    first.seed_image("kept", [b"one"], "1.0")
+    first.seed_image("gone", [b"one", b"two"], "1.0")
+    registry.run("BatchDeleteImage", {"repositoryName": "kept", "imageIds": [{"imageTag": "1.0"}]})
+    registry.run("DeleteRepository", {"repositoryName": "gone", "force": True})
+    again = registries(LocalECR(data=tmp_path))[0]
+    assert [each["repositoryName"] for each in again.run("DescribeRepositories", {})["repositories"]] == ["kept"]
+    assert again.run("ListImages", {"repositoryName": "kept"})["imageIds"] == []
+    assert [held(again, b"one"), held(again, b"two")] == [True, False]
+
+
+def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
+    """After a restart an upload is unknown, and its bytes are gone."""
+    registry = registries(first := LocalECR(data=tmp_path))[0]
+    first.create_repository("app")
+    upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
+    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    registry.run("UploadLayerPart", part)
+    again = registries(LocalECR(data=tmp_path))[0]
+    with pytest.raises(AwsError, match="UploadNotFoundException"):
+        again.run("UploadLayerPart", part)
+    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".json"] == []
+
+
+def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
+    """What another Region holds in the directory is not served, and is there when the Region is played again."""
+    LocalECR(data=tmp_path, region="eu-west-1").seed("app", [(HELD, 7)])
+    other = LocalECR(data=tmp_path, region="us-east-1")
+    assert registries(other)[0].run("DescribeRepositories", {}) == {"repositories": []}
+    assert len(registries(LocalECR(data=tmp_path, region="eu-west-1"))[0].run("DescribeRepositories", {})["repositories"]) == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff"], ids=["empty", "cut", "list", "later", "bytes"])
+def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
+    """A file that is no repository stops the start with its name: nothing is passed over in silence."""
+    LocalECR(data=tmp_path).create_repository("app")
+    record = next(tmp_path.rglob("*.json"))
+    record.write_bytes(content)
+    with pytest.raises(ValueError, match=record.name):
+        LocalECR(data=tmp_path)
+
+
+def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
+    """What a killed process left beside a record is not taken for one."""
+    LocalECR(data=tmp_path).create_repository("app")
+    record = next(tmp_path.rglob("*.json"))
+    record.with_suffix(".new").write_bytes(b"{")
+    assert len(registries(LocalECR(data=tmp_path))[0].run("DescribeRepositories", {})["repositories"]) == 1
+
+
+@given(name=st.from_regex(NAME, fullmatch=True).filter(lambda name: 2 <= len(name) <= 256))
+@example(name="a" * 256).via("the longest")
+@example(name="/".join(["a"] * 128)).via("the deepest")
+@settings(max_examples=8, derandomize=True, database=None, deadline=None)
+def test_no_name_becomes_a_path(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Whatever name ECR takes, all that is written are files of hexadecimal names, in the directory."""
+    data = tmp_path_factory.mktemp("data")
+    LocalECR(data=data).seed_image(name, [b"one"])
+    written = [path for path in data.rglob("*") if path.is_file()]
+    assert {path.suffix for path in written} == {"", ".json"}
+    assert all(len(path.stem) == 64 and int(path.stem, 16) >= 0 for path in written)
+    assert len(registries(LocalECR(data=data))[0].run("DescribeRepositories", {"repositoryNames": [name]})["repositories"]) == 1
+
+
+@pytest.mark.parametrize("digest", ["sha256:../../../secret", "../secret:00", "sha256:00/../../secret", "sha256:" + "0" * 63 + "/"])
+def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
+    """A hostile digest finds nothing, stores nothing and reads nothing outside the directory."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret")
+    registry = registries(ecr := LocalECR(data=tmp_path / "data"))[0]
+    ecr.seed_image("app", [b"one"])
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(AwsError, match="LayersNotFoundException"):
+        registry.run("GetDownloadUrlForLayer", {"repositoryName": "app", "layerDigest": digest})
+    images = registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]})
+    assert (images["images"], registry.store.get(digest), sorted(tmp_path.rglob("*"))) == ([], None, before)
+
+
+@pytest.mark.asyncio
+async def test_uploads_and_downloads_go_through_the_directory(tmp_path: Path) -> None:
+    """What one server took in parts the next one serves."""
+    data = os.urandom(300_000)
+    async with LocalECR(data=tmp_path, in_memory=True) as ecr:
+        session: Any = ecr.session()
+        async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
+            await client.create_repository(repositoryName="app")
+            upload_id = (await client.initiate_layer_upload(repositoryName="app"))["uploadId"]
+            part = {"partFirstByte": 0, "partLastByte": len(data) - 1, "layerPartBlob": data}
+            await client.upload_layer_part(repositoryName="app", uploadId=upload_id, **part)
+            await client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest_of(data)])
+    assert held(registries(LocalECR(data=tmp_path))[0], data)
+
+
+WRITER = """
+import os, sys
+from ecr_layer_client.local import LocalECR
+ecr = LocalECR(data=sys.argv[1])
+number = 0
+while True:
+    ecr.seed_image("app", [os.urandom(200_000), number.to_bytes(4, "big")], f"v{number}")
+    print(number, flush=True)
+    number += 1
+"""
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("lines", range(1, 16))
+def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> None:
+    """A process killed while it puts images leaves a directory in which all that it had put is whole."""
+    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)  # noqa: S603
+    assert process.stdout is not None
+    for _ in range(lines):
+        process.stdout.readline()
+    process.kill()
+    put = lines + len(process.communicate()[0].splitlines())
+    registry = registries(LocalECR(data=tmp_path))[0]
+    ids = [{"imageTag": f"v{number}"} for number in range(put)]
+    assert registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": ids})["failures"] == []
+    for digest in registry.repository("app").layers:
+        blob = registry.store.get(digest)
+        assert blob is not None
+        assert digest_of(blob[:]) == digest
