@@ -304,8 +304,9 @@ def test_a_changed_query_does_not_match(position: int, character: str) -> None:
         ("/eu-west-1/", "/us-east-1/"),
         ("/layers/", "//layers/"),
         ("SignedHeaders=host", "SignedHeaders=hos\udcff"),
+        ("SignedHeaders=host", "SignedHeaders=\ud800"),
     ],
-    ids=["more", "longer", "later", "less", "twice", "region", "path", "bytes"],
+    ids=["more", "longer", "later", "less", "twice", "region", "path", "bytes", "surrogate"],
 )
 def test_a_forged_url_is_refused(change: tuple[str, str]) -> None:
     """A query or path of the caller's own making is 403."""

@@ -110,6 +110,22 @@ async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
     assert await asyncio.to_thread(upload) == "AVAILABLE"
 
 
+async def test_boto3_puts_lists_and_describes_an_image(ecr: LocalECR) -> None:
+    """boto3 puts an image, and finds it with a time that it can read."""
+    config = ecr.put_layer("app", b"{}")
+    manifest: dict[str, Any] = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": config}, "layers": []}
+    client = boto(ecr)
+
+    def put() -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
+        image = client.put_image(repositoryName="app", imageManifest=json.dumps(manifest), imageTag="1.0")["image"]
+        listed = client.list_images(repositoryName="app")["imageIds"]
+        return image["imageId"]["imageDigest"], listed, client.describe_images(repositoryName="app", imageIds=listed)["imageDetails"][0]
+
+    digest, listed, details = await asyncio.to_thread(put)
+    assert (listed, details["imageTags"], details["imageSizeInBytes"]) == ([{"imageDigest": digest, "imageTag": "1.0"}], ["1.0"], 2)
+    assert details["imagePushedAt"].year > 2000
+
+
 async def test_boto3_reads_where_to_resume(ecr: LocalECR) -> None:
     """The members of InvalidLayerPartException arrive in boto3's error."""
     ecr.create_repository("app")

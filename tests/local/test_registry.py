@@ -6,7 +6,10 @@ import hashlib
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ecr_layer_client.local import _uploads
 from ecr_layer_client.local._error import AwsError
 from ecr_layer_client.local._registry import Registry
 from ecr_layer_client.local._store import Store
@@ -230,6 +233,35 @@ def test_an_upload_has_a_bounded_number_of_parts() -> None:
         parts.add(number, number, b"x")
     with pytest.raises(AwsError, match="LimitExceededException"):
         parts.add(MAX_PARTS, MAX_PARTS, b"x")
+
+
+def test_an_upload_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One byte more than ECR's largest layer (here: 10 bytes) is LimitExceededException."""
+    monkeypatch.setattr(_uploads, "MAX_LAYER", 10)
+    parts = Upload("app", ACCOUNT, "id", Store().draft())
+    parts.add(0, 9, b"x" * 10)
+    with pytest.raises(AwsError, match="LimitExceededException"):
+        parts.add(10, 10, b"x")
+
+
+@given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 12)), max_size=8))
+@settings(max_examples=200, derandomize=True, database=None, deadline=None)
+def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, int]]) -> None:
+    """Of any parts those are taken that follow the last byte; each refusal says where to resume, and the whole has their digest."""
+    draft = Store().draft()
+    taken = Upload("app", ACCOUNT, "id", draft)
+    expected: list[bytes] = []
+    for number, (shift, size) in enumerate(parts):
+        first, data = taken.received + shift, bytes([number]) * size
+        received = len(b"".join(expected))
+        if shift or not size:
+            with pytest.raises(AwsError) as caught:
+                taken.add(first, first + size - 1, data)
+            assert caught.value.members.get("lastValidByteReceived", -1) == received - 1
+        else:
+            assert taken.add(first, first + size - 1, data) == received + size - 1
+            expected.append(data)
+    assert (taken.received, draft.digest) == (len(b"".join(expected)), digest_of(b"".join(expected)))
 
 
 @pytest.mark.parametrize(

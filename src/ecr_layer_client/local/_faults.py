@@ -71,8 +71,8 @@ class Faults:
         """Add a fault that hits requests from now on, and return it.
 
         Args:
-            options: Which requests: `operation` (a name; default any), `after` (skip so many first; default 0), `times` (hit so
-                many; default all that come), `probability` (0 to 1, of hitting each; default 1).
+            options: Which requests: `operation` (a name, `"GetLayer"` for downloads; default any), `after` (skip so many first;
+                default 0), `times` (hit so many; default all that come), `probability` (0 to 1, of hitting each; default 1).
 
                 What is done to them, one thing or several that make sense together:
 

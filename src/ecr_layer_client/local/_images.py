@@ -117,9 +117,10 @@ class Images:
 
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run ListImages: one row for each tag, and one for each image without any."""
-        images = _filtered(repository, request.get("filter", {}))
-        rows = {f"{digest} {tag or ''}": (digest, tag) for image in images for digest, tag in _all_ids(repository, image.digest)}
-        page, more = page_of(rows, request)
+        digests = {image.digest for image in _filtered(repository, request.get("filter", {}))}
+        ids: list[ImageId] = [(digest, tag) for tag, digest in repository.tags.items() if digest in digests]
+        ids += [(digest, None) for digest in digests.difference(repository.tags.values())]
+        page, more = page_of({f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}, request)
         return {"imageIds": list(map(_image_id, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
