@@ -35,6 +35,11 @@ def registries(ecr: LocalECR) -> list[Registry]:
     return list(ecr._service.registries.values())
 
 
+def files(directory: Path) -> list[Path]:
+    """Return all files below a directory."""
+    return [path for path in directory.rglob("*") if path.is_file()]
+
+
 def held(registry: Registry, data: bytes) -> bool:
     """Tell whether a registry holds these bytes."""
     blob = registry.store.get(digest_of(data))
@@ -96,10 +101,22 @@ def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
     registry.run("UploadLayerPart", part)
+    assert len(files(tmp_path)) == 2
     again = registries(LocalECR(data=tmp_path))[0]
     with pytest.raises(AwsError, match="UploadNotFoundException"):
         again.run("UploadLayerPart", part)
-    assert [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".json"] == []
+    assert [path.suffix for path in files(tmp_path)] == [".json"]
+
+
+def test_a_repository_that_is_deleted_takes_its_uploads_along(tmp_path: Path) -> None:
+    """What arrived for an upload of a repository that is deleted is deleted, too."""
+    registry = registries(ecr := LocalECR(data=tmp_path))[0]
+    ecr.create_repository("app")
+    upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
+    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    registry.run("UploadLayerPart", part)
+    registry.run("DeleteRepository", {"repositoryName": "app"})
+    assert files(tmp_path) == []
 
 
 def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
@@ -120,6 +137,16 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
         LocalECR(data=tmp_path)
 
 
+def test_a_manifest_that_was_taken_away_is_an_error(tmp_path: Path) -> None:
+    """When a manifest's file is gone from under the registry, BatchGetImage is ServerException and not an image without a manifest."""
+    ecr = LocalECR(data=tmp_path)
+    digest = ecr.seed_image("app", [b"one"])
+    for path in tmp_path.rglob(digest[7:]):
+        path.unlink()
+    with pytest.raises(AwsError, match="ServerException: The bytes of the manifest"):
+        registries(ecr)[0].run("BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]})
+
+
 def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
     """What a killed process left beside a record is not taken for one."""
     LocalECR(data=tmp_path).create_repository("app")
@@ -136,7 +163,7 @@ def test_no_name_becomes_a_path(name: str, tmp_path_factory: pytest.TempPathFact
     """Whatever name ECR takes, all that is written are files of hexadecimal names, in the directory."""
     data = tmp_path_factory.mktemp("data")
     LocalECR(data=data).seed_image(name, [b"one"])
-    written = [path for path in data.rglob("*") if path.is_file()]
+    written = files(data)
     assert {path.suffix for path in written} == {"", ".json"}
     assert all(len(path.stem) == 64 and int(path.stem, 16) >= 0 for path in written)
     assert len(registries(LocalECR(data=data))[0].run("DescribeRepositories", {"repositoryNames": [name]})["repositories"]) == 1

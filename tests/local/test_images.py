@@ -479,6 +479,8 @@ def test_pushing_an_archived_image_again_restores_it() -> None:
     played.registry.archive("app", digest)
     played.now += 5
     played.put(a_manifest(), "old")
+    played.put(a_manifest(), "new")
+    played.delete({"imageTag": "new"})
     assert (played.get({"imageTag": "old"}), played.availability(LAYER)) == (([(digest, "old")], []), "AVAILABLE")
     assert [(row["imagePushedAt"], row["lastActivatedAt"]) for row in played.described()] == [(NOW, NOW + 5)]
 

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from ._error import AwsError, invalid_parameter
 from ._manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
 from ._paging import page_of
-from ._stored import Row, StoredImage, StoredRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from ._store import Store
+    from ._stored import Row, StoredImage, StoredRepository
 
 TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"  # OCI distribution specification: <reference> as a tag
 TAG = re.compile(TAG_PATTERN).fullmatch
@@ -48,23 +48,16 @@ class Images:
         return {"image": self._row(repository, (manifest.digest, tag))}
 
     def _hold(self, repository: StoredRepository, manifest: Manifest, tag: str | None) -> None:
-        before = repository.images.get(manifest.digest)
-        was_archived = before is not None and before.archived_at is not None
-        repository.images[manifest.digest] = StoredImage(
-            manifest.digest,
-            manifest.media_type,
-            before.pushed_at if before is not None else self._now(),  # assumed: another tag is no other push
-            manifest.blobs,
-            list(manifest.children),
-            manifest.artifact_type,
-            manifest.subject,
-            activated_at=self._now() if was_archived else None,
-        )
+        image = repository.images.get(manifest.digest)
+        if image is None:
+            repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
+        elif image.archived_at is not None:
+            image.archived_at, image.activated_at = None, self._now()
         if tag is not None:
             repository.tags[tag] = manifest.digest
         for digest, media_type in manifest.blobs.items():
             layer = repository.layers[digest]
-            layer.archived = False  # AWS documentation: pushing an archived image again restores it
+            layer.archived = False  # AWS documentation: pushing an image that is archived restores it
             layer.media_type = media_type or layer.media_type  # assumed: an upload did not say
 
     # -- BatchGetImage ------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from ._error import invalid_parameter
+from ._stored import StoredImage
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
@@ -40,6 +41,10 @@ class Manifest:
     children: tuple[str, ...] = ()
     artifact_type: str | None = None
     subject: str | None = None
+
+    def image(self, pushed_at: float) -> StoredImage:
+        """Return the image that it makes."""
+        return StoredImage(self.digest, self.media_type, pushed_at, self.blobs, [*self.children], self.artifact_type, self.subject)
 
 
 def read_manifest(text: str, media_type: str | None = None) -> Manifest:
