@@ -93,20 +93,17 @@ class Loader:
                 if not is_well_formed(asked):
                     return refused(digest)
                 group = self._gather(asked)
-            answer = await self._answer(group, asked)
+            waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+            group.waiting[asked][waiter] = None
+            group.waiters += 1
+            try:
+                answer = await waiter
+            except asyncio.CancelledError:
+                self._leave(group, asked, waiter)
+                raise
             if isinstance(answer, BaseException):
                 raise self._own(answer, digest)
             return spelled(answer, digest)
-
-    async def _answer(self, group: _Group, digest: str) -> _Answer:
-        waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        group.waiting[digest][waiter] = None
-        group.waiters += 1
-        try:
-            return await waiter
-        except asyncio.CancelledError:
-            self._leave(group, digest, waiter)
-            raise
 
     def _gather(self, digest: str) -> _Group:
         """Put a digest into the batch that gathers."""
