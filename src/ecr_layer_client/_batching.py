@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
+from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
 from dataclasses import dataclass, field
-from typing import cast
+from typing import TypeVar, cast
 
 from ._errors import InvalidInputError, quoted
 from ._models import MAX_DIGEST_LENGTH, LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
@@ -33,6 +34,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.digests) + len(self.refused)
 
+    def add(self, digest: str, spelling: str) -> int:
+        """Add a digest, or the outcome of what is none, and return how many there are now of its kind."""
+        if not is_well_formed(digest):
+            self.refused[digest] = refused(spelling)
+            return len(self.refused)
+        self.digests.append(digest)
+        if digest != spelling:
+            self.spellings[digest] = spelling
+        return len(self.digests)
+
     @property
     def left(self) -> list[str]:
         """What is still to be asked, as the caller spelled it."""
@@ -44,89 +55,133 @@ class Batch:
         return [outcome.digest for outcome in self.refused.values()]
 
 
-class DigestSource:
-    """One pass over a caller's digests, batch by batch; nothing is taken before `start`.
+class BatchSource(ABC):
+    """One pass over a caller's input, batch by batch; nothing is taken before `start`.
 
     An input that has a length is taken whole, at once. Of any other, no more is pulled than the next batch needs; what it raises
-    passes through, after the digests that it gave before.
+    passes through, after what it gave before.
 
     Attributes:
-        seen: The distinct digests taken so far (the last `window` of them), in order: registry's spelling -> caller's spelling.
         pulled: How many distinct digests were handed out in batches.
         total: How many there are; None while that is not known.
         exhausted: Whether there are no more batches.
-
-    Raises:
-        InvalidInputError: It is one str, or no iterable.
     """
 
-    def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
-        self.seen: dict[str, str] = {}
+    def __init__(self, items: Iterator[object], async_items: AsyncIterator[object] | None, batch_size: int, *, is_sized: bool) -> None:
         self.pulled: int = 0
         self.total: int | None = None
         self.exhausted: bool = False
+        self._items = items
+        self._async_items = async_items
         self._batch_size = batch_size
+        self._is_sized = is_sized
         self._window: int | None = None
         self._index = 0
-        self._batch = Batch()
         self._ready: deque[Batch] = deque()
+        self._has_ended = False
         self._error: Exception | None = None
-        self._sized = isinstance(digests, Sized)
-        self._items, self._async_items = _iterators(digests)
+
+    @abstractmethod
+    def _add(self, item: object) -> Batch | None:
+        """Take an item of the input, and return the batch that is ready by it."""
+
+    @abstractmethod
+    def _rest(self) -> list[Batch]:
+        """Return the batches that are not full, and forget them."""
 
     def start(self, window: int | None = None) -> None:
         """Begin; a repeat is asked only once among `window` distinct digests, or among all.
 
         Raises:
-            InvalidInputError: The input has a length, and an item is no str; of any other input, `take` and `pull` raise it.
+            InvalidInputError: The input has a length, and an item is of a wrong type; of any other input, `take` and `pull` raise it.
         """
         self._window = window
-        if window is not None:
-            self.seen = OrderedDict()
-        if self._sized and not self.is_async:
+        if self._is_sized:
             self._take_whole()
+            self._finish()
+            self.total = sum(map(len, self._ready))
+            self.exhausted = not self._ready
 
     @property
     def is_async(self) -> bool:
         """Whether batches come from `pull`, not from `take`."""
         return self._async_items is not None
 
+    def take(self) -> Batch | None:
+        """Return the next batch of a plain iterable; None at its end, or where so many were repeats that others should run first."""
+        if not self._has_ended:
+            pause = self._index + _LOOKED_AT_ONCE
+            try:
+                for item in self._items:
+                    batch = self._add(item)
+                    if batch is not None:
+                        return self._handed_out(batch)
+                    if self._index >= pause:
+                        return None
+            except Exception as error:  # noqa: BLE001 (the caller's iterator may raise anything; it is raised again unchanged)
+                self._error = error
+            self._finish()
+        return self._next_of_the_rest()
+
+    async def pull(self) -> Batch | None:
+        """Return the next batch of an async iterable; None when there is none."""
+        if not self._has_ended:
+            assert self._async_items is not None  # noqa: S101 (the caller asked `is_async`)
+            try:
+                async for item in self._async_items:
+                    batch = self._add(item)
+                    if batch is not None:
+                        return self._handed_out(batch)
+            except Exception as error:  # noqa: BLE001 (as in `take`)
+                self._error = error
+            self._finish()
+        return self._next_of_the_rest()
+
+    def _take_whole(self) -> None:
+        added = map(self._add, self._items)
+        self._ready.extend(batch for batch in added if batch is not None)
+
+    def _finish(self) -> None:
+        self._has_ended = True
+        self._ready.extend(self._rest())
+
+    def _next_of_the_rest(self) -> Batch | None:
+        batch = self._ready.popleft() if self._ready else None
+        self.exhausted = not self._ready and (batch is None or self._error is None)
+        if batch is None and self._error is not None:
+            raise self._error
+        return None if batch is None else self._handed_out(batch)
+
+    def _handed_out(self, batch: Batch) -> Batch:
+        self.pulled += len(batch)
+        return batch
+
+
+class DigestSource(BatchSource):
+    """A caller's digests of one repository.
+
+    Attributes:
+        seen: The distinct digests taken so far (the last `window` of them), in order: registry's spelling -> caller's spelling.
+
+    Raises:
+        InvalidInputError: It is one str, or no iterable.
+    """
+
+    def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
+        items, async_items = iterators(digests, "digests", "an iterable or an async iterable of str")
+        super().__init__(items, async_items, batch_size, is_sized=isinstance(digests, Sized) and async_items is None)
+        self.seen: dict[str, str] = {}
+        self._batch = Batch()
+
     @property
     def untaken(self) -> list[str]:
         """Digests that were taken from the input and not yet handed out in a batch, as the caller spelled them."""
         return [digest for batch in (*self._ready, self._batch) for digest in (*batch.left, *batch.spelled_refused)]
 
-    def take(self) -> Batch | None:
-        """Return the next batch of a plain iterable; None at its end, or where so many were repeats that others should run first."""
-        if self._ready:
-            batch = self._ready.popleft()
-            self.exhausted = not self._ready
-            return self._handed_out(batch)
-        self._raise_held_back()
-        pause = self._index + _LOOKED_AT_ONCE
-        try:
-            for item in self._items:
-                if self._add(item):
-                    return self._flush()
-                if self._index >= pause:
-                    return None
-        except Exception as error:  # noqa: BLE001 (the caller's iterator may raise anything; it is raised again unchanged)
-            return self._hold_back(error)
-        self.exhausted = True
-        return self._flush()
-
-    async def pull(self) -> Batch | None:
-        """Return the next batch of an async iterable; None when there is none."""
-        assert self._async_items is not None  # noqa: S101 (the caller asked `is_async`)
-        self._raise_held_back()
-        try:
-            async for item in self._async_items:
-                if self._add(item):
-                    return self._flush()
-        except Exception as error:  # noqa: BLE001 (as in `take`)
-            return self._hold_back(error)
-        self.exhausted = True
-        return self._flush()
+    def start(self, window: int | None = None) -> None:
+        """Begin; a repeat is asked only once among `window` distinct digests, or among all."""
+        self.seen = {} if window is None else OrderedDict()
+        super().start(window)
 
     def _take_whole(self) -> None:
         items = list(self._items)
@@ -134,73 +189,52 @@ class DigestSource:
         while position < len(items):
             chunk = items[position : position + self._batch_size - len(self._batch.digests)]
             position += len(chunk)
-            if self._add_all(chunk) or (position == len(items) and len(self._batch)):
-                self._ready.append(self._batch)
-                self._batch = Batch()
-        self.total = sum(map(len, self._ready))
-        self.exhausted = not self._ready
+            self._ready.extend(self._add_all(chunk))
 
-    def _add_all(self, chunk: list[object]) -> bool:
-        """Add items that fit into the batch, and say whether it is full; what most inputs are made of costs little of Python's time."""
+    def _add_all(self, chunk: list[object]) -> list[Batch]:
+        """Add items that fit into the batch; what most inputs are made of costs little of Python's time."""
         digests = _canonical_ones(chunk)
         if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
-            is_full = False
-            for item in chunk:
-                is_full = self._add(item) or is_full
-            return is_full
+            return [batch for batch in map(self._add, chunk) if batch is not None]
         self._index += len(chunk)
         self.seen.update(digests)
-        self._forget()
+        forget(self.seen, self._window)
         self._batch.digests.extend(digests)
-        return len(self._batch.digests) == self._batch_size
+        return self._rest() if len(self._batch.digests) == self._batch_size else []
 
-    def _add(self, item: object) -> bool:
+    def _add(self, item: object) -> Batch | None:
         if not isinstance(item, str):
             msg = f"digests[{self._index}] is {quoted(item)}, of type {type(item).__name__}: every digest is a str"
             raise InvalidInputError(msg)
         self._index += 1
         digest = canonical(item)
-        if digest in self.seen:
-            if self._window is not None:
-                self.seen.move_to_end(digest)  # type: ignore[attr-defined]  # windowed: an OrderedDict
-            return False
-        self.seen[digest] = item
-        self._forget()
-        return self._append(digest, item)
+        if is_repeat(self.seen, digest, item, self._window):
+            return None
+        return self._rest()[0] if self._batch.add(digest, item) == self._batch_size else None
 
-    def _forget(self) -> None:
-        while self._window is not None and len(self.seen) > self._window:
-            self.seen.popitem(last=False)  # type: ignore[call-arg]  # windowed: an OrderedDict
-
-    def _append(self, digest: str, spelling: str) -> bool:
-        batch = self._batch
-        if not is_well_formed(digest):
-            batch.refused[digest] = refused(spelling)
-            return len(batch.refused) == self._batch_size
-        batch.digests.append(digest)
-        if digest != spelling:
-            batch.spellings[digest] = spelling
-        return len(batch.digests) == self._batch_size
-
-    def _flush(self) -> Batch | None:
+    def _rest(self) -> list[Batch]:
         batch, self._batch = self._batch, Batch()
-        return self._handed_out(batch) if len(batch) else None
+        return [batch] if len(batch) else []
 
-    def _handed_out(self, batch: Batch) -> Batch:
-        self.pulled += len(batch)
-        return batch
 
-    def _hold_back(self, error: Exception) -> Batch | None:
-        self._error = error
-        batch = self._flush()
-        if batch is None:
-            self._raise_held_back()
-        return batch
+_Key = TypeVar("_Key")
 
-    def _raise_held_back(self) -> None:
-        if self._error is not None:
-            self.exhausted = True
-            raise self._error
+
+def is_repeat(seen: dict[_Key, str], key: _Key, spelling: str, window: int | None) -> bool:
+    """Say whether something was seen (among the last `window`), and see it."""
+    if key in seen:
+        if window is not None:
+            seen.move_to_end(key)  # type: ignore[attr-defined]  # windowed: an OrderedDict
+        return True
+    seen[key] = spelling
+    forget(seen, window)
+    return False
+
+
+def forget(seen: dict[_Key, str], window: int | None) -> None:
+    """Keep no more than the last `window`."""
+    while window is not None and len(seen) > window:
+        seen.popitem(last=False)  # type: ignore[call-arg]  # windowed: an OrderedDict
 
 
 def _canonical_ones(chunk: list[object]) -> dict[str, str]:
@@ -214,15 +248,20 @@ def _canonical_ones(chunk: list[object]) -> dict[str, str]:
     return dict(zip(lines, lines, strict=True)) if is_plain else {}
 
 
-def _iterators(digests: Iterable[object] | AsyncIterable[object]) -> tuple[Iterator[object], AsyncIterator[object] | None]:
-    if isinstance(digests, str | bytes | bytearray):
-        msg = f"digests is one {type(digests).__name__}, {quoted(digests)}: pass a list of digests"
+def iterators(given: object, name: str, what: str) -> tuple[Iterator[object], AsyncIterator[object] | None]:
+    """Return the plain iterator of what was given, and the async one, if it has that.
+
+    Raises:
+        InvalidInputError: It is one str, or no iterable.
+    """
+    if isinstance(given, str | bytes | bytearray):
+        msg = f"{name} is one {type(given).__name__}, {quoted(given)}: pass a list of digests"
         raise InvalidInputError(msg)
-    if isinstance(digests, AsyncIterable):
-        return iter(()), aiter(digests)
-    if isinstance(digests, Iterable):
-        return iter(digests), None
-    msg = f"digests is {quoted(digests)}: pass an iterable or an async iterable of str"
+    if isinstance(given, AsyncIterable):
+        return iter(()), aiter(cast("AsyncIterable[object]", given))
+    if isinstance(given, Iterable):
+        return iter(cast("Iterable[object]", given)), None
+    msg = f"{name} is {quoted(given)}: pass {what}"
     raise InvalidInputError(msg)
 
 

@@ -21,7 +21,7 @@ FLOORS = {
     0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_version", "protocols"],
     1: ["_batching", "_budget", "_pacer", "_refusals", "_signing", "_turns", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_sessions", "_transport"],
-    3: ["_asking", "_connection", "_stream", "images"],
+    3: ["_asking", "_connection", "_stream", "_window", "images"],
     4: ["_client", "_loader"],
     5: ["__init__", "display", "local"],
     6: ["cli", "testing"],
