@@ -30,14 +30,17 @@ if TYPE_CHECKING:
         ThrottledError,
         TransportError,
     )
+    from ._many import ManyLayerStream
     from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
     from ._repository import Repository
     from ._result import LayerCheckResult, OutcomesByDigest
+    from ._results import ByRepository, LayerCheckResults
     from ._stream import LayerStream
     from .protocols import ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
 
 __all__ = [
     "AccessDeniedError",
+    "ByRepository",
     "CallError",
     "ClientConfig",
     "ClientConfigChanges",
@@ -52,12 +55,14 @@ __all__ = [
     "Layer",
     "LayerAvailability",
     "LayerCheckResult",
+    "LayerCheckResults",
     "LayerChecker",
     "LayerFailure",
     "LayerFailureCode",
     "LayerFailuresError",
     "LayerOutcome",
     "LayerStream",
+    "ManyLayerStream",
     "Observer",
     "OperationTimeoutError",
     "OutcomeStream",
@@ -96,9 +101,11 @@ _ROOMS = {
         "ThrottledError",
         "TransportError",
     ),
+    "_many": ("ManyLayerStream",),
     "_models": ("Layer", "LayerAvailability", "LayerFailure", "LayerFailureCode", "LayerOutcome"),
     "_repository": ("Repository",),
     "_result": ("LayerCheckResult", "OutcomesByDigest"),
+    "_results": ("ByRepository", "LayerCheckResults"),
     "_stream": ("LayerStream",),
     "protocols": ("ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"),
 }

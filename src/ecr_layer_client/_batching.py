@@ -76,7 +76,7 @@ class BatchSource(ABC):
         self._batch_size = batch_size
         self._is_sized = is_sized
         self._window: int | None = None
-        self._index = 0
+        self._index: int = 0
         self._ready: deque[Batch] = deque()
         self._has_ended = False
         self._error: Exception | None = None

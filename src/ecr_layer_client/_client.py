@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import warnings
 from functools import partial
-from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
 from weakref import WeakValueDictionary
 
@@ -15,7 +14,10 @@ from ._config import ClientConfig, ClientConfigChanges, Target
 from ._connection import Connection
 from ._errors import InvalidInputError, quoted
 from ._loader import Loader
+from ._many import ManyLayerStream
 from ._observing import Observed
+from ._pairs import PairSource
+from ._progress import shown
 from ._repository import Repository
 from ._stream import LayerStream
 from ._wire import OPERATION
@@ -25,9 +27,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._models import LayerOutcome
+    from ._pairs import DigestsOfMany
     from ._result import LayerCheckResult
-    from ._transport import Transport
-    from ._turns import Turns
+    from ._results import LayerCheckResults
     from .protocols import ECRApi, Observer, Progress, SessionLike
 
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
@@ -141,17 +143,8 @@ class ECRLayerClient:
             ClientStateError: The client is not open, or not here.
             CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was answered and what was not.
         """
-        if not isinstance(progress, bool) and (not callable(progress) or iscoroutinefunction(progress)):
-            msg = f"progress={quoted(progress)}: True, False, or a plain function that takes a Progress"
-            raise InvalidInputError(msg)
-        stream = self.stream_layers(repository, digests, timeout=timeout)
-        if progress is False or callable(progress):
-            async with stream:
-                return await stream.collect(progress or None)
-        from .display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
-
-        with progress_bar() as show:
-            async with stream:
+        with shown(progress) as show:
+            async with self.stream_layers(repository, digests, timeout=timeout) as stream:
                 return await stream.collect(show)
 
     def stream_layers(
@@ -172,17 +165,68 @@ class ECRLayerClient:
             InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
             ClientStateError: The client is not open, or not here.
         """
-        where = Repository.coerce(repository)
-        source = DigestSource(digests, self._config.batch_size)
-        if timeout is not None and not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
-            msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
-            raise InvalidInputError(msg)
+        where = self._placed(repository)
         stream = LayerStream(
-            self._caller(OPERATION, where),
+            self._caller(OPERATION),
             where,
-            source,
+            DigestSource(digests, self._config.batch_size),
             max_concurrency=self._config.max_concurrency,
-            timeout=timeout,
+            timeout=_checked(timeout),
+            observed=self._observed,
+        )
+        self._connection.users.add(stream)
+        return stream
+
+    async def check_many(
+        self,
+        digests: DigestsOfMany,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 (as of check_layers)
+        progress: bool | Callable[[Progress], None] = False,
+    ) -> LayerCheckResults:
+        """Check digests of many repositories and return what became of each, by repository.
+
+        Batches are kept full for each repository, and many are in flight at once under one `max_concurrency` and one pacer. A repository
+        that ECR refuses for good, such as one that is unknown or denied, does not spoil the others: its error is in `.errors`.
+
+        Args:
+            digests: A mapping of repositories to digests, or an iterable or async iterable of pairs (repository, digest). Repositories are
+                names, registry URIs, ARNs or `Repository` values; two spellings of one are one. Duplicates are asked once.
+            timeout: Seconds for the whole operation, waits included; the error keeps what was answered. Default None: no bound.
+            progress: As of `check_layers`.
+
+        Raises:
+            InvalidInputError: A repository, an option or an item breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: What failed concerns all repositories (passing trouble that outlasted the retries, credentials, the clock), or
+                `timeout` ran out; `.partials` holds what was answered and what was not, by repository.
+
+        Example:
+            ```python
+            results = await client.check_many({"team/app": digests[:3], "team/gone": digests[:3]})
+            print(results["team/app"].absent, results.errors)
+            ```
+        """
+        with shown(progress) as show:
+            async with self.stream_many(digests, timeout=timeout) as stream:
+                return await stream.collect(show)
+
+    def stream_many(self, digests: DigestsOfMany, *, timeout: float | None = None) -> ManyLayerStream:
+        """Check digests of many repositories, in bounded memory; see `ManyLayerStream`.
+
+        Args:
+            digests: As of `check_many`; a repeat among the last 10,000 distinct digests is asked once.
+            timeout: Seconds from the first pull for the whole operation. Default None: no bound.
+
+        Raises:
+            InvalidInputError: An option breaks its rule, or `digests` is none of the shapes.
+            ClientStateError: The client is not open, or not here.
+        """
+        stream = ManyLayerStream(
+            self._caller(OPERATION),
+            PairSource(digests, self._config.batch_size, self._placed),
+            max_concurrency=self._config.max_concurrency,
+            timeout=_checked(timeout),
             observed=self._observed,
         )
         self._connection.users.add(stream)
@@ -213,27 +257,29 @@ class ECRLayerClient:
         return await self._loader(Repository.coerce(repository)).check(digest)
 
     def _loader(self, repository: Repository) -> Loader:
-        self._parts(OPERATION, repository)
+        self._placed(repository)
         key = repository.name, repository.registry_id
         loader = self._loaders.get(key)
         if loader is None:
-            caller = partial(self._caller, OPERATION, repository)
+            caller = partial(self._caller, OPERATION)
             loader = self._loaders[key] = Loader(caller, repository, self._config, self._observed)
             self._connection.users.add(loader)
         return loader
 
-    def _parts(self, operation: str, repository: Repository) -> tuple[Transport, Turns, asyncio.Semaphore]:
-        transport, turns, slots = self._connection.use(operation)
-        if repository.region not in (None, transport.region_name):
+    def _placed(self, repository: str | Repository) -> Repository:
+        """Return the repository, if it is one that this client can ask."""
+        where = Repository.coerce(repository)
+        region = self._connection.use(OPERATION)[0].region_name
+        if where.region not in (None, region):
             msg = (
-                f"repository {repository.name!r} lies in Region {repository.region!r}, and this client asks {transport.region_name!r}: "
-                f"use client.for_region({repository.region!r})"
+                f"repository {where.name!r} lies in Region {where.region!r}, and this client asks {region!r}: "
+                f"use client.for_region({where.region!r})"
             )
             raise InvalidInputError(msg)
-        return transport, turns, slots
+        return where
 
-    def _caller(self, operation: str, repository: Repository) -> Caller:
-        transport, turns, slots = self._parts(operation, repository)
+    def _caller(self, operation: str) -> Caller:
+        transport, turns, slots = self._connection.use(operation)
         self._connection.set_ceiling(turns, self, self._config.requests_per_second)
         return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
 
@@ -336,6 +382,13 @@ class ECRLayerClient:
         """
         msg = "a client holds connections and credentials and can't be pickled: make one in each process"
         raise TypeError(msg)
+
+
+def _checked(timeout: float | None) -> float | None:
+    if timeout is not None and not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
+        msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
+        raise InvalidInputError(msg)
+    return timeout
 
 
 def _warn_of_retries(client: ECRApi) -> None:

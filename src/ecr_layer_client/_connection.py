@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
 from ._errors import ClientStateError
@@ -15,8 +15,8 @@ from ._turns import Turns, turns_for
 if TYPE_CHECKING:
     from ._config import ClientConfig, Target
     from ._loader import Loader
-    from ._stream import LayerStream
     from ._transport import Transport
+    from ._window import Window
 
 _TRANSPORT = f"{__package__}._transport"
 
@@ -35,7 +35,7 @@ class Connection:
     def __init__(self, target: Target, config: ClientConfig) -> None:
         self.target = target
         self.config = config
-        self.users: WeakSet[LayerStream | Loader] = WeakSet()
+        self.users: WeakSet[Window[Any] | Loader] = WeakSet()
         self._transport: Transport | None = None
         self._turns: dict[str, Turns] = {}
         self._slots: asyncio.Semaphore | None = None

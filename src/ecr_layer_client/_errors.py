@@ -22,6 +22,7 @@ Errors carry facts: a retry loop asks `error.retryable` and knows no class. They
 from __future__ import annotations
 
 import re
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._repository import Repository
     from ._result import LayerCheckResult
+    from ._results import LayerCheckResults
 
 _TEXT_LIMIT = 200
 _USER_IN_URL = re.compile(r"//[^/\s@]*@")
@@ -51,6 +53,13 @@ def scrubbed(text: str) -> str:
     text = _USER_IN_URL.sub("//***@", text)
     found = _SIGNED_TEXT.search(text)
     return text if found is None else f"{text[: found.start()]}[the rest is left out: it repeats what was signed]"
+
+
+def copied(error: ECRLayerError) -> ECRLayerError:
+    """Return an error like it, to be raised, or to tell more, without a trace on the one that others hold."""
+    own = copy(error)
+    own.__cause__ = error.__cause__
+    return own
 
 
 def _rebuild(cls: type[ECRLayerError], message: str, facts: dict[str, Any]) -> ECRLayerError:
@@ -97,6 +106,7 @@ class CallError(ECRLayerError):
         throttled: Whether it was refused for rate.
         request_id: The id AWS gave the last request, to quote to AWS Support; None without an answer.
         partial: What was answered before the failure, and what was not (`.partial.unanswered`); None where nothing was asked.
+        partials: Of an operation on several repositories, the same for each; None of any other. Default None.
     """
 
     retryable: bool = False
@@ -117,6 +127,7 @@ class CallError(ECRLayerError):
         refreshable: bool | None = None,
         request_id: str | None = None,
         partial: LayerCheckResult | None = None,
+        partials: LayerCheckResults | None = None,
     ) -> None:
         super().__init__(message)
         self.operation = operation
@@ -125,6 +136,7 @@ class CallError(ECRLayerError):
         self.elapsed = elapsed
         self.request_id = request_id
         self.partial = partial
+        self.partials = partials
         if retryable is not None:
             self.retryable = retryable
         if throttled is not None:

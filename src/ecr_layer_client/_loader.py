@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextvars import Context
-from copy import copy
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ._asking import ask, spelled
 from ._batching import refused
 from ._caller import Operation
-from ._errors import CallError, ECRLayerError, InvalidInputError, quoted
+from ._errors import CallError, ECRLayerError, InvalidInputError, copied, quoted
 from ._models import canonical, is_well_formed
 from ._result import LayerCheckResult
 from ._wire import OPERATION
@@ -215,8 +214,7 @@ class Loader:
         """Return an error of one caller's own, which speaks of its digest."""
         if not isinstance(error, ECRLayerError):
             return error
-        own = copy(error)
-        own.__cause__ = error.__cause__
+        own = copied(error)
         if isinstance(own, CallError):
             own.args = (f"{error}; it was to check {quoted(digest)}",)
             own.partial = LayerCheckResult(repository=self._repository, outcomes=(), unanswered=(digest,))

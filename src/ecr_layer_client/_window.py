@@ -33,6 +33,7 @@ class Window(ABC, Generic[T]):
     """
 
     _MADE_BY: str
+    _KEPT_IN: str = ".partial"
 
     def __init__(self, caller: Caller, source: BatchSource, *, max_concurrency: int, timeout: float | None) -> None:
         self._caller = caller
@@ -42,7 +43,7 @@ class Window(ABC, Generic[T]):
         self._state = _State.NEW
         self._deadline: float | None = None
         self._operations: dict[Repository, Operation] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Batch] = {}
         self._feeder: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
         self._changed = asyncio.Event()
@@ -55,6 +56,7 @@ class Window(ABC, Generic[T]):
         self._is_foreign = False  # whether the error is the caller's own
         self._is_collected = False
         self._reading = False
+        self._is_paused = False  # whether there is room, and the source only lets others run
 
     @property
     def progress(self) -> Progress:
@@ -197,8 +199,8 @@ class Window(ABC, Generic[T]):
 
     async def _change(self) -> None:
         self._changed.clear()
-        if not self._tasks and self._feeder is None:
-            self._changed.set()  # the source paused, to let others run
+        if self._is_paused:
+            self._changed.set()
         try:
             async with asyncio.timeout_at(self._deadline):
                 await asyncio.sleep(0)
@@ -208,7 +210,7 @@ class Window(ABC, Generic[T]):
 
     def _timed_out(self) -> OperationTimeoutError:
         what, repository = self._asked()
-        msg = f"{what}: not done within timeout={self._timeout} s; .partial keeps what was answered"
+        msg = f"{what}: not done within timeout={self._timeout} s; {self._KEPT_IN} keeps what was answered"
         failures = (operation.last_failure for operation in self._operations.values())
         last = next((failure for failure in failures if failure is not None), None)
         if last is not None:
@@ -232,15 +234,16 @@ class Window(ABC, Generic[T]):
             if self._has_room():
                 self._room.set()
             return
+        self._is_paused = False
         while self._has_room() and not self._source.exhausted:
             try:
                 batch = self._source.take()
             except Exception as error:  # noqa: BLE001 (the caller's own, raised to the caller unchanged)
                 self._fail_foreign(error)
                 return
-            if batch is None:
+            if batch is None or not self._start(batch):
+                self._is_paused = True
                 return
-            self._start(batch)
 
     def _has_room(self) -> bool:
         if self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline:
@@ -251,8 +254,8 @@ class Window(ABC, Generic[T]):
         """Pull an async iterable, always in this one task, for it may hold task-bound things such as timeouts."""
         while not self._source.exhausted and await self._room.wait():
             batch = await self._source.pull()
-            if batch is not None:
-                self._start(batch)
+            if batch is not None and not self._start(batch):
+                await asyncio.sleep(0)
             if not self._has_room():
                 self._room.clear()
 
@@ -267,18 +270,21 @@ class Window(ABC, Generic[T]):
         self._error = error
         self._is_foreign = True
 
-    def _start(self, batch: Batch) -> None:
+    def _start(self, batch: Batch) -> bool:
+        """Ask for a batch, and say whether that is worth a pause: one that asks nothing is not."""
         if batch.refused:
             self._add(batch, batch.refused)
-        if batch.digests:
-            self._open.append(batch)
-            task = asyncio.create_task(self._ask(batch))
-            self._tasks.add(task)
-            task.add_done_callback(lambda task: self._done(batch, task))
-
-    async def _ask(self, batch: Batch) -> None:
+        if not batch.digests:
+            return True
         repository = self._repository_of(batch)
         operation = self._operations.setdefault(repository, Operation())
+        self._open.append(batch)
+        task = asyncio.create_task(self._ask(batch, repository, operation))
+        self._tasks[task] = batch
+        task.add_done_callback(lambda task: self._done(batch, task))
+        return True
+
+    async def _ask(self, batch: Batch, repository: Repository, operation: Operation) -> None:
         await ask(self._caller, repository, batch.digests, operation, lambda outcomes: self._settle(batch, outcomes))
 
     def _settle(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
@@ -295,12 +301,12 @@ class Window(ABC, Generic[T]):
         self._changed.set()
 
     def _done(self, batch: Batch, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
+        del self._tasks[task]
         self._changed.set()
-        if task.cancelled():
-            if not self._over:  # by somebody else
-                self._fail(asyncio.CancelledError())
-        elif (error := task.exception()) is not None and not self._spares(batch, error):
+        error = asyncio.CancelledError() if task.cancelled() else task.exception()
+        if error is None or self._spares(batch, error):
+            return
+        if not (task.cancelled() and self._over):  # cancelled by somebody else, or failed
             self._fail(error)
 
     def _fail(self, error: BaseException) -> None:
@@ -314,7 +320,7 @@ class Window(ABC, Generic[T]):
             self._feeder.cancel()
         for operation in self._operations.values():
             operation.over = True
-        for task in self._tasks - self._attempting():
+        for task in self._tasks.keys() - self._attempting():
             task.cancel()
 
     def _attempting(self) -> set[asyncio.Task[Any] | None]:

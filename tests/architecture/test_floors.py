@@ -18,11 +18,11 @@ ROOT = Path(ecr_layer_client.__file__).parent
 PACKAGE = "ecr_layer_client"
 
 FLOORS = {
-    0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_version", "protocols"],
-    1: ["_batching", "_budget", "_pacer", "_refusals", "_signing", "_turns", "_wire"],
+    0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "protocols"],
+    1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_sessions", "_transport"],
-    3: ["_asking", "_connection", "_stream", "_window", "images"],
-    4: ["_client", "_loader"],
+    3: ["_asking", "_connection", "_many", "_stream", "_window", "images"],
+    4: ["_client", "_loader", "_progress"],
     5: ["__init__", "display", "local"],
     6: ["cli", "testing"],
 }
@@ -30,7 +30,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
 # Imports upward, each inside a function, with the reason.
 FACES = {
-    ("_client", "display"): "check_layers(progress=True) shows a bar; nobody else pays for it",
+    ("_progress", "display"): "progress=True shows a bar; nobody else pays for it",
 }
 
 PURE = sorted({*FLOORS[0], *FLOORS[1]} - {"_turns"})  # _turns lines callers up, so it knows futures

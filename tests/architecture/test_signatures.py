@@ -16,7 +16,7 @@ from pydantic_core import PydanticUndefined
 import ecr_layer_client
 import ecr_layer_client.images
 import ecr_layer_client.local
-from ecr_layer_client import LayerStream
+from ecr_layer_client import LayerStream, ManyLayerStream
 from ecr_layer_client.images import ImageSource
 
 if TYPE_CHECKING:
@@ -62,15 +62,24 @@ def class_lines(cls: type[Any]) -> Iterator[str]:
         yield from field_lines(cls)
     else:
         yield from (f"    {name}: {kind}" for name, kind in annotations_of(cls).items() if not name.startswith("_"))
-    for name, value in sorted(vars(cls).items()):
+    for name, value in sorted(own_members(cls).items()):
         described = member_line(name, value)
         if described and not (name == "__init__" and is_made_elsewhere(cls)):
             yield f"    {described}"
 
 
+def own_members(cls: type[Any]) -> dict[str, Any]:
+    """Return what a class defines itself, and what it has from a base that is not public."""
+    members: dict[str, Any] = {}
+    for base in reversed(cls.__mro__):
+        if base is cls or (base.__module__.startswith("ecr_layer_client._") and not hasattr(ecr_layer_client, base.__name__)):
+            members |= vars(base)
+    return members
+
+
 def is_made_elsewhere(cls: type[Any]) -> bool:
     """Say whether nobody calls its `__init__` as it is written: models have fields, protocols aren't made, others have makers."""
-    return issubclass(cls, BaseModel | LayerStream | ImageSource) or getattr(cls, "_is_protocol", False)
+    return issubclass(cls, BaseModel | LayerStream | ManyLayerStream | ImageSource) or getattr(cls, "_is_protocol", False)
 
 
 def annotations_of(cls: type[Any]) -> dict[str, Any]:

@@ -116,7 +116,7 @@ async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
     ecr.seed("app", [])
     where = Repository(name="app")
     async with ecr.client() as client:
-        caller = client._caller(_Names.operation, where)
+        caller = client._caller(_Names.operation)
         before = await caller.call(_Names(where), Operation())
         await client.check_layers("app", digests)
         after = await caller.call(_Names(where), Operation())

@@ -1,0 +1,33 @@
+"""`progress=`: nothing, a bar, or a caller's own function."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from inspect import iscoroutinefunction
+from typing import TYPE_CHECKING
+
+from ._errors import InvalidInputError, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from .protocols import Progress
+
+
+def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)
+    """Return a context that gives what is to be told of progress, if anything is.
+
+    Raises:
+        InvalidInputError: It is neither True, False nor a plain function.
+    """
+    if not isinstance(progress, bool):
+        if not callable(progress) or iscoroutinefunction(progress):
+            msg = f"progress={quoted(progress)}: True, False, or a plain function that takes a Progress"
+            raise InvalidInputError(msg)
+        return nullcontext(progress)
+    if not progress:
+        return nullcontext()
+    from .display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
+
+    return progress_bar()

@@ -1,0 +1,169 @@
+"""`LayerCheckResults`: what became of the digests asked of several repositories, by repository."""
+
+from __future__ import annotations
+
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
+from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
+
+from ._errors import CallError, InvalidInputError, copied
+from ._repository import Repository
+from ._result import LayerCheckResult
+
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+V = TypeVar("V")
+
+
+class ByRepository(Mapping[str | Repository, V], Generic[V]):
+    """A read-only mapping that finds a repository by its name, URI, ARN or `Repository`, in input order.
+
+    A name and the same name with the Region are one; a name and a URI, which says the registry, are not: which registry is the
+    caller's own is not known here.
+
+    Example:
+        >>> found = ByRepository({Repository(name="team/app"): 1})
+        >>> found["team/app"], "team/other" in found
+        (1, False)
+    """
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[Repository, V]) -> None:
+        """Index the values by what tells their repositories from others."""
+        self._values = {_key(repository): (repository, value) for repository, value in values.items()}
+
+    def __getitem__(self, repository: str | Repository) -> V:
+        """Return the repository's value.
+
+        Raises:
+            InvalidInputError: It is a str that names none.
+        """
+        wanted = Repository.coerce(repository)
+        found = self._values.get(_key(wanted))
+        if found is None or (wanted.region or found[0].region) != (found[0].region or wanted.region):
+            raise KeyError(str(wanted))
+        return found[1]
+
+    def __contains__(self, repository: object) -> bool:
+        """Say whether it is there; what names no repository is not."""
+        try:
+            self[repository]  # type: ignore[index]  # what names no repository is refused
+        except (KeyError, InvalidInputError):
+            return False
+        return True
+
+    def __iter__(self) -> Iterator[Repository]:
+        """Iterate over the repositories, in input order."""
+        return (repository for repository, _ in self._values.values())
+
+    def keys(self) -> KeysView[Repository]:
+        """Return the repositories, in input order."""
+        return cast("KeysView[Repository]", super().keys())
+
+    def items(self) -> ItemsView[Repository, V]:
+        """Return pairs of repository and value, in input order."""
+        return cast("ItemsView[Repository, V]", super().items())
+
+    def __len__(self) -> int:
+        """Count the repositories."""
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        """Return one bounded line."""
+        return f"<{len(self)} by repository>"
+
+
+class LayerCheckResults(ByRepository[LayerCheckResult]):
+    """What became of the digests asked of several repositories; made by `check_many`, or by hand for tests.
+
+    A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input order. One that failed is not in it: it
+    is in `errors`, and asking for it raises its error, so that it can't pass for one without layers.
+
+    Args:
+        results: One for each repository that was answered.
+        errors: Of each repository that failed, its error. Default none.
+
+    Attributes:
+        errors: Of each repository that failed, its error, whose `.partial` keeps what was answered all the same; in input order.
+
+    Example:
+        >>> app = LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
+        >>> results = LayerCheckResults([app], {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")})
+        >>> results
+        LayerCheckResults(repositories=1, outcomes=1, available=1, archived=0, absent=0, undetermined=0, errors=1)
+        >>> results["team/app"].available
+        ('sha256:aa',)
+        >>> results["team/gone"]
+        Traceback (most recent call last):
+        ...
+        ecr_layer_client._errors.RepositoryNotFoundError: there is no repository 'team/gone'
+    """
+
+    __slots__ = ("errors",)
+
+    def __init__(self, results: Iterable[LayerCheckResult], errors: Mapping[str, CallError] | Mapping[Repository, CallError] = {}) -> None:
+        """Index both by repository."""
+        super().__init__({result.repository: result for result in results})
+        self.errors: ByRepository[CallError] = ByRepository({Repository.coerce(name): error for name, error in errors.items()})
+
+    @property
+    def all_available(self) -> bool:
+        """Whether every repository was answered and holds every digest that was asked of it; True when nothing was asked."""
+        return not self.errors and all(result.all_available for result in self.values())
+
+    def raise_for_errors(self) -> Self:
+        """Return the results themselves, unless a repository failed.
+
+        Raises:
+            CallError: The first repository's error; those of the others are its notes.
+        """
+        for first in self.errors.values():
+            error = copied(first)
+            for other in list(self.errors.values())[1:]:
+                error.add_note(f"then: {type(other).__name__}: {other}")
+            raise error
+        return self
+
+    def __getitem__(self, repository: str | Repository) -> LayerCheckResult:
+        """Return the repository's result.
+
+        Raises:
+            CallError: The repository's own.
+            InvalidInputError: It is a str that names none.
+        """
+        if repository in self.errors:
+            raise copied(self.errors[repository])
+        return super().__getitem__(repository)
+
+    def __contains__(self, repository: object) -> bool:
+        """Say whether the repository was answered."""
+        return repository not in self.errors and super().__contains__(repository)
+
+    def __eq__(self, other: object) -> bool:
+        """Compare results and errors."""
+        return isinstance(other, LayerCheckResults) and dict(self) == dict(other) and dict(self.errors) == dict(other.errors)
+
+    __hash__ = None  # type: ignore[assignment]  # as of every mapping
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: results have no truth value.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "LayerCheckResults have no truth value: ask results.all_available, results.errors or len(results)"
+        raise TypeError(msg)
+
+    def __repr__(self) -> str:
+        """Return one bounded line of counts."""
+        counts = {
+            name: sum(len(getattr(result, name)) for result in self.values())
+            for name in ("outcomes", "available", "archived", "absent", "undetermined")
+        }
+        shown = ", ".join(f"{name}={count}" for name, count in counts.items())
+        return f"LayerCheckResults(repositories={len(self)}, {shown}, errors={len(self.errors)})"
+
+
+def _key(repository: Repository) -> tuple[str, str | None]:
+    return repository.name, repository.registry_id
