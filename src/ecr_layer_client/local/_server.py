@@ -10,6 +10,7 @@ import struct
 from typing import TYPE_CHECKING
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from . import _protocol as protocol
 from ._error import AwsError
@@ -22,7 +23,15 @@ SHUTDOWN_TIMEOUT = 0.1  # seconds that requests under way may still take; then t
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to listen at -> what to call)
 KEEPALIVE_TIMEOUT = 75.0  # longer than aiobotocore's 12 s and boto3's habits, so that the client is the one to hang up
 
-logger = logging.getLogger("ecr_layer_client.local")
+
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Say whether a record tells of anything but bytes that were no HTTP: those got their 400, and are nobody's failure here."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, HttpProcessingError)
+
+
+logger = logging.getLogger("ecr_layer_client.local.http")
+logger.addFilter(_is_ours)
 
 
 class HTTPFace:
