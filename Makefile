@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-local clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -45,6 +45,9 @@ bench-pacing: $(VENV)/.test ## Simulate clients that share a quota, and print wh
 
 bench-coalescing: $(VENV)/.test ## Measure single checks that share batches, beside a list that is known beforehand
 	$(BIN)/python benchmarks/coalescing.py
+
+bench-local: $(VENV)/.test ## Measure what a check costs the local ECR, beside moto
+	$(BIN)/python benchmarks/local_ecr.py
 
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -210,7 +210,7 @@ def _chunked(draw: Random, texts: list[str]) -> bytes:
     return head.encode() + body[:half] + b"\r\n" + rest
 
 
-def _request(  # noqa: PLR0913  (the parts of a request)
+def _request(
     draw: Random,
     body: bytes,
     *,
@@ -263,7 +263,13 @@ class _Values:
             return self._draw.choice([*OTHERS, *TEXTS, *self._texts])
         if name in GOOD:
             return self._draw.choice(GOOD[name])
-        kinds = {"structure": self._structure, "list": self._list, "integer": self._number, "long": self._number, "boolean": self._flag}
+        kinds: dict[str, Callable[[Any, str], Any]] = {
+            "structure": self._structure,
+            "list": self._list,
+            "integer": self._number,
+            "long": self._number,
+            "boolean": self._flag,
+        }
         return kinds.get(shape.type_name, self._text)(shape, name)
 
     def _structure(self, shape: Any, _: str) -> dict[str, Any]:
