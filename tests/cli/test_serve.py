@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client.cli._serve import _exports
+from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
     from subprocess import CompletedProcess
-
-    from ecr_layer_client.local import LocalECR
 
     Run = Callable[..., CompletedProcess[str]]
 
@@ -31,9 +31,9 @@ def started(*options: str) -> Popen[str]:
 
 
 @pytest.fixture
-def served() -> Iterator[Popen[str]]:
+def served(tmp_path: Path) -> Iterator[Popen[str]]:
     """A local ECR that serves in a process of its own."""
-    with started("--region", "eu-west-1") as process:
+    with started("--region", "eu-west-1", "--verbose", "--data", str(tmp_path / "data")) as process:
         yield process
         process.kill()
 
@@ -51,14 +51,19 @@ def taken_over(printed: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("AWS_"))
 
 
-def test_a_shell_takes_over_its_variables(served: Popen[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it prints, evaluated by a shell, makes boto3 without arguments reach it; its standard output ends there."""
+def test_a_shell_takes_over_its_variables(served: Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What it prints, evaluated by a shell, makes boto3 without arguments reach it; what was asked is logged, and kept in its directory."""
     assert served.stdout is not None
     for name, value in taken_over(served.stdout.read()).items():
         monkeypatch.setenv(name, value)
     boto3: Any = importlib.import_module("boto3")  # it has no types
     created = boto3.Session().client("ecr").create_repository(repositoryName="team/app")
     assert created["repository"]["repositoryUri"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
+    served.terminate()
+    assert served.stderr is not None
+    assert served.stderr.read().splitlines()[1].endswith(" CreateRepository: ok")
+    assert LocalECR(region="eu-west-1", data=tmp_path / "data").create_repository("team/app") == created["repository"]["repositoryUri"]
+    assert [each.name for each in (tmp_path / "data").iterdir()] == ["eu-west-1"]
 
 
 def test_its_variables_need_no_trust() -> None:
@@ -107,10 +112,11 @@ def test_it_warns_of_other_machines(run: Run) -> None:
         (["--account", "12"], "account must be 12 digits"),
         (["--absent", "perhaps"], "'unavailable', 'missing'"),
         (["--quota", "-1"], "quota must be"),
+        (["--data", __file__], "is a file"),
         (["--burst", "5"], "burst needs a quota"),
         (["--latency", "nan"], "latency must be"),
     ],
-    ids=["account", "absent", "quota", "burst", "latency"],
+    ids=["account", "absent", "quota", "data", "burst", "latency"],
 )
 def test_a_wrong_option_is_told(run: Run, options: list[str], says: str) -> None:
     """An option that makes no sense is a usage error that names it."""

@@ -6,11 +6,13 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import logging
 import os
 import shlex
 import signal
 import sys
 from enum import StrEnum
+from pathlib import Path  # noqa: TC003 (typer reads the annotation)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -32,6 +34,10 @@ def serve(  # noqa: PLR0913 (the options)
     *,
     host: Annotated[str, typer.Option(help="The address to listen at. Any but a loopback one lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen at; 0 is a free one.")] = 0,
+    data: Annotated[
+        Path | None,
+        typer.Option(file_okay=False, help="A directory in which what it holds outlives it.", show_default="nothing outlives it"),
+    ] = None,
     region: Annotated[str, typer.Option(help="The Region it plays.")] = "us-east-1",
     account: Annotated[str, typer.Option(help="The registry that requests mean when they name none, 12 digits.")] = "123456789012",
     absent: Annotated[_Absent, typer.Option(help="How it answers a layer that it does not hold: as ECR does, or as emulators do.")] = (
@@ -45,6 +51,7 @@ def serve(  # noqa: PLR0913 (the options)
     ] = None,
     latency: Annotated[float, typer.Option(help="Seconds that a request and its answer spend on the way.")] = 0.0,
     auth: Annotated[bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")] = True,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error what was asked, and how it was answered.")] = False,
 ) -> None:
     """Serve a local ECR on this machine, for any program that speaks to ECR. No AWS account is needed.
 
@@ -55,6 +62,7 @@ def serve(  # noqa: PLR0913 (the options)
     Examples:
       ecr-layers serve --port 4510                 in a terminal of its own: copy the variables into another one
       eval "$(ecr-layers serve &)"                 in this shell: it has the variables once the local ECR answers
+      ecr-layers serve --data ~/ecr --verbose      what it holds is there again the next time; each request is a line
       aws ecr create-repository --repository-name team/app
 
     \b
@@ -67,6 +75,7 @@ def serve(  # noqa: PLR0913 (the options)
 
     try:
         ecr = LocalECR(
+            data=data,
             region=region,
             account=account,
             absent="missing" if absent is _Absent.MISSING else "unavailable",
@@ -77,8 +86,9 @@ def serve(  # noqa: PLR0913 (the options)
             burst=burst,
             latency=latency,
         )
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise typer.BadParameter(str(error)) from None
+    _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
     run(_serve(ecr, host, port))
 
 
@@ -101,6 +111,14 @@ async def _serve(ecr: LocalECR, host: str, port: int) -> int:
     finally:
         await ecr.aclose()
     return TERMINATED
+
+
+def _log_to_stderr(level: int) -> None:
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    logger = logging.getLogger("ecr_layer_client.local")
+    logger.setLevel(level)
+    logger.addHandler(handler)
 
 
 def _exports(environment: dict[str, str]) -> str:

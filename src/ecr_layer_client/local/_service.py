@@ -102,18 +102,23 @@ class Service:
         except AwsError as error:
             reply = protocol.refused(error)
         except (ConnectionResetError, asyncio.CancelledError) as error:
-            self.stats.count(_known(operation), RESET if isinstance(error, ConnectionResetError) else ABANDONED)
+            self._count(operation, RESET if isinstance(error, ConnectionResetError) else ABANDONED)
             raise
         except Exception:
             logger.exception("the local ECR failed to answer %r", operation[:200])
             code = "ServerException"
             reply = protocol.refused(AwsError(code, "The local ECR failed; its log says why", 500))
-        self.stats.count(_known(operation), reply.outcome)
+        self._count(operation, reply.outcome)
         return self.stamped(reply)
 
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every answer: the service's time, and the id by which its support finds a request."""
         return replace(reply, headers={**reply.headers, "date": self.clock.date(), "x-amzn-requestid": str(uuid.uuid4())})
+
+    def _count(self, operation: str, outcome: str) -> None:
+        known = _known(operation)
+        self.stats.count(known, outcome)
+        logger.debug("%s: %s", known or "no operation", outcome)
 
     async def _travel(self) -> None:
         if self.round_trip:
