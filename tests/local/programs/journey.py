@@ -1,0 +1,188 @@
+"""A push and a pull by a client that is not this library's: `journey.py boto3`, `journey.py capo` or `journey.py aws`.
+
+It runs in an environment of that client, finds the registry by the environment's variables, and prints what it saw as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import json
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.request
+from pathlib import Path
+from typing import Any
+
+PARTS = (bytes(5 * 1024 * 1024), b"the rest")
+CONFIG = b"{}"
+TYPES = {"layer": "application/vnd.oci.image.layer.v1.tar+gzip", "config": "application/vnd.oci.image.config.v1+json"}
+
+
+class RefusedError(Exception):
+    """An error answer: its code, and the members that the client told of it."""
+
+    def __init__(self, code: str, members: dict[str, Any]) -> None:
+        super().__init__(code)
+        self.code = code
+        self.members = members
+
+
+class Boto3:
+    """boto3's client."""
+
+    def __init__(self) -> None:
+        self._client: Any = importlib.import_module("boto3").client("ecr")
+        self._error: Any = importlib.import_module("botocore.exceptions").ClientError
+
+    def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """Ask by the method of this name, with members named as Python names them."""
+        try:
+            answer: Any = getattr(self._client, operation)(**{camel(name): value for name, value in members.items()})
+        except self._error as error:
+            raise RefusedError(error.response["Error"]["Code"], error.response) from error
+        return dict(answer)
+
+
+class Capo:
+    """capo-ecr's client, an SDK without botocore; it names members as Python does, in requests and answers."""
+
+    def __init__(self) -> None:
+        capo: Any = importlib.import_module("capo_ecr")
+        self._client: Any = capo.ECRClient()
+        self._error: Any = capo.errors.ServiceError
+
+    def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """Ask by the method of this name."""
+        members = {name: [snaked(each) for each in value] if isinstance(value, list) else value for name, value in members.items()}
+        try:
+            answer: Any = getattr(self._client, operation)(**members)
+        except self._error as error:
+            raise RefusedError(error.code, camelled(dict(error.data))) from error
+        return dict(camelled(answer))
+
+
+class Aws:
+    """The AWS command line, a process for each request."""
+
+    def __init__(self) -> None:
+        self._program = Path(sys.executable).with_name("aws")
+
+    def ask(self, operation: str, **members: Any) -> dict[str, Any]:
+        """Ask by the command of this name; bytes are handed over in a file."""
+        with tempfile.TemporaryDirectory() as folder:
+            options = [word for name, value in members.items() for word in self._option(name, value, Path(folder) / name)]
+            command = [self._program, "ecr", operation.replace("_", "-"), "--output", "json", *options]
+            said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+        if said.returncode:
+            refused = re.search(r"An error occurred \((\w+)\)", said.stderr)
+            raise RefusedError(refused[1] if refused else said.stderr, {})
+        return dict(json.loads(said.stdout))
+
+    def _option(self, name: str, value: Any, path: Path) -> list[str]:
+        if isinstance(value, bytes):
+            path.write_bytes(value)
+            value = f"fileb://{path}"
+        values = value if isinstance(value, list) else [value]
+        return [f"--{name.replace('_', '-')}", *(each if isinstance(each, str) else json.dumps(each) for each in values)]
+
+
+def camel(name: str) -> str:
+    """Return a name as the API has it."""
+    head, *tail = name.split("_")
+    return head + "".join(part.title() for part in tail)
+
+
+def camelled(value: Any) -> Any:
+    """Return a value with its members named as the API has them."""
+    if isinstance(value, dict):
+        return {camel(str(name)): camelled(each) for name, each in value.items()}
+    return [camelled(each) for each in value] if isinstance(value, list) else value
+
+
+def snaked(value: Any) -> Any:
+    """Return an item of a list with its members named as Python has them."""
+    if not isinstance(value, dict):
+        return value
+    return {re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name): each for name, each in value.items()}
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of some bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def upload(client: Any, *parts: bytes) -> str:
+    """Upload a layer in parts, and return the digest that is answered."""
+    upload_id = client.ask("initiate_layer_upload", repository_name="team/app")["uploadId"]
+    first = 0
+    for part in parts:
+        place = {"part_first_byte": first, "part_last_byte": first + len(part) - 1}
+        told = client.ask("upload_layer_part", repository_name="team/app", upload_id=upload_id, layer_part_blob=part, **place)
+        first = told["lastByteReceived"] + 1
+    whole = digest_of(b"".join(parts))
+    return str(client.ask("complete_layer_upload", repository_name="team/app", upload_id=upload_id, layer_digests=[whole])["layerDigest"])
+
+
+def availability(client: Any, *digests: str) -> list[tuple[str, int | None]]:
+    """Check digests, and return the availability and the size of each."""
+    answer = client.ask("batch_check_layer_availability", repository_name="team/app", layer_digests=list(digests))
+    rows = {row["layerDigest"]: row for row in answer["layers"]}
+    return [(rows[digest]["layerAvailability"], rows[digest].get("layerSize")) for digest in digests]
+
+
+def refusal(client: Any, operation: str, **members: Any) -> RefusedError:
+    """Return the error that a request meets."""
+    try:
+        client.ask(operation, **members)
+    except RefusedError as error:
+        return error
+    return RefusedError("none", {})
+
+
+def main(client: Any) -> dict[str, Any]:
+    """Push an image, pull it, and be refused some things; return what was seen."""
+    app = {"repository_name": "team/app"}
+    seen: dict[str, Any] = {"uri": client.ask("create_repository", **app)["repository"]["repositoryUri"]}
+    layer, config = digest_of(b"".join(PARTS)), digest_of(CONFIG)
+    seen["before"] = availability(client, layer, config)
+    seen["uploaded"] = [upload(client, *PARTS) == layer, upload(client, CONFIG) == config]
+    seen["after"] = availability(client, layer, config)
+
+    blobs = [
+        {"mediaType": TYPES[kind], "digest": digest, "size": size}
+        for kind, digest, size in (("config", config, 2), ("layer", layer, 5242888))
+    ]
+    document = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": blobs[0], "layers": blobs[1:]}
+    manifest = json.dumps(document, indent=3)  # an indent that no server would choose: its bytes have to come back
+    seen["put"] = client.ask("put_image", **app, image_manifest=manifest, image_tag="1.0")["image"]["imageId"]["imageDigest"] == digest_of(
+        manifest.encode()
+    )
+    got = client.ask("batch_get_image", **app, image_ids=[{"imageTag": "1.0"}, {"imageTag": "2.0"}])
+    seen["got"] = [image["imageManifest"] == manifest for image in got["images"]]
+    seen["missing"] = [failure["failureCode"] for failure in got["failures"]]
+    url = client.ask("get_download_url_for_layer", **app, layer_digest=layer)["downloadUrl"]
+    with urllib.request.urlopen(url) as response:  # noqa: S310 (the local ECR's)
+        seen["downloaded"] = digest_of(response.read()) == layer
+
+    upload_id = client.ask("initiate_layer_upload", **app)["uploadId"]
+    late = refusal(client, "upload_layer_part", **app, upload_id=upload_id, part_first_byte=9, part_last_byte=9, layer_part_blob=b"x")
+    client.ask("upload_layer_part", **app, upload_id=upload_id, part_first_byte=0, part_last_byte=3, layer_part_blob=b"1234")
+    again = refusal(client, "upload_layer_part", **app, upload_id=upload_id, part_first_byte=0, part_last_byte=3, layer_part_blob=b"1234")
+    seen["resume"] = again.members.get("lastValidByteReceived")
+    seen["refused"] = [
+        late.code,
+        again.code,
+        refusal(client, "create_repository", **app).code,
+        refusal(client, "complete_layer_upload", **app, upload_id=upload_id, layer_digests=[layer]).code,
+        refusal(client, "batch_check_layer_availability", repository_name="team/none", layer_digests=[layer]).code,
+        refusal(client, "get_download_url_for_layer", **app, layer_digest=digest_of(b"never")).code,
+        refusal(client, "put_image", **app, image_manifest=manifest, image_tag="1.0").code,
+    ]
+    return seen
+
+
+if __name__ == "__main__":
+    print(json.dumps(main({"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]())))  # noqa: T201 (the test reads it)

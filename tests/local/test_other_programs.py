@@ -1,0 +1,115 @@
+"""Clients that nobody here wrote push to the local ECR and pull from it, each in an environment of its own."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client.local import LocalECR
+from wire.environments import environment, ran
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
+
+PROGRAMS = Path(__file__).parent / "programs"
+JAVASCRIPT = "@aws-sdk/client-ecr"
+SIZE = 5 * 1024 * 1024 + 8
+SEEN: dict[str, Any] = {
+    "uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app",
+    "before": [["UNAVAILABLE", None], ["UNAVAILABLE", None]],
+    "uploaded": [True, True],
+    "after": [["AVAILABLE", SIZE], ["AVAILABLE", 2]],
+    "put": True,
+    "got": [True],
+    "missing": ["ImageNotFound"],
+    "downloaded": True,
+    "resume": 3,
+    "refused": [
+        "InvalidLayerPartException",
+        "InvalidLayerPartException",
+        "RepositoryAlreadyExistsException",
+        "InvalidLayerException",
+        "RepositoryNotFoundException",
+        "LayersNotFoundException",
+        "ImageAlreadyExistsException",
+    ],
+}
+UNCHECKED = {
+    "no name": "repositoryName",
+    "no digests": "layerDigests",
+    "an empty list": "layerDigests",
+    "101 digests": "layerDigests",
+    "a name of one letter": "repositoryName",
+    "a name in capitals": "repositoryName",
+    "a name with dots": "repositoryName",
+    "a number for a name": "repositoryName",
+    "numbers for digests": "layerDigests.1.member",
+    "a long digest": "layerDigests.1.member",
+    "a short registry": "registryId",
+    "no upload": "uploadId",
+    "an upload that is no id": "uploadId",
+    "a part before the first byte": "partFirstByte",
+    "no part": "layerPartBlob",
+    "no image": "imageIds",
+    "101 images": "imageIds",
+    "no manifest": "imageManifest",
+    "an empty manifest": "imageManifest",
+    "a manifest that is none": "imageManifest",
+    "a word for a setting": "imageTagMutability",
+}
+
+
+@pytest.fixture
+def ecr() -> Iterator[LocalECR]:
+    """Give a local ECR in a thread of its own."""
+    with LocalECR() as local:
+        yield local
+
+
+@pytest.fixture
+def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
+    """Run a command that reaches the local ECR by the environment, and return what it prints as JSON."""
+
+    def run(*command: str | Path) -> dict[str, Any]:
+        said = ran(*command, **ecr.environment)
+        assert said.returncode == 0, said.stderr[-2000:]
+        return dict(json.loads(said.stdout))
+
+    return run
+
+
+@pytest.mark.parametrize(
+    ("client", "requirement", "untold"),
+    [("boto3", "boto3", []), ("capo", "capo-ecr", []), ("aws", "awscli", ["resume"])],  # the command line prints an error's message alone
+    ids=["boto3", "capo-ecr", "awscli"],
+)
+def test_a_python_client_pushes_and_pulls(seen: Any, tmp_path: Path, client: str, requirement: str, untold: list[str]) -> None:
+    """It creates a repository, uploads in parts, puts an image, pulls it byte for byte, and reads each refusal's code."""
+    python = environment(tmp_path / client, requirement) / "python"
+    assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(untold)}
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Path:
+    """Give a folder where Node.js finds AWS's client for JavaScript."""
+    for program in ("node", "npm"):
+        if shutil.which(program) is None:
+            pytest.skip(f"needs {program}, of Node.js (Debian: apt-get install nodejs npm)")
+    installed = ran("npm", "install", "--prefix", tmp_path, "--no-audit", "--no-fund", "--ignore-scripts", JAVASCRIPT)
+    if installed.returncode != 0:
+        pytest.skip(f"needs {JAVASCRIPT} from a package index, and npm says: {installed.stderr[-300:]}")
+    shutil.copy(PROGRAMS / "journey.mjs", tmp_path)
+    return tmp_path
+
+
+def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
+    """AWS's client for JavaScript sees what the Python clients see; what it sends unchecked, the server refuses, naming the member."""
+    told = seen("node", node / "journey.mjs")
+    unchecked = told.pop("unchecked")
+    assert (told, unchecked) == (SEEN, {what: ["InvalidParameterException", member] for what, member in UNCHECKED.items()})
