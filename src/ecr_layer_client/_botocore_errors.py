@@ -64,7 +64,9 @@ def call_error(error: Exception, operation: str, repository: Repository, region:
     if isinstance(cause, ResponseError):
         error = cause
     if isinstance(error, ResponseError):
-        return ResponseError(f"{what}: {error}", repository=repository, request_id=request_id, retryable=error.retryable)
+        refused = ResponseError(f"{what}: {error}", repository=repository, request_id=request_id, retryable=error.retryable)
+        refused.too_large = error.too_large
+        return refused
     if isinstance(error, _CREDENTIALS):
         return credentials_error(error)
     if isinstance(error, botocore.SSLError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import warnings
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn, Self, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
 from ._batching import DigestSource
@@ -23,14 +23,18 @@ from ._stream import LayerStream
 from ._wire import OPERATION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from ._models import LayerOutcome
     from ._pairs import DigestsOfMany
     from ._result import LayerCheckResult
     from ._results import LayerCheckResults
+    from .images import ImageReport, ImageSource, Platform, PushPlan
+    from .images._holding import Holding
     from .protocols import ECRApi, Observer, Progress, SessionLike
+
+Where = TypeVar("Where", bound=str | Repository)
 
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
 _LONGEST = 1e9  # seconds
@@ -255,6 +259,110 @@ class ECRLayerClient:
             ```
         """
         return await self._loader(Repository.coerce(repository)).check(digest)
+
+    async def get_image(self, repository: str | Repository, reference: str, platform: str | Platform | None = None) -> ImageSource:
+        """Fetch the manifests of an image, with their exact bytes; an index is followed, and no layer is downloaded.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            reference: A tag or a digest.
+            platform: Of an index, the image to take, such as `linux/arm64`. Default None: the index and all its images.
+
+        Raises:
+            InvalidInputError: An argument breaks its rule, or the index has no image for `platform`.
+            ClientStateError: The client is not open, or not here.
+            ServiceError: ECR gives no such image, or not all that an index names; `.code` is `ImageNotFound` or another of its codes.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            source = await client.get_image("team/app", "latest", platform="linux/amd64")
+            print(source.images[0].config.digest)
+            ```
+        """
+        return await self._holding(repository).get(reference, platform)
+
+    async def plan_push(self, repository: str | Repository, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:
+        """Say what a push of some images would upload: checks their blobs, each once, and uploads nothing.
+
+        Args:
+            repository: Where to: a name, a registry URI, an ARN or a `Repository`.
+            sources: An `ImageSource`, or several; what they share counts once.
+
+        Raises:
+            InvalidInputError: An argument breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            plan = await client.plan_push("team/app", ImageSource.from_oci_layout(path))
+            print(plan.bytes_to_upload, plan.seconds_at_quota)
+            ```
+        """
+        return await self._holding(repository).plan(sources)
+
+    async def plan_pushes(self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]) -> tuple[PushPlan, ...]:
+        """Say what pushes to several repositories would upload; `PushPlan.total` adds the plans up.
+
+        Args:
+            sources: By repository, an `ImageSource` or several.
+
+        Raises:
+            InvalidInputError: An argument breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: A call failed for good; the others are ended.
+        """
+        from .images._holding import together  # noqa: PLC0415 (imported where it is used)
+
+        return tuple(await together([self.plan_push(repository, its) for repository, its in sources.items()]))
+
+    async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
+        """Look whether an image is whole: every manifest there, every blob available and as large as its manifest says.
+
+        What is missing is in the report, an image that is not found, too.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            reference: A tag or a digest.
+
+        Raises:
+            InvalidInputError: An argument breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            report = await client.verify_image("team/app", "latest")
+            print(report.deployable, *report.defects)
+            ```
+        """
+        return await self._holding(repository).verify(reference)
+
+    def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
+        """Look whether each image of a repository is whole, and yield a report of each; archived images are left out.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+
+        Raises:
+            InvalidInputError: The repository breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            async for report in client.audit("team/app"):
+                if not report.deployable:
+                    print(report)
+            ```
+        """
+        return self._holding(repository).audit()
+
+    def _holding(self, repository: str | Repository) -> Holding:
+        from .images._holding import Holding  # noqa: PLC0415 (imported where it is used)
+
+        return Holding(Repository.coerce(repository), self, self._caller)
 
     def _loader(self, repository: Repository) -> Loader:
         self._placed(repository)

@@ -199,9 +199,14 @@ class TransportError(CallError):
 
 
 class ResponseError(CallError):
-    """The answer breaks ECR's contract: cut, not JSON, too large or of the wrong shape."""
+    """The answer breaks ECR's contract: cut, not JSON, too large or of the wrong shape.
+
+    Attributes:
+        too_large: Whether it was larger than `max_response_bytes`; the same call would have the same answer again.
+    """
 
     retryable = True
+    too_large: bool = False
 
 
 class CredentialsError(CallError):

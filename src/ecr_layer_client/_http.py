@@ -102,4 +102,6 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def too_large(limit: int) -> ResponseError:
     """Return the error of a body beyond the bound."""
-    return ResponseError(f"the answer is larger than max_response_bytes={limit}: it was not read to its end")
+    error = ResponseError(f"the answer is larger than max_response_bytes={limit}: it was not read to its end", retryable=False)
+    error.too_large = True
+    return error

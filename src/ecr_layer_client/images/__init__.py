@@ -3,6 +3,7 @@
 from ._descriptor import Descriptor, Platform
 from ._manifest import ImageIndex, ImageManifest, parse_manifest
 from ._plan import PushPlan, plan
+from ._report import ImageReport
 from ._source import ImageSource
 
-__all__ = ["Descriptor", "ImageIndex", "ImageManifest", "ImageSource", "Platform", "PushPlan", "parse_manifest", "plan"]
+__all__ = ["Descriptor", "ImageIndex", "ImageManifest", "ImageReport", "ImageSource", "Platform", "PushPlan", "parse_manifest", "plan"]

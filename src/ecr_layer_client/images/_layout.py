@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _INDEX = "index.json"
 _LAYOUT = "oci-layout"
-_DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
+DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
 _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
 _CONTAINERD_NAME = "io.containerd.image.name"  # what docker and containerd add: the whole name
 
@@ -134,8 +134,8 @@ class Reading:
         known = self._found.get(descriptor.digest)
         if known is not None:
             return [known]
-        if depth > _DEEPEST:
-            msg = f"{self._blobs.name}: {descriptor.digest} is an index within more than {_DEEPEST} others"
+        if depth > DEEPEST:
+            msg = f"{self._blobs.name}: {descriptor.digest} is an index within more than {DEEPEST} others"
             raise InvalidInputError(msg)
         manifest = self._parsed(descriptor)
         if isinstance(manifest, ImageIndex):

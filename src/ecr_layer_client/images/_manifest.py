@@ -23,10 +23,10 @@ OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
 _OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"  # of a draft of OCI 1.1, and still found
 _SCHEMA_1 = f"{_DOCKER}.v1+json"
-_SIGNED_SCHEMA_1 = f"{_DOCKER}.v1+prettyjws"
+SIGNED_SCHEMA_1 = f"{_DOCKER}.v1+prettyjws"
 
 INDEX_TYPES = frozenset({DOCKER_INDEX, OCI_INDEX})
-IMAGE_TYPES = frozenset({DOCKER_IMAGE, OCI_IMAGE, _OCI_ARTIFACT, _SCHEMA_1, _SIGNED_SCHEMA_1})
+IMAGE_TYPES = frozenset({DOCKER_IMAGE, OCI_IMAGE, _OCI_ARTIFACT, _SCHEMA_1, SIGNED_SCHEMA_1})
 MANIFEST_TYPES = INDEX_TYPES | IMAGE_TYPES
 
 
@@ -229,7 +229,7 @@ def _shape(document: _Document) -> str:
         OCI_INDEX: "manifests" in document.model_fields_set,
         OCI_IMAGE: "layers" in document.model_fields_set or document.config is not None,
         _OCI_ARTIFACT: document.blobs is not None,
-        _SIGNED_SCHEMA_1 if document.signatures else _SCHEMA_1: document.fs_layers is not None,
+        SIGNED_SCHEMA_1 if document.signatures else _SCHEMA_1: document.fs_layers is not None,
     }
     shown = [media_type for media_type, is_shown in shapes.items() if is_shown]
     if not shown and document.media_type == _OCI_ARTIFACT:

@@ -242,7 +242,7 @@ def _shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...
 
 
 def _parts(size: int, part_size: int) -> int:
-    """Return how many parts a layer is uploaded in: an upload without any is refused, and of the largest layers parts are larger."""
+    """Return how many parts a layer is uploaded in: at least one, for less is refused; of the largest layers, larger ones."""
     return min(max(1, -(-size // part_size)), _MOST_PARTS)
 
 

@@ -1,0 +1,205 @@
+"""What a repository holds of images: manifests fetched by tag or digest, push plans, and reports on whether images are whole."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from ecr_layer_client._caller import Operation
+from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError, quoted
+
+from ._blobs import ManifestsAlone
+from ._descriptor import Descriptor, Platform
+from ._layout import DEEPEST, Manifest, Reading
+from ._manifest import ImageIndex, parse_manifest
+from ._plan import PushPlan, blobs_of, plan, sources_of
+from ._questions import MOST_IDS, GetImages, Held, ListImages, NotGiven, check_reference, is_digest
+from ._reporting import INACCESSIBLE, Found, Reporting, below
+from ._source import ImageSource
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+
+    from ecr_layer_client._caller import Caller
+    from ecr_layer_client._models import LayerOutcome
+    from ecr_layer_client._repository import Repository
+    from ecr_layer_client.protocols import LayerChecker
+
+    from ._report import ImageReport
+
+T = TypeVar("T")
+
+_ROUND = 1000  # images that an audit takes at a time: their manifests are in memory, and what they share is checked once
+_REMEMBERED = 200_000  # outcomes that an audit keeps from one round to the next
+_OK = 200
+_RESTORE = "it is archived: restore it (UpdateImageStorageClass to STANDARD), or push it again"
+
+
+class Holding:
+    """The images of one repository.
+
+    Args:
+        repository: The repository.
+        client: Checks its layers.
+        caller_of: Gives what makes the calls of an operation on a repository.
+    """
+
+    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str, Repository], Caller]) -> None:
+        self._repository = repository
+        self._client = client
+        self._caller_of = caller_of
+
+    async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
+        """Fetch an image's manifest, and all that it names if it is an index; of one platform, only that image's."""
+        wanted = Platform.parse(platform) if isinstance(platform, str) else platform
+        found = await self._tree([check_reference(reference)])
+        root = self._given(found, reference)
+        if wanted is not None and isinstance(root, ImageIndex):
+            root = self._of_platform(root, wanted, found, reference)
+        for child in _below(root, found):
+            self._given(found, child.digest)
+        blobs = ManifestsAlone(_name(self._repository, reference), (each.raw for each in found.values() if not isinstance(each, NotGiven)))
+        images = Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
+        return ImageSource(blobs.name, images._replace(tags={} if is_digest(reference) else {root.digest: (reference,)}))
+
+    def _of_platform(self, index: ImageIndex, wanted: Platform, found: Found, reference: str) -> Manifest:
+        """Return the first image of a platform, in the index's order."""
+        platforms = {child.digest: child.platform for child in _below(index, found) if child.platform is not None}
+        for digest, platform in platforms.items():
+            if wanted.accepts(platform):
+                return self._given(found, digest)
+        offered = ", ".join(dict.fromkeys(map(str, platforms.values()))) or "none at all"
+        msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {quoted(offered)[1:-1]}"
+        raise InvalidInputError(msg)
+
+    def _given(self, found: Found, reference: str) -> Manifest:
+        """Return what was found.
+
+        Raises:
+            ServiceError: ECR did not give it.
+            ResponseError: What it gave can't be read.
+        """
+        held = found[reference]
+        if not isinstance(held, NotGiven):
+            return held
+        what = f"{GetImages.operation}: {_name(self._repository, reference)}"
+        facts: dict[str, Any] = {"operation": GetImages.operation, "repository": self._repository}
+        if held.code is None:
+            text = f"{what}: {held.reason}"
+            raise ResponseError(text, retryable=False, **facts)
+        advice = _RESTORE if held.code == INACCESSIBLE else "check the tag or digest, and the repository"
+        text = f"{what}: ECR gives no such image ({quoted(held.code)[1:-1]}), saying {quoted(held.reason)}: {advice}"
+        raise ServiceError(text, code=held.code, message=held.reason, status=_OK, **facts)
+
+    async def plan(self, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:
+        """Check what the repository holds of some images, and work out what a push of them would do."""
+        given = sources_of(sources)
+        held = await self._client.check_layers(self._repository, [blob.digest for blob in blobs_of(given)])
+        return plan(given, held)
+
+    async def verify(self, reference: str) -> ImageReport:
+        """Look whether an image is whole."""
+        check_reference(reference)
+        tags = {} if is_digest(reference) else {reference: (reference,)}
+        [report] = await self._reports([reference], {}, tags)
+        return report
+
+    async def audit(self) -> AsyncIterator[ImageReport]:
+        """Look at every image of the repository, in the order in which ECR lists them."""
+        tags = await self._listed()
+        digests = list(tags)
+        outcomes: dict[str, LayerOutcome] = {}
+        for begin in range(0, len(digests), _ROUND):
+            for report in await self._reports(digests[begin : begin + _ROUND], outcomes, tags):
+                yield report
+            for digest in list(outcomes)[: max(0, len(outcomes) - _REMEMBERED)]:
+                del outcomes[digest]
+
+    async def _listed(self) -> dict[str, tuple[str, ...]]:
+        """Return the tags of every image by its digest; an image's tags may lie on different pages."""
+        caller, operation = self._caller_of(ListImages.operation, self._repository), Operation()
+        tags: dict[str, tuple[str, ...]] = {}
+        token: str | None = None
+        while True:
+            page = await caller.call(ListImages(self._repository, token), operation)
+            for row in page.rows:
+                tags[row.digest] = tags.get(row.digest, ()) + (() if row.tag is None else (row.tag,))
+            token = page.next_token
+            if token is None:
+                return tags
+
+    async def _reports(
+        self, references: Sequence[str], outcomes: dict[str, LayerOutcome], tags: Mapping[str, tuple[str, ...]]
+    ) -> list[ImageReport]:
+        """Return a report for each reference; `outcomes` are those known already, and are added to."""
+        found = await self._tree(references)
+        named = {blob.digest: None for each in found.values() if not isinstance(each, NotGiven) for blob in each.blobs}
+        unknown = [digest for digest in named if digest not in outcomes]
+        if unknown:
+            outcomes.update((await self._client.check_layers(self._repository, unknown)).by_digest)
+        reporting = Reporting(self._repository, found, outcomes)
+        return [reporting.report(reference, tags.get(reference, ())) for reference in references]
+
+    async def _tree(self, references: Sequence[str]) -> Found:
+        """Fetch images and all that their indexes name, a level at a time."""
+        caller, operation = self._caller_of(GetImages.operation, self._repository), Operation()
+        found: Found = {}
+        level: Sequence[str] = references
+        for _ in range(DEEPEST):
+            batches = [level[begin : begin + MOST_IDS] for begin in range(0, len(level), MOST_IDS)]
+            for answers in await together(self._fetch(caller, operation, batch) for batch in batches):
+                found |= {reference: _read(held) for reference, held in answers.items()}
+            indexes = [found[reference] for reference in level if isinstance(found[reference], ImageIndex)]
+            named = {child.digest: None for index in indexes if isinstance(index, ImageIndex) for child in index.children}
+            level = [digest for digest in named if digest not in found]
+            if not level:
+                break
+        return found | {digest: NotGiven(f"it lies within more than {DEEPEST} indexes") for digest in level}
+
+    async def _fetch(self, caller: Caller, operation: Operation, references: Sequence[str]) -> dict[str, Held | NotGiven]:
+        """Fetch at most 100; where their manifests are too much for one answer, in halves."""
+        try:
+            return await caller.call(GetImages(self._repository, references), operation)
+        except ResponseError as error:
+            if not error.too_large or len(references) == 1:
+                raise
+        half = len(references) // 2
+        first = await self._fetch(caller, operation, references[:half])
+        return first | await self._fetch(caller, operation, references[half:])
+
+
+def _read(held: Held | NotGiven) -> Manifest | NotGiven:
+    if isinstance(held, NotGiven):
+        return held
+    try:
+        return parse_manifest(held.raw, held.media_type)
+    except InvalidInputError as error:
+        return NotGiven(str(error))
+
+
+def _below(manifest: Manifest, found: Found) -> list[Descriptor]:
+    """Return all that lies below a manifest, in order, each once."""
+    reached: dict[str, Descriptor] = {}
+    left = list(below(manifest))
+    while left:
+        child = left.pop(0)
+        if child.digest not in reached:
+            reached[child.digest] = child
+            held = found[child.digest]
+            left = [*(() if isinstance(held, NotGiven) else below(held)), *left]
+    return list(reached.values())
+
+
+def _name(repository: Repository, reference: str) -> str:
+    return f"{repository}{'@' if is_digest(reference) else ':'}{reference}"
+
+
+async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Run some coroutines at once, and return what they return; the first error ends the others and is raised, plain."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(coroutine) for coroutine in coroutines]
+    except BaseExceptionGroup as errors:
+        first = errors.exceptions[0]
+        raise first from first.__cause__
+    return [task.result() for task in tasks]

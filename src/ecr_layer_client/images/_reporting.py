@@ -1,0 +1,77 @@
+"""Reports from what was found of images and the outcomes of their blobs; pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ecr_layer_client._models import Layer, LayerAvailability, LayerFailure
+
+from ._layout import Manifest
+from ._manifest import ImageIndex
+from ._questions import NotGiven, is_digest
+from ._report import ImageReport
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from ecr_layer_client._models import LayerOutcome
+    from ecr_layer_client._repository import Repository
+
+    from ._descriptor import Descriptor
+
+INACCESSIBLE = "ImageInaccessible"  # ECR model: an ImageFailureCode; of an archived image
+
+Found = dict[str, Manifest | NotGiven]
+
+
+def below(manifest: Manifest) -> tuple[Descriptor, ...]:
+    """Return the manifests that a manifest names, each once; an image names none."""
+    return manifest.children if isinstance(manifest, ImageIndex) else ()
+
+
+class Reporting:
+    """Writes reports from what was found and the outcomes of its blobs."""
+
+    def __init__(self, repository: Repository, found: Found, outcomes: Mapping[str, LayerOutcome]) -> None:
+        self._repository = repository
+        self._found = found
+        self._outcomes = outcomes
+
+    def report(self, reference: str, tags: tuple[str, ...] = ()) -> ImageReport:
+        """Write the report of an image that was asked for."""
+        return self._report(reference, tags, None, set())
+
+    def _report(self, reference: str, tags: tuple[str, ...], of: Descriptor | None, seen: set[str]) -> ImageReport:
+        """Write one; `of` is what the index says of a child; what was seen is not gone through again."""
+        manifest = self._found[reference]
+        known: dict[str, Any] = {"repository": self._repository, "reference": reference, "tags": tags, "platform": of and of.platform}
+        if isinstance(manifest, NotGiven):
+            return ImageReport(problem=_problem(manifest), digest=reference if is_digest(reference) else None, **known)
+        parts: dict[str, list[Descriptor]] = {}
+        for blob in manifest.blobs:
+            parts.setdefault(_state(blob, self._outcomes.get(blob.digest)), []).append(blob)
+        children = [child for child in below(manifest) if child.digest not in seen]
+        seen.update(child.digest for child in children)
+        size = len(manifest.raw)
+        known |= {"digest": reference if is_digest(reference) else manifest.digest, "media_type": manifest.media_type}
+        known |= {"problem": None if of is None or of.size == size else f"it has {size} bytes, and its index says {of.size}"}
+        known |= {state: tuple(blobs) for state, blobs in parts.items()}
+        return ImageReport(children=tuple(self._report(child.digest, (), child, seen) for child in children), **known)
+
+
+def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
+    """Return the part of a report that a blob belongs to."""
+    if outcome is None or (isinstance(outcome, LayerFailure) and not outcome.is_absent):
+        return "undetermined"
+    if outcome.is_absent:
+        return "absent"
+    if isinstance(outcome, Layer) and outcome.availability is not LayerAvailability.AVAILABLE:
+        return "archived" if outcome.availability is LayerAvailability.ARCHIVED else "undetermined"
+    sizes = {blob.size, outcome.size if isinstance(outcome, Layer) else None} - {None}
+    return "available" if len(sizes) < 2 else "wrong_size"  # noqa: PLR2004 (both are known, and differ)
+
+
+def _problem(given: NotGiven) -> str:
+    if given.code is None:
+        return given.reason
+    return "archived" if given.code == INACCESSIBLE else f"not found ({given.code})"

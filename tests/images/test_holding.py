@@ -1,0 +1,504 @@
+"""The client's verbs on images: get_image, plan_push, verify_image and audit, on the local ECR."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client import (
+    CallError,
+    ClientStateError,
+    InvalidInputError,
+    RepositoryNotFoundError,
+    ResponseError,
+    RetryPolicy,
+    ServiceError,
+)
+from ecr_layer_client.images import ImageReport, ImageSource, Platform, PushPlan, plan
+from images.making import CONFIG, IMAGE, INDEX, LAYER, Image, entry, image, index, packed, sha256
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ecr_layer_client.local import LocalECR
+    from ecr_layer_client.local._stored import StoredRepository
+
+pytestmark = pytest.mark.asyncio
+
+APP = image("app", "base", "code")
+ARM = image("arm", "base", "arm code", foreign=["windows"])
+BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
+DIGEST, ARM_DIGEST, BOTH_DIGEST = map(sha256, (APP.manifest, ARM.manifest, BOTH))
+
+
+def push(ecr: LocalECR, *images: Image, tag: str | None = None, repository: str = "team/app") -> None:
+    """Put images into the repository, the last under a tag."""
+    for one in images:
+        for blob in one.blobs:
+            ecr.put_layer(repository, blob)
+        ecr.put_image(repository, one.manifest, tag if one is images[-1] else None)
+
+
+def push_both(ecr: LocalECR) -> None:
+    """Put an index of two platforms under the tag `v1`."""
+    push(ecr, APP, ARM)
+    ecr.put_image("team/app", BOTH, "v1")
+
+
+def inside(ecr: LocalECR, repository: str = "team/app") -> StoredRepository:
+    """Return what the repository holds, to break it by hand."""
+    return ecr._registry._repositories[ecr.account, repository]
+
+
+def named(reports: Iterable[ImageReport]) -> dict[str, tuple[str, ...]]:
+    """Return the defects of the images that are not deployable, by digest."""
+    return {report.digest or report.reference: report.defects for report in reports if not report.deployable}
+
+
+def calls(ecr: LocalECR) -> dict[str, int]:
+    """Return how many requests there were, by operation."""
+    return {operation: sum(outcomes.values()) for operation, outcomes in ecr.stats.by_operation.items()}
+
+
+# -- get_image ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("reference", "tags"), [("v1", {DIGEST: ("v1",)}), (DIGEST, {})], ids=["tag", "digest"])
+async def test_get_image(ecr: LocalECR, reference: str, tags: dict[str, tuple[str, ...]]) -> None:
+    """An image comes with the exact bytes of its manifest, by tag or by digest, in one request."""
+    push(ecr, APP, tag="v1")
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", reference)
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([APP.manifest], tags)
+    assert calls(ecr) == {"BatchGetImage": 1}
+
+
+async def test_get_image_of_an_index(ecr: LocalECR) -> None:
+    """An index comes with all its images, fetched in one more request."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", "v1")
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH]
+    assert ([root.raw for root in source.roots], source.name) == ([BOTH], "team/app:v1")
+    assert calls(ecr) == {"BatchGetImage": 2}
+
+
+@pytest.mark.parametrize("platform", ["linux/arm64", Platform(os="linux", architecture="arm64")], ids=["str", "value"])
+async def test_get_image_of_a_platform(ecr: LocalECR, platform: str | Platform) -> None:
+    """Of an index, the image of a platform can be had alone, under the tag."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", "v1", platform=platform)
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([ARM.manifest], {ARM_DIGEST: ("v1",)})
+
+
+async def test_get_image_of_a_platform_in_an_inner_index(ecr: LocalECR) -> None:
+    """A platform is found in an index within the index, too; a plain image is what it is."""
+    push_both(ecr)
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)]), "outer")
+    async with ecr.client() as client:
+        inner = await client.get_image("team/app", "outer", platform="linux/arm64")
+        plain = await client.get_image("team/app", DIGEST, platform="linux/s390x")
+    assert [source.roots[0].raw for source in (inner, plain)] == [ARM.manifest, APP.manifest]
+
+
+async def test_get_image_of_another_platform(ecr: LocalECR) -> None:
+    """A platform that the index does not have is refused, naming those it has."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=r"team/app:v1 has no image for linux/s390x: it has linux/amd64, linux/arm64"):
+            await client.get_image("team/app", "v1", platform="linux/s390x")
+
+
+async def test_get_image_not_found(ecr: LocalECR) -> None:
+    """An image that is not there is an error with ECR's code and what to check."""
+    ecr.create_repository("team/app")
+    async with ecr.client() as client:
+        with pytest.raises(
+            ServiceError, match=r"team/app:v9: ECR gives no such image \(ImageNotFound\).*check the tag or digest"
+        ) as raised:
+            await client.get_image("team/app", "v9")
+    error = raised.value
+    assert (error.code, error.operation, error.retryable, str(error.repository)) == ("ImageNotFound", "BatchGetImage", False, "team/app")
+
+
+async def test_get_image_archived(ecr: LocalECR) -> None:
+    """An archived image is an error that says what to do."""
+    push(ecr, APP, tag="v1")
+    ecr.archive("team/app", DIGEST)
+    async with ecr.client() as client:
+        with pytest.raises(ServiceError, match=r"\(ImageInaccessible\).*it is archived: restore it"):
+            await client.get_image("team/app", "v1")
+
+
+async def test_get_image_with_a_child_gone(ecr: LocalECR) -> None:
+    """An index one of whose images is gone is an error that names it; another platform of it can still be had."""
+    push_both(ecr)
+    del inside(ecr).images[ARM_DIGEST]
+    async with ecr.client() as client:
+        with pytest.raises(ServiceError, match=f"team/app@{ARM_DIGEST}"):
+            await client.get_image("team/app", "v1")
+        source = await client.get_image("team/app", "v1", platform="linux/amd64")
+    assert source.roots[0].raw == APP.manifest
+
+
+async def test_get_image_that_cannot_be_read(ecr: LocalECR) -> None:
+    """A manifest that is none, wherever it came from, is an answer that can't be used."""
+    push(ecr, APP, tag="v1")
+    inside(ecr).images[DIGEST].media_type = INDEX
+    async with ecr.client() as client:
+        with pytest.raises(ResponseError, match=f"team/app:v1: this is no manifest.*its media type is {INDEX}".replace("+", r"\+")):
+            await client.get_image("team/app", "v1")
+
+
+async def test_get_image_of_many(ecr: LocalECR) -> None:
+    """An index of 250 images is fetched a hundred at a time."""
+    images = [image(f"image {number}", "base") for number in range(250)]
+    push(ecr, *images)
+    ecr.put_image("team/app", index({f"linux/{number}": one.manifest for number, one in enumerate(images)}), "all")
+    async with ecr.client() as client:
+        assert len((await client.get_image("team/app", "all")).images) == 250
+    assert calls(ecr) == {"BatchGetImage": 1 + 3}
+
+
+async def test_manifests_too_large_for_one_answer(ecr: LocalECR) -> None:
+    """Where the manifests of a hundred images are too much for one answer, they are asked for in halves, and nothing is tried in vain."""
+    images = [image(f"image {number}", *map(str, range(20))) for number in range(10)]
+    push(ecr, *images)
+    ecr.put_image("team/app", index({f"linux/{number}": one.manifest for number, one in enumerate(images)}), "all")
+    async with ecr.client(max_response_bytes=25_000) as client:
+        assert len((await client.get_image("team/app", "all")).images) == 10
+    assert calls(ecr) == {"BatchGetImage": 1 + 1 + 2}
+
+
+async def test_a_manifest_too_large_for_any_answer(ecr: LocalECR) -> None:
+    """A single manifest beyond the bound is an error that names the bound, after one request."""
+    push(ecr, APP, tag="v1")
+    async with ecr.client(max_response_bytes=100) as client:
+        with pytest.raises(ResponseError, match="max_response_bytes=100") as raised:
+            await client.get_image("team/app", "v1")
+    assert (raised.value.too_large, calls(ecr)) == (True, {"BatchGetImage": 1})
+
+
+async def test_get_image_is_retried(ecr: LocalECR) -> None:
+    """A call about images is retried as any other, and fails plainly for good."""
+    push_both(ecr)
+    ecr.faults.add(operation="BatchGetImage", error="ServerException", times=2)
+    async with ecr.client(retry=RetryPolicy(max_attempts=3)) as client:
+        assert len((await client.get_image("team/app", "v1")).images) == 2
+        ecr.faults.add(operation="BatchGetImage", error="ServerException")
+        with pytest.raises(CallError, match="BatchGetImage on repository 'team/app'"):
+            await client.get_image("team/app", "v1")
+
+
+@pytest.mark.parametrize("verb", ["get_image", "verify_image"])
+async def test_no_reference(ecr: LocalECR, verb: str) -> None:
+    """What is neither a tag nor a digest is refused before any request."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="reference='a b'"):
+            await getattr(client, verb)("team/app", "a b")
+    assert calls(ecr) == {}
+
+
+async def test_no_platform(ecr: LocalECR) -> None:
+    """What is no platform is refused before any request."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="platform='arm64'"):
+            await client.get_image("team/app", "v1", platform="arm64")
+    assert calls(ecr) == {}
+
+
+async def test_not_open(ecr: LocalECR) -> None:
+    """A client that is not open says so, for images as for layers."""
+    client = ecr.client()
+    with pytest.raises(ClientStateError, match="not open yet"):
+        await client.get_image("team/app", "v1")
+    with pytest.raises(ClientStateError, match="not open yet"):
+        await anext(client.audit("team/app"))
+
+
+# -- plan_push ---------------------------------------------------------------------------------------------------------
+
+
+async def test_plan_push(ecr: LocalECR) -> None:
+    """A plan says what the repository lacks; it is the arithmetic of one check."""
+    push(ecr, APP)
+    source = ImageSource.from_manifest(BOTH, [APP.manifest, ARM.manifest])
+    async with ecr.client() as client:
+        planned = await client.plan_push("team/app", source)
+        checked = await client.check_layers("team/app", [blob.digest for blob in source.blobs])
+    assert planned == plan(source, checked)
+    assert [blob.digest for blob in planned.to_upload] == [sha256(ARM.config), sha256(ARM.layers[1])]
+    assert (len(planned.skipped), calls(ecr)["BatchCheckLayerAvailability"]) == (1, 2)
+
+
+async def test_plan_push_names_the_archived(ecr: LocalECR) -> None:
+    """What only archived images hold is uploaded again, and named."""
+    push(ecr, APP)
+    ecr.archive("team/app", DIGEST)
+    async with ecr.client() as client:
+        planned = await client.plan_push("team/app", ImageSource.from_manifest(APP.manifest))
+    assert planned.archived == planned.to_upload == ImageSource.from_manifest(APP.manifest).blobs
+
+
+async def test_plan_push_of_several(ecr: LocalECR) -> None:
+    """Of several sources, what they share is asked once."""
+    ecr.create_repository("team/app")
+    sources = [ImageSource.from_manifest(one.manifest) for one in (APP, ARM)]
+    async with ecr.client() as client:
+        planned = await client.plan_push("team/app", sources)
+    assert (ecr.stats.digests_checked, len(planned.to_upload), planned.shared_bytes) == (5, 5, len("layer base"))
+
+
+async def test_plan_pushes(ecr: LocalECR) -> None:
+    """Several repositories are planned at once, in order, and add up."""
+    for name in ("team/app", "team/arm"):
+        ecr.create_repository(name)
+    sources = {"team/app": [ImageSource.from_manifest(APP.manifest)], "team/arm": [ImageSource.from_manifest(ARM.manifest)]}
+    async with ecr.client() as client:
+        plans = await client.plan_pushes(sources)
+        alone = [await client.plan_push(name, its) for name, its in sources.items()]
+    assert [*plans] == alone
+    assert PushPlan.total(plans).bytes_to_upload == sum(planned.bytes_to_upload for planned in plans)
+
+
+async def test_plan_pushes_fails_plainly(ecr: LocalECR) -> None:
+    """When one repository fails, its own error is raised, and nothing goes on."""
+    ecr.create_repository("team/app")
+    source = ImageSource.from_manifest(APP.manifest)
+    async with ecr.client() as client:
+        with pytest.raises(RepositoryNotFoundError, match="team/none"):
+            await client.plan_pushes({"team/app": source, "team/none": source})
+
+
+async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> None:
+    """Planning every image of 8 real repositories takes as many checks as their distinct digests have hundreds, and no more."""
+    from ecr_layer_client.local._sample import sample_images
+
+    sizes = Counter(one.repository for one in sample_images())
+    sources: dict[Any, list[ImageSource]] = {repository: [] for repository, _ in sizes.most_common(8)}
+    for one in sample_images():
+        if one.repository not in sources:
+            continue
+        config = entry(f"{one.repository}:{one.tag}".encode(), CONFIG)
+        layers = [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in one.layers]
+        sources[one.repository].append(ImageSource.from_manifest(packed(config=config, layers=layers)))
+    for repository in sources:
+        ecr.create_repository(repository)
+    async with ecr.client() as client:
+        plans = await client.plan_pushes(sources)
+    total = PushPlan.total(plans)
+    assert ecr.stats.digests_checked == len(total.to_upload)
+    ideal = sum(-(-len(planned.to_upload) // 100) for planned in plans)
+    assert calls(ecr)["BatchCheckLayerAvailability"] == total.calls["BatchCheckLayerAvailability"] == ideal
+
+
+# -- verify_image ------------------------------------------------------------------------------------------------------
+
+
+async def test_whole_image(ecr: LocalECR) -> None:
+    """An image that is all there is deployable, its foreign layers left aside; each platform has a report of its own."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert (report.deployable, report.defects, report.digest, report.media_type) == (True, (), BOTH_DIGEST, INDEX)
+    assert [(str(one.platform), one.digest, len(one.available)) for one in report.images] == [
+        ("linux/amd64", DIGEST, 3),
+        ("linux/arm64", ARM_DIGEST, 3),
+    ]
+    assert str(report) == "team/app:v1: whole"
+
+
+async def test_image_by_digest(ecr: LocalECR) -> None:
+    """A report of a digest is that of its image alone."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", DIGEST)
+    assert (report.images, report.deployable, report.tags) == ((report,), True, ())
+    assert str(report) == f"team/app@{DIGEST}: whole"
+
+
+async def test_defects_are_named_per_platform(ecr: LocalECR) -> None:
+    """What is absent, archived or of another size is named with the platform that needs it."""
+    push_both(ecr)
+    layers = inside(ecr).layers
+    del layers[sha256(APP.layers[1])]
+    layers[sha256(ARM.layers[1])].archived = True
+    layers[sha256(ARM.config)].size += 1
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert report.defects == (
+        f"linux/amd64: absent: {sha256(APP.layers[1])}",
+        f"linux/arm64: archived: {sha256(ARM.layers[1])}",
+        f"linux/arm64: wrong size: {sha256(ARM.config)}",
+    )
+    assert [one.deployable for one in (report, *report.images)] == [False, False, False]
+
+
+async def test_image_that_is_not_there(ecr: LocalECR) -> None:
+    """An image that is not found is a report that says so, not an error."""
+    ecr.create_repository("team/app")
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v9")
+    assert (report.deployable, report.digest, report.defects) == (False, None, ("not found (ImageNotFound): v9",))
+
+
+async def test_children_that_are_not_there(ecr: LocalECR) -> None:
+    """An index whose images are archived, gone or no manifests is not deployable, and says which is what."""
+    other = image("other", "base")
+    push(ecr, APP, ARM, other)
+    listed = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest, "linux/arm": other.manifest})
+    ecr.put_image("team/app", listed, "v1")
+    ecr.archive("team/app", DIGEST)
+    del inside(ecr).images[ARM_DIGEST]
+    inside(ecr).images[sha256(other.manifest)].media_type = INDEX
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    problems = [one.problem or "" for one in report.images]
+    assert problems[:2] == ["archived", "not found (ImageNotFound)"]
+    assert problems[2].startswith("this is no manifest")
+    assert len(report.defects) == 3
+
+
+async def test_a_child_of_another_size(ecr: LocalECR) -> None:
+    """A manifest that is not as long as its index says is a defect."""
+    push(ecr, APP)
+    child = entry(APP.manifest, IMAGE, size=1)
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[child]), "v1")
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert report.defects == (f"it has {len(APP.manifest)} bytes, and its index says 1: {DIGEST}",)
+
+
+async def test_indexes_without_end(ecr: LocalECR) -> None:
+    """Indexes within indexes are followed to a depth, and what lies deeper is a defect."""
+    push(ecr, APP)
+    inner, media_type = APP.manifest, IMAGE
+    for _ in range(9):
+        inner, media_type = packed(mediaType=INDEX, manifests=[entry(inner, media_type)]), INDEX
+        ecr.put_image("team/app", inner)
+    ecr.put_image("team/app", inner, "deep")
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "deep")
+    [defect] = report.defects
+    assert defect.startswith("it lies within more than 8 indexes: ")
+
+
+async def test_answers_that_say_nothing(ecr: LocalECR) -> None:
+    """A blob of which ECR gives no clear answer is neither there nor absent."""
+    push(ecr, APP, tag="v1")
+    row = '{"layerDigest": "%s", "layerAvailability": "TOMORROW"}'
+    rows = ", ".join([row % sha256(APP.config), row % sha256(APP.layers[0])])
+    body = f'{{"layers": [{rows}], "failures": [{{"layerDigest": "{sha256(APP.layers[1])}", "failureCode": "Tomorrow"}}]}}'
+    ecr.faults.add(operation="BatchCheckLayerAvailability", body=body.encode())
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert [blob.digest for blob in report.undetermined] == [sha256(blob) for blob in APP.blobs]
+
+
+async def test_digests_that_differ_in_case_alone(ecr: LocalECR) -> None:
+    """A digest of which nothing can be said, for another in another letter case was asked in its place, is undetermined."""
+    names = ("blake3:AB", "blake3:ab")
+    layers = [{"mediaType": LAYER, "digest": digest, "size": 1} for digest in names]
+    ecr.seed("team/app", [("blake3:ab", 1)])
+    ecr.put_layer("team/app", b"{}")
+    ecr.put_image("team/app", packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=layers), "v1")
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert [blob.digest for blob in report.undetermined] == ["blake3:ab"]
+
+
+async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
+    """A report shows as one line, however much is wrong, and goes to JSON and back."""
+    many = image("many", *map(str, range(300)))
+    push(ecr, many, tag="v1")
+    inside(ecr).layers.clear()
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert (len(report.absent), len(str(report)) < 600, "(301 in all)" in str(report)) == (301, True, True)
+    assert repr(report).endswith("images=1, deployable=False, defects=301)")
+    assert ImageReport.model_validate_json(report.model_dump_json()) == report
+
+
+# -- audit -------------------------------------------------------------------------------------------------------------
+
+
+async def test_audit_names_exactly_what_is_broken(ecr: LocalECR) -> None:
+    """Of 500 images with 20 planted defects, the audit names exactly those 20, each with its defect."""
+    images = [image(f"image {number}", "base", f"shared {number % 50}", f"own {number}") for number in range(500)]
+    for number, one in enumerate(images):
+        push(ecr, one, tag=f"v{number}")
+    held = inside(ecr)
+    expected: dict[str, tuple[str, ...]] = {}
+    for number in range(0, 500, 25):
+        broken, layer = sha256(images[number].manifest), sha256(images[number].layers[2])
+        kind = ("absent", "archived", "wrong size", "absent")[number // 25 % 4]
+        if kind == "absent":
+            del held.layers[layer]
+        elif kind == "archived":
+            held.layers[layer].archived = True
+        else:
+            held.layers[layer].size += 1
+        expected[broken] = (f"{kind}: {layer}",)
+    async with ecr.client() as client:
+        reports = [report async for report in client.audit("team/app")]
+    assert (len(reports), len(expected), named(reports)) == (500, 20, expected)
+    # 2 pages of the list would hold 2,000; 500 manifests in 5 hundreds; 500 configs, 551 layers in 11.
+    assert calls(ecr) == {"ListImages": 1, "BatchGetImage": 5, "BatchCheckLayerAvailability": 11}
+
+
+async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many images are taken some at a time; what an earlier round knows is not asked again, as far as it is remembered."""
+    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 10)
+    push(ecr, *(image(f"image {number}", "base") for number in range(30)))
+    async with ecr.client() as client:
+        assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
+        assert ecr.stats.digests_checked == 31
+        ecr.stats.reset()
+        monkeypatch.setattr("ecr_layer_client.images._holding._REMEMBERED", 0)
+        assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
+        assert ecr.stats.digests_checked == 33
+
+
+async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each image is reported once, with all its tags, on whichever pages they are listed; an index with its images."""
+    monkeypatch.setattr("ecr_layer_client.images._questions.PAGE", 1)
+    push_both(ecr)
+    for tag in ("v2", "v3"):
+        ecr.put_image("team/app", BOTH, tag)
+    async with ecr.client() as client:
+        tags = {report.digest: report.tags async for report in client.audit("team/app")}
+    assert tags == {DIGEST: (), ARM_DIGEST: (), BOTH_DIGEST: ("v1", "v2", "v3")}
+    assert calls(ecr)["ListImages"] == 5
+
+
+async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
+    """An image that was archived is meant to be; but an index that needs it is broken."""
+    push_both(ecr)
+    ecr.archive("team/app", ARM_DIGEST)
+    async with ecr.client() as client:
+        reports = [report async for report in client.audit("team/app")]
+    assert named(reports) == {BOTH_DIGEST: (f"linux/arm64: archived: {ARM_DIGEST}",)}
+
+
+async def test_audit_of_an_empty_repository(ecr: LocalECR) -> None:
+    """A repository without images gives no report; one that is not there is an error."""
+    ecr.create_repository("team/app")
+    async with ecr.client() as client:
+        assert [report async for report in client.audit("team/app")] == []
+        with pytest.raises(RepositoryNotFoundError):
+            await anext(client.audit("team/none"))
+
+
+async def test_audit_left_early(ecr: LocalECR) -> None:
+    """An audit that is left after its first report, or cancelled in the middle, leaves nothing behind."""
+    push(ecr, *(image(f"image {number}", "base") for number in range(250)))
+    async with ecr.client() as client:
+        async for _ in client.audit("team/app"):
+            break
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.07):
+                await anext(client.audit("team/app"))
