@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import tarfile
 from typing import TYPE_CHECKING, Any
@@ -261,6 +262,46 @@ def test_no_archive(tmp_path: Path, data: bytes) -> None:
     path.write_bytes(data)
     with pytest.raises(InvalidInputError, match=r"a\.tar: this is no whole tar archive, plain or gzipped"):
         ImageSource.from_docker_archive(path)
+
+
+def test_from_path(tmp_path: Path) -> None:
+    """Whatever lies at a path is read as what it is: a layout, an archive of one or of docker save, or a manifest."""
+    layout = write(tmp_path / "layout", ONE_IMAGE)
+    (tmp_path / "manifest.json").write_bytes(b"\n " + APP.manifest)
+    packed_layout = tar(tmp_path / "layout.tar.gz", ONE_IMAGE, gzipped=True)
+    saved = tar(tmp_path / "saved.tar", SAVED)
+    sources = [ImageSource.from_path(path) for path in (layout, packed_layout, saved, tmp_path / "manifest.json")]
+    assert [source.name for source in sources] == [str(path) for path in (layout, packed_layout, saved, tmp_path / "manifest.json")]
+    assert [len(source.blobs) for source in sources] == [3, 3, 3, 3]
+
+
+@pytest.mark.parametrize(
+    ("made", "why"),
+    [
+        (str, r"can't be read: No such file or directory"),
+        (lambda path: path.write_bytes(b"{" + bytes(4 * 1024 * 1024)), r"at most 4194304 bytes \(4 MiB\)"),
+        (lambda path: path.write_bytes(b"x" * 100), "this is no whole tar archive"),
+        (os.mkfifo, "is no file: an archive is read in more than one pass"),
+    ],
+    ids=["nothing", "long", "text", "pipe"],
+)
+def test_from_path_of_nothing(tmp_path: Path, made: Callable[[Path], object], why: str) -> None:
+    """What is no image is refused; a pipe is not waited for."""
+    made(tmp_path / "image")
+    with pytest.raises(InvalidInputError, match=why):
+        ImageSource.from_path(tmp_path / "image")
+
+
+def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that may not be read is refused, naming it and why."""
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    path = tar(tmp_path / "a.tar", ONE_IMAGE)
+    monkeypatch.setattr("pathlib.Path.open", refuse)
+    with pytest.raises(InvalidInputError, match=r"a\.tar can't be read: Permission denied"):
+        ImageSource.from_path(path)
 
 
 def test_no_file(tmp_path: Path) -> None:

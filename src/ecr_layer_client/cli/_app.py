@@ -10,6 +10,7 @@ from ecr_layer_client import __version__
 
 from ._check import check
 from ._demo import demo
+from ._images import audit, plan, verify
 from ._serve import serve
 
 app = typer.Typer(
@@ -21,6 +22,9 @@ app = typer.Typer(
 )
 app.command(short_help="See it at work, without an AWS account.")(demo)
 app.command()(check)
+app.command(short_help="Say what a push of an image would upload.")(plan)
+app.command(short_help="Look whether an image is whole.")(verify)
+app.command(short_help="Look whether each image of a repository is whole.")(audit)
 app.command(short_help="Serve a local ECR, for any program that speaks to ECR.")(serve)
 
 

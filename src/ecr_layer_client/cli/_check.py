@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
+from ecr_layer_client import ClientConfig, Repository
 
 from ._ending import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
+from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
 from ._pipes import Output, stdin_lines
 from ._rows import HEADER, Tally, json_line, row
 
@@ -33,15 +34,13 @@ def check(  # noqa: PLR0913 (the options)
         ),
     ] = None,
     *,
-    region: Annotated[str | None, typer.Option(help="Default: the repository's own, else as the AWS configuration says.")] = None,
-    profile: Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")] = None,
-    endpoint_url: Annotated[str | None, typer.Option(help="Where to ask, in place of the Region's own endpoint.")] = None,
-    allow_insecure_endpoint: Annotated[
-        bool, typer.Option("--allow-insecure-endpoint", help="Let --endpoint-url be plain http beyond this machine.")
-    ] = False,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
     timeout: Annotated[float | None, typer.Option(help="Seconds for the whole check.", show_default="no bound")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one an outcome, and no summary.")] = False,
-    concurrency: Annotated[int, typer.Option(min=1, help="Requests in flight at once.")] = 10,
+    concurrency: Concurrency = 10,
     batch_size: Annotated[int, typer.Option(min=1, max=100, help="Digests in one request.")] = 100,
 ) -> None:
     """Check which layer digests a repository holds.
@@ -78,15 +77,8 @@ def check(  # noqa: PLR0913 (the options)
 
     async def ask() -> int:
         where = Repository.parse(repository)
-        if region is not None and where.region not in (None, region):
-            message = f"--region {region!r} is not the Region of {repository!r}: leave it out"
-            raise InvalidInputError(message)
-        client = ECRLayerClient(
-            region_name=region or where.region,
-            profile_name=profile,
-            endpoint_url=endpoint_url,
-            config=ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint),
-        )
+        config = ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint)
+        client = client_of(where, region, profile, endpoint_url, config)
         printer = _Printer(where, arguments, as_json=as_json)
         source: list[str] | AsyncIterable[str] = arguments or stdin_lines()
         async with client, client.stream_layers(where, source, timeout=timeout) as stream:

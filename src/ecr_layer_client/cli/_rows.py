@@ -25,7 +25,7 @@ def json_line(repository: Repository, outcome: LayerOutcome) -> str:
 def row(outcome: LayerOutcome) -> str:
     """Return one row under `HEADER`."""
     size = decimal(outcome.size) if isinstance(outcome, Layer) and outcome.size is not None else "-"
-    return f"{kind_of(outcome):<12}  {size:>9}  {_shown(outcome.digest)}{_why(outcome)}"
+    return f"{kind_of(outcome):<12}  {size:>9}  {shown(outcome.digest)}{_why(outcome)}"
 
 
 def kind_of(outcome: LayerOutcome) -> str:
@@ -67,14 +67,14 @@ class Tally:
 
 def _why(outcome: LayerOutcome) -> str:
     if isinstance(outcome, Layer):
-        return f"  ({_shown(outcome.raw_availability)})" if outcome.raw_availability else ""
+        return f"  ({shown(outcome.raw_availability)})" if outcome.raw_availability else ""
     if outcome.is_absent:
         return ""
-    reason = f": {_shown(outcome.reason)}" if outcome.reason else ""
-    return f"  ({_shown(outcome.raw_code or outcome.code)}{reason})"
+    reason = f": {shown(outcome.reason)}" if outcome.reason else ""
+    return f"  ({shown(outcome.raw_code or outcome.code)}{reason})"
 
 
-def _shown(text: str) -> str:
+def shown(text: str) -> str:
     """Keep text from outside from moving the cursor, forging a row or flooding the terminal."""
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
     return text if len(text) <= _TEXT_LIMIT else f"{text[:_TEXT_LIMIT]}..."

@@ -12,12 +12,12 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from ecr_layer_client._errors import InvalidInputError, quoted
 
 from ._descriptor import Descriptor, Digest, Texts, digest_of
-from ._layout import Images, Manifest, read_layout_in_archive, tag_of
+from ._layout import Images, Manifest, has_layout, read_layout_in, tag_of
 from ._manifest import DOCKER_IMAGE, MAX_MANIFEST_BYTES, parse_manifest
-from ._tar import Tar, TarBlobs
+from ._tar import TarBlobs
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from ._tar import Tar
 
 _LIST = "manifest.json"
 _GZIP = b"\x1f\x8b"
@@ -46,15 +46,18 @@ _SAVED = TypeAdapter(list[_Saved])
 _CONFIG = TypeAdapter(_Config)
 
 
-def read_docker_archive(path: Path) -> Images:
-    """Read an archive of `docker save`, plain or gzipped.
+def read_docker_archive(tar: Tar) -> Images:
+    """Read an archive of `docker save`; since Docker 25 it has a layout, too, and that counts.
 
     Raises:
         InvalidInputError: It is none, or not whole.
     """
-    tar = Tar(path)
-    layout = read_layout_in_archive(tar)
-    return _Archive(tar).images() if layout is None else layout
+    return read_layout_in(tar, partly=True) if has_layout(tar) else _Archive(tar).images()
+
+
+def is_docker_archive(tar: Tar) -> bool:
+    """Say whether an archive is of `docker save`."""
+    return tar.find(_LIST) is not None
 
 
 class _Archive:

@@ -51,22 +51,27 @@ def read_layout(path: Path) -> Images:
     """
     if path.is_dir():
         return _of_layout(str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path / "blobs"))
-    tar = Tar(path)
-    return _of_layout(str(path), tar.read(_LAYOUT, MAX_MANIFEST_BYTES), tar.read(_INDEX, MAX_MANIFEST_BYTES), TarBlobs(tar))
+    return read_layout_in(Tar(path))
 
 
-def read_layout_in_archive(tar: Tar) -> Images | None:
-    """Read the layout that `docker save` writes since Docker 25; None where the archive has none.
+def read_layout_in(tar: Tar, *, partly: bool = False) -> Images:
+    """Read the layout in an archive.
 
-    An index whose children are not all there, which docker leaves so when it saves one platform, is left out; its children count.
+    Args:
+        tar: The archive.
+        partly: Whether an index may name children that are not there, as docker leaves it when it saves one platform; it is left out
+            then, and the children that are there count. Default False.
 
     Raises:
-        InvalidInputError: It is not whole otherwise.
+        InvalidInputError: There is none, or it is not whole.
     """
-    if tar.find(_LAYOUT) is None or tar.find(_INDEX) is None:
-        return None
     layout, index = tar.read(_LAYOUT, MAX_MANIFEST_BYTES), tar.read(_INDEX, MAX_MANIFEST_BYTES)
-    return _of_layout(str(tar.path), layout, index, TarBlobs(tar), partly=True)
+    return _of_layout(str(tar.path), layout, index, TarBlobs(tar), partly=partly)
+
+
+def has_layout(tar: Tar) -> bool:
+    """Say whether there is a layout in an archive."""
+    return tar.find(_LAYOUT) is not None and tar.find(_INDEX) is not None
 
 
 def _file(path: Path) -> bytes:

@@ -11,9 +11,10 @@ from ecr_layer_client._errors import InvalidInputError, quoted
 
 from ._blobs import ManifestsAlone, open_verified
 from ._descriptor import Descriptor, each_once
-from ._docker import read_docker_archive
-from ._layout import Images, Manifest, Reading, read_layout
-from ._manifest import ImageManifest, parse_manifest
+from ._docker import is_docker_archive, read_docker_archive
+from ._layout import Images, Manifest, Reading, read_layout, read_layout_in
+from ._manifest import MAX_MANIFEST_BYTES, ImageManifest, parse_manifest
+from ._tar import Tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -78,7 +79,28 @@ class ImageSource:
             InvalidInputError: It is none, or not whole.
         """
         where = _path(path)
-        return cls(str(where), read_docker_archive(where))
+        return cls(str(where), read_docker_archive(Tar(where)))
+
+    @classmethod
+    def from_path(cls, path: str | os.PathLike[str]) -> Self:
+        """Read whatever image lies at a path: an OCI layout, an archive of one or of `docker save`, or a manifest's JSON.
+
+        Args:
+            path: A directory or a file.
+
+        Raises:
+            InvalidInputError: It is none of these, or not whole.
+        """
+        where = _path(path)
+        if where.is_dir():
+            return cls.from_oci_layout(where)
+        beginning = _beginning(where)
+        if beginning.lstrip().startswith(b"{"):
+            source = cls.from_manifest(beginning)
+            source.name = str(where)
+            return source
+        tar = Tar(where)
+        return cls(str(where), read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar))
 
     @classmethod
     def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
@@ -136,6 +158,18 @@ def _path(path: str | os.PathLike[str]) -> Path:
         msg = f"path={quoted(path)}: a str or a Path"
         raise InvalidInputError(msg)
     return Path(path)
+
+
+def _beginning(path: Path) -> bytes:
+    """Return what can be a manifest, and a byte more; of what is no file, nothing."""
+    try:
+        if not path.is_file():
+            return b""
+        with path.open("rb") as file:
+            return file.read(MAX_MANIFEST_BYTES + 1)
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror or error}"
+        raise InvalidInputError(msg) from error
 
 
 def _count(number: int, what: str) -> str:

@@ -7,6 +7,7 @@ import io
 import posixpath
 import tarfile
 import zlib
+from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from ecr_layer_client._errors import InvalidInputError, quoted
@@ -52,10 +53,13 @@ class Tar:
         self._links: dict[str, str] = {}
         self._small: dict[str, bytes] = {}
         try:
+            _check_is_file(path)
             with path.open("rb") as begin:
                 self._is_gzipped = begin.read(len(_GZIP)) == _GZIP
             with self._open() as file, tarfile.open(fileobj=cast("BinaryIO", _Bounded(file)), mode="r:") as tar:
                 self._take(tar)
+        except InvalidInputError:
+            raise
         except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OverflowError, ValueError) as error:
             msg = f"{path}: this is no whole tar archive, plain or gzipped: {quoted(str(error))}"
             raise InvalidInputError(msg) from error
@@ -129,6 +133,12 @@ class Tar:
             raise InvalidInputError(msg)
         with self.open(found) as file:
             return file.read(self._members[found].size)
+
+
+def _check_is_file(path: Path) -> None:
+    if not S_ISREG(path.stat().st_mode):
+        msg = f"{path} is no file: an archive is read in more than one pass"
+        raise InvalidInputError(msg)
 
 
 class TarBlobs:

@@ -1,0 +1,247 @@
+"""`ecr-layers plan`, `verify` and `audit`: what a push would upload, and whether images are whole."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.filesize import decimal
+
+from ecr_layer_client import ClientConfig, InvalidInputError, Repository
+
+from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run
+from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
+from ._pipes import Output
+from ._rows import shown
+from ._waiting import waiting
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from ecr_layer_client.images import ImageReport, PushPlan
+
+_REPOSITORY = typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
+_AS_JSON = typer.Option("--json", help="Print JSON, one object a line, and no table.")
+_COLUMNS = f"{'IMAGE':<7}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
+
+
+def plan(  # noqa: PLR0913 (the options)
+    image_source: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGE_SOURCE",
+            help="An OCI layout (a directory or a tar archive), an archive of docker save, or a manifest's JSON; archives may be gzipped.",
+            show_default=False,
+        ),
+    ],
+    repository: Annotated[str, _REPOSITORY],
+    *,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: Annotated[bool, _AS_JSON] = False,
+    concurrency: Concurrency = 10,
+) -> None:
+    """Say what a push of an image would upload; nothing is uploaded.
+
+    \b
+    Examples:
+      ecr-layers plan ./layout team/app
+      docker save app:1 | gzip > app.tar.gz; ecr-layers plan app.tar.gz team/app --json
+
+    \b
+    What is printed, a word for each blob:
+      upload   the repository does not hold it; or, as a note says, only archived images do, or nobody is sure
+      present  held: a push skips it
+      skip     a foreign layer, which no registry stores
+
+    \b
+    Exit codes:
+      0    the repository holds every blob
+      1    something is to be uploaded
+      2    an error, in one line on standard error
+      130  interrupted
+
+    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+
+    async def ask() -> int:
+        from ecr_layer_client.images import ImageSource  # noqa: PLC0415 (so that --help is quick)
+
+        where = Repository.parse(repository)
+        client = client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint))
+        with waiting("reading the image") as told:
+            source = await asyncio.to_thread(ImageSource.from_path, image_source)
+            told("checking its blobs")
+            async with client:
+                planned = await client.plan_push(where, source)
+        await _print([_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)])
+        return ALL_AVAILABLE if planned.is_whole else NOT_ALL_AVAILABLE
+
+    run(ask())
+
+
+def verify(  # noqa: PLR0913 (the options)
+    image: Annotated[
+        str, typer.Argument(metavar="REPOSITORY:TAG", help="An image: team/app:1.0, or team/app@sha256:...", show_default=False)
+    ],
+    *,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: Annotated[bool, _AS_JSON] = False,
+    concurrency: Concurrency = 10,
+) -> None:
+    """Look whether an image is whole: every manifest there, every blob available and of the right size. Nothing is downloaded.
+
+    \b
+    Examples:
+      ecr-layers verify team/app:1.0 && deploy
+      ecr-layers verify 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app@sha256:4f4f...b1 --json
+
+    \b
+    Exit codes:
+      0    whole, on every platform
+      1    something is missing, archived or of another size; or there is no such image
+      2    an error, in one line on standard error
+      130  interrupted
+
+    The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+
+    async def ask() -> int:
+        name, reference = _parted(image)
+        where = Repository.parse(name)
+        async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
+            with waiting("looking at the image"):
+                report = await client.verify_image(where, reference)
+        await _print([_report_json(report)] if as_json else [_COLUMNS, *_image_rows(report), str(report)])
+        return ALL_AVAILABLE if report.deployable else NOT_ALL_AVAILABLE
+
+    run(ask())
+
+
+def audit(  # noqa: PLR0913 (the options)
+    repository: Annotated[str, _REPOSITORY],
+    *,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: Annotated[bool, _AS_JSON] = False,
+    concurrency: Concurrency = 10,
+) -> None:
+    """Look whether each image of a repository is whole, archived ones left aside; print those that are not.
+
+    \b
+    Examples:
+      ecr-layers audit team/app
+      ecr-layers audit team/app --json | jq -r 'select(.deployable | not) | .digest'
+
+    With --json there is a line for every image, as soon as it is known.
+
+    \b
+    Exit codes:
+      0    all are whole
+      1    some are not
+      2    an error, in one line on standard error
+      130  interrupted
+
+    The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+
+    async def ask() -> int:
+        where = Repository.parse(repository)
+        reports: list[ImageReport] = []
+        whole = 0
+        output = Output()
+        async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
+            with waiting("listing the images") as told:
+                async for report in client.audit(where):
+                    whole += report.deployable
+                    if not report.deployable:
+                        reports.append(report)
+                    if as_json:
+                        await output.write(_report_json(report))
+                    told(f"{whole + len(reports)} images, {len(reports)} not whole")
+        await output.drain()
+        if not as_json:
+            rows = [row for report in reports for row in (_name(report), *_defect_rows(report))]
+            await _print([*rows, f"{_images(whole + len(reports))}: {whole} whole, {len(reports)} not"])
+        return NOT_ALL_AVAILABLE if reports else ALL_AVAILABLE
+
+    run(ask())
+
+
+def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
+    return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=insecure)
+
+
+def _parted(image: str) -> tuple[str, str]:
+    """Return the repository and the reference of an image's name.
+
+    Raises:
+        InvalidInputError: It has no reference.
+    """
+    name, at, digest = image.rpartition("@")
+    if at:
+        return name, digest
+    path, slash, last = image.rpartition("/")
+    last, colon, tag = last.partition(":")
+    if not colon:
+        message = f"{image!r} names no image: append ':' and a tag, or '@' and a digest"
+        raise InvalidInputError(message)
+    return f"{path}{slash}{last}", tag
+
+
+async def _print(lines: list[str]) -> None:
+    output = Output()
+    for line in lines:
+        await output.write(line)
+    await output.drain()
+
+
+def _plan_rows(planned: PushPlan) -> Iterator[str]:
+    notes = {blob.digest: "  (archived)" for blob in planned.archived} | {blob.digest: "  (undetermined)" for blob in planned.undetermined}
+    yield f"{'ACTION':<7}  {'SIZE':>9}  DIGEST"
+    for action, blobs in (("upload", planned.to_upload), ("present", planned.present), ("skip", planned.skipped)):
+        for blob in blobs:
+            size = "-" if blob.size is None else decimal(blob.size)
+            yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
+
+
+def _plan_json(planned: PushPlan) -> str:
+    names = ("bytes_to_upload", "bytes_present", "bytes_skipped", "seconds_at_quota", "is_whole")
+    totals = {name: getattr(planned, name) for name in names}
+    return json.dumps(planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals)
+
+
+def _report_json(report: ImageReport) -> str:
+    members: dict[str, Any] = report.model_dump(mode="json") | {"repository": str(report.repository)}
+    return json.dumps(members | {"deployable": report.deployable, "defects": report.defects})
+
+
+def _image_rows(report: ImageReport) -> Iterator[str]:
+    for image in report.images:
+        blobs = (*image.available, *image.archived, *image.absent, *image.undetermined, *image.wrong_size)
+        size = decimal(sum(blob.size or 0 for blob in blobs))
+        platform = "-" if image.platform is None else shown(str(image.platform))
+        word = "whole" if image.deployable else "broken"
+        yield f"{word:<7}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
+    yield from _defect_rows(report)
+
+
+def _defect_rows(report: ImageReport) -> Iterator[str]:
+    yield from (f"  {shown(defect)}" for defect in report.defects)
+
+
+def _name(report: ImageReport) -> str:
+    return f"{shown(report.digest or report.reference)}  {shown(', '.join(report.tags) or '(no tag)')}"
+
+
+def _images(number: int) -> str:
+    return f"{number} image{'' if number == 1 else 's'}"

@@ -1,0 +1,189 @@
+"""`ecr-layers plan`, `verify` and `audit`, run in this process against a local ECR."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from ecr_layer_client.cli import _waiting
+from images.making import IMAGE, entry, image, index, layout_files, packed, sha256, tar, write
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    from ecr_layer_client.local import LocalECR
+
+    Run = Callable[..., CompletedProcess[str]]
+
+APP = image("app", "base", "code", foreign=["windows"])
+ARM = image("arm", "base", "arm code")
+BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
+URI = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+NAMES = [sha256(blob) for blob in APP.blobs]
+
+
+@pytest.fixture(scope="session")
+def images(ecr: LocalECR) -> None:
+    """Let `team/whole` hold an index of two images, `team/broken` the same with a layer archived, and `team/empty` nothing."""
+    ecr.create_repository("team/empty")
+    for name in ("team/whole", "team/broken"):
+        for blob in (*APP.blobs, *ARM.blobs):
+            ecr.put_layer(name, blob)
+        for manifest, tag in ((APP.manifest, None), (ARM.manifest, None), (BOTH, "v1")):
+            ecr.put_image(name, manifest, tag)
+    ecr.archive("team/broken", NAMES[2])
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> str:
+    """Lay out the first image and return where."""
+    return str(write(tmp_path / "layout", layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs])))
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_for_people(run: Run, layout: str) -> None:
+    """A plan is a row for each blob, with a note where there is one, and what a push comes to."""
+    ran = run("plan", layout, "team/broken")
+    assert ran.stdout.splitlines()[:6] == [
+        "ACTION        SIZE  DIGEST",
+        f"upload    10 bytes  {NAMES[2]}  (archived)",
+        f"present  {len(APP.config):>3} bytes  {NAMES[0]}",
+        f"present   10 bytes  {NAMES[1]}",
+        f"skip      15 bytes  {sha256(b'foreign windows')}",
+        "push of 1 manifest to team/broken",
+    ]
+    assert ran.returncode == 1
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_as_json(run: Run, layout: str) -> None:
+    """With --json a plan is one object, with its sums."""
+    ran = run("plan", layout, f"{URI}/team/whole", "--json")
+    [line] = ran.stdout.splitlines()
+    planned = json.loads(line)
+    assert ([blob["digest"] for blob in planned["present"]], planned["to_upload"]) == (NAMES, [])
+    assert (planned["is_whole"], planned["bytes_to_upload"], planned["repository"]) == (True, 0, f"{URI}/team/whole")
+    assert ran.returncode == 0
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_of_schema_1(run: Run, tmp_path: Path) -> None:
+    """A size that nobody says is a dash."""
+    path = tmp_path / "manifest.json"
+    path.write_bytes(packed(schemaVersion=1, fsLayers=[{"blobSum": NAMES[0]}]))
+    assert run("plan", str(path), "team/empty").stdout.splitlines()[1] == f"upload           -  {NAMES[0]}"
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_of_what_is_no_image(run: Run, tmp_path: Path) -> None:
+    """A cut archive is one line on standard error that names it, and exit code 2."""
+    path = tar(tmp_path / "cut.tar", {"index.json": bytes(5000)})
+    path.write_bytes(path.read_bytes()[:3000])
+    ran = run("plan", str(path), "team/whole")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {path}: this is no whole tar archive")
+    assert ran.stderr.count("\n") == 1
+
+
+@pytest.mark.usefixtures("images")
+def test_verify_for_people(run: Run) -> None:
+    """A report is a row for each platform, and a line for each defect."""
+    ran = run("verify", "team/broken:v1")
+    lines = ran.stdout.splitlines()
+    assert [line.split()[:3] for line in lines[:3]] == [
+        ["IMAGE", "PLATFORM", "BLOBS"],
+        ["broken", "linux/amd64", "3"],
+        ["whole", "linux/arm64", "3"],
+    ]
+    defect = f"linux/amd64: archived: {NAMES[2]}"
+    assert lines[3:] == [f"  {defect}", f"team/broken:v1: {defect} (1 in all)"]
+    assert ran.returncode == 1
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(
+    "name", ["team/whole:v1", f"{URI}/team/whole:v1", f"team/whole@{sha256(BOTH)}", f"team/whole@{sha256(APP.manifest)}"]
+)
+def test_verify_a_whole_image(run: Run, name: str) -> None:
+    """An image is named by its tag or its digest, with or without its registry; a whole one is exit code 0."""
+    ran = run("verify", name)
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, f"{name}: whole")
+
+
+@pytest.mark.usefixtures("images")
+def test_verify_as_json(run: Run) -> None:
+    """With --json a report is one object, an image that is not there, too."""
+    reports = [json.loads(run("verify", name, "--json").stdout) for name in ("team/whole:v1", "team/whole:v9")]
+    assert [(report["deployable"], report["defects"]) for report in reports] == [(True, []), (False, ["not found (ImageNotFound): v9"])]
+    assert [child["platform"]["architecture"] for child in reports[0]["children"]] == ["amd64", "arm64"]
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(
+    ("name", "why"),
+    [
+        ("team/whole", "'team/whole' names no image: append ':' and a tag, or '@' and a digest"),
+        ("team/whole:a b", "reference='a b': a tag"),
+        ("team/none:v1", "The repository with name 'team/none' does not exist"),
+        (f"{URI}/team/whole", "names no image"),
+    ],
+)
+def test_verify_what_is_no_image(run: Run, name: str, why: str) -> None:
+    """What names no image, or no repository, is one line on standard error, and exit code 2."""
+    ran = run("verify", name)
+    assert (ran.returncode, ran.stdout, why in ran.stderr) == (2, "", True)
+
+
+@pytest.mark.usefixtures("images")
+def test_audit_for_people(run: Run) -> None:
+    """An audit prints the images that are not whole, with their tags and defects, and counts them all."""
+    ran = run("audit", "team/broken")
+    assert ran.stdout.splitlines() == [
+        f"{sha256(APP.manifest)}  (no tag)",
+        f"  archived: {NAMES[2]}",
+        f"{sha256(BOTH)}  v1",
+        f"  linux/amd64: archived: {NAMES[2]}",
+        "3 images: 1 whole, 2 not",
+    ]
+    assert ran.returncode == 1
+
+
+@pytest.mark.usefixtures("images")
+def test_audit_as_json(run: Run) -> None:
+    """With --json there is a line for every image."""
+    ran = run("audit", "team/whole", "--json")
+    reports = [json.loads(line) for line in ran.stdout.splitlines()]
+    assert {report["digest"]: (report["tags"], report["deployable"]) for report in reports} == {
+        sha256(APP.manifest): ([], True),
+        sha256(ARM.manifest): ([], True),
+        sha256(BOTH): (["v1"], True),
+    }
+    assert ran.returncode == 0
+
+
+@pytest.mark.usefixtures("images")
+def test_audit_of_an_empty_repository(run: Run) -> None:
+    """A repository without images is whole."""
+    ran = run("audit", "team/empty")
+    assert (ran.returncode, ran.stdout) == (0, "0 images: 0 whole, 0 not\n")
+
+
+@pytest.mark.usefixtures("images")
+def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, what takes longer is shown on standard error, and standard output stays as it is."""
+    before = run("audit", "team/whole")
+    monkeypatch.setattr(_waiting, "_PATIENCE", 0.0)
+    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal then
+    shown = run("audit", "team/whole")
+    assert (before.stderr, "images" in shown.stderr, shown.stdout) == ("", True, before.stdout)
+
+
+@pytest.mark.parametrize("command", ["plan", "verify", "audit"])
+def test_help(run: Run, command: str) -> None:
+    """Each command says what it does, with examples, exit codes and the rights it needs."""
+    said = run(command, "--help").stdout
+    assert [word in said for word in ("Examples:", "Exit codes:", "ecr:BatchCheckLayerAvailability")] == [True] * 3
