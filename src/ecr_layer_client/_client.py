@@ -296,7 +296,9 @@ class ECRLayerClient:
 
         Example:
             ```python
-            plan = await client.plan_push("team/app", ImageSource.from_oci_layout(path))
+            from ecr_layer_client.images import ImageSource
+
+            plan = await client.plan_push("team/app", ImageSource.from_oci_layout("layout"))
             print(plan.bytes_to_upload, plan.seconds_at_quota)
             ```
         """
@@ -362,7 +364,7 @@ class ECRLayerClient:
     def _holding(self, repository: str | Repository) -> Holding:
         from .images._holding import Holding  # noqa: PLC0415 (imported where it is used)
 
-        return Holding(Repository.coerce(repository), self, self._caller)
+        return Holding(self._placed(repository), self, self._caller)
 
     def _loader(self, repository: Repository) -> Loader:
         self._placed(repository)

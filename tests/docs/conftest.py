@@ -19,11 +19,14 @@ import pytest
 import ecr_layer_client
 from ecr_layer_client import ECRLayerClient
 from ecr_layer_client.local import LocalECR
+from images.making import IMAGE as OCI_IMAGE
+from images.making import entry, image, layout_files, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
+IMAGE, NEXT = image("app", "base", "code"), image("next", "base", "new code")  # "team/app" holds one; the other is laid out on disk
 DIGESTS = [f"sha256:{number:064x}" for number in range(250)]  # "team/app" holds the even ones
 
 _FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<title>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
@@ -116,12 +119,20 @@ def aws() -> Iterator[LocalECR]:
     """A local ECR in a thread of its own, so that what blocks the page's thread (boto3, `asyncio.run`) reaches it, too."""
     with LocalECR(region="eu-west-1") as ecr:
         ecr.seed("team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
+        for blob in IMAGE.blobs:
+            ecr.put_layer("team/app", blob)
+        ecr.put_image("team/app", IMAGE.manifest, "latest")
         yield ecr
 
 
 @pytest.fixture
 def examples(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Examples]:
-    """Runs examples as for a user whose AWS account is the local ECR; they find the public names, `digests` and an open `client`."""
+    """Runs examples as for a user whose AWS account is the local ECR.
+
+    They find the public names, `digests`, an open `client`, and in the working directory an OCI layout, `layout`.
+    """
+    write(tmp_path / "layout", layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]))
+    monkeypatch.chdir(tmp_path)
     settings = {
         **aws.environment,
         "AWS_CONFIG_FILE": f"{tmp_path}/config",

@@ -41,10 +41,10 @@ class Holding:
     Args:
         repository: The repository.
         client: Checks its layers.
-        caller_of: Gives what makes the calls of an operation on a repository.
+        caller_of: Gives what makes the calls of an operation.
     """
 
-    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str, Repository], Caller]) -> None:
+    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller]) -> None:
         self._repository = repository
         self._client = client
         self._caller_of = caller_of
@@ -117,7 +117,7 @@ class Holding:
 
     async def _listed(self) -> dict[str, tuple[str, ...]]:
         """Return the tags of every image by its digest; an image's tags may lie on different pages."""
-        caller, operation = self._caller_of(ListImages.operation, self._repository), Operation()
+        caller, operation = self._caller_of(ListImages.operation), Operation()
         tags: dict[str, tuple[str, ...]] = {}
         token: str | None = None
         while True:
@@ -142,7 +142,7 @@ class Holding:
 
     async def _tree(self, references: Sequence[str]) -> Found:
         """Fetch images and all that their indexes name, a level at a time."""
-        caller, operation = self._caller_of(GetImages.operation, self._repository), Operation()
+        caller, operation = self._caller_of(GetImages.operation), Operation()
         found: Found = {}
         level: Sequence[str] = references
         for _ in range(DEEPEST):
