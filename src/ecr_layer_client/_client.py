@@ -1,35 +1,36 @@
-"""`ECRLayerClient`: the verbs, a few lines each."""
+"""`ECRLayerClient`: the verbs, a few lines each.
+
+What works behind them is imported where it is used: a module that only names the client does not pay for it.
+"""
 
 from __future__ import annotations
 
-import asyncio
 import warnings
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from ._batching import DigestSource
-from ._caller import Caller
 from ._config import ClientConfig, ClientConfigChanges, Target
-from ._connection import Connection
 from ._errors import InvalidInputError, quoted
-from ._loader import Loader
-from ._many import ManyLayerStream
 from ._observing import Observed
-from ._pairs import PairSource
 from ._progress import shown
 from ._repository import Repository
-from ._stream import LayerStream
 from ._wire import OPERATION
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
+    from ._caller import Caller
+    from ._connection import Connection
+    from ._loader import Loader
+    from ._many import ManyLayerStream
     from ._models import LayerOutcome
     from ._pairs import DigestsOfMany
     from ._result import LayerCheckResult
     from ._results import LayerCheckResults
+    from ._stream import LayerStream
     from .images import ImageReport, ImageSource, Platform, PushPlan
     from .images._holding import Holding
     from .protocols import ECRApi, Observer, Progress, SessionLike
@@ -91,6 +92,8 @@ class ECRLayerClient:
         if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
             msg = f"observer={quoted(observer)}: an object with the methods {', '.join(_OBSERVED)}"
             raise InvalidInputError(msg)
+        from ._connection import Connection
+
         self._config = config
         self._observer = observer
         self._observed = Observed(observer)
@@ -169,6 +172,9 @@ class ECRLayerClient:
             InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
             ClientStateError: The client is not open, or not here.
         """
+        from ._batching import DigestSource
+        from ._stream import LayerStream
+
         where = self._placed(repository)
         stream = LayerStream(
             self._caller(OPERATION),
@@ -226,6 +232,9 @@ class ECRLayerClient:
             InvalidInputError: An option breaks its rule, or `digests` is none of the shapes.
             ClientStateError: The client is not open, or not here.
         """
+        from ._many import ManyLayerStream
+        from ._pairs import PairSource
+
         stream = ManyLayerStream(
             self._caller(OPERATION),
             PairSource(digests, self._config.batch_size, self._placed),
@@ -315,7 +324,7 @@ class ECRLayerClient:
             ClientStateError: The client is not open, or not here.
             CallError: A call failed for good; the others are ended.
         """
-        from .images._holding import together  # noqa: PLC0415 (imported where it is used)
+        from .images._holding import together
 
         return tuple(await together([self.plan_push(repository, its) for repository, its in sources.items()]))
 
@@ -362,11 +371,13 @@ class ECRLayerClient:
         return self._holding(repository).audit()
 
     def _holding(self, repository: str | Repository) -> Holding:
-        from .images._holding import Holding  # noqa: PLC0415 (imported where it is used)
+        from .images._holding import Holding
 
         return Holding(self._placed(repository), self, self._caller)
 
     def _loader(self, repository: Repository) -> Loader:
+        from ._loader import Loader
+
         self._placed(repository)
         key = repository.name, repository.registry_id
         loader = self._loaders.get(key)
@@ -389,6 +400,8 @@ class ECRLayerClient:
         return where
 
     def _caller(self, operation: str) -> Caller:
+        from ._caller import Caller
+
         transport, turns, slots = self._connection.use(operation)
         self._connection.set_ceiling(turns, self, self._config.requests_per_second)
         return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
@@ -408,6 +421,8 @@ class ECRLayerClient:
             patient = client.with_config(retry=RetryPolicy(max_elapsed=600.0))
             ```
         """
+        from asyncio import Semaphore
+
         config = self._config.replace(dict(changes))
         for name in _OF_THE_CONNECTION:
             if getattr(config, name) != getattr(self._config, name):
@@ -422,7 +437,7 @@ class ECRLayerClient:
         view = self._made(self._connection.target, config, self._observer, self._connection)
         # A view that lowers max_concurrency holds a slot of its own beside those it borrows.
         lowered = config.max_concurrency < self._config.max_concurrency
-        more = (asyncio.Semaphore(config.max_concurrency),) if lowered else ()
+        more = (Semaphore(config.max_concurrency),) if lowered else ()
         view._own_slots = self._own_slots + more  # noqa: SLF001 (of this class)
         return view
 

@@ -13,12 +13,15 @@ from ._errors import ClientStateError
 from ._turns import Turns, turns_for
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from ._config import ClientConfig, Target
     from ._loader import Loader
     from ._transport import Transport
     from ._window import Window
 
 _TRANSPORT = f"{__package__}._transport"
+_NEEDED_SOON = (_TRANSPORT, f"{__package__}._stream")
 
 
 class Connection:
@@ -62,7 +65,7 @@ class Connection:
         home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
             if _TRANSPORT not in sys.modules:  # importing aiobotocore takes longer than an event loop may stand still
-                await asyncio.to_thread(import_module, _TRANSPORT)
+                await asyncio.to_thread(_import, _NEEDED_SOON)
             transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:
             self._home = None if self._home is home else self._home
@@ -128,3 +131,8 @@ class Connection:
         if loop is not asyncio.get_running_loop():
             msg = "the client was opened on another event loop: open one on each loop"
             raise ClientStateError(msg)
+
+
+def _import(rooms: Iterable[str]) -> None:
+    for room in rooms:
+        import_module(room)
