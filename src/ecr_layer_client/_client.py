@@ -373,7 +373,9 @@ class ECRLayerClient:
     def _holding(self, repository: str | Repository) -> Holding:
         from .images._holding import Holding
 
-        return Holding(self._placed(repository), self, self._caller)
+        holding = Holding(self._placed(repository), self, self._caller)
+        self._connection.users.add(holding)
+        return holding
 
     def _loader(self, repository: Repository) -> Loader:
         from ._loader import Loader

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from ._loader import Loader
     from ._transport import Transport
     from ._window import Window
+    from .images._holding import Holding
 
 _TRANSPORT = f"{__package__}._transport"
 _NEEDED_SOON = (_TRANSPORT, f"{__package__}._stream")
@@ -32,13 +33,13 @@ class Connection:
         config: The options of the client that owns it.
 
     Attributes:
-        users: The streams and loaders that use it; closing ends them.
+        users: The streams, loaders and holdings that use it; closing ends them.
     """
 
     def __init__(self, target: Target, config: ClientConfig) -> None:
         self.target = target
         self.config = config
-        self.users: WeakSet[Window[Any] | Loader] = WeakSet()
+        self.users: WeakSet[Window[Any] | Loader | Holding] = WeakSet()
         self._transport: Transport | None = None
         self._turns: dict[str, Turns] = {}
         self._slots: asyncio.Semaphore | None = None

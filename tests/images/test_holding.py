@@ -220,6 +220,27 @@ async def test_not_open(ecr: LocalECR) -> None:
         await anext(client.audit("team/app"))
 
 
+@pytest.mark.parametrize("verb", ["get_image", "verify_image"])
+async def test_closed_under_way(ecr: LocalECR, verb: str) -> None:
+    """Closing the client ends what is under way with an error that says so, at once."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        task = asyncio.create_task(getattr(client, verb)("team/app", "v1"))
+        await asyncio.sleep(0.07)
+    with pytest.raises(ClientStateError, match="the client was closed while this was under way"):
+        await task
+    assert asyncio.get_running_loop().time() < 0.2
+
+
+async def test_cancelled(ecr: LocalECR) -> None:
+    """Cancelled, it ends at once and leaves nothing behind."""
+    push_both(ecr)
+    async with ecr.client() as client:
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.07):
+                await client.get_image("team/app", "v1")
+
+
 # -- plan_push ---------------------------------------------------------------------------------------------------------
 
 

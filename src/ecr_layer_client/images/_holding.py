@@ -48,11 +48,14 @@ class Holding:
         self._repository = repository
         self._client = client
         self._caller_of = caller_of
+        self._tasks: set[asyncio.Task[Any]] = set()
+        self._ended: Exception | None = None
 
     async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
         """Fetch an image's manifest, and all that it names if it is an index; of one platform, only that image's."""
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-        found = await self._tree([check_reference(reference)])
+        check_reference(reference)
+        found = await self._run(self._tree([reference]))
         root = self._given(found, reference)
         if wanted is not None and isinstance(root, ImageIndex):
             root = self._of_platform(root, wanted, found, reference)
@@ -101,19 +104,40 @@ class Holding:
         """Look whether an image is whole."""
         check_reference(reference)
         tags = {} if is_digest(reference) else {reference: (reference,)}
-        [report] = await self._reports([reference], {}, tags)
+        [report] = await self._run(self._reports([reference], {}, tags))
         return report
 
     async def audit(self) -> AsyncIterator[ImageReport]:
         """Look at every image of the repository, in the order in which ECR lists them."""
-        tags = await self._listed()
+        tags = await self._run(self._listed())
         digests = list(tags)
         outcomes: dict[str, LayerOutcome] = {}
         for begin in range(0, len(digests), _ROUND):
-            for report in await self._reports(digests[begin : begin + _ROUND], outcomes, tags):
+            for report in await self._run(self._reports(digests[begin : begin + _ROUND], outcomes, tags)):
                 yield report
             for digest in list(outcomes)[: max(0, len(outcomes) - _REMEMBERED)]:
                 del outcomes[digest]
+
+    async def _run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something that ends, with the error for it, when the client is closed."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            if self._ended is None:
+                raise
+            raise self._ended from None
+        finally:
+            self._tasks.discard(task)
+
+    async def _abort(self, error: Exception) -> None:
+        """End what is under way: its caller has `error`."""
+        self._ended = error
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def _listed(self) -> dict[str, tuple[str, ...]]:
         """Return the tags of every image by its digest; an image's tags may lie on different pages."""
