@@ -154,6 +154,15 @@ async def test_get_image_that_cannot_be_read(ecr: LocalECR) -> None:
             await client.get_image("team/app", "v1")
 
 
+async def test_get_image_with_a_child_of_another_size(ecr: LocalECR) -> None:
+    """An index that says another size of its image than it has is an answer that can't be used."""
+    push(ecr, APP)
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entry(APP.manifest, IMAGE, size=1)]), "v1")
+    async with ecr.client() as client:
+        with pytest.raises(ResponseError, match=f"team/app:v1: {DIGEST} has {len(APP.manifest)} bytes and should have 1"):
+            await client.get_image("team/app", "v1")
+
+
 async def test_get_image_of_many(ecr: LocalECR) -> None:
     """An index of 250 images is fetched a hundred at a time."""
     images = [image(f"image {number}", "base") for number in range(250)]

@@ -62,7 +62,10 @@ class Holding:
         for child in _below(root, found):
             self._given(found, child.digest)
         blobs = ManifestsAlone(_name(self._repository, reference), (each.raw for each in found.values() if not isinstance(each, NotGiven)))
-        images = Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
+        try:
+            images = Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
+        except InvalidInputError as error:  # of what ECR gave, not of what the caller did
+            raise ResponseError(str(error), operation=GetImages.operation, repository=self._repository, retryable=False) from None
         return ImageSource(blobs.name, images._replace(tags={} if is_digest(reference) else {root.digest: (reference,)}))
 
     def _of_platform(self, index: ImageIndex, wanted: Platform, found: Found, reference: str) -> Manifest:
