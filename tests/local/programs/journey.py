@@ -14,7 +14,7 @@ import sys
 import tempfile
 import urllib.request
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 PARTS = (bytes(5 * 1024 * 1024), b"the rest")
 CONFIG = b"{}"
@@ -56,9 +56,8 @@ class Capo:
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Ask by the method of this name."""
-        members = {name: [snaked(each) for each in value] if isinstance(value, list) else value for name, value in members.items()}
         try:
-            answer: Any = getattr(self._client, operation)(**members)
+            answer: Any = getattr(self._client, operation)(**{name: snaked(value) for name, value in members.items()})
         except self._error as error:
             raise RefusedError(error.code, camelled(dict(error.data))) from error
         return dict(camelled(answer))
@@ -74,7 +73,7 @@ class Aws:
         """Ask by the command of this name; bytes are handed over in a file."""
         with tempfile.TemporaryDirectory() as folder:
             options = [word for name, value in members.items() for word in self._option(name, value, Path(folder) / name)]
-            command = [self._program, "ecr", operation.replace("_", "-"), "--output", "json", *options]
+            command = [str(self._program), "ecr", operation.replace("_", "-"), "--output", "json", *options]
             said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
         if said.returncode:
             refused = re.search(r"An error occurred \((\w+)\)", said.stderr)
@@ -85,7 +84,7 @@ class Aws:
         if isinstance(value, bytes):
             path.write_bytes(value)
             value = f"fileb://{path}"
-        values = value if isinstance(value, list) else [value]
+        values = listed(value) if isinstance(value, list) else [value]
         return [f"--{name.replace('_', '-')}", *(each if isinstance(each, str) else json.dumps(each) for each in values)]
 
 
@@ -95,18 +94,25 @@ def camel(name: str) -> str:
     return head + "".join(part.title() for part in tail)
 
 
+def listed(value: Any) -> list[Any]:
+    """Return the items of a list."""
+    return [*value]
+
+
 def camelled(value: Any) -> Any:
     """Return a value with its members named as the API has them."""
     if isinstance(value, dict):
-        return {camel(str(name)): camelled(each) for name, each in value.items()}
-    return [camelled(each) for each in value] if isinstance(value, list) else value
+        return {camel(name): camelled(each) for name, each in cast("dict[str, Any]", value).items()}
+    return [camelled(each) for each in listed(value)] if isinstance(value, list) else value
 
 
 def snaked(value: Any) -> Any:
-    """Return an item of a list with its members named as Python has them."""
+    """Return a value with its members named as Python has them."""
+    if isinstance(value, list):
+        return [snaked(each) for each in listed(value)]
     if not isinstance(value, dict):
         return value
-    return {re.sub("([A-Z])", lambda found: "_" + found[1].lower(), name): each for name, each in value.items()}
+    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): each for name, each in cast("dict[str, Any]", value).items()}
 
 
 def digest_of(data: bytes) -> str:
