@@ -31,11 +31,13 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
     from ._results import LayerCheckResults
     from ._stream import LayerStream
+    from ._window import Reading, Window
     from .images import ImageReport, ImageSource, Platform, PushPlan
     from .images._holding import Holding
     from .protocols import ECRApi, Observer, Progress, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
+S = TypeVar("S", bound="Window[Any]")
 
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
 _LONGEST = 1e9  # seconds
@@ -176,16 +178,9 @@ class ECRLayerClient:
         from ._stream import LayerStream
 
         where = self._placed(repository)
-        stream = LayerStream(
-            self._caller(OPERATION),
-            where,
-            DigestSource(digests, self._config.batch_size),
-            max_concurrency=self._config.max_concurrency,
-            timeout=_checked(timeout),
-            observed=self._observed,
-        )
-        self._connection.users.add(stream)
-        return stream
+        source = DigestSource(digests, self._config.batch_size)
+        how = self._how(None if timeout is None else _seconds(timeout))
+        return self._used(LayerStream(self._caller(OPERATION), where, source, how))
 
     async def check_many(
         self,
@@ -235,15 +230,9 @@ class ECRLayerClient:
         from ._many import ManyLayerStream
         from ._pairs import PairSource
 
-        stream = ManyLayerStream(
-            self._caller(OPERATION),
-            PairSource(digests, self._config.batch_size, self._placed),
-            max_concurrency=self._config.max_concurrency,
-            timeout=_checked(timeout),
-            observed=self._observed,
-        )
-        self._connection.users.add(stream)
-        return stream
+        source = PairSource(digests, self._config.batch_size, self._placed)
+        how = self._how(None if timeout is None else _seconds(timeout))
+        return self._used(ManyLayerStream(self._caller(OPERATION), source, how))
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest; callers that ask at about the same time share requests.
@@ -268,6 +257,62 @@ class ECRLayerClient:
             ```
         """
         return await self._loader(Repository.coerce(repository)).check(digest)
+
+    async def wait_until_available(
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float,  # noqa: ASYNC109 (as of check_layers)
+        progress: bool | Callable[[Progress], None] = False,
+    ) -> LayerCheckResult:
+        """Wait until the repository holds every digest, and return the result, in input order.
+
+        For what is on its way: a replication, a restore, a push by somebody else. Everything is checked once; what is not available
+        (absent, archived or undetermined) is checked again after a pause of at most 0.5 seconds, and then of twice as much up to 15, each
+        drawn between that and half of it.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            digests: As of `check_layers`; all are held in memory.
+            timeout: Seconds for the whole.
+            progress: As of `check_layers`; `answered` counts the layers that are available.
+
+        Raises:
+            InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
+            ClientStateError: The client is not open, or not here.
+            LayerFailuresError: ECR takes one for no digest, so it can never be available; `.result` is what was found of all.
+            CallError: A call failed for good, or `timeout` ran out; `.partial.not_available` is what is still missing.
+
+        Example:
+            ```python
+            result = await client.wait_until_available("team/app", digests[::2], timeout=600.0)
+            print(result.all_available)
+            ```
+        """
+        with shown(progress) as show:
+            async with self.stream_until_available(repository, digests, timeout=timeout) as stream:
+                return await stream.collect(show)
+
+    def stream_until_available(
+        self, repository: str | Repository, digests: Iterable[str] | AsyncIterable[str], *, timeout: float
+    ) -> LayerStream:
+        """Wait as `wait_until_available` does, and yield each layer when it is available.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            digests: As of `check_layers`; all are held in memory.
+            timeout: Seconds from the first pull for the whole.
+
+        Raises:
+            InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
+            ClientStateError: The client is not open, or not here.
+        """
+        from ._waiting import AvailabilityStream, RepeatingSource
+
+        where = self._placed(repository)
+        source = RepeatingSource(digests, self._config.batch_size)
+        return self._used(AvailabilityStream(self._caller(OPERATION), where, source, self._how(_seconds(timeout))))
 
     async def get_image(self, repository: str | Repository, reference: str, platform: str | Platform | None = None) -> ImageSource:
         """Fetch the manifests of an image, with their exact bytes; an index is followed, and no layer is downloaded.
@@ -376,6 +421,15 @@ class ECRLayerClient:
         holding = Holding(self._placed(repository), self, self._caller)
         self._connection.users.add(holding)
         return holding
+
+    def _how(self, timeout: float | None) -> Reading:
+        from ._window import Reading
+
+        return Reading(self._config.max_concurrency, timeout, self._observed)
+
+    def _used(self, stream: S) -> S:
+        self._connection.users.add(stream)
+        return stream
 
     def _loader(self, repository: Repository) -> Loader:
         from ._loader import Loader
@@ -511,8 +565,8 @@ class ECRLayerClient:
         raise TypeError(msg)
 
 
-def _checked(timeout: float | None) -> float | None:
-    if timeout is not None and not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
+def _seconds(timeout: float) -> float:
+    if not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
         msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
         raise InvalidInputError(msg)
     return timeout

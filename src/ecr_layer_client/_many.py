@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from ._batching import Batch
     from ._caller import Caller, Operation
     from ._models import LayerOutcome
-    from ._observing import Observed
     from ._pairs import PairSource, RepositoryBatch
     from ._repository import Repository
+    from ._window import Reading
     from .protocols import Progress
 
     _Answers = Mapping[tuple[Repository, str], LayerOutcome]
@@ -45,9 +45,8 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
     _KEPT_IN = ".partials"
     _source: PairSource
 
-    def __init__(self, caller: Caller, source: PairSource, *, max_concurrency: int, timeout: float | None, observed: Observed) -> None:
-        super().__init__(caller, source, max_concurrency=max_concurrency, timeout=timeout)
-        self._observed = observed
+    def __init__(self, caller: Caller, source: PairSource, how: Reading) -> None:
+        super().__init__(caller, source, how)
         self._failed: dict[Repository, CallError] = {}
         self._left: defaultdict[Repository, list[str]] = defaultdict(list)  # what was not answered of those that failed
 

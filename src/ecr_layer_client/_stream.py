@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ._caller import Caller
     from ._errors import CallError
     from ._models import LayerOutcome
-    from ._observing import Observed
     from ._repository import Repository
+    from ._window import Reading
     from .protocols import Progress
 
 
@@ -39,19 +39,9 @@ class LayerStream(Window["LayerOutcome"]):
     _MADE_BY = "stream_layers"
     _source: DigestSource
 
-    def __init__(  # noqa: PLR0913 (made by the client alone)
-        self,
-        caller: Caller,
-        repository: Repository,
-        source: DigestSource,
-        *,
-        max_concurrency: int,
-        timeout: float | None,
-        observed: Observed,
-    ) -> None:
-        super().__init__(caller, source, max_concurrency=max_concurrency, timeout=timeout)
+    def __init__(self, caller: Caller, repository: Repository, source: DigestSource, how: Reading) -> None:
+        super().__init__(caller, source, how)
         self._repository = repository
-        self._observed = observed
         self._span = ExitStack()
 
     async def __aenter__(self) -> Self:

@@ -6,7 +6,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections import deque
 from enum import Enum, auto
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from ._asking import ask, spelled
 from ._batching import STREAM_WINDOW
@@ -21,9 +21,18 @@ if TYPE_CHECKING:
     from ._batching import Batch, BatchSource
     from ._caller import Caller
     from ._models import LayerOutcome
+    from ._observing import Observed
     from ._repository import Repository
 
 T = TypeVar("T")
+
+
+class Reading(NamedTuple):
+    """How a stream is read: batches in flight at most, seconds for the whole, and who is told."""
+
+    max_concurrency: int
+    timeout: float | None
+    observed: Observed
 
 
 class Window(ABC, Generic[T]):
@@ -35,11 +44,10 @@ class Window(ABC, Generic[T]):
     _MADE_BY: str
     _KEPT_IN: str = ".partial"
 
-    def __init__(self, caller: Caller, source: BatchSource, *, max_concurrency: int, timeout: float | None) -> None:
+    def __init__(self, caller: Caller, source: BatchSource, how: Reading) -> None:
         self._caller = caller
         self._source = source
-        self._max_concurrency = max_concurrency
-        self._timeout = timeout
+        self._max_concurrency, self._timeout, self._observed = how
         self._state = _State.NEW
         self._deadline: float | None = None
         self._operations: dict[Repository, Operation] = {}
@@ -115,6 +123,9 @@ class Window(ABC, Generic[T]):
     @abstractmethod
     def _asked(self) -> tuple[str, Repository | None]:
         """Say what is asked, to begin a message with, and of which repository, if of one."""
+
+    def _undone(self) -> str:
+        return "not done"
 
     @abstractmethod
     def _keep(self, error: CallError, answers: Mapping[Any, LayerOutcome]) -> None:
@@ -210,7 +221,7 @@ class Window(ABC, Generic[T]):
 
     def _timed_out(self) -> OperationTimeoutError:
         what, repository = self._asked()
-        msg = f"{what}: not done within timeout={self._timeout} s; {self._KEPT_IN} keeps what was answered"
+        msg = f"{what}: {self._undone()} within timeout={self._timeout} s; {self._KEPT_IN} keeps what was answered"
         failures = (operation.last_failure for operation in self._operations.values())
         last = next((failure for failure in failures if failure is not None), None)
         if last is not None:

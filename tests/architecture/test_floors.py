@@ -21,7 +21,7 @@ FLOORS = {
     0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "protocols"],
     1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_sessions", "_transport"],
-    3: ["_asking", "_connection", "_many", "_stream", "_window", "images"],
+    3: ["_asking", "_connection", "_many", "_stream", "_waiting", "_window", "images"],
     4: ["_client", "_loader", "_progress"],
     5: ["__init__", "display", "local"],
     6: ["cli", "testing"],
@@ -45,7 +45,7 @@ SOLE_USERS = {
     "pytest": {"testing"},
     "typer": {"cli"},
     "rich": {"cli"},
-    "random": {"_caller", "_pacer", "local"},  # as the default of what is injected
+    "random": {"_caller", "_pacer", "_waiting", "local"},  # as the default of what is injected
 }
 
 
