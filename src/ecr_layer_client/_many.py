@@ -123,7 +123,8 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         results: list[LayerCheckResult] = []
         errors: dict[Repository, CallError] = {}
         for repository in self._source.repositories.values():
-            result = LayerCheckResult(repository=repository, outcomes=tuple(outcomes[repository]), unanswered=tuple(unanswered[repository]))
+            answered, rest = tuple(outcomes[repository]), tuple(unanswered[repository])
+            result = LayerCheckResult.model_construct(repository=repository, outcomes=answered, unanswered=rest)  # as a stream's result
             error = self._failed.get(repository)
             if error is None and concerning_all is not None and (result.unanswered or not self._source.is_whole):
                 error = cast("CallError", copied(concerning_all))

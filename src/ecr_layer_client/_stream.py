@@ -90,5 +90,6 @@ class LayerStream(Window["LayerOutcome"]):
         error.partial = self._result(answers, unanswered)
 
     def _result(self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]) -> LayerCheckResult:
-        outcomes = tuple(answers[digest] for digest in self._source.seen if digest in answers)
-        return LayerCheckResult(repository=self._repository, outcomes=outcomes, unanswered=tuple(unanswered))
+        outcomes = tuple(filter(None, map(answers.get, self._source.seen)))
+        # Not validated again: each part is this library's own, and a hundred thousand take a while.
+        return LayerCheckResult.model_construct(repository=self._repository, outcomes=outcomes, unanswered=tuple(unanswered))
