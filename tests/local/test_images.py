@@ -138,6 +138,12 @@ def test_a_layer_that_is_held_elsewhere_is_not_asked_for() -> None:
     assert Played().put(text) == digest_of(text)
 
 
+def test_a_digest_in_upper_case_names_the_layer_that_is_held() -> None:
+    """A manifest may spell a digest in either letter case; registries hold lower case (assumed)."""
+    text = a_manifest("sha256:" + LAYER[7:].upper())
+    assert Played().put(text) == digest_of(text)
+
+
 def test_an_index_comes_after_its_images() -> None:
     """An index of images that are not there is ReferencedImagesNotFoundException, and lists them."""
     code, message = Played().refused("PutImage", imageManifest=an_index(ABSENT))
@@ -441,9 +447,10 @@ def test_pages_make_the_whole(size: int, count: int, operation: str) -> None:
     while token is not None:
         answer = played.run(operation, maxResults=size, **token)
         rows = answer["imageIds"] if operation == "ListImages" else answer["imageDetails"]
-        assert len(rows) <= size
+        assert len(rows) == min(size, count - len(found))
         found += [row["imageDigest"] for row in rows]
         token = {"nextToken": answer["nextToken"]} if "nextToken" in answer else None
+        assert (token is None) == (len(found) == count)
     assert found == sorted(digests)
 
 

@@ -16,7 +16,7 @@ import pytest
 
 from ecr_layer_client import ECRLayerError, InvalidInputError, Repository, local
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._manifest import OCI_MANIFEST
+from ecr_layer_client.local._manifest import OCI_CONFIG, OCI_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -279,10 +279,12 @@ async def images(ecr: LocalECR, repository: str = "app") -> list[tuple[str, str 
 
 @pytest.mark.asyncio
 async def test_an_image_is_seeded_in_one_call() -> None:
-    """seed_image holds layers of bytes and of descriptors, a config and a manifest, and answers the image's digest."""
+    """seed_image holds layers of bytes and of descriptors, an OCI config and manifest, and answers the image's digest."""
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.seed_image("app", [b"a layer", (HELD, 7)], "1.0")
         assert await images(ecr) == [(digest, "1.0")]
+        details = ecr._registry.run("DescribeImages", {"repositoryName": "app"})["imageDetails"][0]
+        assert (details["imageManifestMediaType"], details["artifactMediaType"]) == (OCI_MANIFEST, OCI_CONFIG)
         layer = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
         assert [(row["layerAvailability"], row["layerSize"]) for row in await rows(ecr, layer, HELD)] == [("AVAILABLE", 7)] * 2
 
