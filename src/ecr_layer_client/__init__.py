@@ -36,9 +36,10 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult, OutcomesByDigest
     from ._results import ByRepository, LayerCheckResults
     from ._stream import LayerStream
-    from .protocols import ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
+    from .protocols import AWSKeys, CredentialsProvider, ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
 
 __all__ = [
+    "AWSKeys",
     "AccessDeniedError",
     "ByRepository",
     "CallError",
@@ -47,6 +48,7 @@ __all__ = [
     "ClientStateError",
     "ClockSkewError",
     "CredentialsError",
+    "CredentialsProvider",
     "ECRApi",
     "ECRLayerClient",
     "ECRLayerError",
@@ -107,7 +109,16 @@ _ROOMS = {
     "_result": ("LayerCheckResult", "OutcomesByDigest"),
     "_results": ("ByRepository", "LayerCheckResults"),
     "_stream": ("LayerStream",),
-    "protocols": ("ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"),
+    "protocols": (
+        "AWSKeys",
+        "CredentialsProvider",
+        "ECRApi",
+        "LayerChecker",
+        "Observer",
+        "OutcomeStream",
+        "Progress",
+        "SessionLike",
+    ),
 }
 _ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from botocore import exceptions as botocore
 
 from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted, scrubbed
+from ._provider import ProviderError
 from ._refusals import attempted, located
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def opening_error(error: Exception) -> ECRLayerError:
 
 def credentials_error(error: Exception) -> CredentialsError:
     """Return what to raise when there is nothing to sign a request with."""
+    if isinstance(error, ProviderError):
+        return CredentialsError(f"the provider given as credentials= gave no AWS keys: {quoted(error.words)}")
     return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}")
 
 

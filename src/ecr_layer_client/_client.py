@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from ._window import Reading, Window
     from .images import ImageReport, ImageSource, Platform, PushPlan
     from .images._holding import Holding
-    from .protocols import ECRApi, Observer, Progress, SessionLike
+    from .protocols import CredentialsProvider, ECRApi, Observer, Progress, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
 S = TypeVar("S", bound="Window[Any]")
@@ -54,6 +54,9 @@ class ECRLayerClient:
         region_name: The Region. Default None: as botocore finds it (`AWS_DEFAULT_REGION`, the profile).
         profile_name: A profile of the AWS configuration. Default None: as botocore finds it (`AWS_PROFILE`).
         endpoint_url: Where to ask, in place of the Region's own endpoint; https, or this machine. Default None.
+        credentials: Gives the keys to sign with, such as those of an assumed role; see `CredentialsProvider`. Asked once for all
+            callers and all clients that have it in common, again five minutes ahead of the keys' expiry, and when AWS refuses them.
+            Default None: as botocore finds them.
         session: An aiobotocore session of yours, with your hooks; never closed. Default None: one shared by all clients of the event
             loop and profile.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
@@ -77,11 +80,12 @@ class ECRLayerClient:
         region_name: str | None = None,
         profile_name: str | None = None,
         endpoint_url: str | None = None,
+        credentials: CredentialsProvider | None = None,
         session: SessionLike | None = None,
         config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
         observer: Observer | None = None,
     ) -> None:
-        self._set_up(Target(region_name, profile_name, endpoint_url, session), config, observer)
+        self._set_up(Target(region_name, profile_name, endpoint_url, session, credentials=credentials), config, observer)
 
     def _set_up(self, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> None:
         if not isinstance(config, ClientConfig):
@@ -524,6 +528,7 @@ class ECRLayerClient:
             region_name=region_name,
             profile_name=target.profile_name,
             endpoint_url=target.endpoint_url,
+            credentials=target.credentials,
             session=target.session,
             config=self._config,
             observer=self._observer,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ._errors import InvalidInputError, quoted
 
 if TYPE_CHECKING:
-    from .protocols import ECRApi, SessionLike
+    from .protocols import CredentialsProvider, ECRApi, SessionLike
 
 MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
 
@@ -132,12 +132,13 @@ class Target:
     endpoint_url: str | None = None
     session: SessionLike | None = None
     client: ECRApi | None = None
+    credentials: CredentialsProvider | None = None
 
     def check(self, *, allow_insecure_endpoint: bool) -> None:
         """Refuse what can't be meant.
 
         Raises:
-            InvalidInputError: A part is no str, a profile is named beside a session, or the endpoint is no URL, or not a safe one.
+            InvalidInputError: A part is no str, a profile or a provider stands beside a session, or the endpoint is no safe URL.
         """
         for name in ("region_name", "profile_name", "endpoint_url"):
             value = getattr(self, name)
@@ -149,6 +150,12 @@ class Target:
             raise InvalidInputError(msg)
         if self.session is not None and not hasattr(self.session, "create_client"):
             msg = f"session={quoted(self.session)}: an aiobotocore session, such as aiobotocore.session.get_session()"
+            raise InvalidInputError(msg)
+        if self.session is not None and self.credentials is not None:
+            msg = "credentials= beside session=: give the credentials to the session"
+            raise InvalidInputError(msg)
+        if self.credentials is not None and not callable(self.credentials):
+            msg = f"credentials is of type {type(self.credentials).__name__}: an async function without arguments that returns AWSKeys"
             raise InvalidInputError(msg)
         if self.endpoint_url is not None:
             _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)

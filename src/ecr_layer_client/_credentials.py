@@ -6,15 +6,17 @@ botocore refreshes them inside each request that is being signed, and when that 
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
 
+from ._provider import FETCH_TIMEOUT, ProviderError
+
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-FETCH_TIMEOUT = 60.0  # seconds that finding or refreshing credentials may take
 _FAILURE_REMEMBERED = 1.0  # seconds for which a failure answers all who ask, so that it is not tried once for each of them
 _ADVISORY_PAUSE = 10.0  # seconds before a refresh that was only advised is tried again
 
@@ -23,20 +25,22 @@ class SharedCredentials(AioCredentials):
     """What a session's clients sign with: the credentials of botocore's chain, behind one lock.
 
     Args:
-        load: Runs the chain from its start.
+        load: Runs the chain from its start, or asks the caller's provider.
+        limit: Seconds for that. Default `FETCH_TIMEOUT`; None where it has one of its own.
 
     Attributes:
         generation: How often the chain was run; what was refused with one generation may pass with the next.
     """
 
-    def __init__(self, load: Callable[[], Awaitable[Any]]) -> None:
+    def __init__(self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT) -> None:
         super().__init__("", "", method="ecr-layer-client")
         self.generation = 0
         self._load = load
+        self._limit = limit
         self._found: Any = None
         self._frozen: Any = None  # what is asked of botocore's object again, it may refresh again
         self._lock = asyncio.Lock()
-        self._failure: str | None = None  # its words alone: a kept exception would keep its frames
+        self._failure: Callable[[], Exception] | None = None  # made of its words alone: a kept exception would keep its frames
         self._rests_until = 0.0
 
     async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # the stub's base is the synchronous one
@@ -73,12 +77,12 @@ class SharedCredentials(AioCredentials):
 
     async def _fetch(self, fetch: Callable[[], Awaitable[object]]) -> None:
         if self._failure is not None and self._is_resting():
-            raise CredentialRetrievalError(provider="chain", error_msg=self._failure)
+            raise self._failure()
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT):
+            async with asyncio.timeout(self._limit):
                 await fetch()
         except Exception as error:
-            self._failure = str(error) or f"no answer within {FETCH_TIMEOUT:.0f} s"
+            self._failure = _again(error)
             self._rest(_FAILURE_REMEMBERED)
             raise
         self._failure = None
@@ -100,3 +104,9 @@ class SharedCredentials(AioCredentials):
         self._frozen = await found.get_frozen_credentials()
         self._found = found
         self.generation += 1
+
+
+def _again(error: Exception) -> Callable[[], Exception]:
+    if isinstance(error, ProviderError):
+        return partial(ProviderError, error.words)
+    return partial(CredentialRetrievalError, provider="chain", error_msg=str(error) or f"no answer within {FETCH_TIMEOUT:.0f} s")

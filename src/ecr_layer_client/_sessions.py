@@ -1,4 +1,4 @@
-"""aiobotocore sessions of this library's own, one for each event loop and profile; and what makes clients of any session quick to make."""
+"""aiobotocore sessions of this library's own, one for each event loop, profile and provider; and what makes their clients quick to make."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from aiobotocore.session import AioSession
 from botocore.loaders import Loader, create_loader
 
 from ._credentials import SharedCredentials
+from ._provider import ProvidedKeys
 
 if TYPE_CHECKING:
-    from .protocols import SessionLike
+    from .protocols import CredentialsProvider, SessionLike
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
@@ -25,20 +26,26 @@ class OwnSession:
     credentials: SharedCredentials
 
 
-_SessionsOfLoop = weakref.WeakValueDictionary[str | None, OwnSession]
+_SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, int | None], OwnSession]
 _own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = weakref.WeakKeyDictionary()
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 
 
-def own_session(profile_name: str | None) -> OwnSession:
-    """Return the loop's one session of a profile; it lives while a client holds it, and a second client on it costs next to nothing."""
+def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> OwnSession:
+    """Return the loop's one session of a profile and provider; it lives while a client holds it, and a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    own = of_loop.get(profile_name)
+    key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
+    own = of_loop.get(key)
     if own is None:
-        own = OwnSession(_new_session(profile_name), SharedCredentials(lambda: _load_credentials(profile_name)))
+        own = of_loop[key] = OwnSession(_new_session(profile_name), _credentials(profile_name, provider))
         own.session.register_component("credential_provider", _Provider(own.credentials))
-        of_loop[profile_name] = own
     return own
+
+
+def _credentials(profile_name: str | None, provider: CredentialsProvider | None) -> SharedCredentials:
+    if provider is None:
+        return SharedCredentials(lambda: _load_credentials(profile_name))
+    return SharedCredentials(lambda: ProvidedKeys.of(provider), limit=None)
 
 
 def _new_session(profile_name: str | None) -> AioSession:

@@ -95,7 +95,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     made: list[Any] = []
     stack = AsyncExitStack()
     try:
-        own = None if target.session else own_session(target.profile_name)
+        own = None if target.session else own_session(target.profile_name, target.credentials)
         session: Any = own.session if own else target.session
         await warm_up_in_thread(session)
         client = await stack.enter_async_context(

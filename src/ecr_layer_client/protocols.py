@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+from ._errors import InvalidInputError, quoted
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -37,6 +40,49 @@ class SessionLike(Hashable, Protocol):
     @property
     def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
         """Makes a client of an AWS service; entering it opens it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class AWSKeys:
+    """What a `CredentialsProvider` gives: keys to sign with. Its repr shows the access key's id alone.
+
+    Attributes:
+        access_key: The access key's id.
+        secret_key: The secret access key.
+        token: The session token of temporary keys. Default None.
+        expires: When they end, with a time zone. Default None: never.
+
+    Raises:
+        InvalidInputError: A part is empty or no str, or `expires` has no time zone.
+
+    Example:
+        >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")
+        AWSKeys(access_key='AKIAIOSFODNN7EXAMPLE', expires=None)
+    """
+
+    access_key: str
+    secret_key: str = field(repr=False)
+    token: str | None = field(default=None, repr=False)
+    expires: datetime | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what can't be signed with."""
+        for name in ("access_key", "secret_key", "token"):
+            value = getattr(self, name)
+            if not (isinstance(value, str) and value) and not (name == "token" and value is None):
+                msg = f"AWSKeys {name}: a str that is not empty"
+                raise InvalidInputError(msg)
+        if self.expires is not None and (not isinstance(self.expires, datetime) or self.expires.utcoffset() is None):
+            msg = f"AWSKeys expires={quoted(self.expires)}: a datetime with a time zone, or None"
+            raise InvalidInputError(msg)
+
+
+class CredentialsProvider(Protocol):
+    """Gives keys to sign with, such as those of an assumed role; asked once for all callers, and again ahead of their expiry."""
+
+    async def __call__(self) -> AWSKeys:
+        """Return the keys."""
         ...
 
 

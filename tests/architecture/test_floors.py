@@ -20,7 +20,7 @@ PACKAGE = "ecr_layer_client"
 FLOORS = {
     0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "protocols"],
     1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
-    2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_sessions", "_transport"],
+    2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport"],
     3: ["_asking", "_connection", "_many", "_stream", "_waiting", "_window", "images"],
     4: ["_client", "_loader", "_progress"],
     5: ["__init__", "display", "local"],
@@ -38,7 +38,7 @@ NO_IO = {"aiohttp", "asyncio", "http", "multiprocessing", "os", "queue", "socket
 
 SOLE_USERS = {
     "tenacity": {"_caller"},
-    "botocore": {"_botocore_errors", "_credentials", "_direct", "_http", "_ordinary", "_sessions", "_transport", "local"},
+    "botocore": {"_botocore_errors", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport", "local"},
     "aiobotocore": {"_botocore_errors", "_credentials", "_http", "_sessions", "_transport", "local"},
     "aiohttp": {"_http", "_transport", "local"},
     "tqdm": {"display"},

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_type
 
+from aiobotocore.session import get_session
+
 from ecr_layer_client import (
+    AWSKeys,
     CallError,
     ClientConfig,
+    CredentialsProvider,
     ECRLayerClient,
     Layer,
     LayerAvailability,
     LayerChecker,
     LayerCheckResult,
+    LayerCheckResults,
     LayerFailure,
     LayerFailureCode,
     LayerFailuresError,
@@ -188,6 +193,77 @@ async def inherit() -> None:
         assert_type(client.with_config(batch_size=7), Mine)
         assert_type(client.for_region("eu-west-2"), Mine)
     assert_type(await Mine().open(), Mine)
+
+
+def pairs() -> Iterator[tuple[str, str]]:
+    """Yield pairs."""
+    yield "team/app", "sha256:aa"
+
+
+async def pairs_async() -> AsyncIterator[tuple[Repository, str]]:
+    """Yield pairs."""
+    yield Repository(name="team/app"), "sha256:aa"
+
+
+async def check_many(client: ECRLayerClient) -> None:
+    """Check digests of many repositories, of every shape."""
+    where = Repository(name="team/app")
+    lists: dict[str, list[str]] = {"team/app": ["sha256:aa"]}
+    results = await client.check_many(lists)
+    assert_type(results, LayerCheckResults)
+    await client.check_many({where: ["sha256:aa"]})
+    mixed: dict[str | Repository, tuple[str, ...]] = {where: ("sha256:aa",), "team/other": ()}
+    await client.check_many(mixed)
+    await client.check_many({"team/app": generated()})
+    await client.check_many([("team/app", "sha256:aa"), (where, "sha256:aa")])
+    await client.check_many(pairs(), timeout=60.0, progress=True)
+    await client.check_many(pairs_async())
+    await client.check_many({"team/app": generated_async()})  # type: ignore[arg-type]
+    await client.check_many(["sha256:aa"])  # type: ignore[list-item]
+    assert_type(results["team/app"], LayerCheckResult)
+    assert_type(results.get(where), LayerCheckResult | None)
+    assert_type([repository for repository, _ in results.items()], list[Repository])
+    assert_type("team/app" in results, bool)
+    assert_type(results.errors[where], CallError)
+    assert_type(results.raise_for_errors(), LayerCheckResults)
+    async with client.stream_many(lists) as stream:
+        async for repository, outcome in stream:
+            assert_type(repository, Repository)
+            assert_type(outcome, Layer | LayerFailure)
+        assert_type(await stream.collect(), LayerCheckResults)
+
+
+async def wait(client: ECRLayerClient) -> None:
+    """Wait for layers."""
+    assert_type(await client.wait_until_available("team/app", generated(), timeout=60.0), LayerCheckResult)
+    await client.wait_until_available("team/app", generated())  # type: ignore[call-arg]
+    async with client.stream_until_available("team/app", ["sha256:aa"], timeout=60) as stream:
+        assert_type([outcome async for outcome in stream], list[Layer | LayerFailure])
+
+
+def assumed(role_arn: str) -> CredentialsProvider:
+    """Give the keys of a role."""
+
+    async def provide() -> AWSKeys:
+        session: Any = get_session()  # the stubs of STS are another package
+        async with session.create_client("sts") as sts:
+            answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="ecr-layers")
+        keys = answer["Credentials"]
+        return AWSKeys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"])
+
+    return provide
+
+
+async def no_keys() -> str:
+    """Give something else."""
+    return "keys"
+
+
+def provide_keys() -> None:
+    """Sign with keys of one's own."""
+    ECRLayerClient(credentials=assumed("arn:aws:iam::123456789012:role/layers"))
+    ECRLayerClient(credentials=no_keys)  # type: ignore[arg-type]
+    ECRLayerClient(credentials=AWSKeys("key", "secret"))  # type: ignore[arg-type]
 
 
 async def gate(checker: LayerChecker) -> tuple[str, ...]:
