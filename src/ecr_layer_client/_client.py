@@ -435,15 +435,6 @@ class ECRLayerClient:
         self._connection.users.add(stream)
         return stream
 
-    def _how(self, timeout: float | None) -> Reading:
-        from ._window import Reading
-
-        return Reading(self._config.max_concurrency, timeout, self._observed)
-
-    def _used(self, stream: S) -> S:
-        self._connection.users.add(stream)
-        return stream
-
     def _loader(self, repository: Repository) -> Loader:
         from ._loader import Loader
 
