@@ -128,6 +128,8 @@ logging.getLogger("ecr_layer_client").addHandler(logging.NullHandler())
 if not TYPE_CHECKING:  # or the type checkers would take any name for one that is there
 
     def __getattr__(name: str) -> Any:
+        if name == "protocols":
+            return import_module(f"{__name__}.protocols")
         if name not in _ROOM_OF:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)

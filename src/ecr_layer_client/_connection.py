@@ -65,7 +65,8 @@ class Connection:
             raise ClientStateError(msg)
         home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
-            if _TRANSPORT not in sys.modules:  # importing aiobotocore takes longer than an event loop may stand still
+            # Importing aiobotocore takes longer than an event loop may stand still; another client may be in the middle of it.
+            if not hasattr(sys.modules.get(_TRANSPORT), "open_transport"):
                 await asyncio.to_thread(_import, _NEEDED_SOON)
             transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:

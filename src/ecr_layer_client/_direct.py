@@ -48,6 +48,7 @@ class DirectLane:
         self._ordinary = ordinary
         self._session = session
         self._http = http
+        self._seen: Pattern | None = None
         self._pattern: Pattern | None = None
         http.on_send = self._learn
 
@@ -58,10 +59,13 @@ class DirectLane:
 
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
-        if self._pattern is None or question.operation != OPERATION:
+        if question.operation != OPERATION:
             return await self._ordinary.ask(question)
         try:
-            response = await self._send(self._pattern, to_json(question.members()))
+            pattern = self._pattern or await self._learned()
+            if pattern is None:
+                return await self._ordinary.ask(question)
+            response = await self._send(pattern, to_json(question.members()))
             body: bytes = await response.content
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from safe_cause(error)
@@ -77,4 +81,12 @@ class DirectLane:
 
     def _learn(self, request: Any) -> None:
         if self._pattern is None:
-            self._pattern = Pattern.of(OPERATION, request.method, request.url, request.headers)
+            self._seen = Pattern.of(OPERATION, request.method, request.url, request.headers)
+
+    async def _learned(self) -> Pattern | None:
+        """Take what was seen for the pattern, if it was signed with the keys of the session: a client may have been given others."""
+        seen, self._seen = self._seen, None
+        credentials = None if seen is None else await self._session.get_credentials()
+        if seen is not None and credentials is not None and (await credentials.get_frozen_credentials()).access_key == seen.access_key:
+            self._pattern = seen
+        return self._pattern

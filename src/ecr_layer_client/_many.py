@@ -30,8 +30,9 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
 
     Made by `ECRLayerClient.stream_many`. It yields pairs of repository and outcome, and works as `LayerStream` does: nothing is asked
     before the first pull, at most `max_concurrency` batches are in flight, and one task reads it. Its memory grows with that and with the
-    number of repositories, not with the number of digests. When all that was answered has been yielded, it raises what
-    `LayerCheckResults.raise_for_errors` would, if a repository failed.
+    number of repositories, not with the number of digests: the error of a repository that failed keeps what had been asked and was not
+    answered, and what the input gives of it later is passed over. An observer is told of each batch as an operation. When all that was
+    answered has been yielded, it raises what `LayerCheckResults.raise_for_errors` would, if a repository failed.
 
     Example:
         ```python
@@ -79,7 +80,8 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         return f"{OPERATION} on {len(self._source.repositories)} repositories", None
 
     def _start(self, batch: Batch) -> bool:
-        if self._repository_of(batch) not in self._failed:
+        repository = self._repository_of(batch)
+        if repository not in self._failed:
             return super()._start(batch)
         if batch.refused:
             self._add(batch, batch.refused)
@@ -88,6 +90,12 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
     async def _ask(self, batch: Batch, repository: Repository, operation: Operation) -> None:
         with self._observed.span("operation", OPERATION, repository):
             await super()._ask(batch, repository, operation)
+        if batch.digests and not self._over:  # its repository failed meanwhile, so that it was not asked again
+            self._give_up(batch)
+
+    def _give_up(self, batch: Batch) -> None:
+        self._open.remove(batch)
+        self._left[self._repository_of(batch)] += batch.left
 
     def _spares(self, batch: Batch, error: BaseException) -> bool:
         """Spare the other repositories what is one's own: it is asked no more, and its error is kept."""
@@ -96,8 +104,7 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             return False
         if isinstance(error, CallError):
             self._note(repository, error)
-        self._open.remove(batch)
-        self._left[repository] += batch.left
+        self._give_up(batch)
         return True
 
     def _note(self, repository: Repository, error: CallError) -> None:
@@ -143,7 +150,9 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         if not self._is_collected:
             for repository, left in self._left.items():
                 unanswered[repository] += left
-            for batch in (*self._open, *self._source.untaken):
+            for batch in self._open:
+                unanswered[self._repository_of(batch)] += batch.left
+            for batch in self._source.untaken:
                 unanswered[self._repository_of(batch)] += (*batch.left, *batch.spelled_refused)
             return outcomes, unanswered
         for (repository, digest), spelling in self._source.seen.items():

@@ -73,6 +73,8 @@ class LayerFailureCode(StrEnum):
 class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's answer for one digest.
 
+    Of an answer of ECR's, pydantic's `model_fields_set` names all four of ECR's members, given or not: one set serves all layers.
+
     Attributes:
         digest: The digest, spelled as it was asked.
         availability: Whether the repository holds it.

@@ -32,6 +32,9 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
     def __init__(self, values: Mapping[Repository, V]) -> None:
         """Index the values by what tells their repositories from others."""
         self._values = {_key(repository): (repository, value) for repository, value in values.items()}
+        if len(self._values) < len(values):
+            msg = "two of the repositories differ in their Region alone: what one client finds is of one Region"
+            raise InvalidInputError(msg)
 
     def __getitem__(self, repository: str | Repository) -> V:
         """Return the repository's value.
@@ -104,7 +107,11 @@ class LayerCheckResults(ByRepository[LayerCheckResult]):
 
     def __init__(self, results: Iterable[LayerCheckResult], errors: Mapping[str, CallError] | Mapping[Repository, CallError] = {}) -> None:
         """Index both by repository."""
+        results = list(results)
         super().__init__({result.repository: result for result in results})
+        if len(self) < len(results):
+            msg = "two of the results are of one repository: give one for each"
+            raise InvalidInputError(msg)
         self.errors: ByRepository[CallError] = ByRepository({Repository.coerce(name): error for name, error in errors.items()})
 
     @property

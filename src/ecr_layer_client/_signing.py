@@ -50,10 +50,12 @@ class Pattern:
         headers: Sent with each; `Content-Type` and `X-Amz-Target` are signed, as are the host and what varies.
         region: The signing Region.
         service: The signing name.
+        access_key: Who signed the request that this was learned from. Default "": nobody.
     """
 
-    def __init__(self, url: str, headers: Mapping[str, str], region: str, service: str) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], region: str, service: str, access_key: str = "") -> None:
         self.url = url
+        self.access_key = access_key
         self._headers = dict(headers)
         self._fixed = {"host": _host(url)} | {name.lower(): value for name, value in headers.items() if name.lower() in _SIGNED}
         self._region = region
@@ -71,8 +73,8 @@ class Pattern:
         if not (is_asked and is_plain) or _OF_ONE_INVOCATION in texts:
             return None
         scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
-        region, service = scope[-3:-1]
-        return cls(url, {name: value for name, value in texts.items() if name not in _OF_ONE_REQUEST}, region, service)
+        kept = {name: value for name, value in texts.items() if name not in _OF_ONE_REQUEST}
+        return cls(url, kept, region=scope[-3], service=scope[-2], access_key="/".join(scope[:-4]))
 
     def signed(self, body: bytes, keys: Keys, now: float) -> dict[str, str]:
         """Return the headers of a request with this body, signed at `now`, in seconds since the epoch."""

@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError
 
 from ._botocore_errors import opening_error
 from ._direct import DirectLane
+from ._errors import InvalidInputError
 from ._http import guarded_session, watched_session
 from ._ordinary import OrdinaryLane
 from ._sessions import own_session, warm_up_in_thread
@@ -111,6 +112,10 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     ordinary = OrdinaryLane(client, config, own or session, stack, own.credentials if own else None)
     if config.lane == "ordinary" or (config.lane == "auto" and own is None):
         return ordinary
+    if not made or not hasattr(session, "get_credentials"):
+        await ordinary.aclose()
+        msg = "lane='direct' needs an aiobotocore session, whose create_client takes config= and which has get_credentials"
+        raise InvalidInputError(msg)
     return DirectLane(ordinary, session, made[0])
 
 

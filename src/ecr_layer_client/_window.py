@@ -222,7 +222,7 @@ class Window(ABC, Generic[T]):
     def _timed_out(self) -> OperationTimeoutError:
         what, repository = self._asked()
         msg = f"{what}: {self._undone()} within timeout={self._timeout} s; {self._KEPT_IN} keeps what was answered"
-        failures = (operation.last_failure for operation in self._operations.values())
+        failures = (operation.last_failure for operation in self._operations.values() if not operation.over)
         last = next((failure for failure in failures if failure is not None), None)
         if last is not None:
             msg = f"{msg}; an attempt had failed: {last}"
@@ -263,9 +263,11 @@ class Window(ABC, Generic[T]):
 
     async def _feed(self) -> None:
         """Pull an async iterable, always in this one task, for it may hold task-bound things such as timeouts."""
-        while not self._source.exhausted and await self._room.wait():
+        while not (self._over or self._source.exhausted) and await self._room.wait():
             batch = await self._source.pull()
-            if batch is not None and not self._start(batch):
+            if batch is not None and self._over:  # the caller's iterator swallowed the cancellation
+                self._open.append(batch)
+            elif batch is not None and not self._start(batch):
                 await asyncio.sleep(0)
             if not self._has_room():
                 self._room.clear()

@@ -79,6 +79,11 @@ def test_lazy_names() -> None:
     assert rooms == ecr_layer_client._ROOMS
 
 
+def test_protocols_by_attribute() -> None:
+    """The public room of protocols is there after importing the package alone."""
+    assert python("import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)") == "True"
+
+
 def test_a_name_that_is_not_there() -> None:
     """A name that the package has not is an AttributeError, as of any module."""
     with pytest.raises(AttributeError, match="module 'ecr_layer_client' has no attribute 'Client'"):

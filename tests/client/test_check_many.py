@@ -446,3 +446,35 @@ async def test_the_type_of_results(seeded: LocalECR) -> None:
     """A check of many repositories gives `LayerCheckResults`."""
     async with seeded.client() as client:
         assert type(await client.check_many([])) is LayerCheckResults
+
+
+async def test_refused_digests_that_were_yielded_are_not_unanswered(seeded: LocalECR, digests: list[str]) -> None:
+    """A digest that was refused and yielded is answered, though its batch was under way when all failed."""
+    seeded.faults.add(error="InvalidSignatureException", times=1)
+    yielded: list[str] = []
+    async with seeded.client(batch_size=2) as client, client.stream_many([("team/a", "bad"), ("team/a", digests[0])]) as stream:
+        with pytest.raises(CallError) as raised:
+            async for _, outcome in stream:
+                yielded.append(outcome.digest)
+    assert raised.value.partials is not None
+    assert (yielded, _partial(raised.value.partials.errors[A]).unanswered) == (["bad"], (digests[0],))
+
+
+async def test_a_batch_of_a_failed_repository_frees_its_place(seeded: LocalECR, digests: list[str]) -> None:
+    """An answer that leaves rows out, of a repository that failed meanwhile, is given up and holds no place in the window."""
+    seeded.faults.add(error="AccessDeniedException", times=1)
+    seeded.faults.add(drop_rows=1, latency=1.0, after=1, times=1)
+    pairs = [("team/a", digest) for digest in digests[:20]]
+    async with seeded.client(batch_size=10, max_concurrency=2) as client, client.stream_many(pairs) as stream:
+        results = await stream.collect()
+        assert len(stream._open) == 0
+    assert len(_partial(results.errors[A]).unanswered) == 11
+
+
+async def test_a_timeout_blames_no_repository_that_had_failed_for_good(seeded: LocalECR, digests: list[str]) -> None:
+    """A bound that runs out while others are slow does not name the error of one that had failed before."""
+    seeded.faults.add(latency=60.0, after=1)
+    async with seeded.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_many({"team/gone": digests[:1], "team/a": digests[:1]}, timeout=1.0)
+    assert (raised.value.__cause__, "team/gone" in str(raised.value)) == (None, False)

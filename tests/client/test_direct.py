@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
+from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
 from ecr_layer_client._caller import Operation
@@ -121,3 +123,38 @@ async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
         await client.check_layers("app", digests)
         after = await caller.call(_Names(where), Operation())
     assert (before == after, b'"repositoryName":"app"' in after) == (True, True)
+
+
+@pytest.mark.parametrize("base", [None, ("base", "secret")], ids=["no other keys", "other keys"])
+async def test_keys_that_the_client_was_given(ecr: LocalECR, digests: list[str], base: tuple[str, str] | None) -> None:
+    """Where a session gives its client other keys than its own, every request is signed with those: none takes the direct lane."""
+    ecr.seed("app", [])
+    session: Any = ecr.session()
+    session._credentials = None if base is None else AioCredentials(*base)
+    make = session.create_client
+    requests: list[Any] = []
+
+    def hook(request: Any, **_: object) -> None:
+        requests.append(request)
+
+    session.register("before-send.ecr", hook)
+    session.create_client = partial(make, aws_access_key_id="local-ecr-access-key", aws_secret_access_key="local-ecr-secret-key")  # noqa: S106
+    config = ClientConfig(lane="direct", max_concurrency=1)
+    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+        result = await client.check_layers("app", digests)
+    assert (len(result.absent), len(requests)) == (250, 3)
+
+
+async def test_a_session_without_the_means(ecr: LocalECR) -> None:
+    """A session whose clients don't take the HTTP session they are told to has no direct lane, and nothing stays open."""
+    session: Any = ecr.session()
+
+    class Other:
+        def create_client(self, *args: Any, **options: Any) -> Any:
+            return session.create_client(*args, **(options | {"config": None}))
+
+    other: Any = Other()
+    client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=other, config=ClientConfig(lane="direct"))
+    with pytest.raises(InvalidInputError, match="lane='direct' needs an aiobotocore session"):
+        await client.open()
+    assert ecr.connections == 0

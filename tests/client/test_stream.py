@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_layer_client import ClientStateError, InvalidInputError, Progress, RepositoryNotFoundError
+from ecr_layer_client import ClientStateError, InvalidInputError, OperationTimeoutError, Progress, RepositoryNotFoundError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -340,3 +340,22 @@ async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[s
         batch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await checking
+
+
+@pytest.mark.parametrize("collected", [True, False])
+async def test_an_iterator_that_swallows_a_cancellation(ecr: LocalECR, digests: list[str], *, collected: bool) -> None:
+    """An async iterator that goes on after it was cancelled holds up neither a timeout nor an end; what it gave is unanswered."""
+    ecr.seed("app", [])
+
+    async def stubborn() -> AsyncIterator[str]:
+        try:
+            await asyncio.sleep(10.0)
+        except asyncio.CancelledError:
+            yield digests[0]
+        yield digests[1]
+
+    async with ecr.client(batch_size=1) as client, client.stream_layers("app", stubborn(), timeout=1.0) as stream:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await (stream.collect() if collected else anext(stream))
+    assert raised.value.partial is not None
+    assert raised.value.partial.unanswered == (digests[0],)

@@ -147,3 +147,15 @@ def test_by_repository_with_the_region() -> None:
     """A name is found by the name with the Region, and so the other way round."""
     with_region = Repository(name="team/a", region="eu-west-1")
     assert (ByRepository({with_region: 1})["team/a"], ByRepository({Repository(name="team/a"): 1})[with_region]) == (1, 1)
+
+
+def test_repositories_that_differ_in_region_alone() -> None:
+    """Results of one name in two Regions are refused: the one would stand for the other."""
+    with pytest.raises(InvalidInputError, match="differ in their Region alone"):
+        ByRepository({Repository(name="team/a", region=region): 1 for region in ("eu-west-1", "us-east-1")})
+
+
+def test_two_results_of_one_repository() -> None:
+    """Two results of one repository are refused: the second would hide the first."""
+    with pytest.raises(InvalidInputError, match="two of the results are of one repository"):
+        LayerCheckResults([A, A])
