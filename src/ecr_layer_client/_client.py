@@ -436,12 +436,12 @@ class ECRLayerClient:
         return stream
 
     def _loader(self, repository: Repository) -> Loader:
-        from ._loader import Loader
-
         self._placed(repository)
         key = repository.name, repository.registry_id
         loader = self._loaders.get(key)
         if loader is None:
+            from ._loader import Loader
+
             caller = partial(self._caller, OPERATION)
             loader = self._loaders[key] = Loader(caller, repository, self._config, self._observed)
             self._connection.users.add(loader)

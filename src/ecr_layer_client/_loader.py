@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ._asking import ask, spelled
 from ._batching import refused
@@ -16,7 +16,7 @@ from ._result import LayerCheckResult
 from ._wire import OPERATION
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from ._caller import Caller
     from ._config import ClientConfig
@@ -36,13 +36,13 @@ class _Group:
 
     Attributes:
         digests: What is to be asked; grows until its first request leaves.
-        waiting: For each digest without an answer, who waits for it.
-        waiters: How many wait for any of them.
+        waiting: For each digest without an answer, how many wait for it.
+        waiters: Who waits, and for which.
     """
 
     digests: list[str] = field(default_factory=list[str])
-    waiting: dict[str, dict[asyncio.Future[_Answer], None]] = field(default_factory=dict[str, "dict[asyncio.Future[_Answer], None]"])
-    waiters: int = 0
+    waiting: dict[str, int] = field(default_factory=dict[str, int])
+    waiters: dict[asyncio.Future[_Answer], str] = field(default_factory=dict["asyncio.Future[_Answer]", str])
     operation: Operation = field(default_factory=Operation)
     timer: asyncio.TimerHandle | None = None
     latest: float = 0.0  # when it leaves whatever else is on its way
@@ -74,35 +74,41 @@ class Loader:
         self._gathering: _Group | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, digest: str) -> LayerOutcome:
-        """Return what became of one digest.
+    def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
+        """Return what became of one digest, when that is awaited.
 
         Raises:
             InvalidInputError: It is no str.
             CallError: The call it was asked in failed for good; `.partial` speaks of this digest alone.
             ClientStateError: The client was closed meanwhile.
         """
+        return self._observed_check(digest) if self._observed.is_on else self._check(digest)  # each context costs, times callers
+
+    async def _observed_check(self, digest: str) -> LayerOutcome:
+        with self._observed.span("operation", OPERATION, self._repository):
+            return await self._check(digest)
+
+    async def _check(self, digest: str) -> LayerOutcome:
         if not isinstance(digest, str):
             msg = f"digest is {quoted(digest)}, of type {type(digest).__name__}: a digest is a str"
             raise InvalidInputError(msg)
-        with self._observed.span("operation", OPERATION, self._repository):
-            asked = canonical(digest)
-            group = self._groups.get(asked)
-            if group is None:
-                if not is_well_formed(asked):
-                    return refused(digest)
-                group = self._gather(asked)
-            waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-            group.waiting[asked][waiter] = None
-            group.waiters += 1
-            try:
-                answer = await waiter
-            except asyncio.CancelledError:
-                self._leave(group, asked, waiter)
-                raise
-            if isinstance(answer, BaseException):
-                raise self._own(answer, digest)
-            return spelled(answer, digest)
+        asked = canonical(digest)
+        group = self._groups.get(asked)
+        if group is None:
+            if not is_well_formed(asked):
+                return refused(digest)
+            group = self._gather(asked)
+        waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        group.waiting[asked] += 1
+        group.waiters[waiter] = asked
+        try:
+            answer = await waiter
+        except asyncio.CancelledError:
+            self._leave(group, waiter)
+            raise
+        if isinstance(answer, BaseException):
+            raise self._own(answer, digest)
+        return spelled(answer, digest)
 
     def _gather(self, digest: str) -> _Group:
         """Put a digest into the batch that gathers."""
@@ -111,7 +117,7 @@ class Loader:
             group = self._gathering = _Group()
             self._arm(group)
         group.digests.append(digest)
-        group.waiting[digest] = {}
+        group.waiting[digest] = 0
         self._groups[digest] = group
         if len(group.digests) == self._batch_size:
             self._gathering = None
@@ -151,19 +157,15 @@ class Loader:
     async def _ask(self, group: _Group) -> None:
         await ask(self._caller(), self._repository, group.digests, group.operation, lambda outcomes: self._settle(group, outcomes))
 
-    def _settle(self, group: _Group, outcomes: Mapping[str, LayerOutcome]) -> None:
-        for digest, outcome in outcomes.items():
-            self._tell(group, digest, outcome)
-        if group.waiting and not group.waiters:
-            self._drop(group)
-
-    def _tell(self, group: _Group, digest: str, answer: _Answer) -> None:
-        del self._groups[digest]
-        waiters = group.waiting.pop(digest)
-        group.waiters -= len(waiters)
-        for waiter in waiters:
+    def _settle(self, group: _Group, outcomes: Mapping[str, _Answer]) -> None:
+        for digest in outcomes:
+            del self._groups[digest], group.waiting[digest]
+        for waiter in [waiter for waiter, digest in group.waiters.items() if digest in outcomes]:
+            answer = outcomes[group.waiters.pop(waiter)]
             if not waiter.done():  # its task was cancelled, and comes to know of it later
                 waiter.set_result(answer)
+        if group.waiting and not group.waiters:
+            self._drop(group)
 
     def _done(self, group: _Group, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
@@ -174,20 +176,18 @@ class Loader:
             self._fail(group, error)
 
     def _fail(self, group: _Group, error: BaseException) -> None:
-        for digest in list(group.waiting):
-            self._tell(group, digest, error)
+        self._settle(group, dict.fromkeys(group.waiting, error))
         self._drop(group)
 
-    def _leave(self, group: _Group, digest: str, waiter: asyncio.Future[_Answer]) -> None:
+    def _leave(self, group: _Group, waiter: asyncio.Future[_Answer]) -> None:
         """Let one go that was cancelled; the last one of a question takes it along, unless it has left already, among others."""
-        waiters = group.waiting.get(digest)
-        if waiters is None or waiter not in waiters:
+        digest = group.waiters.pop(waiter, None)
+        if digest is None:
             return
-        del waiters[waiter]
-        group.waiters -= 1
+        group.waiting[digest] -= 1
         if not group.waiters:
             self._drop(group)
-        elif not waiters and not group.operation.begun:
+        elif not (group.waiting[digest] or group.operation.begun):
             group.digests.remove(digest)
             del group.waiting[digest], self._groups[digest]
 

@@ -17,12 +17,17 @@ _SPAN = nullcontext()
 
 
 class Observed:
-    """What a client tells its observer, if it has one."""
+    """What a client tells its observer, if it has one.
 
-    __slots__ = ("_observer",)
+    Attributes:
+        is_on: Whether it has one.
+    """
+
+    __slots__ = ("_observer", "is_on")
 
     def __init__(self, observer: Observer | None) -> None:
         self._observer = observer
+        self.is_on: bool = observer is not None
 
     def span(self, kind: str, *facts: Any) -> AbstractContextManager[object]:
         """Return the observer's context for an `operation` or an `attempt`."""

@@ -146,10 +146,11 @@ async def test_attempts_under_way_finish(seeded: LocalECR, digests: list[str]) -
     """What is under way when a repository fails comes to its end, and its answer is kept."""
     seeded.faults.add(error="AccessDeniedException", times=1)
     seeded.faults.add(latency=1.0, after=1, times=1)
-    async with seeded.client() as client:
+    async with seeded.client(max_concurrency=2) as client:
         results = await client.check_many({"team/a": digests[:200], "team/b": digests})
     partial = _partial(results.errors[A])
     assert (len(partial), len(partial.unanswered), len(results[B])) == (100, 100, 250)
+    assert asyncio.get_running_loop().time() > 1
 
 
 async def test_two_calls_of_a_repository_fail(seeded: LocalECR, digests: list[str]) -> None:
