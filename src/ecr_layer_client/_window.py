@@ -265,9 +265,7 @@ class Window(ABC, Generic[T]):
         """Pull an async iterable, always in this one task, for it may hold task-bound things such as timeouts."""
         while not (self._over or self._source.exhausted) and await self._room.wait():
             batch = await self._source.pull()
-            if batch is not None and self._over:  # the caller's iterator swallowed the cancellation
-                self._open.append(batch)
-            elif batch is not None and not self._start(batch):
+            if batch is not None and not self._start(batch):
                 await asyncio.sleep(0)
             if not self._has_room():
                 self._room.clear()
@@ -285,6 +283,9 @@ class Window(ABC, Generic[T]):
 
     def _start(self, batch: Batch) -> bool:
         """Ask for a batch, and say whether that is worth a pause: one that asks nothing is not."""
+        if self._over:  # the caller's iterator swallowed its cancellation, and went on
+            self._open.append(batch)
+            return False
         if batch.refused:
             self._add(batch, batch.refused)
         if not batch.digests:

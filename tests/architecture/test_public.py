@@ -84,12 +84,6 @@ def test_protocols_by_attribute() -> None:
     assert python("import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)") == "True"
 
 
-def test_a_name_that_is_not_there() -> None:
-    """A name that the package has not is an AttributeError, as of any module."""
-    with pytest.raises(AttributeError, match="module 'ecr_layer_client' has no attribute 'Client'"):
-        _ = ecr_layer_client.Client  # type: ignore[attr-defined]
-
-
 def test_every_error_is_public() -> None:
     """Each error class of the library's can be imported from the package."""
     assert set(errors()) - set(ecr_layer_client.__all__) == set()

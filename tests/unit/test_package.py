@@ -1,0 +1,24 @@
+"""The package itself: names that are imported when they are asked for."""
+
+from __future__ import annotations
+
+import pytest
+
+import ecr_layer_client
+
+
+def test_all_names_are_listed() -> None:
+    """`dir` lists every public name, imported or not."""
+    assert set(ecr_layer_client.__all__) - set(dir(ecr_layer_client)) == set()
+
+
+def test_protocols() -> None:
+    """The public room of protocols is an attribute of the package."""
+    namespace = vars(ecr_layer_client)
+    assert namespace["__getattr__"]("protocols").Observer is ecr_layer_client.Observer
+
+
+def test_a_name_that_is_not_there() -> None:
+    """A name that the package has not is an AttributeError, as of any module."""
+    with pytest.raises(AttributeError, match="module 'ecr_layer_client' has no attribute 'Client'"):
+        _ = ecr_layer_client.Client  # type: ignore[attr-defined]
