@@ -94,8 +94,15 @@ class Examples:
             self._finish(eval(code, self.names))  # noqa: S307 (the project's own documentation)
             for name in sorted(set(self.names) - before):
                 if name.startswith("test_"):
-                    self._finish(self.names[name]())
+                    self._test(self.names[name])
         return printed.getvalue()
+
+    def _test(self, test: Callable[..., object]) -> None:
+        if "local_ecr" not in inspect.signature(test).parameters:
+            self._finish(test())
+            return
+        with LocalECR() as local_ecr:  # as the fixture
+            self._finish(test(local_ecr))
 
     def _finish(self, value: object) -> None:
         if inspect.iscoroutine(value):
