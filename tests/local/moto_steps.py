@@ -1,0 +1,158 @@
+"""Random walks through the API: steps, and a walker that takes them on one server and tells the answers so that two can be compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+from botocore.exceptions import ClientError
+from hypothesis import strategies as st
+
+LAYERS = (b"one layer", b"another layer", b"{}")
+ABSENT = "sha256:" + "0" * 64
+NOWHERE = "00000000-0000-4000-8000-000000000000"  # an upload that nobody began
+
+
+def digest_of(data: bytes) -> str:
+    """Return the digest of some bytes."""
+    return f"sha256:{hashlib.sha256(data).hexdigest()}"
+
+
+def _manifest(*layers: bytes) -> str:
+    rows = [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest_of(each), "size": len(each)} for each in layers]
+    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(LAYERS[2]), "size": 2}
+    return json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": rows})
+
+
+MANIFESTS = (_manifest(LAYERS[0]), _manifest(*LAYERS[:2]), _manifest(LAYERS[1]), _manifest(b"never uploaded"))
+
+
+@dataclass(frozen=True)
+class Step:
+    """One request. `upload` is the number of the upload that is meant, `offset` how far its part is from where it should begin."""
+
+    operation: str
+    repository: str
+    members: dict[str, Any]
+    upload: int | None = None
+    offset: int = 0
+
+
+@dataclass
+class Walker:
+    """Takes steps on one server, in repositories of its own; uploads and images are told by number."""
+
+    client: Any
+    prefix: str
+    uploads: list[str] = field(default_factory=list[str])
+    received: dict[str, int] = field(default_factory=dict[str, int])
+    images: dict[str, str] = field(default_factory=dict[str, str])
+
+    def take(self, step: Step) -> Any:
+        """Take a step, and return the members of its answer; of an error its code, in `error`."""
+        try:
+            answer = dict(getattr(self.client, step.operation)(**self._request(step)))
+        except ClientError as error:
+            response: Any = error.response
+            answer = {name: value for name, value in response.items() if name not in {"Error", "message"}} | {
+                "error": response["Error"]["Code"]
+            }
+        except Exception as error:  # moto, in this process, raises what it did not foresee
+            if type(error) is not Exception:
+                raise
+            answer = {"error": "unforeseen"}
+        else:
+            self._note(step, answer)
+        answer.pop("ResponseMetadata", None)
+        return self._told(answer)
+
+    def _request(self, step: Step) -> dict[str, Any]:
+        name = f"{self.prefix}/{step.repository}"
+        if step.operation == "describe_repositories":
+            return {"repositoryNames": [name]}
+        request = {**step.members, "repositoryName": name}
+        if step.upload is not None:
+            request["uploadId"] = self.uploads[step.upload] if step.upload < len(self.uploads) else NOWHERE
+        if "layerPartBlob" in request:
+            first = max(0, self.received.get(request["uploadId"], 0) + step.offset)
+            request |= {"partFirstByte": first, "partLastByte": first + len(request["layerPartBlob"]) - 1}
+        return request
+
+    def _note(self, step: Step, answer: dict[str, Any]) -> None:
+        match step.operation:
+            case "initiate_layer_upload":
+                self.uploads.append(answer["uploadId"])
+            case "upload_layer_part":
+                self.received[answer["uploadId"]] = answer["lastByteReceived"] + 1
+            case "put_image":
+                self.images[answer["image"]["imageId"]["imageDigest"]] = f"image {MANIFESTS.index(step.members['imageManifest'])}"
+            case _:
+                pass
+
+    def _told(self, answer: Any) -> Any:
+        """Return an answer without what chance and the clock put into it, its lists in order, for none is promised."""
+        text = json.dumps(answer, default=lambda _: "a time").replace(self.prefix, "prefix")
+        for number, upload in enumerate(self.uploads):
+            text = text.replace(upload, f"upload {number}")
+        for digest, name in self.images.items():
+            text = text.replace(digest, name)
+        return ordered(json.loads(text))
+
+
+def ordered(value: Any) -> Any:
+    """Return a JSON value with the items of its lists sorted."""
+    if isinstance(value, list):
+        items: list[Any] = [*value]
+        return sorted(map(ordered, items), key=lambda each: json.dumps(each, sort_keys=True))
+    if isinstance(value, dict):
+        members: dict[str, Any] = {**value}
+        return {name: ordered(each) for name, each in members.items()}
+    return value
+
+
+def pushed(data: bytes, number: int) -> list[Step]:
+    """Return the steps that upload a layer, as the upload of this number."""
+    return [
+        Step("initiate_layer_upload", "app", {}),
+        Step("upload_layer_part", "app", {"layerPartBlob": data}, upload=number),
+        Step("complete_layer_upload", "app", {"layerDigests": [digest_of(data)]}, upload=number),
+    ]
+
+
+BEGIN = [Step("create_repository", "app", {}), *(step for number, data in enumerate(LAYERS) for step in pushed(data, number))]
+
+_tags = st.sampled_from(["1.0", "latest"])
+_ids = st.lists(_tags.map(lambda tag: {"imageTag": tag}), min_size=1, max_size=2, unique_by=lambda each: each["imageTag"])
+_digests = st.lists(st.sampled_from([*map(digest_of, LAYERS), ABSENT, "nonsense"]), min_size=1, max_size=4, unique=True)
+_images = st.fixed_dictionaries({"imageManifest": st.sampled_from([*MANIFESTS[:3] * 4, MANIFESTS[3]])}, optional={"imageTag": _tags})
+_uploads = st.sampled_from([2, 3, 3, 3, 4, 5])  # the last that was completed, some that may have begun, and one that hardly has
+_parts = st.sampled_from(LAYERS).map(lambda data: {"layerPartBlob": data})
+
+_MEMBERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
+    "batch_check_layer_availability": st.builds(dict[str, Any], layerDigests=_digests),
+    "batch_delete_image": st.builds(dict[str, Any], imageIds=_ids),
+    "batch_get_image": st.builds(dict[str, Any], imageIds=_ids),
+    "complete_layer_upload": st.sampled_from(LAYERS).map(lambda data: {"layerDigests": [digest_of(data)]}),
+    "create_repository": st.sampled_from([{}, {"imageTagMutability": "IMMUTABLE"}]),
+    "delete_repository": st.sampled_from([{"force": False}, {}, {"force": False}, {"force": True}]),
+    "describe_images": st.one_of(st.builds(dict[str, Any]), st.builds(dict[str, Any], imageIds=_ids)),
+    "describe_repositories": st.just({}),
+    "initiate_layer_upload": st.just({}),
+    "list_images": st.sampled_from([{}, {"filter": {"tagStatus": "TAGGED"}}, {"filter": {"tagStatus": "UNTAGGED"}}]),
+    "put_image": _images,
+    "upload_layer_part": _parts,
+}
+_OFTEN = ("put_image", "upload_layer_part", "initiate_layer_upload", "complete_layer_upload")
+
+
+@st.composite
+def steps(draw: st.DrawFn) -> Step:
+    """Draw a step."""
+    operation = draw(st.sampled_from([*_MEMBERS, *_OFTEN]))
+    repository = draw(st.sampled_from([*["app"] * 7, "team/app"]))
+    members = draw(_MEMBERS[operation])
+    if operation not in {"upload_layer_part", "complete_layer_upload"}:
+        return Step(operation, repository, members)
+    return Step(operation, repository, members, draw(_uploads), draw(st.sampled_from([0, 0, 0, 1, -1])))
