@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
+import json
 import weakref
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import AioSession
-from botocore.loaders import Loader, create_loader
+from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 from ._credentials import SharedCredentials
 from ._provider import ProvidedKeys
@@ -29,6 +32,7 @@ class OwnSession:
 _SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, int | None], OwnSession]
 _own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = weakref.WeakKeyDictionary()
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
+_ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 
 
 def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> OwnSession:
@@ -55,8 +59,8 @@ def _new_session(profile_name: str | None) -> AioSession:
 
 
 async def _load_credentials(profile_name: str | None) -> Any:
-    """Run botocore's chain on a session of its own, for a session reads its files and variables only once."""
-    return await _new_session(profile_name).get_credentials()
+    """Run botocore's chain on a session of its own, for a session reads its files and variables only once; it may ask other services."""
+    return await AioSession(profile=profile_name).get_credentials()
 
 
 class _Provider:
@@ -69,9 +73,37 @@ class _Provider:
         return self._credentials
 
 
+class _DataFiles(JSONFileLoader):
+    """Reads of botocore's data what a client of ECR needs, into plain dicts: the garbage collector visits it as long as a client lives."""
+
+    def load_file(self, file_path: str) -> Any:
+        for ending, opened in ((".json", open), (".json.gz", gzip.open)):
+            if Path(file_path + ending).is_file():
+                with opened(file_path + ending, "rb") as file:
+                    return _of_ecr(json.load(file))
+        return None
+
+
+def _of_ecr(data: dict[str, Any]) -> dict[str, Any]:
+    """Leave other services' endpoints out of all partitions' (`endpoints.json`): some twenty thousand dicts."""
+    for partition in data.get("partitions", ()):
+        if "services" in partition:
+            partition["services"] = {name: each for name, each in partition["services"].items() if name in _ENDPOINTS}
+    return data
+
+
+class _Loader(Loader):
+    FILE_LOADER_CLASS = _DataFiles
+
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 (a service has files of all types)
+        """Return the services by their folders alone: botocore looks into each of four hundred, to make sure of one."""
+        folders = (folder for path in map(Path, self.search_paths) if path.is_dir() for folder in path.iterdir())
+        return sorted({folder.name for folder in folders if folder.is_dir()})
+
+
 @cache
 def _loader(data_path: str | None) -> Loader:
-    return create_loader(data_path)
+    return _Loader(create_loader(data_path).search_paths, include_default_search_paths=False)
 
 
 def _warm_up(loader: Loader) -> None:
