@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from abc import ABC, abstractmethod
 from collections import OrderedDict, deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sized
@@ -10,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from ._errors import InvalidInputError, quoted
-from ._models import MAX_DIGEST_LENGTH, LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
+from ._models import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
 
-_CANONICAL_LINES = re.compile(r"(?:[a-z0-9\-_+.]+:[a-f0-9]+(?:\n|\Z))+")
+_HEX = b"0123456789abcdef"
+_SHA256_LENGTHS = {len("sha256:") + 64}
 _LOOKED_AT_ONCE = 10_000  # items
 STREAM_WINDOW = 10_000  # distinct digests among which a stream asks a repeat only once
 
@@ -238,14 +238,23 @@ def forget(seen: dict[_Key, str], window: int | None) -> None:
 
 
 def _canonical_ones(chunk: list[object]) -> dict[str, str]:
-    """Return a chunk's digests, each by itself; or nothing where one is not spelled as registries spell it, and all need a closer look."""
+    """Return a chunk's digests, each by itself; or nothing where one is no SHA-256 in lower case, and all need a closer look.
+
+    Nearly all are, and are told by a few passes over all of them at once: each is as long as one and begins like one, and without its
+    hexadecimal digits, nothing is left of it but the other letters of that beginning.
+    """
+    lines = cast("list[str]", chunk)
     try:
-        joined = "\n".join(cast("list[str]", chunk))
+        text = "\n".join(("", *lines))
     except TypeError:
         return {}
-    lines = cast("list[str]", chunk)
-    is_plain = joined.count("\n") < len(lines) and max(map(len, lines)) <= MAX_DIGEST_LENGTH and _CANONICAL_LINES.fullmatch(joined)
-    return dict(zip(lines, lines, strict=True)) if is_plain else {}
+    is_canonical = (
+        set(map(len, lines)) == _SHA256_LENGTHS
+        and text.count("\nsha256:") == len(lines)
+        and text.isascii()
+        and text.encode("ascii").translate(None, _HEX) == b"\nsh:" * len(lines)
+    )
+    return dict(zip(lines, lines, strict=True)) if is_canonical else {}
 
 
 def iterators(given: object, name: str, what: str) -> tuple[Iterator[object], AsyncIterator[object] | None]:
