@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -149,12 +148,17 @@ class Caller:
     async def _in_slot(self, call: _Call[T]) -> T:
         loop = asyncio.get_running_loop()
         sent = 0.0
+        held: list[asyncio.Semaphore] = []
         try:
-            async with AsyncExitStack() as slots:
+            try:
                 for slot in self._slots:
-                    await slots.enter_async_context(slot)
+                    await slot.acquire()
+                    held.append(slot)
                 sent = loop.time()
                 answer = await self._attempt(call, sent)
+            finally:
+                for slot in held:
+                    slot.release()
         except CallError as error:
             self._report(error, loop.time() - sent, call)
             raise

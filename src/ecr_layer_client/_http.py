@@ -48,6 +48,11 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
 class _GuardedHTTPSession(AIOHTTPSession):
     max_response_bytes: int
 
+    def __init__(self, *, timeout: tuple[float, float], **options: Any) -> None:
+        connect_timeout, _ = timeout
+        base: Any = super()
+        base.__init__(timeout=(connect_timeout, None), **options)  # an attempt has a deadline: a timer for each read besides is dear
+
     async def _get_session(self, proxy_url: str | None) -> Any:
         base: Any = super()  # the seam: no stub names it
         return _Guard(await base._get_session(proxy_url), self.max_response_bytes)  # noqa: SLF001
