@@ -57,7 +57,7 @@ def spelled(outcome: LayerOutcome, spelling: str) -> LayerOutcome:
 
 
 def _strike(digests: list[str], outcomes: Mapping[str, LayerOutcome]) -> None:
-    digests[:] = [digest for digest in digests if digest not in outcomes]
+    digests[:] = [] if len(outcomes) == len(digests) else [digest for digest in digests if digest not in outcomes]
 
 
 def _not_reported(digest: str) -> LayerFailure:

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
-from pydantic_core import to_json
 
 from ._botocore_errors import safe_cause
 from ._errors import ResponseError
 from ._ordinary import ERROR_STATUS
 from ._refusals import Refusal
 from ._signing import Pattern
-from ._wire import OPERATION
+from ._wire import OPERATION, Check
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -59,13 +58,13 @@ class DirectLane:
 
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
-        if question.operation != OPERATION:
+        if not isinstance(question, Check):
             return await self._ordinary.ask(question)
         try:
             pattern = self._pattern or await self._learned()
             if pattern is None:
                 return await self._ordinary.ask(question)
-            response = await self._send(pattern, to_json(question.members()))
+            response = await self._send(pattern, question.body())
             body: bytes = await response.content
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from safe_cause(error)

@@ -57,7 +57,8 @@ class Pattern:
         self.url = url
         self.access_key = access_key
         self._headers = dict(headers)
-        self._fixed = {"host": _host(url)} | {name.lower(): value for name, value in headers.items() if name.lower() in _SIGNED}
+        fixed = {"host": _host(url)} | {name.lower(): value for name, value in headers.items() if name.lower() in _SIGNED}
+        self._canonical = {token: _canonical(fixed, token=token) for token in (False, True)}
         self._region = region
         self._service = service
         self._key: tuple[str, str, bytes] | None = None
@@ -80,10 +81,8 @@ class Pattern:
         """Return the headers of a request with this body, signed at `now`, in seconds since the epoch."""
         date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         varying = {"x-amz-date": date} | ({"x-amz-security-token": keys.token} if keys.token else {})
-        signed = dict(sorted((self._fixed | varying).items()))
-        names = ";".join(signed)
-        lines = "".join([f"{name}:{value}\n" for name, value in signed.items()])
-        canonical = f"POST\n/\n\n{lines}\n{names}\n{sha256(body).hexdigest()}"
+        template, names = self._canonical[bool(keys.token)]
+        canonical = template % (*varying.values(), sha256(body).hexdigest())
         scope = f"{date[:8]}/{self._region}/{self._service}/aws4_request"
         text = f"{_ALGORITHM}\n{date}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         signature = hmac.digest(self._signing_key(keys.secret_key, date[:8]), text.encode(), "sha256").hex()
@@ -98,6 +97,15 @@ class Pattern:
                 key = hmac.digest(key, part.encode(), "sha256")
             self._key = secret_key, day, key
         return self._key[2]
+
+
+def _canonical(fixed: Mapping[str, str], *, token: bool) -> tuple[str, str]:
+    """Return a canonical request to put date, token (if there is one) and digest of the body into; and the names of its headers."""
+    varying = ("x-amz-date", "x-amz-security-token") if token else ("x-amz-date",)
+    headers = {name: value.replace("%", "%%") for name, value in fixed.items()} | dict.fromkeys(varying, "%s")
+    names = ";".join(sorted(headers))
+    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
+    return f"POST\n/\n\n{lines}\n{names}\n%s", names
 
 
 def _host(url: str) -> str:

@@ -62,7 +62,7 @@ class _Answer(BaseModel):
 
 _ANSWER = TypeAdapter(_Answer)
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
-_availability, _code = attrgetter("availability"), attrgetter("code")
+_digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
 _share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
 _MEMBERS = TypeAdapter(dict[str, Any])
 
@@ -102,6 +102,12 @@ class Check:
             members["registryId"] = self.repository.registry_id
         return members
 
+    def body(self) -> bytes:
+        """Return the members as JSON; what is a well-formed digest or a repository has no character that JSON escapes."""
+        registry = "" if self.repository.registry_id is None else f'"registryId":"{self.repository.registry_id}",'
+        digests = '","'.join(self.digests)
+        return f'{{{registry}"repositoryName":"{self.repository.name}","layerDigests":["{digests}"]}}'.encode("ascii")
+
     def read(self, answer: bytes | Mapping[str, Any]) -> Settled:
         """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
 
@@ -111,8 +117,8 @@ class Check:
         parsed = _parse(answer)
         asked = frozenset(self.digests)
         rows: list[LayerOutcome] = [*parsed.failures, *parsed.layers]
-        outcomes = {row.digest: row for row in rows}
-        if len(outcomes) < len(rows) or not outcomes.keys() <= asked:
+        outcomes = dict(zip(map(_digest, rows), rows, strict=True))
+        if len(outcomes) < len(rows) or not asked.issuperset(outcomes):
             outcomes = {row.digest: row for row in reversed(rows) if row.digest in asked}
         if not (outcomes or self.again):
             msg = f"ECR's answer settles none of the {len(asked)} digests asked: it has {len(rows)} rows"

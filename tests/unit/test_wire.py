@@ -67,6 +67,18 @@ def test_request(repository: Repository, members: dict[str, Any]) -> None:
     assert Check(repository, [ONE]).members() == members
 
 
+@pytest.mark.parametrize(
+    "repository",
+    [Repository(name="team/app"), Repository(name="app", registry_id="123456789012")],
+    ids=["own registry", "another registry"],
+)
+@pytest.mark.parametrize("digests", [[ONE], [ONE, TWO, "a-b_c+d.9:0f"]], ids=["one", "several"])
+def test_body(repository: Repository, digests: list[str]) -> None:
+    """A request's body is its members as JSON."""
+    check = Check(repository, digests)
+    assert json.loads(check.body()) == check.members()
+
+
 @pytest.mark.parametrize("asked", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"])
 def test_whole_answer(asked: list[str]) -> None:
     """Each digest is settled by its own row, whatever the order of rows."""
