@@ -13,8 +13,6 @@ from ._errors import ClientStateError
 from ._turns import Turns, turns_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from ._config import ClientConfig, Target
     from ._loader import Loader
     from ._transport import Transport
@@ -65,9 +63,10 @@ class Connection:
             raise ClientStateError(msg)
         home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
-            # Importing aiobotocore takes longer than an event loop may stand still; another client may be in the middle of it.
+            # Importing aiobotocore takes longer than an event loop may stand still; another client may be in the middle of it. While it
+            # reads certificates, there is time for the rest.
             if not hasattr(sys.modules.get(_TRANSPORT), "open_transport"):
-                await asyncio.to_thread(_import, _NEEDED_SOON)
+                await asyncio.gather(*(asyncio.to_thread(import_module, room) for room in _NEEDED_SOON))
             transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:
             self._home = None if self._home is home else self._home
@@ -133,8 +132,3 @@ class Connection:
         if loop is not asyncio.get_running_loop():
             msg = "the client was opened on another event loop: open one on each loop"
             raise ClientStateError(msg)
-
-
-def _import(rooms: Iterable[str]) -> None:
-    for room in rooms:
-        import_module(room)
