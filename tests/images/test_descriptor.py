@@ -41,6 +41,23 @@ def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:  # no
     assert Platform.parse(wanted).accepts(Platform.parse(other)) == accepts
 
 
+@pytest.mark.parametrize(
+    ("wanted", "other", "is_exactly"),
+    [
+        ("linux/arm", "linux/arm/v7", True),
+        ("linux/arm", "linux/arm/v6", False),
+        ("linux/arm64", "linux/arm64/v8", True),
+        ("linux/amd64", "linux/amd64/v1", True),
+        ("linux/amd64", "linux/amd64/v3", False),
+        ("linux/amd64", "windows/amd64", False),
+        ("linux/riscv64", "linux/riscv64", True),
+    ],
+)
+def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:  # noqa: FBT001 (parametrised)
+    """Of several variants, the architecture's own is meant where none is said."""
+    assert Platform.parse(wanted).is_exactly(Platform.parse(other)) == is_exactly
+
+
 def test_platform_accepts_a_version() -> None:
     """A version that is asked for must be the other's."""
     builds = [Platform(os="windows", architecture="amd64", os_version=version) for version in ("10.0.1", "10.0.2")]

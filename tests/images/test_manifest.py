@@ -105,13 +105,23 @@ def test_blobs_are_config_and_layers_once() -> None:
         ({"mediaType": LAYER, "urls": ["https://example.com/a"]}, True),
         ({"mediaType": FOREIGN}, True),
         ({"mediaType": "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"}, True),
+        ({"mediaType": "application/vnd.oci.image.layer.nondistributable.v1.tar+zstd"}, True),
+        ({"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd"}, False),
+        ({"mediaType": "application/vnd.foreign-office.layer"}, False),
     ],
-    ids=["ordinary", "no-urls", "null-urls", "urls", "nondistributable", "foreign"],
+    ids=["ordinary", "no-urls", "null-urls", "urls", "nondistributable", "foreign", "foreign-zstd", "zstd", "foreign-by-name"],
 )
 def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:  # noqa: FBT001 (parametrised)
     """A layer is foreign by its media type or by its URLs."""
     layer = entry(b"x", "") | more
     assert parsed_image(changed(layers=[layer])).layers[0].is_foreign == is_foreign
+
+
+def test_a_config_is_never_foreign() -> None:
+    """A config is stored, wherever else its bytes may be had, and though a foreign layer has the same digest."""
+    config = entry(b"{}", CONFIG, urls=["https://example.com/config"])
+    manifest = parsed_image(packed(config=config, layers=[entry(b"{}", FOREIGN), entry(b"x", FOREIGN)]))
+    assert ([blob.digest for blob in manifest.blobs], [blob.digest for blob in manifest.foreign]) == ([sha256(b"{}")], [sha256(b"x")])
 
 
 def test_unsigned_schema_1() -> None:
@@ -143,6 +153,66 @@ def test_platform_in_full() -> None:
     platform = {"os": "windows", "architecture": "amd64", "os.version": "10.0.1", "os.features": ["win32k"], "features": ["sse4"]}
     [child] = parsed_index(packed(manifests=[entry(APP.manifest, IMAGE, platform=platform)])).manifests
     assert child.platform == Platform(os="windows", architecture="amd64", os_version="10.0.1", os_features=("win32k",))
+
+
+def oci(**members: Any) -> bytes:
+    """Return a document as OCI's specification describes it."""
+    return json.dumps(members).encode()
+
+
+EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256(b"{}"), "size": 2, "data": "e30="}
+BYTES = {"mediaType": LAYER, "digest": D, "size": 32_654}
+
+
+@pytest.mark.parametrize(
+    ("data", "media_type", "blobs"),
+    [
+        (oci(schemaVersion=2, config=EMPTY, layers=[EMPTY]), IMAGE, 1),
+        (oci(schemaVersion=2, mediaType=IMAGE, artifactType="application/vnd.example+type", config=EMPTY, layers=[BYTES]), IMAGE, 2),
+        (oci(schemaVersion=2, mediaType=IMAGE, config=EMPTY, layers=[]), IMAGE, 1),
+        (oci(schemaVersion=2, config={**BYTES, "digest": "multihash+base58:QmRZxt"}, layers=[BYTES]), IMAGE, 2),
+        (oci(schemaVersion=2, config=EMPTY, layers=[BYTES], subject={**BYTES, "mediaType": IMAGE}), IMAGE, 2),
+        (oci(schemaVersion=2, config=EMPTY, layers=[{**BYTES, "size": 0}, {**BYTES, "size": 2**63 - 1, "digest": sha256(b"")}]), IMAGE, 3),
+        (oci(schemaVersion=2, config=EMPTY, layers=[BYTES], annotations={"com.example.key1": "value1", "": ""}), IMAGE, 2),
+        (oci(schemaVersion=2, manifests=[]), INDEX, 0),
+        (oci(schemaVersion=2, manifests=[{**BYTES, "mediaType": IMAGE}, {**BYTES, "mediaType": INDEX}]), INDEX, 0),
+        (
+            oci(schemaVersion=2, mediaType=INDEX, artifactType="a/b", manifests=[{**BYTES, "mediaType": IMAGE, "artifactType": "a/b"}]),
+            INDEX,
+            0,
+        ),
+        (oci(schemaVersion=2, manifests=[{**BYTES, "mediaType": "application/xml"}], subject={**BYTES, "mediaType": INDEX}), INDEX, 1),
+    ],
+    ids=["empty", "artifact", "no-layers", "algorithm", "subject", "sizes", "annotations", "no-manifests", "index", "kinds", "unknown"],
+)
+def test_what_oci_allows(data: bytes, media_type: str, blobs: int) -> None:
+    """Each form that OCI's specification describes is read: empty configs, artifacts, embedded data, other digests, unknown types."""
+    manifest = parse_manifest(data)
+    assert (manifest.raw, manifest.media_type, len(manifest.blobs)) == (data, media_type, blobs)
+
+
+@pytest.mark.parametrize(
+    "descriptor",
+    [
+        {**BYTES, "size": None},
+        {**BYTES, "size": "32654"},
+        {**BYTES, "digest": None},
+        {**BYTES, "digest": D[7:]},
+        {**BYTES, "digest": f":{D[7:]}"},
+        {**BYTES, "digest": f"sha256+foo+-b:{D[7:]}"},
+        {**BYTES, "urls": "https://example.com/layer"},
+        {**BYTES, "mediaType": None},
+        {**BYTES, "annotations": {"key": 1}},
+        None,
+    ],
+    ids=range(10),
+)
+@pytest.mark.parametrize("place", ["config", "layers", "manifests"])
+def test_what_oci_does_not_allow(descriptor: dict[str, Any] | None, place: str) -> None:
+    """A descriptor that lacks what it must have, or has it in another shape, is refused wherever it stands."""
+    members = {"config": {"config": descriptor, "layers": []}, "layers": {"config": EMPTY, "layers": [descriptor]}}
+    with pytest.raises(InvalidInputError, match="this is no manifest"):
+        parse_manifest(oci(schemaVersion=2, **members.get(place, {"manifests": [descriptor]})))
 
 
 def test_index_of_other_things() -> None:
@@ -198,7 +268,12 @@ def test_a_member_given_twice() -> None:
     ("data", "why"),
     [
         (b"", "EOF"),
-        (b"\xff\xfe", "expected value"),
+        (b"\xff\xfe", "it begins with a byte order mark"),
+        (b"\xef\xbb\xbf" + APP.manifest, "it begins with a byte order mark"),
+        (APP.manifest.decode().encode("utf-16-le"), "key must be a string"),
+        (APP.manifest.replace(b"config.v1", b"\xff"), "invalid unicode code point"),
+        (changed(annotations={"a\n\x1b[31m" + "b" * 500: 1}), "annotations.a\\n\\x1b[31mbbb"),
+        (changed(annotations={"a": ["b"]}), "annotations.a: Input should be a valid string"),
         (b"<html>", "expected value"),
         (APP.manifest[:-2], "EOF"),
         (APP.manifest + b"x", "trailing"),
@@ -224,7 +299,7 @@ def test_a_member_given_twice() -> None:
         (packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:1"}]), "fsLayers.0.blobSum: Value error, no digest"),
         (packed(manifests=[entry(b"", IMAGE, platform={"os": "linux"})]), "manifests.0.platform.architecture: Field required"),
     ],
-    ids=range(26),
+    ids=range(31),
 )
 def test_what_is_no_manifest(data: bytes, why: str) -> None:
     """What is no manifest is refused in one line that says where, why, and the digest of what was given."""

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, Repository, ResponseError
-from ecr_layer_client.images._questions import GetImages, Held, ListedImage, ListImages, NotGiven, check_reference
+from ecr_layer_client.images._questions import GetImages, Held, ListedImage, ListImages, NotGiven, checked_reference
 from images.making import DOCKER, IMAGE, image, sha256
 
 APP = Repository(name="team/app")
@@ -114,13 +114,19 @@ def test_broken_page(body: dict[str, Any]) -> None:
 @pytest.mark.parametrize("reference", ["latest", "1.0-alpine_x", "_", "a" * 128, DIGEST])
 def test_reference(reference: str) -> None:
     """A reference is a tag or a digest."""
-    assert check_reference(reference) == reference
+    assert checked_reference(reference) == reference
+
+
+@pytest.mark.parametrize("reference", [DIGEST.upper(), f"sha256:{DIGEST[7:].upper()}", f"SHA256:{DIGEST[7:]}"])
+def test_reference_in_upper_case(reference: str) -> None:
+    """A digest is taken in either letter case, and asked for in lower case; a tag is what it is."""
+    assert [checked_reference(each) for each in (reference, "V1")] == [DIGEST, "V1"]
 
 
 @pytest.mark.parametrize(
-    "reference", ["", "a" * 129, ".a", "-a", "a b", "a:b", "team/app", DIGEST[:-1], DIGEST.upper(), "sha512:" + "a" * 64, "v1\n", None]
+    "reference", ["", "a" * 129, ".a", "-a", "a b", "a:b", "team/app", DIGEST[:-1], f"{DIGEST}0", "sha512:" + "a" * 64, "v1\n", None]
 )
 def test_no_reference(reference: Any) -> None:
     """What is neither is refused before any request."""
     with pytest.raises(InvalidInputError, match="a tag, such as 'latest', or a digest"):
-        check_reference(reference)
+        checked_reference(reference)

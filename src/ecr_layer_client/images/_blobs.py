@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import io
 import stat
+import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
 from ecr_layer_client._errors import InvalidInputError, quoted
@@ -12,10 +14,14 @@ from ._descriptor import Descriptor, digest_of, hash_of
 from ._manifest import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from typing_extensions import Buffer
+
+
+CANNOT_BE_READ = (OSError, EOFError, zlib.error, gzip.BadGzipFile)  # what a file, or a gzipped one that was changed since, may raise
 
 
 class Located(NamedTuple):
@@ -75,15 +81,16 @@ class VerifyingReader(io.RawIOBase):
     Args:
         file: Where they come from; closed with the reader.
         digest: Their digest.
+        hashing: A fresh hash of its algorithm.
         size: How many they are.
         name: What holds them, for a message.
     """
 
-    def __init__(self, file: BinaryIO, digest: str, size: int, name: str) -> None:
+    def __init__(self, file: BinaryIO, digest: str, hashing: hashlib._Hash, size: int, name: str) -> None:
         super().__init__()
         self._file = file
         self._digest = digest
-        self._hash = hash_of(digest)
+        self._hash = hashing
         self._left = size
         self._name = name
         self._is_verified = False
@@ -99,7 +106,11 @@ class VerifyingReader(io.RawIOBase):
             InvalidInputError: They are not those of the digest, or end too early.
         """
         view = memoryview(buffer).cast("B")
-        data = self._file.read(min(len(view), self._left))
+        try:
+            data = self._file.read(min(len(view), self._left))
+        except CANNOT_BE_READ as error:
+            msg = f"{self._name}: {self._digest} can't be read: {why(error)}"
+            raise InvalidInputError(msg) from error
         if not data and self._left and len(view):
             msg = f"{self._name}: {self._digest} is cut short: {self._left} bytes are missing"
             raise InvalidInputError(msg)
@@ -127,15 +138,21 @@ def open_verified(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
     """Open a blob; reading it to its end verifies it.
 
     Raises:
-        InvalidInputError: It is not there, can't be opened, or has another size than its descriptor says.
+        InvalidInputError: It is not there, can't be opened or verified, or has another size than its descriptor says.
     """
     found = located(blobs, descriptor)
+    hashing = hash_of(descriptor.digest, blobs.name)
     try:
         file = found.open()
-    except OSError as error:
-        msg = f"{blobs.name}: {descriptor.digest} can't be opened: {error.strerror or error}"
+    except CANNOT_BE_READ as error:
+        msg = f"{blobs.name}: {descriptor.digest} can't be opened: {why(error)}"
         raise InvalidInputError(msg) from error
-    return cast("BinaryIO", io.BufferedReader(VerifyingReader(file, descriptor.digest, found.size, blobs.name)))
+    return cast("BinaryIO", io.BufferedReader(VerifyingReader(file, descriptor.digest, hashing, found.size, blobs.name)))
+
+
+def why(error: Exception) -> str:
+    """Return what a failed read says, for a message."""
+    return error.strerror if isinstance(error, OSError) and error.strerror else quoted(str(error))
 
 
 def located(blobs: Blobs, descriptor: Descriptor) -> Located:

@@ -1,4 +1,4 @@
-"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size; and the rules of digests.
+"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size; and the rules of digests and tags.
 
 The aliases are the formats' own names. Only a manifest's JSON is read by them; everywhere else the fields' names hold.
 """
@@ -16,12 +16,14 @@ from ecr_layer_client._errors import InvalidInputError, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")  # OCI distribution specification: a reference as a tag
 # OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the lengths of theirs.
 _DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[a-f0-9]+")
 _LONGEST_DIGEST = 1000  # ECR model: BatchedOperationLayerDigest
-_FOREIGN = ("foreign", "nondistributable")
+# OCI image-spec, media-types.md, and Docker's manifest schema 2; what follows says how they are compressed.
+_FOREIGN = ("application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar")
 _PLATFORM = re.compile(r"(?P<os>[^/\s]+)/(?P<architecture>[^/\s]+)(/(?P<variant>[^/\s]+))?")
 _SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}  # as containerd normalises them
 
@@ -45,15 +47,19 @@ else:  # writers in Go spell what is empty as null
     TextByName = Annotated[dict[str, str] | None, AfterValidator(lambda value: value or {})]
 
 
-def hash_of(digest: str) -> hashlib._Hash:
+def hash_of(digest: str, name: str) -> hashlib._Hash:
     """Return a fresh hash of a digest's algorithm.
+
+    Args:
+        digest: The digest.
+        name: What holds the blob, for a message.
 
     Raises:
         InvalidInputError: It is none of the two that OCI registers, so that what it names can't be verified.
     """
     algorithm = digest.partition(":")[0]
     if algorithm not in _HEX_LENGTHS:
-        msg = f"{quoted(digest)} can't be verified: its algorithm is neither sha256 nor sha512"
+        msg = f"{name}: {quoted(digest)} can't be verified: its algorithm is neither sha256 nor sha512"
         raise InvalidInputError(msg)
     return hashlib.new(algorithm)
 
@@ -110,6 +116,15 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
             and self.os_version in {None, other.os_version}
         )
 
+    def is_exactly(self, other: Platform) -> bool:
+        """Say whether the other has the same variant, too, where none is the architecture's own: `linux/arm` is `linux/arm/v7`.
+
+        Example:
+            >>> Platform.parse("linux/arm").is_exactly(Platform.parse("linux/arm/v7"))
+            True
+        """
+        return self.accepts(other) and self._variant == other._variant
+
     @property
     def _variant(self) -> str | None:
         return _SAME_VARIANT.get((self.architecture, self.variant), self.variant)
@@ -147,11 +162,12 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
 
     @property
     def is_foreign(self) -> bool:
-        """Whether registries don't store it, and a push leaves it out: its media type says so, or it has `urls`.
+        """Whether, as a layer, registries don't store it and a push leaves it out: its media type says so, or it has `urls`.
 
-        Docker goes by the URLs, other clients by the media type (`foreign`, `nondistributable`).
+        Docker goes by the URLs, other clients by the media type (Docker's `foreign` layers, OCI's `nondistributable` ones). A config is
+        always stored.
         """
-        return bool(self.urls) or any(word in (self.media_type or "") for word in _FOREIGN)
+        return bool(self.urls) or (self.media_type or "").startswith(_FOREIGN)
 
     def __hash__(self) -> int:
         """Hash the digest, which the rest belongs to."""

@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import posixpath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._errors import InvalidInputError, quoted
 
-from ._descriptor import Descriptor, Digest, Texts, digest_of
-from ._layout import Images, Manifest, has_layout, read_layout_in, tag_of
+from ._blobs import why
+from ._descriptor import Descriptor, Digest, Texts, digest_of, hash_of
+from ._layout import Images, Manifest, has_layout, read_layout_in, tags_of
 from ._manifest import DOCKER_IMAGE, MAX_MANIFEST_BYTES, parse_manifest
-from ._tar import TarBlobs
+from ._tar import CHUNK, GZIP, UNREADABLE, TarBlobs, compression_of
 
 if TYPE_CHECKING:
     from ._tar import Tar
 
 _LIST = "manifest.json"
-_GZIP = b"\x1f\x8b"
-_CHUNK = 1024 * 1024  # bytes
 _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 
@@ -40,6 +41,14 @@ class _RootFs(BaseModel):
 
 class _Config(BaseModel):
     rootfs: _RootFs
+
+
+class _KnownConfig(NamedTuple):
+    """What is known of a config that was read."""
+
+    digest: str
+    size: int
+    diff_ids: tuple[str, ...]
 
 
 _SAVED = TypeAdapter(list[_Saved])
@@ -66,7 +75,8 @@ class _Archive:
     def __init__(self, tar: Tar) -> None:
         self._tar = tar
         self._files: dict[str, str] = {}  # by digest
-        self._hashed: dict[str, str] = {}  # digests by file
+        self._configs: dict[str, _KnownConfig] = {}  # by file
+        self._hashed: dict[tuple[str, str], tuple[str, str]] = {}  # digests by file and algorithm
 
     def images(self) -> Images:
         try:
@@ -83,65 +93,113 @@ class _Archive:
         for image in saved:
             manifest = self._manifest(image)
             manifests[manifest.digest] = manifest
-            tags[manifest.digest] = tuple(dict.fromkeys((*tags.get(manifest.digest, ()), *map(tag_of, image.names))))
+            tags[manifest.digest] = tuple(dict.fromkeys((*tags.get(manifest.digest, ()), *tags_of(*image.names))))
         named = {digest: its for digest, its in tags.items() if its}
         return Images(manifests, tuple(manifests.values()), named, TarBlobs(self._tar, self._files))
 
     def _manifest(self, image: _Saved) -> Manifest:
         """Write the manifest of an image whose archive has none, of its config and its layers as they stand."""
-        config = self._tar.read(image.config, MAX_MANIFEST_BYTES)
-        digest = digest_of(config)
-        self._check_name(image.config, digest)
-        self._files[digest] = image.config
-        diff_ids = self._diff_ids(image, config, digest)
-        layers = [self._layer(name, diff_id) for name, diff_id in zip(image.layers, diff_ids, strict=True)]
+        config = self._config(image.config)
+        if len(config.diff_ids) != len(image.layers):
+            counts = f"has {len(config.diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
+            msg = f"{self._tar.path}: {quoted(image.config)} ({config.digest}) {counts}"
+            raise InvalidInputError(msg)
+        layers = [self._layer(name, diff_id) for name, diff_id in zip(image.layers, config.diff_ids, strict=True)]
         members = {
             "schemaVersion": 2,
             "mediaType": DOCKER_IMAGE,
-            "config": {"mediaType": _CONFIG_TYPE, "size": len(config), "digest": digest},
+            "config": {"mediaType": _CONFIG_TYPE, "size": config.size, "digest": config.digest},
             "layers": [{"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest} for layer in layers],
         }
         return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
 
-    def _check_name(self, name: str, digest: str) -> None:
-        """Make sure that a config is what its name says, where its name is a digest's."""
-        stem = posixpath.basename(name).partition(".")[0].removeprefix("sha256:")
-        encoded = digest.partition(":")[2]
-        if len(stem) == len(encoded) and stem != encoded:
-            msg = f"{self._tar.path}: {quoted(name)} is {digest}: it was changed"
-            raise InvalidInputError(msg)
+    def _config(self, name: str) -> _KnownConfig:
+        """Read a config, once, though many images may name it.
 
-    def _diff_ids(self, image: _Saved, config: bytes, digest: str) -> tuple[str, ...]:
-        try:
-            diff_ids = _CONFIG.validate_json(config, strict=True).rootfs.diff_ids
-        except ValidationError as error:
-            msg = f"{self._tar.path}: {quoted(image.config)} ({digest}) is no image's config: {error.errors(include_url=False)[0]['msg']}"
-            raise InvalidInputError(msg) from None
-        if len(diff_ids) != len(image.layers):
-            counts = f"has {len(diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
-            msg = f"{self._tar.path}: {quoted(image.config)} ({digest}) {counts}"
-            raise InvalidInputError(msg)
-        return diff_ids
+        Raises:
+            InvalidInputError: It is not there, not what its name says, where that is a digest's, or no config.
+        """
+        if name not in self._configs:
+            raw = self._tar.read(name, MAX_MANIFEST_BYTES)
+            digest = digest_of(raw)
+            stem = posixpath.basename(name).partition(".")[0].removeprefix("sha256:")
+            encoded = digest.partition(":")[2]
+            if len(stem) == len(encoded) and stem != encoded:
+                msg = f"{self._tar.path}: {quoted(name)} is {digest}: it was changed"
+                raise InvalidInputError(msg)
+            try:
+                diff_ids = _CONFIG.validate_json(raw, strict=True).rootfs.diff_ids
+            except ValidationError as error:
+                why = error.errors(include_url=False)[0]["msg"]
+                msg = f"{self._tar.path}: {quoted(name)} ({digest}) is no image's config: {why}"
+                raise InvalidInputError(msg) from None
+            self._files[digest] = name
+            self._configs[name] = _KnownConfig(digest, len(raw), diff_ids)
+        return self._configs[name]
 
     def _layer(self, name: str, diff_id: str) -> Descriptor:
-        """Return the descriptor of a layer as it stands: a plain one's digest is what its config calls it, a gzipped one is hashed."""
+        """Return the descriptor of a layer as it stands, plain or gzipped, if it is the one that the config names."""
         found = self._tar.find(name)
         if found is None:
             msg = f"{self._tar.path}: there is no {quoted(name)} in this archive, which should be {diff_id}"
             raise InvalidInputError(msg)
         member = self._tar.member(found)
-        is_gzipped = member.head.startswith(_GZIP)
-        digest = self._hash(found) if is_gzipped else diff_id
+        compression = compression_of(member.head)
+        if compression is not None:
+            msg = f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, is compressed with {compression}: plain or gzipped is read"
+            raise InvalidInputError(msg)
+        digest, unpacked = self._hashes(found, diff_id)
+        if unpacked != diff_id:
+            msg = f"{self._tar.path}: {quoted(name)} should be {diff_id}, and is {unpacked}: it was changed, or cut"
+            raise InvalidInputError(msg)
         self._files[digest] = found
-        return Descriptor(digest=digest, size=member.size, media_type=f"{_LAYER_TYPE}.gzip" if is_gzipped else _LAYER_TYPE)
+        media_type = f"{_LAYER_TYPE}.gzip" if member.head.startswith(GZIP) else _LAYER_TYPE
+        return Descriptor(digest=digest, size=member.size, media_type=media_type)
 
-    def _hash(self, name: str) -> str:
-        if name not in self._hashed:
-            hashing = hashlib.sha256()
-            left = self._tar.member(name).size
-            with self._tar.open(name) as file:
-                while data := file.read(min(_CHUNK, left)):
-                    hashing.update(data)
-                    left -= len(data)
-            self._hashed[name] = f"sha256:{hashing.hexdigest()}"
-        return self._hashed[name]
+    def _hashes(self, name: str, diff_id: str) -> tuple[str, str]:
+        """Return the digest of a layer's bytes, and that of what they unpack to, by the algorithm of its `diff_id`.
+
+        Nothing else says whether a layer is whole, for this archive has no sizes. So it is read once, unless that was done already.
+        """
+        member = self._tar.member(name)
+        is_gzipped, algorithm = member.head.startswith(GZIP), diff_id.partition(":")[0]
+        if member.digest is not None and not is_gzipped and algorithm == "sha256":
+            return member.digest, member.digest
+        if (name, algorithm) not in self._hashed:
+            unpacked = hash_of(diff_id, str(self._tar.path))
+            try:
+                with self._tar.open(name) as file, _Hashing(file, member.size) as bytes_of:
+                    stream = cast("BinaryIO", gzip.GzipFile(fileobj=bytes_of)) if is_gzipped else bytes_of
+                    while data := stream.read(CHUNK):
+                        unpacked.update(data)
+            except (*UNREADABLE, OSError) as error:
+                msg = f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, can't be read: {why(error)}"
+                raise InvalidInputError(msg) from error
+            self._hashed[name, algorithm] = bytes_of.digest, f"{algorithm}:{unpacked.hexdigest()}"
+        return self._hashed[name, algorithm]
+
+
+class _Hashing(io.RawIOBase):
+    """The bytes of one file of an archive, hashed as they are read.
+
+    Args:
+        file: The archive, at its beginning; closed by whom it belongs to.
+        size: How many they are.
+    """
+
+    def __init__(self, file: BinaryIO, size: int) -> None:
+        super().__init__()
+        self._file = file
+        self._left = size
+        self._hash = hashlib.sha256()
+
+    @property
+    def digest(self) -> str:
+        """The digest of all that was read."""
+        return f"sha256:{self._hash.hexdigest()}"
+
+    def read(self, size: int = -1, /) -> bytes:
+        data = self._file.read(min(size, self._left))
+        self._left -= len(data)
+        self._hash.update(data)
+        return data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
@@ -9,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from ecr_layer_client._errors import InvalidInputError, quoted
 
 from ._blobs import Blobs, DirectoryBlobs, located, read_manifest_bytes
+from ._descriptor import TAG
 from ._manifest import MANIFEST_TYPES, MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._tar import Tar, TarBlobs
 
@@ -76,13 +78,18 @@ def has_layout(tar: Tar) -> bool:
 
 def _file(path: Path) -> bytes:
     try:
-        if path.stat().st_size > MAX_MANIFEST_BYTES:
-            msg = f"{path} is longer than {MAX_MANIFEST_BYTES} bytes (4 MiB)"
+        if not S_ISREG(path.stat().st_mode):
+            msg = f"{path} is no file"
             raise InvalidInputError(msg)
-        return path.read_bytes()
+        with path.open("rb") as file:
+            data = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         msg = f"{path} can't be read, and an OCI layout has one: {error.strerror or error}"
         raise InvalidInputError(msg) from error
+    if len(data) > MAX_MANIFEST_BYTES:
+        msg = f"{path} is longer than {MAX_MANIFEST_BYTES} bytes (4 MiB)"
+        raise InvalidInputError(msg)
+    return data
 
 
 def _of_layout(name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: bool = False) -> Images:
@@ -107,7 +114,8 @@ class Reading:
 
     Args:
         blobs: Where they are.
-        partly: Whether an index may name children that are not there; it is left out then. Default False.
+        partly: Whether an index may name children that are not there, or of which no more than the manifest is; it is left out then.
+            Default False.
         alone: Whether the manifests are there alone, and no other blob is expected. Default False.
     """
 
@@ -116,21 +124,28 @@ class Reading:
         self._partly = partly
         self._alone = alone
         self._found: dict[str, Manifest] = {}
+        self._left_out: dict[str, list[Manifest]] = {}
+        self._there: dict[str, bool] = {}
 
     def images(self, named: Iterable[Descriptor]) -> Images:
         """Read what is named, and all below it.
 
         Raises:
-            InvalidInputError: Nothing is named; what is named is not there, not what its descriptor says, or no manifest.
+            InvalidInputError: No image is named; what is named is not there, not what its descriptor says, or no manifest.
         """
         roots: dict[str, Manifest] = {}
         tags: dict[str, tuple[str, ...]] = {}
+        others: dict[str, None] = {}
         for descriptor in named:
+            if descriptor.media_type not in MANIFEST_TYPES and not self._alone:
+                others[descriptor.media_type or ""] = None  # OCI image-spec, image-index.md: what is not known is no error
+                continue
             for manifest in self._read(descriptor, 1):
                 roots[manifest.digest] = manifest
                 tags[manifest.digest] = tuple(dict.fromkeys(tags.get(manifest.digest, ()) + _tags(descriptor)))
         if not roots:
-            msg = f"{self._blobs.name} names no image"
+            instead = f", but {quoted(', '.join(others))}" if others else ""
+            msg = f"{self._blobs.name} names no image that is there{instead}"
             raise InvalidInputError(msg)
         return Images(self._found, tuple(roots.values()), {digest: its for digest, its in tags.items() if its}, self._blobs)
 
@@ -139,20 +154,31 @@ class Reading:
         known = self._found.get(descriptor.digest)
         if known is not None:
             return [known]
+        if descriptor.digest in self._left_out:
+            return self._left_out[descriptor.digest]
         if depth > DEEPEST:
             msg = f"{self._blobs.name}: {descriptor.digest} is an index within more than {DEEPEST} others"
             raise InvalidInputError(msg)
         manifest = self._parsed(descriptor)
         if isinstance(manifest, ImageIndex):
-            there = [child for child in manifest.children if not self._partly or self._blobs.find(child.digest) is not None]
-            below = [found for child in there for found in self._read(child, depth + 1)]
-            if len(there) < len(manifest.children):
-                return below
+            below = {child.digest: self._read(child, depth + 1) for child in manifest.children if self._is_there(child)}
+            if any([found.digest for found in below.get(child.digest, [])] != [child.digest] for child in manifest.children):
+                self._left_out[manifest.digest] = [*{found.digest: found for each in below.values() for found in each}.values()]
+                return self._left_out[manifest.digest]
         if not self._alone:
             for blob in manifest.blobs:
                 located(self._blobs, blob)
         self._found[manifest.digest] = manifest
         return [manifest]
+
+    def _is_there(self, child: Descriptor) -> bool:
+        """Say whether an index's child is there: of a platform that was not saved, at most the manifest is, and never the config."""
+        if self._partly and child.digest not in self._there:
+            is_there = self._blobs.find(child.digest) is not None
+            manifest = self._parsed(child) if is_there else None
+            config = manifest.config if isinstance(manifest, ImageManifest) else None
+            self._there[child.digest] = is_there and (config is None or self._blobs.find(config.digest) is not None)
+        return self._there.get(child.digest, True)
 
     def _parsed(self, descriptor: Descriptor) -> Manifest:
         raw = read_manifest_bytes(self._blobs, descriptor)
@@ -166,10 +192,10 @@ class Reading:
 
 def _tags(descriptor: Descriptor) -> tuple[str, ...]:
     name = descriptor.annotations.get(_CONTAINERD_NAME) or descriptor.annotations.get(_REF_NAME)
-    return () if name is None else (tag_of(name),)
+    return () if name is None else tags_of(name)
 
 
-def tag_of(name: str) -> str:
-    """Return the tag of an image's name; of a name that is only a tag, the name."""
-    last = name.rpartition("/")[2]
-    return last.rpartition(":")[2]
+def tags_of(*names: str) -> tuple[str, ...]:
+    """Return the tags of images' names, of a name that is only a tag the name; those left out that no registry takes for one."""
+    parts = [(at, *named.rpartition(":")[1:]) for named, at, _ in (name.partition("@") for name in names)]
+    return tuple(tag for at, colon, tag in parts if (colon or not at) and TAG.fullmatch(tag))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_once
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # ECR's quota
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
@@ -58,16 +60,14 @@ class ImageManifest(BaseModel, frozen=True):
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
         """What a registry stores of it: the config and the layers, each digest once, without the foreign ones."""
-        return each_once(blob for blob in self._named if not blob.is_foreign)
+        config = () if self.config is None else (self.config,)
+        return each_once((*config, *(layer for layer in self.layers if not layer.is_foreign)))
 
     @cached_property
     def foreign(self) -> tuple[Descriptor, ...]:
         """The layers that registries don't store and a push leaves out, each digest once."""
-        return each_once(blob for blob in self._named if blob.is_foreign)
-
-    @property
-    def _named(self) -> tuple[Descriptor, ...]:
-        return self.layers if self.config is None else (self.config, *self.layers)
+        stored = {blob.digest for blob in self.blobs}
+        return each_once(layer for layer in self.layers if layer.is_foreign and layer.digest not in stored)
 
     def __hash__(self) -> int:
         """Hash the digest, which stands for the rest."""
@@ -178,11 +178,13 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
         msg = f"a manifest has at most {MAX_MANIFEST_BYTES} bytes (4 MiB), and this one {len(raw)}"
         raise InvalidInputError(msg)
     digest = digest_of(raw)
+    if raw.startswith(_MARKS):
+        raise InvalidInputError(_refusal(raw, digest, "it begins with a byte order mark: JSON is UTF-8 without one"))
     try:
         return _built(raw, digest, _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False), media_type)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"]))
+        where = quoted(".".join(map(str, first["loc"])))[1:-1]  # names of annotations come from outside, too
         why = f"{where}: {first['msg']}: {quoted(first['input'])}" if where else str(first["msg"])
         raise InvalidInputError(_refusal(raw, digest, why)) from None
     except _NoManifest as error:

@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._errors import InvalidInputError, ResponseError, quoted
 
-from ._descriptor import digest_of
+from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
 MOST_IDS = 100  # ECR model: ImageIdentifierList
 PAGE = 1000  # ECR model: MaxResults of ListImages
 
-_TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")  # OCI distribution specification: a reference as a tag
-_DIGEST = re.compile(r"sha256:[a-f0-9]{64}")  # what ECR gives images
+_DIGEST = re.compile(r"(?i)sha256:[a-f0-9]{64}")  # what ECR gives images
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -56,13 +55,15 @@ class Page(NamedTuple):
     next_token: str | None
 
 
-def check_reference(reference: str) -> str:
-    """Return what names an image: a tag or a digest.
+def checked_reference(reference: str) -> str:
+    """Return what names an image: a tag, or a digest, in either letter case and then in lower case, as ECR spells it.
 
     Raises:
         InvalidInputError: It is neither.
     """
-    if not isinstance(reference, str) or not (_TAG.fullmatch(reference) or _DIGEST.fullmatch(reference)):
+    if isinstance(reference, str) and _DIGEST.fullmatch(reference):
+        return reference.lower()
+    if not isinstance(reference, str) or not TAG.fullmatch(reference):
         msg = f"reference={quoted(reference)}: a tag, such as 'latest', or a digest, sha256: and 64 digits"
         raise InvalidInputError(msg)
     return reference

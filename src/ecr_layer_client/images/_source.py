@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from functools import cached_property
 from pathlib import Path
@@ -13,11 +14,15 @@ from ._blobs import ManifestsAlone, open_verified
 from ._descriptor import Descriptor, each_once
 from ._docker import is_docker_archive, read_docker_archive
 from ._layout import Images, Manifest, Reading, read_layout, read_layout_in
-from ._manifest import MAX_MANIFEST_BYTES, ImageManifest, parse_manifest
+from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._tar import Tar
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+
+# How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are refused as what they are.
+_TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_TAR = slice(257, 262)  # where a tar archive says that it is one, for a file in it may have a name that begins so, too
 
 
 class ImageSource:
@@ -68,15 +73,18 @@ class ImageSource:
         """Read an archive that `docker save` wrote, or another tool in its form.
 
         Since Docker 25 an archive holds the manifests; they are taken as they are. An index of which only some platforms were saved is left
-        out, and the images that are there count. An older archive has no manifest: one is composed of its config and its layers as they
-        stand there, mostly uncompressed. A push that follows it is accepted; but `docker load` and `docker push` would compress the layers
-        first, and thus upload others, with other digests.
+        out, and the images that are there count.
+
+        An older archive has no manifest: one is composed of its config and its layers as they stand there, mostly uncompressed. A push that
+        follows it is accepted; but `docker load` and `docker push` would compress the layers first, and thus upload others, with other
+        digests. Nothing but the config says what a layer should be, not even its size: so the layers are read, once, and hashed when the
+        source is made, gzipped ones unpacked on the way. That takes seconds for gigabytes; call it in a thread.
 
         Args:
             path: The archive, plain or gzipped.
 
         Raises:
-            InvalidInputError: It is none, or not whole.
+            InvalidInputError: It is none, or not whole: what is named is absent, or is not what its digest says.
         """
         where = _path(path)
         return cls(str(where), read_docker_archive(Tar(where)))
@@ -86,7 +94,7 @@ class ImageSource:
         """Read whatever image lies at a path: an OCI layout, an archive of one or of `docker save`, or a manifest's JSON.
 
         Args:
-            path: A directory or a file.
+            path: A directory or a file. An index's JSON alone is refused, for it does not say what its images are made of.
 
         Raises:
             InvalidInputError: It is none of these, or not whole.
@@ -95,10 +103,13 @@ class ImageSource:
         if where.is_dir():
             return cls.from_oci_layout(where)
         beginning = _beginning(where)
-        if beginning.lstrip().startswith(b"{"):
-            source = cls.from_manifest(beginning)
-            source.name = str(where)
-            return source
+        if beginning.lstrip().startswith(_TEXTS) and beginning[_TAR.start : _TAR.stop] != b"ustar":
+            try:
+                root = parse_manifest(beginning)
+            except InvalidInputError as error:
+                msg = f"{where}: {error}"
+                raise InvalidInputError(msg) from None
+            return cls(str(where), _alone(str(where), root))
         tar = Tar(where)
         return cls(str(where), read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar))
 
@@ -113,10 +124,11 @@ class ImageSource:
         Raises:
             InvalidInputError: One is no manifest, or an index names one that is not among `children`.
         """
-        root = parse_manifest(data)
-        descriptor = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
-        blobs = ManifestsAlone("a manifest", (root.raw, *children))
-        return cls("a manifest", Reading(blobs, alone=True).images([descriptor]))
+        below = () if isinstance(children, bytes | str) else tuple(children)
+        if isinstance(children, bytes | str) or not all(isinstance(child, bytes) for child in below):
+            msg = f"children={quoted(children)}: the manifests that an index names, each as bytes"
+            raise InvalidInputError(msg)
+        return cls("a manifest", _alone("a manifest", parse_manifest(data), below))
 
     @property
     def images(self) -> tuple[ImageManifest, ...]:
@@ -151,6 +163,19 @@ class ImageSource:
         size = sum(blob.size or 0 for blob in self.blobs)
         counts = f"{_count(len(self.manifests), 'manifest')}, {_count(len(self.blobs), 'blob')}, {size} bytes"
         return f"<{type(self).__name__} of {quoted(self.name)[1:-1]}: {counts}>"
+
+
+def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
+    """Take a manifest without the blobs it names.
+
+    Raises:
+        InvalidInputError: An index names one that is not among the children, or no manifest.
+    """
+    blobs = ManifestsAlone(name, (root.raw, *children))
+    if isinstance(root, ImageIndex) and root.children and not any(blobs.find(child.digest) for child in root.children):
+        msg = f"{name}: an index alone ({root.digest}) does not say what its images hold: give their manifests, too, or a layout"
+        raise InvalidInputError(msg)
+    return Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
 
 
 def _path(path: str | os.PathLike[str]) -> Path:

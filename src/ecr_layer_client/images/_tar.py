@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import posixpath
 import tarfile
@@ -17,9 +18,15 @@ from ._blobs import Located
 if TYPE_CHECKING:
     from pathlib import Path
 
-_GZIP = b"\x1f\x8b"
+GZIP = b"\x1f\x8b"
+OTHER_COMPRESSIONS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}  # by how they begin
+HEAD = 6  # bytes, the longest of these beginnings
+CHUNK = 1024 * 1024  # bytes
+UNREADABLE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OverflowError, ValueError, RecursionError)
+
 _MAX_MEMBERS = 100_000  # an image of the largest kind has some hundred
-_LONGEST_READ = 16 * 1024 * 1024  # bytes; tarfile takes a header's word for how much to read at once
+_LONGEST_READ = CHUNK  # bytes; tarfile takes a header's word for how much to read at once
+_LONGEST_NAME = 4096  # characters; the longest path on Linux
 _OUTSIDE = ("/", "../")
 _LINKS_IN_A_ROW = 8
 _SMALL = 1024 * 1024  # bytes; of a gzipped archive, members up to here are kept: going back means to decompress anew
@@ -27,18 +34,22 @@ _KEPT = 32 * 1024 * 1024  # bytes, in all
 
 
 class Member(NamedTuple):
-    """A regular file of an archive: where its bytes begin, how many they are, and the first few."""
+    """A regular file of an archive: where its bytes begin, how many they are, and the first few.
+
+    Of a gzipped archive, whose bytes are all seen when it is read through, their sha256 digest, too.
+    """
 
     offset: int
     size: int
     head: bytes
+    digest: str | None
 
 
 class Tar:
     """The regular files of an archive by name.
 
     It is read through once, when it is made. Links count where they lead to another of its files; devices, and names that lead out of
-    the archive, are nobody's.
+    the archive, are nobody's. Of several members of one name the last counts, as when they are extracted.
 
     Args:
         path: The archive.
@@ -52,15 +63,14 @@ class Tar:
         self._members: dict[str, Member] = {}
         self._links: dict[str, str] = {}
         self._small: dict[str, bytes] = {}
+        self._kept = 0
         try:
-            _check_is_file(path)
-            with path.open("rb") as begin:
-                self._is_gzipped = begin.read(len(_GZIP)) == _GZIP
+            self._is_gzipped = _is_gzipped(path)
             with self._open() as file, tarfile.open(fileobj=cast("BinaryIO", _Bounded(file)), mode="r:") as tar:
                 self._take(tar)
         except InvalidInputError:
             raise
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OverflowError, ValueError) as error:
+        except UNREADABLE as error:
             msg = f"{path}: this is no whole tar archive, plain or gzipped: {quoted(str(error))}"
             raise InvalidInputError(msg) from error
         except OSError as error:
@@ -71,25 +81,47 @@ class Tar:
         return cast("BinaryIO", gzip.open(self.path)) if self._is_gzipped else self.path.open("rb")
 
     def _take(self, tar: tarfile.TarFile) -> None:
-        kept = 0
-        for count, member in enumerate(tar):
-            if count >= _MAX_MEMBERS:
+        count, reached = 0, -1
+        while (member := tar.next()) is not None:
+            tar.members.clear()  # type: ignore[attr-defined]  # a documented attribute; it would hold every header to the end
+            count += 1
+            if count > _MAX_MEMBERS:
                 msg = f"{self.path}: more than {_MAX_MEMBERS} members: this is no image"
                 raise InvalidInputError(msg)
+            if member.size < 0 or member.offset <= reached:
+                msg = "a header that leads backwards"
+                raise tarfile.ReadError(msg)
+            reached = member.offset
             name = posixpath.normpath(member.name)
-            if name.startswith(_OUTSIDE):
-                continue
-            if member.issym():
-                self._links[name] = posixpath.join(posixpath.dirname(name), member.linkname)
-            elif member.islnk():
-                self._links[name] = member.linkname
-            elif member.isreg() and not member.issparse():
-                keeps = self._is_gzipped and member.size <= min(_SMALL, _KEPT - kept)
-                data = cast("BinaryIO", tar.extractfile(member)).read(member.size if keeps else 4)
-                self._members[name] = Member(member.offset_data, member.size, data[:4])
-                if keeps:
-                    kept += len(data)
-                    self._small[name] = data
+            if len(name) <= _LONGEST_NAME and not name.startswith(_OUTSIDE):
+                self._take_one(tar, member, name)
+
+    def _take_one(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
+        for known in (self._members, self._links):
+            known.pop(name, None)
+        self._kept -= len(self._small.pop(name, b""))
+        if member.issym():
+            self._links[name] = posixpath.join(posixpath.dirname(name), member.linkname[:_LONGEST_NAME])
+        elif member.islnk():
+            self._links[name] = member.linkname[:_LONGEST_NAME]
+        elif member.isreg() and not member.issparse():
+            self._members[name] = self._seen(tar, member, name)
+
+    def _seen(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Member:
+        """Look at a file's bytes: of a plain archive the first few, of a gzipped one all, for they are decompressed in any case."""
+        file = cast("BinaryIO", tar.extractfile(member))
+        if not self._is_gzipped:
+            return Member(member.offset_data, member.size, file.read(HEAD), None)
+        keeps = member.size <= min(_SMALL, _KEPT - self._kept)
+        data = file.read(CHUNK)
+        if keeps:
+            self._small[name] = data
+            self._kept += len(data)
+        head, hashing = data[:HEAD], hashlib.sha256()
+        while data:
+            hashing.update(data)
+            data = file.read(CHUNK)
+        return Member(member.offset_data, member.size, head, f"sha256:{hashing.hexdigest()}")
 
     def find(self, name: str) -> str | None:
         """Return the name of the file that a name, or the link of that name, leads to; None of one that is not there."""
@@ -111,11 +143,16 @@ class Tar:
 
         Raises:
             OSError: The archive is gone.
+            EOFError: It was cut since it was read through; or another of `UNREADABLE`.
         """
         if name in self._small:
             return io.BytesIO(self._small[name])
         file = self._open()
-        file.seek(self._members[name].offset)
+        try:
+            file.seek(self._members[name].offset)
+        except BaseException:
+            file.close()
+            raise
         return file
 
     def read(self, name: str, at_most: int) -> bytes:
@@ -135,10 +172,27 @@ class Tar:
             return file.read(self._members[found].size)
 
 
-def _check_is_file(path: Path) -> None:
+def _is_gzipped(path: Path) -> bool:
+    """Say whether an archive is gzipped.
+
+    Raises:
+        InvalidInputError: It is no file, or compressed otherwise.
+    """
     if not S_ISREG(path.stat().st_mode):
         msg = f"{path} is no file: an archive is read in more than one pass"
         raise InvalidInputError(msg)
+    with path.open("rb") as begin:
+        head = begin.read(HEAD)
+    compression = compression_of(head)
+    if compression is not None:
+        msg = f"{path} is compressed with {compression}: decompress it first; archives are read plain or gzipped"
+        raise InvalidInputError(msg)
+    return head.startswith(GZIP)
+
+
+def compression_of(head: bytes) -> str | None:
+    """Return the name of what bytes that begin so are compressed with; None of gzip, which is read, and of what is not compressed."""
+    return next((name for beginning, name in OTHER_COMPRESSIONS.items() if head.startswith(beginning)), None)
 
 
 class TarBlobs:
@@ -165,12 +219,15 @@ class _Bounded(io.RawIOBase):
         self._file = file
 
     def read(self, size: int = -1, /) -> bytes:
-        if size > _LONGEST_READ:
+        if not 0 <= size <= _LONGEST_READ:
             msg = f"a header that claims {size} bytes"
             raise tarfile.ReadError(msg)
         return self._file.read(size)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if offset < 0:
+            msg = "a header that leads before the archive's beginning"
+            raise tarfile.ReadError(msg)
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:

@@ -1,0 +1,182 @@
+"""Archives as they come: odd ones are read, hostile ones refused, in one error that names the file."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import tarfile
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pytest
+
+from ecr_layer_client import InvalidInputError
+from ecr_layer_client.images import ImageSource
+from images.making import CONFIG, IMAGE, LAYER, LAYOUT, Image, entry, image, layout_files, linked, packed, sha256, tar
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+APP = image("app", "base", "code")
+FILES = layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs])
+BASE = f"blobs/{sha256(b'layer base').replace(':', '/')}"
+BOTH = pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+
+
+def header(name: str, kind: bytes, size: int) -> bytes:
+    """Return a member's header; a negative size is written in base 256, as GNU tar reads it."""
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
+    block[124:136] = size.to_bytes(12, "big", signed=True) if size < 0 else b"%011o\0" % size
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def file_of(name: str, data: bytes) -> bytes:
+    """Return a member: its header and its bytes."""
+    return header(name, tarfile.REGTYPE, len(data)) + data.ljust(-(-len(data) // 512) * 512, b"\0")
+
+
+END = bytes(10_240)
+FIRST = file_of("a", b"")
+NEXT_IS_NEGATIVE = b"16 size=-100000\n"
+
+
+def refused(path: Path, data: bytes) -> str:
+    """Return what is said of an archive that is refused."""
+    path.write_bytes(data)
+    with pytest.raises(InvalidInputError) as raised:
+        ImageSource.from_path(path)
+    return str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "why"),
+    [
+        (header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
+        (FIRST + header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
+        (FIRST + header("b", tarfile.XHDTYPE, 16) + NEXT_IS_NEGATIVE.ljust(512, b"\0") + FIRST, "a header that leads backwards"),
+        (FIRST + FIRST + header("b", tarfile.GNUTYPE_SPARSE, -1024), "a header that leads backwards"),
+        (header("b", tarfile.GNUTYPE_SPARSE, -4096), "a header that leads before the archive's beginning"),
+        (header("b", tarfile.GNUTYPE_LONGNAME, -1024), "a header that claims -1024 bytes"),
+        (header("b", tarfile.GNUTYPE_LONGNAME, 2**33 - 1), "a header that claims 8589934592 bytes"),
+        ((header("b", tarfile.GNUTYPE_LONGNAME, 1) + b"x".ljust(512, b"\0")) * 2000, "maximum recursion depth exceeded"),
+    ],
+    ids=["size", "second", "pax", "sparse", "beginning", "name", "long", "nested"],
+)
+def test_hostile_headers(tmp_path: Path, data: bytes, why: str) -> None:
+    """Headers that would have it go back, read everything at once, or nest without end are refused."""
+    said = refused(tmp_path / "a.tar", data + END)
+    assert (str(tmp_path / "a.tar") in said, why in said) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("beginning", "compression"),
+    [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\x00", "xz"), (b"BZh91AY", "bzip2")],
+    ids=["zstd", "xz", "bzip2"],
+)
+def test_other_compressions(tmp_path: Path, beginning: bytes, compression: str) -> None:
+    """What is compressed otherwise than by gzip is refused, with what to do."""
+    assert f"is compressed with {compression}: decompress it first" in refused(tmp_path / "a.tar", beginning + bytes(1000))
+
+
+@BOTH
+def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """Of two members of one name the last counts, as when they are extracted: small or large, file or link."""
+    large = Image(b"{}", (bytes(range(256)) * 5000,))
+    files = layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs])
+    name = f"blobs/{sha256(large.layers[0]).replace(':', '/')}"
+    data = b"".join(file_of(*member) for member in ((name, b"small"), ("oci-layout", b"none"), *files.items())) + END
+    path = tmp_path / "a.tar"
+    path.write_bytes(gzip.compress(data, 1) if gzipped else data)
+    source = ImageSource.from_path(path)
+    with source.open(source.blobs[1]) as file:
+        assert file.read() == large.layers[0]
+
+
+def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
+    """A link that comes after a file of its name counts, and a file after a link."""
+    path = tmp_path / "a.tar"
+    with tarfile.open(path, "w") as packed:
+        for name, data in (
+            ("oci-layout", b"none"),
+            ("other", LAYOUT),
+            *((name, data) for name, data in FILES.items() if name != "oci-layout"),
+        ):
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            packed.addfile(linked(name, "other"))
+            packed.addfile(member, io.BytesIO(data))
+        packed.addfile(linked("oci-layout", "other"))
+    assert len(ImageSource.from_path(path).blobs) == 3
+
+
+@pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
+@BOTH
+def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """Names longer than a header holds, which GNU and POSIX write each in their way, are read; endless ones are nobody's."""
+    digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
+    manifest = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[{**entry(b"layer", LAYER), "digest": digest}])
+    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {f"blobs/{digest.replace(':', '/')}": b"layer", "x" * 5000: b"x"}
+    packing = io.BytesIO()
+    with tarfile.open(fileobj=packing, mode="w", format=form) as opened:
+        for name, data in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(data)
+            opened.addfile(member, io.BytesIO(data))
+    path = tmp_path / "a.tar"
+    path.write_bytes(gzip.compress(packing.getvalue()) if gzipped else packing.getvalue())
+    source = ImageSource.from_path(path)
+    with source.open(source.blobs[1]) as file:
+        assert (source.blobs[1].digest, file.read()) == (digest, b"layer")
+
+
+def test_a_sparse_file_is_no_blob(tmp_path: Path) -> None:
+    """A sparse file, whose bytes do not stand as they are, is nobody's."""
+    data = b"".join(file_of(*member) for member in FILES.items() if member[0] != BASE)
+    said = refused(tmp_path / "a.tar", data + header(BASE, tarfile.GNUTYPE_SPARSE, 0) + END)
+    assert f"{sha256(b'layer base')} is named and not there" in said
+
+
+@BOTH
+def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """Bytes behind the end of an archive are left alone."""
+    path = tar(tmp_path / "a.tar", FILES, gzipped=gzipped)
+    path.write_bytes(path.read_bytes() + b"garbage" * 1000)
+    assert len(ImageSource.from_path(path).blobs) == 3
+
+
+@BOTH
+def test_an_archive_whose_first_file_looks_like_json(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """An archive is known by what it is, though a file in it may have a name that begins as JSON does."""
+    assert len(ImageSource.from_path(tar(tmp_path / "a.tar", {"{": b"", **FILES}, gzipped=gzipped)).blobs) == 3
+
+
+@pytest.mark.parametrize("part", [0.1, 0.9], ids=["before", "within"])
+def test_a_gzipped_archive_that_was_cut_meanwhile(tmp_path: Path, part: float) -> None:
+    """A gzipped archive that is cut after it was read through is one error that names it and the digest."""
+    large = Image(b"{}", (b"".join(sha256(bytes([number % 256, number // 256])).encode() for number in range(50_000)),))
+    path = tar(tmp_path / "a.tar.gz", layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]), gzipped=True)
+    source = ImageSource.from_path(path)
+    path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
+    with pytest.raises(InvalidInputError, match=rf"a\.tar\.gz: {sha256(large.layers[0])} can't be (opened|read)"):
+        source.open(source.blobs[1]).read()
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A read that fails in the middle is one error that names the file, the digest and why."""
+
+    class Failing(io.BytesIO):
+        def read(self, _: int | None = -1, /) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    def failing(*_: Any) -> BinaryIO:
+        return Failing()
+
+    source = ImageSource.from_path(tar(tmp_path / "a.tar", FILES))
+    monkeypatch.setattr("pathlib.Path.open", failing)
+    said = r"a\.tar: sha256:\w+ can't be read: Input/output error"
+    with source.open(source.blobs[1]) as file, pytest.raises(InvalidInputError, match=said):
+        file.read()
