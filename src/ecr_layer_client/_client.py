@@ -323,8 +323,9 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag or a digest.
-            platform: Of an index, the image to take, such as `linux/arm64`. Default None: the index and all its images.
+            reference: A tag, or a digest in either letter case.
+            platform: Of an index, the image to take, such as `linux/arm64`: of several variants the architecture's own (`linux/arm` is
+                `linux/arm/v7`), else the first. Default None: the index and all its images. A plain image is taken as it is.
 
         Raises:
             InvalidInputError: An argument breaks its rule, or the index has no image for `platform`.
@@ -363,19 +364,31 @@ class ECRLayerClient:
         return await self._holding(repository).plan(sources)
 
     async def plan_pushes(self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]) -> tuple[PushPlan, ...]:
-        """Say what pushes to several repositories would upload; `PushPlan.total` adds the plans up.
+        """Say what pushes to several repositories would upload, in one check of all of them; `PushPlan.total` adds the plans up.
 
         Args:
-            sources: By repository, an `ImageSource` or several.
+            sources: By repository, an `ImageSource` or several. Two spellings of one repository are one, with one plan.
 
         Raises:
             InvalidInputError: An argument breaks its rule.
             ClientStateError: The client is not open, or not here.
-            CallError: A call failed for good; the others are ended.
-        """
-        from .images._holding import together
+            CallError: A call failed for good: the error of the first repository that failed.
 
-        return tuple(await together([self.plan_push(repository, its) for repository, its in sources.items()]))
+        Example:
+            ```python
+            from ecr_layer_client.images import ImageSource, PushPlan
+
+            source = ImageSource.from_oci_layout("layout")
+            plans = await client.plan_pushes({"team/app": source})
+            print(PushPlan.total(plans).bytes_to_upload)
+            ```
+        """
+        from .images._plan import blobs_of, grouped, plan
+
+        given = grouped(sources, self._placed)
+        results = await self.check_many({where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()})
+        results.raise_for_errors()
+        return tuple(plan(its, results[where]) for where, its in given.items())
 
     async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
         """Look whether an image is whole: every manifest there, every blob available and as large as its manifest says.
@@ -384,7 +397,7 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag or a digest.
+            reference: A tag, or a digest in either letter case.
 
         Raises:
             InvalidInputError: An argument breaks its rule.
@@ -401,6 +414,8 @@ class ECRLayerClient:
 
     def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
         """Look whether each image of a repository is whole, and yield a report of each; archived images are left out.
+
+        The images are those that the repository has when the audit begins; one that is deleted or archived meanwhile is left out, too.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.

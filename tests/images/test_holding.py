@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -12,6 +13,7 @@ from ecr_layer_client import (
     CallError,
     ClientStateError,
     InvalidInputError,
+    Repository,
     RepositoryNotFoundError,
     ResponseError,
     RetryPolicy,
@@ -103,6 +105,51 @@ async def test_get_image_of_a_platform_in_an_inner_index(ecr: LocalECR) -> None:
         inner = await client.get_image("team/app", "outer", platform="linux/arm64")
         plain = await client.get_image("team/app", DIGEST, platform="linux/s390x")
     assert [source.roots[0].raw for source in (inner, plain)] == [ARM.manifest, APP.manifest]
+
+
+@pytest.mark.parametrize(
+    ("platform", "variant"),
+    [
+        ("linux/arm", "v7"),
+        ("linux/arm/v6", "v6"),
+        ("linux/arm/v5", "v5"),
+        ("linux/arm64", "v8"),
+        ("linux/amd64", None),
+        ("linux/amd64/v3", "v3"),
+    ],
+)
+async def test_get_image_of_a_variant(ecr: LocalECR, platform: str, variant: str | None) -> None:
+    """Of several variants the architecture's own is taken where none is said, whichever comes first in the index."""
+    offered = [("arm", "v5"), ("arm", "v6"), ("arm", "v7"), ("arm64", "v9"), ("arm64", "v8"), ("amd64", "v3"), ("amd64", None)]
+    images = [image(f"{architecture} {own}", "base") for architecture, own in offered]
+    push(ecr, *images)
+    platforms = [{"os": "linux", "architecture": architecture, "variant": own} for architecture, own in offered]
+    manifests = [entry(one.manifest, IMAGE, platform=each) for one, each in zip(images, platforms, strict=True)]
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=manifests), "v1")
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", "v1", platform=platform)
+    taken = offered[[one.manifest for one in images].index(source.roots[0].raw)]
+    assert taken == (platform.split("/")[1], variant)
+
+
+async def test_a_variant_that_may_serve(ecr: LocalECR) -> None:
+    """Where the architecture's own variant is not there, the first that is asked for without a variant serves."""
+    push(ecr, APP)
+    child = entry(APP.manifest, IMAGE, platform={"os": "linux", "architecture": "arm", "variant": "v6"})
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[child]), "v1")
+    async with ecr.client() as client:
+        assert (await client.get_image("team/app", "v1", platform="linux/arm")).roots[0].raw == APP.manifest
+        with pytest.raises(InvalidInputError, match="has no image for linux/arm/v7: it has linux/arm/v6"):
+            await client.get_image("team/app", "v1", platform="linux/arm/v7")
+
+
+async def test_a_digest_in_upper_case(ecr: LocalECR) -> None:
+    """A digest is taken in either letter case, and is in lower case in what is given."""
+    push(ecr, APP)
+    upper = f"sha256:{DIGEST[7:].upper()}"
+    async with ecr.client() as client:
+        source, report = await client.get_image("team/app", upper), await client.verify_image("team/app", upper)
+    assert (source.name, report.reference, report.digest, report.deployable) == (f"team/app@{DIGEST}", DIGEST, DIGEST, True)
 
 
 async def test_get_image_of_another_platform(ecr: LocalECR) -> None:
@@ -212,11 +259,12 @@ async def test_no_reference(ecr: LocalECR, verb: str) -> None:
     assert calls(ecr) == {}
 
 
-async def test_no_platform(ecr: LocalECR) -> None:
+@pytest.mark.parametrize("platform", ["arm64", "", 1, ["linux/arm64"]], ids=ascii)
+async def test_no_platform(ecr: LocalECR, platform: Any) -> None:
     """What is no platform is refused before any request."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="platform='arm64'"):
-            await client.get_image("team/app", "v1", platform="arm64")
+        with pytest.raises(InvalidInputError, match=r"platform=.*: 'os/architecture'"):
+            await client.get_image("team/app", "v1", platform=platform)
     assert calls(ecr) == {}
 
 
@@ -241,13 +289,33 @@ async def test_closed_under_way(ecr: LocalECR, verb: str) -> None:
     assert asyncio.get_running_loop().time() < 0.2
 
 
-async def test_cancelled(ecr: LocalECR) -> None:
-    """Cancelled, it ends at once and leaves nothing behind."""
+@pytest.mark.parametrize("seconds", [0.02, 0.07, 0.12, 0.17], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize("verb", ["get_image", "verify_image", "plan_push", "plan_pushes", "audit"])
+async def test_cancelled(ecr: LocalECR, verb: str, seconds: float) -> None:
+    """Cancelled in any of its requests, a verb ends at once, leaves nothing behind, and the client works on."""
     push_both(ecr)
-    async with ecr.client() as client:
-        with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.07):
-                await client.get_image("team/app", "v1")
+    source = ImageSource.from_manifest(BOTH, [APP.manifest, ARM.manifest])
+    many = ImageSource.from_manifest(image("many", *map(str, range(3000))).manifest)
+    async with ecr.client(max_concurrency=2) as client:
+
+        async def audited() -> list[ImageReport]:
+            return [report async for report in client.audit("team/app")]
+
+        asked: dict[str, Any] = {
+            "get_image": lambda: client.get_image("team/app", "v1"),
+            "verify_image": lambda: client.verify_image("team/app", "v1"),
+            "plan_push": lambda: client.plan_push("team/app", [source, many]),
+            "plan_pushes": lambda: client.plan_pushes({"team/app": [source, many]}),
+            "audit": audited,
+        }
+        begun = asyncio.get_running_loop().time()
+        takes = {"get_image": 0.1, "verify_image": 0.15, "audit": 0.15}.get(verb, 1.0)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await asked[verb]()
+        assert round(asyncio.get_running_loop().time() - begun, 3) == min(seconds, takes)
+        assert (ecr.in_flight, asyncio.all_tasks()) == (0, {asyncio.current_task()})
+        assert (await client.verify_image("team/app", "v1")).deployable
 
 
 # -- plan_push ---------------------------------------------------------------------------------------------------------
@@ -295,6 +363,39 @@ async def test_plan_pushes(ecr: LocalECR) -> None:
     assert PushPlan.total(plans).bytes_to_upload == sum(planned.bytes_to_upload for planned in plans)
 
 
+async def test_plan_pushes_of_one_repository_in_two_spellings(ecr: LocalECR) -> None:
+    """Two spellings of one repository are one, with one plan, in which what they share counts once."""
+    ecr.create_repository("team/app")
+    named = Repository(name="team/app", region=ecr.region)
+    async with ecr.client() as client:
+        plans = await client.plan_pushes(
+            {"team/app": ImageSource.from_manifest(APP.manifest), named: ImageSource.from_manifest(ARM.manifest)}
+        )
+    assert [(len(planned.to_upload), planned.shared_bytes) for planned in plans] == [(5, len("layer base"))]
+    assert ecr.stats.digests_checked == 5
+
+
+async def test_plan_pushes_of_nothing(ecr: LocalECR) -> None:
+    """No repositories are no plans; an image without a blob, to a repository, is one without a request."""
+    ecr.create_repository("team/app")
+    empty = ImageSource.from_manifest(index({}))
+    async with ecr.client() as client:
+        assert await client.plan_pushes({}) == ()
+        [planned] = await client.plan_pushes({"team/app": empty})
+        alone = await client.plan_push("team/app", empty)
+    assert (planned, calls(ecr)) == (alone, {})
+    assert (planned.all_blobs_present, planned.calls["PutImage"], str(planned.repository)) == (True, 1, "team/app")
+
+
+@pytest.mark.parametrize("sources", [None, [], [("team/app", None)], {"team/app": None}, {"team/app": []}], ids=range(5))
+async def test_plan_pushes_of_no_sources(ecr: LocalECR, sources: Any) -> None:
+    """What is no mapping of repositories to sources is refused before any request."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="an ImageSource, or several"):
+            await client.plan_pushes(sources)
+    assert calls(ecr) == {}
+
+
 async def test_plan_pushes_fails_plainly(ecr: LocalECR) -> None:
     """When one repository fails, its own error is raised, and nothing goes on."""
     ecr.create_repository("team/app")
@@ -305,11 +406,11 @@ async def test_plan_pushes_fails_plainly(ecr: LocalECR) -> None:
 
 
 async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> None:
-    """Planning every image of 8 real repositories takes as many checks as their distinct digests have hundreds, and no more."""
+    """Planning every image of the 50 largest of some real repositories takes a check for each hundred of their digests, and no more."""
     from ecr_layer_client.local._sample import sample_images
 
     sizes = Counter(one.repository for one in sample_images())
-    sources: dict[Any, list[ImageSource]] = {repository: [] for repository, _ in sizes.most_common(8)}
+    sources: dict[Any, list[ImageSource]] = {repository: [] for repository, _ in sizes.most_common(50)}
     for one in sample_images():
         if one.repository not in sources:
             continue
@@ -441,6 +542,28 @@ async def test_digests_that_differ_in_case_alone(ecr: LocalECR) -> None:
     assert [blob.digest for blob in report.undetermined] == ["blake3:ab"]
 
 
+async def test_what_ecr_gives_no_image_for(ecr: LocalECR) -> None:
+    """Why ECR gives no image is told from an image that is not there, in ECR's words."""
+    ecr.create_repository("team/app")
+    row = '{"imageId": {"imageTag": "v1"}, "failureCode": "UpstreamUnavailable", "failureReason": "try later"}'
+    ecr.faults.add(operation="BatchGetImage", body=f'{{"images": [], "failures": [{row}]}}'.encode())
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert report.defects == ("not given (UpstreamUnavailable: 'try later'): v1",)
+
+
+async def test_words_of_an_index_forge_no_line(ecr: LocalECR) -> None:
+    """What an index says of a platform is quoted and cut, for it may be anything."""
+    push(ecr, APP)
+    child = entry(APP.manifest, IMAGE, platform={"os": "linux\nteam/app:v1: whole", "architecture": "a" * 1000})
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[child]), "v1")
+    inside(ecr).layers.clear()
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    assert [("\n" in defect, len(defect) < 400) for defect in report.defects] == [(False, True)] * 3
+    assert report.defects[0].startswith("linux\\nteam/app:v1: whole/aaa")
+
+
 async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
     """A report shows as one line, however much is wrong, and goes to JSON and back."""
     many = image("many", *map(str, range(300)))
@@ -512,6 +635,68 @@ async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         reports = [report async for report in client.audit("team/app")]
     assert named(reports) == {BOTH_DIGEST: (f"linux/arm64: archived: {ARM_DIGEST}",)}
+
+
+@pytest.mark.parametrize("change", ["deleted", "archived", "tagged anew"])
+async def test_audit_of_images_that_change_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+    """An image that is deleted or archived after it was listed is left out; one whose tag moved on is whole."""
+    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    images = [image(f"image {number}", "base") for number in range(3)]
+    for one in images:
+        push(ecr, one, tag=f"v{images.index(one)}")
+    async with ecr.client() as client:
+        audit = client.audit("team/app")
+        first = await anext(audit)
+        [second] = [one for one in images[1:] if sha256(one.manifest) != first.digest][:1]
+        if change == "deleted":
+            del inside(ecr).images[sha256(second.manifest)]
+        elif change == "archived":
+            ecr.archive("team/app", sha256(second.manifest))
+        else:
+            ecr.put_image("team/app", images[0].manifest, "v1")
+        rest = [report async for report in audit]
+    assert (len(rest), named([first, *rest])) == (2 if change == "tagged anew" else 1, {})
+
+
+async def test_audit_of_an_index_that_loses_an_image_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An image that an index still names is a defect of the index, though it was deleted after it was listed."""
+    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    push_both(ecr)
+    others = (image(f"other {number}") for number in range(1000))
+    push(ecr, next(one for one in others if sha256(one.manifest) < min(BOTH_DIGEST, ARM_DIGEST)))  # listed first
+    async with ecr.client() as client:
+        audit = client.audit("team/app")
+        first = await anext(audit)
+        del inside(ecr).images[ARM_DIGEST]
+        rest = [report async for report in audit]
+    assert named([first, *rest]) == {BOTH_DIGEST: (f"linux/arm64: not found (ImageNotFound): {ARM_DIGEST}",)}
+    assert [report.digest for report in (first, *rest)].count(ARM_DIGEST) == 0
+
+
+async def test_audit_of_a_repository_that_is_deleted_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the repository is deleted in the middle, the audit ends with that error, after what it had found."""
+    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    push_both(ecr)
+    reports: list[ImageReport] = []
+    async with ecr.client() as client:
+        with pytest.raises(RepositoryNotFoundError, match="team/app"):
+            async for report in client.audit("team/app"):
+                reports.append(report)
+                ecr._registry._repositories.clear()
+    assert [report.deployable for report in reports] == [True]
+
+
+async def test_audit_of_many_images_in_few_requests(ecr: LocalECR) -> None:
+    """Many images and their indexes take a request for each thousand listed, and one for each hundred manifests and digests."""
+    pairs = [(image(f"amd {number}", "base"), image(f"arm {number}", "base")) for number in range(400)]
+    for number, (amd, arm) in enumerate(pairs):
+        push(ecr, amd, arm)
+        ecr.put_image("team/app", index({"linux/amd64": amd.manifest, "linux/arm64": arm.manifest}), f"v{number}")
+    async with ecr.client() as client:
+        assert [report.deployable async for report in client.audit("team/app")] == [True] * 1200
+    done = calls(ecr)
+    assert (done["ListImages"], ecr.stats.digests_checked, done["BatchCheckLayerAvailability"] <= 10) == (2, 801, True)
+    assert 12 <= done["BatchGetImage"] <= 20  # an index and its images may lie in two rounds of a thousand
 
 
 async def test_audit_of_an_empty_repository(ecr: LocalECR) -> None:

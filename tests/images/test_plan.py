@@ -46,7 +46,7 @@ def test_new_image() -> None:
     assert [blob.digest for blob in planned.to_upload] == [sha256(blob) for blob in (APP.config, *APP.layers[:2])]
     assert planned.bytes_to_upload == sum(map(len, (APP.config, *APP.layers[:2])))
     assert (planned.present, planned.skipped, planned.archived, planned.undetermined) == ((), (), (), ())
-    assert (planned.is_whole, planned.repository) == (False, None)
+    assert (planned.all_blobs_present, planned.repository) == (False, None)
 
 
 def test_half_present_image() -> None:
@@ -61,7 +61,7 @@ def test_half_present_image() -> None:
 def test_whole_image() -> None:
     """Of an image that is all there only the manifest is put."""
     planned = plan(source(APP), {sha256(blob): Layer(digest=sha256(blob), availability=HELD) for blob in APP.blobs})
-    assert planned.is_whole
+    assert planned.all_blobs_present
     assert {name: count for name, count in planned.calls.items() if count} == {"BatchCheckLayerAvailability": 1, "PutImage": 1}
 
 

@@ -13,8 +13,8 @@ from ._descriptor import Descriptor, Platform
 from ._layout import DEEPEST, Manifest, Reading
 from ._manifest import ImageIndex, parse_manifest
 from ._plan import PushPlan, blobs_of, plan, sources_of
-from ._questions import MOST_IDS, GetImages, Held, ListImages, NotGiven, check_reference, is_digest
-from ._reporting import INACCESSIBLE, Found, Reporting, below
+from ._questions import MOST_IDS, GetImages, Held, ListImages, NotGiven, checked_reference, is_digest
+from ._reporting import INACCESSIBLE, NOT_FOUND, Found, Reporting, below
 from ._source import ImageSource
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ class Holding:
 
     async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
         """Fetch an image's manifest, and all that it names if it is an index; of one platform, only that image's."""
-        wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-        check_reference(reference)
+        wanted = platform if platform is None or isinstance(platform, Platform) else Platform.parse(platform)
+        reference = checked_reference(reference)
         found = await self._run(self._tree([reference]))
         root = self._given(found, reference)
         if wanted is not None and isinstance(root, ImageIndex):
@@ -69,11 +69,12 @@ class Holding:
         return ImageSource(blobs.name, images._replace(tags={} if is_digest(reference) else {root.digest: (reference,)}))
 
     def _of_platform(self, index: ImageIndex, wanted: Platform, found: Found, reference: str) -> Manifest:
-        """Return the first image of a platform, in the index's order."""
+        """Return the image of a platform: the first of exactly that variant, else the first that may serve, in the index's order."""
         platforms = {child.digest: child.platform for child in _below(index, found) if child.platform is not None}
-        for digest, platform in platforms.items():
-            if wanted.accepts(platform):
-                return self._given(found, digest)
+        for serves in (wanted.is_exactly, wanted.accepts):
+            for digest, platform in platforms.items():
+                if serves(platform):
+                    return self._given(found, digest)
         offered = ", ".join(dict.fromkeys(map(str, platforms.values()))) or "none at all"
         msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {quoted(offered)[1:-1]}"
         raise InvalidInputError(msg)
@@ -105,18 +106,18 @@ class Holding:
 
     async def verify(self, reference: str) -> ImageReport:
         """Look whether an image is whole."""
-        check_reference(reference)
+        reference = checked_reference(reference)
         tags = {} if is_digest(reference) else {reference: (reference,)}
         [report] = await self._run(self._reports([reference], {}, tags))
         return report
 
     async def audit(self) -> AsyncIterator[ImageReport]:
-        """Look at every image of the repository, in the order in which ECR lists them."""
+        """Look at every image of the repository, in the order in which ECR lists them; what has gone since it was listed is left out."""
         tags = await self._run(self._listed())
         digests = list(tags)
         outcomes: dict[str, LayerOutcome] = {}
         for begin in range(0, len(digests), _ROUND):
-            for report in await self._run(self._reports(digests[begin : begin + _ROUND], outcomes, tags)):
+            for report in await self._run(self._reports(digests[begin : begin + _ROUND], outcomes, tags, listed=True)):
                 yield report
             for digest in list(outcomes)[: max(0, len(outcomes) - _REMEMBERED)]:
                 del outcomes[digest]
@@ -156,10 +157,15 @@ class Holding:
                 return tags
 
     async def _reports(
-        self, references: Sequence[str], outcomes: dict[str, LayerOutcome], tags: Mapping[str, tuple[str, ...]]
+        self, references: Sequence[str], outcomes: dict[str, LayerOutcome], tags: Mapping[str, tuple[str, ...]], *, listed: bool = False
     ) -> list[ImageReport]:
-        """Return a report for each reference; `outcomes` are those known already, and are added to."""
+        """Return a report for each reference; `outcomes` are those known already, and are added to.
+
+        Of what was listed, what is not found any more was deleted meanwhile, or archived, and is no image of the repository.
+        """
         found = await self._tree(references)
+        if listed:
+            references = [reference for reference in references if not _has_gone(found[reference])]
         named = {blob.digest: None for each in found.values() if not isinstance(each, NotGiven) for blob in each.blobs}
         unknown = [digest for digest in named if digest not in outcomes]
         if unknown:
@@ -202,6 +208,10 @@ def _read(held: Held | NotGiven) -> Manifest | NotGiven:
         return parse_manifest(held.raw, held.media_type)
     except InvalidInputError as error:
         return NotGiven(str(error))
+
+
+def _has_gone(held: Manifest | NotGiven) -> bool:
+    return isinstance(held, NotGiven) and held.code in {NOT_FOUND, INACCESSIBLE}
 
 
 def _below(manifest: Manifest, found: Found) -> list[Descriptor]:

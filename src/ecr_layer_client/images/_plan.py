@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import BaseModel
 
@@ -18,7 +18,9 @@ from ._descriptor import Descriptor, each_once
 from ._source import ImageSource
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+
+Where = TypeVar("Where", bound=str | Repository)
 
 PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
 _SMALLEST_PART = 5 * 1024 * 1024  # ECR's quotas
@@ -92,8 +94,11 @@ class PushPlan(BaseModel, frozen=True):
         return max(self.calls[operation] / quota for operation, quota in QUOTAS.items())
 
     @property
-    def is_whole(self) -> bool:
-        """Whether the repository holds every blob: nothing but the manifests is to be put."""
+    def all_blobs_present(self) -> bool:
+        """Whether the repository holds every blob, so that a push uploads none.
+
+        The manifests are not asked after: a push puts them in any case, and only `verify_image` says whether the image is there.
+        """
         return not self.to_upload
 
     @classmethod
@@ -209,6 +214,25 @@ def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSourc
         msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
         raise InvalidInputError(msg)
     return given
+
+
+def grouped(
+    sources: Mapping[Where, ImageSource | Iterable[ImageSource]], place: Callable[[str | Repository], Repository]
+) -> dict[Repository, tuple[ImageSource, ...]]:
+    """Return the sources of each repository; two spellings of one are one, as it was spelled first.
+
+    Raises:
+        InvalidInputError: It is no such mapping, or `place` refuses a repository.
+    """
+    if not isinstance(sources, Mapping):
+        msg = f"{quoted(sources)}: a mapping of repositories to an ImageSource, or several"
+        raise InvalidInputError(msg)
+    by_key: dict[tuple[str, str | None], tuple[Repository, tuple[ImageSource, ...]]] = {}
+    for named, its in sources.items():
+        where = place(named)
+        first, before = by_key.get((where.name, where.registry_id), (where, ()))
+        by_key[where.name, where.registry_id] = first, before + sources_of(its)
+    return dict(by_key.values())
 
 
 def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:

@@ -66,7 +66,7 @@ class ImageReport(BaseModel, frozen=True):
         return tuple(image for child in self.children for image in child.images) if self.children else (self,)
 
     def _defects(self) -> Iterator[str]:
-        where = "" if self.platform is None else f"{self.platform}: "
+        where = "" if self.platform is None else f"{quoted(str(self.platform))[1:-1]}: "  # the index's own words, which may be anything
         if self.problem is not None:
             yield f"{where}{self.problem}: {self.digest or self.reference}"
         for kind in ("archived", "absent", "undetermined", "wrong_size"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from ecr_layer_client._errors import quoted
 from ecr_layer_client._models import Layer, LayerAvailability, LayerFailure
 
 from ._layout import Manifest
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
     from ._descriptor import Descriptor
 
+NOT_FOUND = "ImageNotFound"  # ECR model: an ImageFailureCode
 INACCESSIBLE = "ImageInaccessible"  # ECR model: an ImageFailureCode; of an archived image
 
 Found = dict[str, Manifest | NotGiven]
@@ -74,4 +76,6 @@ def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
 def _problem(given: NotGiven) -> str:
     if given.code is None:
         return given.reason
-    return "archived" if given.code == INACCESSIBLE else f"not found ({given.code})"
+    if given.code == INACCESSIBLE:
+        return "archived"
+    return f"not found ({NOT_FOUND})" if given.code == NOT_FOUND else f"not given ({quoted(given.code)[1:-1]}: {quoted(given.reason)})"
