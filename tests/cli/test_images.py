@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ecr_layer_client import Repository
 from ecr_layer_client.cli import _waiting
+from ecr_layer_client.cli._images import _AuditPrinter
+from ecr_layer_client.images import ImageReport
 from images.making import IMAGE, entry, image, index, layout_files, packed, sha256, tar, write
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from pathlib import Path
     from subprocess import CompletedProcess
 
@@ -66,8 +70,51 @@ def test_plan_as_json(run: Run, layout: str) -> None:
     [line] = ran.stdout.splitlines()
     planned = json.loads(line)
     assert ([blob["digest"] for blob in planned["present"]], planned["to_upload"]) == (NAMES, [])
-    assert (planned["is_whole"], planned["bytes_to_upload"], planned["repository"]) == (True, 0, f"{URI}/team/whole")
+    assert (planned["all_blobs_present"], planned["bytes_to_upload"], planned["repository"]) == (True, 0, f"{URI}/team/whole")
     assert ran.returncode == 0
+
+
+PLANNED = """repository manifests to_upload present skipped archived undetermined calls shared_bytes
+bytes_to_upload bytes_present bytes_skipped seconds_at_quota all_blobs_present"""
+REPORTED = """repository reference tags digest media_type platform problem available archived absent undetermined wrong_size children
+deployable defects"""
+BLOB = "digest size media_type platform urls artifact_type annotations"
+
+
+@pytest.mark.usefixtures("images")
+def test_members_of_json(run: Run, layout: str) -> None:
+    """The members of each line of JSON are these, whatever they say; programs rely on them."""
+    planned = json.loads(run("plan", layout, "team/empty", "--json").stdout)
+    report = json.loads(run("verify", "team/whole:v1", "--json").stdout)
+    audited = json.loads(run("audit", "team/whole", "--json").stdout.splitlines()[0])
+    assert ([*planned], [*report], [*audited]) == (PLANNED.split(), REPORTED.split(), REPORTED.split())
+    assert ([*planned["to_upload"][0]], [*report["children"][0]["available"][0]]) == (BLOB.split(), BLOB.split())
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(run: Run, ecr: LocalECR, layout: str) -> None:
+    """A plan is of blobs: where all are there, it is exit code 0, though the image is not; whether that is there, `verify` says."""
+    for blob in APP.blobs:
+        ecr.put_layer("team/blobs", blob)
+    planned, verified = run("plan", layout, "team/blobs"), run("verify", f"team/blobs@{sha256(APP.manifest)}")
+    assert (planned.returncode, verified.returncode) == (0, 1)
+    assert "calls: 1 BatchCheckLayerAvailability, 1 PutImage" in planned.stdout.splitlines()
+
+
+def test_plan_of_standard_input(run: Run) -> None:
+    """An image can't come from a pipe, and who tries is told what to do."""
+    ran = run("plan", "-", "team/empty")
+    assert (ran.returncode, ran.stdout, "save it to a file" in " ".join(ran.stderr.split())) == (2, "", True)
+
+
+@pytest.mark.usefixtures("images")
+def test_plan_of_a_manifest_that_is_none(run: Run, tmp_path: Path) -> None:
+    """An error of a manifest's JSON names the file."""
+    path = tmp_path / "manifest.json"
+    path.write_bytes(APP.manifest[:-3])
+    ran = run("plan", str(path), "team/empty")
+    assert (ran.returncode, ran.stdout) == (2, "")
+    assert ran.stderr.startswith(f"error: {path}: this is no manifest ({len(APP.manifest) - 3} bytes, sha256:")
 
 
 @pytest.mark.usefixtures("images")
@@ -115,6 +162,23 @@ def test_verify_a_whole_image(run: Run, name: str) -> None:
 
 
 @pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(
+    "name",
+    [
+        f"team/whole:v1@{sha256(APP.manifest)}",
+        f"{URI}/team/whole:gone@{sha256(APP.manifest)}",
+        f"team/whole@sha256:{sha256(APP.manifest)[7:].upper()}",
+        f"arn:aws:ecr:us-east-1:123456789012:repository/team/whole@{sha256(APP.manifest)}",
+    ],
+    ids=["tag", "another-tag", "upper-case", "arn"],
+)
+def test_verify_by_digest(run: Run, name: str) -> None:
+    """Of a tag and a digest the digest counts, as for Docker and Kubernetes; it is taken in either letter case."""
+    ran = run("verify", name, "--json")
+    assert (ran.returncode, json.loads(ran.stdout)["reference"]) == (0, sha256(APP.manifest))
+
+
+@pytest.mark.usefixtures("images")
 def test_verify_as_json(run: Run) -> None:
     """With --json a report is one object, an image that is not there, too."""
     reports = [json.loads(run("verify", name, "--json").stdout) for name in ("team/whole:v1", "team/whole:v9")]
@@ -128,6 +192,10 @@ def test_verify_as_json(run: Run) -> None:
     [
         ("team/whole", "'team/whole' names no image: append ':' and a tag, or '@' and a digest"),
         ("team/whole:a b", "reference='a b': a tag"),
+        (f"team/whole:a b@{sha256(BOTH)}", "reference='a b': a tag"),
+        (f"team/whole:@{sha256(BOTH)}", "reference='': a tag"),
+        (f"team/whole@{sha256(BOTH)[:-1]}", "a tag, such as 'latest', or a digest, sha256: and 64 digits"),
+        (f"@{sha256(BOTH)}", "is no ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),
         (f"{URI}/team/whole", "names no image"),
     ],
@@ -163,6 +231,41 @@ def test_audit_as_json(run: Run) -> None:
         sha256(BOTH): (["v1"], True),
     }
     assert ran.returncode == 0
+
+
+@pytest.fixture
+def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let an audit take an image at a time, and all but the first be denied."""
+    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    ecr.faults.add(operation="BatchGetImage", error="AccessDeniedException", after=1)
+    yield
+    ecr.faults.clear()
+
+
+@pytest.mark.usefixtures("images", "denied_later")
+@pytest.mark.parametrize("options", [[], ["--json"]], ids=["people", "json"])
+def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
+    """When an audit fails, what it found before is printed, one line says what failed and how far it was, and the exit code is 2."""
+    ran = run("audit", "team/broken", *options)
+    found = [line for line in ran.stdout.splitlines() if sha256(APP.manifest) in line or NAMES[2] in line]
+    assert (ran.returncode, len(found) > 0, "images:" in ran.stdout) == (2, True, False)
+    [said] = ran.stderr.splitlines()
+    assert said.startswith("error: BatchGetImage on repository 'team/broken'")
+    assert said.endswith("; until then, 1 image: 0 whole, 1 not")
+
+
+@pytest.mark.asyncio
+async def test_audit_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
+    """Interrupted, an audit prints what it found, and says how far it was; the end's own line is not printed."""
+    broken = ImageReport(repository=Repository(name="team/app"), reference=NAMES[0], digest=NAMES[0], problem="archived")
+
+    async def interrupted() -> AsyncIterator[ImageReport]:
+        yield broken
+        raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        await _AuditPrinter(as_json=False).print_all(interrupted())
+    assert capsys.readouterr().err == "interrupted; until then, 1 image: 0 whole, 1 not\n"
 
 
 @pytest.mark.usefixtures("images")

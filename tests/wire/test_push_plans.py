@@ -89,5 +89,5 @@ async def test_a_push_that_follows_its_plan(ecr: LocalECR, tmp_path: Path, made:
         report = await client.verify_image("app", next(iter(source.tags.values()))[0])
     boto.close()
     assert {operation: count for operation, count in planned.calls.items() if count} == done
-    assert planned.is_whole == (held == "whole")
+    assert planned.all_blobs_present == (held == "whole")
     assert (report.deployable, report.digest) == (True, source.roots[0].digest)

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sys
+from contextlib import nullcontext
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.filesize import decimal
 
-from ecr_layer_client import ClientConfig, InvalidInputError, Repository
+from ecr_layer_client import ClientConfig, ECRLayerError, InvalidInputError, Repository
 
-from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run
+from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
 from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from ._pipes import Output
+from ._pipes import Output, _in_thread
 from ._rows import shown
 from ._waiting import waiting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from ecr_layer_client.images import ImageReport, PushPlan
 
@@ -58,9 +62,11 @@ def plan(  # noqa: PLR0913 (the options)
       present  held: a push skips it
       skip     a foreign layer, which no registry stores
 
+    The manifests are not asked after, for a push puts them in any case: whether the image is there, ecr-layers verify says.
+
     \b
     Exit codes:
-      0    the repository holds every blob
+      0    the repository holds every blob: a push uploads none, and puts the manifests alone
       1    something is to be uploaded
       2    an error, in one line on standard error
       130  interrupted
@@ -74,19 +80,25 @@ def plan(  # noqa: PLR0913 (the options)
         where = Repository.parse(repository)
         client = client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint))
         with waiting("reading the image") as told:
-            source = await asyncio.to_thread(ImageSource.from_path, image_source)
+            source = await _in_thread(partial(ImageSource.from_path, image_source))  # one that Ctrl-C need not wait for
             told("checking its blobs")
             async with client:
                 planned = await client.plan_push(where, source)
         await _print([_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)])
-        return ALL_AVAILABLE if planned.is_whole else NOT_ALL_AVAILABLE
+        return ALL_AVAILABLE if planned.all_blobs_present else NOT_ALL_AVAILABLE
 
+    if image_source == "-":
+        message = "an image is read in more than one pass, so it can't come from a pipe: save it to a file"
+        raise typer.BadParameter(message, param_hint="IMAGE_SOURCE")
     run(ask())
 
 
 def verify(  # noqa: PLR0913 (the options)
     image: Annotated[
-        str, typer.Argument(metavar="REPOSITORY:TAG", help="An image: team/app:1.0, or team/app@sha256:...", show_default=False)
+        str,
+        typer.Argument(
+            metavar="REPOSITORY:TAG", help="An image: team/app:1.0, or team/app@sha256:...; of both, the digest counts.", show_default=False
+        ),
     ],
     *,
     region: Region = None,
@@ -142,39 +154,74 @@ def audit(  # noqa: PLR0913 (the options)
       ecr-layers audit team/app
       ecr-layers audit team/app --json | jq -r 'select(.deployable | not) | .digest'
 
-    With --json there is a line for every image, as soon as it is known.
+    With --json there is a line for every image, as soon as it is known. An image that is deleted meanwhile is left out.
 
     \b
     Exit codes:
       0    all are whole
       1    some are not
-      2    an error, in one line on standard error
-      130  interrupted
+      2    an error, in one line on standard error; what was found before it is printed
+      130  interrupted; what was found before is printed
 
     The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
         where = Repository.parse(repository)
-        reports: list[ImageReport] = []
-        whole = 0
-        output = Output()
+        printer = _AuditPrinter(as_json=as_json)
         async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
-            with waiting("listing the images") as told:
-                async for report in client.audit(where):
-                    whole += report.deployable
-                    if not report.deployable:
-                        reports.append(report)
-                    if as_json:
-                        await output.write(_report_json(report))
-                    told(f"{whole + len(reports)} images, {len(reports)} not whole")
-        await output.drain()
-        if not as_json:
-            rows = [row for report in reports for row in (_name(report), *_defect_rows(report))]
-            await _print([*rows, f"{_images(whole + len(reports))}: {whole} whole, {len(reports)} not"])
-        return NOT_ALL_AVAILABLE if reports else ALL_AVAILABLE
+            await printer.print_all(client.audit(where))
+        return NOT_ALL_AVAILABLE if printer.broken else ALL_AVAILABLE
 
     run(ask())
+
+
+class _AuditPrinter:
+    """Prints reports: as JSON all of them as they come; for people, at the end, those that are not whole; however it ends."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.broken = 0
+        self._whole = 0
+        self._as_json = as_json
+        self._output = Output()
+        self._rows: list[str] = []
+
+    async def print_all(self, reports: AsyncIterator[ImageReport]) -> None:
+        try:
+            with self._progress() as told:
+                async for report in reports:
+                    await self._add(report)
+                    told(f"{_images(self._whole + self.broken)}, {self.broken} not whole")
+            self._rows += [] if self._as_json else [str(self)]
+        except asyncio.CancelledError:
+            say(f"interrupted; until then, {self}")
+            raise
+        except ECRLayerError as error:
+            if self._whole + self.broken:
+                error.args = (f"{error}; until then, {self}",)
+            raise
+        finally:
+            for row in self._rows:
+                await self._output.write(row)
+            await self._output.drain()
+
+    async def _add(self, report: ImageReport) -> None:
+        self._whole += report.deployable
+        self.broken += not report.deployable
+        if self._as_json:
+            await self._output.write(_report_json(report))
+        elif not report.deployable:
+            self._rows += [_name(report), *_defect_rows(report)]
+
+    def _progress(self) -> AbstractContextManager[Callable[[str], None]]:
+        """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
+        if self._as_json and sys.stdout is not None and sys.stdout.isatty():
+            return nullcontext(lambda _: None)
+        return waiting("listing the images")
+
+    def __str__(self) -> str:
+        """One line of counts."""
+        return f"{_images(self._whole + self.broken)}: {self._whole} whole, {self.broken} not"
 
 
 def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
@@ -182,16 +229,20 @@ def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
 
 
 def _parted(image: str) -> tuple[str, str]:
-    """Return the repository and the reference of an image's name.
+    """Return the repository and the reference of an image's name; of a tag and a digest the digest, as Docker and Kubernetes have it.
 
     Raises:
-        InvalidInputError: It has no reference.
+        InvalidInputError: It has no reference, or a tag that is none.
     """
+    from ecr_layer_client.images._questions import checked_reference  # noqa: PLC0415 (so that --help is quick)
+
     name, at, digest = image.rpartition("@")
-    if at:
-        return name, digest
-    path, slash, last = image.rpartition("/")
+    path, slash, last = (name if at else image).rpartition("/")
     last, colon, tag = last.partition(":")
+    if colon:
+        checked_reference(tag)
+    if at:
+        return f"{path}{slash}{last}", digest
     if not colon:
         message = f"{image!r} names no image: append ':' and a tag, or '@' and a digest"
         raise InvalidInputError(message)
@@ -215,7 +266,7 @@ def _plan_rows(planned: PushPlan) -> Iterator[str]:
 
 
 def _plan_json(planned: PushPlan) -> str:
-    names = ("bytes_to_upload", "bytes_present", "bytes_skipped", "seconds_at_quota", "is_whole")
+    names = ("bytes_to_upload", "bytes_present", "bytes_skipped", "seconds_at_quota", "all_blobs_present")
     totals = {name: getattr(planned, name) for name in names}
     return json.dumps(planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals)
 

@@ -1,0 +1,98 @@
+"""`ecr-layers plan`, `verify` and `audit` as processes of their own: Ctrl-C, and readers that have enough."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from subprocess import PIPE, Popen
+from typing import TYPE_CHECKING
+
+import pytest
+
+from images.making import IMAGE, entry, image, layout_files, write
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from ecr_layer_client.local import LocalECR
+
+IMAGES = [image(f"image {number}", "base") for number in range(3)]
+MAIN = "from ecr_layer_client.cli import main; main()"
+ONE_BY_ONE = f"from ecr_layer_client.images import _holding; _holding._ROUND = 1; {MAIN}"
+READS_WITHOUT_END = f"""
+import sys, threading
+from ecr_layer_client.images import ImageSource
+def read(path):
+    print("reading", file=sys.stderr, flush=True)
+    threading.Event().wait()
+ImageSource.from_path = read
+{MAIN}
+"""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def images(ecr: LocalECR) -> None:
+    """Let `team/three` hold three images."""
+    for one in IMAGES:
+        for blob in one.blobs:
+            ecr.put_layer("team/three", blob)
+        ecr.put_image("team/three", one.manifest)
+
+
+@pytest.fixture
+def third_hangs(ecr: LocalECR) -> Iterator[None]:
+    """Let ECR's third answer of manifests not come."""
+    ecr.faults.add(operation="BatchGetImage", latency=600.0, after=2)
+    yield
+    ecr.faults.clear()
+
+
+def started(program: str, *arguments: str) -> Popen[str]:
+    """Start a program with the arguments of `ecr-layers`."""
+    return Popen([sys.executable, "-c", program, *arguments], stdout=PIPE, stderr=PIPE, text=True)  # noqa: S603 (ours)
+
+
+def ended(process: Popen[str]) -> tuple[int, str, str]:
+    """Return how a process ended, and the rest of what it printed."""
+    out, said = process.communicate()
+    return process.returncode, out, said
+
+
+@pytest.mark.usefixtures("third_hangs")
+def test_ctrl_c_in_an_audit_keeps_what_was_found() -> None:
+    """Interrupted while an answer does not come, an audit has printed what it found, says how far it was, and exits with 130."""
+    process = started(ONE_BY_ONE, "audit", "team/three", "--json")
+    assert process.stdout is not None
+    lines = [process.stdout.readline(), process.stdout.readline()]
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "", "interrupted; until then, 2 images: 2 whole, 0 not\n")
+    assert [json.loads(line)["deployable"] for line in lines] == [True, True]
+
+
+def test_ctrl_c_while_an_archive_is_read(tmp_path: Path) -> None:
+    """Interrupted while it reads an image, however long that takes, a plan ends at once."""
+    process = started(READS_WITHOUT_END, "plan", str(tmp_path), "team/three")
+    assert process.stderr is not None
+    assert process.stderr.readline() == "reading\n"
+    process.send_signal(signal.SIGINT)
+    assert ended(process) == (130, "", "")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["plan", "{layout}", "team/three"], ["verify", "team/three:v9"], ["audit", "team/three", "--json"]],
+    ids=["plan", "verify", "audit"],
+)
+def test_a_reader_that_has_enough(tmp_path: Path, arguments: list[str]) -> None:
+    """When the pipe it prints to is closed, each command stops without a word."""
+    layout = write(tmp_path / "layout", layout_files([entry(IMAGES[0].manifest, IMAGE)], [IMAGES[0].manifest, *IMAGES[0].blobs]))
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-c", MAIN, *(argument.format(layout=layout) for argument in arguments)]
+    ran = subprocess.run(command, stdout=writing, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
+    os.close(writing)
+    assert (ran.returncode, ran.stderr) == (141, "")
