@@ -10,6 +10,7 @@ import pytest
 from typer.main import get_command
 
 import ecr_layer_client
+import ecr_layer_client.images
 import ecr_layer_client.local
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
 from ecr_layer_client.cli._app import app
@@ -65,7 +66,9 @@ def _shown(default: object) -> str:
 
 
 @pytest.mark.parametrize(
-    ("package", "page"), [(ecr_layer_client, "client"), (ecr_layer_client.local, "local")], ids=["ecr_layer_client", "local"]
+    ("package", "page"),
+    [(ecr_layer_client, "client"), (ecr_layer_client.images, "images"), (ecr_layer_client.local, "local")],
+    ids=["ecr_layer_client", "images", "local"],
 )
 def test_the_reference_has_every_public_name(package: Any, page: str, root: Path) -> None:
     """The reference has an entry for every public name of the package, and for no other."""

@@ -366,11 +366,12 @@ async def test_plan_pushes(ecr: LocalECR) -> None:
 async def test_plan_pushes_of_one_repository_in_two_spellings(ecr: LocalECR) -> None:
     """Two spellings of one repository are one, with one plan, in which what they share counts once."""
     ecr.create_repository("team/app")
-    named = Repository(name="team/app", region=ecr.region)
+    sources: dict[str | Repository, ImageSource] = {
+        "team/app": ImageSource.from_manifest(APP.manifest),
+        Repository(name="team/app", region=ecr.region): ImageSource.from_manifest(ARM.manifest),
+    }
     async with ecr.client() as client:
-        plans = await client.plan_pushes(
-            {"team/app": ImageSource.from_manifest(APP.manifest), named: ImageSource.from_manifest(ARM.manifest)}
-        )
+        plans = await client.plan_pushes(sources)
     assert [(len(planned.to_upload), planned.shared_bytes) for planned in plans] == [(5, len("layer base"))]
     assert ecr.stats.digests_checked == 5
 

@@ -210,9 +210,13 @@ def test_what_oci_allows(data: bytes, media_type: str, blobs: int) -> None:
 @pytest.mark.parametrize("place", ["config", "layers", "manifests"])
 def test_what_oci_does_not_allow(descriptor: dict[str, Any] | None, place: str) -> None:
     """A descriptor that lacks what it must have, or has it in another shape, is refused wherever it stands."""
-    members = {"config": {"config": descriptor, "layers": []}, "layers": {"config": EMPTY, "layers": [descriptor]}}
+    members: dict[str, dict[str, Any]] = {
+        "config": {"config": descriptor, "layers": []},
+        "layers": {"config": EMPTY, "layers": [descriptor]},
+        "manifests": {"manifests": [descriptor]},
+    }
     with pytest.raises(InvalidInputError, match="this is no manifest"):
-        parse_manifest(oci(schemaVersion=2, **members.get(place, {"manifests": [descriptor]})))
+        parse_manifest(oci(schemaVersion=2, **members[place]))
 
 
 def test_index_of_other_things() -> None:

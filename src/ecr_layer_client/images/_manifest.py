@@ -46,6 +46,12 @@ class ImageManifest(BaseModel, frozen=True):
         subject: The manifest that this one is about, such as the image that a signature signs; it need not be in the registry.
             Default None.
         annotations: Names and values, uninterpreted. Default none.
+
+    Example:
+        >>> blob = '{"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:%s"}' % ("a" * 64)
+        >>> manifest = parse_manifest(f'{{"schemaVersion": 2, "config": {blob}, "layers": [{blob}, {blob}]}}'.encode())
+        >>> len(manifest.layers), len(manifest.blobs), manifest.config.size
+        (2, 1, 2)
     """
 
     raw: bytes = Field(repr=False)
@@ -89,6 +95,13 @@ class ImageIndex(BaseModel, frozen=True):
         artifact_type: Of an artifact: what it is. Default None.
         subject: The manifest that this one is about. Default None.
         annotations: Names and values, uninterpreted. Default none.
+
+    Example:
+        >>> image = '"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7, "digest": "sha256:%s"' % ("a" * 64)
+        >>> platform = '"platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}'
+        >>> index = parse_manifest(f'{{"schemaVersion": 2, "manifests": [{{{image}, {platform}}}]}}'.encode())
+        >>> [str(child.platform) for child in index.manifests]
+        ['linux/arm64/v8']
     """
 
     raw: bytes = Field(repr=False)

@@ -53,6 +53,12 @@ class PushPlan(BaseModel, frozen=True):
         undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads them.
         calls: API calls by operation, without retries: the checks that found this out, the uploads and the manifests.
         shared_bytes: Bytes of blobs that the images name more than once between them, each repeat counted: what one push of all is spared.
+
+    Example:
+        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
+        >>> planned = plan(ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode()), {})
+        >>> planned.bytes_to_upload, planned.calls["PutImage"], planned.seconds_at_quota, planned.all_blobs_present
+        (7, 1, 0.1, False)
     """
 
     repository: Repository | None

@@ -34,6 +34,11 @@ class ImageReport(BaseModel, frozen=True):
         undetermined: Blobs of which ECR gave no clear answer.
         wrong_size: Blobs that the repository holds with another size than the manifest says.
         children: Of an index: its children, in its order, each once.
+
+    Example:
+        >>> report = ImageReport(repository=Repository(name="team/app"), reference="latest", tags=("latest",), problem="archived")
+        >>> report.deployable, report.defects
+        (False, ('archived: latest',))
     """
 
     repository: Repository

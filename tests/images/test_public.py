@@ -1,0 +1,19 @@
+"""What `ecr_layer_client.images` offers shows how it is used."""
+
+from __future__ import annotations
+
+import pytest
+
+from ecr_layer_client import ECRLayerClient, images
+
+
+@pytest.mark.parametrize("name", images.__all__)
+def test_every_name_has_an_example(name: str) -> None:
+    """Each public name has an example in its docstring, which the tests of the documentation run."""
+    assert ">>> " in (getattr(images, name).__doc__ or "")
+
+
+@pytest.mark.parametrize("verb", ["get_image", "plan_push", "plan_pushes", "verify_image", "audit"])
+def test_every_verb_has_an_example(verb: str) -> None:
+    """Each verb of the client has one, too."""
+    assert "```python" in (getattr(ECRLayerClient, verb).__doc__ or "")
