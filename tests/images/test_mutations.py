@@ -1,0 +1,117 @@
+"""Archives and manifests with some bytes changed: what is read is whole, what is not is one error that names it, and no other is raised."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from ecr_layer_client import InvalidInputError
+from ecr_layer_client.images import ImageSource, parse_manifest
+from images.making import IMAGE, INDEX, docker_files, entry, image, index, layout_files, sha256, tar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+APP, ARM = image("app", "base", "code"), image("arm", "base", "arm code", foreign=["windows"])
+BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
+CONFIG = json.dumps({"rootfs": {"diff_ids": [sha256(b"plain"), sha256(b"gzipped")]}}).encode()
+ARCHIVES = (
+    docker_files(CONFIG, {"a/layer.tar": b"plain", "b.tar.gz": gzip.compress(b"gzipped", mtime=0)}),
+    layout_files([entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]),
+    layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]),
+)
+SOURCES: tuple[Callable[[Path], ImageSource], ...] = (ImageSource.from_path, ImageSource.from_docker_archive, ImageSource.from_oci_layout)
+
+pytestmark = pytest.mark.full
+
+FIELDS = {100: 8, 124: 12, 136: 12, 156: 1, 157: 100, 257: 8, 345: 100}  # of a header: where they begin, and their bytes
+SIZES = [b"\xff" * 10 + b"\xfe\x00", b"\x80" + b"\xff" * 11, b"77777777777\0", b"-0000000777\0", b"00000000000\0"]
+VALUES = st.sampled_from(
+    [None, True, -1, 0, 2**63, 1.5, "", "x" * 300, "\n\x1b[31m", [], {}, [[]], {"a": 1}, f"sha256:{'a' * 64}", "SHA256:"]
+)
+
+
+@st.composite
+def changed(draw: st.DrawFn, data: bytes) -> bytes:
+    """Change, cut, repeat or leave out some bytes, or a field of a header, whose checksum then fits."""
+    changing = bytearray(data)
+    for _ in range(draw(st.integers(1, 4))):
+        place = draw(st.integers(0, len(changing) - 1))
+        kind = draw(st.sampled_from(["byte", "field", "size", "cut", "repeat", "leave out"]))
+        if kind == "byte":
+            changing[place] = draw(st.integers(0, 255))
+        elif kind in {"field", "size"}:
+            begin = place // 512 * 512
+            field = 124 if kind == "size" else draw(st.sampled_from(sorted(FIELDS)))
+            value = draw(st.sampled_from(SIZES)) if kind == "size" else draw(st.binary(min_size=1, max_size=FIELDS[field]))
+            changing[begin + field : begin + field + len(value)] = value
+            changing[begin + 148 : begin + 156] = b" " * 8
+            changing[begin + 148 : begin + 156] = b"%06o\0 " % sum(changing[begin : begin + 512])
+        elif kind == "cut":
+            del changing[place + 1 :]
+        elif kind == "repeat":
+            changing[place:place] = changing[place : place + draw(st.integers(1, 2048))]
+        else:
+            del changing[place : place + draw(st.integers(1, 1024))]
+            changing += b"" if changing else b"\0"
+    return bytes(changing)
+
+
+@pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("files", ARCHIVES, ids=["docker", "index", "image"])
+@given(data=st.data())
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+def test_archives(tmp_path: Path, data: st.DataObject, files: dict[str, bytes], gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+    """However an archive is changed, what it gives is verified to the last byte, or refused in one bounded line that names it."""
+    path = tar(tmp_path / "a.tar", files)
+    packed = data.draw(changed(path.read_bytes()))
+    path.write_bytes(
+        data.draw(changed(gzip.compress(packed, 1)))
+        if gzipped and data.draw(st.booleans())
+        else gzip.compress(packed, 1)
+        if gzipped
+        else packed
+    )
+    for read in SOURCES:
+        try:
+            source = read(path)
+            for blob in source.blobs:
+                with source.open(blob) as file:
+                    assert sha256(file.read()) == blob.digest
+        except InvalidInputError as error:
+            said = str(error)
+            assert (str(path) in said, "\n" in said, len(said) < 1000) == (True, False, True)
+
+
+def places(value: Any) -> list[tuple[Any, Any]]:
+    """Return every place in some JSON: what holds it, and where."""
+    inner: list[tuple[Any, Any]] = [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
+    return [(value, key) for key, _ in inner] + [place for _, each in inner for place in places(each)]
+
+
+@pytest.mark.parametrize("manifest", [APP.manifest, ARM.manifest, BOTH], ids=["image", "foreign", "index"])
+@given(data=st.data())
+def test_manifests(data: st.DataObject, manifest: bytes) -> None:
+    """However a manifest is changed, it is kept to the byte, or refused in one bounded line that has its digest."""
+    if data.draw(st.booleans()):
+        members = json.loads(manifest)
+        for _ in range(data.draw(st.integers(1, 3))):
+            holder, key = data.draw(st.sampled_from(places(members)))
+            holder[key] = json.loads(json.dumps(data.draw(VALUES)))
+            if not places(members):
+                break
+        raw = json.dumps(members).encode()
+    else:
+        raw = data.draw(changed(manifest + bytes(1024)))
+    try:
+        parsed = parse_manifest(raw)
+        assert (parsed.raw, parsed.digest, len(repr(parsed)) < 1000) == (raw, sha256(raw), True)
+    except InvalidInputError as error:
+        said = str(error)
+        assert (sha256(raw) in said, "\n" in said, len(said) < 1000) == (True, False, True)
