@@ -87,6 +87,24 @@ def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT0
         ImageSource.from_docker_archive(saved(tmp_path / "b.tar", {"a": BASE}, "blake3:ab"))
 
 
+@pytest.mark.parametrize("has_its_bytes", [True, False], ids=["there", "elsewhere"])
+def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:  # noqa: FBT001 (parametrised)
+    """A layer that the archive says is kept elsewhere, as Windows' base layers are, is foreign, whether or not its bytes are there, too."""
+    diff_ids = [sha256(b"windows"), sha256(BASE)]
+    files = docker_files(config_of(*diff_ids), {"w": b"windows", "a": BASE})
+    [listed] = json.loads(files["manifest.json"])
+    far = entry(b"gzipped", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["https://example.com/layer"])
+    files["manifest.json"] = json.dumps([{**listed, "LayerSources": {diff_ids[0]: far, diff_ids[1]: entry(BASE, "a/b")}}]).encode()
+    if not has_its_bytes:
+        del files["w"]
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+    assert [(layer.digest, layer.urls) for layer in source.images[0].layers] == [
+        (far["digest"], ("https://example.com/layer",)),
+        (sha256(BASE), ()),
+    ]
+    assert ([blob.digest for blob in source.foreign], len(source.blobs)) == ([far["digest"]], 2)
+
+
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows with each file of an archive that is opened again after it was read through."""
     names: list[str] = []

@@ -15,7 +15,7 @@ from ecr_layer_client.images import ImageSource, parse_manifest
 from images.making import IMAGE, INDEX, docker_files, entry, image, index, layout_files, sha256, tar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
 APP, ARM = image("app", "base", "code"), image("arm", "base", "arm code", foreign=["windows"])
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.full
 
 FIELDS = {100: 8, 124: 12, 136: 12, 156: 1, 157: 100, 257: 8, 345: 100}  # of a header: where they begin, and their bytes
 SIZES = [b"\xff" * 10 + b"\xfe\x00", b"\x80" + b"\xff" * 11, b"77777777777\0", b"-0000000777\0", b"00000000000\0"]
-VALUES = st.sampled_from(
+VALUES: st.SearchStrategy[Any] = st.sampled_from(
     [None, True, -1, 0, 2**63, 1.5, "", "x" * 300, "\n\x1b[31m", [], {}, [[]], {"a": 1}, f"sha256:{'a' * 64}", "SHA256:"]
 )
 
@@ -89,10 +89,13 @@ def test_archives(tmp_path: Path, data: st.DataObject, files: dict[str, bytes], 
             assert (str(path) in said, "\n" in said, len(said) < 1000) == (True, False, True)
 
 
+KEYS: dict[type, Callable[[Any], Iterable[Any]]] = {dict: tuple, list: lambda each: range(len(each))}
+
+
 def places(value: Any) -> list[tuple[Any, Any]]:
     """Return every place in some JSON: what holds it, and where."""
-    inner: list[tuple[Any, Any]] = [*value.items()] if isinstance(value, dict) else [*enumerate(value)] if isinstance(value, list) else []  # pyright: ignore[reportUnknownVariableType, reportUnknownArgumentType]
-    return [(value, key) for key, _ in inner] + [place for _, each in inner for place in places(each)]
+    keys = [*KEYS[type(value)](value)] if type(value) in KEYS else []
+    return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
 
 
 @pytest.mark.parametrize("manifest", [APP.manifest, ARM.manifest, BOTH], ids=["image", "foreign", "index"])

@@ -28,11 +28,12 @@ _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class _Saved(BaseModel):
-    """One image of the archive's list: names of files in it."""
+    """One image of the archive's list: names of files in it; and by diff_id the foreign layers, which are kept elsewhere."""
 
     config: str = Field(validation_alias="Config")
     layers: Texts = Field(validation_alias="Layers")
     names: Texts = Field(default=(), validation_alias="RepoTags")
+    sources: dict[str, Descriptor] | None = Field(default=None, validation_alias="LayerSources")
 
 
 class _RootFs(BaseModel):
@@ -104,12 +105,14 @@ class _Archive:
             counts = f"has {len(config.diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
             msg = f"{self._tar.path}: {quoted(image.config)} ({config.digest}) {counts}"
             raise InvalidInputError(msg)
-        layers = [self._layer(name, diff_id) for name, diff_id in zip(image.layers, config.diff_ids, strict=True)]
+        foreign = {diff_id: layer for diff_id, layer in (image.sources or {}).items() if layer.is_foreign}
+        named = zip(image.layers, config.diff_ids, strict=True)
+        layers = [foreign.get(diff_id) or self._layer(name, diff_id) for name, diff_id in named]
         members = {
             "schemaVersion": 2,
             "mediaType": DOCKER_IMAGE,
             "config": {"mediaType": _CONFIG_TYPE, "size": config.size, "digest": config.digest},
-            "layers": [{"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest} for layer in layers],
+            "layers": [_members(layer) for layer in layers],
         }
         return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
 
@@ -177,6 +180,11 @@ class _Archive:
                 raise InvalidInputError(msg) from error
             self._hashed[name, algorithm] = bytes_of.digest, f"{algorithm}:{unpacked.hexdigest()}"
         return self._hashed[name, algorithm]
+
+
+def _members(layer: Descriptor) -> dict[str, object]:
+    more = {"urls": layer.urls} if layer.urls else {}
+    return {"mediaType": layer.media_type, "size": layer.size, "digest": layer.digest, **more}
 
 
 class _Hashing(io.RawIOBase):
