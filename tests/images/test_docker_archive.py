@@ -105,6 +105,18 @@ def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:  # noqa: F
     assert ([blob.digest for blob in source.foreign], len(source.blobs)) == ([far["digest"]], 2)
 
 
+def test_a_foreign_layer_that_says_too_little(tmp_path: Path) -> None:
+    """A foreign layer without its size is refused, naming the file and the digests."""
+    config = config_of(sha256(BASE))
+    files = docker_files(config, {"a": BASE})
+    [listed] = json.loads(files["manifest.json"])
+    far = {"mediaType": "a/b", "digest": sha256(BASE), "urls": ["https://example.com/layer"]}
+    files["manifest.json"] = json.dumps([{**listed, "LayerSources": {sha256(BASE): far}}]).encode()
+    path = tar(tmp_path / "a.tar", files)
+    with pytest.raises(InvalidInputError, match=rf"{path}: the manifest of {sha256(config)}: .*layers\.0: no 'size'"):
+        ImageSource.from_docker_archive(path)
+
+
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Return a list that grows with each file of an archive that is opened again after it was read through."""
     names: list[str] = []

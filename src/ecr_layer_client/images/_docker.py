@@ -114,7 +114,11 @@ class _Archive:
             "config": {"mediaType": _CONFIG_TYPE, "size": config.size, "digest": config.digest},
             "layers": [_members(layer) for layer in layers],
         }
-        return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
+        try:
+            return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
+        except InvalidInputError as error:  # it is too long, or a foreign layer does not say its size
+            msg = f"{self._tar.path}: the manifest of {config.digest}: {error}"
+            raise InvalidInputError(msg) from None
 
     def _config(self, name: str) -> _KnownConfig:
         """Read a config, once, though many images may name it.
