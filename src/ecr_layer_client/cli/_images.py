@@ -217,7 +217,7 @@ class _AuditPrinter:
         """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
         if self._as_json and sys.stdout is not None and sys.stdout.isatty():
             return nullcontext(lambda _: None)
-        return waiting("listing the images")
+        return waiting("looking at the images")
 
     def __str__(self) -> str:
         """One line of counts."""
