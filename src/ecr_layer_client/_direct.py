@@ -7,7 +7,7 @@ but for body, date, credentials and signature. So the endpoint, proxies, TLS and
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
@@ -17,13 +17,13 @@ from ._errors import ResponseError
 from ._ordinary import ERROR_STATUS
 from ._refusals import Refusal
 from ._signing import Pattern
-from ._wire import OPERATION, Check
+from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from ._ordinary import OrdinaryLane
-    from ._wire import Question
+    from ._wire import Check, Question
 
 T = TypeVar("T")
 
@@ -58,13 +58,13 @@ class DirectLane:
 
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
-        if not isinstance(question, Check):
+        if question.operation != OPERATION:
             return await self._ordinary.ask(question)
         try:
             pattern = self._pattern or await self._learned()
             if pattern is None:
                 return await self._ordinary.ask(question)
-            response = await self._send(pattern, question.body())
+            response = await self._send(pattern, cast("Check", question).body())
             body: bytes = await response.content
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from safe_cause(error)

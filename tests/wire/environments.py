@@ -22,9 +22,9 @@ def ran(*command: str | Path, **variables: str) -> CompletedProcess[str]:
     return subprocess.run(words, env=os.environ | variables, timeout=TOO_LONG, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
 
 
-def environment(folder: Path, *requirements: str) -> Path:
+def environment(folder: Path, *requirements: str, python: str | Path = sys.executable) -> Path:
     """Return the folder of a new environment's programs, with these requirements installed; skip the test where that can't be done."""
-    ran(sys.executable, "-m", "venv", folder).check_returncode()
+    ran(python, "-m", "venv", folder).check_returncode()
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     installed = ran(programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", *requirements)
     if installed.returncode != 0:
