@@ -21,10 +21,18 @@ from ecr_layer_client import (
     TransportError,
 )
 from ecr_layer_client.cli._ending import run
-from ecr_layer_client.cli._pipes import Output, stdin_lines
+from ecr_layer_client.cli._pipes import Output, StandardInput
 
 HELD = "sha256:" + "a" * 64
 PARTIAL = LayerCheckResult(repository=Repository(name="app"), outcomes=(), unanswered=(HELD, "sha256:bb"))
+
+
+async def lines_of(given: StandardInput) -> list[str]:
+    """Return all lines of standard input."""
+    lines: list[str] = []
+    while not given.has_ended:
+        lines += [line async for line in given.part()]
+    return lines
 
 
 async def ends_with(end: int | BaseException) -> int:
@@ -127,7 +135,7 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
         monkeypatch.setattr(sys, "stdin", reader)
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())
-        read = [line async for line in stdin_lines()]
+        read = await lines_of(StandardInput())
         await writer_task
     assert read == lines
 
@@ -137,4 +145,4 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
 async def test_no_standard_input_has_no_lines(monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None) -> None:
     """A process started without a standard input reads nothing."""
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert [line async for line in stdin_lines()] == []
+    assert await lines_of(StandardInput()) == []

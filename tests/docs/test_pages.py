@@ -14,7 +14,7 @@ import ecr_layer_client.images
 import ecr_layer_client.local
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
 from ecr_layer_client.cli._app import app
-from ecr_layer_client.cli._rows import json_line
+from ecr_layer_client.cli._rows import JSONLines
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -104,7 +104,7 @@ def test_the_page_shows_a_json_line_as_it_is_printed(root: Path, blocks: Callabl
     """The JSON line in the command line's page is what `--json` prints of a layer that is absent."""
     (line,) = [block.text for block in blocks(_page(root, "command-line.md")) if block.title == 'title="JSON line"']
     absent = Layer(digest="sha256:00", availability=LayerAvailability.UNAVAILABLE)
-    assert line == json_line(Repository(name="team/app"), absent) + "\n"
+    assert line == JSONLines(Repository(name="team/app")).line(absent) + "\n"
 
 
 def test_the_readme_opens_with_the_two_commands(root: Path, blocks: Callable[..., list[Block]]) -> None:

@@ -6,10 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError
-
 if TYPE_CHECKING:
-    from ecr_layer_client import Repository
+    from ecr_layer_client import ClientConfig, ECRLayerClient, Repository
 
 Region = Annotated[str | None, typer.Option(help="Default: the repository's own, else as the AWS configuration says.")]
 Profile = Annotated[str | None, typer.Option(help="A profile of the AWS configuration.")]
@@ -25,14 +23,18 @@ def client_of(
     region: str | None,
     profile: str | None,
     endpoint_url: str | None,
-    config: ClientConfig = ClientConfig(),  # noqa: B008
+    config: ClientConfig | None = None,
 ) -> ECRLayerClient:
     """Return a client for a repository.
 
     Raises:
         InvalidInputError: An option breaks its rule, or the Region is not the repository's.
     """
+    from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError
+
     if region is not None and where.region not in (None, region):
         message = f"--region {region!r} is not the Region of {str(where)!r}: leave it out"
         raise InvalidInputError(message)
-    return ECRLayerClient(region_name=region or where.region, profile_name=profile, endpoint_url=endpoint_url, config=config)
+    return ECRLayerClient(
+        region_name=region or where.region, profile_name=profile, endpoint_url=endpoint_url, config=config or ClientConfig()
+    )
