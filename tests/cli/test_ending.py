@@ -50,6 +50,7 @@ async def ends_with(end: int | BaseException) -> int:
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
         (OSError("disk full"), 2, "error: disk full\n"),
+        (FileNotFoundError(2, "No such file or directory", "a"), 2, "error: a: No such file or directory\n"),
         (ECRLayerError("two\nlines"), 2, "error: two lines\n"),
         (InvalidInputError("pass region_name=, or xregion_name=1"), 2, "error: pass --region, or xregion_name=1\n"),
         (AccessDeniedError("allow it"), 2, "error: allow it\n"),
@@ -61,13 +62,26 @@ async def ends_with(end: int | BaseException) -> int:
             "error: not done within --timeout 5.0 s (digests read and not answered: 2)\n",
         ),
     ],
-    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "lines", "input", "denied", "credentials", "transport", "timeout"],
+    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "no file", "lines", "input", "denied", "credentials", "transport", "timeout"],
 )
 def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
     """Each way to end has its exit code, and each error one line in terms of the options."""
     with pytest.raises(typer.Exit) as raised:
         run(ends_with(end))
     assert (raised.value.exit_code, capsys.readouterr().err) == (code, said)
+
+
+@pytest.mark.parametrize(("variable", "is_shown"), [("", False), ("1", True)], ids=["line", "traceback"])
+def test_a_fault_of_its_own_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, variable: str, is_shown: bool
+) -> None:
+    """What nobody foresaw is one line, too, which says how to see more."""
+    monkeypatch.setenv("ECR_LAYERS_TRACEBACK", variable)
+    with pytest.raises(typer.Exit) as raised:
+        run(ends_with(KeyError("x")))
+    said = capsys.readouterr().err
+    line = "error: KeyError: 'x': this is a fault of ecr-layers; ECR_LAYERS_TRACEBACK=1 shows where, for a report"
+    assert (raised.value.exit_code, said.splitlines()[-1], "Traceback" in said) == (2, line, is_shown)
 
 
 @pytest.mark.asyncio

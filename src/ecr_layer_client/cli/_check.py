@@ -51,10 +51,12 @@ def check(  # noqa: PLR0913 (the options)
     Examples:
       ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
       ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
-      jq -r '.layers[].digest' manifest.json | ecr-layers check team/app --json
+      grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
+      ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") | .digest'
 
     Digests given as arguments are answered in their order. Those from standard input may be any number: they are
-    answered as the answers come, a repeat among the last 10,000 once. A malformed digest is an outcome, not an error.
+    answered as the answers come, and within a second where they come slowly or are typed (with '-', at a terminal). A repeat among the
+    last 10,000 is asked once, unless the input rested in between. A malformed digest is an outcome, not an error.
 
     \b
     What is printed as the outcome, a word for each digest:
@@ -67,8 +69,11 @@ def check(  # noqa: PLR0913 (the options)
     Exit codes:
       0    all are available
       1    some are not
-      2    an error, in one line on standard error; what was answered before it is printed
-      130  interrupted; what was answered before is printed
+      2    an error, in one line on standard error
+      130  ended by Ctrl-C; 143: by SIGTERM
+      141  what it prints to was closed, as by `head`
+
+    Whatever ends it, what was answered before is printed.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)

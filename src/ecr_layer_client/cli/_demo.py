@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ecr_layer_client.local._sample import SampleImage, SampleLayer
 
 _NEXT = """
-Next, against a repository of yours, with the AWS credentials of this shell:
-  ecr-layers check REPOSITORY < digests.txt      a digest a line
-  ecr-layers check --help"""
+Next, on a repository of yours:
+  ecr-layers doctor REPOSITORY
+  ecr-layers check REPOSITORY < digests.txt"""
 
 
 def demo() -> None:

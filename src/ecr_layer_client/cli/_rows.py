@@ -78,9 +78,9 @@ class Tally:
     def __str__(self) -> str:
         """Return one line of counts."""
         total = self.total
-        counts = [f"{self._kinds[kind]} {kind}" for kind in KINDS if self._kinds[kind] or kind in {"available", "absent"}]
+        counts = [f"{self._kinds[kind]:,} {kind}" for kind in KINDS if self._kinds[kind] or kind in {"available", "absent"}]
         counts[0] += f" ({decimal(self._bytes_available)})"
-        return f"{total} digest{'' if total == 1 else 's'}: {', '.join(counts)}"
+        return f"{total:,} digest{'' if total == 1 else 's'}: {', '.join(counts)}"
 
 
 def _why(outcome: LayerOutcome) -> str:

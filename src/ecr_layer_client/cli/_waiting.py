@@ -25,18 +25,22 @@ def waiting(text: str) -> Generator[Callable[[str], None]]:
     if console is None:
         yield lambda _: None
         return
-    status = console.status(text)
-    timer = asyncio.get_running_loop().call_later(_PATIENCE, status.start)
+    from rich.live import Live
+    from rich.spinner import Spinner
+
+    spinner = Spinner("dots", text)
+    live = Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    timer = asyncio.get_running_loop().call_later(_PATIENCE, live.start)
     try:
-        yield status.update
+        yield lambda text: spinner.update(text=text)
     finally:
         timer.cancel()
-        status.stop()
+        live.stop()
 
 
 @contextmanager
-def counting(text: str, total: int | None, count: Callable[[], int], *, patience: float = _PATIENCE) -> Generator[None]:
-    """Show, after `patience` seconds, a text and how far `count` has come: a bar where the total is known, else how many a second."""
+def counting(text: str, total: int | None, count: Callable[[], int], *, patience: float | None = None) -> Generator[None]:
+    """Show after `patience` seconds (default 1) how far `count` has come: a bar where the total is known, else how many a second."""
     console = _terminal()
     if console is None:
         yield
@@ -51,7 +55,7 @@ def counting(text: str, total: int | None, count: Callable[[], int], *, patience
         progress.update(task, completed=done, description=f"{text} {rate}" if total is None else text, refresh=True)
 
     async def tick() -> None:
-        await asyncio.sleep(patience)
+        await asyncio.sleep(_PATIENCE if patience is None else patience)
         progress.start()
         while True:
             show()
@@ -81,4 +85,13 @@ def _progress(console: Console, *, is_endless: bool) -> Progress:
 
     description = TextColumn("{task.description}", markup=False)
     columns = (SpinnerColumn(), description) if is_endless else (description, BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeElapsedColumn(), console=console, auto_refresh=False, transient=True)
+    # What is printed meanwhile is for other places: rich would put a stand-in where sys.stdout is.
+    return Progress(
+        *columns,
+        TimeElapsedColumn(),
+        console=console,
+        auto_refresh=False,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
