@@ -168,9 +168,10 @@ def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_colour
 
 def test_help_waits_for_nothing_heavy() -> None:
     """--help imports neither the client, nor AWS's libraries, nor what draws tables."""
+    heavy = ("ecr_layer_client._client", "aiobotocore", "botocore", "aiohttp", "rich.console")
     program = (
         "import sys\nfrom ecr_layer_client.cli import main\ntry:\n    main()\nexcept SystemExit:\n"
-        "    print([name for name in ('ecr_layer_client._client', 'aiobotocore', 'botocore', 'aiohttp', 'rich.console') if name in sys.modules])"
+        f"    print([name for name in {heavy} if name in sys.modules])"
     )
     assert finished([sys.executable, "-c", program, "check", "--help"]).stdout.splitlines()[-1] == "[]"
 

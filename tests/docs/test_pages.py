@@ -91,7 +91,11 @@ def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     assert named - targets == set()
 
 
-@pytest.mark.parametrize(("name", "section"), [("check", "Check digests"), ("serve", "Serve a local ECR")], ids=["check", "serve"])
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("check", "Check digests"), ("doctor", "Find out what is wrong"), ("serve", "Serve a local ECR")],
+    ids=["check", "doctor", "serve"],
+)
 def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
     """The command line's page has a row for each option of a command, in its order, and for no other."""
     command: Any = get_command(app)
