@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
 
 from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
 from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 from botocore.utils import get_environ_proxies
@@ -23,8 +24,6 @@ from ecr_layer_client._sessions import new_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from aiobotocore.session import AioSession
 
 ZERO = "sha256:" + "0" * 64  # of no blob that anybody knows
 CONNECT_TIMEOUT = 3.0  # seconds
@@ -102,6 +101,12 @@ class Surroundings:
 
     @cached_property
     def _session(self) -> AioSession:
+        """For the configuration, and for credentials, which other services may give."""
+        return AioSession(profile=self._option)
+
+    @cached_property
+    def _of_ecr(self) -> AioSession:
+        """For what the data on ECR tells; quicker to make a client of."""
         return new_session(self._option)
 
     def profile(self) -> str:
@@ -131,8 +136,8 @@ class Surroundings:
 
     async def knows_region(self, region: str) -> bool:
         """Say whether botocore's data has ECR in a Region."""
-        for partition in self._session.get_available_partitions():
-            if region in await self._session.get_available_regions("ecr", partition):
+        for partition in self._of_ecr.get_available_partitions():
+            if region in await self._of_ecr.get_available_regions("ecr", partition):
                 return True
         return False
 
@@ -171,8 +176,9 @@ class Surroundings:
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": 1, "mode": "standard"},
         )
-        async with self._session.create_client("ecr", region_name=region, endpoint_url=endpoint_url, config=config) as client:
-            answer: Mapping[str, Any] = {}
+        session: Any = self._of_ecr
+        async with session.create_client("ecr", region_name=region, endpoint_url=endpoint_url, config=config) as client:
+            answer: Any = {}
             failed: Exception | None = None
             began = time.time()
             try:
