@@ -53,6 +53,7 @@ async def ends_with(end: int | BaseException) -> int:
         (FileNotFoundError(2, "No such file or directory", "a"), 2, "error: a: No such file or directory\n"),
         (ECRLayerError("two\nlines"), 2, "error: two lines\n"),
         (InvalidInputError("pass region_name=, or xregion_name=1"), 2, "error: pass --region, or xregion_name=1\n"),
+        (InvalidInputError("profile_name='': a str"), 2, "error: --profile '': a str\n"),
         (AccessDeniedError("allow it"), 2, "error: allow it\n"),
         (CredentialsError("none: profile_name="), 2, "error: none: --profile\n"),
         (TransportError("no answer: check endpoint_url"), 2, "error: no answer: check --endpoint-url\n"),
@@ -62,7 +63,7 @@ async def ends_with(end: int | BaseException) -> int:
             "error: not done within --timeout 5.0 s (digests read and not answered: 2)\n",
         ),
     ],
-    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "no file", "lines", "input", "denied", "credentials", "transport", "timeout"],
+    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "no file", "lines", "input", "value", "denied", "credentials", "transport", "timeout"],
 )
 def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
     """Each way to end has its exit code, and each error one line in terms of the options."""

@@ -37,6 +37,7 @@ _OPTION_OF = {
     "timeout=": "--timeout ",
     "; .partial keeps what was answered": "",  # it is printed
 }
+_OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
 _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _OPTION_OF))})")
 
 
@@ -113,7 +114,7 @@ def say(text: str) -> None:
 
 def in_terms_of_options(text: str) -> str:
     """Return a message of the library, which speaks of its own arguments, as a user of the options reads it."""
-    return _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text)
+    return _OPTION_BESIDE_VALUE.sub(r"\1 ", _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text))
 
 
 def _unanswered(error: ECRLayerError) -> str:
