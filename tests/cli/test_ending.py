@@ -63,7 +63,21 @@ async def ends_with(end: int | BaseException) -> int:
             "error: not done within --timeout 5.0 s (digests read and not answered: 2)\n",
         ),
     ],
-    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "no file", "lines", "input", "value", "denied", "credentials", "transport", "timeout"],
+    ids=[
+        "0",
+        "1",
+        "Ctrl-C",
+        "closed pipe",
+        "OSError",
+        "no file",
+        "lines",
+        "input",
+        "value",
+        "denied",
+        "credentials",
+        "transport",
+        "timeout",
+    ],
 )
 def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
     """Each way to end has its exit code, and each error one line in terms of the options."""
