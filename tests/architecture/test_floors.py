@@ -38,8 +38,19 @@ NO_IO = {"aiohttp", "asyncio", "http", "multiprocessing", "os", "queue", "socket
 
 SOLE_USERS = {
     "tenacity": {"_caller"},
-    "botocore": {"_botocore_errors", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport", "local"},
-    "aiobotocore": {"_botocore_errors", "_credentials", "_http", "_sessions", "_transport", "local"},
+    "botocore": {
+        "_botocore_errors",
+        "_credentials",
+        "_direct",
+        "_http",
+        "_ordinary",
+        "_provider",
+        "_sessions",
+        "_transport",
+        "cli",  # its doctor says what botocore finds and no client tells: profile, source of credentials, endpoint, proxy
+        "local",
+    },
+    "aiobotocore": {"_botocore_errors", "_credentials", "_http", "_sessions", "_transport", "cli", "local"},
     "aiohttp": {"_http", "_transport", "local"},
     "tqdm": {"display"},
     "pytest": {"testing"},

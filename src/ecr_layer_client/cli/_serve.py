@@ -71,7 +71,7 @@ def serve(  # noqa: PLR0913 (the options)
       130  ended by Ctrl-C
       143  ended by SIGTERM, as `kill` sends it
     """  # noqa: D301 (typer's mark of lines to keep as they are)
-    from ecr_layer_client.local import LocalECR  # noqa: PLC0415 (slow to import, so --help goes without)
+    from ecr_layer_client.local import LocalECR
 
     try:
         ecr = LocalECR(
