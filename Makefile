@@ -66,7 +66,7 @@ $(VENV)/.cli: $(VENV)/.made pyproject.toml
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need (once)"
-	@$(PIP) install --editable '.[cli]' --group test
+	@$(PIP) install --editable '.[arrow,cli,otel]' --group test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.made pyproject.toml
@@ -76,5 +76,5 @@ $(VENV)/.bench: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing the linters, type checkers and documentation tools (once)"
-	@$(PIP) install --editable '.[cli]' --group dev
+	@$(PIP) install --editable '.[arrow,cli,otel]' --group dev
 	@touch $@
