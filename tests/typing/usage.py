@@ -304,10 +304,21 @@ class Tracer:
         """Note a throttled answer."""
 
 
+def tables(result: LayerCheckResult, results: LayerCheckResults, plan: PushPlan) -> None:
+    """Make tables."""
+    pl.DataFrame(result)
+    pl.DataFrame(plan)
+    assert_type(result.to_pandas(), pd.DataFrame)
+    assert_type(results.to_pandas(), pd.DataFrame)
+    assert_type(plan.to_pandas(), pd.DataFrame)
+
+
 def observe() -> None:
     """Bring an observer."""
     observer: Observer = Tracer()
     ECRLayerClient(observer=observer)
+    traced: Observer = OpenTelemetryObserver()
+    ECRLayerClient(observer=traced)
     ECRLayerClient(observer=object())  # type: ignore[arg-type]
 
 
