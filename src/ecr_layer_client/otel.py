@@ -149,9 +149,9 @@ class _Current:
         self._succeeded = succeeded
 
     def __enter__(self) -> None:
+        self._began = asyncio.get_running_loop().time()
         self._before = contexts.get_current()
         contexts.attach(self._context)
-        self._began = asyncio.get_running_loop().time()
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         facts = self._facts

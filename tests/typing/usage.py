@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_type
 
+import pandas as pd
+import polars as pl
 from aiobotocore.session import get_session
 
 from ecr_layer_client import (
@@ -34,13 +36,15 @@ from ecr_layer_client import (
     RetryPolicy,
     ServiceError,
 )
+from ecr_layer_client.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
 
-    import pandas as pd
     from aiobotocore.session import AioSession
+
+    from ecr_layer_client.images import PushPlan
 
 
 def generated() -> Iterator[str]:
