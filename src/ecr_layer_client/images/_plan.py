@@ -20,9 +20,9 @@ from ._source import ImageSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Where = TypeVar("Where", bound=str | Repository)
-
     import pandas as pd
+
+Where = TypeVar("Where", bound=str | Repository)
 
 PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
 _SMALLEST_PART = 5 * 1024 * 1024  # ECR's quotas
