@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,9 @@ class Contents:
         registry, _ = self._place(repository, registry_id)
         held = [self._layer(registry, each) for each in layers]
         rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
-        config = self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode())
-        config.media_type = OCI_CONFIG
+        config = replace(
+            self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()), media_type=OCI_CONFIG
+        )
         with self._changing(repository, registry_id) as stored:
             stored.hold([*held, config])
         manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": _descriptor(config), "layers": list(map(_descriptor, held))}
