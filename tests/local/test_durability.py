@@ -227,9 +227,10 @@ async def test_who_closes_it_lets_go(tmp_path: Path) -> None:
     async with LocalECR(data=tmp_path, in_memory=True) as second:
         second.put_layer("app", b"two")
         with pytest.raises(OSError, match=in_use(by="of this process")):
-            first.put_layer("app", b"three")
+            first.seed_image("app", [b"three"])
         with pytest.raises(OSError, match=in_use(by="of this process")):
             await first.open()
+        assert not held(registries(second)[0], b"three")
     first.put_layer("app", b"three")
     assert len(registries(first)[0].repository("app").layers) == 3
     with pytest.raises(OSError, match=in_use(by="of this process")):

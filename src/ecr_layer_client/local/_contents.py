@@ -101,12 +101,12 @@ class Contents:
         place = Repository.coerce(repository)
         if registry_id is not None:
             place = Repository(name=place.name, registry_id=registry_id, region=place.region)
-        if place.region is None:
-            return self._first, place
-        if place.region not in self._registries:
+        registry = self._registries.get(place.region or self._first.region)
+        if registry is None:
             message = f"this LocalECR plays {', '.join(self._registries)} and not {place.region}: name it in LocalECR(regions=...)"
             raise ValueError(message)
-        return self._registries[place.region], place
+        registry.open()  # one that was closed must not write into a directory that another has by now
+        return registry, place
 
 
 def _text(manifest: ManifestLike) -> str:

@@ -101,14 +101,15 @@ class Registry:
 
         Raises OSError when the directory can't be used or another has it, ValueError for a file there that can't be read.
         """
-        if self._records is None or not self._records.take():
-            return
-        try:
-            self.store.tidy()
-            self._repositories = {(each.registry_id, each.name): each for each in self._records.load()}
-        except BaseException:
-            self._records.release()
-            raise
+        with self._lock:
+            if self._records is None or not self._records.take():
+                return
+            try:
+                self.store.tidy()
+                self._repositories = {(each.registry_id, each.name): each for each in self._records.load()}
+            except BaseException:
+                self._records.release()
+                raise
 
     def close(self) -> None:
         """Leave the directory, if any, to others; uploads under way are dropped. Twice is fine."""
