@@ -280,6 +280,14 @@ def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -
 # -- a disk that is full ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+def test_where_nothing_can_be_written_nothing_starts(tmp_path: Path) -> None:
+    """A place on a full disk is refused at the start, and left free for when there is room."""
+    with no_file_above(0), pytest.raises(OSError, match="can't be used: File too large"):
+        LocalECR(data=tmp_path)
+    assert LocalECR(data=tmp_path).region == "us-east-1"
+
+
 def change(ecr: LocalECR, operation: str) -> None:
     """Do one thing that is to be saved."""
     registry = registries(ecr)[0]

@@ -17,11 +17,15 @@ if sys.platform == "win32":
 
     def _lock(descriptor: int) -> None:
         os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte that nobody reads: on Windows none can be read that is locked
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except PermissionError as error:
+            raise BlockingIOError from error
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
+        """Raise BlockingIOError when another holds the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
@@ -53,20 +57,25 @@ class DirectoryLock:
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            message = f"the data directory {str(self._directory)!r:.500} can't be used: {error.strerror}: {error.filename!r:.500}"
-            raise OSError(message) from error
+            raise self._unusable(error) from error
         try:
             _lock(descriptor)
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, str(os.getpid()).encode())
         except OSError as error:
             holder = os.read(descriptor, PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
-            whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
-            message = f"the data directory {str(self._directory)!r:.500} is in use by another local ECR {whose}: close that first"
-            raise OSError(message) from error
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, str(os.getpid()).encode())
+            raise (self._in_use(holder) if isinstance(error, BlockingIOError) else self._unusable(error)) from error
         self._held = weakref.finalize(self, os.close, descriptor)  # not unlocked: a forked child that ends must not unlock its parent's
         return True
+
+    def _unusable(self, error: OSError) -> OSError:
+        where = f": {error.filename!r:.500}" if error.filename is not None else ""
+        return OSError(f"the data directory {str(self._directory)!r:.500} can't be used: {error.strerror}{where}")
+
+    def _in_use(self, holder: str) -> OSError:
+        whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
+        return OSError(f"the data directory {str(self._directory)!r:.500} is in use by another local ECR {whose}: close that first")
 
     def release(self) -> None:
         """Hold it no more. Twice is fine."""
