@@ -93,7 +93,6 @@ class Registry:
             "PutImage": images.put,
             "UploadLayerPart": layers.upload_part,
         }
-
         self.open()
 
     def open(self) -> None:
