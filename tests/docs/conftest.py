@@ -100,7 +100,7 @@ class Examples:
     def _test(self, test: Callable[..., object]) -> None:
         asked = inspect.signature(test).parameters
         with contextlib.ExitStack() as stack:  # as the fixtures of these names
-            fixtures = {"local_ecr": LocalECR, "monkeypatch": pytest.MonkeyPatch.context}
+            fixtures: dict[str, Any] = {"local_ecr": LocalECR, "monkeypatch": pytest.MonkeyPatch.context}
             self._finish(test(**{name: stack.enter_context(fixtures[name]()) for name in asked}))
 
     def _finish(self, value: object) -> None:
