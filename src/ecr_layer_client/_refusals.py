@@ -175,7 +175,7 @@ def _class_of(code: str, status: int, operation: str, repository: Repository) ->
 
 
 def _signed_for(region: str) -> str:
-    return f"the request was signed for ECR in Region {region}, and the endpoint is of another: check region_name and endpoint_url"
+    return f"the request was signed for ECR in Region {region}: check that the Region and endpoint_url belong together"
 
 
 def _where_it_looked(repository: Repository) -> str:

@@ -218,6 +218,12 @@ def test_a_range_beyond_any_integer_ends_with_the_layer(asked: str, answer: tupl
     assert (reply.status, reply.headers["content-range"], reply.body) == answer
 
 
+def test_the_unit_of_a_range_is_in_either_case() -> None:
+    """`Bytes=` is `bytes=` (RFC 9110, section 14.1)."""
+    downloads, digest = a_server(SMALL)
+    assert downloads.answer(a_request(downloads, digest, range="Bytes=4-5")).body == SMALL[4:6]
+
+
 def test_a_range_that_begins_beyond_any_integer_is_not_satisfiable() -> None:
     """A range that begins beyond the end, by however much, is 416."""
     downloads, digest = a_server(SMALL)

@@ -208,7 +208,7 @@ def test_redirect(status: int, code: str) -> None:
         pytest.param(
             refusal("InvalidSignatureException", 400, "Credential should be scoped to a valid region, not 'us-east-1'. "),
             "InvalidSignatureException (HTTP 400), saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
-            "the request was signed for ECR in Region eu-west-1, and the endpoint is of another: check region_name and endpoint_url",
+            "the request was signed for ECR in Region eu-west-1: check that the Region and endpoint_url belong together",
             id="wrong scope",
         ),
         pytest.param(

@@ -30,7 +30,7 @@ SERVICE = "s3"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
 _PATH = re.compile(f"{LAYERS_PATH}([a-z0-9-]+)/([0-9a-f]{{64}})").fullmatch
-_RANGE = re.compile("bytes=([0-9]*)-([0-9]*)").fullmatch  # one range, as S3 takes it
+_RANGE = re.compile("bytes=([0-9]*)-([0-9]*)", re.IGNORECASE).fullmatch  # one range, as S3 takes it; RFC 9110: units in either case
 BEYOND = 10**18  # further than any layer goes
 
 
