@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import json
 import os
 import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -22,8 +25,6 @@ from ecr_layer_client.local._error import AwsError
 from local.limits import no_file_above
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ecr_layer_client.local._registry import Registry
 
 HELD = "sha256:" + "a" * 64
@@ -146,10 +147,11 @@ def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
     part: Any = record
     for name in path:
         part = part[int(name) if isinstance(part, list) else name]
+    at: Any = int(last) if isinstance(part, list) else last
     if value is ...:
-        del part[last]
+        del part[at]
     else:
-        part[last] = value
+        part[at] = value
     return json.dumps(record).encode()
 
 
@@ -194,6 +196,55 @@ def test_a_record_that_makes_no_sense_is_named(where: str, value: Any, says: str
     record.write_bytes(damaged(json.loads(record.read_bytes()), where, value))
     with pytest.raises(ValueError, match=f"{record.name} .*{re.escape(says)}"):
         LocalECR(data=tmp_path)
+
+
+def places(value: Any, *path: str) -> list[str]:
+    """Return the dotted path of every member of a JSON value, at any depth."""
+    rows: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    members: dict[str, Any] = {str(name): each for name, each in rows}
+    inner = {name: each for name, each in members.items() if "." not in name}
+    found = [".".join((*path, name)) for name in inner]
+    return found + [place for name, each in inner.items() if isinstance(each, (dict, list)) for place in places(each, *path, name)]
+
+
+def whole() -> dict[str, Any]:
+    """Return a record with something of everything."""
+    with tempfile.TemporaryDirectory() as data:
+        ecr = LocalECR(data=data)
+        image = ecr.seed_image("app", [b"one", b"two"], "latest")
+        ecr.put_image("app", {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": image}]}, "index")
+        ecr.archive("app", ecr.seed_image("app", [b"three"]))
+        return dict(json.loads(next(Path(data).rglob("*.json")).read_bytes()))
+
+
+WHOLE = whole()
+READING: dict[str, dict[str, Any]] = {
+    "DescribeRepositories": {},
+    "ListImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
+    "DescribeImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
+    "BatchDeleteImage": {"repositoryName": "app", "imageIds": [{"imageTag": "latest"}, {"imageTag": "index"}]},
+}
+
+
+@given(
+    where=st.sampled_from(places(WHOLE)), value=st.sampled_from([..., None, True, -1, "", "x", "sha256:00", [], [[]], {}, {"a": 1}, ["x"]])
+)
+@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
+    """Whatever is changed in a record, the start is refused with its name, in one line, or every operation is answered."""
+    with tempfile.TemporaryDirectory() as data:
+        LocalECR(data=data).create_repository("app")
+        record = next(Path(data).rglob("*.json"))
+        record.write_bytes(damaged(json.loads(json.dumps(WHOLE)), where, value))
+        try:
+            ecr = LocalECR(data=data)
+        except ValueError as error:
+            assert (record.name in str(error), "\n" in str(error)) == (True, False)
+            return
+        registry = registries(ecr)[0]
+        for operation, request in READING.items():
+            with contextlib.suppress(AwsError):
+                registry.run(operation, request)
 
 
 # -- one at a time ---------------------------------------------------------------------------------------------------------
