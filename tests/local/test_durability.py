@@ -200,7 +200,7 @@ def test_a_record_that_makes_no_sense_is_named(where: str, value: Any, says: str
 
 def places(value: Any, *path: str) -> list[str]:
     """Return the dotted path of every member of a JSON value, at any depth."""
-    rows: Any = value.items() if isinstance(value, dict) else enumerate(value)
+    rows: Any = getattr(value, "items", lambda: enumerate(value))()
     members: dict[str, Any] = {str(name): each for name, each in rows}
     inner = {name: each for name, each in members.items() if "." not in name}
     found = [".".join((*path, name)) for name in inner]
