@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from ecr_layer_client import ECRLayerClient, LayerCheckResult
     from ecr_layer_client import Progress as Checked
-    from ecr_layer_client.local._sample import SampleImage, SampleLayer
+    from ecr_layer_client.local import SampleImage, SampleLayer
 
 _NEXT = """
 Next, against a repository of yours, with the AWS credentials of this shell:
@@ -45,8 +45,7 @@ class _Answers:
 
 async def _demo() -> int:
     # What is slow to import is imported here, so that --help is not.
-    from ecr_layer_client.local import LocalECR  # noqa: PLC0415
-    from ecr_layer_client.local._sample import sample_images  # noqa: PLC0415
+    from ecr_layer_client.local import LocalECR, sample_images  # noqa: PLC0415
 
     images = sample_images()
     layers = _layers_by_repository(images)
