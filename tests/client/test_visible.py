@@ -41,7 +41,7 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
         await anext(stream)
         told = described(stream)
         assert (told.verdict, told.parts) == (
-            "100 of 200 digests answered; more may come",
+            "100 of 200 digests answered so far",
             (Part("answered", Tone.GOOD, 100), Part("asked, not answered", Tone.HELD, 100)),
         )
 

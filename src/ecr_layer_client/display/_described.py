@@ -158,7 +158,8 @@ def _(report: ImageReport) -> Description:
         )
         for blobs in [{blob.digest: blob for each in every for blob in getattr(each, kind)}]
     )
-    defects = first_rows("Defects", ("platform", "what", "digest"), _defect_rows(every), total)
+    first = 0 if report.children else 1  # a single image has no platform here
+    defects = first_rows("Defects", ("platform", "what", "digest")[first:], (row[first:] for row in _defect_rows(every)), total)
     images = report.images if report.children else ()
     platforms = first_rows("Images", ("platform", "blobs", "state"), map(_image_row, images), len(images))
     return Description(f"Image {name}", verdict, parts, facts=tuple(_report_facts(report)), tables=(*defects, *platforms))
@@ -172,7 +173,7 @@ def _reports(report: ImageReport) -> Iterator[ImageReport]:
 
 def _report_facts(report: ImageReport) -> Iterator[tuple[str, str]]:
     if report.digest is not None:
-        yield "digest", line(report.digest)
+        yield "digest", short(report.digest)
     if report.tags:
         more = f" and {len(report.tags) - MOST_ROWS:,} more" if len(report.tags) > MOST_ROWS else ""
         yield "tags", ", ".join(line(tag) for tag in report.tags[:MOST_ROWS]) + more
@@ -235,4 +236,4 @@ def _so_far(progress: Progress, what: str) -> str:
         return f"{progress.answered:,} of {counted(progress.total, 'digest')} {what}"
     if not progress.pulled:
         return "nothing asked yet"
-    return f"{progress.answered:,} of {counted(progress.pulled, 'digest')} {what}; more may come"
+    return f"{progress.answered:,} of {counted(progress.pulled, 'digest')} {what} so far"
