@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-import nbformat
 import pytest
 from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell, new_notebook
 
 from seen import Seen
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+NBFORMAT: Any = import_module("nbformat")  # it has no types
 NOTEBOOKS = ["explore", "push"]
 
 # What a notebook needs to have a local ECR and digests at hand.
@@ -57,16 +57,13 @@ def printed(notebook: Any, name: str) -> str:
 
 def cells(*sources: str) -> Any:
     """Return a notebook of these cells."""
-    made: Any = new_notebook  # nbformat has no types
-    cell: Any = new_code_cell
-    return made(cells=[cell(source) for source in sources])
+    return NBFORMAT.v4.new_notebook(cells=[NBFORMAT.v4.new_code_cell(source) for source in sources])
 
 
 @pytest.fixture
 def stored(request: pytest.FixtureRequest, root: Path) -> Any:
     """Give an example notebook as it is stored."""
-    read: Any = nbformat.read  # as above
-    return read(root / "docs" / "notebooks" / f"{request.param}.ipynb", as_version=4)
+    return NBFORMAT.read(root / "docs" / "notebooks" / f"{request.param}.ipynb", as_version=4)
 
 
 @pytest.mark.parametrize("stored", NOTEBOOKS, indirect=True)
