@@ -137,7 +137,8 @@ def _plan_facts(plan: PushPlan) -> Iterator[tuple[str, str]]:
         yield "shared between the images", human_bytes(plan.shared_bytes)
     if plan.unknown_sizes:
         yield "of unknown size", counted(len(plan.unknown_sizes), "blob")
-    yield "calls", ", ".join(f"{count:,} {line(operation)}" for operation, count in plan.calls.items() if count) or "none"
+    calls = [f"{count:,} {line(operation)}" for operation, count in plan.calls.items() if count]
+    yield "calls", ", ".join(calls[:MOST_ROWS]) or "none"
     yield "at ECR's quotas", f"at least {plan.seconds_at_quota:,.2f} s"
 
 
