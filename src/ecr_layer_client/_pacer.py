@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPENING = 10  # requests in flight before the first answer
-_CONFIRMING = 5  # in flight next: of many who begin at once, most find the bucket empty then
-_WIDENING = 3  # more in flight for each answer from then on
+_CONFIRMING = 5  # in flight next, until as many more were accepted: of many who begin at once, most find the bucket empty then
+_WIDENING = 9  # more in flight for each answer from then on
 
 # The first rate, at the first throttled answer: half of what was accepted in the last second, or
 _UNTRIED_RATE = 6.0  # requests a second, for those whom the burst passed over, and where nothing was ever accepted;
@@ -29,8 +29,8 @@ _MOST_THROTTLED = 0.25  # of the answers are throttled: then too many ask, and n
 _PATIENCE = 3.0  # seconds since the last cut in which a success comes to gain one request a second more; by their third power
 _MOST_GAIN = 0.65  # requests a second gained for a success
 # A throttled answer cuts it.
-_CUT = 0.07  # times the rate, the part of it lost: the faster lose more, so that shares meet; but never more than
-_MOST_CUT = 2.2  # over the root of the rate: the very fast are throttled often, and lose little by each
+_CUT = 0.06  # times the rate, the part of it lost: the faster lose more, so that shares meet; but never more than
+_MOST_CUT = 2.4  # over the root of the rate: the very fast are throttled often, and lose little by each
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
 
 _WEIGHT = 0.04  # of one answer in the usual rate and in the share of throttled answers: the last 25 or so count
@@ -42,8 +42,8 @@ _BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 a
 class Pacer:
     """Says when the next request may leave.
 
-    Nothing is held back but by the opening window (10 in flight; 5 once these are answered; three more for each answer after that) and the
-    ceiling, until an answer is throttled; then a rate is set from what was accepted just before.
+    Until an answer is throttled, nothing is held back but by the ceiling and the opening window: 10 requests in flight, then 5 until 15 were
+    accepted, then nine more for each answer. A throttled answer sets a rate, from what was accepted just before.
 
     Args:
         draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one moment.
@@ -101,7 +101,10 @@ class Pacer:
         self._starving_since = None
         self._accepted += 1
         if self.rate is None:
-            self._window += _WIDENING if self._accepted > OPENING else (_CONFIRMING - OPENING) / OPENING
+            if self._accepted <= OPENING:
+                self._window += (_CONFIRMING - OPENING) / OPENING
+            elif self._accepted > OPENING + _CONFIRMING:
+                self._window += _WIDENING
             self._successes.append(now)
             self._drop_old_successes(now)
         else:
