@@ -177,7 +177,9 @@ async def run_job(config: ClientConfig, *, clients: int, digests: int, rate: flo
     began = loop.time()
     answered = sum(await asyncio.gather(*map(check, range(clients))))
     elapsed = loop.time() - began
-    accepted, throttled = (sum(counts) for counts in zip(*(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True))
+    accepted, throttled = (
+        sum(counts) for counts in zip(*(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True)
+    )
     return Job(answered, (accepted - burst) / rate / elapsed, throttled / (accepted + throttled))
 
 

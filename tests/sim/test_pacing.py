@@ -89,7 +89,7 @@ def _job(seed: int) -> Job:
 
 
 def test_work_that_ends() -> None:
-    """Eight clients that share work on a quota of 50 end nearly together and waste little, from their first second to the last one's end."""
+    """Eight clients that share work on a quota of 50 use it to the end of the last one, and waste little, their first second included."""
     jobs = [_job(seed) for seed in range(12)]
     found = {job.answered for job in jobs}, min(job.goodput for job in jobs), max(job.waste for job in jobs)
     assert (found[0], found[1] >= 0.88, found[2] <= 0.12) == ({1_000}, True, True), found
