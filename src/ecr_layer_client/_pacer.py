@@ -42,8 +42,8 @@ _BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 a
 class Pacer:
     """Says when the next request may leave.
 
-    Until an answer is throttled, only the ceiling and the opening window hold requests back: 10 in flight, then 5 until 15 were accepted, then
-    nine more for each answer. A throttled answer sets a rate, from what was accepted just before.
+    Until an answer is throttled, only the ceiling and the opening window hold requests back: 10 in flight, then 5 until 15 were accepted,
+    then nine more for each answer. A throttled answer sets a rate, from what was accepted just before.
 
     Args:
         draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one moment.
