@@ -20,7 +20,8 @@ OPENING = 10  # requests in flight before the first answer
 _CONFIRMING = 5  # in flight next, until as many more were accepted: of many who begin at once, most find the bucket empty then
 _WIDENING = 9  # more in flight for each answer from then on
 
-# The first rate, at the first throttled answer: half of what was accepted in the last second, or
+# The first rate, at the first throttled answer, is the larger of
+_FIRST_SHARE = 0.7  # of what was accepted in the last second, a burst included that the bucket had saved up, and
 _UNTRIED_RATE = 6.0  # requests a second, for those whom the burst passed over, and where nothing was ever accepted;
 _UNTRIED_HALVES = 60.0  # seconds of throttled answers alone that halve it
 # A success raises it.
@@ -51,7 +52,7 @@ class Pacer:
     Attributes:
         ceiling: Requests a second that are never exceeded. Default: none.
         rate: The learned rate, in requests a second; None until an answer is throttled.
-        throttle_share: The share of recent answers that were throttled, 0 to 1.
+        throttle_share: The share of recent answers that were throttled, 0 to 1; of those to requests that left before a cut, none count.
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
@@ -97,7 +98,8 @@ class Pacer:
 
     def succeeded(self, now: float) -> None:
         """A request was not throttled; whatever else its answer says."""
-        self._answered(now, throttled=False)
+        self._answered(now)
+        self._count(throttled=False)
         self._starving_since = None
         self._accepted += 1
         if self.rate is None:
@@ -112,7 +114,7 @@ class Pacer:
 
     def throttled(self, now: float, round_trip: float) -> None:
         """A request was refused for rate."""
-        self._answered(now, throttled=True)
+        self._answered(now)
         if self._starving_since is None:
             self._starving_since = now
         if self.rate is None or not self._accepted:
@@ -122,6 +124,7 @@ class Pacer:
             self._go_at(max(_LEAST_RATE, kept - min(_CUT * kept**2, _MOST_CUT * kept**0.5)))
         else:
             return
+        self._count(throttled=True)
         self._last_cut = now
         self._next = max(self._next, now + 2 * self._draw() / self.rate)
 
@@ -132,7 +135,7 @@ class Pacer:
     def _first_rate(self, now: float) -> float:
         self._drop_old_successes(now)
         untried: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
-        return max(len(self._successes) / 2, untried, _LEAST_RATE)
+        return max(_FIRST_SHARE * len(self._successes), untried, _LEAST_RATE)
 
     def _drop_old_successes(self, now: float) -> None:
         while self._successes and self._successes[0] < now - 1.0:
@@ -148,9 +151,11 @@ class Pacer:
         self.rate = rate
         self._usual += _WEIGHT * (rate - self._usual)
 
-    def _answered(self, now: float, *, throttled: bool) -> None:
+    def _answered(self, now: float) -> None:
         self._in_flight -= 1
         self._last_answer = now
+
+    def _count(self, *, throttled: bool) -> None:
         self.throttle_share += _WEIGHT * (throttled - self.throttle_share)
 
     def _slack(self) -> float:
