@@ -2,25 +2,36 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+from importlib import import_module
+from pkgutil import walk_packages
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiobotocore.httpsession import AIOHTTPSession
+from botocore.config import Config
 from typer.main import get_command
 
 import ecr_layer_client
-import ecr_layer_client.images
-import ecr_layer_client.local
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
+from ecr_layer_client._transport import _aio_config
 from ecr_layer_client.cli._app import app
 from ecr_layer_client.cli._rows import json_line
+from ecr_layer_client.images import ImageSource
+
+from .conftest import DIGESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from .conftest import Block
+    from ecr_layer_client import ECRLayerClient
+    from ecr_layer_client.local import LocalECR
+
+    from .conftest import Block, Examples
 
 _TREE = re.compile(r"```[^\n]*\n(ECRLayerError .*?)```", re.DOTALL)
 _ROW = re.compile(r"^\| `(?P<option>\w+)` \| `(?P<default>[^`]+)` \|", re.MULTILINE)
@@ -65,22 +76,92 @@ def _shown(default: object) -> str:
     return "RetryPolicy()" if default == RetryPolicy() else repr(default)
 
 
+def test_the_reference_has_every_public_name_once(root: Path) -> None:
+    """The reference has one entry for each name in the `__all__` of a public module, wherever else it can be imported from."""
+    entries = [entry for page in sorted((root / "docs/reference").glob("*.md")) for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
+    public = {f"{module}.{name}" for module in _public_modules() for name in import_module(module).__all__ if name != "__version__"}
+    assert sorted(map(_home, entries)) == sorted({_home(name) for name in public})
+
+
+# A program, and what results show themselves by: through their own methods.
+_NOT_TO_IMPORT = {"ecr_layer_client.cli", "ecr_layer_client.display", "ecr_layer_client.arrow"}
+
+
+def _public_modules() -> list[str]:
+    """Return the modules that a user may import: no part of their name is private."""
+    names = ["ecr_layer_client", *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client."))]
+    return [name for name in names if "._" not in name and name not in _NOT_TO_IMPORT]
+
+
+def _home(entry: str) -> str:
+    """Return where what is imported by this name is defined."""
+    module, _, name = entry.rpartition(".")
+    value = getattr(import_module(module), name)
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else entry
+
+
 @pytest.mark.parametrize(
-    ("package", "page"),
-    [(ecr_layer_client, "client"), (ecr_layer_client.images, "images"), (ecr_layer_client.local, "local")],
-    ids=["ecr_layer_client", "images", "local"],
+    ("title", "actions"),
+    [
+        ("policy", "ecr:BatchCheckLayerAvailability"),
+        ("policy for images", ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:ListImages"]),
+    ],
+    ids=["layers", "images"],
 )
-def test_the_reference_has_every_public_name(package: Any, page: str, root: Path) -> None:
-    """The reference has an entry for every public name of the package, and for no other."""
-    entries = _MEMBER.findall(_page(root, f"reference/{page}.md"))
-    assert sorted(entries) == sorted(f"{package.__name__}.{name}" for name in package.__all__ if name != "__version__")
-
-
-def test_the_policy_allows_the_one_action(root: Path, blocks: Callable[..., list[Block]]) -> None:
-    """The least-privilege policy is JSON that allows the one action, and on a repository alone."""
-    (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == 'title="policy"']
+def test_a_policy_allows_what_is_needed_alone(
+    title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]
+) -> None:
+    """A policy of the page is JSON that allows these actions, and on a repository alone."""
+    (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == f'title="{title}"']
     allowed = [(entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]]
-    assert allowed == [("Allow", "ecr:BatchCheckLayerAvailability", "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
+    assert allowed == [("Allow", actions, "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
+
+
+_ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
+    "check_layers": lambda client: client.check_layers("team/app", DIGESTS),
+    "plan_push": lambda client: client.plan_push("team/app", ImageSource.from_oci_layout("layout")),
+    "get_image": lambda client: client.get_image("team/app", "latest"),
+    "verify_image": lambda client: client.verify_image("team/app", "latest"),
+    "audit": lambda client: _exhausted(client),
+}
+
+
+async def _exhausted(client: ECRLayerClient) -> list[object]:
+    return [report async for report in client.audit("team/app")]
+
+
+@pytest.mark.parametrize("method", list(_ASKED))
+def test_the_page_names_the_actions_that_a_method_asks_for(method: str, root: Path, examples: Examples, aws: LocalECR) -> None:
+    """The actions that the page tells for a method are the operations that it asks ECR for, no more and no less."""
+    row = next(line for line in _page(root, "security.md").splitlines() if line.startswith("| `") and f"`{method}`" in line)
+    before = _counted(aws)
+    examples.finish(_ASKED[method](examples.given["client"]))
+    asked = {f"ecr:{operation}" for operation, count in _counted(aws).items() if count > before.get(operation, 0)}
+    assert set(re.findall(r"ecr:\w+", row)) == asked
+
+
+def _counted(aws: LocalECR) -> dict[str, int]:
+    return {operation: sum(answers.values()) for operation, answers in aws.stats.by_operation.items()}
+
+
+def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None:
+    """Each option of the aiobotocore client that this library makes is a row of the page, with botocore's default and its own."""
+    config = _aio_config(SimpleNamespace(create_client=None), ClientConfig(), [])
+    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
+    assert rows == {name: _botocore_default(name) for name in config._user_provided_options}
+
+
+def _botocore_default(option: str) -> str:
+    if option == "http_session_cls":  # aiobotocore's own option
+        return f"aiobotocore's `{AIOHTTPSession.__name__}`"
+    return f"`{Config.OPTION_DEFAULTS[option]!r}`"
+
+
+def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
+    """What the page says of this library's options is what an aiobotocore client of its making is given."""
+    config = _aio_config(SimpleNamespace(create_client=None), ClientConfig(), [])
+    here = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
+    assert {name: ast.literal_eval(value) for name, value in here.items()} == {name: getattr(config, name) for name in here}
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
