@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import ast
+import inspect
 import json
 import re
+import shlex
 from importlib import import_module
 from pkgutil import walk_packages
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
 from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
 from botocore.config import Config
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import ecr_layer_client
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
@@ -78,7 +82,8 @@ def _shown(default: object) -> str:
 
 def test_the_reference_has_every_public_name_once(root: Path) -> None:
     """The reference has one entry for each name in the `__all__` of a public module, wherever else it can be imported from."""
-    entries = [entry for page in sorted((root / "docs/reference").glob("*.md")) for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
+    pages = sorted((root / "docs/reference").glob("*.md"))
+    entries = [entry for page in pages for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
     public = {f"{module}.{name}" for module in _public_modules() for name in import_module(module).__all__ if name != "__version__"}
     assert sorted(map(_home, entries)) == sorted({_home(name) for name in public})
 
@@ -108,13 +113,15 @@ def _home(entry: str) -> str:
     ],
     ids=["layers", "images"],
 )
-def test_a_policy_allows_what_is_needed_alone(
-    title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]
-) -> None:
+def test_a_policy_allows_what_is_needed_alone(title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]) -> None:
     """A policy of the page is JSON that allows these actions, and on a repository alone."""
     (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == f'title="{title}"']
     allowed = [(entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]]
     assert allowed == [("Allow", actions, "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
+
+
+async def _exhausted(client: ECRLayerClient) -> list[object]:
+    return [report async for report in client.audit("team/app")]
 
 
 _ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
@@ -122,12 +129,8 @@ _ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
     "plan_push": lambda client: client.plan_push("team/app", ImageSource.from_oci_layout("layout")),
     "get_image": lambda client: client.get_image("team/app", "latest"),
     "verify_image": lambda client: client.verify_image("team/app", "latest"),
-    "audit": lambda client: _exhausted(client),
+    "audit": _exhausted,
 }
-
-
-async def _exhausted(client: ECRLayerClient) -> list[object]:
-    return [report async for report in client.audit("team/app")]
 
 
 @pytest.mark.parametrize("method", list(_ASKED))
@@ -145,10 +148,16 @@ def _counted(aws: LocalECR) -> dict[str, int]:
 
 
 def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None:
-    """Each option of the aiobotocore client that this library makes is a row of the page, with botocore's default and its own."""
-    config = _aio_config(SimpleNamespace(create_client=None), ClientConfig(), [])
-    rows = dict(re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
-    assert rows == {name: _botocore_default(name) for name in config._user_provided_options}
+    """Each option of the aiobotocore client that this library makes is a row of the page, in its order, with botocore's default."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE)
+    assert rows == [(name, _botocore_default(name)) for name in _options_of_ours()]
+
+
+def _options_of_ours() -> list[str]:
+    """Return the options that `AioConfig` is given, by reading the code."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(_aio_config))) if isinstance(node, ast.Call)]
+    (made,) = [call for call in calls if ast.unparse(call.func) == "AioConfig"]
+    return [str(keyword.arg) for keyword in made.keywords]
 
 
 def _botocore_default(option: str) -> str:
@@ -159,9 +168,69 @@ def _botocore_default(option: str) -> str:
 
 def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
     """What the page says of this library's options is what an aiobotocore client of its making is given."""
-    config = _aio_config(SimpleNamespace(create_client=None), ClientConfig(), [])
+    session: Any = AioSession()
+    config = _aio_config(session, ClientConfig(), [])
     here = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
-    assert {name: ast.literal_eval(value) for name, value in here.items()} == {name: getattr(config, name) for name in here}
+    shown = {name: ast.literal_eval(value) for name, value in here.items() if not value.startswith("ecr-layer-client")}
+    assert shown == {name: getattr(config, name) for name in shown}
+
+
+_COMMAND = re.compile(r"\becr-layers(?: +[^|&;<>()\n]*)?")
+
+
+@pytest.mark.usefixtures("examples")  # in whose directory the layout lies that a line may name
+def test_the_commands_of_the_pages_are_understood(root: Path, blocks: Callable[..., list[Block]]) -> None:
+    """Each `ecr-layers` line in a shell block of README and the pages has a command, options and arguments that it takes."""
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    shown = [block.text for page in pages for block in blocks(page.read_text(encoding="utf-8")) if block.language in {"sh", "bash"}]
+    lines = [line for text in shown for line in _COMMAND.findall(text.replace("\\\n", " "))]
+    assert [line for line in lines if not _is_understood(shlex.split(line.rstrip('"'), comments=True)[1:])] == []
+    assert len(lines) > 5
+
+
+def _is_understood(words: list[str]) -> bool:
+    group: Any = get_command(app)
+    if not words:  # it shows what there is
+        return True
+    try:
+        name, command, rest = group.resolve_command(group.make_context("ecr-layers", [*words], resilient_parsing=True), words)
+        command.make_context(name, rest)
+    except typer.TyperException:
+        return False
+    except typer.Exit as ended:  # --help
+        return ended.exit_code == 0
+    return True
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_the_links_of_a_page_at_the_root_lead_to_files(page: str, root: Path) -> None:
+    """Each relative link of a page that is read on a code host leads to a file, and to a heading where it names one."""
+    links = re.findall(r"\]\(([^)\s]+)\)", (root / page).read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not _leads_somewhere(root, link)] == []
+
+
+def _leads_somewhere(root: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    file = root / path
+    return file.exists() and (not heading or heading in _headings(file.read_text(encoding="utf-8")))
+
+
+def _headings(text: str) -> set[str]:
+    """Return what headings are linked by: in lower case, hyphens for spaces, without other signs."""
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
+    """The figures of the home page and of README are those of the packaged sample."""
+    said = CliRunner().invoke(app, ["demo"]).output
+    rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", said, re.MULTILINE))
+    figures = [rows[name] for name in ("images", "requests made", "  with one HEAD per layer of each image", "bytes a push would skip")]
+    sentences = [" ".join(_page(root, "index.md").split()), " ".join((root / "README.md").read_text(encoding="utf-8").split())]
+    told = (
+        "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each layer of each image would be {}, "
+        "and finds {} that a push may skip."
+    )
+    assert [told.format(*figures) in text for text in sentences] == [True, True]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

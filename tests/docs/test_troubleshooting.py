@@ -10,8 +10,6 @@ import os
 import pickle
 import re
 import sys
-import tarfile
-import warnings
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -38,7 +36,7 @@ from ecr_layer_client.images import ImageSource, parse_manifest
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 
     from .conftest import Examples
 
@@ -55,8 +53,9 @@ _HASTY = RetryPolicy(max_attempts=1)
 
 
 @asynccontextmanager
-async def _client(**options: Any) -> AsyncIterator[ECRLayerClient]:
-    async with ECRLayerClient(**{"config": ClientConfig(retry=_HASTY), **options}) as client:
+async def _client(**options: Any) -> AsyncGenerator[ECRLayerClient]:
+    every: dict[str, Any] = {"config": ClientConfig(retry=_HASTY)} | options
+    async with ECRLayerClient(**every) as client:
         yield client
 
 
@@ -141,7 +140,7 @@ async def _skewed(ecr: LocalECR) -> None:
         await _asked(client)
 
 
-async def _expired_keys_of_a_session(ecr: LocalECR) -> None:
+async def _expired_keys_of_a_session(_: LocalECR) -> None:
     async with LocalECR() as other:
         keys = other.client_kwargs
         other.expire(keys["aws_access_key_id"])
@@ -155,18 +154,35 @@ async def _keys_of_the_provider() -> AWSKeys:
     raise LookupError("the vault is sealed")
 
 
-def _unsigned_session() -> AioSession:
+def _unsigned_session() -> Any:
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(signature_version="v9"))
     return session
 
 
-async def _on_another_loop(ecr: LocalECR) -> None:
+class _OnlyClients:
+    """Has what a `SessionLike` has, and no more."""
+
+    def create_client(self, *args: Any, **options: Any) -> Any:
+        session: Any = AioSession()
+        return session.create_client(*args, **options)
+
+
+async def _by_tls(ecr: LocalECR) -> None:
+    await _opened(endpoint_url=os.environ["AWS_ENDPOINT_URL_ECR"].replace("http:", "https:"))(ecr)
+
+
+async def _without_bundle(ecr: LocalECR) -> None:
+    os.environ["AWS_CA_BUNDLE"] = "no-such-bundle.pem"
+    await _by_tls(ecr)
+
+
+async def _on_another_loop(_: LocalECR) -> None:
     async with _client() as client:
         await asyncio.to_thread(lambda: asyncio.run(_asked(client)))
 
 
-async def _forked(ecr: LocalECR) -> None:
+async def _forked(_: LocalECR) -> None:
     async with _client() as client:
         reader, writer = multiprocessing.Pipe(duplex=False)
         child = os.fork()
@@ -178,7 +194,7 @@ async def _forked(ecr: LocalECR) -> None:
                 writer.send(error)
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)
+        os.waitpid(child, 0)  # noqa: ASYNC222 (the child is gone at once)
         told = reader.recv()
         if isinstance(told, Exception):
             raise told
@@ -226,11 +242,11 @@ async def _failed(client: ECRLayerClient) -> None:
 
 
 async def _as_a_bool(client: ECRLayerClient) -> None:
-    assert await _asked(client)
+    bool(await _asked(client))
 
 
 async def _many_as_a_bool(client: ECRLayerClient) -> None:
-    assert await client.check_many({_APP: [_NEW]})
+    bool(await client.check_many({_APP: [_NEW]}))
 
 
 async def _many_async(client: ECRLayerClient) -> None:
@@ -241,14 +257,15 @@ async def _many_async(client: ECRLayerClient) -> None:
     await client.check_many(refused)
 
 
-async def _borrowed(ecr: LocalECR, use: Callable[[Any], object], retries: int = 1) -> None:
-    session: Any = AioSession()
-    async with session.create_client("ecr", config=AioConfig(retries={"total_max_attempts": retries})) as client:
-        use(client)
-
-
 def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
-    return lambda ecr: _borrowed(ecr, use, retries)
+    """Borrow an aiobotocore client."""
+
+    async def borrow(_: LocalECR) -> None:
+        session: Any = AioSession()
+        async with session.create_client("ecr", config=AioConfig(retries={"total_max_attempts": retries})) as client:
+            use(client)
+
+    return borrow
 
 
 async def _without_tqdm(ecr: LocalECR) -> None:
@@ -270,7 +287,7 @@ def _changed_layout(change: Callable[[Path], object]) -> Callable[[], object]:
 
     def read() -> None:
         blobs = sorted(Path("layout/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
-        change(next(blob for blob in blobs if blob.read_bytes()[:1] not in {b"{"}))
+        change(next(blob for blob in blobs if not blob.read_bytes().startswith(b"{")))
         source = ImageSource.from_path("layout")
         for blob in source.blobs:
             with source.open(blob) as file:
@@ -287,13 +304,15 @@ def _flipped(blob: Path) -> None:
 async def _other_platform(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         image = (await client.get_image(_APP, "1.0")).roots[0]
-        here = {"digest": image.digest, "size": len(image.raw), "platform": {"os": "linux", "architecture": "amd64"}}
+        platform = {"os": "linux", "architecture": "amd64"}
+        here = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.raw), "platform": platform}
         index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [here]}
         ecr.put_image(_APP, json.dumps(index), "all")
         await client.get_image(_APP, "all", "linux/arm64")
 
 
 _any: Any = object()  # what type checkers would refuse
+_unknown: dict[str, Any] = {"size": 1}
 _CASES: dict[str, Case] = {
     "found no usable AWS credentials: …": _without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
@@ -311,11 +330,9 @@ _CASES: dict[str, Case] = {
         endpoint_url="http://127.0.0.1:9"
     ),
     "no answer within attempt_timeout=…": _faulty(latency=30.0),
-    "TLS failed, …": lambda ecr: _opened(endpoint_url=os.environ["AWS_ENDPOINT_URL_ECR"].replace("http:", "https:"))(ecr),
-    "the request failed, …": lambda ecr: _with(
-        AWS_CA_BUNDLE="no-such-bundle.pem", AWS_ENDPOINT_URL_ECR=os.environ["AWS_ENDPOINT_URL_ECR"].replace("http:", "https:")
-    )(ecr),
-    "the request could not be made, …": lambda ecr: _opened(session=_unsigned_session())(ecr),
+    "TLS failed, …": _by_tls,
+    "the request failed, …": _without_bundle,
+    "the request could not be made, …": _opened(session=_unsigned_session()),
     "… within timeout=… s; … keeps what was answered": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)),
     "ECR answered RepositoryNotFoundException …": _called(lambda client: client.check_layers("team/gone", [_NEW])),
     "allow the IAM action …": _faulty(error="AccessDeniedException"),
@@ -374,7 +391,7 @@ _CASES: dict[str, Case] = {
     ),
     "config=…: a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
     "ClientConfig …=…: …": _made(lambda: ClientConfig(batch_size=101)),
-    "ClientConfig has no option …: …": _made(lambda: ClientConfig(**{"size": 1})),
+    "ClientConfig has no option …: …": _made(lambda: ClientConfig(**_unknown)),
     "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)),
     "observer=…: an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
     "session=…: an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
@@ -394,28 +411,18 @@ _CASES: dict[str, Case] = {
     "lane='direct' needs a session, …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client, config=ClientConfig(lane="direct"))
     ),
-    "lane='direct' needs an aiobotocore session, …": lambda ecr: _opened(session=_OnlyClients(), config=ClientConfig(lane="direct"))(ecr),
+    "lane='direct' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(lane="direct")),
     "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(lane="ordinary")),
     "max_concurrency=… is more than the client's own …": _called(lambda client: client.with_config(max_concurrency=11)),
     "outcomes=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
     "…: give its own Layer or LayerFailure, …": _made(lambda: LayerCheckResult.of(_APP, {_NEW: _any})),
     "a digest is given in two letter cases: …": _made(
-        lambda: LayerCheckResult.of(
-            _APP, {_NEW: LayerAvailability.AVAILABLE, "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED}
-        )
+        lambda: LayerCheckResult.of(_APP, {_NEW: LayerAvailability.AVAILABLE, "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED})
     ),
     "two of the results are of one repository: …": _made(lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)),
     "reference=…: a tag, such as 'latest', or a digest, …": _called(lambda client: client.get_image(_APP, "a tag")),
     "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(lambda client: client.get_image(_APP, "1.0", "linux")),
 }
-
-
-class _OnlyClients:
-    """Has what a `SessionLike` has, and no more."""
-
-    def create_client(self, *args: Any, **options: Any) -> Any:
-        session: Any = AioSession()
-        return session.create_client(*args, **options)
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
@@ -445,7 +452,7 @@ async def _within(case: Case) -> None:
 @pytest.mark.parametrize("entry", _ENTRIES)
 def test_the_library_gives_this_message(entry: str) -> None:
     """The message of this heading or row is really given, as an error or as a warning."""
-    with pytest.raises((Exception, Warning)) as raised:  # noqa: PT011 (which one, the words tell)
+    with pytest.raises((Exception, Warning)) as raised:
         asyncio.run(_within(_CASES[entry]))
     assert _pattern(entry).search(str(raised.value))
 
