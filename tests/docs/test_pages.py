@@ -178,7 +178,7 @@ def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
 _COMMAND = re.compile(r"\becr-layers(?: +[^|&;<>()\n]*)?")
 
 
-@pytest.mark.usefixtures("examples")  # in whose directory the layout lies that a line may name
+@pytest.mark.usefixtures("user")  # in whose directory the layout lies that a line may name
 def test_the_commands_of_the_pages_are_understood(root: Path, blocks: Callable[..., list[Block]]) -> None:
     """Each `ecr-layers` line in a shell block of README and the pages has a command, options and arguments that it takes."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]

@@ -38,8 +38,6 @@ from ecr_layer_client.local import LocalECR
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 
-    from .conftest import Examples
-
     Case = Callable[[LocalECR], Awaitable[object]]
 
 _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
@@ -431,9 +429,8 @@ def _pattern(entry: str) -> re.Pattern[str]:
 
 
 @pytest.fixture
-def settings(examples: Examples) -> Iterator[None]:
-    """The environment of a user whose account is a local ECR, whatever a case makes of it."""
-    del examples
+def settings(user: None) -> Iterator[None]:  # noqa: ARG001 (whose settings they are)
+    """The environment of a user whose account is a local ECR, restored after what a case makes of it."""
     kept = dict(os.environ)
     yield
     os.environ.clear()
