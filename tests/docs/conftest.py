@@ -63,7 +63,7 @@ class Examples:
 
     def __init__(self, runner: asyncio.Runner, names: dict[str, Any], given: dict[str, Any]) -> None:
         self.names: dict[str, Any] = {"__name__": "examples"} | names
-        self.given = given
+        self._given = given
         self._runner = runner
         self._printed = ""
 
@@ -79,19 +79,19 @@ class Examples:
 
     def doctest(self, test: doctest.DocTest) -> None:
         """Run one doctest."""
-        self.names |= self.given
+        self.names |= self._given
         test.globs = self.names
         report = io.StringIO()
         outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.write, clear_globs=False)
         assert outcome.failed == 0, report.getvalue()
 
     def _run(self, block: Block, filename: str) -> str:
-        self.names |= self.given
+        self.names |= self._given
         before = set(self.names)
         source = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's own line
         code = compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
         with contextlib.redirect_stdout(io.StringIO()) as printed:
-            self.finish(eval(code, self.names))  # noqa: S307 (the project's own documentation)
+            self._finish(eval(code, self.names))  # noqa: S307 (the project's own documentation)
             for name in sorted(set(self.names) - before):
                 if name.startswith("test_"):
                     self._test(self.names[name])
@@ -99,13 +99,12 @@ class Examples:
 
     def _test(self, test: Callable[..., object]) -> None:
         if "local_ecr" not in inspect.signature(test).parameters:
-            self.finish(test())
+            self._finish(test())
             return
         with LocalECR() as local_ecr:  # as the fixture
-            self.finish(test(local_ecr))
+            self._finish(test(local_ecr))
 
-    def finish(self, value: object) -> None:
-        """Await what is to be awaited."""
+    def _finish(self, value: object) -> None:
         if inspect.iscoroutine(value):
             self._runner.run(value)
 

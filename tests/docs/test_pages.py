@@ -81,21 +81,22 @@ def _shown(default: object) -> str:
 
 
 def test_the_reference_has_every_public_name_once(root: Path) -> None:
-    """The reference has one entry for each name in the `__all__` of a public module, wherever else it can be imported from."""
+    """The reference has an entry for each name in the `__all__` of a public module, and none twice, wherever it can be imported from."""
     pages = sorted((root / "docs/reference").glob("*.md"))
-    entries = [entry for page in pages for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
-    public = {f"{module}.{name}" for module in _public_modules() for name in import_module(module).__all__ if name != "__version__"}
-    assert sorted(map(_home, entries)) == sorted({_home(name) for name in public})
-
-
-# A program, and what results show themselves by: through their own methods.
-_NOT_TO_IMPORT = {"ecr_layer_client.cli", "ecr_layer_client.display", "ecr_layer_client.arrow"}
+    entries = [_home(entry) for page in pages for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
+    offered = {name for module in _public_modules() for name in _offered(module)}
+    assert (sorted(offered - set(entries)), sorted(name for name in set(entries) if entries.count(name) > 1)) == ([], [])
 
 
 def _public_modules() -> list[str]:
-    """Return the modules that a user may import: no part of their name is private."""
+    """Return the modules that a user may import: no part of their name is private, and they are no program."""
     names = ["ecr_layer_client", *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client."))]
-    return [name for name in names if "._" not in name and name not in _NOT_TO_IMPORT]
+    return [name for name in names if "._" not in name and name != "ecr_layer_client.cli"]
+
+
+def _offered(module: str) -> list[str]:
+    names: list[str] = getattr(import_module(module), "__all__", [])
+    return [_home(f"{module}.{name}") for name in names if name != "__version__"]
 
 
 def _home(entry: str) -> str:
@@ -138,7 +139,7 @@ def test_the_page_names_the_actions_that_a_method_asks_for(method: str, root: Pa
     """The actions that the page tells for a method are the operations that it asks ECR for, no more and no less."""
     row = next(line for line in _page(root, "security.md").splitlines() if line.startswith("| `") and f"`{method}`" in line)
     before = _counted(aws)
-    examples.finish(_ASKED[method](examples.given["client"]))
+    examples._finish(_ASKED[method](examples._given["client"]))
     asked = {f"ecr:{operation}" for operation, count in _counted(aws).items() if count > before.get(operation, 0)}
     assert set(re.findall(r"ecr:\w+", row)) == asked
 
