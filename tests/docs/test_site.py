@@ -67,7 +67,7 @@ _CONTRASTS = """() => {
     };
     const found = {};
     for (const kind of ['p', 'li', 'td', 'h1', 'h2', 'code', 'a', '.md-button:not(.md-button--primary)']) {
-        const element = document.querySelector(`article ${kind}:not(.headerlink)`);
+        const element = document.querySelector(`article ${kind}:not(.headerlink):not(.anchor-link)`);
         if (!element) continue;
         const back = behind(element), front = over(channels(getComputedStyle(element).color), back);
         const [low, high] = [light(front), light(back)].sort((a, b) => a - b);
