@@ -77,9 +77,9 @@ $(VENV)/.bench: $(VENV)/.made pyproject.toml
 $(VENV)/.browser: $(VENV)/.made pyproject.toml
 	@echo "installing what drives a browser, and Debian's Chromium where there is none (once)"
 	@$(PIP) install --group browser
-	@command -v chromium chromium-browser google-chrome >/dev/null || if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; \
-		then apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-		else echo "there is no Chromium, so the tests of the site in a browser are skipped: install it, as by apt-get install chromium"; fi
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "there is no Chromium, so the tests of the site in a browser are skipped: install it, as by apt-get install chromium"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

@@ -149,7 +149,7 @@ class Opened:
             self.troubles.append(f"from elsewhere: {request.url}")
 
     def _answered(self, answer: Any) -> None:
-        if not answer.ok:
+        if answer.status >= 400:
             self.troubles.append(f"{answer.status}: {answer.url}")
 
     def __enter__(self) -> Self:
@@ -224,10 +224,9 @@ def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
     """A word that is typed into the search finds the page about it, which opens."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
         opened.page.get_by_role("textbox", name="Search").first.fill("deprecation")
-        found = opened.page.locator(".md-search-result__link").first
-        found.wait_for()
-        found.click()
-        opened.page.wait_for_url("**/depend.html*")
+        opened.page.locator(".md-search-result__link[href*='depend.html']").first.click()
+        opened.page.wait_for_url("**/depend.html*", wait_until="commit")
+        opened.page.get_by_role("heading", name="Depend on us").wait_for()
         assert opened.troubles == []
 
 
