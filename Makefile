@@ -8,7 +8,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-local clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-faces bench-local clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -17,7 +17,7 @@ demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and pri
 	@$(BIN)/ecr-layers demo
 
 test: $(VENV)/.test ## Run the tests; every branch of the core is reached by those of its rooms and of the client
-	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property tests/images
+	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property tests/images tests/faces
 	$(BIN)/pytest -q -n 2 tests/architecture tests/benchmarks tests/cli tests/docs tests/local tests/sim tests/wire
 
 test-full: $(VENV)/.dev $(VENV)/.browser ## Run everything, what is heavy included: long property runs, a browser, other clients in environments of their own
@@ -49,6 +49,9 @@ bench-coalescing: $(VENV)/.test ## Measure single checks that share batches, bes
 bench-local: $(VENV)/.test ## Measure what a check costs the local ECR, beside moto
 	$(BIN)/python benchmarks/local_ecr.py
 
+bench-faces: $(VENV)/.test ## Measure what tables and traces cost, beside the check that they are of
+	$(BIN)/python benchmarks/faces.py
+
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
@@ -66,7 +69,7 @@ $(VENV)/.cli: $(VENV)/.made pyproject.toml
 
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing what the tests need (once)"
-	@$(PIP) install --editable '.[cli]' --group test
+	@$(PIP) install --editable '.[arrow,cli,otel]' --group test
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.made pyproject.toml
@@ -84,5 +87,5 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing the linters, type checkers and documentation tools (once)"
-	@$(PIP) install --editable '.[cli]' --group dev
+	@$(PIP) install --editable '.[arrow,cli,otel]' --group dev
 	@touch $@

@@ -104,6 +104,10 @@ class Caller:
         """Say what is asked of which repository, to begin a message with."""
         return attempted(operation, located(repository, self._transport.region_name))
 
+    def told(self, repository: Repository) -> Repository:
+        """Return the repository as the observer is told of it: with the Region it is asked in."""
+        return located(repository, self._transport.region_name) if self._observed.is_on else repository
+
     async def _retried(self, call: _Call[T], failed: CallError) -> T:
         """Go on after a failed first attempt, which tenacity takes for its own; a call that needs no retry does not pay for it."""
         failures = iter((failed,))
@@ -178,7 +182,7 @@ class Caller:
         task = asyncio.current_task()
         call.operation.attempting.add(task)
         try:
-            with self._observed.span("attempt", question.operation, question.repository, call.requests, len(question.digests)):
+            with self._observed.span("attempt", question.operation, self.told(question.repository), call.requests, len(question.digests)):
                 async with asyncio.timeout(self._attempt_timeout):
                     return await self._transport.ask(question)
         except TimeoutError as error:
@@ -232,7 +236,7 @@ class Caller:
         state.upcoming_sleep = lengthened
         error = state.outcome.exception() if state.outcome is not None else None
         _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
-        self._observed.tell("retry", call.question.operation, call.question.repository, error, state.upcoming_sleep)
+        self._observed.tell("retry", call.question.operation, self.told(call.question.repository), error, state.upcoming_sleep)
 
     def _elapsed(self, call: _Call[Any]) -> float:
         return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextvars import Context
+from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from ._errors import CallError, ECRLayerError, InvalidInputError, copied, quoted
 from ._models import canonical, is_well_formed
 from ._result import LayerCheckResult
 from ._wire import OPERATION
+from .protocols import CALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -38,11 +39,13 @@ class _Group:
         digests: What is to be asked; grows until its first request leaves.
         waiting: For each digest without an answer, how many wait for it.
         waiters: Who waits, and for which.
+        callers: The context of each who waits, where somebody observes.
     """
 
     digests: list[str] = field(default_factory=list[str])
     waiting: dict[str, int] = field(default_factory=dict[str, int])
     waiters: dict[asyncio.Future[_Answer], str] = field(default_factory=dict["asyncio.Future[_Answer]", str])
+    callers: dict[asyncio.Future[_Answer], Context] = field(default_factory=dict["asyncio.Future[_Answer]", Context])
     operation: Operation = field(default_factory=Operation)
     timer: asyncio.TimerHandle | None = None
     latest: float = 0.0  # when it leaves whatever else is on its way
@@ -72,6 +75,7 @@ class Loader:
         self._observed = observed
         self._groups: dict[str, _Group] = {}  # by digest that is asked and not answered
         self._gathering: _Group | None = None
+        self._told: Repository | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
@@ -85,7 +89,9 @@ class Loader:
         return self._observed_check(digest) if self._observed.is_on else self._check(digest)  # each context costs, times callers
 
     async def _observed_check(self, digest: str) -> LayerOutcome:
-        with self._observed.span("operation", OPERATION, self._repository):
+        if self._told is None:
+            self._told = self._caller().told(self._repository)
+        with self._observed.span("operation", OPERATION, self._told):
             return await self._check(digest)
 
     async def _check(self, digest: str) -> LayerOutcome:
@@ -101,6 +107,8 @@ class Loader:
         waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         group.waiting[asked] += 1
         group.waiters[waiter] = asked
+        if self._observed.is_on:
+            group.callers[waiter] = copy_context()
         try:
             answer = await waiter
         except asyncio.CancelledError:
@@ -150,7 +158,10 @@ class Loader:
             group.timer.cancel()
             group.timer = None
         if group.task is None:
-            group.task = asyncio.get_running_loop().create_task(self._ask(group), context=Context())  # it is no one caller's own
+            context = Context()  # it is no one caller's own
+            if self._observed.is_on:
+                context.run(CALLERS.set, group.callers.values())
+            group.task = asyncio.get_running_loop().create_task(self._ask(group), context=context)
             self._tasks.add(group.task)
             group.task.add_done_callback(lambda task: self._done(group, task))
 
@@ -181,6 +192,7 @@ class Loader:
 
     def _leave(self, group: _Group, waiter: asyncio.Future[_Answer]) -> None:
         """Let one go that was cancelled; the last one of a question takes it along, unless it has left already, among others."""
+        group.callers.pop(waiter, None)
         digest = group.waiters.pop(waiter, None)
         if digest is None:
             return

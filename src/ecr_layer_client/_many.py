@@ -88,7 +88,7 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         return False
 
     async def _ask(self, batch: Batch, repository: Repository, operation: Operation) -> None:
-        with self._observed.span("operation", OPERATION, repository):
+        with self._observed.span("operation", OPERATION, self._caller.told(repository)):
             await super()._ask(batch, repository, operation)
         if batch.digests and not self._over:  # its repository failed meanwhile, so that it was not asked again
             self._give_up(batch)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -72,6 +73,7 @@ _STALE_CREDENTIALS = frozenset(
 _ACCESS_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"})
 _WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
 _SKEWED_SIGNATURE = ("Signature expired", "Signature not yet current")
+_WRONG_SCOPE = re.compile(r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) '?[a-z0-9-]{1,63}'?\.? ?)+")
 _SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationException"})
 _FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
@@ -142,6 +144,8 @@ def error_of(refusal: Refusal, operation: str, repository: Repository, region: s
         return _clock_skew(refusal, what, known)
     elif code in _STALE_CREDENTIALS:
         return CredentialsError(_text(refusal, what, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known)
+    elif code in _WRONG_SIGNATURE and _WRONG_SCOPE.fullmatch(refusal.message):
+        cls, advice, retryable = ServiceError, _signed_for(region), False
     elif code in _WRONG_SIGNATURE:
         return CredentialsError(_text(refusal, what, _WRONG_KEY), **known)
     else:
@@ -168,6 +172,10 @@ def _class_of(code: str, status: int, operation: str, repository: Repository) ->
     if code in _TRANSIENT or (status >= _SERVER_ERROR and code not in _FINAL):
         return ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
     return ServiceError, "", False
+
+
+def _signed_for(region: str) -> str:
+    return f"the request was signed for ECR in Region {region}: check that the Region and endpoint_url belong together"
 
 
 def _where_it_looked(repository: Repository) -> str:
@@ -220,8 +228,8 @@ def attempted(operation: str, repository: Repository) -> str:
 
 
 def _kept(message: str, code: str) -> str:
-    """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date."""
-    if "Signature" in code and not message.startswith(_SKEWED_SIGNATURE):
+    """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date or of another place."""
+    if "Signature" in code and not message.startswith(_SKEWED_SIGNATURE) and not _WRONG_SCOPE.fullmatch(message):
         return ""
     return scrubbed(message)
 

@@ -15,6 +15,8 @@ from ._repository import Repository
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    import pandas as pd
+
 _NAMED = 3  # digests that an error names before it only counts
 
 
@@ -170,6 +172,21 @@ class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
             self._refuse([quoted(digest) for digest in self.not_available], "are not available; see .not_available for all")
         return self
 
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas DataFrame, one row an outcome; `size` is `Int64`. Needs pandas and the extra `arrow`.
+
+        Raises:
+            ImportError: One of them is not installed.
+
+        Example:
+            >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE}).to_pandas()[["digest", "availability"]]
+                  digest availability
+            0  sha256:aa    AVAILABLE
+        """
+        from .arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+
+        return to_pandas(outcomes([self]))
+
     def _refuse(self, shown: list[str], what: str) -> NoReturn:
         named = ", ".join(shown[:_NAMED]) + (", ..." if len(shown) > _NAMED else "")
         msg = f"{len(shown)} of {len(self) + len(self.unanswered)} layers of {self.repository} {what}: {named}"
@@ -202,6 +219,17 @@ class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
         """
         msg = "a LayerCheckResult has no truth value: ask result.all_available, or len(result)"
         raise TypeError(msg)
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give a table to whatever takes an Arrow stream, one row an outcome. Needs the extra `arrow`.
+
+        Raises:
+            ImportError: It is not installed.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+        """
+        from .arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
+
+        return stream(outcomes([self]), requested_schema)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give the counts, for one bounded line, here and in rich."""

@@ -12,6 +12,8 @@ from ._result import LayerCheckResult
 if TYPE_CHECKING:
     from typing import NoReturn
 
+    import pandas as pd
+
 V = TypeVar("V")
 
 
@@ -131,6 +133,27 @@ class LayerCheckResults(ByRepository[LayerCheckResult]):
                 error.add_note(f"then: {type(other).__name__}: {other}")
             raise error
         return self
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas DataFrame, one row an outcome of a repository that was answered. Needs pandas and the extra `arrow`.
+
+        Raises:
+            ImportError: One of them is not installed.
+        """
+        from .arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+
+        return to_pandas(outcomes(self.values()))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give a table to whatever takes an Arrow stream, one row an outcome of a repository that was answered. Needs the extra `arrow`.
+
+        Raises:
+            ImportError: It is not installed.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+        """
+        from .arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
+
+        return stream(outcomes(self.values()), requested_schema)
 
     def __getitem__(self, repository: str | Repository) -> LayerCheckResult:
         """Return the repository's result.

@@ -41,7 +41,7 @@ def own_session(profile_name: str | None, provider: CredentialsProvider | None =
     key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
     own = of_loop.get(key)
     if own is None:
-        own = of_loop[key] = OwnSession(_new_session(profile_name), _credentials(profile_name, provider))
+        own = of_loop[key] = OwnSession(new_session(profile_name), _credentials(profile_name, provider))
         own.session.register_component("credential_provider", _Provider(own.credentials))
     return own
 
@@ -52,7 +52,8 @@ def _credentials(profile_name: str | None, provider: CredentialsProvider | None)
     return SharedCredentials(lambda: ProvidedKeys.of(provider), limit=None)
 
 
-def _new_session(profile_name: str | None) -> AioSession:
+def new_session(profile_name: str | None) -> AioSession:
+    """Return a session that reads files and variables anew, and botocore's data only once in a process."""
     session = AioSession(profile=profile_name)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session

@@ -51,7 +51,7 @@ class LayerStream(Window["LayerOutcome"]):
             ClientStateError: It was entered before.
         """
         await super().__aenter__()
-        self._span.enter_context(self._observed.span("operation", OPERATION, self._repository))
+        self._span.enter_context(self._observed.span("operation", OPERATION, self._caller.told(self._repository)))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:

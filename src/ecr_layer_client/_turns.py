@@ -19,7 +19,7 @@ DEFAULT_QUOTAS = {  # AWS: "Amazon ECR service quotas", requests a second per ac
     "BatchGetImage": 2000.0,
 }
 _UNPUBLISHED = 100.0  # of the other operations AWS names no quota; assumed
-_DEFAULT_SHARE = 0.8  # of the quota, for other clients ask, too
+DEFAULT_SHARE = 0.8  # of the quota, for other clients ask, too
 
 
 class Turns:
@@ -34,7 +34,7 @@ class Turns:
     """
 
     def __init__(self, operation: str) -> None:
-        self._default_ceiling = _DEFAULT_SHARE * DEFAULT_QUOTAS.get(operation, _UNPUBLISHED)
+        self._default_ceiling = DEFAULT_SHARE * DEFAULT_QUOTAS.get(operation, _UNPUBLISHED)
         self.pacer: Pacer = Pacer()
         self.budget: RetryBudget = RetryBudget()
         self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Collection, Hashable
+from contextvars import Context, ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from ._repository import Repository
     from ._result import LayerCheckResult
 
-__all__ = ["AWSKeys", "CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"]
+__all__ = ["CALLERS", "AWSKeys", "CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"]
 
 
 class ECRApi(Hashable, Protocol):
@@ -164,10 +165,16 @@ class LayerChecker(Protocol):
         ...
 
 
+CALLERS: ContextVar[Collection[Context]] = ContextVar("ecr_layer_client.callers", default=())
+"""Of an attempt that single checks share: the context of each, the first caller's first. Empty for any other attempt."""
+
+
 class Observer(Protocol):
     """Told what a client does, synchronously, on the event loop: keep it quick. What it raises is logged, never fatal.
 
-    Nothing it is told holds a secret.
+    Nothing it is told holds a secret. Each repository says the Region it is asked in. An attempt, and what is told of it, comes in a copy
+    of the context in which its operation was begun or read; that of single checks which share a request belongs to none of them and comes
+    in an empty context, where `ecr_layer_client.protocols.CALLERS` holds those of its callers.
     """
 
     def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:

@@ -88,12 +88,22 @@ def test_digests_come_from_standard_input(run: Run, arguments: list[str]) -> Non
         (b"\xef\xbb\xbf" + HELD[0].encode(), [HELD[0]]),
         (b"caf\xe9\n", ["caf\\xe9"]),
         ("x" * 200_000 + f"\n{HELD[0]}", ["x" * 4096, HELD[0]]),
+        (f"# {HELD[0]}\n", [f"# {HELD[0]}"]),
+        (b"a\0b\n", ["a\0b"]),
     ],
-    ids=["blank lines", "blanks", "CRLF", "no end of line", "byte order mark", "not UTF-8", "endless line"],
+    ids=["blank lines", "blanks", "CRLF", "no end of line", "byte order mark", "not UTF-8", "endless line", "comment", "NUL"],
 )
 def test_lines_are_taken_as_people_write_them(run: Run, stdin: str | bytes, digests: list[str]) -> None:
     """What surrounds a digest is stripped, blank lines are skipped, and nothing else is lost."""
     assert answered(run("check", "team/app", "--json", stdin=stdin)) == digests
+
+
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+def test_utf_16_is_an_error(run: Run, encoding: str) -> None:
+    """What PowerShell's `>` writes is refused with the mend, not taken for malformed digests."""
+    ran = run("check", "team/app", stdin=f"\ufeff{HELD[0]}\n".encode(encoding))
+    said = "error: standard input is UTF-16, as PowerShell's `>` writes it: make it UTF-8, as by `Out-File -Encoding utf8`\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", said)
 
 
 def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:

@@ -21,10 +21,18 @@ from ecr_layer_client import (
     TransportError,
 )
 from ecr_layer_client.cli._ending import run
-from ecr_layer_client.cli._pipes import Output, stdin_lines
+from ecr_layer_client.cli._pipes import Output, StandardInput
 
 HELD = "sha256:" + "a" * 64
 PARTIAL = LayerCheckResult(repository=Repository(name="app"), outcomes=(), unanswered=(HELD, "sha256:bb"))
+
+
+async def lines_of(given: StandardInput) -> list[str]:
+    """Return all lines of standard input."""
+    lines: list[str] = []
+    while not given.has_ended:
+        lines += [line async for line in given.part()]
+    return lines
 
 
 async def ends_with(end: int | BaseException) -> int:
@@ -42,8 +50,10 @@ async def ends_with(end: int | BaseException) -> int:
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
         (OSError("disk full"), 2, "error: disk full\n"),
+        (FileNotFoundError(2, "No such file or directory", "a"), 2, "error: a: No such file or directory\n"),
         (ECRLayerError("two\nlines"), 2, "error: two lines\n"),
         (InvalidInputError("pass region_name=, or xregion_name=1"), 2, "error: pass --region, or xregion_name=1\n"),
+        (InvalidInputError("profile_name='': a str"), 2, "error: --profile '': a str\n"),
         (AccessDeniedError("allow it"), 2, "error: allow it\n"),
         (CredentialsError("none: profile_name="), 2, "error: none: --profile\n"),
         (TransportError("no answer: check endpoint_url"), 2, "error: no answer: check --endpoint-url\n"),
@@ -53,13 +63,40 @@ async def ends_with(end: int | BaseException) -> int:
             "error: not done within --timeout 5.0 s (digests read and not answered: 2)\n",
         ),
     ],
-    ids=["0", "1", "Ctrl-C", "closed pipe", "OSError", "lines", "input", "denied", "credentials", "transport", "timeout"],
+    ids=[
+        "0",
+        "1",
+        "Ctrl-C",
+        "closed pipe",
+        "OSError",
+        "no file",
+        "lines",
+        "input",
+        "value",
+        "denied",
+        "credentials",
+        "transport",
+        "timeout",
+    ],
 )
 def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
     """Each way to end has its exit code, and each error one line in terms of the options."""
     with pytest.raises(typer.Exit) as raised:
         run(ends_with(end))
     assert (raised.value.exit_code, capsys.readouterr().err) == (code, said)
+
+
+@pytest.mark.parametrize(("variable", "is_shown"), [("", False), ("1", True)], ids=["line", "traceback"])
+def test_a_fault_of_its_own_is_one_line(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, variable: str, is_shown: bool
+) -> None:
+    """What nobody foresaw is one line, too, which says how to see more."""
+    monkeypatch.setenv("ECR_LAYERS_TRACEBACK", variable)
+    with pytest.raises(typer.Exit) as raised:
+        run(ends_with(KeyError("x")))
+    said = capsys.readouterr().err
+    line = "error: KeyError: 'x': this is a fault of ecr-layers; ECR_LAYERS_TRACEBACK=1 shows where, for a report"
+    assert (raised.value.exit_code, said.splitlines()[-1], "Traceback" in said) == (2, line, is_shown)
 
 
 @pytest.mark.asyncio
@@ -127,7 +164,7 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
         monkeypatch.setattr(sys, "stdin", reader)
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())
-        read = [line async for line in stdin_lines()]
+        read = await lines_of(StandardInput())
         await writer_task
     assert read == lines
 
@@ -137,4 +174,4 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
 async def test_no_standard_input_has_no_lines(monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None) -> None:
     """A process started without a standard input reads nothing."""
     monkeypatch.setattr(sys, "stdin", stdin)
-    assert [line async for line in stdin_lines()] == []
+    assert await lines_of(StandardInput()) == []

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
+from rich.console import Console
 
 from ecr_layer_client import Repository
 from ecr_layer_client.cli import _waiting
@@ -280,7 +281,7 @@ def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, what takes longer is shown on standard error, and standard output stays as it is."""
     before = run("audit", "team/whole")
     monkeypatch.setattr(_waiting, "_PATIENCE", 0.0)
-    monkeypatch.setenv("FORCE_COLOR", "1")  # rich takes it for a terminal then
+    monkeypatch.setattr(_waiting, "_terminal", lambda: Console(stderr=True, force_terminal=True))
     shown = run("audit", "team/whole")
     assert (before.stderr, "images" in shown.stderr, shown.stdout) == ("", True, before.stdout)
 

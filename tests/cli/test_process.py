@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import subprocess
 import sys
 from subprocess import PIPE, CompletedProcess, Popen
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 COMMAND = [sys.executable, "-m", "ecr_layer_client.cli"]
 HELD = f"sha256:{0:064x}"
@@ -34,24 +39,66 @@ def test_a_process_streams_standard_input() -> None:
     assert (ran.returncode, len(set(ran.stdout.splitlines())), ran.stderr) == (1, 1000, "")
 
 
-def test_ctrl_c_keeps_what_was_answered() -> None:
-    """Interrupted while it waits for more input, it has printed the answers so far, says how many, and exits with 130."""
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> None:
+    """Ended while it waits for more input, it has printed all answers so far, says how many, and exits with 128 and the signal's number."""
     with started([*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("".join(f"sha256:{number:064x}\n" for number in range(150)))
         process.stdin.flush()
-        first = process.stdout.readline()
-        process.send_signal(signal.SIGINT)
+        answered = [process.stdout.readline() for _ in range(150)]
+        process.send_signal(number)
         process.wait()
         rest, said = process.stdout.read(), process.stderr.read() if process.stderr else ""
-    found = process.returncode, len((first + rest).splitlines()), said
-    assert found == (130, 100, "interrupted; until then, 100 digests: 3 available (4.5 MB), 97 absent\n")
+    found = process.returncode, len(set(answered)), rest, said
+    assert found == (code, 150, "", "interrupted; until then, 150 digests: 3 available (4.5 MB), 147 absent\n")
 
 
-def test_a_reader_that_has_enough_ends_it_quietly() -> None:
+def test_slow_input_is_answered_as_it_comes() -> None:
+    """A line is answered while the next one is still to come, and the pacing of the input loses nothing."""
+    with started([*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        answers: list[str] = []
+        for number in (2, 0, 2):
+            process.stdin.write(f"sha256:{number:064x}\n")
+            process.stdin.flush()
+            answers.append(json.loads(process.stdout.readline())["digest"])
+        process.stdin.close()
+        rest = process.stdout.read()
+    assert (process.returncode, answers, rest) == (0, [f"sha256:{number:064x}" for number in (2, 0, 2)], "")
+
+
+def test_the_timeout_is_of_the_whole_input() -> None:
+    """The seconds of --timeout go on while the input rests, and the message names them as they were given."""
+    with started([*COMMAND, "check", "team/app", "--timeout", "0.9"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+        assert process.stdin is not None
+        process.stdin.write(f"{HELD}\n")
+        process.stdin.flush()
+        process.wait()
+        said = process.stderr.read() if process.stderr else ""
+    assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (2, True, 1)
+
+
+def test_a_full_disk_is_one_line() -> None:
+    """What can't be written is an error that names standard output."""
+    with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 (a device)
+        ran = subprocess.run([*COMMAND, "check", "team/app", HELD], stdout=full, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
+    assert (ran.returncode, ran.stderr) == (2, "error: can't write to standard output: No space left on device\n")
+
+
+@pytest.mark.parametrize(("closed", "code"), [(">&-", 141), ("2>&-", 0)], ids=["standard output", "standard error"])
+def test_a_stream_that_is_closed_from_the_start(closed: str, code: int) -> None:
+    """Without standard output it ends as where its reader has gone; without standard error it does its work."""
+    ran = finished(["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "check", "team/app", HELD])
+    assert (ran.returncode, ran.stderr) == (code, "")
+
+
+@pytest.mark.parametrize("arguments", [["check", "team/app", HELD], ["demo"], ["doctor"]], ids=["check", "demo", "doctor"])
+def test_a_reader_that_has_enough_ends_it_quietly(arguments: list[str]) -> None:
     """When the pipe it prints to is closed, as by `head`, it stops without a word, as programs do that SIGPIPE ends."""
-    with started([*COMMAND, "check", "team/app", HELD], stdout=PIPE, stderr=PIPE) as process:
+    with started([*COMMAND, *arguments], stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
         said = process.stderr.read() if process.stderr else ""
@@ -78,6 +125,72 @@ def test_the_demo_shows_a_bar_in_a_terminal() -> None:
         table = process.stdout.read()
     found = process.returncode, "7974/7974" in shown, "checking layers" in table
     assert found == (0, True, False)
+
+
+def in_a_terminal(command: list[str], *, typed: bytes = b"", variables: Mapping[str, str] | None = None) -> tuple[int, str]:
+    """Run a command in a terminal of 60 columns; return its exit code and all that was shown."""
+    child, ours = pty.fork()
+    if child == 0:
+        os.execve(command[0], command, os.environ | {"TERM": "xterm", "COLUMNS": "60"} | dict(variables or {}))  # noqa: S606 (ours)
+    os.write(ours, typed)
+    shown = _read_to_end(ours)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
+
+
+def test_digests_are_typed_at_a_terminal() -> None:
+    """With '-' lines are read from the terminal until Ctrl-D, and it is said so."""
+    code, shown = in_a_terminal([*COMMAND, "check", "team/app", "-"], typed=f"{HELD}\n\x04".encode())
+    assert (code, "Ctrl-D ends" in shown, "available" in shown) == (0, True, True)
+
+
+IMPATIENT = "from ecr_layer_client.cli import _waiting, main; _waiting._PATIENCE = 0.0; main()"
+
+
+@pytest.mark.parametrize(
+    ("to", "is_shown"), [("> /dev/null", True), ("", False), ("> /dev/null 2> /dev/null", False)], ids=["file", "terminal", "no terminal"]
+)
+def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown: bool) -> None:
+    """A check of standard input shows how far it is on standard error, unless outcomes show that on the same terminal."""
+    lines = f"{sys.executable} -c 'for number in range(3000): print(\"sha256:%064x\" % number)'"
+    command = f'{lines} | {sys.executable} -c "{IMPATIENT}" check team/app {to}'
+    _, shown = in_a_terminal(["/bin/sh", "-c", command], variables={"FORCE_COLOR": "1"})
+    assert ("a second" in shown) == is_shown
+
+
+@pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["colours", "NO_COLOR"])
+def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_coloured: bool) -> None:
+    """A terminal is shown each finding in colours unless NO_COLOR is set, and no line is wider than it."""
+    code, shown = in_a_terminal([*COMMAND, "doctor", "team/app"], variables=variables)
+    plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", shown)
+    widest = max(len(line) for line in plain.splitlines())
+    assert (code, "\x1b[32mok" in shown, widest <= 60, "credentials" in plain) == (0, is_coloured, True, True)
+
+
+def test_help_waits_for_nothing_heavy() -> None:
+    """--help imports neither the client, nor AWS's libraries, nor what draws tables."""
+    heavy = ("ecr_layer_client._client", "aiobotocore", "botocore", "aiohttp", "rich.console")
+    program = (
+        "import sys\nfrom ecr_layer_client.cli import main\ntry:\n    main()\nexcept SystemExit:\n"
+        f"    print([name for name in {heavy} if name in sys.modules])"
+    )
+    assert finished([sys.executable, "-c", program, "check", "--help"]).stdout.splitlines()[-1] == "[]"
+
+
+@pytest.mark.full
+def test_memory_does_not_grow_with_the_input() -> None:
+    """Twenty times as many lines take less than 12 MiB more."""
+    peaks: list[int] = []
+    for count in (20_000, 400_000):
+        program = f"for number in range({count}): print('sha256:%064x' % number)"
+        with (
+            started([sys.executable, "-c", program], stdout=PIPE) as lines,
+            started([*COMMAND, "check", "team/app", "--json"], stdin=lines.stdout, stdout=subprocess.DEVNULL) as process,
+        ):
+            _, status, usage = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+            peaks.append(usage.ru_maxrss)
+        assert process.returncode == 1
+    assert peaks[1] - peaks[0] < 12 * 1024
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])

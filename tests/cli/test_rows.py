@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository
 from ecr_layer_client.cli._check import _Printer
-from ecr_layer_client.cli._rows import row
+from ecr_layer_client.cli._rows import JSONLines, row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,6 +37,20 @@ NO_SIZE = Layer(digest=DIGEST, availability=LayerAvailability.AVAILABLE)
 def test_a_row_says_why(outcome: LayerOutcome, shown: str) -> None:
     """An outcome that is undetermined is shown with what ECR said, and never on two lines."""
     assert row(outcome) == shown
+
+
+TEXTS = ["plain", 'with "quotes" and \\', "caf\u00e9 \U0001f40b", "\0\x1b[2J\n", "\ud800"]
+
+
+@pytest.mark.parametrize("text", TEXTS, ids=ascii)
+@pytest.mark.parametrize("outcome", [FROZEN, TIRED, MISSING, NOT_REPORTED, NO_SIZE], ids=lambda outcome: type(outcome).__name__)
+def test_a_json_line_is_what_json_dumps_prints(outcome: LayerOutcome, text: str) -> None:
+    """The members are those of every table, in their order, null where they say nothing, whatever the text is."""
+    texts: dict[str, str] = {name: text for name in ("digest", "reason", "media_type") if name in type(outcome).model_fields}
+    given = outcome.model_copy(update=texts)
+    columns = ("repository", "digest", "outcome", "availability", "code", "reason", "size", "media_type")
+    members = {"repository": "app"} | {column: getattr(given, column, None) for column in columns[1:]}
+    assert JSONLines(Repository(name="app")).line(given) == json.dumps(members)
 
 
 async def interrupted() -> AsyncIterator[LayerOutcome]:

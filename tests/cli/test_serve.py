@@ -106,17 +106,28 @@ def test_it_warns_of_other_machines(run: Run) -> None:
     assert (ended.returncode, warning, error.partition(":")[0]) == (2, expected, "error")
 
 
+def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
+    """A second one on the same directory does not start."""
+    first = LocalECR(data=tmp_path)
+    ended = run("serve", "--data", str(tmp_path))
+    says = "in use by another local ECR of this process: close that first"
+    assert (ended.returncode, ended.stdout, says in " ".join(ended.stderr.split()), first.region) == (2, "", True, "us-east-1")
+
+
 @pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--account", "12"], "account must be 12 digits"),
         (["--absent", "perhaps"], "'unavailable', 'missing'"),
         (["--quota", "-1"], "quota must be"),
-        (["--data", __file__], "is a file"),
+        (["--data", __file__], "can't be used: Not a directory"),
+        (["--data", ""], "data must be the path of a directory"),
+        (["--host", ""], "host must be an address"),
+        (["--port", "70000"], "less than or equal to 65535"),
         (["--burst", "5"], "burst needs a quota"),
         (["--latency", "nan"], "latency must be"),
     ],
-    ids=["account", "absent", "quota", "data", "burst", "latency"],
+    ids=["account", "absent", "quota", "file", "no-data", "no-host", "port", "burst", "latency"],
 )
 def test_a_wrong_option_is_told(run: Run, options: list[str], says: str) -> None:
     """An option that makes no sense is a usage error that names it."""

@@ -98,11 +98,10 @@ class Examples:
         return printed.getvalue()
 
     def _test(self, test: Callable[..., object]) -> None:
-        if "local_ecr" not in inspect.signature(test).parameters:
-            self._finish(test())
-            return
-        with LocalECR() as local_ecr:  # as the fixture
-            self._finish(test(local_ecr))
+        asked = inspect.signature(test).parameters
+        with contextlib.ExitStack() as stack:  # as the fixtures of these names
+            fixtures: dict[str, Any] = {"local_ecr": LocalECR, "monkeypatch": pytest.MonkeyPatch.context}
+            self._finish(test(**{name: stack.enter_context(fixtures[name]()) for name in asked}))
 
     def _finish(self, value: object) -> None:
         if inspect.iscoroutine(value):

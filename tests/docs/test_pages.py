@@ -23,7 +23,7 @@ import ecr_layer_client
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
 from ecr_layer_client._transport import _aio_config
 from ecr_layer_client.cli._app import app
-from ecr_layer_client.cli._rows import json_line
+from ecr_layer_client.cli._rows import JSONLines
 from ecr_layer_client.images import ImageSource
 
 from .conftest import DIGESTS
@@ -193,6 +193,8 @@ def _is_understood(words: list[str]) -> bool:
     group: Any = get_command(app)
     if not words:  # it shows what there is
         return True
+    if words[0].startswith("-"):
+        return any(words[0] in option.opts for option in group.params)
     try:
         name, command, rest = group.resolve_command(group.make_context("ecr-layers", [*words], resilient_parsing=True), words)
         command.make_context(name, rest)
@@ -242,7 +244,11 @@ def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     assert named - targets == set()
 
 
-@pytest.mark.parametrize(("name", "section"), [("check", "Check digests"), ("serve", "Serve a local ECR")], ids=["check", "serve"])
+@pytest.mark.parametrize(
+    ("name", "section"),
+    [("check", "Check digests"), ("doctor", "Find out what is wrong"), ("serve", "Serve a local ECR")],
+    ids=["check", "doctor", "serve"],
+)
 def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
     """The command line's page has a row for each option of a command, in its order, and for no other."""
     command: Any = get_command(app)
@@ -255,7 +261,7 @@ def test_the_page_shows_a_json_line_as_it_is_printed(root: Path, blocks: Callabl
     """The JSON line in the command line's page is what `--json` prints of a layer that is absent."""
     (line,) = [block.text for block in blocks(_page(root, "command-line.md")) if block.title == 'title="JSON line"']
     absent = Layer(digest="sha256:00", availability=LayerAvailability.UNAVAILABLE)
-    assert line == json_line(Repository(name="team/app"), absent) + "\n"
+    assert line == JSONLines(Repository(name="team/app")).line(absent) + "\n"
 
 
 def test_the_readme_opens_with_the_two_commands(root: Path, blocks: Callable[..., list[Block]]) -> None:

@@ -12,6 +12,7 @@ import re
 import sys
 from contextlib import asynccontextmanager
 from datetime import datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -266,13 +267,19 @@ def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
     return borrow
 
 
-async def _without_tqdm(ecr: LocalECR) -> None:
-    sys.modules["tqdm.auto"] = None  # type: ignore[assignment]  # as where it is not installed
-    try:
-        async with ecr.client() as client:
-            await client.check_layers(_APP, [_NEW], progress=True)
-    finally:
-        del sys.modules["tqdm.auto"]
+def _not_installed(module: str, use: Case) -> Case:
+    """Do something where a module is not installed."""
+
+    async def without(ecr: LocalECR) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+                patch.delitem(sys.modules, name)
+            patch.setitem(sys.modules, module, None)
+            for name in ("arrow", "otel"):
+                patch.delitem(sys.modules, f"ecr_layer_client.{name}", raising=False)
+            await use(ecr)
+
+    return without
 
 
 def _cut_archive() -> None:
@@ -364,7 +371,12 @@ _CASES: dict[str, Case] = {
     "… has no image for …: …": _other_platform,
     "a manifest has at most … bytes (4 MiB), and this one …": _made(lambda: parse_manifest(b" " * (4 * 2**20 + 1))),
     "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(ECRLayerClient.from_client, retries=5),
-    "progress=True shows a bar where tqdm is installed: …": _without_tqdm,
+    "progress=True shows a bar where tqdm is installed: …": _not_installed(
+        "tqdm", _called(lambda client: client.check_layers(_APP, [_NEW], progress=True))
+    ),
+    "tables need pyarrow: …": _not_installed("pyarrow", _made(lambda: import_module("ecr_layer_client.arrow"))),
+    "to_pandas() needs pandas: …": _not_installed("pandas", _made(lambda: LayerCheckResult.of(_APP, {}).to_pandas())),
+    "traces and metrics need opentelemetry-api: …": _not_installed("opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))),
     "… is no ECR repository name: …": _made(lambda: Repository(name="Team/App")),
     "… is more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
     "… is no registry URI: …": _made(lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")),

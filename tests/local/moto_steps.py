@@ -31,7 +31,10 @@ MANIFESTS = (_manifest(LAYERS[0]), _manifest(*LAYERS[:2]), _manifest(LAYERS[1]),
 
 @dataclass(frozen=True)
 class Step:
-    """One request. `upload` is the number of the upload that is meant, `offset` how far its part is from where it should begin."""
+    """One request. `upload` is the number of the upload that is meant, `offset` how far its part is from where it should begin.
+
+    Among `imageIds`, a number for a digest is the image of that manifest, under the digest by which the server knows it.
+    """
 
     operation: str
     repository: str
@@ -72,13 +75,21 @@ class Walker:
         name = f"{self.prefix}/{step.repository}"
         if step.operation == "describe_repositories":
             return {"repositoryNames": [name]}
-        request = {**step.members, "repositoryName": name}
+        request: dict[str, Any] = {**step.members, "repositoryName": name}
+        if "imageIds" in request:
+            asked: list[dict[str, Any]] = request["imageIds"]
+            request["imageIds"] = [
+                {name: value if isinstance(value, str) else self._digest_of(value) for name, value in each.items()} for each in asked
+            ]
         if step.upload is not None:
             request["uploadId"] = self.uploads[step.upload] if step.upload < len(self.uploads) else NOWHERE
         if "layerPartBlob" in request:
             first = max(0, self.received.get(request["uploadId"], 0) + step.offset)
             request |= {"partFirstByte": first, "partLastByte": first + len(request["layerPartBlob"]) - 1}
         return request
+
+    def _digest_of(self, number: int) -> str:
+        return next((digest for digest, name in self.images.items() if name == f"image {number}"), ABSENT)
 
     def _note(self, step: Step, answer: dict[str, Any]) -> None:
         match step.operation:
@@ -124,7 +135,9 @@ def pushed(data: bytes, number: int) -> list[Step]:
 BEGIN = [Step("create_repository", "app", {}), *(step for number, data in enumerate(LAYERS) for step in pushed(data, number))]
 
 _tags = st.sampled_from(["1.0", "latest"])
-_ids = st.lists(_tags.map(lambda tag: {"imageTag": tag}), min_size=1, max_size=2, unique_by=lambda each: each["imageTag"])
+_numbers = st.sampled_from(range(len(MANIFESTS)))
+_id = st.one_of(_tags.map(lambda tag: {"imageTag": tag}), _numbers.map(lambda number: {"imageDigest": number}))
+_ids = st.lists(_id, min_size=1, max_size=2, unique_by=str)
 _digests = st.lists(st.sampled_from([*map(digest_of, LAYERS), ABSENT, "nonsense"]), min_size=1, max_size=4, unique=True)
 _images = st.fixed_dictionaries({"imageManifest": st.sampled_from([*MANIFESTS[:3] * 4, MANIFESTS[3]])}, optional={"imageTag": _tags})
 _uploads = st.sampled_from([2, 3, 3, 3, 4, 5])  # the last that was completed, some that may have begun, and one that hardly has

@@ -83,13 +83,14 @@ class Checked:
         return answer
 
 
-async def upload(checked: Checked, data: str, *digests: str, first: int = 0) -> None:
-    """Upload four bytes of base64 in one part, the first byte being said to be another, and complete."""
-    upload_id = (await checked.ask("InitiateLayerUpload", repositoryName="app"))["uploadId"]
-    part = {"uploadId": upload_id, "partFirstByte": first, "partLastByte": first + 3, "layerPartBlob": data}
-    await checked.ask("UploadLayerPart", repositoryName="app", **part)
+async def upload(checked: Checked, data: str, *digests: str, first: int = 0, parts: int = 1, repository: str = "app") -> None:
+    """Upload parts of four bytes of base64, the first byte being said to be another, and complete twice."""
+    upload_id = (await checked.ask("InitiateLayerUpload", repositoryName=repository))["uploadId"]
+    upload = {"repositoryName": repository, "uploadId": upload_id}
+    for start in range(first, first + 4 * parts, 4):
+        await checked.ask("UploadLayerPart", **upload, partFirstByte=start, partLastByte=start + 3, layerPartBlob=data)
     for _ in range(2):
-        await checked.ask("CompleteLayerUpload", repositoryName="app", uploadId=upload_id, layerDigests=list(digests))
+        await checked.ask("CompleteLayerUpload", **upload, layerDigests=list(digests))
 
 
 @pytest.mark.asyncio
@@ -120,6 +121,10 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
     await ask("PutImage", repositoryName="app", imageManifest=image, imageDigest=LAYER)
     await ask("PutImage", repositoryName="immutable", imageManifest=image)
+    await upload(checked, "MTIzNA==", of_1234, repository="immutable")
+    await ask("PutImage", repositoryName="immutable", imageManifest=image, imageTag="1.0")
+    await ask("PutImage", repositoryName="immutable", imageManifest=f"{image} ", imageTag="1.0")
+    await upload(checked, "MTIzNA==", of_1234, parts=2)
     await ask("PutImage", repositoryName="app", imageManifest=json.dumps(index))
     await ask("PutImage", repositoryName="app", imageManifest="{")
     await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
@@ -139,12 +144,14 @@ async def test_every_answer_is_as_the_model_says() -> None:
         "ImageAlreadyExistsException",
         "ImageDigestDoesNotMatchException",
         "ImageNotFoundException",
+        "ImageTagAlreadyExistsException",
         "InvalidLayerException",
         "InvalidLayerPartException",
         "InvalidParameterException",
         "InvalidTagParameterException",
         "LayerAlreadyExistsException",
         "LayerInaccessibleException",
+        "LayerPartTooSmallException",
         "LayersNotFoundException",
         "ReferencedImagesNotFoundException",
         "RepositoryAlreadyExistsException",

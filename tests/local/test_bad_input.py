@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio
 AT_ONCE = 32
 QUIET = 0.05  # seconds without a byte after which no further answer is expected
 IN_PLACE = re.compile(
-    r"very/deep/data/us-east-1/(blobs/[0-9a-f]{2}/[0-9a-f]{64}|(repositories/)?[0-9a-f]{64}\.json|incoming/\w+)"
+    r"very/deep/data/us-east-1/(lock|blobs/[0-9a-f]{2}/[0-9a-f]{64}|(repositories/)?[0-9a-f]{64}\.json|incoming/\w+)"
 ).fullmatch
 STALLED = 50  # connections that send a part of a request and then nothing, while others are served
 

@@ -194,12 +194,41 @@ def test_a_range_is_the_slice_that_http_means(first: int, last: int, form: str, 
         assert answer == (206, True, f"bytes {start}-{stop - 1}/{size}")
 
 
-@pytest.mark.parametrize("asked", ["", "bytes", "bytes=-", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=0-" + "9" * 5000])
+@pytest.mark.parametrize("asked", ["", "bytes", "bytes=-", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=" + "9" * 5000 + "-5"])
 def test_a_range_that_s3_cannot_read_is_ignored(asked: str) -> None:
     """What is no single range of bytes is as if it were not there."""
     downloads, digest = a_server(SMALL)
     reply = downloads.answer(a_request(downloads, digest, range=asked))
     assert (reply.status, reply.body) == (200, SMALL)
+
+
+@pytest.mark.parametrize(
+    ("asked", "answer"),
+    [
+        ("bytes=4-" + "9" * 5000, (206, f"bytes 4-{len(SMALL) - 1}/{len(SMALL)}", SMALL[4:])),
+        ("bytes=-" + "9" * 5000, (206, f"bytes 0-{len(SMALL) - 1}/{len(SMALL)}", SMALL)),
+        ("bytes=" + "0" * 5000 + "4-" + "0" * 5000 + "5", (206, f"bytes 4-5/{len(SMALL)}", SMALL[4:6])),
+    ],
+    ids=["last", "suffix", "zeros"],
+)
+def test_a_range_beyond_any_integer_ends_with_the_layer(asked: str, answer: tuple[int, str, bytes]) -> None:
+    """However far a range goes, it is cut to the layer's size (RFC 9110, section 14.1.2)."""
+    downloads, digest = a_server(SMALL)
+    reply = downloads.answer(a_request(downloads, digest, range=asked))
+    assert (reply.status, reply.headers["content-range"], reply.body) == answer
+
+
+def test_the_unit_of_a_range_is_in_either_case() -> None:
+    """`Bytes=` is `bytes=` (RFC 9110, section 14.1)."""
+    downloads, digest = a_server(SMALL)
+    assert downloads.answer(a_request(downloads, digest, range="Bytes=4-5")).body == SMALL[4:6]
+
+
+def test_a_range_that_begins_beyond_any_integer_is_not_satisfiable() -> None:
+    """A range that begins beyond the end, by however much, is 416."""
+    downloads, digest = a_server(SMALL)
+    with pytest.raises(AwsError, match="InvalidRange"):
+        downloads.answer(a_request(downloads, digest, range="bytes=" + "9" * 5000 + "-"))
 
 
 def test_an_empty_layer_comes_back_and_has_no_range() -> None:

@@ -2,27 +2,38 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
+import json
 import os
+import re
 import subprocess
 import sys
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from aiobotocore.config import AioConfig
+from botocore.exceptions import ClientError
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._error import AwsError
+from local.limits import no_file_above
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from ecr_layer_client.local._registry import Registry
 
 HELD = "sha256:" + "a" * 64
 NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"  # ECR model: RepositoryName
 REGIONS = ("us-east-1", "eu-west-1")
+ONE = hashlib.sha256(b"one").hexdigest()
+ONCE = AioConfig(retries={"total_max_attempts": 1})
+DIGEST_OF_IMAGE = "sha256:6457e2ab42a9ca799bff38803b2966aee8f6a362a33ec0dc724071d2e2123b5a"  # of the one with the layer b"one"
+MANIFEST = f'{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {{"digest": "sha256:{ONE}"}}, "layers": []}}'
 
 
 def digest_of(data: bytes) -> str:
@@ -36,8 +47,8 @@ def registries(ecr: LocalECR) -> list[Registry]:
 
 
 def files(directory: Path) -> list[Path]:
-    """Return all files below a directory."""
-    return [path for path in directory.rglob("*") if path.is_file()]
+    """Return all files below a directory, but for the locks."""
+    return [path for path in directory.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def held(registry: Registry, data: bytes) -> bool:
@@ -77,6 +88,7 @@ def test_all_that_was_held_is_held_after_a_restart(tmp_path: Path) -> None:
     first.seed_image("app", [b"one"])
     registries(first)[0].run("CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"})
     before = answers(first)
+    del first
     assert answers(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
     assert len(before) == 5 * 6
 
@@ -88,6 +100,7 @@ def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
     first.seed_image("gone", [b"one", b"two"], "1.0")
     registry.run("BatchDeleteImage", {"repositoryName": "kept", "imageIds": [{"imageTag": "1.0"}]})
     registry.run("DeleteRepository", {"repositoryName": "gone", "force": True})
+    del first, registry
     again = registries(LocalECR(data=tmp_path))[0]
     assert [each["repositoryName"] for each in again.run("DescribeRepositories", {})["repositories"]] == ["kept"]
     assert again.run("ListImages", {"repositoryName": "kept"})["imageIds"] == []
@@ -102,6 +115,7 @@ def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
     part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
     registry.run("UploadLayerPart", part)
     assert len(files(tmp_path)) == 2
+    del first, registry
     again = registries(LocalECR(data=tmp_path))[0]
     with pytest.raises(AwsError, match="UploadNotFoundException"):
         again.run("UploadLayerPart", part)
@@ -127,7 +141,23 @@ def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
     assert len(registries(LocalECR(data=tmp_path, region="eu-west-1"))[0].run("DescribeRepositories", {})["repositories"]) == 1
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"format": 2}', b"\xff"], ids=["empty", "cut", "list", "later", "bytes"])
+def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
+    """Return a record with the member at a dotted path replaced; by `...`, taken out."""
+    *path, last = where.split(".")
+    part: Any = record
+    for name in path:
+        part = part[int(name) if isinstance(part, list) else name]
+    at: Any = int(last) if isinstance(part, list) else last
+    if value is ...:
+        del part[at]
+    else:
+        part[at] = value
+    return json.dumps(record).encode()
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"[]", b"null", b'{"format": 2}', b"\xff"], ids=["empty", "cut", "list", "null", "later", "bytes"]
+)
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     """A file that is no repository stops the start with its name: nothing is passed over in silence."""
     LocalECR(data=tmp_path).create_repository("app")
@@ -135,6 +165,234 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
     record.write_bytes(content)
     with pytest.raises(ValueError, match=record.name):
         LocalECR(data=tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "says"),
+    [
+        ("description.repositoryName", ..., "description.repositoryName: Field required"),
+        ("description.registryId", ..., "description.registryId: Field required"),
+        ("description.repositoryUri", ..., "description.repositoryUri: Field required"),
+        ("description.imageTagMutability", ..., "description.imageTagMutability: Field required"),
+        ("description.imageTagMutability", "SOMETIMES", "description.imageTagMutability: Input should be 'MUTABLE'"),
+        ("description.unheard", 1, "description.unheard: Extra inputs are not permitted"),
+        ("description.createdAt", "yesterday", "description.createdAt: Input should be a valid number"),
+        ("description.repositoryName", "../../app", "'../../app' is no ECR repository name"),
+        ("description.repositoryName", "other", "holds the repository 'other', whose file is"),
+        ("layers.0.digest", "../../x", "'../../x' is no digest in lower case"),
+        ("layers.0.digest", "sha256:AA", "'sha256:AA' is no digest in lower case"),
+        ("layers.0.size", -1, "has -1 bytes"),
+        ("images.0.digest", ..., "images.0.digest: Field required"),
+        ("images.0.children", [DIGEST_OF_IMAGE], "nodes are in a cycle"),
+        ("tags.1", "sha256:00", "the tag '1' is of no image that it holds"),
+        ("tags", {"1": None}, "tags.1: Input should be a valid string"),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_record_that_makes_no_sense_is_named(where: str, value: Any, says: str, tmp_path: Path) -> None:
+    """A record of JSON that is well formed, with a part missing, of another kind or against another part, is one error that names it."""
+    assert LocalECR(data=tmp_path).seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
+    record = next(tmp_path.rglob("*.json"))
+    record.write_bytes(damaged(json.loads(record.read_bytes()), where, value))
+    with pytest.raises(ValueError, match=f"{record.name} .*{re.escape(says)}"):
+        LocalECR(data=tmp_path)
+
+
+def places(value: Any, *path: str) -> list[str]:
+    """Return the dotted path of every member of a JSON value, at any depth."""
+    rows: Any = getattr(value, "items", lambda: enumerate(value))()
+    members: dict[str, Any] = {str(name): each for name, each in rows}
+    inner = {name: each for name, each in members.items() if "." not in name}
+    found = [".".join((*path, name)) for name in inner]
+    return found + [place for name, each in inner.items() if isinstance(each, (dict, list)) for place in places(each, *path, name)]
+
+
+def whole() -> dict[str, Any]:
+    """Return a record with something of everything."""
+    with tempfile.TemporaryDirectory() as data:
+        ecr = LocalECR(data=data)
+        image = ecr.seed_image("app", [b"one", b"two"], "latest")
+        ecr.put_image("app", {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": image}]}, "index")
+        ecr.archive("app", ecr.seed_image("app", [b"three"]))
+        return dict(json.loads(next(Path(data).rglob("*.json")).read_bytes()))
+
+
+WHOLE = whole()
+READING: dict[str, dict[str, Any]] = {
+    "DescribeRepositories": {},
+    "ListImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
+    "DescribeImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
+    "BatchDeleteImage": {"repositoryName": "app", "imageIds": [{"imageTag": "latest"}, {"imageTag": "index"}]},
+}
+
+
+@given(
+    where=st.sampled_from(places(WHOLE)), value=st.sampled_from([..., None, True, -1, "", "x", "sha256:00", [], [[]], {}, {"a": 1}, ["x"]])
+)
+@settings(max_examples=100, derandomize=True, database=None, deadline=None)
+def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
+    """Whatever is changed in a record, the start is refused with its name, in one line, or every operation is answered."""
+    with tempfile.TemporaryDirectory() as data:
+        LocalECR(data=data).create_repository("app")
+        record = next(Path(data).rglob("*.json"))
+        record.write_bytes(damaged(json.loads(json.dumps(WHOLE)), where, value))
+        try:
+            ecr = LocalECR(data=data)
+        except ValueError as error:
+            assert (record.name in str(error), "\n" in str(error)) == (True, False)
+            return
+        registry = registries(ecr)[0]
+        for operation, request in READING.items():
+            with contextlib.suppress(AwsError):
+                registry.run(operation, request)
+
+
+# -- one at a time ---------------------------------------------------------------------------------------------------------
+
+
+def in_use(*, by: str) -> str:
+    """Return the pattern of what is said where another has the directory."""
+    return re.escape(f"is in use by another local ECR {by}: close that first")
+
+
+def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
+    """While one has it, a second is refused, and touches nothing of the first's; once the first is closed or gone, it may."""
+    first = LocalECR(data=tmp_path)
+    first.create_repository("app")
+    upload_id = registries(first)[0].run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
+    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    registries(first)[0].run("UploadLayerPart", part)
+    with pytest.raises(OSError, match=in_use(by="of this process")):
+        LocalECR(data=tmp_path)
+    registries(first)[0].run("CompleteLayerUpload", {**part, "layerDigests": [digest_of(b"data")]})
+    del first
+    second = LocalECR(data=tmp_path)
+    assert list(registries(second)[0].repository("app").layers) == [digest_of(b"data")]
+
+
+@pytest.mark.asyncio
+async def test_who_closes_it_lets_go(tmp_path: Path) -> None:
+    """A closed one leaves the directory; it takes it again, with what others put there, when it is opened or something is put into it."""
+    async with LocalECR(data=tmp_path, in_memory=True) as first:
+        first.put_layer("app", b"one")
+    async with LocalECR(data=tmp_path, in_memory=True) as second:
+        second.put_layer("app", b"two")
+        with pytest.raises(OSError, match=in_use(by="of this process")):
+            first.seed_image("app", [b"three"])
+        with pytest.raises(OSError, match=in_use(by="of this process")):
+            await first.open()
+        assert not held(registries(second)[0], b"three")
+    first.put_layer("app", b"three")
+    assert len(registries(first)[0].repository("app").layers) == 3
+    with pytest.raises(OSError, match=in_use(by="of this process")):
+        second.put_layer("app", b"four")
+    await first.aclose()
+    second.put_layer("app", b"four")
+    assert len(registries(second)[0].repository("app").layers) == 4
+
+
+def test_one_region_in_use_keeps_no_other_in_use(tmp_path: Path) -> None:
+    """Regions are taken one by one: one that is refused leaves those before it free, and others may be played at the same time."""
+    first = LocalECR(data=tmp_path, region="eu-west-1")
+    with pytest.raises(OSError, match="eu-west-1' is in use"):
+        LocalECR(data=tmp_path, region="us-east-1", regions=["eu-west-1"])
+    assert (LocalECR(data=tmp_path, region="us-east-1").region, first.region) == ("us-east-1", "eu-west-1")
+
+
+HOLDER = """
+import sys, time
+from ecr_layer_client.local import LocalECR
+ecr = LocalECR(data=sys.argv[1])
+print("has it", flush=True)
+time.sleep(600)
+"""
+
+
+def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
+    """Another process that has the directory is named; once it is killed, the directory is free."""
+    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:  # noqa: S603
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        with pytest.raises(OSError, match=in_use(by=f"(process {holder.pid})")):
+            LocalECR(data=tmp_path)
+        holder.kill()
+        holder.wait()
+    assert LocalECR(data=tmp_path).region == "us-east-1"
+
+
+@pytest.mark.parametrize("place", ["file", "file/below", "no\0path"])
+def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -> None:
+    """Where no directory can be made, nothing starts, and the error says where and why."""
+    (tmp_path / "file").touch()
+    with pytest.raises((OSError, ValueError), match=r"can't be used: Not a directory|data must be the path of a directory"):
+        LocalECR(data=tmp_path / place)
+
+
+# -- a disk that is full ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+def test_where_nothing_can_be_written_nothing_starts(tmp_path: Path) -> None:
+    """A place on a full disk is refused at the start, and left free for when there is room."""
+    with no_file_above(0), pytest.raises(OSError, match="can't be used: File too large"):
+        LocalECR(data=tmp_path)
+    assert LocalECR(data=tmp_path).region == "us-east-1"
+
+
+def change(ecr: LocalECR, operation: str) -> None:
+    """Do one thing that is to be saved."""
+    registry = registries(ecr)[0]
+    requests: dict[str, dict[str, Any]] = {
+        "CreateRepository": {"repositoryName": "new"},
+        "BatchDeleteImage": {"repositoryName": "app", "imageIds": [{"imageTag": "1.0"}]},
+        "PutImage": {"repositoryName": "app", "imageManifest": MANIFEST, "imageTag": "1.0"},
+    }
+    if operation == "archive":
+        ecr.archive("app", DIGEST_OF_IMAGE)
+    elif operation == "seed":
+        ecr.seed("app", [(digest_of(b"two"), 3)])
+    else:
+        registry.run(operation, requests[operation])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+@pytest.mark.parametrize("operation", ["CreateRepository", "BatchDeleteImage", "PutImage", "archive", "seed"])
+def test_what_cannot_be_saved_is_not_done(operation: str, tmp_path: Path) -> None:
+    """A change that can't be written is an error and no change, neither now nor after a restart; once there is room, it is done."""
+    ecr = LocalECR(data=tmp_path)
+    assert ecr.seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
+    before = answers(ecr)
+    with no_file_above(len(MANIFEST)), pytest.raises(OSError, match="File too large"):
+        change(ecr, operation)
+    assert answers(ecr) == before
+    del ecr
+    ecr = LocalECR(data=tmp_path)
+    assert answers(ecr) == before
+    change(ecr, operation)
+    assert answers(ecr) != before
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+def test_an_upload_that_could_not_be_saved_completes_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """CompleteLayerUpload on a full disk is ServerException with the reason, a line in the log, and can be asked again."""
+
+    async def play() -> list[Any]:
+        async with LocalECR(data=tmp_path, in_memory=True) as ecr:
+            session: Any = ecr.session()
+            async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=ONCE) as client:
+                await client.create_repository(repositoryName="app")
+                upload = {"repositoryName": "app", "uploadId": (await client.initiate_layer_upload(repositoryName="app"))["uploadId"]}
+                await client.upload_layer_part(**upload, partFirstByte=0, partLastByte=2, layerPartBlob=b"one")
+                with no_file_above(10), pytest.raises(ClientError) as caught:
+                    await client.complete_layer_upload(**upload, layerDigests=[digest_of(b"one")])
+                told: Any = caught.value
+                done = await client.complete_layer_upload(**upload, layerDigests=[digest_of(b"one")])
+        return [told.response["Error"], done["layerDigest"]]
+
+    error = {"Code": "ServerException", "Message": "The local ECR can't keep it: File too large"}
+    assert asyncio.run(play()) == [error, digest_of(b"one")]
+    assert [record.exc_info for record in caplog.records if "can't keep what CompleteLayerUpload brings" in record.getMessage()] == [None]
+    assert held(registries(LocalECR(data=tmp_path))[0], b"one")
 
 
 def test_a_manifest_that_was_taken_away_is_an_error(tmp_path: Path) -> None:

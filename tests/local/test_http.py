@@ -233,6 +233,10 @@ async def test_bad_requests_get_aws_answers(unsigned: LocalECR, sent: bytes, sta
         b"POST / HTTP/1.1\r\nHost: x\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nabcd",
         b"CONNECT example.com:443 HTTP/1.1\r\nHost: x\r\n\r\n",
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"HEAD /layers/us-east-1/" + b"0" * 64 + b"?X-Amz-Signature=0 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /layers/us-east-1/..%2f..%2f..%2fetc%2fpasswd?X-Amz-Signature=0 HTTP/1.1\r\nHost: x\r\n\r\n",
+        b"GET /%6cayers/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 100_000 + b"\r\n\r\n",
         b"POST /" + b"%" * 20_000 + b" HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -269,3 +273,29 @@ async def test_a_client_that_waits_for_100_continue_is_served(unsigned: LocalECR
     """`Expect: 100-continue` is answered before the body is read."""
     answer = await raw(unsigned, http(b"{", more="Expect: 100-continue\r\n"))
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")
+
+
+async def test_pipelined_requests_are_answered_in_their_order(unsigned: LocalECR) -> None:
+    """Requests that come at once on one connection are answered one after the other, the refused among them, too."""
+    unsigned.create_repository("app")
+    sent = [http(b'{"repositoryName": "app"}', target=TARGET.replace("BatchCheckLayerAvailability", "ListImages")), http(b"{"), http(b"")]
+    answer = await raw(unsigned, b"".join(sent).replace(b"Connection: close\r\n", b""))
+    bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert [json.loads(body).get("__type", "ok") for body in bodies] == ["ok", "SerializationException", "InvalidParameterException"]
+
+
+@pytest.mark.parametrize("more", ["", "Content-Type: text/html\r\n"], ids=["none", "another"])
+async def test_the_content_type_is_not_looked_at(unsigned: LocalECR, more: str) -> None:
+    """A request is taken by its target and its body, whatever content type it says it has (assumed)."""
+    target = TARGET.replace("BatchCheckLayerAvailability", "DescribeRepositories")
+    assert parsed(await raw(unsigned, http(b"{}", target=target, more=more))) == (200, {"repositories": []})
+
+
+async def test_a_body_in_chunks_is_read(unsigned: LocalECR) -> None:
+    """A body of unknown length, in chunks, is a body like any other."""
+    head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {TARGET}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    unsigned.create_repository("app")
+    body = b'{"repositoryName": "app", "layerDigests": ["sha256:00"]}'
+    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:])) + b"0\r\n\r\n"
+    status, answer = parsed(await raw(unsigned, head.encode() + chunks))
+    assert (status, [row["layerAvailability"] for row in answer["layers"]]) == (200, ["UNAVAILABLE"])

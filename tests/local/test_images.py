@@ -241,8 +241,13 @@ def test_a_digest_that_matches_is_taken() -> None:
         (a_manifest(subject="x"), {}, "subject must be an object"),
         (an_index(manifests=None), {}, "manifests must be a list"),
         (a_manifest(), {"imageTag": "-"}, "must satisfy regular expression"),
+        (a_manifest(manifests=[]), {}, f"a manifest of type {OCI_MANIFEST} must not have manifests"),
+        (a_manifest(fsLayers=[]), {}, f"a manifest of type {OCI_MANIFEST} must not have fsLayers"),
+        (an_index(layers=[]), {}, f"a manifest of type {OCI_INDEX} must not have layers"),
+        (an_index(config={}), {}, f"a manifest of type {OCI_INDEX} must not have config"),
+        (an_index(mediaType=DOCKER_SCHEMA_1, fsLayers=[]), {}, f"a manifest of type {DOCKER_SCHEMA_1} must not have manifests"),
     ],
-    ids=lambda value: str(value)[:30],
+    ids=lambda value: str(value)[-30:],
 )
 def test_a_manifest_that_is_none_is_refused(manifest: str, members: dict[str, str], said: str) -> None:
     """A manifest that can't be read is InvalidParameterException, and says why (wordings assumed)."""

@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 from dataclasses import dataclass
@@ -153,14 +154,24 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "options",
-    [{"account": "12"}, {"account": "12345678901x"}, {"absent": "gone"}, {"region": "../mars"}, {"regions": ["eu-west-1", ""]}],
-    ids=["short", "letters", "absent", "region", "regions"],
+    ("name", "value"),
+    [
+        *(("account", each) for each in ("12", "12345678901x", 123456789012, None)),
+        *(("absent", each) for each in ("gone", None, list[str]())),
+        *(("region", each) for each in ("../mars", "", "us-east-1\n", None)),
+        *(("regions", each) for each in (["eu-west-1", ""], "eu-west-1")),
+        *(("host", each) for each in ("", " ", None, 127)),
+        *(("port", each) for each in (-1, 70_000, "80", True, 8.0)),
+        *(("data", each) for each in ("", b"bytes", 5, "\0")),
+        *(("latency", each) for each in (-1, "1", float("nan"))),
+    ],
+    ids=str,
 )
-def test_bad_options_are_value_errors(options: dict[str, Any]) -> None:
-    """An account that is not 12 digits, an unknown word for absent, or a Region that is none is refused at once."""
-    with pytest.raises(ValueError, match=next(iter(options))[:6]):
-        LocalECR(**options)
+def test_bad_options_are_value_errors(name: str, value: Any) -> None:
+    """An option that can't be meant is refused at once, with its name, its value and the rule."""
+    shown = "" if value == ["eu-west-1", ""] else value  # the one of them
+    with pytest.raises(ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"):
+        LocalECR(**dict[str, Any]({name: value}))
 
 
 def its_url(ecr: LocalECR) -> object:

@@ -100,7 +100,7 @@ def test_registries_hold_lower_case() -> None:
 def test_an_archived_layer_says_so_with_its_size() -> None:
     """A layer of an archived image is ARCHIVED and keeps its size."""
     registry = a_registry()
-    registry.repository("app").layers[HELD].archived = True
+    registry.archive("app", HELD)
     assert [(row["layerAvailability"], row["layerSize"]) for row in check(registry, HELD)["layers"]] == [("ARCHIVED", 7)]
 
 
@@ -292,7 +292,7 @@ def test_an_archived_layer_uploaded_again_is_available() -> None:
     """Pushing again restores what is archived."""
     registry = a_registry()
     digest = upload(registry, b"data")["layerDigest"]
-    registry.repository("app").layers[digest].archived = True
+    registry.archive("app", digest)
     upload(registry, b"data")
     assert check(registry, digest)["layers"][0]["layerAvailability"] == "AVAILABLE"
 

@@ -20,6 +20,7 @@ from botocore.exceptions import ClientError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ecr_layer_client import ServiceError
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._clock import Clock
 from ecr_layer_client.local._error import AwsError
@@ -478,6 +479,18 @@ def test_a_key_that_cannot_be_meant_is_refused(arguments: dict[str, Any], says: 
     """An empty part of a key, or an expiry without a time zone, is a ValueError."""
     with pytest.raises(ValueError, match=says):
         LocalECR().add_key(**arguments)
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+async def test_a_client_of_another_region_is_told_so(*, in_memory: bool) -> None:
+    """A client whose Region is not the endpoint's is told both, in AWS's words, and not that its keys are wrong; it asks once."""
+    async with LocalECR(in_memory=in_memory, region="eu-west-1") as ecr, ecr.client() as client, client.for_region("us-east-1") as other:
+        ecr.create_repository("app")
+        with pytest.raises(ServiceError) as caught:
+            await other.check_layers("app", ["sha256:" + "0" * 64])
+    told = "saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": the request was signed for ECR in Region us-east-1"
+    assert (type(caught.value), told in str(caught.value), ecr.stats.requests) == (ServiceError, True, 1)
 
 
 @pytest.mark.asyncio

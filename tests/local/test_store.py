@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import hashlib
+import sys
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client.local._store import IN_MEMORY, FileBytes, Store, part_of
+from local.limits import no_file_above
 
 LARGE = b"x" * (IN_MEMORY + 1)
 HOSTILE = ["", "sha256:", "sha256:../../etc/passwd", "../secret", "/etc/passwd", "sha512:" + "0" * 64, "sha256:" + "A" * 64, "\0", "\ud800"]
@@ -71,10 +73,12 @@ def test_only_a_digest_finds_anything(digest: str, tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_not_whole_is_never_read(tmp_path: Path) -> None:
-    """Until a draft is kept nothing is found under its digest, and what it left behind is gone when the directory is opened again."""
+    """Until a draft is kept nothing is found under its digest, and what it left behind is gone once the directory is tidied."""
     draft = Store(tmp_path).draft()
     draft.write(LARGE)
-    assert Store(tmp_path).get(draft.digest) is None
+    again = Store(tmp_path)
+    again.tidy()
+    assert again.get(draft.digest) is None
     assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
 
 
@@ -108,3 +112,21 @@ def test_the_same_bytes_are_held_once(tmp_path: Path) -> None:
     store = Store(tmp_path)
     assert store.put(LARGE) == store.put(LARGE)
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+@pytest.mark.parametrize("first", [b"", b"small", LARGE], ids=["nothing", "small", "large"])
+@pytest.mark.parametrize("in_files", [False, True])
+def test_what_can_not_be_written_is_not_taken(first: bytes, tmp_path: Path, *, in_files: bool) -> None:
+    """A write that fails midway takes none of its bytes: size and digest stay, and what is written next follows what was there."""
+    store = Store(tmp_path if in_files else None)
+    draft = store.draft()
+    draft.write(first)
+    before = draft.size, draft.digest
+    with no_file_above(IN_MEMORY + 10), pytest.raises(OSError, match="File too large"):
+        draft.write(LARGE + LARGE)
+    assert (draft.size, draft.digest) == before
+    draft.write(b"the end")
+    blob = store.get(draft.keep())
+    assert blob is not None
+    assert blob[:] == first + b"the end"

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, assert_type
 
+import pandas as pd
+import polars as pl
 from aiobotocore.session import get_session
 
 from ecr_layer_client import (
@@ -34,13 +36,15 @@ from ecr_layer_client import (
     RetryPolicy,
     ServiceError,
 )
+from ecr_layer_client.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from contextlib import AbstractContextManager
 
-    import pandas as pd
     from aiobotocore.session import AioSession
+
+    from ecr_layer_client.images import PushPlan
 
 
 def generated() -> Iterator[str]:
@@ -304,10 +308,21 @@ class Tracer:
         """Note a throttled answer."""
 
 
+def tables(result: LayerCheckResult, results: LayerCheckResults, plan: PushPlan) -> None:
+    """Make tables."""
+    pl.DataFrame(result)
+    pl.DataFrame(plan)
+    assert_type(result.to_pandas(), pd.DataFrame)
+    assert_type(results.to_pandas(), pd.DataFrame)
+    assert_type(plan.to_pandas(), pd.DataFrame)
+
+
 def observe() -> None:
     """Bring an observer."""
     observer: Observer = Tracer()
     ECRLayerClient(observer=observer)
+    traced: Observer = OpenTelemetryObserver()
+    ECRLayerClient(observer=traced)
     ECRLayerClient(observer=object())  # type: ignore[arg-type]
 
 

@@ -206,6 +206,12 @@ def test_redirect(status: int, code: str) -> None:
             id="wrong signature",
         ),
         pytest.param(
+            refusal("InvalidSignatureException", 400, "Credential should be scoped to a valid region, not 'us-east-1'. "),
+            "InvalidSignatureException (HTTP 400), saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
+            "the request was signed for ECR in Region eu-west-1: check that the Region and endpoint_url belong together",
+            id="wrong scope",
+        ),
+        pytest.param(
             refusal("RequestExpired", 400),
             "RequestExpired (HTTP 400): this machine's clock is off: set it, by NTP",
             id="clock skew",

@@ -20,7 +20,7 @@ def main() -> NoReturn:
         SystemExit: Always.
     """
     try:
-        from ._app import app  # noqa: PLC0415 (typer and rich may be missing)
+        from ._app import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _OF_THE_EXTRA:

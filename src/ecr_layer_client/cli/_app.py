@@ -10,11 +10,11 @@ from ecr_layer_client import __version__
 
 from ._check import check
 from ._demo import demo
+from ._doctor import doctor
 from ._images import audit, plan, verify
 from ._serve import serve
 
 app = typer.Typer(
-    add_completion=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -25,6 +25,7 @@ app.command()(check)
 app.command(short_help="Say what a push of an image would upload.")(plan)
 app.command(short_help="Look whether an image is whole.")(verify)
 app.command(short_help="Look whether each image of a repository is whole.")(audit)
+app.command(short_help="Find out why a check does not work, or that it will.")(doctor)
 app.command(short_help="Serve a local ECR, for any program that speaks to ECR.")(serve)
 
 
@@ -38,4 +39,22 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)
 def _ecr_layers(
     version: Annotated[bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit.")] = False,  # noqa: FBT002 (the callback answers)
 ) -> None:
-    """Ask Amazon ECR which layers a repository already holds."""
+    """Ask Amazon ECR which layers a repository already holds.
+
+    \b
+    To begin with:
+      ecr-layers demo                           see it work, without an account
+      ecr-layers doctor team/app                see whether a check will work
+      ecr-layers check team/app < digests.txt   check digests, one a line
+
+    Credentials, the Region and the way to AWS are found as every AWS tool finds them.
+
+    \b
+    Environment variables:
+      AWS_PROFILE, AWS_ACCESS_KEY_ID, ...    whose credentials
+      AWS_DEFAULT_REGION                     the Region
+      AWS_ENDPOINT_URL_ECR                   where to ask
+      HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the way there, and whom to trust
+      NO_COLOR                               print without colours
+      ECR_LAYERS_TRACEBACK                   1: show where ecr-layers is at fault
+    """  # noqa: D301 (typer's mark of lines to keep as they are)

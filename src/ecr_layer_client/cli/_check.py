@@ -4,23 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from contextlib import aclosing, nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecr_layer_client import ClientConfig, Repository
-
 from ._ending import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
 from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from ._pipes import Output, stdin_lines
-from ._rows import HEADER, Tally, json_line, row
+from ._pipes import Output, StandardInput
+from ._rows import HEADER, JSONLines, Tally, row
+from ._waiting import counting
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable
+    from collections.abc import AsyncGenerator, AsyncIterator
+    from contextlib import AbstractContextManager
 
-    from ecr_layer_client import LayerOutcome, LayerStream
+    from ecr_layer_client import ECRLayerClient, LayerOutcome, Repository
 
 _STDIN = ["-"]
+_INSTANT = 0.001  # seconds: what is left of a timeout that has run out
 
 
 def check(  # noqa: PLR0913 (the options)
@@ -49,10 +51,12 @@ def check(  # noqa: PLR0913 (the options)
     Examples:
       ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
       ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
-      jq -r '.layers[].digest' manifest.json | ecr-layers check team/app --json
+      grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
+      ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") | .digest'
 
     Digests given as arguments are answered in their order. Those from standard input may be any number: they are
-    answered as the answers come, a repeat among the last 10,000 once. A malformed digest is an outcome, not an error.
+    answered as the answers come, and within a second where they come slowly or are typed (with '-', at a terminal). A repeat among the
+    last 10,000 is asked once, unless the input rested in between. A malformed digest is an outcome, not an error.
 
     \b
     What is printed as the outcome, a word for each digest:
@@ -65,24 +69,32 @@ def check(  # noqa: PLR0913 (the options)
     Exit codes:
       0    all are available
       1    some are not
-      2    an error, in one line on standard error; what was answered before it is printed
-      130  interrupted; what was answered before is printed
+      2    an error, in one line on standard error
+      130  ended by Ctrl-C; 143: by SIGTERM
+      141  what it prints to was closed, as by `head`
+
+    Whatever ends it, what was answered before is printed.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     arguments = [] if digests is None or digests == _STDIN else digests
-    if not digests and (sys.stdin is None or sys.stdin.isatty()):
+    is_typed = not arguments and sys.stdin is not None and sys.stdin.isatty()
+    if not digests and (sys.stdin is None or is_typed):
         message = "no digests: give them as arguments, or pipe them in, one a line"
         raise typer.BadParameter(message, param_hint="DIGEST")
+    if is_typed:
+        say("type digests, one a line; Ctrl-D ends")
 
     async def ask() -> int:
+        from ecr_layer_client import ClientConfig, Repository
+
         where = Repository.parse(repository)
         config = ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint)
-        client = client_of(where, region, profile, endpoint_url, config)
         printer = _Printer(where, arguments, as_json=as_json)
-        source: list[str] | AsyncIterable[str] = arguments or stdin_lines()
-        async with client, client.stream_layers(where, source, timeout=timeout) as stream:
-            await printer.print_all(stream)
+        async with client_of(where, region, profile, endpoint_url, config) as client:
+            ask = _of_arguments(client, where, arguments, timeout) if arguments else _of_stdin(client, where, timeout)
+            async with aclosing(ask) as outcomes:
+                await printer.print_all(outcomes)
         if not printer.has_begun:
             return ERROR
         return ALL_AVAILABLE if printer.tally.all_available else NOT_ALL_AVAILABLE
@@ -90,26 +102,60 @@ def check(  # noqa: PLR0913 (the options)
     run(ask())
 
 
+async def _of_arguments(
+    client: ECRLayerClient,
+    where: Repository,
+    digests: list[str],
+    timeout: float | None,  # noqa: ASYNC109 (the library's own, whose error keeps what was answered)
+) -> AsyncGenerator[LayerOutcome]:
+    async with client.stream_layers(where, digests, timeout=timeout) as stream:
+        async for outcome in stream:
+            yield outcome
+
+
+async def _of_stdin(
+    client: ECRLayerClient,
+    where: Repository,
+    timeout: float | None,  # noqa: ASYNC109 (as above)
+) -> AsyncGenerator[LayerOutcome]:
+    """Check standard input part by part, so that who types, or pipes in what comes slowly, need not wait for a full batch."""
+    from ecr_layer_client import OperationTimeoutError
+
+    lines = StandardInput()
+    now = asyncio.get_running_loop().time
+    began, left = now(), timeout
+    while not lines.has_ended:
+        try:
+            async with client.stream_layers(where, lines.part(), timeout=left) as stream:
+                async for outcome in stream:
+                    yield outcome
+        except OperationTimeoutError as error:
+            error.args = (str(error).replace(f"timeout={left} s", f"timeout={timeout} s"),)
+            raise
+        left = None if timeout is None else max(timeout + began - now(), _INSTANT)
+
+
 class _Printer:
     """Prints outcomes: at the end in the order of `arguments`, or, without any, as they come."""
 
     def __init__(self, repository: Repository, arguments: list[str], *, as_json: bool) -> None:
         self.tally = Tally()
-        self._repository = repository
-        self._as_json = as_json
+        self._as_line = JSONLines(repository).line if as_json else row
+        self._header = None if as_json else HEADER
         self._output = Output()
         self._place = {digest: place for place, digest in reversed(list(enumerate(arguments)))}
         self._kept: list[LayerOutcome] = []
         self.has_begun = False
 
-    async def print_all(self, stream: LayerStream) -> None:
+    async def print_all(self, outcomes: AsyncIterator[LayerOutcome]) -> None:
         try:
-            async for outcome in stream:
-                self.tally.add(outcome)
-                if self._place:
-                    self._kept.append(outcome)
-                else:
-                    await self._print(outcome)
+            with self._progress():
+                async for outcome in outcomes:
+                    self.tally.add(outcome)
+                    if self._place:
+                        self._kept.append(outcome)
+                    else:
+                        await self._print(outcome)
         except asyncio.CancelledError:
             say(f"interrupted; until then, {self.tally}")
             raise
@@ -118,15 +164,21 @@ class _Printer:
         if not self.has_begun:
             say("error: no digests on standard input: nothing was asked")
             return
-        if not self._as_json:
+        if self._header is not None:
             await self._output.write(str(self.tally))
             await self._output.drain()
 
+    def _progress(self) -> AbstractContextManager[None]:
+        """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
+        if not self._place and sys.stdout is not None and sys.stdout.isatty():
+            return nullcontext()
+        return counting("checking", len(self._place) or None, lambda: self.tally.total)
+
     async def _print(self, outcome: LayerOutcome) -> None:
-        if not self._as_json and not self.has_begun:
-            await self._output.write(HEADER)
+        if not self.has_begun and self._header is not None:
+            await self._output.write(self._header)
         self.has_begun = True
-        await self._output.write(json_line(self._repository, outcome) if self._as_json else row(outcome))
+        await self._output.write(self._as_line(outcome))
 
     async def _end(self) -> None:
         for outcome in sorted(self._kept, key=lambda outcome: self._place[outcome.digest]):

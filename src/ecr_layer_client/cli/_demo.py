@@ -3,28 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from ._ending import run
+from ._pipes import Output
+from ._waiting import counting
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Mapping
 
-    from ecr_layer_client import ECRLayerClient, LayerCheckResult
-    from ecr_layer_client import Progress as Checked
+    from ecr_layer_client import ECRLayerClient, LayerCheckResult, Progress
     from ecr_layer_client.local._sample import SampleImage, SampleLayer
 
 _NEXT = """
-Next, against a repository of yours, with the AWS credentials of this shell:
-  ecr-layers check REPOSITORY < digests.txt      a digest a line
-  ecr-layers check --help"""
+Next, on a repository of yours:
+  ecr-layers doctor REPOSITORY
+  ecr-layers check REPOSITORY < digests.txt"""
 
 
 def demo() -> None:
@@ -44,9 +41,8 @@ class _Answers:
 
 
 async def _demo() -> int:
-    # What is slow to import is imported here, so that --help is not.
-    from ecr_layer_client.local import LocalECR  # noqa: PLC0415
-    from ecr_layer_client.local._sample import sample_images  # noqa: PLC0415
+    from ecr_layer_client.local import LocalECR
+    from ecr_layer_client.local._sample import sample_images
 
     images = sample_images()
     layers = _layers_by_repository(images)
@@ -57,7 +53,9 @@ async def _demo() -> int:
         async with ecr.client() as client:
             results = await _check_all(client, layers)
         answers = _Answers(results, ecr.stats.requests, asyncio.get_running_loop().time() - begin)
-    _report(images, layers, answers)
+    output = Output()
+    await output.write(_report(images, layers, answers))
+    await output.drain()
     return 0
 
 
@@ -70,39 +68,25 @@ def _layers_by_repository(images: tuple[SampleImage, ...]) -> dict[str, list[Sam
 
 async def _check_all(client: ECRLayerClient, layers: Mapping[str, list[SampleLayer]]) -> list[LayerCheckResult]:
     """Check every repository at once: the client's slots bound the requests in flight."""
-    with _bar(sum(len(set(its_layers)) for its_layers in layers.values())) as advance:
+    answered: dict[str, int] = {}
+
+    async def check(repository: str, its_layers: list[SampleLayer]) -> LayerCheckResult:
+        def told(progress: Progress) -> None:
+            answered[repository] = progress.answered
+
+        return await client.check_layers(repository, [layer.digest for layer in its_layers], progress=told)
+
+    total = sum(len(set(its_layers)) for its_layers in layers.values())
+    with counting("checking layers", total, lambda: sum(answered.values()), patience=0.0):
         async with asyncio.TaskGroup() as group:
-            checks = [
-                group.create_task(client.check_layers(repository, [layer.digest for layer in its_layers], progress=_by_steps(advance)))
-                for repository, its_layers in layers.items()
-            ]
+            checks = [group.create_task(check(*its)) for its in layers.items()]
     return [check.result() for check in checks]
 
 
-@contextmanager
-def _bar(total: int) -> Generator[Callable[[int], None]]:
-    console = Console(stderr=True)
-    columns = TextColumn("checking layers"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
-    if not console.is_terminal:
-        yield lambda _: None
-        return
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("", total=total)
-        yield lambda steps: progress.advance(task, steps)
+def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers) -> str:
+    from rich.console import Console
+    from rich.table import Table
 
-
-def _by_steps(advance: Callable[[int], None]) -> Callable[[Checked], None]:
-    answered = 0
-
-    def step(checked: Checked) -> None:
-        nonlocal answered
-        advance(checked.answered - answered)
-        answered = checked.answered
-
-    return step
-
-
-def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers) -> None:
     results = answers.results
     references = sum(map(len, layers.values()))
     skipped = sum(layer.size or 0 for result in results for layer in result.layers if layer.is_available)
@@ -121,5 +105,6 @@ def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLay
     ):
         table.add_row(name, value)
     console = Console()
-    console.print(table)
-    console.print(_NEXT, markup=False, highlight=False, soft_wrap=True)
+    with console.capture() as captured:
+        console.print(table)
+    return captured.get() + _NEXT

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import re
+import signal
+import sys
+import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
-from ecr_layer_client import CallError, ECRLayerError
-
 if TYPE_CHECKING:
     from collections.abc import Coroutine
+
+    from ecr_layer_client import ECRLayerError
 
 ALL_AVAILABLE = 0
 NOT_ALL_AVAILABLE = 1
@@ -19,6 +24,7 @@ ERROR = 2
 TERMINATED = 128 + 15  # as shells have it: a signal's number and 128
 _INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
+_TRACEBACK = "ECR_LAYERS_TRACEBACK"
 
 # The library's messages speak of its own arguments and attributes; longest first.
 _OPTION_OF = {
@@ -31,6 +37,7 @@ _OPTION_OF = {
     "timeout=": "--timeout ",
     "; .partial keeps what was answered": "",  # it is printed
 }
+_OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
 _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _OPTION_OF))})")
 
 
@@ -40,19 +47,64 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     Raises:
         typer.Exit: Always.
     """
+    from ecr_layer_client import ECRLayerError
+
     try:
-        code = asyncio.run(command)
+        code = asyncio.run(_until_terminated(command))
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has enough
+        _forget_output()
         code = _PIPE_CLOSED
     except ECRLayerError as error:
-        say(f"error: {_in_terms_of_options(str(error))}{_unanswered(error)}")
+        say(f"error: {in_terms_of_options(str(error))}{_unanswered(error)}")
         code = ERROR
     except OSError as error:
-        say(f"error: {error}")
+        say(f"error: {_words(error)}")
+        code = ERROR
+    except Exception as error:  # noqa: BLE001 (whatever it is, one line says it, and what to do)
+        if os.environ.get(_TRACEBACK):
+            traceback.print_exception(error)
+        say(f"error: {type(error).__name__}: {error}: this is a fault of ecr-layers; {_TRACEBACK}=1 shows where, for a report")
         code = ERROR
     raise typer.Exit(code)
+
+
+async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
+    """Run a command; SIGTERM, as `kill` and container runtimes send it, ends it as Ctrl-C does."""
+    task = asyncio.current_task()
+    is_terminated = False
+
+    def terminate() -> None:
+        nonlocal is_terminated
+        is_terminated = True
+        if task is not None:
+            task.cancel()
+
+    with contextlib.suppress(NotImplementedError, ValueError):  # Windows has no such signal to wait for, nor has a thread
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+    try:
+        return await command
+    except asyncio.CancelledError:
+        if is_terminated:
+            return TERMINATED
+        raise
+
+
+def _forget_output() -> None:
+    """Let the interpreter's end find nothing left to write to a pipe that is closed."""
+    if sys.stdout is not None:
+        with contextlib.suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)
+
+
+def _words(error: OSError) -> str:
+    """Return what the system says, without its number."""
+    if not error.strerror:
+        return str(error)
+    return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
 def say(text: str) -> None:
@@ -60,11 +112,11 @@ def say(text: str) -> None:
     typer.echo(" ".join(text.splitlines()), err=True)
 
 
-def _in_terms_of_options(text: str) -> str:
-    return _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text)
+def in_terms_of_options(text: str) -> str:
+    """Return a message of the library, which speaks of its own arguments, as a user of the options reads it."""
+    return _OPTION_BESIDE_VALUE.sub(r"\1 ", _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text))
 
 
 def _unanswered(error: ECRLayerError) -> str:
-    if not isinstance(error, CallError) or error.partial is None or not error.partial.unanswered:
-        return ""
-    return f" (digests read and not answered: {len(error.partial.unanswered)})"
+    partial = getattr(error, "partial", None)  # of a CallError
+    return f" (digests read and not answered: {len(partial.unanswered)})" if partial is not None and partial.unanswered else ""

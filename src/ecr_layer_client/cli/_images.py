@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.filesize import decimal
 
-from ecr_layer_client import ClientConfig, ECRLayerError, InvalidInputError, Repository
-
 from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
 from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
 from ._pipes import Output, _in_thread
@@ -24,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
 
+    from ecr_layer_client import ClientConfig
     from ecr_layer_client.images import ImageReport, PushPlan
 
 _REPOSITORY = typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
@@ -75,7 +74,8 @@ def plan(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
-        from ecr_layer_client.images import ImageSource  # noqa: PLC0415 (so that --help is quick)
+        from ecr_layer_client import Repository
+        from ecr_layer_client.images import ImageSource
 
         where = Repository.parse(repository)
         client = client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint))
@@ -126,6 +126,8 @@ def verify(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
+        from ecr_layer_client import Repository
+
         name, reference = _parted(image)
         where = Repository.parse(name)
         async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
@@ -167,6 +169,8 @@ def audit(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
+        from ecr_layer_client import Repository
+
         where = Repository.parse(repository)
         printer = _AuditPrinter(as_json=as_json)
         async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
@@ -187,6 +191,8 @@ class _AuditPrinter:
         self._rows: list[str] = []
 
     async def print_all(self, reports: AsyncIterator[ImageReport]) -> None:
+        from ecr_layer_client import ECRLayerError
+
         try:
             with self._progress() as told:
                 async for report in reports:
@@ -225,6 +231,8 @@ class _AuditPrinter:
 
 
 def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
+    from ecr_layer_client import ClientConfig
+
     return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=insecure)
 
 
@@ -234,7 +242,8 @@ def _parted(image: str) -> tuple[str, str]:
     Raises:
         InvalidInputError: It has no reference, or a tag that is none.
     """
-    from ecr_layer_client.images._questions import checked_reference  # noqa: PLC0415 (so that --help is quick)
+    from ecr_layer_client import InvalidInputError
+    from ecr_layer_client.images._questions import checked_reference
 
     name, at, digest = image.rpartition("@")
     path, slash, last = (name if at else image).rpartition("/")

@@ -16,35 +16,75 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 _T = TypeVar("_T")
 _CHUNK = 64 * 1024  # bytes
 _LONGEST_LINE = 4096  # bytes; a digest has 1,000 characters at most, and a longer line is shown cut
 _HELD_LINES = 10_000  # written lines that may wait for a slow reader before the writer waits too
+_BLANKS = "\ufeff \t\r\v\f"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what a text begins with that PowerShell's `>` wrote
+
+_REST = 0.1  # seconds without a line after which a part ends
+_LONGEST_PART = 0.5  # seconds, after which
+_SHORT_REST = 0.01  # seconds are rest enough: lines that drip without a rest are not held up for long
 
 
-async def stdin_lines() -> AsyncIterator[str]:
-    """Yield the lines of standard input, stripped, without the blank ones; memory does not grow with their number or length.
+class StandardInput:
+    """The lines of standard input, in parts that end where it rests; memory does not grow with their number or length.
 
-    Bytes that are not UTF-8 are escaped. A line longer than 4,096 bytes is cut there.
+    Lines are stripped, and blank ones left out. Bytes that are not UTF-8 are escaped. A line longer than 4,096 bytes is cut there.
 
-    Raises:
-        OSError: It can't be read.
+    Attributes:
+        has_ended: Whether there is no more of it.
     """
-    source = sys.stdin
-    if source is None:
-        return
-    read = partial(_read, getattr(source.buffer, "raw", source.buffer))
-    rest = b""
-    while chunk := await _in_thread(read):
-        *lines, rest = (rest + chunk).split(b"\n")
+
+    def __init__(self) -> None:
+        source = sys.stdin
+        self.has_ended: bool = source is None
+        self._read: Callable[[], bytes] = partial(_read, None if source is None else getattr(source.buffer, "raw", source.buffer))
+        self._reading: asyncio.Future[bytes] | None = None
+        self._is_at_start = True
+        self._rest = b""
+
+    async def part(self) -> AsyncIterator[str]:
+        """Yield the lines up to the next rest, or to the end; wait for the first as long as need be.
+
+        Raises:
+            OSError: It can't be read.
+            InvalidInputError: It is UTF-16.
+        """
+        now = asyncio.get_running_loop().time
+        began: float | None = None
+        while not self.has_ended:
+            if self._reading is None:
+                self._reading = _in_thread(self._read)
+            if began is not None:
+                patience = _REST if now() - began < _LONGEST_PART else _SHORT_REST
+                if not (await asyncio.wait({self._reading}, timeout=patience))[0]:
+                    return
+            chunk = await self._reading
+            self._reading = None
+            for line in self._lines(chunk):
+                began = began or now()
+                yield line
+
+    def _lines(self, chunk: bytes) -> Iterator[str]:
+        self.has_ended = not chunk
+        text = self._rest + chunk
+        if self._is_at_start and text.startswith(_UTF_16):
+            from ecr_layer_client import InvalidInputError
+
+            message = "standard input is UTF-16, as PowerShell's `>` writes it: make it UTF-8, as by `Out-File -Encoding utf8`"
+            raise InvalidInputError(message)
+        self._is_at_start = self._is_at_start and len(text) < len(_UTF_16[0])
+        *lines, rest = text.split(b"\n")
+        self._rest = rest[:_LONGEST_LINE]
+        if self.has_ended:
+            lines.append(self._rest)
         for line in lines:
-            if text := _text(line):
-                yield text
-        rest = rest[:_LONGEST_LINE]
-    if text := _text(rest):
-        yield text
+            if stripped := line[:_LONGEST_LINE].decode(errors="backslashreplace").strip(_BLANKS):
+                yield stripped
 
 
 class Output:
@@ -89,10 +129,6 @@ class Output:
             await _in_thread(partial(_write, text))
 
 
-def _text(line: bytes) -> str:
-    return line[:_LONGEST_LINE].decode(errors="backslashreplace").strip("\ufeff \t\r\v\f")
-
-
 def _read(source: Any) -> bytes:
     # None: the stream is set not to block, by whom we share it with.
     while (chunk := source.read(_CHUNK)) is None:
@@ -104,21 +140,27 @@ def _write(text: str) -> None:
     target = sys.stdout
     if target is None:
         raise BrokenPipeError
-    target.flush()
-    sink: Any = getattr(target.buffer, "raw", target.buffer)
-    left = memoryview(text.encode(target.encoding, errors="backslashreplace"))
-    while left:
-        written = sink.write(left)
-        if written is None:
-            select.select([], [sink], [])
-        left = left[written or 0 :]
+    try:
+        target.flush()
+        sink: Any = getattr(target.buffer, "raw", target.buffer)
+        left = memoryview(text.encode(target.encoding, errors="backslashreplace"))
+        while left:
+            written = sink.write(left)
+            if written is None:
+                select.select([], [sink], [])
+            left = left[written or 0 :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"can't write to standard output: {error.strerror or error}"
+        raise OSError(error.errno, message) from error
 
 
-async def _in_thread(work: Callable[[], _T]) -> _T:
+def _in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
     future = Future[_T]()
     future.set_running_or_notify_cancel()
     Thread(target=_settle, args=(future, work), daemon=True).start()
-    return await asyncio.wrap_future(future)
+    return asyncio.wrap_future(future)
 
 
 def _settle(future: Future[_T], work: Callable[[], _T]) -> None:

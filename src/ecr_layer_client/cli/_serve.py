@@ -12,7 +12,6 @@ import shlex
 import signal
 import sys
 from enum import StrEnum
-from pathlib import Path  # noqa: TC003 (typer reads the annotation)
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -35,8 +34,12 @@ def serve(  # noqa: PLR0913 (the options)
     host: Annotated[str, typer.Option(help="The address to listen at. Any but a loopback one lets other machines in.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen at; 0 is a free one.")] = 0,
     data: Annotated[
-        Path | None,
-        typer.Option(file_okay=False, help="A directory in which what it holds outlives it.", show_default="nothing outlives it"),
+        str | None,
+        typer.Option(
+            metavar="DIRECTORY",
+            help="A directory in which what it holds outlives it. One local ECR at a time has it.",
+            show_default="nothing outlives it",
+        ),
     ] = None,
     region: Annotated[str, typer.Option(help="The Region it plays.")] = "us-east-1",
     account: Annotated[str, typer.Option(help="The registry that requests mean when they name none, 12 digits.")] = "123456789012",
@@ -67,11 +70,11 @@ def serve(  # noqa: PLR0913 (the options)
 
     \b
     Exit codes:
-      2    it can't listen there, or an option is wrong
+      2    it can't listen there or use the directory, or an option is wrong
       130  ended by Ctrl-C
       143  ended by SIGTERM, as `kill` sends it
     """  # noqa: D301 (typer's mark of lines to keep as they are)
-    from ecr_layer_client.local import LocalECR  # noqa: PLC0415 (slow to import, so --help goes without)
+    from ecr_layer_client.local import LocalECR
 
     try:
         ecr = LocalECR(

@@ -20,6 +20,8 @@ from ._source import ImageSource
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pandas as pd
+
 Where = TypeVar("Where", bound=str | Repository)
 
 PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
@@ -128,6 +130,27 @@ class PushPlan(BaseModel, frozen=True):
             calls={operation: sum(plan.calls[operation] for plan in given) for operation in QUOTAS},
             shared_bytes=sum(plan.shared_bytes for plan in given),
         )
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return a pandas DataFrame, one row a blob or manifest; `size` is `Int64`. Needs pandas and the extra `arrow`.
+
+        Raises:
+            ImportError: One of them is not installed.
+        """
+        from ecr_layer_client.arrow import blobs, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+
+        return to_pandas(blobs(self))
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Give a table to whatever takes an Arrow stream, one row a blob or manifest. Needs the extra `arrow`.
+
+        Raises:
+            ImportError: It is not installed.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+        """
+        from ecr_layer_client.arrow import blobs, stream  # noqa: PLC0415 (a face, imported where it is used)
+
+        return stream(blobs(self), requested_schema)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line of counts."""

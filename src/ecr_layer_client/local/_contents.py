@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
+from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -70,8 +71,9 @@ class Contents:
         registry, _ = self._place(repository, registry_id)
         held = [self._layer(registry, each) for each in layers]
         rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
-        config = self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode())
-        config.media_type = OCI_CONFIG
+        config = replace(
+            self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()), media_type=OCI_CONFIG
+        )
         with self._changing(repository, registry_id) as stored:
             stored.hold([*held, config])
         manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": _descriptor(config), "layers": list(map(_descriptor, held))}
@@ -99,12 +101,12 @@ class Contents:
         place = Repository.coerce(repository)
         if registry_id is not None:
             place = Repository(name=place.name, registry_id=registry_id, region=place.region)
-        if place.region is None:
-            return self._first, place
-        if place.region not in self._registries:
+        registry = self._registries.get(place.region or self._first.region)
+        if registry is None:
             message = f"this LocalECR plays {', '.join(self._registries)} and not {place.region}: name it in LocalECR(regions=...)"
             raise ValueError(message)
-        return self._registries[place.region], place
+        registry.open()  # one that was closed must not write into a directory that another has by now
+        return registry, place
 
 
 def _text(manifest: ManifestLike) -> str:

@@ -30,7 +30,8 @@ SERVICE = "s3"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
 _PATH = re.compile(f"{LAYERS_PATH}([a-z0-9-]+)/([0-9a-f]{{64}})").fullmatch
-_RANGE = re.compile("bytes=([0-9]{0,18})-([0-9]{0,18})").fullmatch  # one range, as S3 takes it
+_RANGE = re.compile("bytes=([0-9]*)-([0-9]*)", re.IGNORECASE).fullmatch  # one range, as S3 takes it; RFC 9110: units in either case
+BEYOND = 10**18  # further than any layer goes
 
 
 class Downloads:
@@ -124,13 +125,22 @@ def _wanted(asked: str, size: int) -> tuple[int, int] | None:
     found = _RANGE(asked.strip())
     if found is None or not any(found.groups()):
         return None
-    first, last = found.groups()
-    start = int(first) if first else max(0, size - int(last))
-    stop = min(size, int(last) + 1) if first and last else size
-    if first and last and int(last) < int(first):
-        return None
+    first, last = map(_number, found.groups())
+    if first is None:
+        start, stop = max(0, size - (last or 0)), size
+    else:
+        start, stop = first, size if last is None else min(size, last + 1)
+        if last is not None and last < first:
+            return None
     if start >= size:
         code = "InvalidRange"
         members = {"RangeRequested": asked, "ActualObjectSize": size}
         raise AwsError(code, "The requested range is not satisfiable", 416, **members)
     return start, stop
+
+
+def _number(digits: str) -> int | None:
+    """Return a byte's position; one that is too long to read lies beyond every end, as RFC 9110 (section 14.1.2) has it."""
+    if not digits:
+        return None
+    return int(digits) if len(digits := digits.lstrip("0") or "0") < len(str(BEYOND)) else BEYOND

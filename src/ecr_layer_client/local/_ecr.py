@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
+from contextlib import ExitStack
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
 from ._contents import Contents, ManifestLike
 from ._faults import Faults
 from ._memory import MemoryFace
-from ._quotas import Quotas, Rates, check_number
+from ._options import check_options, home_of, played_regions
+from ._quotas import Quotas, Rates
 from ._registry import Registry
 from ._server import HTTPFace
 from ._service import Service
@@ -54,8 +54,9 @@ class LocalECR:
     Args:
         region: the Region it plays. Default "us-east-1".
         regions: further Regions that it plays, each a registry of its own, for requests that are signed for them. Default none.
-        data: a directory in which repositories, layers, images and tags outlive this object; it is made if need be, and used by one
-            `LocalECR` at a time. Default None: nothing outlives it.
+        data: a directory in which repositories, layers, images and tags outlive this object; it is made if need be. One `LocalECR`
+            at a time has it: from here on until it is closed or gone, or its process ends; opening it, or putting something into
+            it, takes it again. Default None: nothing outlives it.
         account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
         absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
             "missing", a `MissingLayerDigest` failure as emulators answer.
@@ -73,8 +74,9 @@ class LocalECR:
         seed: of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, a number is out of its range, or `data`
-            holds a file that can't be read.
+        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, `host` or `data` is empty, a number is out
+            of its range, or `data` holds a file that can't be read.
+        OSError: `data` is no place to write to, or another `LocalECR` has it, in this process or in another.
 
     >>> import asyncio
     >>> async def main() -> tuple[str, ...]:
@@ -105,26 +107,21 @@ class LocalECR:
         seed: int | str = 0,
     ) -> None:
         """Make an empty registry; nothing listens before `open()`."""
-        if not re.fullmatch("[0-9]{12}", account):  # ECR model: RegistryId
-            message = f"account must be 12 digits, not {account!r:.200}"
-            raise ValueError(message)
-        if absent not in {"unavailable", "missing"}:
-            message = f"absent must be 'unavailable' or 'missing', not {absent!r:.200}"
-            raise ValueError(message)
-        check_number("latency", latency, at_least=0.0)
         self._faults = Faults(seed)
         self._quotas = Quotas(quota, burst)
         self._clock = Clock()
-        played = list(dict.fromkeys([region, *regions]))
-        if wrong := [each for each in played if not re.fullmatch("[a-z]{2,}(-[a-z0-9]+)+", each)]:
-            message = f"region must be an AWS Region such as 'eu-west-1', not {wrong[0]!r:.200}"
-            raise ValueError(message)
+        check_options(account=account, absent=absent, host=host, port=port, latency=latency)
+        played = played_regions(region, regions)
+        home = home_of(data)
         self._signatures = Signatures(region=region, clock=self._clock, is_on=auth, further_regions=played)
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
-        registries = [
-            Registry(account=account, region=each, absent=absent, now=self._clock.now, directory=Path(data, each) if data else None)
-            for each in played
-        ]
+        registries: list[Registry] = []
+        with ExitStack() as opened:  # one that can't be opened leaves none open
+            for each in played:
+                directory = None if home is None else home / each
+                registries.append(Registry(account=account, region=each, absent=absent, now=self._clock.now, directory=directory))
+                opened.callback(registries[-1].close)
+            opened.pop_all()
         self._registry = registries[0]
         self._contents = Contents(registries)
         shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota
@@ -140,19 +137,29 @@ class LocalECR:
 
         Raises:
             RuntimeError: it is open already.
-            OSError: it can't listen at `host` and `port`.
+            OSError: it can't listen at `host` and `port`, or, after it was closed, another has its `data` directory.
         """
         if self._is_open:
             message = "this LocalECR is open already"
             raise RuntimeError(message)
-        await self._face.open()
+        with ExitStack() as opened:
+            for registry in self._service.registries.values():
+                opened.callback(registry.close)
+                registry.open()
+            await self._face.open()
+            opened.pop_all()
         self._is_open = True
         return self
 
     async def aclose(self) -> None:
-        """Stop serving: open connections are closed, and requests under way are cut off (in memory they end). Twice is fine."""
+        """Stop serving, and leave the `data` directory to others. Twice is fine.
+
+        Open connections are closed, and requests under way are cut off (in memory they end).
+        """
         self._is_open = False
         await self._face.aclose()
+        for registry in self._service.registries.values():
+            registry.close()
 
     async def __aenter__(self) -> Self:
         """Begin to serve."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from ._error import AwsError, invalid_parameter
@@ -52,13 +53,14 @@ class Images:
         if image is None:
             repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
         elif image.archived_at is not None:
-            image.archived_at, image.activated_at = None, self._now()
+            repository.images[manifest.digest] = replace(image, archived_at=None, activated_at=self._now())
         if tag is not None:
             repository.tags[tag] = manifest.digest
         for digest, media_type in manifest.blobs.items():
             layer = repository.layers[digest]
-            layer.archived = False  # AWS documentation: pushing an image that is archived restores it
-            layer.media_type = media_type or layer.media_type  # assumed: an upload did not say
+            media_type = media_type or layer.media_type  # noqa: PLW2901  (assumed: an upload did not say)
+            # AWS documentation: pushing an image that is archived restores it
+            repository.layers[digest] = replace(layer, archived=False, media_type=media_type)
 
     # -- BatchGetImage ------------------------------------------------------------------------------------------------
 

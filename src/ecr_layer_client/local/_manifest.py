@@ -59,6 +59,7 @@ def read_manifest(text: str, media_type: str | None = None) -> Manifest:
     """
     members, data = _members(text)
     media_type = _media_type(members.get("mediaType"), media_type)
+    _check_that_it_is_one_thing(members, media_type)
     config: dict[str, Any] = _object(members.get("config"), "config") if media_type in MANIFESTS else {}
     return Manifest(
         text=text,
@@ -89,6 +90,17 @@ def _media_type(own: object, said: str | None) -> str:
     if media_type not in MEDIA_TYPES:  # assumed
         raise invalid_parameter(WHERE, f"its media type must be one of {', '.join(MEDIA_TYPES)}")
     return str(media_type)
+
+
+def _check_that_it_is_one_thing(members: dict[str, Any], media_type: str) -> None:
+    """Refuse what one client would pull as an image and another as an index.
+
+    Source: the OCI's advisory CVE-2021-41190, after which clients refuse such a document; that ECR does, too, is assumed.
+    """
+    own = "manifests" if media_type in INDEXES else "fsLayers" if media_type in SCHEMA_1 else "layers"
+    foreign = {"manifests", "layers", "fsLayers", "config"} - ({own} if own == "manifests" else {own, "config"})
+    if both := sorted(name for name in foreign if members.get(name) is not None):
+        raise invalid_parameter(WHERE, f"a manifest of type {media_type} must not have {both[0]}")
 
 
 def _blobs(members: dict[str, Any], config: dict[str, Any], media_type: str) -> dict[str, str]:

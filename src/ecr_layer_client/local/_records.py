@@ -8,10 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, Literal
+from graphlib import TopologicalSorter
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.alias_generators import to_camel
 
+from ecr_layer_client._repository import Repository
+
+from ._lock import DirectoryLock
+from ._manifest import DIGEST
 from ._stored import StoredImage, StoredLayer, StoredRepository
 
 if TYPE_CHECKING:
@@ -19,46 +25,94 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
+class Description(BaseModel, frozen=True, extra="forbid", alias_generator=to_camel):
+    """What describes a repository, as CreateRepository answers it."""
+
+    repository_arn: str
+    registry_id: str
+    repository_name: str
+    repository_uri: str
+    created_at: Annotated[float, Field(allow_inf_nan=False)]
+    image_tag_mutability: Literal["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]  # ECR model
+    image_tag_mutability_exclusion_filters: list[dict[Literal["filterType", "filter"], str]] | None = None
+    image_scanning_configuration: dict[Literal["scanOnPush"], bool]
+    encryption_configuration: dict[Literal["encryptionType", "kmsKey"], str]
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """A repository as it is written; `format` changes when the rest does."""
 
     format: Literal[1]
-    description: dict[str, Any]
+    description: Description
     layers: list[StoredLayer]
     images: list[StoredImage]
     tags: dict[str, str]
+
+    def repository(self) -> StoredRepository:
+        """Return the repository. Raises ValueError where one part of the record contradicts another."""
+        Repository(name=self.description.repository_name, registry_id=self.description.registry_id)
+        layers = {each.digest: each for each in self.layers}
+        images = {each.digest: each for each in self.images}
+        if wrong := [digest for digest in (*layers, *images) if not DIGEST(digest) or digest != digest.lower()]:
+            message = f"{wrong[0]!r:.200} is no digest in lower case"
+            raise ValueError(message)
+        if negative := [each for each in self.layers if each.size < 0]:
+            message = f"the layer {negative[0].digest} has {negative[0].size} bytes"
+            raise ValueError(message)
+        if wrong := [tag for tag, digest in self.tags.items() if digest not in images]:
+            message = f"the tag {wrong[0]!r:.200} is of no image that it holds"
+            raise ValueError(message)
+        TopologicalSorter({each.digest: each.children for each in self.images}).prepare()  # no index lists itself
+        return StoredRepository(self.description.model_dump(by_alias=True, exclude_unset=True), layers, images, self.tags)
 
 
 _RECORD: Final = TypeAdapter(Record)
 
 
 class Records:
-    """The records in one directory."""
+    """The records of one Region, in the `repositories` of its directory, which is locked while they are used."""
 
     def __init__(self, directory: Path) -> None:
-        """Use this directory; it is made when something is written."""
-        self._directory: Final = directory
+        """Use this directory; `take()` makes it."""
+        self._directory: Final = directory / "repositories"
+        self._lock: Final = DirectoryLock(directory)
+
+    def take(self) -> bool:
+        """Lock the directory, and return whether it was not locked before. Raises OSError: it can't be used, or another has it."""
+        is_new = self._lock.take()
+        if is_new:
+            try:
+                self._directory.mkdir(exist_ok=True)
+            except OSError:
+                self.release()
+                raise
+        return is_new
+
+    def release(self) -> None:
+        """Leave the directory to others. Twice is fine."""
+        self._lock.release()
 
     def load(self) -> Iterator[StoredRepository]:
         """Yield what was saved. Raises ValueError that names a file which is no record."""
         for path in sorted(self._directory.glob("*.json")):
             try:
-                record = _RECORD.validate_json(path.read_bytes())
+                repository = _RECORD.validate_json(path.read_bytes()).repository()
             except ValueError as error:
-                message = f"{path} is no repository of a local ECR (or of a later version): {error}"
+                message = f"{path} is no repository of a local ECR (or of a later version): {_in_one_line(error)}"
                 raise ValueError(message) from None
-            layers = {each.digest: each for each in record.layers}
-            images = {each.digest: each for each in record.images}
-            yield StoredRepository(record.description, layers, images, record.tags)
+            if path != (its_own := self._path(repository)):
+                message = f"{path} holds the repository {repository.name!r}, whose file is {its_own.name}: remove one of the two"
+                raise ValueError(message)
+            yield repository
 
     def save(self, repository: StoredRepository) -> None:
         """Write a repository, in the place of what was written before."""
-        self._directory.mkdir(parents=True, exist_ok=True)
-        record = Record(1, repository.description, [*repository.layers.values()], [*repository.images.values()], repository.tags)
+        description = Description(**repository.description)
+        record = Record(1, description, [*repository.layers.values()], [*repository.images.values()], repository.tags)
         path = self._path(repository)
         new = path.with_suffix(".new")
-        new.write_bytes(_RECORD.dump_json(record))
+        new.write_bytes(_RECORD.dump_json(record, by_alias=True, exclude_unset=True))
         new.replace(path)
 
     def delete(self, repository: StoredRepository) -> None:
@@ -68,3 +122,10 @@ class Records:
     def _path(self, repository: StoredRepository) -> Path:
         name = hashlib.sha256(f"{repository.registry_id}/{repository.name}".encode()).hexdigest()
         return self._directory / f"{name}.json"
+
+
+def _in_one_line(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)
+    first = error.errors(include_url=False)[0]
+    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 import base64
 import secrets
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ecr_layer_client._repository import partition_of
@@ -71,21 +72,15 @@ class Registry:
         now: Callable[[], float] = lambda: 0.0,
         directory: Path | None = None,
     ) -> None:
-        """Start with what `directory` holds. Raises ValueError for a file there that can't be read."""
+        """Start as `open()` does."""
         self.account: Final = account
         self.region: Final = region
         self.store: Final = Store(directory)
         self._now = now
-        self._records = Records(directory / "repositories") if directory is not None else None
-        self._repositories = {(each.registry_id, each.name): each for each in self._records.load()} if self._records is not None else {}
+        self._records = Records(directory) if directory is not None else None
+        self._repositories: dict[tuple[str, str], StoredRepository] = {}
         self._lock = threading.RLock()  # a test seeds from its own thread what a server's thread serves
         layers, images = Layers(self.store, absent), Images(self.store, now)
-        self._operations: Mapping[str, Callable[[Mapping[str, Any]], Row]] = {
-            "CreateRepository": self._create_repository,
-            "DeleteRepository": self._delete_repository,
-            "DescribeRepositories": self._describe_repositories,
-            "GetAuthorizationToken": self._get_authorization_token,
-        }
         self._operations_in_a_repository: Mapping[str, Callable[[StoredRepository, Mapping[str, Any]], Row]] = {
             "BatchCheckLayerAvailability": layers.check,
             "BatchDeleteImage": images.delete,
@@ -98,19 +93,42 @@ class Registry:
             "PutImage": images.put,
             "UploadLayerPart": layers.upload_part,
         }
+        self.open()
+
+    def open(self) -> None:
+        """Have the directory, if any, for itself, and know what it holds; whatever is done from outside does this, too.
+
+        Raises OSError when the directory can't be used or another has it, ValueError for a file there that can't be read.
+        """
+        with self._lock:
+            if self._records is None or not self._records.take():
+                return
+            try:
+                self.store.tidy()
+                self._repositories = {(each.registry_id, each.name): each for each in self._records.load()}
+            except BaseException:
+                self._records.release()
+                raise
+
+    def close(self) -> None:
+        """Leave the directory, if any, to others; uploads under way are dropped. Twice is fine."""
+        with self._lock:
+            if self._records is not None:
+                for repository in self._repositories.values():
+                    repository.discard_uploads()
+                self._records.release()
 
     def run(self, operation: str, request: Mapping[str, Any]) -> Row:
         """Run one operation and return its answer. Raises AwsError, UnknownOperationException included."""
         with self._lock:
+            self.open()
             in_a_repository = self._operations_in_a_repository.get(operation)
             if in_a_repository is not None:
                 repository = self.repository(request["repositoryName"], request.get("registryId"))
-                answer = in_a_repository(repository, request)
-                if operation in CHANGING:
-                    self._save(repository)
-                return answer
-            if operation in self._operations:
-                return self._operations[operation](request)
+                with self._saved(repository) if operation in CHANGING else nullcontext():
+                    return in_a_repository(repository, request)
+            if (of_repositories := self._operations_of_repositories().get(operation)) is not None:
+                return of_repositories(request)
         code = "UnknownOperationException"
         raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; it serves {', '.join(OPERATIONS)}")
 
@@ -128,27 +146,43 @@ class Registry:
         """Give a repository to change, made if need be; no request sees it half-changed. Raises AwsError for a bad name."""
         registry_id = registry_id or self.account
         with self._lock:
+            self.open()
             if (registry_id, name) not in self._repositories:
                 self._create_repository({"repositoryName": name, "registryId": registry_id})
             stored = self._repositories[registry_id, name]
-            yield stored
-            self._save(stored)
+            with self._saved(stored):
+                yield stored
 
     def archive(self, name: str, digest: str, registry_id: str | None = None) -> None:
         """Archive an image, or one layer. Raises AwsError or KeyError when there is no such thing."""
         with self._lock:
+            self.open()
             stored = self.repository(name, registry_id)
-            if digest in stored.images:
-                stored.archive(stored.images[digest], self._now())
-            else:
-                stored.layers[digest].archived = True
-            self._save(stored)
+            with self._saved(stored):
+                if digest in stored.images:
+                    stored.archive(stored.images[digest], self._now())
+                else:
+                    stored.hold([replace(stored.layers[digest], archived=True)])
 
-    def _save(self, repository: StoredRepository) -> None:
-        if self._records is not None:
+    @contextmanager
+    def _saved(self, repository: StoredRepository) -> Generator[None]:
+        """Save a repository once it is changed; a change that can't be saved is undone."""
+        if self._records is None:
+            yield
+            return
+        with repository.undone_by_failure():
+            yield
             self._records.save(repository)
 
     # -- operations on repositories -----------------------------------------------------------------------------------
+
+    def _operations_of_repositories(self) -> Mapping[str, Callable[[Mapping[str, Any]], Row]]:
+        return {  # made anew: kept, they would keep this object, and its directory, from being let go at once
+            "CreateRepository": self._create_repository,
+            "DeleteRepository": self._delete_repository,
+            "DescribeRepositories": self._describe_repositories,
+            "GetAuthorizationToken": self._get_authorization_token,
+        }
 
     def _create_repository(self, request: Mapping[str, Any]) -> Row:
         name, registry_id = request["repositoryName"], request.get("registryId", self.account)
@@ -157,8 +191,9 @@ class Registry:
             raise AwsError(code, f"The repository with name '{name}' already exists in the registry with id '{registry_id}'")
         _check_tags(request.get("tags", []))
         stored = StoredRepository(self._description(name, registry_id, request))
+        with self._saved(stored):
+            pass
         self._repositories[registry_id, name] = stored
-        self._save(stored)
         return {"repository": dict(stored.description)}
 
     def _delete_repository(self, request: Mapping[str, Any]) -> Row:
@@ -167,11 +202,10 @@ class Registry:
             code = "RepositoryNotEmptyException"  # wording quoted in public issues
             where = f"The repository with name '{stored.name}' in registry with id '{stored.registry_id}'"
             raise AwsError(code, f"{where} cannot be deleted because it still contains images")
-        del self._repositories[stored.registry_id, stored.name]
         if self._records is not None:
             self._records.delete(stored)
-        for upload in stored.uploads.values():
-            upload.draft.discard()
+        del self._repositories[stored.registry_id, stored.name]
+        stored.discard_uploads()
         held = {digest for other in self._repositories.values() for digest in (*other.layers, *other.images)}
         self.store.drop({*stored.layers, *stored.images} - held)
         return {"repository": dict(stored.description)}

@@ -104,10 +104,12 @@ class Service:
         except (ConnectionResetError, asyncio.CancelledError) as error:
             self._count(operation, RESET if isinstance(error, ConnectionResetError) else ABANDONED)
             raise
+        except OSError as error:  # a full disk, a directory that went away: nothing was changed
+            logger.error("the local ECR can't keep what %s brings: %s", operation[:200], error)  # noqa: TRY400  (a trace says no more)
+            reply = _failed(f"The local ECR can't keep it: {error.strerror or error}")
         except Exception:
             logger.exception("the local ECR failed to answer %r", operation[:200])
-            code = "ServerException"
-            reply = protocol.refused(AwsError(code, "The local ECR failed; its log says why", 500))
+            reply = _failed("The local ECR failed; its log says why")
         self._count(operation, reply.outcome)
         return self.stamped(reply)
 
@@ -166,6 +168,11 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
         return await interceptor.before(call)
     except AwsError as error:
         return call.refused(error)
+
+
+def _failed(why: str) -> Reply:
+    code = "ServerException"
+    return protocol.refused(AwsError(code, why, 500))
 
 
 def _known(operation: str) -> str:

@@ -67,6 +67,7 @@ class Draft:
         self._sha256: Any = hashlib.sha256()
         self._buffer = bytearray()
         self._path: Path | None = None
+        self._is_kept = False
 
     @property
     def digest(self) -> str:
@@ -74,22 +75,25 @@ class Draft:
         return f"sha256:{self._sha256.hexdigest()}"
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes."""
+        """Take the next bytes. Raises OSError when they can't be written: then none of them is taken."""
+        if self._path is None and self.size + len(data) <= self._store.in_memory:
+            self._buffer += data
+        else:
+            self._path = self._path or self._store.new_file()
+            with self._path.open("r+b") as file:
+                file.seek(self.size - len(self._buffer))  # over what an earlier write may have left half-done
+                file.write(self._buffer)
+                file.write(data)
+                file.truncate()
+            self._buffer.clear()
         self._sha256.update(data)
         self.size += len(data)
-        if self._path is None and self.size <= self._store.in_memory:
-            self._buffer += data
-            return
-        if self._path is None:
-            self._path = self._store.new_file()
-        with self._path.open("ab") as file:
-            file.write(self._buffer)
-            file.write(data)
-        self._buffer.clear()
 
     def keep(self) -> str:
-        """Put what arrived into the store, and return its digest."""
-        self._store.take(self.digest, bytes(self._buffer), self._path)
+        """Put what arrived into the store, and return its digest. Twice is fine."""
+        if not self._is_kept:
+            self._store.take(self.digest, bytes(self._buffer), self._path)
+            self._is_kept = True
         return self.digest
 
     def discard(self) -> None:
@@ -113,8 +117,11 @@ class Store:
         self.in_memory: Final = IN_MEMORY if directory is None else -1
         self._small: dict[str, bytes] = {}
         self._directory = directory
-        if directory is not None and (directory / INCOMING).exists():
-            shutil.rmtree(directory / INCOMING)  # what an earlier process left half-written
+
+    def tidy(self) -> None:
+        """Drop what an earlier process left half-written in the directory."""
+        if self._directory is not None and (self._directory / INCOMING).exists():
+            shutil.rmtree(self._directory / INCOMING)
 
     def draft(self) -> Draft:
         """Return a new draft; nothing of it can be read before `keep()`."""

@@ -1,14 +1,18 @@
-"""What a registry holds: repositories, their layers, images and tags. Pure values; the bytes are in the `Store`."""
+"""What a registry holds: repositories, their layers, images and tags. Pure; the bytes are in the `Store`.
+
+Layers and images are replaced by changed copies and never changed themselves, so that a change can be undone.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from ._error import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Generator, Iterable
 
     from ._uploads import Upload
 
@@ -84,17 +88,33 @@ class StoredRepository:
         """Hold layers, over those of the same digest."""
         self.layers.update((layer.digest, layer) for layer in layers)
 
+    @contextmanager
+    def undone_by_failure(self) -> Generator[None]:
+        """Hold again what was held before, if anything but a refusal is raised inside."""
+        layers, images, tags, uploads = dict(self.layers), dict(self.images), dict(self.tags), dict(self.uploads)
+        try:
+            yield
+        except AwsError:  # refused before anything was changed, but for an upload that it ends
+            raise
+        except BaseException:
+            self.layers, self.images, self.tags, self.uploads = layers, images, tags, uploads
+            raise
+
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags of an image, sorted."""
         return sorted(tag for tag, tagged in self.tags.items() if tagged == digest)
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image: the layers that only archived images hold are archived with it (assumed)."""
-        image.archived_at = now
+        self.images[image.digest] = replace(image, archived_at=now)
         active = {digest for other in self.images.values() if other.archived_at is None for digest in other.blobs}
-        for digest in image.blobs.keys() - active:
-            if digest in self.layers:
-                self.layers[digest].archived = True
+        self.hold(replace(self.layers[digest], archived=True) for digest in image.blobs.keys() - active if digest in self.layers)
+
+    def discard_uploads(self) -> None:
+        """Drop the uploads under way, with what arrived."""
+        for upload in self.uploads.values():
+            upload.draft.discard()
+        self.uploads.clear()
 
     def refusal(self, code: str, what: str) -> AwsError:
         """Return an error whose message ends with where it happened."""

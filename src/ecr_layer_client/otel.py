@@ -1,0 +1,209 @@
+"""Traces and metrics by OpenTelemetry; needs the extra `otel`, and an OpenTelemetry SDK that your application sets up.
+
+Names follow the semantic conventions 1.44.0: those of AWS SDK client spans and of RPC metrics. What has no name there begins with
+`ecr_layer_client`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from ._errors import CallError, ECRLayerError, ServiceError
+from ._version import __version__
+from .protocols import CALLERS
+
+try:
+    from opentelemetry import context as contexts
+    from opentelemetry import metrics, trace
+except ImportError as _missing:
+    _message = "traces and metrics need opentelemetry-api: pip install 'ecr-layer-client[otel]'"
+    raise ImportError(_message) from _missing
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+
+    from opentelemetry.context import Context
+    from opentelemetry.metrics import Histogram, MeterProvider
+    from opentelemetry.trace import Span, TracerProvider
+
+    from ._repository import Repository
+
+__all__ = ["OpenTelemetryObserver"]
+
+_NAME = "ecr_layer_client"
+_SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
+# `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client spans all the same.
+_AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service": "ECR"}
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # what the RPC conventions advise
+_LONG_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
+_DIGESTS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.0)  # what is above the last is a full batch
+_NO_CODE = "Unknown"  # the code of a ServiceError that ECR gave none
+_CODE = re.compile(r"[A-Za-z0-9._]{1,100}")
+_OTHER = "_OTHER"  # the conventions' own, for what would be too many values
+_MOST_LINKS = 128  # the SDK's own limit
+_OPERATION = contexts.create_key(f"{_NAME}.operation")
+
+
+class OpenTelemetryObserver:
+    """An `Observer` that makes spans and measurements of what a client does.
+
+    A span for each operation, such as a whole `check_layers`, and below it one for each request, which is current while the request is
+    under way. Single checks that share a request have a span each; the request's is below the first of them and links to the others.
+    Where the application has set up no SDK, nothing is kept.
+
+    Args:
+        tracer_provider: Makes the tracer. Default None: the application's global one.
+        meter_provider: Makes the meter. Default None: the application's global one.
+
+    Example:
+        >>> ECRLayerClient(region_name="eu-west-1", observer=OpenTelemetryObserver())
+        <ECRLayerClient region_name='eu-west-1' endpoint_url=None, not open>
+    """
+
+    def __init__(self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None) -> None:
+        self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, _SCHEMA)
+        meter = metrics.get_meter(_NAME, __version__, meter_provider, _SCHEMA)
+        self._attempt_seconds = meter.create_histogram(
+            "rpc.client.call.duration",
+            "s",
+            "Duration of a request to ECR.",
+            explicit_bucket_boundaries_advisory=_SECONDS,
+        )
+        self._operation_seconds = meter.create_histogram(
+            f"{_NAME}.operation.duration",
+            "s",
+            "Duration of an operation, waits and retries included.",
+            explicit_bucket_boundaries_advisory=_LONG_SECONDS,
+        )
+        self._digests = meter.create_histogram(
+            f"{_NAME}.attempt.digests",
+            "{digest}",
+            "Digests in a request.",
+            explicit_bucket_boundaries_advisory=_DIGESTS,
+        )
+        self._retries = meter.create_counter(f"{_NAME}.retries", "{retry}", "Requests that failed and are made again.")
+        self._throttled = meter.create_counter(f"{_NAME}.throttled", "{attempt}", "Requests that ECR refused for rate.")
+        self._rate = meter.create_gauge(f"{_NAME}.pacer.rate", "{request}/s", "Rate that requests are held to since one was throttled.")
+        self._known: dict[tuple[str, str | None], dict[str, str]] = {}
+
+    def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:
+        """Return a span of one operation, of kind INTERNAL."""
+        # No attribute of RPCs: backends would count it among the requests.
+        span = self._tracer.start_span(f"{_NAME}.{operation}", attributes=_where(repository))
+        context = contexts.set_value(_OPERATION, span, trace.set_span_in_context(span))
+        return _Current(span, context, self._operation_seconds, self._facts(operation, repository.region), {})
+
+    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:
+        """Return a span of one request, of kind CLIENT."""
+        facts = self._facts(operation, repository.region)
+        parent, links = _shared_by()
+        span = self._tracer.start_span(
+            f"ECR.{operation}",
+            parent,
+            trace.SpanKind.CLIENT,
+            _AWS_API
+            | _where(repository)
+            | {"rpc.method": operation, f"{_NAME}.attempt.number": number, f"{_NAME}.attempt.digests": digests},
+            links,
+        )
+        self._digests.record(digests, facts)
+        context = trace.set_span_in_context(span, parent)
+        return _Current(span, context, self._attempt_seconds, facts, {"http.response.status_code": 200})
+
+    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
+        """Count a retry, and note it on the span of its operation."""
+        failed = {"error.type": _type_of(error)}
+        self._retries.add(1, self._facts(operation, repository.region) | failed)
+        _note("retry", failed | {f"{_NAME}.retry.delay": delay})
+
+    def throttle(self, operation: str, rate: float, share: float, /) -> None:
+        """Count a throttled answer, note it on the span of its operation, and keep the rate from now on."""
+        facts = self._facts(operation, None)
+        self._throttled.add(1, facts)
+        self._rate.set(rate, facts)
+        _note("throttled", {f"{_NAME}.pacer.rate": rate, f"{_NAME}.throttled.share": share})
+
+    def _facts(self, operation: str, region: str | None) -> dict[str, str]:
+        """Return the attributes of measurements; repositories are too many for these."""
+        facts = self._known.get((operation, region))
+        if facts is None:
+            facts = self._known[operation, region] = _AWS_API | {"rpc.method": operation} | ({"cloud.region": region} if region else {})
+        return facts
+
+
+class _Current:
+    """Makes a span the current one, and ends it with what became of it.
+
+    Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was entered in, of which that complains.
+    """
+
+    __slots__ = ("_before", "_began", "_context", "_facts", "_seconds", "_span", "_succeeded")
+
+    def __init__(self, span: Span, context: Context, seconds: Histogram, facts: dict[str, str], succeeded: dict[str, int]) -> None:
+        self._span = span
+        self._context = context
+        self._seconds = seconds
+        self._facts = facts
+        self._succeeded = succeeded
+
+    def __enter__(self) -> None:
+        self._began = asyncio.get_running_loop().time()
+        self._before = contexts.get_current()
+        contexts.attach(self._context)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+        facts = self._facts
+        if error is None:
+            self._span.set_attributes(self._succeeded)
+        else:
+            facts = facts | {"error.type": _type_of(error)}
+            self._span.set_attributes(_failure(error))
+            if isinstance(error, Exception):  # to be cancelled is no error
+                self._span.set_status(trace.StatusCode.ERROR, str(error) if isinstance(error, ECRLayerError) else None)
+        self._seconds.record(asyncio.get_running_loop().time() - self._began, facts)
+        if contexts.get_current() is self._context:
+            contexts.attach(self._before)
+        self._span.end()
+
+
+def _where(repository: Repository) -> dict[str, str]:
+    told = {f"{_NAME}.repository": repository.name, f"{_NAME}.registry_id": repository.registry_id, "cloud.region": repository.region}
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _shared_by() -> tuple[Context | None, list[trace.Link]]:
+    """Return what an attempt is below, None for what is current, and links to the others that share it."""
+    callers = [caller.run(contexts.get_current) for caller in islice(CALLERS.get(), _MOST_LINKS + 1)]
+    if not callers:
+        return None, []
+    spans = [trace.get_current_span(caller).get_span_context() for caller in callers[1:]]
+    return callers[0], [trace.Link(span) for span in spans if span.is_valid]
+
+
+def _note(name: str, facts: dict[str, str | float] | dict[str, float]) -> None:
+    """Note something on the span of the operation under way, if there is one."""
+    caller = next(iter(CALLERS.get()), None)
+    span = contexts.get_value(_OPERATION, None if caller is None else caller.run(contexts.get_current))
+    if isinstance(span, trace.Span):
+        span.add_event(name, facts)
+
+
+def _failure(error: BaseException) -> dict[str, str | int]:
+    facts: dict[str, str | int] = {"error.type": _type_of(error)}
+    if isinstance(error, ServiceError) and error.status:
+        facts["http.response.status_code"] = error.status
+    if isinstance(error, CallError) and error.request_id is not None:
+        facts["aws.request_id"] = error.request_id
+    return facts
+
+
+def _type_of(error: BaseException) -> str:
+    """Return AWS's code of an error of ECR's, without one its status, and the class of any other."""
+    if not isinstance(error, ServiceError):
+        return type(error).__name__
+    code = str(error.status) if error.code == _NO_CODE else error.code
+    return code if _CODE.fullmatch(code) else _OTHER

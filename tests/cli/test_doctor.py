@@ -1,0 +1,380 @@
+"""`ecr-layers doctor`, run in this process against a local ECR and in environments that are wrong in one way."""
+
+from __future__ import annotations
+
+import json
+import re
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from ecr_layer_client.cli import _aws, _examination
+from ecr_layer_client.local import LocalECR
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+    from pathlib import Path
+    from subprocess import CompletedProcess
+
+    Run = Callable[..., CompletedProcess[str]]
+    Doctor = Callable[..., dict[str, Any]]
+
+PARTS = ["versions", "configuration", "region", "credentials", "endpoint", "clock", "check", "quota"]
+SECRET = "local-ecr-secret-key"  # noqa: S105 (the local ECR's)
+
+
+@pytest.fixture
+def own() -> Generator[LocalECR]:
+    """A local ECR that one test may spoil; it holds nothing but `team/app`."""
+    with LocalECR() as local:
+        local.create_repository("team/app")
+        yield local
+
+
+@pytest.fixture
+def doctor(run: Run, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+    """Run it with --json against `own`, and return its findings by part, with the exit code as `code`."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url)
+
+    def doctor(*arguments: str) -> dict[str, Any]:
+        ran = run("doctor", *arguments, "--json")
+        assert (ran.stderr, SECRET in ran.stdout) == ("", False)
+        lines = [json.loads(line) for line in ran.stdout.splitlines()]
+        assert [(line["part"], list(line)) for line in lines] == [(part, ["part", "status", "found", "to_do"]) for part in PARTS]
+        return {line["part"]: line for line in lines} | {"code": ran.returncode}
+
+    return doctor
+
+
+def statuses(found: dict[str, Any]) -> dict[str, str]:
+    """Return the parts that are not ok, each with its status."""
+    return {part: found[part]["status"] for part in PARTS if found[part]["status"] != "ok"}
+
+
+def test_all_is_well(doctor: Doctor) -> None:
+    """Where a check works, each part is ok, nothing is to be done, and the exit code is 0."""
+    found = doctor("team/app")
+    assert (statuses(found), {found[part]["to_do"] for part in PARTS}, found["code"]) == ({}, {None}, 0)
+
+
+def test_without_a_repository_no_permission_is_looked_at(doctor: Doctor, own: LocalECR) -> None:
+    """The check is left out, with a word on how to have it, and that is no fault; one request is made, without a signature."""
+    found = doctor()
+    to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
+    assert (statuses(found), found["check"]["to_do"], found["code"], own.stats.requests) == ({"check": "skip"}, to_do, 0, 1)
+
+
+def test_what_is_found_is_named(doctor: Doctor, own: LocalECR) -> None:
+    """Region, key, endpoint and clock are named, each with where it comes from."""
+    found = doctor("team/app")
+    assert found["region"]["found"] == "us-east-1, from AWS_DEFAULT_REGION"
+    assert found["credentials"]["found"] == "loca...-key, from the environment's AWS_ACCESS_KEY_ID; without an end"
+    assert found["endpoint"]["found"].startswith(f"{own.endpoint_url}, from AWS_ENDPOINT_URL_ECR; no TLS; no proxy; answered in ")
+    assert found["clock"]["found"] == "in step with the endpoint's"
+    assert re.fullmatch("BatchCheckLayerAvailability on 'team/app' is allowed; one digest took [0-9]+ ms", found["check"]["found"])
+    assert found["quota"]["found"] == "at most 800 requests a second, 80% of ECR's default of 1000; nothing was throttled"
+
+
+def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
+    """A permission that is missing is named: the IAM action, and on what."""
+    own.faults.add(error="AccessDeniedException")
+    found = doctor("team/app")
+    expected = "allow the IAM action ecr:BatchCheckLayerAvailability on arn:aws:ecr:us-east-1:*:repository/team/app"
+    assert (statuses(found), found["check"]["to_do"], found["code"]) == ({"check": "fail"}, expected, 2)
+
+
+def test_an_unknown_repository(doctor: Doctor) -> None:
+    """A repository that is not there is said with the registry and the Region that were looked in."""
+    found = doctor("team/none")
+    where = "looked in registry of the caller's own account (a full URI names another), Region us-east-1"
+    assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == ({"check": "fail"}, True, 2)
+
+
+def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint at which nothing listens fails, and what needs its answer is left out."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{reserved.getsockname()[1]}")
+        found = doctor("team/app")
+    assert (statuses(found), found["code"]) == ({"endpoint": "fail", "clock": "skip", "check": "skip"}, 2)
+
+
+def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An endpoint that accepts and never answers is given up after a while, with the same findings."""
+    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.1)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{silent.getsockname()[1]}")
+        found = doctor("team/app")
+    assert (statuses(found), "Read timeout" in found["endpoint"]["found"]) == ({"endpoint": "fail", "clock": "skip", "check": "skip"}, True)
+
+
+def test_an_answer_that_drips(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An answer that comes byte by byte, each in time, is given up, too."""
+    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(_aws, "CONNECT_TIMEOUT", 0.4)
+    own.faults.add(drip=20)
+    found = doctor()
+    assert (statuses(found)["endpoint"], "TimeoutError" in found["endpoint"]["found"]) == ("fail", True)
+
+
+class _Page(BaseHTTPRequestHandler):
+    """A sign-in page, as the network of a hotel puts it in the place of everything."""
+
+    def do_POST(self) -> None:
+        self.send_response(403)
+        self.end_headers()
+        self.wfile.write(b"<html>sign in</html>")
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's)
+        """Say nothing."""
+
+
+def test_somebody_else_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What answers without a request id is not ECR, and a warning says so."""
+    with HTTPServer(("127.0.0.1", 0), _Page) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{server.server_port}")
+        found = doctor()
+        server.shutdown()
+    assert (statuses(found), found["code"]) == ({"endpoint": "warn", "check": "skip"}, 1)
+
+
+def test_no_tls_where_it_is_asked_for(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """An https endpoint that does not speak TLS fails with a word on certificates, and says whose are trusted."""
+    monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("http:", "https:"))
+    plain = doctor()
+    monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
+    own_bundle = doctor()
+    assert ("TLS by botocore's certificates" in plain["endpoint"]["found"], "AWS_CA_BUNDLE" in plain["endpoint"]["to_do"]) == (True, True)
+    assert (f"TLS by the certificates in {tmp_path}/own.pem" in own_bundle["endpoint"]["found"], statuses(own_bundle)["endpoint"]) == (
+        True,
+        "fail",
+    )
+
+
+def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The proxy in force is in the line, its password is not; what does not answer there is a matter of HTTPS_PROXY."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        port = reserved.getsockname()[1]
+        monkeypatch.setenv("http_proxy", f"http://me:hidden-word@127.0.0.1:{port}")
+        found = doctor()
+    endpoint = found["endpoint"]
+    said = f"by the proxy 127.0.0.1:{port};" in endpoint["found"], "hidden-word" in json.dumps(found), "HTTPS_PROXY" in endpoint["to_do"]
+    assert (endpoint["status"], said) == ("fail", (True, False, True))
+
+
+def test_plain_http_beyond_this_machine(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configured endpoint of plain http that is not of this machine is a warning, unless it is allowed."""
+    port = own.endpoint_url.rpartition(":")[2]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://0.0.0.0:{port}")
+    found = doctor()
+    allowed = doctor("--allow-insecure-endpoint")
+    assert (statuses(found)["endpoint"], statuses(allowed)) == ("warn", {"check": "skip"})
+
+
+def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a Region, what needs one is left out; a variable that botocore does not read is named."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    found = doctor("team/app")
+    monkeypatch.delenv("AWS_REGION")
+    bare = doctor("team/app")
+    skipped = {"region": "fail", "endpoint": "skip", "clock": "skip", "check": "skip"}
+    assert (statuses(found), found["region"]["found"]) == (skipped, "none: AWS_REGION says 'us-east-1', and botocore does not read it")
+    assert (statuses(bare), bare["region"]["found"]) == (skipped, "none")
+
+
+def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A Region that botocore knows no ECR in is a warning: a name may be new, or misspelled."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-wst-1")
+    found = doctor()
+    assert (statuses(found)["region"], "check the spelling" in found["region"]["to_do"], found["code"]) == ("warn", True, 1)
+
+
+def test_two_variables_for_the_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS_REGION that says something else is a warning."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    assert doctor("team/app")["region"] == {
+        "part": "region",
+        "status": "warn",
+        "found": "us-east-1, from AWS_DEFAULT_REGION; AWS_REGION says 'eu-west-1', for other programs",
+        "to_do": "set both alike",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "source"),
+    [
+        (["team/app", "--region", "us-east-1"], "--region"),
+        (["123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"], "the repository"),
+        (["team/app", "--profile", "ci"], "the configuration file"),
+    ],
+    ids=["option", "repository", "file"],
+)
+def test_where_the_region_comes_from(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], source: str
+) -> None:
+    """The line says who names the Region."""
+    monkeypatch.delenv("AWS_DEFAULT_REGION")
+    keys = f"aws_access_key_id = local-ecr-access-key\naws_secret_access_key = {SECRET}\n"
+    (tmp_path / "config").write_text(f"[profile ci]\nregion = us-east-1\n{keys}")
+    found = doctor(*arguments)
+    assert (found["region"]["found"], statuses(found)) == (f"us-east-1, from {source}", {})
+
+
+def test_no_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without credentials the endpoint and the clock are looked at all the same."""
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    found = doctor("team/app")
+    assert (statuses(found), found["credentials"]["found"], found["code"]) == ({"credentials": "fail", "check": "skip"}, "none", 2)
+
+
+def test_half_of_the_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A key without its secret is said as botocore says it."""
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+    found = doctor("team/app")
+    assert (statuses(found)["credentials"], "AWS_SECRET_ACCESS_KEY" in found["credentials"]["found"]) == ("fail", True)
+
+
+def test_a_token_that_has_ended(doctor: Doctor, own: LocalECR) -> None:
+    """What AWS says of an expired token is in the line of the check, with how to renew it."""
+    own.expire("local-ecr-access-key")
+    found = doctor("team/app")
+    assert (statuses(found), "ExpiredToken" in found["check"]["found"], found["check"]["to_do"]) == (
+        {"check": "fail"},
+        True,
+        "renew the credentials (`aws sts get-caller-identity` shows whether they work)",
+    )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "status", "said"),
+    [(-5, "fail", "still expired"), (5, "warn", "they end within 15 minutes"), (300, "ok", "temporary, not renewed")],
+    ids=["over", "soon", "later"],
+)
+def test_credentials_whose_end_is_known(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, minutes: int, status: str, said: str) -> None:
+    """Where the environment tells the end of a token, the line says whether it has come, or comes soon."""
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "hidden-token")
+    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat())
+    found = doctor()
+    line = found["credentials"]
+    assert (line["status"], said in line["found"], "hidden-token" in json.dumps(found)) == (status, True, False)
+
+
+def test_keys_that_win_over_a_profile(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Keys in the environment win over AWS_PROFILE, which surprises people: a warning says so."""
+    (tmp_path / "config").write_text("[profile ci]\nregion = us-east-1\n")
+    monkeypatch.setenv("AWS_PROFILE", "ci")
+    found = doctor("team/app")
+    assert (statuses(found), found["credentials"]["found"].endswith("they win over profile 'ci', from AWS_PROFILE")) == (
+        {"credentials": "warn"},
+        True,
+    )
+
+
+def test_an_account_is_told_where_the_configuration_tells_it(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The account comes from the configuration: no request is made for it."""
+    monkeypatch.setenv("AWS_ACCOUNT_ID", "123456789012")
+    assert ", account 123456789012;" in doctor()["credentials"]["found"]
+
+
+@pytest.mark.parametrize(
+    ("process", "timeout", "said"),
+    [("false", 10.0, "none that can be used: "), ("sleep 60", 0.2, "their source gave none within 0 s")],
+    ids=["fails", "hangs"],
+)
+def test_a_process_for_credentials(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, process: str, timeout: float, said: str
+) -> None:
+    """A credential_process that fails, or hangs, fails in bounded time."""
+    monkeypatch.setattr(_examination, "_KEYS_TIMEOUT", timeout)
+    (tmp_path / "config").write_text(f"[profile ci]\nregion = us-east-1\ncredential_process = {process}\n")
+    found = doctor("team/app", "--profile", "ci")
+    line = found["credentials"]
+    assert (statuses(found), line["found"][: len(said)]) == ({"credentials": "fail", "check": "skip"}, said)
+
+
+@pytest.mark.parametrize("config", ["[profile ci]\n", "no section\n"], ids=["no such profile", "no configuration"])
+def test_a_broken_configuration(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str) -> None:
+    """A profile that is not there, or a file that can't be read, fails, and nothing else is looked at."""
+    (tmp_path / "config").write_text(config)
+    monkeypatch.setenv("AWS_PROFILE", "none")
+    found = doctor("team/app")
+    skipped = dict.fromkeys(PARTS[2:], "skip")
+    assert (statuses(found), found["code"]) == ({"configuration": "fail"} | skipped, 2)
+
+
+@pytest.mark.parametrize(
+    ("skew", "expected", "said"),
+    [
+        (30.0, {}, "30 s behind the endpoint's"),
+        (-90.0, {"clock": "warn"}, "90 s ahead of the endpoint's; beyond 300 s AWS refuses what is signed"),
+        (900.0, {"clock": "fail", "check": "fail"}, "900 s behind the endpoint's; beyond 300 s AWS refuses what is signed"),
+    ],
+    ids=["a little", "noted", "refused"],
+)
+def test_a_clock_that_is_off(doctor: Doctor, own: LocalECR, skew: float, expected: dict[str, str], said: str) -> None:
+    """The clock is compared with the answer's date: a minute off is a warning, five are a failure, as they are to AWS."""
+    own.clock_skew = skew
+    found = doctor("team/app")
+    told = re.sub("^([0-9]+)", lambda seconds: str(round(int(seconds[1]), -1)), found["clock"]["found"])  # a date has whole seconds
+    assert (statuses(found), told) == (expected, said)
+
+
+def test_a_throttled_check(doctor: Doctor, own: LocalECR) -> None:
+    """A check that ECR throttled and then answered is allowed, and the quota's line warns."""
+    own.faults.add(error="ThrottlingException", after=1, times=1)
+    found = doctor("team/app")
+    assert (statuses(found), "ECR throttled this check" in found["quota"]["found"], found["code"]) == ({"quota": "warn"}, True, 1)
+
+
+def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) -> None:
+    """A passing fault is a warning that names it."""
+    own.faults.add(error="ServerException", after=1, times=1)
+    found = doctor("team/app")
+    assert (statuses(found), "ServerException" in found["check"]["found"]) == ({"check": "warn"}, True)
+
+
+@pytest.mark.parametrize(
+    ("fault", "to_do"),
+    [
+        ({"error": "ServerException"}, "try again later; the request id helps AWS Support"),
+        ({"body": b"<html>"}, "look at the endpoint and at proxies: something between may answer in ECR's place"),
+        ({"error": "KmsException"}, "try again; where it stays so, AWS Support can tell more"),
+        ({"latency": 60.0}, "try again; where the quota's line tells of throttling, later"),
+    ],
+    ids=["server", "not ECR's", "another", "late"],
+)
+def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], to_do: str) -> None:
+    """Whatever the check ends with, its line says what to do."""
+    monkeypatch.setattr(_examination, "_CHECK_TIMEOUT", 1.0)
+    own.faults.add(**fault, after=1)
+    found = doctor("team/app")
+    assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["Team/App"], "error: 'Team/App' is no ECR repository name: "),
+        (["--endpoint-url", "http://a.example"], "error: --endpoint-url 'http://a.example' is plain http "),
+        (["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", "--region", "us-east-1"], "error: --region 'us-east-1' is not the Region of "),
+    ],
+    ids=["repository", "endpoint", "other region"],
+)
+def test_a_wrong_option_is_an_error(run: Run, arguments: list[str], said: str) -> None:
+    """What breaks its rule is refused in one line before anything is looked at."""
+    ran = run("doctor", *arguments)
+    assert (ran.returncode, ran.stdout, ran.stderr[: len(said)], ran.stderr.count("\n")) == (2, "", said, 1)
+
+
+def test_a_line_for_people(run: Run) -> None:
+    """Without --json each part is one line, where it is no terminal: the status, the part, what was found and what to do."""
+    lines = run("doctor", "team/none").stdout.splitlines()
+    assert [line.split()[:2] for line in lines] == [["fail" if part == "check" else "ok", part] for part in PARTS]
+    assert lines[6].endswith(" -> check the name, the account and the Region, or create it")

@@ -1,0 +1,484 @@
+"""Spans and measurements: names and attributes by the conventions, parents across tasks, errors, retries and throttled answers."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import sys
+from contextvars import copy_context
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+from opentelemetry import context as contexts
+from opentelemetry import trace
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from opentelemetry.semconv._incubating.attributes import aws_attributes, cloud_attributes, rpc_attributes  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.semconv._incubating.metrics import rpc_metrics  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.semconv.attributes import error_attributes, http_attributes
+from opentelemetry.semconv.schemas import Schemas
+from opentelemetry.trace import SpanKind, StatusCode
+
+from ecr_layer_client import AccessDeniedError, CredentialsError, Repository, ResponseError, RetryPolicy, ServiceError, TransportError
+from ecr_layer_client.otel import OpenTelemetryObserver
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+
+    from opentelemetry.sdk.trace import ReadableSpan
+
+    from ecr_layer_client.local import LocalECR
+
+CHECK = "BatchCheckLayerAvailability"
+OPERATION, ATTEMPT = f"ecr_layer_client.{CHECK}", f"ECR.{CHECK}"
+DIGESTS = [f"sha256:{number:064x}" for number in range(250)]
+
+
+class Telemetry:
+    """An SDK that keeps what it is given in memory, with an observer on it."""
+
+    def __init__(self) -> None:
+        self._exporter = InMemorySpanExporter()
+        self._reader = InMemoryMetricReader()
+        self.tracers = TracerProvider()
+        self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
+        self.meters = MeterProvider([self._reader])
+        self.tracer = self.tracers.get_tracer("a test")
+        self.observer = OpenTelemetryObserver(tracer_provider=self.tracers, meter_provider=self.meters)
+
+    def spans(self, name: str | None = None) -> list[Any]:
+        """Return the spans that ended, of one name or all."""
+        ended: tuple[ReadableSpan, ...] = self._exporter.get_finished_spans()
+        return [span for span in ended if name in (None, span.name)]
+
+    def span(self, name: str) -> Any:
+        """Return the one span of a name."""
+        (span,) = self.spans(name)
+        return span
+
+    def points(self, *names: str) -> list[Any]:
+        """Return the measurements of these names, in their order; exemplars come once."""
+        data: Any = self._reader.get_metrics_data()
+        metrics = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+        points = {metric.name: metric.data.data_points for metric in metrics}
+        return [point for name in names for point in points[name]]
+
+
+@pytest.fixture
+def telemetry() -> Iterator[Telemetry]:
+    """Give an SDK of the test's own."""
+    telemetry = Telemetry()
+    yield telemetry
+    telemetry.tracers.shutdown()
+    telemetry.meters.shutdown()
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def nothing_stays_current() -> AsyncIterator[None]:
+    """See that a test leaves no span the current one."""
+    yield
+    assert trace.get_current_span() is trace.INVALID_SPAN
+
+
+def parents(spans: list[Any]) -> list[Any]:
+    """Return the contexts of the spans' parents."""
+    return [span.parent for span in spans]
+
+
+async def checked(ecr: LocalECR, telemetry: Telemetry, **options: Any) -> None:
+    """Check one digest as a list."""
+    async with ecr.client(observer=telemetry.observer, **options) as client:
+        await client.check_layers("app", DIGESTS[:1])
+
+
+@pytest.mark.asyncio
+async def test_an_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A check is one span of kind INTERNAL that says where, and not what."""
+    await checked(ecr, telemetry)
+    span = telemetry.span(OPERATION)
+    assert (span.kind, span.parent, dict(span.attributes), span.status.status_code) == (
+        SpanKind.INTERNAL,
+        None,
+        {"ecr_layer_client.repository": "app", "cloud.region": "eu-west-1"},
+        StatusCode.UNSET,
+    )
+
+
+@pytest.mark.asyncio
+async def test_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A request is a span of kind CLIENT with the attributes of the conventions; it counts the digests and does not list them."""
+    await checked(ecr, telemetry)
+    span = telemetry.span(ATTEMPT)
+    assert (span.kind, span.status.status_code, dict(span.attributes)) == (
+        SpanKind.CLIENT,
+        StatusCode.UNSET,
+        {
+            rpc_attributes.RPC_SYSTEM: "aws-api",
+            rpc_attributes.RPC_SYSTEM_NAME: "aws-api",
+            rpc_attributes.RPC_SERVICE: "ECR",
+            rpc_attributes.RPC_METHOD: CHECK,
+            cloud_attributes.CLOUD_REGION: "eu-west-1",
+            http_attributes.HTTP_RESPONSE_STATUS_CODE: 200,
+            "ecr_layer_client.repository": "app",
+            "ecr_layer_client.attempt.number": 1,
+            "ecr_layer_client.attempt.digests": 1,
+        },
+    )
+
+
+@pytest.mark.asyncio
+async def test_the_scope(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Spans say which library they are of, and which conventions they follow."""
+    await checked(ecr, telemetry)
+    scope = telemetry.span(ATTEMPT).instrumentation_scope
+    assert (scope.name, scope.schema_url) == ("ecr_layer_client", Schemas.V1_44_0.value)
+
+
+@pytest.mark.asyncio
+async def test_the_registry(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A repository of a registry that is named says so."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        await client.check_layers(Repository(name="app", registry_id=ecr.account), DIGESTS[:1])
+    assert {span.attributes["ecr_layer_client.registry_id"] for span in telemetry.spans()} == {ecr.account}
+
+
+async def lazily() -> AsyncIterator[str]:
+    """Give the digests one by one."""
+    for digest in DIGESTS:
+        yield digest
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("digests", [DIGESTS, iter(DIGESTS), lazily()], ids=["list", "iterator", "async iterator"])
+async def test_attempts_are_below_their_operation(ecr: LocalECR, telemetry: Telemetry, digests: Any) -> None:
+    """The requests of a check are below its span, whichever task makes them; its span is below the caller's own."""
+    with telemetry.tracer.start_as_current_span("mine") as mine:
+        async with ecr.client(observer=telemetry.observer) as client:
+            await client.check_layers("app", digests)
+    operation = telemetry.span(OPERATION)
+    assert parents(telemetry.spans(ATTEMPT)) == [operation.context] * 3
+    assert operation.parent == mine.get_span_context()
+
+
+@pytest.mark.asyncio
+async def test_two_checks_at_once(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Of checks at the same time, each has its own requests below it."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        await asyncio.gather(*(client.check_layers("app", DIGESTS) for _ in range(2)))
+    operations = [span.context for span in telemetry.spans(OPERATION)]
+    assert sorted(map(str, parents(telemetry.spans(ATTEMPT)))) == sorted(map(str, operations * 3))
+
+
+@pytest.mark.asyncio
+async def test_a_stream_is_current_in_its_block(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Inside a stream's block its span is the current one, and outside the caller's own is again."""
+    with telemetry.tracer.start_as_current_span("mine") as mine:
+        async with ecr.client(observer=telemetry.observer) as client, client.stream_layers("app", DIGESTS) as stream:
+            with telemetry.tracer.start_as_current_span("inner"):
+                pass
+            async for _ in stream:
+                pass
+        assert trace.get_current_span() is mine
+    operation = telemetry.span(OPERATION)
+    assert parents([*telemetry.spans("inner"), *telemetry.spans(ATTEMPT)]) == [operation.context] * 4
+
+
+@pytest.mark.asyncio
+async def test_a_stream_left_in_another_context(ecr: LocalECR, telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+    """A stream that another task leaves ends its span there, and nobody complains."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        stream = client.stream_layers("app", DIGESTS[:1])
+        await asyncio.create_task(stream.__aenter__())
+        await asyncio.create_task(stream.collect())
+        await asyncio.create_task(stream.__aexit__(None, None, None))
+    assert (len(telemetry.spans(OPERATION)), [record for record in caplog.records if record.levelname != "INFO"]) == (1, [])
+
+
+@pytest.mark.asyncio
+async def test_a_single_check(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """The request of a lone single check is below it, with no links."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        await client.check_layer("app", DIGESTS[0])
+    attempt = telemetry.span(ATTEMPT)
+    assert (attempt.parent, attempt.links) == (telemetry.span(OPERATION).context, ())
+
+
+@pytest.mark.asyncio
+async def test_single_checks_that_share_a_request(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A shared request is below the first check, in the caller's own trace, and links to the others, each in its."""
+
+    async def asked(number: int) -> None:
+        with telemetry.tracer.start_as_current_span(f"caller {number}"):
+            await client.check_layer("app", DIGESTS[number])
+
+    async with ecr.client(observer=telemetry.observer) as client:
+        await asyncio.gather(*map(asked, range(3)))
+    attempt = telemetry.span(ATTEMPT)
+    callers = [telemetry.span(f"caller {number}").context for number in range(3)]
+    checks = {span.parent.span_id: span.context for span in telemetry.spans(OPERATION)}
+    first, *others = [checks[caller.span_id] for caller in callers]
+    assert (attempt.parent, [link.context for link in attempt.links], attempt.context.trace_id) == (first, others, callers[0].trace_id)
+
+
+@pytest.mark.asyncio
+async def test_a_caller_that_left(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A shared request is below the first check that still waits when it leaves."""
+    async with ecr.client(observer=telemetry.observer, coalesce_window=0.01) as client:
+        tasks = [asyncio.create_task(client.check_layer("app", digest)) for digest in DIGESTS[:2]]
+        await asyncio.sleep(0)
+        tasks[0].cancel()
+        await asyncio.wait(tasks)
+    left, waited = telemetry.spans(OPERATION)
+    attempt = telemetry.span(ATTEMPT)
+    assert (left.attributes["error.type"], attempt.parent, attempt.links) == ("CancelledError", waited.context, ())
+
+
+@pytest.mark.asyncio
+async def test_links_are_bounded(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A request that a thousand callers share links to 128 of them, as many as an SDK keeps."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        await asyncio.gather(*(client.check_layer("app", DIGESTS[0]) for _ in range(1_000)))
+    assert len(telemetry.span(ATTEMPT).links) == 128
+
+
+@pytest.mark.asyncio
+async def test_many_repositories(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Of a check of many repositories, each batch is an operation below the caller's span, its request below that."""
+    ecr.seed("other", [])
+    with telemetry.tracer.start_as_current_span("mine") as mine:
+        async with ecr.client(observer=telemetry.observer) as client:
+            await client.check_many({"app": DIGESTS[:1], "other": DIGESTS[:1]})
+    operations = telemetry.spans(OPERATION)
+    assert parents(operations) == [mine.get_span_context()] * 2
+    assert {span.span_id for span in parents(telemetry.spans(ATTEMPT))} == {span.context.span_id for span in operations}
+
+
+@pytest.mark.asyncio
+async def test_an_image_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A request of another operation bears that one's name."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        async for _ in client.audit("app"):
+            pass
+    assert [(span.name, span.attributes["rpc.method"]) for span in telemetry.spans()] == [("ECR.ListImages", "ListImages")]
+
+
+@pytest.mark.asyncio
+async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A failed request has status and error.type; that it is made again is an event of the operation, which succeeds, and is counted."""
+    ecr.faults.add(error="ServerException", status=500, times=1)
+    await checked(ecr, telemetry)
+    failed, succeeded = telemetry.spans(ATTEMPT)
+    operation = telemetry.span(OPERATION)
+    (event,) = operation.events
+    assert (failed.status.status_code, failed.attributes["error.type"], failed.attributes["http.response.status_code"]) == (
+        StatusCode.ERROR,
+        "ServerException",
+        500,
+    )
+    assert (succeeded.status.status_code, succeeded.attributes["ecr_layer_client.attempt.number"]) == (StatusCode.UNSET, 2)
+    assert (event.name, event.attributes["error.type"], 0 <= event.attributes["ecr_layer_client.retry.delay"] <= 0.05) == (
+        "retry",
+        "ServerException",
+        True,
+    )
+    assert operation.status.status_code == StatusCode.UNSET
+    assert [(point.value, point.attributes["error.type"]) for point in telemetry.points("ecr_layer_client.retries")] == [
+        (1, "ServerException")
+    ]
+
+
+@pytest.mark.asyncio
+async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A throttled answer is an error of its request, an event of the operation, is counted, and moves the gauge of the rate."""
+    ecr.faults.add(error="ThrottlingException", times=1)
+    await checked(ecr, telemetry)
+    (event,) = telemetry.span(OPERATION).events
+    assert (event.name, dict(event.attributes)) == (
+        "throttled",
+        {"ecr_layer_client.pacer.rate": 15.0, "ecr_layer_client.throttled.share": 0.02},
+    )
+    assert telemetry.spans(ATTEMPT)[0].attributes["error.type"] == "ThrottlingException"
+    assert [point.value for point in telemetry.points("ecr_layer_client.throttled", "ecr_layer_client.pacer.rate")] == [1, 15.0]
+
+
+@pytest.mark.asyncio
+async def test_what_befalls_a_shared_request(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Events of a request that single checks share are those of the first check."""
+    ecr.faults.add(error="ThrottlingException", times=1)
+    ecr.faults.add(status=503, times=1)
+    async with ecr.client(observer=telemetry.observer) as client:
+        await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:2]))
+    first = telemetry.spans(ATTEMPT)[0].parent
+    told = {span.context.span_id: [event.name for event in span.events] for span in telemetry.spans(OPERATION)}
+    assert (told.pop(first.span_id), list(told.values())) == (["throttled", "retry"], [[]])
+
+
+@pytest.mark.asyncio
+async def test_events_are_of_an_operation_alone(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Where there is no operation, a throttled answer is noted on nobody else's span, and counted."""
+    ecr.faults.add(error="ThrottlingException", times=1)
+    with telemetry.tracer.start_as_current_span("mine"):
+        async with ecr.client(observer=telemetry.observer) as client:
+            async for _ in client.audit("app"):
+                pass
+    assert (telemetry.span("mine").events, len(telemetry.points("ecr_layer_client.throttled"))) == ((), 1)
+
+
+@pytest.mark.asyncio
+async def test_an_error(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """An error for good is the operation's and the request's, with AWS's code, the status and the request id to quote."""
+    ecr.faults.add(error="AccessDeniedException")
+    async with ecr.client(observer=telemetry.observer) as client:
+        with pytest.raises(AccessDeniedError) as raised:
+            await client.check_layers("app", DIGESTS[:1])
+    said = {
+        error_attributes.ERROR_TYPE: "AccessDeniedException",
+        http_attributes.HTTP_RESPONSE_STATUS_CODE: 400,
+        aws_attributes.AWS_REQUEST_ID: raised.value.request_id,
+    }
+    for span in telemetry.spans():
+        assert (span.status.status_code, span.status.description, said.items() - dict(span.attributes).items()) == (
+            StatusCode.ERROR,
+            str(raised.value),
+            set(),
+        )
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        ({"status": 503}, "503"),
+        ({"error": "Bad Code\n" + "x" * 200, "status": 503}, "_OTHER"),
+        ({"body": b"<html>"}, "ResponseError"),
+    ],
+    ids=["no code", "a code that is none", "no answer of ECR's"],
+)
+async def test_error_types_are_few(ecr: LocalECR, telemetry: Telemetry, fault: Any, said: str) -> None:
+    """An error without a code is told by its status, one with a strange code as other, and one that ECR did not give by its class."""
+    ecr.faults.add(**fault)
+    async with ecr.client(observer=telemetry.observer, retry=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises((ServiceError, ResponseError)):
+            await client.check_layers("app", DIGESTS[:1])
+    assert {span.attributes["error.type"] for span in telemetry.spans()} == {said}
+
+
+@pytest.mark.asyncio
+async def test_a_timeout_of_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A request that ran out of time is a TimeoutError without a status; its operation fails with the error it became."""
+    ecr.faults.add(latency=60.0)
+    async with ecr.client(observer=telemetry.observer, attempt_timeout=1.0, retry=RetryPolicy(max_attempts=1)) as client:
+        with pytest.raises(TransportError):
+            await client.check_layers("app", DIGESTS[:1])
+    attempt, operation = telemetry.spans()
+    assert (attempt.attributes["error.type"], attempt.attributes.get("http.response.status_code")) == ("TimeoutError", None)
+    assert (operation.attributes["error.type"], operation.status.status_code) == ("TransportError", StatusCode.ERROR)
+
+
+@pytest.mark.asyncio
+async def test_a_cancellation(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """To be cancelled is told, and is no error."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        task = asyncio.create_task(client.check_layers("app", DIGESTS[:1]))
+        await asyncio.sleep(0.01)
+        task.cancel()
+        await asyncio.wait([task])
+    told = [(span.attributes["error.type"], span.status.status_code) for span in telemetry.spans()]
+    assert told == [("CancelledError", StatusCode.UNSET)] * 2
+
+
+@pytest.mark.asyncio
+async def test_a_reader_s_own_error(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """What a stream's reader raises ends the operation as an error; what it says stays its own."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        with pytest.raises(LookupError):
+            async with client.stream_layers("app", DIGESTS):
+                raise LookupError("a secret of the reader's")
+    span = telemetry.span(OPERATION)
+    assert (span.status.status_code, span.status.description, span.attributes["error.type"]) == (StatusCode.ERROR, None, "LookupError")
+
+
+@pytest.mark.asyncio
+async def test_no_secrets_and_no_digests(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Neither keys nor digests are in anything that is exported."""
+    ecr.faults.add(error="ThrottlingException", times=1)
+    ecr.faults.add(error="InvalidSignatureException", times=1)
+    async with ecr.client(observer=telemetry.observer) as client:
+        with pytest.raises(CredentialsError):
+            await client.check_layers("app", DIGESTS)
+    exported = "".join(span.to_json() for span in telemetry.spans())
+    secrets = [value for name, value in ecr.environment.items() if ("KEY" in name or "TOKEN" in name) and value]
+    assert [text for text in (*secrets, *DIGESTS) if text in exported] == []
+
+
+@pytest.mark.asyncio
+async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Requests and operations are measured in seconds, in the buckets that the conventions advise, and without their repository."""
+    ecr.faults.add(status=503, times=1)
+    async with ecr.client(observer=telemetry.observer) as client:
+        await client.check_layers("app", DIGESTS[:1])
+    succeeded, failed = sorted(telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION), key=lambda point: len(point.attributes))
+    measured = {
+        rpc_attributes.RPC_SYSTEM: "aws-api",
+        rpc_attributes.RPC_SYSTEM_NAME: "aws-api",
+        rpc_attributes.RPC_SERVICE: "ECR",
+        rpc_attributes.RPC_METHOD: CHECK,
+        cloud_attributes.CLOUD_REGION: "eu-west-1",
+    }
+    assert (dict(succeeded.attributes), dict(failed.attributes)) == (measured, measured | {"error.type": "503"})
+    assert (succeeded.count, round(succeeded.sum, 3), succeeded.explicit_bounds[:4]) == (1, 0.05, (0.005, 0.01, 0.025, 0.05))
+    (operation,) = telemetry.points("ecr_layer_client.operation.duration")
+    assert (operation.count, dict(operation.attributes), operation.sum >= succeeded.sum + failed.sum) == (1, measured, True)
+
+
+@pytest.mark.asyncio
+async def test_digests_of_a_request(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """The digests of requests are a distribution whose last bucket is that of full batches."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        await client.check_layers("app", DIGESTS)
+    (point,) = telemetry.points("ecr_layer_client.attempt.digests")
+    assert (point.sum, point.explicit_bounds[-1], point.bucket_counts[-1], point.bucket_counts[-4:]) == (250, 99, 2, (1, 0, 0, 2))
+
+
+@pytest.mark.asyncio
+async def test_durations_lead_to_their_spans(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A measured duration has its span for an exemplar."""
+    await checked(ecr, telemetry)
+    points = telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION, "ecr_layer_client.operation.duration")
+    spans = [telemetry.span(name).context.span_id for name in (ATTEMPT, OPERATION)]
+    assert [exemplar.span_id for point in points for exemplar in point.exemplars] == spans
+
+
+@pytest.mark.asyncio
+async def test_without_an_sdk(ecr: LocalECR) -> None:
+    """Where the application sets up no SDK, a check is as without an observer."""
+    ecr.faults.add(error="ThrottlingException", times=1)
+    async with ecr.client(observer=OpenTelemetryObserver()) as client:
+        result = await client.check_layers("app", DIGESTS)
+        outcomes = await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:2]))
+    assert (result.absent, [outcome.digest for outcome in outcomes]) == (tuple(DIGESTS), DIGESTS[:2])
+
+
+@pytest.mark.asyncio
+async def test_what_its_user_left_current_stays(telemetry: Telemetry) -> None:
+    """A span that ends while another context is current, which somebody attached and did not detach, leaves that one alone."""
+    somebody_s = contexts.set_value("somebody's", "context")
+
+    async def unbalanced() -> contexts.Context:
+        with telemetry.observer.operation(CHECK, Repository(name="app")):
+            contexts.attach(somebody_s)
+        return contexts.get_current()
+
+    assert await asyncio.create_task(unbalanced(), context=copy_context()) is somebody_s
+
+
+def test_without_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, importing it says what to install."""
+    monkeypatch.setitem(sys.modules, "opentelemetry", None)
+    monkeypatch.delitem(sys.modules, "ecr_layer_client.otel")
+    with pytest.raises(ImportError, match=r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$"):
+        importlib.import_module("ecr_layer_client.otel")

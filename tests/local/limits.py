@@ -1,0 +1,23 @@
+"""Limits of this process, for a while: how a full disk is played with real writes."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+
+if sys.platform != "win32":
+    import resource
+
+    @contextlib.contextmanager
+    def no_file_above(size: int) -> Generator[None]:
+        """Let writes beyond this size fail, as they do where a disk is full: after the bytes that fit."""
+        soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
