@@ -223,7 +223,10 @@ def test_the_text_is_large_enough_on_a_phone(on_a_phone: Opened) -> None:
 def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
     """A word that is typed into the search finds the page about it, which opens."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
-        opened.page.get_by_role("textbox", name="Search").first.fill("deprecation")
+        box = opened.page.get_by_role("textbox", name="Search").first
+        box.click()
+        opened.page.get_by_text("Type to start searching").wait_for()  # the index is there
+        box.press_sequentially("deprecation")
         opened.page.locator(".md-search-result__link[href*='depend.html']").first.click()
         opened.page.wait_for_url("**/depend.html*", wait_until="commit")
         opened.page.get_by_role("heading", name="Depend on us").wait_for()
