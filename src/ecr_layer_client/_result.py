@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from ._errors import InvalidInputError, LayerFailuresError, quoted
 from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical
 from ._repository import Repository
+from ._visible import Visible
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -49,7 +50,7 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
         return f"<{len(self)} outcomes by digest>"
 
 
-class LayerCheckResult(BaseModel, frozen=True, extra="forbid"):
+class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
     """What became of each distinct digest that was asked of one repository, in input order.
 
     `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in exactly one of them. It has a

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 from ._errors import CallError, InvalidInputError, copied
 from ._repository import Repository
 from ._result import LayerCheckResult
+from ._visible import Visible
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -79,7 +80,7 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         return f"<{len(self)} by repository>"
 
 
-class LayerCheckResults(ByRepository[LayerCheckResult]):
+class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
     """What became of the digests asked of several repositories; made by `check_many`, or by hand for tests.
 
     A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input order. One that failed is not in it: it

@@ -44,6 +44,11 @@ class LayerStream(Window["LayerOutcome"]):
         self._repository = repository
         self._span = ExitStack()
 
+    @property
+    def repository(self) -> Repository:
+        """The repository that is asked."""
+        return self._repository
+
     async def __aenter__(self) -> Self:
         """Enter once; nothing is asked yet.
 

@@ -12,6 +12,7 @@ from ._asking import ask, spelled
 from ._batching import STREAM_WINDOW
 from ._caller import Operation
 from ._errors import CallError, ClientStateError, OperationTimeoutError
+from ._visible import Visible
 from .protocols import Progress
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Reading(NamedTuple):
     observed: Observed
 
 
-class Window(ABC, Generic[T]):
+class Window(Visible, ABC, Generic[T]):
     """Asks for batches as its one reader takes what they settle: at most `max_concurrency` are in flight.
 
     A stream says what is yielded for an answer, which repository a batch is of, and what an error keeps.
@@ -70,6 +71,11 @@ class Window(ABC, Generic[T]):
     def progress(self) -> Progress:
         """How far it is, in distinct digests; `total` is None until the first pull, and for an input without a length."""
         return Progress(self._source.pulled, self._answered, self._source.total)
+
+    def __repr__(self) -> str:
+        """Return one bounded line of counts."""
+        progress = self.progress
+        return f"<{type(self).__name__} pulled={progress.pulled} answered={progress.answered} total={progress.total}>"
 
     async def __aenter__(self) -> Self:
         """Enter once; nothing is asked yet.

@@ -18,7 +18,7 @@ ROOT = Path(ecr_layer_client.__file__).parent
 PACKAGE = "ecr_layer_client"
 
 FLOORS = {
-    0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "protocols"],
+    0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "_visible", "protocols"],
     1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport"],
     3: ["_asking", "_connection", "_many", "_stream", "_waiting", "_window", "images"],
@@ -34,6 +34,7 @@ FACES = {
     ("_results", "arrow"): "as are the results of several repositories",
     ("images._plan", "arrow"): "and a plan",
     ("_progress", "display"): "progress=True shows a bar; nobody else pays for it",
+    ("_visible", "display"): "results, plans, reports and streams show themselves in notebooks and rich's consoles",
 }
 
 PURE = sorted({*FLOORS[0], *FLOORS[1]} - {"_turns"})  # _turns lines callers up, so it knows futures
@@ -61,7 +62,7 @@ SOLE_USERS = {
     "opentelemetry": {"otel"},
     "pytest": {"testing"},
     "typer": {"cli"},
-    "rich": {"cli"},
+    "rich": {"cli", "display"},
     "random": {"_caller", "_pacer", "_waiting", "local"},  # as the default of what is injected
 }
 

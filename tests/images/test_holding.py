@@ -408,7 +408,7 @@ async def test_plan_pushes_fails_plainly(ecr: LocalECR) -> None:
 
 async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> None:
     """Planning every image of the 50 largest of some real repositories takes a check for each hundred of their digests, and no more."""
-    from ecr_layer_client.local._sample import sample_images
+    from ecr_layer_client.local import sample_images
 
     sizes = Counter(one.repository for one in sample_images())
     sources: dict[Any, list[ImageSource]] = {repository: [] for repository, _ in sizes.most_common(50)}

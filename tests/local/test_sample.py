@@ -8,7 +8,7 @@ from importlib.resources import files
 import pytest
 
 from ecr_layer_client import Repository
-from ecr_layer_client.local._sample import sample_images
+from ecr_layer_client.local import sample_images
 
 SAMPLE = files("ecr_layer_client.local").joinpath("sample")
 

@@ -9,8 +9,7 @@ from math import ceil
 import pytest
 
 from ecr_layer_client import Repository
-from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._sample import sample_images
+from ecr_layer_client.local import LocalECR, sample_images
 from virtual_time import VirtualTimeLoop
 
 REFERENCES = [(image.repository, layer.digest) for image in sample_images() for layer in image.layers]

@@ -1,12 +1,16 @@
-"""The progress bar: what moves it, and what is said where tqdm is missing."""
+"""The progress bar: what moves it, what is left of it, and what is said where tqdm is missing."""
 
 from __future__ import annotations
 
+import asyncio
 import sys
+import warnings
+from functools import partial
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Self
 
 import pytest
+from tqdm import TqdmWarning
 
 from ecr_layer_client import Progress
 from ecr_layer_client.display import progress_bar
@@ -16,15 +20,18 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar as far as it is used, that notes each move."""
+    """A bar as far as it is used, that notes each move; as a notebook's, it takes a total by `reset` alone."""
 
     made: Bar | None = None
 
     def __init__(self, **options: Any) -> None:
         Bar.made = self
         self.options = options
+        self.disable = False
         self.total: int | None = None
+        self.start_t = 1.0
         self.n = 0
+        self.leave = True
         self.moves: list[tuple[int | None, int]] = []
         self.closed = False
 
@@ -39,6 +46,10 @@ class Bar:
         self.n += by
         self.moves.append((self.total, self.n))
 
+    def reset(self, total: int) -> None:
+        """Start again, with a total."""
+        self.total, self.n, self.start_t = total, 0, 2.0
+
 
 @pytest.fixture
 def tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,6 +60,12 @@ def tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm.auto", module)
 
 
+def made() -> Bar:
+    """Return the bar that was made."""
+    assert Bar.made is not None
+    return Bar.made
+
+
 @pytest.mark.usefixtures("tqdm")
 def test_bar_follows_what_is_answered() -> None:
     """The bar stands at what was answered, of a total as soon as there is one, and is closed at the end."""
@@ -57,8 +74,7 @@ def test_bar_follows_what_is_answered() -> None:
         show(Progress(pulled=200, answered=100, total=None))
         show(Progress(pulled=250, answered=100, total=250))
         show(Progress(pulled=250, answered=250, total=250))
-    bar = Bar.made
-    assert bar is not None
+    bar = made()
     assert (bar.moves, bar.closed, bar.options) == (
         [(None, 100), (250, 100), (250, 250)],
         True,
@@ -67,12 +83,24 @@ def test_bar_follows_what_is_answered() -> None:
 
 
 @pytest.mark.usefixtures("tqdm")
-def test_bar_is_closed_by_an_error() -> None:
-    """An error passes through and leaves no open bar."""
-    with pytest.raises(LookupError), progress_bar():
-        raise LookupError
-    assert Bar.made is not None
-    assert Bar.made.closed
+def test_a_late_total_leaves_the_clock() -> None:
+    """The time that the bar shows counts from its beginning, though the total came later."""
+    with progress_bar() as show:
+        assert show is not None
+        show(Progress(pulled=250, answered=100, total=250))
+    assert made().start_t == 1.0
+
+
+@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, KeyboardInterrupt], ids=lambda error: error.__name__)
+@pytest.mark.parametrize(("total", "is_left"), [(None, False), (250, True)], ids=["no total", "a total"])
+@pytest.mark.usefixtures("tqdm")
+def test_bar_is_closed_by_an_error(error: type[BaseException], total: int | None, is_left: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+    """An error or a cancellation passes and leaves no open bar; one without a total goes away, for it would look done."""
+    with pytest.raises(error), progress_bar() as show:
+        assert show is not None
+        show(Progress(pulled=250, answered=100, total=total))
+        raise error
+    assert (made().closed, made().leave) == (True, is_left)
 
 
 def test_real_bar(capsys: pytest.CaptureFixture[str]) -> None:
@@ -84,8 +112,41 @@ def test_real_bar(capsys: pytest.CaptureFixture[str]) -> None:
     assert (captured.out, "250/250" in captured.err) == ("", True)
 
 
+def test_real_bar_after_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    """The bar that tqdm drew stays where it stood when the operation failed."""
+    with pytest.raises(LookupError), progress_bar() as show:
+        assert show is not None
+        show(Progress(pulled=250, answered=100, total=250))
+        raise LookupError
+    assert "100/250" in capsys.readouterr().err.splitlines()[-1].rpartition("\r")[2]
+
+
+def test_disabled_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bar that tqdm's own switch turns off shows nothing, and the operation goes on."""
+    from tqdm.auto import tqdm
+
+    monkeypatch.setattr("tqdm.auto.tqdm", partial(tqdm, disable=True))
+    with progress_bar() as show:
+        assert show is not None
+        show(Progress(pulled=250, answered=100, total=250))
+    assert capsys.readouterr() == ("", "")
+
+
 def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tqdm is missing, a warning says how to get the bar, and the operation goes on without one."""
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
     with pytest.warns(UserWarning, match=r"^progress=True shows a bar where tqdm is installed: pip install tqdm$"), progress_bar() as show:
         assert show is None
+
+
+def test_what_tqdm_warns_of_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What tqdm says when it finds no widgets in a notebook does not reach the user, who gets a bar of text."""
+
+    class Warner(ModuleType):
+        def __getattr__(self, name: str) -> Any:
+            warnings.warn("IProgress not found. Please update jupyter and ipywidgets.", TqdmWarning, stacklevel=2)
+            return Bar
+
+    monkeypatch.setitem(sys.modules, "tqdm.auto", Warner("tqdm.auto"))
+    with progress_bar() as show:
+        assert show is not None

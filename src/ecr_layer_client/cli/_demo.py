@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from ecr_layer_client import ECRLayerClient, LayerCheckResult, Progress
-    from ecr_layer_client.local._sample import SampleImage, SampleLayer
+    from ecr_layer_client.local import SampleImage, SampleLayer
 
 _NEXT = """
 Next, on a repository of yours:
@@ -41,8 +41,7 @@ class _Answers:
 
 
 async def _demo() -> int:
-    from ecr_layer_client.local import LocalECR
-    from ecr_layer_client.local._sample import sample_images
+    from ecr_layer_client.local import LocalECR, sample_images
 
     images = sample_images()
     layers = _layers_by_repository(images)

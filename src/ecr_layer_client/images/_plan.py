@@ -13,6 +13,7 @@ from ecr_layer_client._errors import InvalidInputError, quoted
 from ecr_layer_client._models import Layer, LayerAvailability, LayerOutcome
 from ecr_layer_client._repository import Repository
 from ecr_layer_client._result import LayerCheckResult
+from ecr_layer_client._visible import Visible
 
 from ._descriptor import Descriptor, each_once
 from ._source import ImageSource
@@ -40,7 +41,7 @@ QUOTAS = {
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
-class PushPlan(BaseModel, frozen=True):
+class PushPlan(Visible, BaseModel, frozen=True):
     """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `skipped`.
 
     Plans for several repositories add up to one: see `total`.

@@ -8,6 +8,7 @@ from pydantic import BaseModel
 
 from ecr_layer_client._errors import quoted
 from ecr_layer_client._repository import Repository
+from ecr_layer_client._visible import Visible
 
 from ._descriptor import Descriptor, Platform
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 _NAMED = 3  # defects that a line names before it only counts
 
 
-class ImageReport(BaseModel, frozen=True):
+class ImageReport(Visible, BaseModel, frozen=True):
     """What became of an image's manifest and of each blob it names; of an index, of each of its children, too.
 
     Attributes:

@@ -14,7 +14,18 @@
 
 from ._ecr import ClientKwargs, LocalECR
 from ._faults import Fault, Faults
+from ._sample import SampleImage, SampleLayer, sample_images
 from ._script import FaultOptions
 from ._stats import Stats
 
-__all__ = ["ClientKwargs", "Fault", "FaultOptions", "Faults", "LocalECR", "Stats"]
+__all__ = [
+    "ClientKwargs",
+    "Fault",
+    "FaultOptions",
+    "Faults",
+    "LocalECR",
+    "SampleImage",
+    "SampleLayer",
+    "Stats",
+    "sample_images",
+]

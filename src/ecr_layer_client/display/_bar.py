@@ -1,0 +1,42 @@
+"""A progress bar while people wait, where tqdm is installed."""
+
+from __future__ import annotations
+
+import warnings
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ecr_layer_client.protocols import Progress
+
+
+@contextmanager
+def progress_bar() -> Generator[Callable[[Progress], None] | None, None, None]:
+    """Show a bar, in a terminal or a notebook, and give what moves it; without tqdm, warn and give None.
+
+    An error or a cancellation closes it, too: a bar with a total stays where it stood, one without goes away, for it would look done.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # tqdm's own, in a notebook without ipywidgets: the bar is then one of text
+            from tqdm.auto import tqdm  # noqa: PLC0415 (optional)
+    except ImportError:
+        warnings.warn("progress=True shows a bar where tqdm is installed: pip install tqdm", stacklevel=4)
+        yield None
+        return
+    with tqdm(unit=" digests", unit_scale=True) as bar:
+
+        def show(progress: Progress) -> None:
+            if progress.total != bar.total and not bar.disable:
+                began = bar.start_t
+                bar.reset(total=progress.total)  # a notebook's bar takes a total in no other way
+                bar.start_t = began
+            bar.update(progress.answered - bar.n)
+
+        try:
+            yield show
+        except BaseException:
+            bar.leave = bar.total is not None
+            raise

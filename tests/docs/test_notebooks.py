@@ -1,0 +1,150 @@
+"""The example notebooks run from top to bottom in a kernel, as they are, and show what they promise; so does the bar in one."""
+
+from __future__ import annotations
+
+import os
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from nbclient import NotebookClient
+
+from seen import Seen
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+NBFORMAT: Any = import_module("nbformat")  # it has no types
+NOTEBOOKS = ["explore", "push"]
+
+# What a notebook needs to have a local ECR and digests at hand.
+BEGIN = """
+from ecr_layer_client.local import LocalECR
+ecr = await LocalECR().open()
+ecr.create_repository("app")
+digests = [f"sha256:{number:064x}" for number in range(250)]
+client = await ecr.client(retry={"max_attempts": 1}).open()
+"""
+CHECK = "result = await client.check_layers('app', digests, progress=True)"
+
+
+def executed(notebook: Any, monkeypatch: pytest.MonkeyPatch, *, allow_errors: bool = False) -> Any:
+    """Run a notebook's cells in a kernel of its own, as for a user without AWS settings and without any network but loopback."""
+    for name in list(os.environ):
+        if name.startswith("AWS_"):
+            monkeypatch.delenv(name)
+    for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=allow_errors).execute()
+    return notebook
+
+
+def outputs(notebook: Any) -> list[Any]:
+    """Return what its cells gave, in order."""
+    return [output for cell in notebook.cells for output in cell.get("outputs", [])]
+
+
+def shown(notebook: Any, kind: str) -> list[Any]:
+    """Return what it shows of one media type, in order."""
+    return [output.data[kind] for output in outputs(notebook) if kind in output.get("data", {})]
+
+
+def printed(notebook: Any, name: str) -> str:
+    """Return what it printed to one of the two streams."""
+    return "".join(output.text for output in outputs(notebook) if output.output_type == "stream" and output.name == name)
+
+
+def cells(*sources: str) -> Any:
+    """Return a notebook of these cells."""
+    return NBFORMAT.v4.new_notebook(cells=[NBFORMAT.v4.new_code_cell(source) for source in sources])
+
+
+@pytest.fixture
+def stored(request: pytest.FixtureRequest, root: Path) -> Any:
+    """Give an example notebook as it is stored."""
+    return NBFORMAT.read(root / "docs" / "notebooks" / f"{request.param}.ipynb", as_version=4)
+
+
+@pytest.mark.parametrize("stored", NOTEBOOKS, indirect=True)
+def test_a_notebook_is_stored_clean(stored: Any) -> None:
+    """A notebook is stored without outputs and counts, so that a change of it can be read; the documentation runs it."""
+    assert (outputs(stored), {cell.execution_count for cell in stored.cells if cell.cell_type == "code"}) == ([], {None})
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("stored", ["explore"], indirect=True)
+def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs, complains of nothing, and shows two results and three pictures, each with words for who does not see it."""
+    ran = executed(stored, monkeypatch)
+    seen = [Seen(html) for html in shown(ran, "text/html")]
+    titles = [label[0] for each in seen if (label := each.valued("aria-label"))]
+    pictures = [alternative for each in seen for alternative in each.valued("alt")]
+    assert (titles, pictures, printed(ran, "stderr")) == (
+        ["Layers of 135 repositories", "Layers of gcr.io/distroless/cc-debian11", "Layers of 135 repositories"],
+        [
+            "How much 24 repositories hold of their last image.",
+            "Most layers are small, most bytes are in large ones.",
+            "Requests: 10,349 for each layer of each image, 856 for each image, 175 by this library.",
+        ],
+        "",
+    )
+
+
+@pytest.mark.parametrize("stored", ["push"], indirect=True)
+def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It runs, complains of nothing, and shows a plan, a report that is whole, one that is not, and a stream at its end."""
+    ran = executed(stored, monkeypatch)
+    told = [[text for text in Seen(html).texts if text.strip()][:2] for html in shown(ran, "text/html")]
+    assert (told, printed(ran, "stderr")) == (
+        [
+            ["Push of 1 manifest to production/base", "9 blobs to upload, 9.5 MB"],
+            ["Image production/base:debug-nonroot-s390x", "whole: every manifest and blob is there"],
+            ["Image production/base:debug-nonroot-s390x", "not deployable: 1 defect"],
+            ["Checking layers of production/base", "7,254 of 7,254 digests answered so far"],
+        ],
+        "",
+    )
+
+
+@pytest.mark.full
+def test_a_bar_with_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ipywidgets are installed, `progress=True` shows a widget: full at the end, and where it was, marked, after a failure."""
+    failing = """
+ecr.faults.add(error="ServerException", after=1)
+await client.with_config(max_concurrency=1).check_layers("app", digests, progress=True)
+"""
+    succeeding = "result = await client.check_layers('app', iter(digests), progress=True)"
+    ran = executed(cells(BEGIN, CHECK, succeeding, failing), monkeypatch, allow_errors=True)
+    assert [output.ename for output in outputs(ran) if output.output_type == "error"] == ["ServerError"]
+    assert (_bars(ran), printed(ran, "stderr")) == (
+        [("success", 250.0, 250.0, True), ("success", 1.0, 1.0, False), ("danger", 100.0, 250.0, True)],
+        "",
+    )
+
+
+@pytest.mark.full
+def test_a_bar_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where ipywidgets are missing, it is a line of text, and no warning says so; a cancelled operation leaves no bar open."""
+    cancelled = """
+import asyncio
+from tqdm.auto import tqdm
+ecr.faults.add(latency=30.0, after=1)
+task = asyncio.ensure_future(client.with_config(max_concurrency=1).check_layers("app", digests, progress=True))
+await asyncio.sleep(0.5)
+task.cancel()
+await asyncio.wait([task])
+print(task.cancelled(), len(tqdm._instances))
+"""
+    ran = executed(cells("import sys; sys.modules['ipywidgets'] = None", BEGIN, CHECK, cancelled), monkeypatch)
+    text = printed(ran, "stderr")
+    assert (printed(ran, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == ("True 0\n", True, True, False)
+
+
+def _bars(notebook: Any) -> list[tuple[str, float, float, bool]]:
+    """Return style, value and end of each bar that is shown, and whether it has a bar's full width."""
+    models = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
+    states = {identity: model["state"] for identity, model in models.items()}
+    bars = [state for state in states.values() if state["_model_name"] == "FloatProgressModel"]
+    layouts = [states[bar["layout"].removeprefix("IPY_MODEL_")] for bar in bars]
+    return [(bar["bar_style"], bar["value"], bar["max"], layout["width"] is None) for bar, layout in zip(bars, layouts, strict=True)]
