@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
@@ -61,17 +63,24 @@ class Tally:
 
 
 class SimulatedTransport:
-    """The way to a bucket and back."""
+    """The way to a bucket and back.
+
+    Args:
+        bucket: What accepts requests.
+        round_trip: Seconds there and back.
+        jitter: Seconds that each way may take longer, by chance. Default 0.
+    """
 
     region_name = "us-east-1"
     endpoint_url = "http://127.0.0.1:1"
     credential_source = "simulated"
     generation = 0
 
-    def __init__(self, bucket: Bucket, round_trip: float) -> None:
+    def __init__(self, bucket: Bucket, round_trip: float, jitter: float = 0.0) -> None:
         self.tally = Tally()
         self._bucket = bucket
         self._round_trip = round_trip
+        self._jitter = jitter
 
     async def ready(self) -> None:
         """Need no credentials."""
@@ -86,14 +95,17 @@ class SimulatedTransport:
     async def ask(self, question: Question[T]) -> T:
         """Ask the bucket."""
         loop = asyncio.get_running_loop()
-        await asyncio.sleep(self._round_trip / 2)
+        await self._travel()
         accepted = self._bucket.take(loop.time())
         self.tally.count(loop.time(), accepted=accepted)
-        await asyncio.sleep(self._round_trip / 2)
+        await self._travel()
         if not accepted:
             msg = "Rate exceeded"
             raise ThrottledError(msg, repository=question.repository, request_id="simulated")
         return cast("T", Settled(dict.fromkeys(question.digests, _LAYER), 0))  # only checks are asked
+
+    async def _travel(self) -> None:
+        await asyncio.sleep(self._round_trip / 2 + random.uniform(0.0, self._jitter))  # noqa: S311 (chance, not a secret)
 
 
 _LAYER = Layer(digest="sha256:00", availability=LayerAvailability.AVAILABLE)
@@ -134,6 +146,41 @@ async def run(config: ClientConfig, *, clients: int, rate: float, burst: float, 
         task.cancel()
     await asyncio.wait(tasks)
     return [transport.tally for transport in transports]
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What a fleet made of work that ends.
+
+    Attributes:
+        answered: Digests that all clients together have answers for.
+        goodput: The share of the quota that was used until the last client ended, the saved-up burst left out.
+        waste: Throttled requests, of all.
+    """
+
+    answered: int
+    goodput: float
+    waste: float
+
+
+async def run_job(config: ClientConfig, *, clients: int, digests: int, rate: float, burst: float, round_trip: float) -> Job:
+    """Let a fleet share `digests` evenly, one a request, all from about the same moment on."""
+    bucket = Bucket(rate, burst)
+    transports = [SimulatedTransport(bucket, round_trip, jitter=round_trip / 10) for _ in range(clients)]
+
+    async def check(number: int) -> int:
+        await asyncio.sleep(random.uniform(0.0, 2 * round_trip))  # noqa: S311 (as above)
+        result = await client_of(transports[number], config).check_layers("app", islice(endless(number), digests // clients))
+        return len(result.outcomes)
+
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    answered = sum(await asyncio.gather(*map(check, range(clients))))
+    elapsed = loop.time() - began
+    accepted, throttled = (
+        sum(counts) for counts in zip(*(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True)
+    )
+    return Job(answered, (accepted - burst) / rate / elapsed, throttled / (accepted + throttled))
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,7 +169,7 @@ class Caller:
         except BaseException:
             self._turns.abandoned()
             raise
-        self._turns.succeeded(loop.time() - sent)
+        self._turns.succeeded()
         call.operation.last_failure = None
         return answer
 
@@ -202,7 +202,7 @@ class Caller:
         elif error.request_id is None:
             self._turns.abandoned()
         else:
-            self._turns.succeeded(round_trip)
+            self._turns.succeeded()
 
     def _slows_down(self, error: CallError, call: _Call[Any]) -> bool:
         if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:

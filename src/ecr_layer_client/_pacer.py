@@ -1,7 +1,9 @@
 """How fast one account's operation may be asked, learned from its answers alone; pure: it is told the time.
 
-Many clients share ECR's token bucket without knowing of each other. Each raises its rate a little with every success and cuts it at a
-throttled answer; a faster client is throttled oftener, so their rates meet. `benchmarks/pacing.py` shows what comes of it.
+Many clients share ECR's token bucket without knowing of each other. Each raises its rate with every success and cuts it at a throttled
+answer; a faster client is throttled oftener and cut deeper, so their rates meet. A rate that has grown by luck falls back to what was usual
+before it is cut. Where others have ended, nothing is throttled for long, and those that are left take over what is free.
+`benchmarks/pacing.py` shows what comes of it.
 """
 
 from __future__ import annotations
@@ -14,35 +16,35 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-OPENING = 10  # requests in flight before the first answer; each answer admits one more
+OPENING = 10  # requests in flight before the first answer
+_CONFIRMING = 5  # in flight next, until as many more were accepted: of many who begin at once, most find the bucket empty then
+_WIDENING = 9  # more in flight for each answer from then on
 
-# A first rate, at the first throttled answer.
-_MEMORY = 1.0  # seconds of successes it is drawn from; and of requests that the bucket had saved up, and accepted too
-_UNTRIED_RATE = 15.0  # requests a second, until anything was ever accepted: nothing is known of the quota
-_UNTRIED_HALVES = 30.0  # seconds of throttled answers alone that halve it
-_RISE = 0.5  # requests a second gained for each success, until the first rate proves too high
-# From then on.
-_GROWTH = 0.02  # requests a second gained for each success: 2 % a second
-_PATIENCE = 2.0  # seconds since the last cut that double the growth; it goes by their fourth power
-_ADDED = 0.8  # requests a second gained in each second besides, so that slow clients catch up
-_CUT = 0.7  # times rate ** _CUT_POWER, lost at a throttled answer; once for the requests that were on their way
-_CUT_POWER = 0.7
-_MOST_CUT = 0.5  # of the rate, in one reaction time: two round trips, or
-_LEAST_REACTION = 0.1  # seconds
+# The first rate, at the first throttled answer, is the larger of
+_FIRST_SHARE = 0.7  # of what was accepted in the last second, a burst included that the bucket had saved up, and
+_UNTRIED_RATE = 6.0  # requests a second, for those whom the burst passed over, and where nothing was ever accepted;
+_UNTRIED_HALVES = 60.0  # seconds of throttled answers alone that halve it
+# A success raises it.
+_ADDED = 3.0  # requests a second gained in each second, however slow one is, so that the slow catch up; not while
+_MOST_THROTTLED = 0.25  # of the answers are throttled: then too many ask, and nobody's share is larger
+_PATIENCE = 3.0  # seconds since the last cut in which a success comes to gain one request a second more; by their third power
+_MOST_GAIN = 0.65  # requests a second gained for a success
+# A throttled answer cuts it.
+_CUT = 0.06  # times the rate, the part of it lost: the faster lose more, so that shares meet; but never more than
+_MOST_CUT = 2.4  # over the root of the rate: the very fast are throttled often, and lose little by each
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
 
+_WEIGHT = 0.04  # of one answer in the usual rate and in the share of throttled answers: the last 25 or so count
 _FORGOTTEN_AFTER = 60.0  # seconds without an answer, longer than the wait between two at the least rate
-
 _LATENESS = 0.01  # seconds a timer may be late without the rate suffering
 _BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
-_SHARE_WEIGHT = 0.02  # of one answer in the share of throttled ones
 
 
 class Pacer:
     """Says when the next request may leave.
 
-    Nothing is held back but what the opening window holds (10 in flight, one more for each answer) and the ceiling, until an answer is
-    throttled; then a rate is set from what was accepted just before.
+    Until an answer is throttled, only the ceiling and the opening window hold requests back: 10 in flight, then 5 until 15 were accepted,
+    then nine more for each answer. A throttled answer sets a rate, from what was accepted just before.
 
     Args:
         draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one moment.
@@ -50,29 +52,26 @@ class Pacer:
     Attributes:
         ceiling: Requests a second that are never exceeded. Default: none.
         rate: The learned rate, in requests a second; None until an answer is throttled.
-        throttle_share: The share of recent answers that were throttled, 0 to 1.
+        throttle_share: The share of recent answers that were throttled, 0 to 1; of those to requests that left before a cut, none count.
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
         self.ceiling: float = inf
-        self.throttle_share: float = 0.0
         self._draw = draw
         self._in_flight = 0
         self._last_answer = inf
-        self._rtt = 0.0
         self._forget()
 
     def _forget(self) -> None:
         """Begin anew: what was learned before a long pause says nothing of now."""
         self.rate: float | None = None
-        self._window = OPENING
+        self.throttle_share: float = 0.0
+        self._usual = 0.0  # the rate, averaged over recent answers: what a cut begins at
+        self._window: float = OPENING
         self._next = -inf
+        self._accepted = 0
         self._successes: deque[float] = deque()
-        self._ever_accepted = False
-        self._is_rising = True
-        self._last_cut = inf
-        self._reaction_ends = -inf
-        self._floor = 0.0
+        self._last_cut = -inf
         self._starving_since: float | None = None
 
     @property
@@ -97,31 +96,36 @@ class Pacer:
         """A request ended without an answer."""
         self._in_flight -= 1
 
-    def succeeded(self, now: float, round_trip: float) -> None:
+    def succeeded(self, now: float) -> None:
         """A request was not throttled; whatever else its answer says."""
-        self._answered(now, round_trip, throttled=False)
+        self._answered(now)
+        self._count(throttled=False)
         self._starving_since = None
-        self._ever_accepted = True
-        self._window += 1
+        self._accepted += 1
         if self.rate is None:
+            if self._accepted <= OPENING:
+                self._window += (_CONFIRMING - OPENING) / OPENING
+            elif self._accepted > OPENING + _CONFIRMING:
+                self._window += _WIDENING
             self._successes.append(now)
             self._drop_old_successes(now)
         else:
-            self.rate = min(self.rate + self._gain(now, self.rate), max(self.ceiling, _LEAST_RATE))
+            self._go_at(min(self.rate + self._gain(now, self.rate), max(self.ceiling, _LEAST_RATE)))
 
     def throttled(self, now: float, round_trip: float) -> None:
         """A request was refused for rate."""
-        self._answered(now, round_trip, throttled=True)
+        self._answered(now)
         if self._starving_since is None:
             self._starving_since = now
-        if self.rate is None or not self._ever_accepted:
-            self.rate = min(self.ceiling, self._first_rate(now))
-            self._last_cut = now
-            self._successes.clear()
+        if self.rate is None or not self._accepted:
+            self.rate = self._usual = min(self.ceiling, self._first_rate(now))
         elif now - round_trip > self._last_cut:
-            self._cut(now, self.rate)
+            kept = min(self.rate, self._usual)
+            self._go_at(max(_LEAST_RATE, kept - min(_CUT * kept**2, _MOST_CUT * kept**0.5)))
         else:
             return
+        self._count(throttled=True)
+        self._last_cut = now
         self._next = max(self._next, now + 2 * self._draw() / self.rate)
 
     def starving(self, now: float) -> float:
@@ -130,33 +134,29 @@ class Pacer:
 
     def _first_rate(self, now: float) -> float:
         self._drop_old_successes(now)
-        if self._successes:
-            return len(self._successes) / (_MEMORY + now - self._successes[0])
-        halved: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
-        return max(_LEAST_RATE, halved)
+        untried: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
+        return max(_FIRST_SHARE * len(self._successes), untried, _LEAST_RATE)
 
     def _drop_old_successes(self, now: float) -> None:
-        while self._successes and self._successes[0] < now - _MEMORY:
+        while self._successes and self._successes[0] < now - 1.0:
             self._successes.popleft()
 
     def _gain(self, now: float, rate: float) -> float:
         calm = (now - self._last_cut) / _PATIENCE
-        growth = _GROWTH * (1 + calm * calm * calm * calm) + _ADDED / rate
-        return _RISE if self._is_rising else min(_RISE, growth)
+        throttled = self.throttle_share / _MOST_THROTTLED
+        added = _ADDED / rate * max(0.0, 1 - throttled**4)
+        return min(_MOST_GAIN, added + calm**3)
 
-    def _cut(self, now: float, rate: float) -> None:
-        self._is_rising = False
-        self._last_cut = now
-        if now >= self._reaction_ends:
-            self._reaction_ends = now + max(_LEAST_REACTION, 2 * self._rtt)
-            self._floor = rate * (1 - _MOST_CUT)
-        self.rate = max(rate - _CUT * rate**_CUT_POWER, self._floor, _LEAST_RATE)
+    def _go_at(self, rate: float) -> None:
+        self.rate = rate
+        self._usual += _WEIGHT * (rate - self._usual)
 
-    def _answered(self, now: float, round_trip: float, *, throttled: bool) -> None:
+    def _answered(self, now: float) -> None:
         self._in_flight -= 1
         self._last_answer = now
-        self._rtt += (round_trip - self._rtt) / 8 if self._rtt else round_trip
-        self.throttle_share += _SHARE_WEIGHT * (throttled - self.throttle_share)
+
+    def _count(self, *, throttled: bool) -> None:
+        self.throttle_share += _WEIGHT * (throttled - self.throttle_share)
 
     def _slack(self) -> float:
         rate = self.current_rate

@@ -69,9 +69,9 @@ class Turns:
             self._admit()
             raise
 
-    def succeeded(self, round_trip: float) -> None:
+    def succeeded(self) -> None:
         """A turn was used, and its request not throttled."""
-        self.pacer.succeeded(asyncio.get_running_loop().time(), round_trip)
+        self.pacer.succeeded(asyncio.get_running_loop().time())
         self._admit()
 
     def throttled(self, round_trip: float) -> None:

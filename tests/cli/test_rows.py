@@ -45,11 +45,13 @@ TEXTS = ["plain", 'with "quotes" and \\', "caf\u00e9 \U0001f40b", "\0\x1b[2J\n",
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
 @pytest.mark.parametrize("outcome", [FROZEN, TIRED, MISSING, NOT_REPORTED, NO_SIZE], ids=lambda outcome: type(outcome).__name__)
 def test_a_json_line_is_what_json_dumps_prints(outcome: LayerOutcome, text: str) -> None:
-    """The members are those of every table, in their order, null where they say nothing, whatever the text is."""
+    """The members are those of every table, in their order, null where they say nothing, a new word as ECR has it, whatever the text is."""
     texts: dict[str, str] = {name: text for name in ("digest", "reason", "media_type") if name in type(outcome).model_fields}
     given = outcome.model_copy(update=texts)
     columns = ("repository", "digest", "outcome", "availability", "code", "reason", "size", "media_type")
-    members = {"repository": "app"} | {column: getattr(given, column, None) for column in columns[1:]}
+    members = {"repository": "app"} | {
+        column: getattr(given, f"raw_{column}", None) or getattr(given, column, None) for column in columns[1:]
+    }
     assert JSONLines(Repository(name="app")).line(given) == json.dumps(members)
 
 

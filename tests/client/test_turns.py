@@ -197,13 +197,13 @@ async def test_a_quiet_account_does_not_pay(ecr: LocalECR, batches: int) -> None
 
 
 async def test_concurrency_opens(ecr: LocalECR) -> None:
-    """Ten requests leave at first, and two for each answer from then on, as far as the slots and the ceiling go."""
+    """Ten requests leave at first, then five, and five, and ten for each answer from then on, as far as the slots and the ceiling go."""
     ecr.seed("app", [])
     times = _arrivals(ecr)
     async with ecr.client(batch_size=1, max_concurrency=100) as client:
         await client.check_layers("app", MANY[:60])
-    rounds = [sum(int(time / 0.05 + 0.001) == number for time in times) for number in range(3)]
-    assert rounds == [10, 20, 30]
+    rounds = [sum(int(time / 0.05 + 0.001) == number for time in times) for number in range(4)]
+    assert rounds == [10, 5, 5, 40]
 
 
 async def _outage(ecr: LocalECR, seconds: float, ask: Callable[[], Any]) -> tuple[int, int]:

@@ -32,7 +32,7 @@ def played(pacer: Pacer, events: list[tuple[float, bool, str]]) -> Iterator[floa
         elif sent:
             began = sent.pop(0)
             if end == "succeeded":
-                pacer.succeeded(now, now - began)
+                pacer.succeeded(now)
             elif end == "throttled":
                 pacer.throttled(now, now - began)
             else:

@@ -47,7 +47,7 @@ QUIET = (CONCURRENCY, 0, 0)
 async def test_as_many_connections_as_concurrency(far: FarECR, digests: list[str], max_concurrency: int) -> None:
     """Requests travel on `max_concurrency` connections, open at once and used again."""
     asked = digests[: 10 * max_concurrency]
-    async with client_of(far, max_concurrency=max_concurrency) as client:
+    async with client_of(far, max_concurrency=max_concurrency, requests_per_second=1e6) as client:
         await client.check_layers("app", asked)
         assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (max_concurrency, max_concurrency, len(asked))
 

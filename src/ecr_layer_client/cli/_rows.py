@@ -28,10 +28,11 @@ class JSONLines:
         begin = f'{self._begin}{quoted(outcome.digest)}, "outcome": "{outcome.outcome}"'
         if outcome.outcome == "failure":
             reason = "null" if outcome.reason is None else quoted(outcome.reason)
-            return f'{begin}, "availability": null, "code": "{outcome.code}", "reason": {reason}, "size": null, "media_type": null}}'
+            return f'{begin}, "availability": null, "code": {quoted(outcome.raw_code or outcome.code)}, "reason": {reason}, "size": null, "media_type": null}}'
         size = "null" if outcome.size is None else outcome.size
         media_type = "null" if outcome.media_type is None else quoted(outcome.media_type)
-        layer = f'"availability": "{outcome.availability}", "code": null, "reason": null, "size": {size}, "media_type": {media_type}'
+        availability = quoted(outcome.raw_availability or outcome.availability)
+        layer = f'"availability": {availability}, "code": null, "reason": null, "size": {size}, "media_type": {media_type}'
         return f"{begin}, {layer}}}"
 
 
