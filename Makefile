@@ -20,7 +20,7 @@ test: $(VENV)/.test ## Run the tests; every branch of the core is reached by tho
 	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property tests/images tests/faces
 	$(BIN)/pytest -q -n 2 tests/architecture tests/benchmarks tests/cli tests/docs tests/local tests/sim tests/wire
 
-test-full: $(VENV)/.test ## Run everything, what is heavy included: long property runs, other clients in environments of their own
+test-full: $(VENV)/.dev $(VENV)/.browser ## Run everything, what is heavy included: long property runs, a browser, other clients in environments of their own
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
 
 lint: $(VENV)/.dev ## Run the linter and the formatter's check
@@ -75,6 +75,14 @@ $(VENV)/.test: $(VENV)/.made pyproject.toml
 $(VENV)/.bench: $(VENV)/.made pyproject.toml
 	@echo "installing what the benchmark measures beside (once)"
 	@$(PIP) install --editable . --group bench
+	@touch $@
+
+$(VENV)/.browser: $(VENV)/.made pyproject.toml
+	@echo "installing what drives a browser, and Debian's Chromium where there is none (once)"
+	@$(PIP) install --group browser
+	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
+		|| echo "there is no Chromium, so the tests of the site in a browser are skipped: install it, as by apt-get install chromium"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
     from .images import Descriptor, PushPlan
 
+__all__ = ["blobs", "outcomes"]
+
 _ARROW: Any = pa  # for what its stubs leave unknown
 # Of a batch: even of the longest reasons, an answer of 4 MiB for 100 digests, well below the 2 GiB of an Arrow string column.
 _ROWS = 10_000

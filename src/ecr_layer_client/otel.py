@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
     from ._repository import Repository
 
+__all__ = ["OpenTelemetryObserver"]
+
 _NAME = "ecr_layer_client"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 # `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client spans all the same.

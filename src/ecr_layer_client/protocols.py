@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ._repository import Repository
     from ._result import LayerCheckResult
 
+__all__ = ["CALLERS", "AWSKeys", "CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"]
+
 
 class ECRApi(Hashable, Protocol):
     """An open aiobotocore ECR client, as far as this library uses one."""

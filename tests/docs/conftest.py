@@ -132,11 +132,8 @@ def aws() -> Iterator[LocalECR]:
 
 
 @pytest.fixture
-def examples(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Examples]:
-    """Runs examples as for a user whose AWS account is the local ECR.
-
-    They find the public names, `digests`, an open `client`, and in the working directory an OCI layout, `layout`.
-    """
+def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The process is that of a user whose AWS account is the local ECR; an OCI layout, `layout`, lies in the working directory."""
     write(tmp_path / "layout", layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]))
     monkeypatch.chdir(tmp_path)
     settings = {
@@ -149,6 +146,11 @@ def examples(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
             monkeypatch.delenv(name)
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def examples(user: None) -> Iterator[Examples]:  # noqa: ARG001 (whose examples they are)
+    """Runs examples as that user does. They find the public names, `digests`, and an open `client`."""
     public = {name: getattr(ecr_layer_client, name) for name in ecr_layer_client.__all__}
     with asyncio.Runner() as runner:
         client = ECRLayerClient()

@@ -2,25 +2,40 @@
 
 from __future__ import annotations
 
+import ast
+import inspect
 import json
 import re
+import shlex
+from importlib import import_module
+from pkgutil import walk_packages
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import typer
+from aiobotocore.httpsession import AIOHTTPSession
+from aiobotocore.session import AioSession
+from botocore.config import Config
 from typer.main import get_command
+from typer.testing import CliRunner
 
 import ecr_layer_client
-import ecr_layer_client.images
-import ecr_layer_client.local
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
+from ecr_layer_client._transport import _aio_config
 from ecr_layer_client.cli._app import app
 from ecr_layer_client.cli._rows import JSONLines
+from ecr_layer_client.images import ImageSource
+
+from .conftest import DIGESTS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
-    from .conftest import Block
+    from ecr_layer_client import ECRLayerClient
+    from ecr_layer_client.local import LocalECR
+
+    from .conftest import Block, Examples
 
 _TREE = re.compile(r"```[^\n]*\n(ECRLayerError .*?)```", re.DOTALL)
 _ROW = re.compile(r"^\| `(?P<option>\w+)` \| `(?P<default>[^`]+)` \|", re.MULTILINE)
@@ -65,22 +80,164 @@ def _shown(default: object) -> str:
     return "RetryPolicy()" if default == RetryPolicy() else repr(default)
 
 
+def test_the_reference_has_every_public_name_once(root: Path) -> None:
+    """The reference has an entry for each name in the `__all__` of a public module, and none twice, wherever it can be imported from."""
+    pages = sorted((root / "docs/reference").glob("*.md"))
+    entries = [_home(entry) for page in pages for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
+    offered = {name for module in _public_modules() for name in _offered(module)}
+    assert (sorted(offered - set(entries)), sorted(name for name in set(entries) if entries.count(name) > 1)) == ([], [])
+
+
+# A program; and what results show themselves by, reached through their own methods.
+_NOT_TO_IMPORT = {"ecr_layer_client.cli", "ecr_layer_client.display"}
+
+
+def _public_modules() -> list[str]:
+    """Return the modules that a user may import: no part of their name is private."""
+    names = ["ecr_layer_client", *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client."))]
+    return [name for name in names if "._" not in name and name not in _NOT_TO_IMPORT]
+
+
+def _offered(module: str) -> list[str]:
+    names: list[str] = getattr(import_module(module), "__all__", [])
+    return [_home(f"{module}.{name}") for name in names if name != "__version__"]
+
+
+def _home(entry: str) -> str:
+    """Return where what is imported by this name is defined."""
+    module, _, name = entry.rpartition(".")
+    value = getattr(import_module(module), name)
+    return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else entry
+
+
 @pytest.mark.parametrize(
-    ("package", "page"),
-    [(ecr_layer_client, "client"), (ecr_layer_client.images, "images"), (ecr_layer_client.local, "local")],
-    ids=["ecr_layer_client", "images", "local"],
+    ("title", "actions"),
+    [
+        ("policy", "ecr:BatchCheckLayerAvailability"),
+        ("policy for images", ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:ListImages"]),
+    ],
+    ids=["layers", "images"],
 )
-def test_the_reference_has_every_public_name(package: Any, page: str, root: Path) -> None:
-    """The reference has an entry for every public name of the package, and for no other."""
-    entries = _MEMBER.findall(_page(root, f"reference/{page}.md"))
-    assert sorted(entries) == sorted(f"{package.__name__}.{name}" for name in package.__all__ if name != "__version__")
-
-
-def test_the_policy_allows_the_one_action(root: Path, blocks: Callable[..., list[Block]]) -> None:
-    """The least-privilege policy is JSON that allows the one action, and on a repository alone."""
-    (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == 'title="policy"']
+def test_a_policy_allows_what_is_needed_alone(title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]) -> None:
+    """A policy of the page is JSON that allows these actions, and on a repository alone."""
+    (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == f'title="{title}"']
     allowed = [(entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]]
-    assert allowed == [("Allow", "ecr:BatchCheckLayerAvailability", "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
+    assert allowed == [("Allow", actions, "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
+
+
+async def _exhausted(client: ECRLayerClient) -> list[object]:
+    return [report async for report in client.audit("team/app")]
+
+
+_ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
+    "check_layers": lambda client: client.check_layers("team/app", DIGESTS),
+    "plan_push": lambda client: client.plan_push("team/app", ImageSource.from_oci_layout("layout")),
+    "get_image": lambda client: client.get_image("team/app", "latest"),
+    "verify_image": lambda client: client.verify_image("team/app", "latest"),
+    "audit": _exhausted,
+}
+
+
+@pytest.mark.parametrize("method", list(_ASKED))
+def test_the_page_names_the_actions_that_a_method_asks_for(method: str, root: Path, examples: Examples, aws: LocalECR) -> None:
+    """The actions that the page tells for a method are the operations that it asks ECR for, no more and no less."""
+    row = next(line for line in _page(root, "security.md").splitlines() if line.startswith("| `") and f"`{method}`" in line)
+    before = _counted(aws)
+    examples._finish(_ASKED[method](examples._given["client"]))
+    asked = {f"ecr:{operation}" for operation, count in _counted(aws).items() if count > before.get(operation, 0)}
+    assert set(re.findall(r"ecr:\w+", row)) == asked
+
+
+def _counted(aws: LocalECR) -> dict[str, int]:
+    return {operation: sum(answers.values()) for operation, answers in aws.stats.by_operation.items()}
+
+
+def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None:
+    """Each option of the aiobotocore client that this library makes is a row of the page, in its order, with botocore's default."""
+    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE)
+    assert rows == [(name, _botocore_default(name)) for name in _options_of_ours()]
+
+
+def _options_of_ours() -> list[str]:
+    """Return the options that `AioConfig` is given, by reading the code."""
+    calls = [node for node in ast.walk(ast.parse(inspect.getsource(_aio_config))) if isinstance(node, ast.Call)]
+    (made,) = [call for call in calls if ast.unparse(call.func) == "AioConfig"]
+    return [str(keyword.arg) for keyword in made.keywords]
+
+
+def _botocore_default(option: str) -> str:
+    if option == "http_session_cls":  # aiobotocore's own option
+        return f"aiobotocore's `{AIOHTTPSession.__name__}`"
+    return f"`{Config.OPTION_DEFAULTS[option]!r}`"
+
+
+def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
+    """What the page says of this library's options is what an aiobotocore client of its making is given."""
+    session: Any = AioSession()
+    config = _aio_config(session, ClientConfig(), [])
+    here = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
+    shown = {name: ast.literal_eval(value) for name, value in here.items() if not value.startswith("ecr-layer-client")}
+    assert shown == {name: getattr(config, name) for name in shown}
+
+
+_COMMAND = re.compile(r"\becr-layers(?: +[^|&;<>()\n]*)?")
+
+
+@pytest.mark.usefixtures("user")  # in whose directory the layout lies that a line may name
+def test_the_commands_of_the_pages_are_understood(root: Path, blocks: Callable[..., list[Block]]) -> None:
+    """Each `ecr-layers` line in a shell block of README and the pages has a command, options and arguments that it takes."""
+    pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
+    shown = [block.text for page in pages for block in blocks(page.read_text(encoding="utf-8")) if block.language in {"sh", "bash"}]
+    lines = [line for text in shown for line in _COMMAND.findall(text.replace("\\\n", " "))]
+    assert [line for line in lines if not _is_understood(shlex.split(line.rstrip('"'), comments=True)[1:])] == []
+    assert len(lines) > 5
+
+
+def _is_understood(words: list[str]) -> bool:
+    group: Any = get_command(app)
+    if not words:  # it shows what there is
+        return True
+    if words[0].startswith("-"):
+        return any(words[0] in option.opts for option in group.params)
+    try:
+        name, command, rest = group.resolve_command(group.make_context("ecr-layers", [*words], resilient_parsing=True), words)
+        command.make_context(name, rest)
+    except typer.TyperException:
+        return False
+    except typer.Exit as ended:  # --help
+        return ended.exit_code == 0
+    return True
+
+
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
+def test_the_links_of_a_page_at_the_root_lead_to_files(page: str, root: Path) -> None:
+    """Each relative link of a page that is read on a code host leads to a file, and to a heading where it names one."""
+    links = re.findall(r"\]\(([^)\s]+)\)", (root / page).read_text(encoding="utf-8"))
+    assert [link for link in links if "://" not in link and not _leads_somewhere(root, link)] == []
+
+
+def _leads_somewhere(root: Path, link: str) -> bool:
+    path, _, heading = link.partition("#")
+    file = root / path
+    return file.exists() and (not heading or heading in _headings(file.read_text(encoding="utf-8")))
+
+
+def _headings(text: str) -> set[str]:
+    """Return what headings are linked by: in lower case, hyphens for spaces, without other signs."""
+    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+
+
+def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
+    """The figures of the home page and of README are those of the packaged sample."""
+    said = CliRunner().invoke(app, ["demo"]).output
+    rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", said, re.MULTILINE))
+    figures = [rows[name] for name in ("images", "requests made", "  with one HEAD per layer of each image", "bytes a push would skip")]
+    sentences = [" ".join(_page(root, "index.md").split()), " ".join((root / "README.md").read_text(encoding="utf-8").split())]
+    told = (
+        "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each layer of each image would be {}, "
+        "and finds {} that a push may skip."
+    )
+    assert [told.format(*figures) in text for text in sentences] == [True, True]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])

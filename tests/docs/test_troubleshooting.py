@@ -1,0 +1,506 @@
+"""Each message on the page for troubleshooting is one that the library really gives, and each that it may give is there."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import multiprocessing
+import os
+import pickle
+import re
+import sys
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aiobotocore.config import AioConfig
+from aiobotocore.session import AioSession
+
+import ecr_layer_client
+from ecr_layer_client import (
+    AWSKeys,
+    ByRepository,
+    ClientConfig,
+    ECRLayerClient,
+    LayerAvailability,
+    LayerCheckResult,
+    LayerCheckResults,
+    LayerFailureCode,
+    Repository,
+    RetryPolicy,
+)
+from ecr_layer_client.images import ImageSource, parse_manifest
+from ecr_layer_client.local import LocalECR
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
+
+    Case = Callable[[LocalECR], Awaitable[object]]
+
+_PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
+_ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
+_ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
+_SOURCES = sorted(Path(ecr_layer_client.__file__).parent.glob("*.py"))
+
+_APP = "team/app"
+_HELD, _NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+_HASTY = RetryPolicy(max_attempts=1)
+
+
+@asynccontextmanager
+async def _client(**options: Any) -> AsyncGenerator[ECRLayerClient]:
+    every: dict[str, Any] = {"config": ClientConfig(retry=_HASTY)} | options
+    async with ECRLayerClient(**every) as client:
+        yield client
+
+
+async def _asked(client: ECRLayerClient, *digests: str) -> LayerCheckResult:
+    return await client.check_layers(_APP, digests or [_NEW])
+
+
+def _faulty(**fault: Any) -> Case:
+    """Play a fault, and ask."""
+
+    async def ask(ecr: LocalECR) -> None:
+        ecr.faults.add(**fault)
+        async with ecr.client(retry=_HASTY, max_response_bytes=1_000, attempt_timeout=0.2) as client:
+            await _asked(client)
+
+    return ask
+
+
+def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
+    """Make a call of an open client."""
+
+    async def ask(ecr: LocalECR) -> None:
+        async with ecr.client(retry=_HASTY) as client:
+            await _awaited(call(client))
+
+    return ask
+
+
+def _made(make: Callable[[], object]) -> Case:
+    """Make something that is refused when it is made, or with nothing to ask."""
+
+    async def ask(_: LocalECR) -> None:
+        await _awaited(make())
+
+    return ask
+
+
+def _opened(**options: Any) -> Case:
+    """Open a client as the environment says, and ask."""
+
+    async def ask(_: LocalECR) -> None:
+        async with _client(**options) as client:
+            await _asked(client)
+
+    return ask
+
+
+async def _awaited(value: object) -> None:
+    if asyncio.iscoroutine(value):
+        await value
+
+
+def _without(*names: str) -> Case:
+    """Open a client without some of the environment's variables, and ask."""
+
+    async def ask(_: LocalECR) -> None:
+        for name in names:
+            del os.environ[name]
+        async with _client() as client:
+            await _asked(client)
+
+    return ask
+
+
+def _with(**variables: str) -> Case:
+    async def ask(_: LocalECR) -> None:
+        os.environ.update(variables)
+        async with _client() as client:
+            await _asked(client)
+
+    return ask
+
+
+async def _wrong_secret(ecr: LocalECR) -> None:
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "another"  # noqa: S105 (it is none)
+    await _opened()(ecr)
+
+
+async def _skewed(ecr: LocalECR) -> None:
+    ecr.clock_skew = 3_600.0
+    async with ecr.client(retry=_HASTY) as client:
+        await _asked(client)
+
+
+async def _expired_keys_of_a_session(_: LocalECR) -> None:
+    async with LocalECR() as other:
+        keys = other.client_kwargs
+        other.expire(keys["aws_access_key_id"])
+        session = AioSession()
+        session.set_credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+        async with _client(session=session, endpoint_url=other.endpoint_url, region_name=other.region) as client:
+            await _asked(client)
+
+
+async def _keys_of_the_provider() -> AWSKeys:
+    raise LookupError("the vault is sealed")
+
+
+def _unsigned_session() -> Any:
+    session: Any = AioSession()
+    session.set_default_client_config(AioConfig(signature_version="v9"))
+    return session
+
+
+class _OnlyClients:
+    """Has what a `SessionLike` has, and no more."""
+
+    def create_client(self, *args: Any, **options: Any) -> Any:
+        session: Any = AioSession()
+        return session.create_client(*args, **options)
+
+
+async def _by_tls(ecr: LocalECR) -> None:
+    await _opened(endpoint_url=os.environ["AWS_ENDPOINT_URL_ECR"].replace("http:", "https:"))(ecr)
+
+
+async def _without_bundle(ecr: LocalECR) -> None:
+    os.environ["AWS_CA_BUNDLE"] = "no-such-bundle.pem"
+    await _by_tls(ecr)
+
+
+async def _on_another_loop(_: LocalECR) -> None:
+    async with _client() as client:
+        await asyncio.to_thread(lambda: asyncio.run(_asked(client)))
+
+
+async def _forked(_: LocalECR) -> None:
+    async with _client() as client:
+        reader, writer = multiprocessing.Pipe(duplex=False)
+        child = os.fork()
+        if child == 0:
+            try:
+                client.stream_layers(_APP, [_NEW])
+                writer.send("nothing was raised")
+            except Exception as error:  # noqa: BLE001 (told to the parent)
+                writer.send(error)
+            finally:
+                os._exit(0)
+        os.waitpid(child, 0)  # noqa: ASYNC222 (the child is gone at once)
+        told = reader.recv()
+        if isinstance(told, Exception):
+            raise told
+
+
+async def _closed_under_way(ecr: LocalECR) -> None:
+    ecr.faults.add(latency=30.0)
+    async with ecr.client() as client:
+        asking = asyncio.ensure_future(_asked(client))
+        await asyncio.sleep(0)
+        await client.aclose()
+        await asking
+
+
+async def _entered_twice(client: ECRLayerClient) -> None:
+    await client.open()
+
+
+async def _read_outside(client: ECRLayerClient) -> None:
+    await client.stream_layers(_APP, [_NEW]).collect()
+
+
+async def _read_twice(client: ECRLayerClient) -> None:
+    async with client.stream_layers(_APP, [_NEW]) as stream:
+        await stream.collect()
+        await stream.collect()
+
+
+async def _stream_entered_twice(client: ECRLayerClient) -> None:
+    async with client.stream_layers(_APP, [_NEW]) as stream, stream:
+        pass
+
+
+async def _two_readers(client: ECRLayerClient) -> None:
+    async with client.stream_layers(_APP, [_NEW]) as stream:
+        await asyncio.gather(anext(stream), anext(stream))
+
+
+async def _one_way(client: ECRLayerClient, *digests: str) -> None:
+    (await _asked(client, *digests)).raise_if_not_available()
+
+
+async def _failed(client: ECRLayerClient) -> None:
+    (await _asked(client, "latest")).raise_for_failures()
+
+
+async def _as_a_bool(client: ECRLayerClient) -> None:
+    bool(await _asked(client))
+
+
+async def _many_as_a_bool(client: ECRLayerClient) -> None:
+    bool(await client.check_many({_APP: [_NEW]}))
+
+
+async def _many_async(client: ECRLayerClient) -> None:
+    async def digests() -> AsyncIterator[str]:
+        yield _NEW
+
+    refused: Any = {_APP: digests()}
+    await client.check_many(refused)
+
+
+def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
+    """Borrow an aiobotocore client."""
+
+    async def borrow(_: LocalECR) -> None:
+        session: Any = AioSession()
+        async with session.create_client("ecr", config=AioConfig(retries={"total_max_attempts": retries})) as client:
+            use(client)
+
+    return borrow
+
+
+def _not_installed(module: str, use: Case) -> Case:
+    """Do something where a module is not installed."""
+
+    async def without(ecr: LocalECR) -> None:
+        with pytest.MonkeyPatch.context() as patch:
+            for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+                patch.delitem(sys.modules, name)
+            patch.setitem(sys.modules, module, None)
+            for name in ("arrow", "otel"):
+                patch.delitem(sys.modules, f"ecr_layer_client.{name}", raising=False)
+            await use(ecr)
+
+    return without
+
+
+def _cut_archive() -> None:
+    Path("cut.tar").write_bytes(b"\x1f\x8b no archive")
+    ImageSource.from_docker_archive("cut.tar")
+
+
+def _changed_layout(change: Callable[[Path], object]) -> Callable[[], object]:
+    """Change the largest blob of a layout: a layer."""
+
+    def read() -> None:
+        blobs = sorted(Path("layout/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
+        change(next(blob for blob in blobs if not blob.read_bytes().startswith(b"{")))
+        source = ImageSource.from_path("layout")
+        for blob in source.blobs:
+            with source.open(blob) as file:
+                file.read()
+
+    return read
+
+
+def _flipped(blob: Path) -> None:
+    data = blob.read_bytes()
+    blob.write_bytes(bytes([data[0] ^ 1]) + data[1:])
+
+
+async def _other_platform(ecr: LocalECR) -> None:
+    async with ecr.client() as client:
+        image = (await client.get_image(_APP, "1.0")).roots[0]
+        platform = {"os": "linux", "architecture": "amd64"}
+        here = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.raw), "platform": platform}
+        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [here]}
+        ecr.put_image(_APP, json.dumps(index), "all")
+        await client.get_image(_APP, "all", "linux/arm64")
+
+
+_any: Any = object()  # what type checkers would refuse
+_unknown: dict[str, Any] = {"size": 1}
+_CASES: dict[str, Case] = {
+    "found no usable AWS credentials: …": _without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
+    "the session or client is yours, so its credentials are yours to renew": _expired_keys_of_a_session,
+    "the secret access key does not belong to the access key id: …": _wrong_secret,
+    "this machine's clock is off…": _skewed,
+    "the provider given as credentials= gave no AWS keys: …": _opened(credentials=_keys_of_the_provider),
+    "there is no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "the AWS configuration is refused: …": _opened(profile_name="none"),
+    "repository … lies in Region …, and this client asks …": _called(
+        lambda client: client.check_layers("123456789012.dkr.ecr.ap-south-1.amazonaws.com/team/app", [_NEW])
+    ),
+    "endpoint_url=… is plain http beyond this machine: …": _made(lambda: ECRLayerClient(endpoint_url="http://ecr.example.com")),
+    "no answer, …: check the network, proxies, and the Region and endpoint_url for typing errors": _opened(
+        endpoint_url="http://127.0.0.1:9"
+    ),
+    "no answer within attempt_timeout=…": _faulty(latency=30.0),
+    "TLS failed, …": _by_tls,
+    "the request failed, …": _without_bundle,
+    "the request could not be made, …": _opened(session=_unsigned_session()),
+    "… within timeout=… s; … keeps what was answered": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)),
+    "ECR answered RepositoryNotFoundException …": _called(lambda client: client.check_layers("team/gone", [_NEW])),
+    "allow the IAM action …": _faulty(error="AccessDeniedException"),
+    "lower requests_per_second, or ask AWS to raise the quota": _faulty(error="ThrottlingException"),
+    "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
+    "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
+    "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
+    "ECR's answer breaks its contract: …": _faulty(body=b"<html>"),
+    "ECR's answer settles none of the … digests asked: …": _faulty(drop_rows=1),
+    "the answer is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
+    "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
+    "the client is open already: …": _called(_entered_twice),
+    "the client was opened on another event loop: …": _on_another_loop,
+    "the client was opened before this process was forked: …": _forked,
+    "the client was closed while …": _closed_under_way,
+    "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
+    "a … is read inside its own block: …": _called(_read_outside),
+    "a … is either iterated or collected: …": _called(_read_twice),
+    "a … is entered once: …": _called(_stream_entered_twice),
+    "a … has one reader, and another task is reading this one": _called(_two_readers),
+    "… layers of … are not available; …": _called(_one_way),
+    "… layers of … could not be determined; …": _called(_failed),
+    "… can never be available, …": _called(lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)),
+    "a LayerCheckResult has no truth value: …": _called(_as_a_bool),
+    "LayerCheckResults have no truth value: …": _called(_many_as_a_bool),
+    "… is named and not there …": _made(_changed_layout(Path.unlink)),
+    "…: it was changed, or cut": _made(_changed_layout(_flipped)),
+    "… this is no whole tar archive, plain or gzipped: …": _made(_cut_archive),
+    "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
+    "… can't be read, and an OCI layout has one: …": _made(lambda: ImageSource.from_oci_layout(".")),
+    "… has no image for …: …": _other_platform,
+    "a manifest has at most … bytes (4 MiB), and this one …": _made(lambda: parse_manifest(b" " * (4 * 2**20 + 1))),
+    "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(ECRLayerClient.from_client, retries=5),
+    "progress=True shows a bar where tqdm is installed: …": _not_installed(
+        "tqdm", _called(lambda client: client.check_layers(_APP, [_NEW], progress=True))
+    ),
+    "tables need pyarrow: …": _not_installed("pyarrow", _made(lambda: import_module("ecr_layer_client.arrow"))),
+    "to_pandas() needs pandas: …": _not_installed("pandas", _made(lambda: LayerCheckResult.of(_APP, {}).to_pandas())),
+    "traces and metrics need opentelemetry-api: …": _not_installed("opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))),
+    "… is no ECR repository name: …": _made(lambda: Repository(name="Team/App")),
+    "… is more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
+    "… is no registry URI: …": _made(lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")),
+    "… names a registry and no repository: …": _made(lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")),
+    "… is no ARN of an ECR repository: …": _made(lambda: Repository.parse("arn:aws:s3:::bucket")),
+    "… is no registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
+    "… is no AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
+    "a repository is a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
+    "digests is one str, …: pass a list of digests": _called(lambda client: client.check_layers(_APP, _NEW)),
+    "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
+    "digests[…] is …, of type …: every digest is a str": _called(lambda client: client.check_layers(_APP, [_any])),
+    "digest is …, of type …: a digest is a str": _called(lambda client: client.check_layer(_APP, _any)),
+    "a digest of … is …, of type …: every digest is a str": _called(lambda client: client.check_many({_APP: [_any]})),
+    "digests[…] is …: every item is a pair (repository, digest)": _called(lambda client: client.check_many([_any])),
+    "the digests of … are an async iterable: …": _called(_many_async),
+    "two of the repositories differ in their Region alone: …": _made(
+        lambda: ByRepository({Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2})
+    ),
+    "timeout=…: seconds, more than 0, or None": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0)),
+    "progress=…: True, False, or a plain function that takes a Progress": _called(
+        lambda client: client.check_layers(_APP, [_NEW], progress=_any)
+    ),
+    "config=…: a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
+    "ClientConfig …=…: …": _made(lambda: ClientConfig(batch_size=101)),
+    "ClientConfig has no option …: …": _made(lambda: ClientConfig(**_unknown)),
+    "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)),
+    "observer=…: an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
+    "session=…: an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
+    "profile_name=… beside session=: …": _made(lambda: ECRLayerClient(profile_name="p", session=AioSession())),
+    "credentials= beside session=: …": _made(lambda: ECRLayerClient(credentials=_keys_of_the_provider, session=AioSession())),
+    "credentials is of type …: …": _made(lambda: ECRLayerClient(credentials=_any)),
+    "AWSKeys …: a str that is not empty": _made(lambda: AWSKeys("", "secret")),
+    "AWSKeys expires=…: …": _made(lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))),  # noqa: DTZ901 (it is naive)
+    "region_name=…: a str that is not empty, or None": _made(lambda: ECRLayerClient(region_name="")),
+    "endpoint_url is no URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
+    "endpoint_url holds a user name or password: …": _made(lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")),
+    "endpoint_url is not of the form https://HOST[:PORT], …": _made(lambda: ECRLayerClient(endpoint_url="ecr.example.com")),
+    "from_client takes an open aiobotocore ECR client, not …": _made(lambda: ECRLayerClient.from_client(_any)),
+    "a borrowed aiobotocore client is bound to its Region: …": _of_the_borrowed(
+        lambda client: ECRLayerClient.from_client(client).for_region("us-east-1")
+    ),
+    "lane='direct' needs a session, …": _of_the_borrowed(
+        lambda client: ECRLayerClient.from_client(client, config=ClientConfig(lane="direct"))
+    ),
+    "lane='direct' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(lane="direct")),
+    "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(lane="ordinary")),
+    "max_concurrency=… is more than the client's own …": _called(lambda client: client.with_config(max_concurrency=11)),
+    "outcomes=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
+    "…: give its own Layer or LayerFailure, …": _made(lambda: LayerCheckResult.of(_APP, {_NEW: _any})),
+    "a digest is given in two letter cases: …": _made(
+        lambda: LayerCheckResult.of(_APP, {_NEW: LayerAvailability.AVAILABLE, "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED})
+    ),
+    "two of the results are of one repository: …": _made(lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)),
+    "reference=…: a tag, such as 'latest', or a digest, …": _called(lambda client: client.get_image(_APP, "a tag")),
+    "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(lambda client: client.get_image(_APP, "1.0", "linux")),
+}
+
+
+def _pattern(entry: str) -> re.Pattern[str]:
+    """Return what finds a message of which an entry shows a part."""
+    return re.compile(".*".join(map(re.escape, entry.split("…"))), re.DOTALL)
+
+
+@pytest.fixture
+def settings(user: None) -> Iterator[None]:  # noqa: ARG001 (whose settings they are)
+    """The environment of a user whose account is a local ECR, restored after what a case makes of it."""
+    kept = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(kept)
+
+
+async def _within(case: Case) -> None:
+    async with LocalECR(in_memory=True) as ecr:
+        ecr.seed(_APP, [(_HELD, 1)])
+        ecr.seed_image(_APP, [b"a layer"], "1.0")
+        await case(ecr)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 of fork, which is what is tried
+@pytest.mark.parametrize("entry", _ENTRIES)
+def test_the_library_gives_this_message(entry: str) -> None:
+    """The message of this heading or row is really given, as an error or as a warning."""
+    with pytest.raises((Exception, Warning)) as raised:
+        asyncio.run(_within(_CASES[entry]))
+    assert _pattern(entry).search(str(raised.value))
+
+
+def test_each_case_is_on_the_page() -> None:
+    """The page has the messages that are tried here, each once, and no other."""
+    assert sorted(_ENTRIES) == sorted(_CASES)
+
+
+def _messages(source: Path) -> list[str]:
+    """Return the messages that a room composes, with `…` for what is filled in."""
+    assigned = [
+        node.value
+        for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
+        if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "msg"
+    ]
+    return [_shown(value) for value in assigned]
+
+
+def _shown(value: ast.expr) -> str:
+    parts = value.values if isinstance(value, ast.JoinedStr) else [value]
+    return "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in parts)
+
+
+_NOT_SPECIFIC = {
+    "module … has no attribute …",  # Python's own
+    "…: …: check the network, or allow more",  # filled in with "no answer within attempt_timeout"
+    "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
+    "…; an attempt had failed: …",  # added to "within timeout"
+    "the client was closed while it was being opened",
+}
+
+
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
+    """Each message that a room of the core composes is found on the page."""
+    assert [message for message in _messages(source) if message not in _NOT_SPECIFIC and not _is_found(message)] == []
+
+
+def _is_found(message: str) -> bool:
+    """Say whether an entry is a part of a message, or says more of it."""
+    return any(_pattern(entry).search(message) or _pattern(message).search(entry) for entry in _ENTRIES)
