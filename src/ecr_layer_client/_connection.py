@@ -129,6 +129,14 @@ class Connection:
         if process != os.getpid():
             msg = "the client was opened before this process was forked: open one in each process"
             raise ClientStateError(msg)
-        if loop is not asyncio.get_running_loop():
+        if loop is not _running_loop():
             msg = "the client was opened on another event loop: open one on each loop"
             raise ClientStateError(msg)
+
+
+def _running_loop() -> asyncio.AbstractEventLoop | None:
+    """Return the event loop that runs here, if one does: a stream can be asked for anywhere."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None

@@ -112,6 +112,13 @@ async def test_on_another_loop(ecr: LocalECR) -> None:
             await asyncio.to_thread(elsewhere)
 
 
+async def test_where_no_loop_runs(ecr: LocalECR) -> None:
+    """A stream asked for in a thread without an event loop is refused in the same words."""
+    async with ecr.client() as client:
+        with pytest.raises(ClientStateError, match="another event loop"):
+            await asyncio.to_thread(client.stream_layers, "app", [])
+
+
 async def test_closed_on_another_loop(ecr: LocalECR) -> None:
     """Closing on another event loop is refused too, and leaves the client open."""
     async with ecr.client() as client:
