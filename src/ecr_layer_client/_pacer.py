@@ -22,8 +22,9 @@ _WIDENING = 9  # more in flight for each answer from then on
 
 # The first rate, at the first throttled answer, is the larger of
 _FIRST_SHARE = 0.7  # of what was accepted in the last second, a burst included that the bucket had saved up, and
-_UNTRIED_RATE = 6.0  # requests a second, for those whom the burst passed over, and where nothing was ever accepted;
-_UNTRIED_HALVES = 60.0  # seconds of throttled answers alone that halve it
+_LEAST_FIRST = 6.0  # requests a second, for those whom the burst passed over. Where nothing was ever accepted, it is
+_UNTRIED_RATE = 10.0  # requests a second, for nothing is known of the quota;
+_UNTRIED_HALVES = 120.0  # seconds of throttled answers alone that halve it
 # A success raises it.
 _ADDED = 3.0  # requests a second gained in each second, however slow one is, so that the slow catch up; not while
 _MOST_THROTTLED = 0.25  # of the answers are throttled: then too many ask, and nobody's share is larger
@@ -133,9 +134,11 @@ class Pacer:
         return 0.0 if self._starving_since is None else now - self._starving_since
 
     def _first_rate(self, now: float) -> float:
+        if not self._accepted:
+            untried: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
+            return max(untried, _LEAST_RATE)
         self._drop_old_successes(now)
-        untried: float = _UNTRIED_RATE * 0.5 ** (self.starving(now) / _UNTRIED_HALVES)
-        return max(_FIRST_SHARE * len(self._successes), untried, _LEAST_RATE)
+        return max(_FIRST_SHARE * len(self._successes), _LEAST_FIRST)
 
     def _drop_old_successes(self, now: float) -> None:
         while self._successes and self._successes[0] < now - 1.0:

@@ -128,7 +128,7 @@ async def test_a_throttled_answer(ecr: LocalECR, observer: Recorder) -> None:
     assert observer.told[1:-1] == [
         ATTEMPT,
         ("attempt ends", "ThrottledError"),
-        ("throttle", CHECK, 6.0, 0.04),
+        ("throttle", CHECK, 10.0, 0.04),
         ("attempt", CHECK, "app", 2, 1),
         PASSED,
     ]

@@ -42,7 +42,11 @@ def test_the_oldest_is_named() -> None:
 @pytest.mark.parametrize("version", [each for each in NAMED if each != THIS])
 def test_python(version: str, tmp_path: Path) -> None:
     """The tests of the core and of the wire pass on it."""
-    wanted = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["test"]]
+    wanted = [
+        *PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"]["cli"],
+        *PROJECT["dependency-groups"]["test"],
+    ]
     python = environment(tmp_path / version, *wanted, python=interpreter(version)) / "python"
     path = os.pathsep.join((SOURCE, str(ROOT / "tests"), str(ROOT / "benchmarks")))
     options = ("-q", "-n", "2", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml")

@@ -165,18 +165,18 @@ def test_first_rate_after_a_pause() -> None:
 
 
 def test_untried_rate() -> None:
-    """Where nothing was ever accepted, the first rate is 6 a second."""
+    """Where nothing was ever accepted, the first rate is 10 a second."""
     made = pacer()
     refused(made, 100.0)
-    assert made.rate == 6.0
+    assert made.rate == 10.0
 
 
 def test_untried_rate_halves() -> None:
-    """Throttled answers alone halve an untried rate every 60 seconds."""
+    """Throttled answers alone halve an untried rate every 120 seconds."""
     made = pacer()
     refused(made, 100.0)
-    refused(made, 160.0)
-    assert made.rate == 3.0
+    refused(made, 220.0)
+    assert made.rate == 5.0
 
 
 def test_untried_rate_has_a_floor() -> None:

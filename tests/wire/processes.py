@@ -41,4 +41,4 @@ async def ended(process: Process) -> None:
     """See that a process has ended, whatever happened to the test."""
     if process.returncode is None:
         process.kill()
-    await process.wait()
+    await process.communicate()  # its pipes are closed, too
