@@ -66,7 +66,7 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             CallError: What failed concerns all repositories; `.partials` holds what was answered and what was not.
             ClientStateError: Outside `async with`, or after iterating.
         """
-        answers = await self._read(on_progress, lambda batch, digest: (self._repository_of(batch), digest))
+        answers = await self._read(on_progress)
         return self._results(answers, None)
 
     def _repository_of(self, batch: Batch) -> Repository:
@@ -75,6 +75,10 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
     def _items(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Iterator[tuple[Repository, LayerOutcome]]:
         repository = self._repository_of(batch)
         return ((repository, outcome) for outcome in outcomes.values())
+
+    def _keyed(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Mapping[tuple[Repository, str], LayerOutcome]:
+        repository = self._repository_of(batch)
+        return {(repository, digest): outcome for digest, outcome in outcomes.items()}
 
     def _asked(self) -> tuple[str, None]:
         return f"{OPERATION} on {len(self._source.repositories)} repositories", None

@@ -76,7 +76,7 @@ class LayerStream(Window["LayerOutcome"]):
             CallError: A call failed for good; `.partial` holds what was answered and what was not.
             ClientStateError: Outside `async with`, or after iterating.
         """
-        return self._result(await self._read(on_progress, lambda _, digest: digest), ())
+        return self._result(await self._read(on_progress), ())
 
     def _repository_of(self, batch: Batch) -> Repository:  # noqa: ARG002 (there is one)
         return self._repository

@@ -144,7 +144,11 @@ class Window(Visible, ABC, Generic[T]):
     def _end(self) -> None:
         """All was yielded."""
 
-    async def _read(self, on_progress: Callable[[Progress], None] | None, key: Callable[[Batch, str], Any]) -> dict[Any, LayerOutcome]:
+    def _keyed(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Mapping[Any, LayerOutcome]:  # noqa: ARG002 (as above)
+        """Return an answer's outcomes by what tells digests of the whole stream apart."""
+        return outcomes
+
+    async def _read(self, on_progress: Callable[[Progress], None] | None) -> dict[Any, LayerOutcome]:
         """Read to the end."""
         if self._state in (_State.READ, _State.ENDED):
             msg = f"a {type(self).__name__} is either iterated or collected: make another with {self._MADE_BY}()"
@@ -152,8 +156,7 @@ class Window(Visible, ABC, Generic[T]):
         self._is_collected = True
         answers: dict[Any, LayerOutcome] = {}
         while (settled := await self._next_or_error(None, answers)) is not None:
-            batch, outcomes = settled
-            answers.update((key(batch, digest), outcome) for digest, outcome in outcomes.items())
+            answers.update(self._keyed(*settled))
             if on_progress is not None:
                 on_progress(self.progress)
         return answers
