@@ -173,6 +173,7 @@ class Loader:
             del self._groups[digest], group.waiting[digest]
         for waiter in [waiter for waiter, digest in group.waiters.items() if digest in outcomes]:
             answer = outcomes[group.waiters.pop(waiter)]
+            group.callers.pop(waiter, None)
             if not waiter.done():  # its task was cancelled, and comes to know of it later
                 waiter.set_result(answer)
         if group.waiting and not group.waiters:

@@ -46,6 +46,7 @@ _CODE = re.compile(r"[A-Za-z0-9._]{1,100}")
 _OTHER = "_OTHER"  # the conventions' own, for what would be too many values
 _MOST_LINKS = 128  # the SDK's own limit
 _OPERATION = contexts.create_key(f"{_NAME}.operation")
+_CURRENT = contexts.create_key(f"{_NAME}.current")
 
 
 class OpenTelemetryObserver:
@@ -141,19 +142,20 @@ class _Current:
     Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was entered in, of which that complains.
     """
 
-    __slots__ = ("_before", "_began", "_context", "_facts", "_seconds", "_span", "_succeeded")
+    __slots__ = ("_began", "_facts", "_seconds", "_span", "_succeeded", "before", "context", "is_over")
 
     def __init__(self, span: Span, context: Context, seconds: Histogram, facts: dict[str, str], succeeded: dict[str, int]) -> None:
         self._span = span
-        self._context = context
+        self.context = contexts.set_value(_CURRENT, self, context)
+        self.is_over = False
         self._seconds = seconds
         self._facts = facts
         self._succeeded = succeeded
 
     def __enter__(self) -> None:
         self._began = asyncio.get_running_loop().time()
-        self._before = contexts.get_current()
-        contexts.attach(self._context)
+        self.before = contexts.get_current()
+        contexts.attach(self.context)
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
         facts = self._facts
@@ -165,8 +167,9 @@ class _Current:
             if isinstance(error, Exception):  # to be cancelled is no error
                 self._span.set_status(trace.StatusCode.ERROR, str(error) if isinstance(error, ECRLayerError) else None)
         self._seconds.record(asyncio.get_running_loop().time() - self._began, facts)
-        if contexts.get_current() is self._context:
-            contexts.attach(self._before)
+        self.is_over = True
+        while isinstance(top := contexts.get_value(_CURRENT), _Current) and top.is_over and contexts.get_current() is top.context:
+            contexts.attach(top.before)  # of streams that are read by turns, the one entered first may end first
         self._span.end()
 
 

@@ -169,6 +169,32 @@ def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pyte
     assert (endpoint["status"], said) == ("fail", (True, False, True))
 
 
+def test_an_endpoint_is_named_without_its_password(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A user name and a password in the endpoint's URL are a failure that says to leave them out, and are not shown."""
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("//", "//me:hidden-word@"))
+    found = doctor()
+    assert (found["endpoint"]["status"], "hidden-word" in json.dumps(found), "user name and password" in found["endpoint"]["to_do"]) == (
+        "fail",
+        False,
+        True,
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "is_configured"),
+    [
+        ("https://api.ecr.eusc-de-east-1.amazonaws.eu", False),
+        ("https://api.ecr.us-iso-east-1.c2s.ic.gov", False),
+        ("https://api.ecr.cn-north-1.amazonaws.com.cn", False),
+        ("https://ecr.eu-west-1.api.aws", False),
+        ("https://ecr.example", True),
+    ],
+)
+def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:  # noqa: FBT001 (parametrised)
+    """An endpoint in any partition's own domain is the Region's, not one that somebody configured."""
+    assert ("configuration" in _aws.Surroundings(None)._origin(url, None)) == is_configured
+
+
 def test_plain_http_beyond_this_machine(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configured endpoint of plain http that is not of this machine is a warning, unless it is allowed."""
     port = own.endpoint_url.rpartition(":")[2]

@@ -199,6 +199,18 @@ async def test_a_stream_left_in_another_context(ecr: LocalECR, telemetry: Teleme
 
 
 @pytest.mark.asyncio
+async def test_streams_read_by_turns(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Of two streams in one task, the one entered first may end first: after both, no ended span is current."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        first, second = (client.stream_layers("app", DIGESTS[:1]) for _ in range(2))
+        await first.__aenter__()
+        await second.__aenter__()
+        await first.__aexit__(None, None, None)
+        await second.__aexit__(None, None, None)
+    assert not trace.get_current_span().get_span_context().is_valid
+
+
+@pytest.mark.asyncio
 async def test_a_single_check(ecr: LocalECR, telemetry: Telemetry) -> None:
     """The request of a lone single check is below it, with no links."""
     async with ecr.client(observer=telemetry.observer) as client:
@@ -235,6 +247,15 @@ async def test_a_caller_that_left(ecr: LocalECR, telemetry: Telemetry) -> None:
     left, waited = telemetry.spans(OPERATION)
     attempt = telemetry.span(ATTEMPT)
     assert (left.attributes["error.type"], attempt.parent, attempt.links) == ("CancelledError", waited.context, ())
+
+
+@pytest.mark.asyncio
+async def test_a_caller_that_was_answered(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """A request that asks again for what an answer left out is below the callers that still wait, and no other."""
+    ecr.faults.add(drop_rows=1, times=1)
+    async with ecr.client(observer=telemetry.observer) as client:
+        await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:3]))
+    assert [len(span.links) for span in telemetry.spans(ATTEMPT)] == [2, 0]
 
 
 @pytest.mark.asyncio

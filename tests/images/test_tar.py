@@ -72,6 +72,19 @@ def test_hostile_headers(tmp_path: Path, data: bytes, why: str) -> None:
     assert (str(tmp_path / "a.tar") in said, why in said) == (True, True)
 
 
+def test_headers_that_hold_for_all_are_bounded(tmp_path: Path) -> None:
+    """What headers say of all members after them is kept, so that more than four mebibytes of it are refused."""
+    many = b"".join(_global(number) + file_of(f"f{number}", b"") for number in range(8))
+    assert "a header that claims" in refused(tmp_path / "a.tar", many + END)
+
+
+def _global(number: int) -> bytes:
+    """Return a pax header of nearly a mebibyte that holds for all that follow."""
+    told = f" k{number}={'x' * 1_000_000}\n"
+    record = f"{len(told) + 7}{told}".encode()
+    return header("g", tarfile.XGLTYPE, len(record)) + record.ljust(-(-len(record) // 512) * 512, b"\0")
+
+
 @pytest.mark.parametrize(
     ("beginning", "compression"),
     [(b"\x28\xb5\x2f\xfd", "zstd"), (b"\xfd7zXZ\x00", "xz"), (b"BZh91AY", "bzip2")],

@@ -299,6 +299,35 @@ def test_one_region_in_use_keeps_no_other_in_use(tmp_path: Path) -> None:
     assert (LocalECR(data=tmp_path, region="us-east-1").region, first.region) == ("us-east-1", "eu-west-1")
 
 
+FORKED = """
+import os, sys
+from pathlib import Path
+from ecr_layer_client.local._lock import DirectoryLock
+lock = DirectoryLock(Path(sys.argv[1]))
+lock.take()
+waits, goes_on = os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        lock.take()
+    except OSError:
+        os.read(waits, 1)
+        os._exit(0)
+    os._exit(1)
+lock.release()
+taken = DirectoryLock(Path(sys.argv[1])).take()
+os.write(goes_on, b".")
+print(taken, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_forked_child_has_no_lock(tmp_path: Path) -> None:
+    """A child forked while the lock is held is refused it, and does not keep it when its parent lets go."""
+    ran = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True)  # noqa: S603
+    assert ran.stdout == "True 0\n"
+
+
 HOLDER = """
 import sys, time
 from ecr_layer_client.local import LocalECR

@@ -31,7 +31,6 @@ READ_TIMEOUT = 5.0  # seconds
 
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in botocore's order
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL")
-_OF_AWS = (".amazonaws.com", ".amazonaws.com.cn", ".api.aws", ".api.amazonwebservices.com.cn")
 _SOON = 15 * 60  # seconds
 
 _KINDS = {
@@ -204,7 +203,12 @@ class Surroundings:
         named = next((name for name in _ENDPOINT_VARIABLES if os.environ.get(name)), None)
         if named is not None and os.environ[named].rstrip("/") == url.rstrip("/"):
             return f"from {named}"
-        return "the Region's own" if host.endswith(_OF_AWS) else "from the configuration file"
+        return "the Region's own" if host.endswith(self._domains()) else "from the configuration file"
+
+    def _domains(self) -> tuple[str, ...]:
+        """Return AWS's own domains, of each partition, as botocore's data has them."""
+        partitions: Any = self._of_ecr.get_component("data_loader").load_data("partitions")["partitions"]
+        return tuple(f".{each['outputs'][name]}" for each in partitions for name in ("dnsSuffix", "dualStackDnsSuffix"))
 
     def _trust(self, url: str) -> str:
         if urlsplit(url).scheme != "https":

@@ -27,7 +27,7 @@ from ecr_layer_client import (
     __version__,
 )
 from ecr_layer_client._config import Target
-from ecr_layer_client._errors import quoted
+from ecr_layer_client._errors import quoted, scrubbed
 from ecr_layer_client._turns import DEFAULT_QUOTAS, DEFAULT_SHARE
 
 from ._aws import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
@@ -191,7 +191,14 @@ class Examination:
         except Exception as error:  # noqa: BLE001 (as above)
             to_do = "correct the Region, or AWS_ENDPOINT_URL_ECR and AWS_ENDPOINT_URL"
             return Finding("endpoint", Status.FAIL, f"there is none: {quoted(str(error))}", to_do)
-        found = f"{answer.url}, {self._aws.way(answer.url, self._endpoint_option)}"
+        return self._judge(answer)
+
+    def _judge(self, answer: Answer) -> Finding:
+        url = scrubbed(answer.url)
+        found = f"{url}, {self._aws.way(answer.url, self._endpoint_option)}"
+        if url != answer.url:
+            to_do = "leave the user name and password out: requests are signed with AWS credentials"
+            return Finding("endpoint", Status.FAIL, found, to_do)
         if answer.error is not None:
             why = quoted(str(answer.error) or type(answer.error).__name__)
             return Finding("endpoint", Status.FAIL, f"{found}; no answer: {why}", _how_to_reach(answer.error))

@@ -63,7 +63,8 @@ class StandardInput:
                 patience = _REST if now() - began < _LONGEST_PART else _SHORT_REST
                 if not (await asyncio.wait({self._reading}, timeout=patience))[0]:
                     return
-            chunk = await self._reading
+            await asyncio.wait({self._reading})  # who is cancelled here leaves the reading, and what it brings, to the next part
+            chunk = self._reading.result()
             self._reading = None
             for line in self._lines(chunk):
                 began = began or now()

@@ -51,7 +51,7 @@ def counting(text: str, total: int | None, count: Callable[[], int], *, patience
 
     def show() -> None:
         done = count()
-        rate = f"{done:,}, {done / (monotonic() - began):,.0f} a second"
+        rate = f"{done:,}, {done / max(monotonic() - began, _TICK):,.0f} a second"
         progress.update(task, completed=done, description=f"{text} {rate}" if total is None else text, refresh=True)
 
     async def tick() -> None:

@@ -217,13 +217,13 @@ def _has_gone(held: Manifest | NotGiven) -> bool:
 def _below(manifest: Manifest, found: Found) -> list[Descriptor]:
     """Return all that lies below a manifest, in order, each once."""
     reached: dict[str, Descriptor] = {}
-    left = list(below(manifest))
+    left = [*reversed(below(manifest))]
     while left:
-        child = left.pop(0)
+        child = left.pop()
         if child.digest not in reached:
             reached[child.digest] = child
             held = found[child.digest]
-            left = [*(() if isinstance(held, NotGiven) else below(held)), *left]
+            left += () if isinstance(held, NotGiven) else reversed(below(held))
     return list(reached.values())
 
 

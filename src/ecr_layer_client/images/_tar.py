@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
+import math
 import posixpath
 import tarfile
 import zlib
@@ -26,6 +27,7 @@ UNREADABLE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, Overflow
 
 _MAX_MEMBERS = 100_000  # an image of the largest kind has some hundred
 _LONGEST_READ = CHUNK  # bytes; tarfile takes a header's word for how much to read at once
+_MOST_HEADERS = 4 * CHUNK  # bytes of headers before one member, and of those that hold for all: tarfile keeps what they say
 _LONGEST_NAME = 4096  # characters; the longest path on Linux
 _OUTSIDE = ("/", "../")
 _LINKS_IN_A_ROW = 8
@@ -66,8 +68,10 @@ class Tar:
         self._kept = 0
         try:
             self._is_gzipped = _is_gzipped(path)
-            with self._open() as file, tarfile.open(fileobj=cast("BinaryIO", _Bounded(file)), mode="r:") as tar:
-                self._take(tar)
+            with self._open() as file:
+                bounded = _Bounded(file)
+                with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as tar:
+                    self._take(tar, bounded)
         except InvalidInputError:
             raise
         except UNREADABLE as error:
@@ -80,9 +84,9 @@ class Tar:
     def _open(self) -> BinaryIO:
         return cast("BinaryIO", gzip.open(self.path)) if self._is_gzipped else self.path.open("rb")
 
-    def _take(self, tar: tarfile.TarFile) -> None:
+    def _take(self, tar: tarfile.TarFile, file: _Bounded) -> None:
         count, reached = 0, -1
-        while (member := tar.next()) is not None:
+        while (member := file.next_of(tar)) is not None:
             tar.members.clear()  # type: ignore[attr-defined]  # a documented attribute; it would hold every header to the end
             count += 1
             if count > _MAX_MEMBERS:
@@ -217,9 +221,18 @@ class _Bounded(io.RawIOBase):
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
         self._file = file
+        self._left: float = _MOST_HEADERS
+
+    def next_of(self, tar: tarfile.TarFile) -> tarfile.TarInfo | None:
+        """Return the next member, if its headers are no longer than headers are."""
+        self._left = _MOST_HEADERS - sum(map(len, tar.pax_headers.values()))
+        member = tar.next()
+        self._left = math.inf  # what comes next is the member's own
+        return member
 
     def read(self, size: int = -1, /) -> bytes:
-        if not 0 <= size <= _LONGEST_READ:
+        self._left -= size
+        if not 0 <= size <= _LONGEST_READ or self._left < 0:
             msg = f"a header that claims {size} bytes"
             raise tarfile.ReadError(msg)
         return self._file.read(size)

@@ -21,12 +21,19 @@ if sys.platform == "win32":
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError from error
+
+    def _unlock(descriptor: int) -> None:
+        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
         """Raise BlockingIOError when another holds the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
 
 
 class DirectoryLock:
@@ -44,7 +51,8 @@ class DirectoryLock:
     def __init__(self, directory: Path) -> None:
         """Hold nothing yet."""
         self._directory: Final = directory
-        self._held: weakref.finalize[[int], DirectoryLock] | None = None
+        self._held: weakref.finalize[[int, int], DirectoryLock] | None = None
+        self._holder = 0
 
     def take(self) -> bool:
         """Hold the lock, in a directory that is made if need be; return whether it was not held before.
@@ -52,6 +60,8 @@ class DirectoryLock:
         Raises OSError that says why the directory can't be used, or that another holds it.
         """
         if self._held is not None:
+            if self._holder != os.getpid():
+                raise self._in_use(str(self._holder))
             return False
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
@@ -66,7 +76,8 @@ class DirectoryLock:
             holder = os.read(descriptor, PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
             raise (self._in_use(holder) if isinstance(error, BlockingIOError) else self._unusable(error)) from error
-        self._held = weakref.finalize(self, os.close, descriptor)  # not unlocked: a forked child that ends must not unlock its parent's
+        self._holder = os.getpid()
+        self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
         return True
 
     def _unusable(self, error: OSError) -> OSError:
@@ -82,3 +93,9 @@ class DirectoryLock:
         held, self._held = self._held, None
         if held is not None:
             held()
+
+
+def _let_go(descriptor: int, holder: int) -> None:
+    if os.getpid() == holder:  # a child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the lock
+        _unlock(descriptor)
+    os.close(descriptor)
