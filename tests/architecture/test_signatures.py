@@ -14,8 +14,10 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 import ecr_layer_client
+import ecr_layer_client.arrow
 import ecr_layer_client.images
 import ecr_layer_client.local
+import ecr_layer_client.otel
 from ecr_layer_client import LayerStream, ManyLayerStream
 from ecr_layer_client.images import ImageSource
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SNAPSHOT = Path(__file__).with_name("public_signatures.txt")
+MODULES = (ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local, ecr_layer_client.arrow, ecr_layer_client.otel)
 SPOKEN = {  # what a magic method offers belongs to the surface
     *("__init__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
     *("__contains__", "__getitem__", "__iter__", "__len__", "__str__"),
@@ -32,9 +35,7 @@ SPOKEN = {  # what a magic method offers belongs to the surface
 
 def surface() -> str:
     """Return the public surface as text."""
-    return "\n".join(
-        line for module in (ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local) for line in module_lines(module)
-    ).strip()
+    return "\n".join(line for module in MODULES for line in module_lines(module)).strip()
 
 
 def module_lines(module: types.ModuleType) -> Iterator[str]:
