@@ -32,6 +32,8 @@ _NO_CREDENTIALS = (
 _NO_REGION = "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
 _LASTING = (FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError)  # asking again mends none
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
+_REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
+_ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
 
 
 def safe_cause(error: BaseException) -> BaseException | None:
@@ -50,7 +52,12 @@ def opening_error(error: Exception) -> ECRLayerError:
         return InvalidInputError(_NO_REGION)
     if isinstance(error, _CREDENTIALS):
         return credentials_error(error)
-    return InvalidInputError(f"the AWS configuration is refused: {quoted(str(error))}: {_CONFIG}")
+    to_do = _CONFIG
+    if isinstance(error, botocore.InvalidRegionError):
+        to_do = _REGIONS
+    elif str(error).startswith("Invalid endpoint"):  # botocore's bare ValueError
+        to_do = _ENDPOINTS
+    return InvalidInputError(f"the AWS configuration is refused: {quoted(str(error))}: {to_do}")
 
 
 def credentials_error(error: Exception) -> CredentialsError:

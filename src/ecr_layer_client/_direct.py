@@ -62,12 +62,12 @@ class DirectLane:
             return await self._ordinary.ask(question)
         try:
             pattern = self._pattern or await self._learned()
-            if pattern is None:
-                return await self._ordinary.ask(question)
-            response = await self._send(pattern, cast("Check", question).body())
-            body: bytes = await response.content
+            response = None if pattern is None else await self._send(pattern, cast("Check", question).body())
+            body: bytes = b"" if response is None else await response.content
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from safe_cause(error)
+        if response is None:  # outside the try, lest its own error is told twice
+            return await self._ordinary.ask(question)
         if response.status_code >= ERROR_STATUS:
             headers = {name.lower(): value for name, value in response.headers.items()}
             raise self._ordinary.refused(question, Refusal.read(response.status_code, headers, body))

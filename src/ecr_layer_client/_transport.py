@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoRegionError
 
 from ._botocore_errors import opening_error
 from ._direct import DirectLane
@@ -98,6 +98,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     try:
         own = None if target.session else own_session(target.profile_name, target.credentials)
         session: Any = own.session if own else target.session
+        _refuse_empty_region(target, session)
         await warm_up_in_thread(session)
         client = await stack.enter_async_context(
             session.create_client(
@@ -117,6 +118,12 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
         msg = "lane='direct' needs an aiobotocore session, whose create_client takes config= and which has get_credentials"
         raise InvalidInputError(msg)
     return DirectLane(ordinary, session, made[0])
+
+
+def _refuse_empty_region(target: Target, session: SessionLike) -> None:
+    """Take a variable that is set and empty for no Region; botocore takes it for one."""
+    if target.region_name is None and isinstance(session, AioSession) and session.get_config_variable("region") == "":
+        raise NoRegionError
 
 
 def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> AioConfig:

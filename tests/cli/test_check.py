@@ -151,6 +151,7 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
         (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0.0: seconds, more than 0, or None"),
         (["team/app", ABSENT, "--profile", "none"], "", "error: the AWS configuration is refused: 'The config profile (none) "),
         (["team/app", ABSENT, "--endpoint-url", "http://a.example"], "", "error: --endpoint-url 'http://a.example' is plain http "),
+        (["team/app", ABSENT, "--region", ""], "", "error: --region '': a str that is not empty"),
         (["team/app", ABSENT], "AWS_DEFAULT_REGION", "error: there is no AWS Region: pass --region, "),
         (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (
@@ -159,7 +160,7 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
             "error: --region 'us-east-1' is not the Region of '123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1'",
         ),
     ],
-    ids=["unknown", "malformed", "tag", "timeout", "profile", "plain http", "no region", "no credentials", "other region"],
+    ids=["unknown", "malformed", "tag", "timeout", "profile", "plain http", "empty region", "no region", "no credentials", "other region"],
 )
 def test_an_error_is_one_plain_line(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str) -> None:
     """What is wrong is said in one line on standard error, and the exit code is 2."""

@@ -106,10 +106,14 @@ def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that accepts and never answers is given up after a while, with the same findings."""
     monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(_aws, "CONNECT_TIMEOUT", 0.4)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{silent.getsockname()[1]}")
         found = doctor("team/app")
-    assert (statuses(found), "Read timeout" in found["endpoint"]["found"]) == ({"endpoint": "fail", "clock": "skip", "check": "skip"}, True)
+    assert (statuses(found), "no answer: 'none within 0.5 s'" in found["endpoint"]["found"]) == (
+        {"endpoint": "fail", "clock": "skip", "check": "skip"},
+        True,
+    )
 
 
 def test_an_answer_that_drips(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +122,7 @@ def test_an_answer_that_drips(doctor: Doctor, own: LocalECR, monkeypatch: pytest
     monkeypatch.setattr(_aws, "CONNECT_TIMEOUT", 0.4)
     own.faults.add(drip=20)
     found = doctor()
-    assert (statuses(found)["endpoint"], "TimeoutError" in found["endpoint"]["found"]) == ("fail", True)
+    assert (statuses(found)["endpoint"], "none within 0.9 s" in found["endpoint"]["found"]) == ("fail", True)
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -167,6 +171,26 @@ def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pyte
     endpoint = found["endpoint"]
     said = f"by the proxy 127.0.0.1:{port};" in endpoint["found"], "hidden-word" in json.dumps(found), "HTTPS_PROXY" in endpoint["to_do"]
     assert (endpoint["status"], said) == ("fail", (True, False, True))
+
+
+def test_an_empty_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set and empty is a failure that names it."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    found = doctor()
+    assert (found["region"]["status"], found["region"]["found"], found["code"]) == ("fail", "none: AWS_DEFAULT_REGION is empty", 2)
+
+
+def test_a_redirect_is_not_followed(doctor: Doctor, own: LocalECR) -> None:
+    """A redirect is an answer, and not one of ECR's: a sign-in page is found out."""
+    own.faults.add(redirect_to="http://127.0.0.1:1/")
+    assert doctor()["endpoint"]["status"] == "warn"
+
+
+def test_certificates_that_are_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the file of AWS_CA_BUNDLE is missing, the variable is named."""
+    monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
+    endpoint = doctor("--endpoint-url", "https://127.0.0.1:1")["endpoint"]
+    assert (endpoint["status"], "AWS_CA_BUNDLE" in endpoint["to_do"]) == ("fail", True)
 
 
 def test_an_endpoint_is_named_without_its_password(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:

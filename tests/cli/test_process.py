@@ -81,10 +81,11 @@ def test_the_timeout_is_of_the_whole_input() -> None:
     assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (2, True, 1)
 
 
-def test_a_full_disk_is_one_line() -> None:
+@pytest.mark.parametrize("arguments", [["check", "team/app", HELD], ["--help"], ["--version"]], ids=["check", "help", "version"])
+def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     """What can't be written is an error that names standard output."""
     with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 (a device)
-        ran = subprocess.run([*COMMAND, "check", "team/app", HELD], stdout=full, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
+        ran = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
     assert (ran.returncode, ran.stderr) == (2, "error: can't write to standard output: No space left on device\n")
 
 

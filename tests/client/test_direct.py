@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository
+from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository, ResponseError, RetryPolicy
 from ecr_layer_client._caller import Operation
 
 if TYPE_CHECKING:
@@ -28,6 +28,19 @@ def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
     session: Any = ecr.session()
     session.register("before-send.ecr", hook)
     return session
+
+
+@pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
+async def test_an_answer_that_breaks_the_contract(ecr: LocalECR, digests: list[str], warm: bool) -> None:  # noqa: FBT001 (parametrised)
+    """A first request's error is told as a later one's: once, and with the answer's request id."""
+    async with ecr.client(lane="direct", retry=RetryPolicy(max_attempts=1)) as client:
+        ecr.seed("app", [])
+        if warm:
+            await client.check_layers("app", digests[:1])
+        ecr.faults.add(drop_rows=1)
+        with pytest.raises(ResponseError) as raised:
+            await client.check_layers("app", digests[:1])
+    assert (str(raised.value).count("BatchCheckLayerAvailability on"), raised.value.request_id is None) == (1, False)
 
 
 @pytest.mark.parametrize(("lane", "seen"), [("auto", 3), ("ordinary", 3), ("direct", 1)])

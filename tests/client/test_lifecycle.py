@@ -98,6 +98,13 @@ async def test_a_failed_opening_leaves_it_closed(monkeypatch: pytest.MonkeyPatch
             await client.open()
 
 
+async def test_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A variable that is set and empty, as a secret that is missing leaves it, is no Region."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "")
+    with pytest.raises(InvalidInputError, match="there is no AWS Region"):
+        await ECRLayerClient().open()
+
+
 async def test_on_another_loop(ecr: LocalECR) -> None:
     """A client used on another event loop says so."""
     async with ecr.client() as client:

@@ -17,6 +17,7 @@ from ecr_layer_client import (
     TransportError,
 )
 from ecr_layer_client._botocore_errors import call_error, credentials_error, opening_error, safe_cause
+from ecr_layer_client._errors import quoted
 from ecr_layer_client._wire import OPERATION
 
 OWN = Repository(name="team/app")
@@ -84,7 +85,7 @@ def test_no_credentials_when_opening(error: Exception) -> None:
         botocore.ProfileNotFound(profile="dev"),
         botocore.InvalidConfigError(error_msg="no role_arn"),
         botocore.ConfigParseError(path="config"),
-        ValueError("Invalid endpoint: x"),
+        ValueError("a word in a file"),
     ],
     ids=by_class,
 )
@@ -95,6 +96,19 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
         InvalidInputError,
         f"the AWS configuration is refused: {str(error)!r}: check profile_name, AWS_PROFILE and the AWS configuration files",
     )
+
+
+@pytest.mark.parametrize(
+    ("error", "to_do"),
+    [
+        (botocore.InvalidRegionError(region_name="us east"), "check region_name, AWS_DEFAULT_REGION and the profile's region"),
+        (ValueError("Invalid endpoint: x"), "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"),
+    ],
+    ids=["Region", "endpoint"],
+)
+def test_what_of_the_configuration_can_not_be_used(error: Exception, to_do: str) -> None:
+    """Where botocore says what it refuses, the places where that is set are named."""
+    assert str(opening_error(error)) == f"the AWS configuration is refused: {quoted(str(error))}: {to_do}"
 
 
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)

@@ -29,4 +29,12 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
-    sys.exit(app(prog_name="ecr-layers"))
+    try:
+        code = app(prog_name="ecr-layers")
+    except OSError as error:  # of help and version; commands end by themselves
+        from ._ending import ERROR, forget_output, say, words
+
+        forget_output()
+        say(f"error: can't write to standard output: {words(error)}")
+        code = ERROR
+    sys.exit(code)

@@ -20,6 +20,7 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 from botocore.utils import get_environ_proxies
 
+from ecr_layer_client._http import guarded_session
 from ecr_layer_client._sessions import new_session
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 ZERO = "sha256:" + "0" * 64  # of no blob that anybody knows
 CONNECT_TIMEOUT = 3.0  # seconds
 READ_TIMEOUT = 5.0  # seconds
+_MOST_BYTES = 1 << 20  # of an answer
+_REDIRECTS = 3  # hundred
 
 _PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in botocore's order
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL")
@@ -77,7 +80,7 @@ class Answer(NamedTuple):
         url: Where it went.
         seconds: Until the answer.
         error: Why there is no answer, as aiobotocore raised it; None when there is one.
-        is_of_ecr: Whether the answer has a request id, as AWS's have.
+        is_of_ecr: Whether the answer has a request id, as AWS's have, and is no redirect.
         skew: Seconds that this machine's clock is ahead of the answer's (negative: behind); None without a date.
     """
 
@@ -174,6 +177,7 @@ class Surroundings:
             connect_timeout=CONNECT_TIMEOUT,
             read_timeout=READ_TIMEOUT,
             retries={"total_max_attempts": 1, "mode": "standard"},
+            http_session_cls=guarded_session(_MOST_BYTES),
         )
         session: Any = self._of_ecr
         async with session.create_client("ecr", region_name=region, endpoint_url=endpoint_url, config=config) as client:
@@ -185,12 +189,16 @@ class Surroundings:
                     answer = await client.batch_check_layer_availability(repositoryName="any", layerDigests=[ZERO])
             except ClientError as error:
                 answer = error.response
+            except TimeoutError:
+                failed = TimeoutError(f"none within {CONNECT_TIMEOUT + READ_TIMEOUT:g} s")
             except Exception as error:  # noqa: BLE001 (whatever hinders it is what is asked for)
                 failed = error
             ended = time.time()
-            headers: Mapping[str, str] = answer.get("ResponseMetadata", {}).get("HTTPHeaders", {})
+            told: Mapping[str, Any] = answer.get("ResponseMetadata", {})
+            headers: Mapping[str, str] = told.get("HTTPHeaders", {})
+            is_of_ecr = "x-amzn-requestid" in headers and told.get("HTTPStatusCode", 0) // 100 != _REDIRECTS
             skew = _skew((began + ended) / 2, headers)
-            return Answer(client.meta.endpoint_url, ended - began, failed, "x-amzn-requestid" in headers, skew)
+            return Answer(client.meta.endpoint_url, ended - began, failed, is_of_ecr, skew)
 
     def way(self, url: str, option: str | None) -> str:
         """Say where an endpoint comes from, who vouches for it, and which proxy leads to it, without a password."""

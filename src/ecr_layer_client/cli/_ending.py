@@ -30,6 +30,7 @@ _TRACEBACK = "ECR_LAYERS_TRACEBACK"
 _OPTION_OF = {
     "ClientConfig(allow_insecure_endpoint=True)": "--allow-insecure-endpoint",
     "region_name=": "--region",
+    "region_name": "--region",
     "profile_name=": "--profile",
     "profile_name": "--profile",
     "endpoint_url=": "--endpoint-url ",
@@ -54,13 +55,13 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:  # the reader, such as `head`, has enough
-        _forget_output()
+        forget_output()
         code = _PIPE_CLOSED
     except ECRLayerError as error:
         say(f"error: {in_terms_of_options(str(error))}{_unanswered(error)}")
         code = ERROR
     except OSError as error:
-        say(f"error: {_words(error)}")
+        say(f"error: {words(error)}")
         code = ERROR
     except Exception as error:  # noqa: BLE001 (whatever it is, one line says it, and what to do)
         if os.environ.get(_TRACEBACK):
@@ -91,7 +92,7 @@ async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
         raise
 
 
-def _forget_output() -> None:
+def forget_output() -> None:
     """Let the interpreter's end find nothing left to write to a pipe that is closed."""
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):
@@ -100,7 +101,7 @@ def _forget_output() -> None:
             os.close(nowhere)
 
 
-def _words(error: OSError) -> str:
+def words(error: OSError) -> str:
     """Return what the system says, without its number."""
     if not error.strerror:
         return str(error)

@@ -140,10 +140,12 @@ class Examination:
 
     async def _find_region(self) -> Finding:
         region, source = self._chosen_region()
-        self._region = region
+        self._region = region or None
         unread = os.environ.get("AWS_REGION")
-        if region is None:
-            found = "none" if unread is None else f"none: AWS_REGION says {quoted(unread)}, and botocore does not read it"
+        if not region:
+            found = "none" if region is None else f"none: {source} is empty"
+            if region is None and unread is not None:
+                found = f"none: AWS_REGION says {quoted(unread)}, and botocore does not read it"
             return Finding("region", Status.FAIL, found, "pass --region, set AWS_DEFAULT_REGION, or give the profile a region")
         found = f"{region}, from {source}"
         if not (self._endpoint_option or await self._aws.knows_region(region)):
@@ -257,7 +259,7 @@ class Examination:
 
 
 def _how_to_reach(error: Exception) -> str:
-    if "SSL" in type(error).__name__:
+    if "SSL" in type(error).__name__ or isinstance(getattr(error, "kwargs", {}).get("error"), FileNotFoundError | PermissionError):
         return "name the certificates to trust (AWS_CA_BUNDLE), such as those of a proxy that reads along, or correct the endpoint"
     if "Proxy" in type(error).__name__:
         return "correct HTTPS_PROXY, or name the endpoint in NO_PROXY"

@@ -68,7 +68,7 @@ def plan(  # noqa: PLR0913 (the options)
       0    the repository holds every blob: a push uploads none, and puts the manifests alone
       1    something is to be uploaded
       2    an error, in one line on standard error
-      130  interrupted
+      130  interrupted; 143 by SIGTERM, 141 where nobody reads on
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
@@ -120,7 +120,7 @@ def verify(  # noqa: PLR0913 (the options)
       0    whole, on every platform
       1    something is missing, archived or of another size; or there is no such image
       2    an error, in one line on standard error
-      130  interrupted
+      130  interrupted; 143 by SIGTERM, 141 where nobody reads on
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
@@ -163,7 +163,7 @@ def audit(  # noqa: PLR0913 (the options)
       0    all are whole
       1    some are not
       2    an error, in one line on standard error; what was found before it is printed
-      130  interrupted; what was found before is printed
+      130  interrupted; what was found before is printed; 143 by SIGTERM, 141 where nobody reads on
 
     The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)

@@ -56,7 +56,7 @@ def client_of(  # noqa: PLR0913 (the options)
         message = f"--region {region!r} is not the Region of {str(where)!r}: leave it out"
         raise InvalidInputError(message)
     return ECRLayerClient(
-        region_name=region or of_repository,
+        region_name=of_repository if region is None else region,
         profile_name=profile,
         endpoint_url=endpoint_url,
         config=config or ClientConfig(),
