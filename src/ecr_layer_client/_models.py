@@ -141,4 +141,18 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
 LayerOutcome = Layer | LayerFailure
 """What became of one digest: told apart by class, and in JSON by `outcome`."""
 
+Group = Literal["available", "archived", "absent", "undetermined"]
+"""What a caller decides on; each outcome is of exactly one group. The views of a result have these names."""
+
+
+def group_of(outcome: LayerOutcome) -> Group:
+    """Return the group of an outcome."""
+    if isinstance(outcome, LayerFailure):
+        return "absent" if outcome.is_absent else "undetermined"
+    return _GROUPS[outcome.availability._value_]
+
+
+_GROUPS: dict[str, Group] = {"AVAILABLE": "available", "UNAVAILABLE": "absent", "ARCHIVED": "archived", "UNKNOWN": "undetermined"}
+
+
 TaggedOutcome = Annotated[LayerOutcome, Field(discriminator="outcome")]

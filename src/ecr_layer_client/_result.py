@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel
 
 from ._errors import InvalidInputError, LayerFailuresError, quoted
-from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical
+from ._models import (
+    Group,
+    Layer,
+    LayerAvailability,
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+    TaggedOutcome,
+    canonical,
+    group_of,
+)
 from ._repository import Repository
 from ._visible import Visible
 
@@ -112,22 +122,22 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
     @cached_property
     def available(self) -> tuple[str, ...]:
         """Digests the repository holds: a push may skip these."""
-        return self._digests(LayerAvailability.AVAILABLE)
+        return self._digests("available")
 
     @cached_property
     def archived(self) -> tuple[str, ...]:
         """Digests held by archived images only: a pull fails until they are restored or pushed again."""
-        return self._digests(LayerAvailability.ARCHIVED)
+        return self._digests("archived")
 
     @cached_property
     def absent(self) -> tuple[str, ...]:
         """Digests the registry says it does not hold, in either of its two ways of saying so: the ones to upload."""
-        return tuple(outcome.digest for outcome in self.outcomes if outcome.is_absent)
+        return self._digests("absent")
 
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """Digests of which nothing is certain: failures that do not merely mean absent, and availabilities of tomorrow."""
-        return tuple(outcome.digest for outcome in self.outcomes if _is_undetermined(outcome))
+        return self._digests("undetermined")
 
     @property
     def all_available(self) -> bool:
@@ -193,8 +203,8 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
         msg = f"{len(shown)} of {len(self) + len(self.unanswered)} layers of {self.repository} {what}: {named}"
         raise LayerFailuresError(msg, self)
 
-    def _digests(self, availability: LayerAvailability) -> tuple[str, ...]:
-        return tuple(layer.digest for layer in self.layers if layer.availability is availability)
+    def _digests(self, group: Group) -> tuple[str, ...]:
+        return tuple([outcome.digest for outcome in self.outcomes if group_of(outcome) == group])
 
     def __getitem__(self, digest: str) -> LayerOutcome:
         """Return the digest's outcome, whichever letter case it is given in."""
@@ -243,12 +253,6 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
     def __str__(self) -> str:
         """Return one bounded line of counts."""
         return repr(self)
-
-
-def _is_undetermined(outcome: LayerOutcome) -> bool:
-    if isinstance(outcome, LayerFailure):
-        return not outcome.is_absent
-    return outcome.availability is LayerAvailability.UNKNOWN
 
 
 def _outcome(digest: str, value: Any) -> LayerOutcome:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from json.encoder import encode_basestring_ascii as quoted
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, cast, get_args
 
 from rich.filesize import decimal
+
+from ecr_layer_client._models import Group, group_of
 
 if TYPE_CHECKING:
     from ecr_layer_client import Layer, LayerOutcome, Repository
 
-KINDS = ("available", "archived", "absent", "undetermined")
 _TEXT_LIMIT = 200
 
 HEADER = f"{'OUTCOME':<12}  {'SIZE':>9}  DIGEST"
@@ -39,47 +40,38 @@ class JSONLines:
 def row(outcome: LayerOutcome) -> str:
     """Return one row under `HEADER`."""
     size = decimal(outcome.size) if outcome.outcome == "layer" and outcome.size is not None else "-"
-    return f"{kind_of(outcome):<12}  {size:>9}  {shown(outcome.digest)}{_why(outcome)}"
-
-
-def kind_of(outcome: LayerOutcome) -> str:
-    """Return the part of a result that it belongs to, one of `KINDS`."""
-    if outcome.is_available:
-        return "available"
-    if outcome.is_absent:
-        return "absent"
-    if outcome.outcome == "layer" and outcome.availability == "ARCHIVED":
-        return "archived"
-    return "undetermined"
+    return f"{group_of(outcome):<12}  {size:>9}  {shown(outcome.digest)}{_why(outcome)}"
 
 
 class Tally:
     """Counts outcomes."""
 
     def __init__(self) -> None:
-        self._kinds: Counter[str] = Counter()
+        self._groups: Counter[str] = Counter()
         self._bytes_available = 0
 
     def add(self, outcome: LayerOutcome) -> None:
         """Count one."""
-        self._kinds[kind_of(outcome)] += 1
+        self._groups[group_of(outcome)] += 1
         if outcome.is_available:
             self._bytes_available += cast("Layer", outcome).size or 0
 
     @property
     def total(self) -> int:
         """How many were counted."""
-        return self._kinds.total()
+        return self._groups.total()
 
     @property
     def all_available(self) -> bool:
         """Whether none is anything else."""
-        return self.total == self._kinds["available"]
+        return self.total == self._groups["available"]
 
     def __str__(self) -> str:
         """Return one line of counts."""
         total = self.total
-        counts = [f"{self._kinds[kind]:,} {kind}" for kind in KINDS if self._kinds[kind] or kind in {"available", "absent"}]
+        counts = [
+            f"{self._groups[group]:,} {group}" for group in get_args(Group) if self._groups[group] or group in {"available", "absent"}
+        ]
         counts[0] += f" ({decimal(self._bytes_available)})"
         return f"{total:,} digest{'' if total == 1 else 's'}: {', '.join(counts)}"
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from ecr_layer_client._config import MAX_BATCH_SIZE
 from ecr_layer_client._errors import InvalidInputError, quoted
-from ecr_layer_client._models import Layer, LayerAvailability, LayerOutcome
+from ecr_layer_client._models import LayerOutcome, group_of
 from ecr_layer_client._repository import Repository
 from ecr_layer_client._result import LayerCheckResult
 from ecr_layer_client._visible import Visible
@@ -210,18 +210,18 @@ def plan(
     where = where if repository is None else Repository.coerce(repository)
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
-    kinds = {blob.digest: _kind(outcomes.get(blob.digest)) for blob in blobs}
+    groups = {blob.digest: "absent" if (outcome := outcomes.get(blob.digest)) is None else group_of(outcome) for blob in blobs}
     manifests = manifests_of(given)
-    to_upload = tuple(blob for blob in blobs if kinds[blob.digest] != "present")
+    to_upload = tuple(blob for blob in blobs if groups[blob.digest] != "available")
     puts = {digest: {tag for source in given for tag in source.tags.get(digest, ())} for digest in manifests}
     return PushPlan(
         repository=where,
         manifests=tuple(manifests.values()),
         to_upload=to_upload,
-        present=tuple(blob for blob in blobs if kinds[blob.digest] == "present"),
+        present=tuple(blob for blob in blobs if groups[blob.digest] == "available"),
         skipped=each_once(blob for source in given for blob in source.foreign if blob.digest not in stored),
-        archived=tuple(blob for blob in blobs if kinds[blob.digest] == "archived"),
-        undetermined=tuple(blob for blob in blobs if kinds[blob.digest] == "undetermined"),
+        archived=tuple(blob for blob in blobs if groups[blob.digest] == "archived"),
+        undetermined=tuple(blob for blob in blobs if groups[blob.digest] == "undetermined"),
         calls={
             "BatchCheckLayerAvailability": -(-len(blobs) // MAX_BATCH_SIZE),
             "InitiateLayerUpload": len(to_upload),
@@ -277,16 +277,6 @@ def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
         for source in sources
         for manifest in source.manifests
     }
-
-
-def _kind(outcome: LayerOutcome | None) -> str:
-    if outcome is None or outcome.is_absent:
-        return "absent"
-    if outcome.is_available:
-        return "present"
-    if isinstance(outcome, Layer) and outcome.availability is LayerAvailability.ARCHIVED:
-        return "archived"
-    return "undetermined"
 
 
 def _shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:

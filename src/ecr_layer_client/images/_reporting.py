@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._errors import quoted
-from ecr_layer_client._models import Layer, LayerAvailability, LayerFailure
+from ecr_layer_client._models import Layer, group_of
 
 from ._layout import Manifest
 from ._manifest import ImageIndex
@@ -63,14 +63,10 @@ class Reporting:
 
 def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
     """Return the part of a report that a blob belongs to."""
-    if outcome is None or (isinstance(outcome, LayerFailure) and not outcome.is_absent):
+    if outcome is None:
         return "undetermined"
-    if outcome.is_absent:
-        return "absent"
-    if isinstance(outcome, Layer) and outcome.availability is not LayerAvailability.AVAILABLE:
-        return "archived" if outcome.availability is LayerAvailability.ARCHIVED else "undetermined"
-    sizes = {blob.size, outcome.size if isinstance(outcome, Layer) else None} - {None}
-    return "available" if len(sizes) < 2 else "wrong_size"  # noqa: PLR2004 (both are known, and differ)
+    is_other = isinstance(outcome, Layer) and outcome.is_available and None not in {blob.size, outcome.size} and blob.size != outcome.size
+    return "wrong_size" if is_other else group_of(outcome)
 
 
 def _problem(given: NotGiven) -> str:
