@@ -168,7 +168,7 @@ class DigestSource(BatchSource):
     """
 
     def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
-        items, async_items = iterators(digests, "digests", "an iterable or an async iterable of str")
+        items, async_items = iterators(digests, "digests", "a list, or any iterable or async iterable, of digests")
         super().__init__(items, async_items, batch_size, is_sized=isinstance(digests, Sized) and async_items is None)
         self.seen: dict[str, str] = {}
         self._batch = Batch()
@@ -264,7 +264,7 @@ def iterators(given: object, name: str, what: str) -> tuple[Iterator[object], As
         InvalidInputError: It is one str, or no iterable.
     """
     if isinstance(given, str | bytes | bytearray):
-        msg = f"{name} is one {type(given).__name__}, {quoted(given)}: pass a list of digests"
+        msg = f"{name} is one {type(given).__name__}, {quoted(given)}: pass {what}"
         raise InvalidInputError(msg)
     if isinstance(given, AsyncIterable):
         return iter(()), aiter(cast("AsyncIterable[object]", given))

@@ -133,5 +133,5 @@ def _digests_of(repository: object, digests: object) -> Iterator[object]:
     if isinstance(digests, AsyncIterable):
         msg = f"the digests of {quoted(repository)} are an async iterable: pass an async iterable of pairs (repository, digest) instead"
         raise InvalidInputError(msg)
-    given, _ = iterators(digests, f"what is given for {quoted(repository)}", "an iterable of str")
+    given, _ = iterators(digests, f"what is given for {quoted(repository)}", "a list, or any iterable, of digests")
     return given

@@ -79,6 +79,7 @@ _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationExceptio
 _FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
+_NO_CODE = "Unknown"
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
@@ -122,7 +123,7 @@ class Refusal(NamedTuple):
         code = kind.partition(":")[0].rpartition("#")[2] if isinstance(kind, str) else ""
         return cls(
             status,
-            code or "Unknown",
+            code or _NO_CODE,
             _kept(message, code) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
@@ -212,7 +213,9 @@ def _skew(date: str | None) -> float | None:
 
 def _text(refusal: Refusal, what: str, advice: str) -> str:
     said = f", saying {quoted(refusal.message)}" if refusal.message else ""
-    text = f"{what}: ECR answered {quoted(refusal.code)[1:-1]} (HTTP {refusal.status}){said}"
+    status = f"HTTP {refusal.status}"
+    answered = status if refusal.code == _NO_CODE else f"{quoted(refusal.code)[1:-1]} ({status})"
+    text = f"{what}: ECR answered {answered}{said}"
     return f"{text}: {advice}" if advice else text
 
 

@@ -234,7 +234,7 @@ class Window(Visible, ABC, Generic[T]):
         failures = (operation.last_failure for operation in self._operations.values() if not operation.over)
         last = next((failure for failure in failures if failure is not None), None)
         if last is not None:
-            msg = f"{msg}; an attempt had failed: {last}"
+            msg = f"{msg}; an attempt had failed: {str(last).removeprefix(f'{what}: ')}"
         error = OperationTimeoutError(msg, repository=repository, elapsed=self._timeout or 0.0)
         error.__cause__ = last
         return error

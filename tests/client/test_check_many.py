@@ -198,10 +198,10 @@ async def test_nothing(seeded: LocalECR) -> None:
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ("sha256:aa", "digests is one str"),
+        ("team/app", "digests is one str, 'team/app': pass a mapping of repositories to digests, or"),
         (3, "a mapping of repositories to digests"),
         ({"team/a": "sha256:aa"}, "what is given for 'team/a' is one str"),
-        ({"team/a": 3}, "what is given for 'team/a' is 3: pass an iterable of str"),
+        ({"team/a": 3}, "what is given for 'team/a' is 3: pass a list, or any iterable, of digests"),
         (["sha256:aa"], r"digests\[0\] is 'sha256:aa': every item is a pair"),
         ([("team/a", "sha256:aa", 1)], "every item is a pair"),
         ([("team/a", "sha256:aa"), ("team/a", None)], "a digest of 'team/a' is None, of type NoneType"),

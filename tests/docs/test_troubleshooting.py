@@ -385,7 +385,7 @@ _CASES: dict[str, Case] = {
     "… is no registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
     "… is no AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
     "a repository is a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
-    "digests is one str, …: pass a list of digests": _called(lambda client: client.check_layers(_APP, _NEW)),
+    "digests is one str, …: pass …": _called(lambda client: client.check_layers(_APP, _NEW)),
     "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
     "digests[…] is …, of type …: every digest is a str": _called(lambda client: client.check_layers(_APP, [_any])),
     "digest is …, of type …: a digest is a str": _called(lambda client: client.check_layer(_APP, _any)),

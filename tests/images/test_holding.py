@@ -629,6 +629,17 @@ async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.Monkey
     assert calls(ecr)["ListImages"] == 5
 
 
+@pytest.mark.parametrize("tokens", [["a", "a"], ["a", "b", "a"]], ids=["its own", "an earlier one"])
+async def test_audit_of_pages_in_a_circle(ecr: LocalECR, tokens: list[str]) -> None:
+    """A page that gives one as the next which was read already is refused, and not read for ever."""
+    for token in tokens:
+        ecr.faults.add(operation="ListImages", body=b'{"imageIds": [], "nextToken": "%s"}' % token.encode(), times=1)
+    async with ecr.client() as client:
+        with pytest.raises(ResponseError, match="ListImages: team/app: ECR's answer gives as the next page one that was read already"):
+            await anext(client.audit("team/app"))
+    assert calls(ecr) == {"ListImages": len(tokens)}
+
+
 async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
     """An image that was archived is meant to be; but an index that needs it is broken."""
     push_both(ecr)

@@ -102,11 +102,9 @@ def test_page() -> None:
     assert ListImages(APP).read({}).next_token is None
 
 
-@pytest.mark.parametrize(
-    "body", [{"imageIds": [{"imageTag": "v1"}]}, {"nextToken": "this"}, {"imageIds": 1}], ids=["tag", "circle", "shape"]
-)
+@pytest.mark.parametrize("body", [{"imageIds": [{"imageTag": "v1"}]}, {"imageIds": 1}], ids=["tag", "shape"])
 def test_broken_page(body: dict[str, Any]) -> None:
-    """A page with an image without a digest, that names itself as the next, or of another shape is refused."""
+    """A page with an image without a digest, or of another shape, is refused."""
     with pytest.raises(ResponseError, match="ECR's answer"):
         ListImages(APP, "this").read(json.dumps(body).encode())
 

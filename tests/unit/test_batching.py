@@ -184,7 +184,8 @@ def test_one_text_is_refused(digests: Any) -> None:
     """One text in place of a list of digests is refused, naming it and the mend."""
     with pytest.raises(InvalidInputError) as caught:
         DigestSource(digests, 10)
-    assert str(caught.value) == f"digests is one {type(digests).__name__}, {digests!r}: pass a list of digests"
+    rule = "pass a list, or any iterable or async iterable, of digests"
+    assert str(caught.value) == f"digests is one {type(digests).__name__}, {digests!r}: {rule}"
 
 
 @pytest.mark.parametrize("digests", [None, 5, object], ids=str)
@@ -192,7 +193,7 @@ def test_what_is_no_iterable_is_refused(digests: Any) -> None:
     """What can't be iterated is refused, naming it."""
     with pytest.raises(InvalidInputError) as caught:
         DigestSource(digests, 10)
-    assert str(caught.value) == f"digests is {digests!r}: pass an iterable or an async iterable of str"
+    assert str(caught.value) == f"digests is {digests!r}: pass a list, or any iterable or async iterable, of digests"
 
 
 @pytest.mark.parametrize("item", [5, None, b"sha256:aa", ["sha256:aa"]], ids=repr)

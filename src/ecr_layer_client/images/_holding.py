@@ -148,6 +148,7 @@ class Holding:
         caller, operation = self._caller_of(ListImages.operation), Operation()
         tags: dict[str, tuple[str, ...]] = {}
         token: str | None = None
+        tokens: set[str] = set()
         while True:
             page = await caller.call(ListImages(self._repository, token), operation)
             for row in page.rows:
@@ -155,6 +156,10 @@ class Holding:
             token = page.next_token
             if token is None:
                 return tags
+            if token in tokens:
+                msg = f"{ListImages.operation}: {self._repository}: ECR's answer gives as the next page one that was read already"
+                raise ResponseError(msg, operation=ListImages.operation, repository=self._repository, retryable=False)
+            tokens.add(token)
 
     async def _reports(
         self, references: Sequence[str], outcomes: dict[str, LayerOutcome], tags: Mapping[str, tuple[str, ...]], *, listed: bool = False

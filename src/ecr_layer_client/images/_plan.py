@@ -168,7 +168,7 @@ class PushPlan(Visible, BaseModel, frozen=True):
             *([_row("foreign, not pushed", self.skipped)] if self.skipped else []),
             *([_row("of the uploads, archived", self.archived)] if self.archived else []),
             *([_row("of the uploads, undetermined", self.undetermined)] if self.undetermined else []),
-            *([f"{'of the uploads, of unknown size':<32} {len(self.unknown_sizes):>6} blobs"] if self.unknown_sizes else []),
+            *([f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"] if self.unknown_sizes else []),
             *([f"{'shared between the images':<32} {'':>6}        {human_bytes(self.shared_bytes):>10}"] if self.shared_bytes else []),
         ]
         calls = ", ".join(f"{count} {operation}" for operation, count in self.calls.items() if count)
@@ -295,7 +295,11 @@ def _bytes(blobs: Iterable[Descriptor]) -> int:
 
 
 def _row(name: str, blobs: tuple[Descriptor, ...]) -> str:
-    return f"{name:<32} {len(blobs):>6} blobs  {human_bytes(_bytes(blobs)):>10}"
+    return f"{name:<32} {_counted(blobs)}  {human_bytes(_bytes(blobs)):>10}"
+
+
+def _counted(blobs: tuple[Descriptor, ...]) -> str:
+    return f"{len(blobs):>6} {'blob ' if len(blobs) == 1 else 'blobs'}"
 
 
 def human_bytes(size: float) -> str:

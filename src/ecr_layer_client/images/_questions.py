@@ -178,8 +178,8 @@ class ListImages:
         """
         parsed = _parsed(_LISTED, answer)
         rows = [ListedImage(row.digest, row.tag) for row in parsed.image_ids if row.digest is not None]
-        if len(rows) < len(parsed.image_ids) or (parsed.next_token and parsed.next_token == self.token):
-            msg = "ECR's answer lists an image without a digest, or names its own page as the next"
+        if len(rows) < len(parsed.image_ids):
+            msg = "ECR's answer lists an image without a digest"
             raise ResponseError(msg)
         return Page(rows, parsed.next_token or None)
 
