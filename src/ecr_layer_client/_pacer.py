@@ -61,15 +61,16 @@ class Pacer:
         self._draw = draw
         self._in_flight = 0
         self._last_answer = inf
+        self._last_sent = -inf
+        self._next = -inf
         self._forget()
 
     def _forget(self) -> None:
-        """Begin anew: what was learned before a long pause says nothing of now."""
+        """Begin anew: what was learned before a long pause says nothing of now; the ceiling holds all the same."""
         self.rate: float | None = None
         self.throttle_share: float = 0.0
         self._usual = 0.0  # the rate, averaged over recent answers: what a cut begins at
         self._window: float = OPENING
-        self._next = -inf
         self._accepted = 0
         self._successes: deque[float] = deque()
         self._last_cut = -inf
@@ -84,13 +85,17 @@ class Pacer:
         """Return the seconds until a request may leave: 0 for at once, None for not before an answer comes."""
         if self._in_flight == 0 and now - self._last_answer > _FORGOTTEN_AFTER:
             self._forget()
-        if self.rate is None and self._in_flight >= self._window:
-            return None
-        return max(0.0, self._next - self._slack() - now)
+        slack = self._slack()
+        if self.rate is None:
+            if self._in_flight >= self._window:
+                return None
+            self._next = min(self._next, self._last_sent + slack + 1 / self.ceiling)  # a ceiling that was raised holds at once
+        return max(0.0, self._next - slack - now)
 
     def sent(self, now: float) -> None:
         """A request left."""
         self._in_flight += 1
+        self._last_sent = now
         self._next = max(self._next, now) + 1 / self.current_rate
 
     def abandoned(self) -> None:

@@ -336,3 +336,24 @@ def test_time_that_is_not_used_is_not_saved() -> None:
     now += 60.0
     made.sent(now)
     assert made.wait(now) == pytest.approx(max(0.0, 1 / rate_of(made) - 0.01))
+
+
+def test_a_pause_does_not_lift_the_ceiling() -> None:
+    """A ceiling of less than one request in a minute holds, though what was learned is forgotten by then."""
+    made = pacer()
+    made.ceiling = 0.01
+    made.sent(0.0)
+    made.succeeded(0.1)
+    assert made.wait(61.0) == pytest.approx(38.99)
+    assert made.wait(100.0) == 0.0
+
+
+def test_a_ceiling_that_is_raised_holds_at_once() -> None:
+    """What a lower ceiling held back leaves as the new one allows."""
+    made = pacer()
+    made.ceiling = 0.1
+    made.sent(0.0)
+    made.succeeded(0.1)
+    assert made.wait(0.5) == pytest.approx(9.49)
+    made.ceiling = 1.0
+    assert made.wait(0.5) == pytest.approx(0.5)
