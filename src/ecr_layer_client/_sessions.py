@@ -6,6 +6,7 @@ import asyncio
 import gzip
 import json
 import weakref
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -18,15 +19,18 @@ from ._credentials import SharedCredentials
 from ._provider import ProvidedKeys
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from .protocols import CredentialsProvider, SessionLike
 
 
-@dataclass(frozen=True, slots=True, weakref_slot=True, eq=False)
+@dataclass(slots=True, weakref_slot=True, eq=False)
 class OwnSession:
-    """A session of this library's, and the credentials that its clients share."""
+    """A session of this library's, the credentials that its clients share, and how many of them are open."""
 
     session: AioSession
     credentials: SharedCredentials
+    clients: int = 0
 
 
 _SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, int | None], OwnSession]
@@ -35,15 +39,22 @@ _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 
 
-def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> OwnSession:
-    """Return the loop's one session of a profile and provider; it lives while a client holds it, and a second client on it is cheap."""
+@contextmanager
+def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> Iterator[OwnSession]:
+    """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
     own = of_loop.get(key)
     if own is None:
         own = of_loop[key] = OwnSession(new_session(profile_name), _credentials(profile_name, provider))
         own.session.register_component("credential_provider", _Provider(own.credentials))
-    return own
+    own.clients += 1
+    try:
+        yield own
+    finally:
+        own.clients -= 1
+        if own.clients == 0:
+            del of_loop[key]
 
 
 def _credentials(profile_name: str | None, provider: CredentialsProvider | None) -> SharedCredentials:

@@ -94,22 +94,23 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     if target.client is not None:
         return OrdinaryLane(target.client, config, target.client)
     made: list[Any] = []
-    stack = AsyncExitStack()
-    try:
-        own = None if target.session else own_session(target.profile_name, target.credentials)
-        session: Any = own.session if own else target.session
-        _refuse_empty_region(target, session)
-        await warm_up_in_thread(session)
-        client = await stack.enter_async_context(
-            session.create_client(
-                "ecr",
-                region_name=target.region_name,
-                endpoint_url=target.endpoint_url,
-                config=_aio_config(session, config, made),
+    async with AsyncExitStack() as opening:
+        try:
+            own = None if target.session else opening.enter_context(own_session(target.profile_name, target.credentials))
+            session: Any = own.session if own else target.session
+            _refuse_empty_region(target, session)
+            await warm_up_in_thread(session)
+            client = await opening.enter_async_context(
+                session.create_client(
+                    "ecr",
+                    region_name=target.region_name,
+                    endpoint_url=target.endpoint_url,
+                    config=_aio_config(session, config, made),
+                )
             )
-        )
-    except (BotoCoreError, ValueError) as error:
-        raise opening_error(error) from error
+        except (BotoCoreError, ValueError) as error:
+            raise opening_error(error) from error
+        stack = opening.pop_all()
     ordinary = OrdinaryLane(client, config, own or session, stack, own.credentials if own else None)
     if config.lane == "ordinary" or (config.lane == "auto" and own is None):
         return ordinary

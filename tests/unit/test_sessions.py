@@ -9,7 +9,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
-from ecr_layer_client._sessions import _loader
+from ecr_layer_client._sessions import _loader, own_session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,3 +57,15 @@ def test_data_path(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text('{"metadata": {"apiVersion": "2099-01-01"}}')
     assert _loader(str(tmp_path)).load_service_model("ecr", "service-2") == {"metadata": {"apiVersion": "2099-01-01"}}
+
+
+@pytest.mark.asyncio
+async def test_a_session_ends_with_its_last_client() -> None:
+    """Clients that are open at a time share a session and its keys; one that is opened after them reads files and variables anew."""
+    with own_session(None) as one:
+        with own_session(None) as two:
+            pass
+        with own_session(None) as three:
+            assert (two is one, three is one) == (True, True)
+    with own_session(None) as four:
+        assert four is not one
