@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 _TEXT_LIMIT = 200
 _USER_IN_URL = re.compile(r"//[^/\s@]*@")
 _SIGNED_TEXT = re.compile(
-    r"authorization|aws4-hmac|canonical.string|credential=|security.token\s*[:=]|signature\s*[:=]|string.to.sign", re.IGNORECASE
+    r"authorization|aws4-hmac|canonical.string|credential=|security.token(?! included)|signature\s*[:=]|string.to.sign", re.IGNORECASE
 )
 
 

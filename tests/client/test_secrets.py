@@ -54,6 +54,8 @@ FAULTS: list[Any] = [
         id="IncompleteSignature-quoted-first",
     ),
     pytest.param({"error": "UnrecognizedClientException", "message": f"The security token: {TOKEN} is invalid"}, id="Unrecognized"),
+    pytest.param({"body": f'{{"layers": {{"X-Amz-Security-Token": "{TOKEN}"}}}}'.encode()}, id="headers in JSON"),
+    pytest.param({"body": f"<html><td>X-Amz-Security-Token</td><td>{TOKEN}</td>".encode()}, id="headers in HTML"),
     pytest.param({"error": "ExpiredTokenException"}, id="ExpiredToken"),
     pytest.param({"error": "AccessDeniedException", "message": f"not allowed: {PRESIGNED}"}, id="AccessDenied"),
     pytest.param({"error": "RepositoryNotFoundException"}, id="RepositoryNotFound"),
