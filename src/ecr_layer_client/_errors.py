@@ -146,7 +146,10 @@ class CallError(ECRLayerError):
 
 
 class OperationTimeoutError(CallError, TimeoutError):
-    """The `timeout=` of an operation ran out; `.partial` keeps what was answered."""
+    """The `timeout=` of an operation ran out; `.partial` keeps what was answered.
+
+    It speaks of the whole operation and not of one call: `elapsed` is the timeout, and `attempts` is 0.
+    """
 
     retryable = True
 
