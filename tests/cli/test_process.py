@@ -81,6 +81,14 @@ def test_the_timeout_is_of_the_whole_input() -> None:
     assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (2, True, 1)
 
 
+@pytest.mark.parametrize("arguments", [["check", "team/none", HELD], ["check"], ["nosuch"]], ids=["error", "usage", "no such command"])
+@pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"], ids=["closed", "full"])
+def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -> None:
+    """Where standard error can't be written, the exit code still says that there was an error."""
+    shell = ["bash", "-c", f'"$@" {redirection}', "bash", *COMMAND, *arguments]
+    assert subprocess.run(shell, capture_output=True, check=False).returncode == 2  # noqa: S603 (ours)
+
+
 @pytest.mark.parametrize("arguments", [["check", "team/app", HELD], ["--help"], ["--version"]], ids=["check", "help", "version"])
 def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     """What can't be written is an error that names standard output."""

@@ -109,8 +109,9 @@ def words(error: OSError) -> str:
 
 
 def say(text: str) -> None:
-    """Print one line on standard error."""
-    typer.echo(" ".join(text.splitlines()), err=True)
+    """Print one line on standard error, where that can be written; the exit code says the rest."""
+    with contextlib.suppress(OSError):
+        typer.echo(" ".join(text.splitlines()), err=True)
 
 
 def in_terms_of_options(text: str) -> str:
