@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 import pytest_asyncio
 
-from ecr_layer_client import ClientConfig, ECRLayerClient
+from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy, _caller
 from ecr_layer_client._wire import OPERATION
 from wire.servers import FarECR, until
 
@@ -113,9 +114,12 @@ async def test_a_stream_that_is_left_leaves_nothing(far: FarECR, digests: list[s
         assert (state(client), asyncio.all_tasks()) == (QUIET, {asyncio.current_task()})
 
 
-async def test_timeouts_give_connections_back(far: FarECR, digests: list[str]) -> None:
+async def test_timeouts_give_connections_back(far: FarECR, digests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that ran into `attempt_timeout` leave no connection open, and new ones take their place."""
+    # The longest wait before each retry: the server has seen the old connections' end by then.
+    monkeypatch.setattr(_caller, "Caller", partial(_caller.Caller, jitter=max))
     far.ecr.faults.add(latency=30.0, times=CONCURRENCY)
-    async with client_of(far, attempt_timeout=1.0) as client:
-        result = await client.check_layers("app", digests)
-        assert (len(result), far.served.accepted, far.served.open_now) == (250, 2 * CONCURRENCY, CONCURRENCY)
+    async with client_of(far, attempt_timeout=1.0, retry=RetryPolicy(initial_backoff=0.5)) as client:
+        found = [len(await client.check_layers("app", asked)) for asked in (digests[:CONCURRENCY], digests)]
+        assert (found, far.served.accepted, far.served.open_now) == ([CONCURRENCY, 250], 2 * CONCURRENCY, CONCURRENCY)
+        assert far.served.most == CONCURRENCY
