@@ -19,7 +19,7 @@ from ._credentials import SharedCredentials
 from ._provider import ProvidedKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Generator
 
     from .protocols import CredentialsProvider, SessionLike
 
@@ -40,7 +40,7 @@ _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 
 
 @contextmanager
-def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> Iterator[OwnSession]:
+def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> Generator[OwnSession]:
     """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
