@@ -62,21 +62,23 @@ class DirectLane:
             return await self._ordinary.ask(question)
         try:
             pattern = self._pattern or await self._learned()
-            response = None if pattern is None else await self._send(pattern, cast("Check", question).body())
-            body: bytes = b"" if response is None else await response.content
+            answer = None if pattern is None else await self._send(pattern, cast("Check", question).body())
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from safe_cause(error)
-        if response is None:  # outside the try, lest its own error is told twice
+        if answer is None:  # outside the try, lest its own error is told twice
             return await self._ordinary.ask(question)
+        response, content = answer
         if response.status_code >= ERROR_STATUS:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            raise self._ordinary.refused(question, Refusal.read(response.status_code, headers, body))
-        return self._ordinary.read(question, body, response.headers.get("x-amzn-requestid"))
+            raise self._ordinary.refused(question, Refusal.read(response.status_code, headers, content))
+        return self._ordinary.read(question, content, response.headers.get("x-amzn-requestid"))
 
-    async def _send(self, pattern: Pattern, body: bytes) -> Any:
+    async def _send(self, pattern: Pattern, body: bytes) -> tuple[Any, bytes]:
+        """Send a request, and return the answer and its whole body."""
         credentials = await self._session.get_credentials()
         headers: Any = pattern.signed(body, await credentials.get_frozen_credentials(), time.time())
-        return await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
+        response = await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
+        return response, await response.content
 
     def _learn(self, request: Any) -> None:
         if self._pattern is None:
