@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._result import LayerCheckResult
     from ._results import LayerCheckResults
 
+NO_CODE = "Unknown"  # the code of an error that ECR gave none
 _TEXT_LIMIT = 200
 _USER_IN_URL = re.compile(r"//[^/\s@]*@")
 _SIGNED_TEXT = re.compile(
@@ -163,7 +164,7 @@ class ServiceError(CallError):
         status: The HTTP status.
     """
 
-    def __init__(self, text: str, *, code: str = "Unknown", message: str = "", status: int = 0, **facts: Any) -> None:
+    def __init__(self, text: str, *, code: str = NO_CODE, message: str = "", status: int = 0, **facts: Any) -> None:
         super().__init__(text, **facts)
         self.code = code
         self.message = message

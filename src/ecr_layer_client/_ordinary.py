@@ -11,7 +11,7 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ._botocore_errors import call_error, credentials_error, safe_cause
-from ._errors import ResponseError
+from ._errors import NO_CODE, ResponseError
 from ._http import too_large
 from ._refusals import Refusal, error_of
 
@@ -145,4 +145,4 @@ def _stubbed_refusal(error: ClientError) -> Refusal:
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     said = error.response.get("Error", {})
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
-    return Refusal(status, str(said.get("Code", "Unknown")), str(said.get("Message", "")), request_id)
+    return Refusal(status, str(said.get("Code", NO_CODE)), str(said.get("Message", "")), request_id)

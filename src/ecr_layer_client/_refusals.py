@@ -11,6 +11,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ._errors import (
+    NO_CODE,
     AccessDeniedError,
     CallError,
     ClockSkewError,
@@ -79,7 +80,6 @@ _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationExceptio
 _FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
-_NO_CODE = "Unknown"
 _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
 
 
@@ -123,7 +123,7 @@ class Refusal(NamedTuple):
         code = kind.partition(":")[0].rpartition("#")[2] if isinstance(kind, str) else ""
         return cls(
             status,
-            code or _NO_CODE,
+            code or NO_CODE,
             _kept(message, code) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
@@ -196,25 +196,26 @@ def arn_of(repository: Repository) -> str:
 
 
 def _clock_skew(refusal: Refusal, what: str, known: Mapping[str, Any]) -> ClockSkewError:
-    skew = _skew(refusal.date)
+    skew = skew_of(refusal.date, datetime.now(UTC))
     ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
     return ClockSkewError(_text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
 
 
-def _skew(date: str | None) -> float | None:
+def skew_of(date: str | None, now: datetime) -> float | None:
+    """Return how many seconds this machine's clock was ahead of an answer's `Date` (negative: behind); None without one."""
     if date is None:
         return None
     try:
         told = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return None
-    return (datetime.now(UTC) - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
+    return (now - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
 
 
 def _text(refusal: Refusal, what: str, advice: str) -> str:
     said = f", saying {quoted(refusal.message)}" if refusal.message else ""
     status = f"HTTP {refusal.status}"
-    answered = status if refusal.code == _NO_CODE else f"{quoted(refusal.code)[1:-1]} ({status})"
+    answered = status if refusal.code == NO_CODE else f"{quoted(refusal.code)[1:-1]} ({status})"
     text = f"{what}: ECR answered {answered}{said}"
     return f"{text}: {advice}" if advice else text
 

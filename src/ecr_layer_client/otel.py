@@ -11,7 +11,7 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ._errors import CallError, ECRLayerError, ServiceError
+from ._errors import NO_CODE, CallError, ECRLayerError, ServiceError
 from ._version import __version__
 from .protocols import CALLERS
 
@@ -41,7 +41,6 @@ _AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service"
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # what the RPC conventions advise
 _LONG_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 _DIGESTS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.0)  # what is above the last is a full batch
-_NO_CODE = "Unknown"  # the code of a ServiceError that ECR gave none
 _CODE = re.compile(r"[A-Za-z0-9._]{1,100}")
 _OTHER = "_OTHER"  # the conventions' own, for what would be too many values
 _MOST_LINKS = 128  # the SDK's own limit
@@ -208,5 +207,5 @@ def _type_of(error: BaseException) -> str:
     """Return AWS's code of an error of ECR's, without one its status, and the class of any other."""
     if not isinstance(error, ServiceError):
         return type(error).__name__
-    code = str(error.status) if error.code == _NO_CODE else error.code
+    code = str(error.status) if error.code == NO_CODE else error.code
     return code if _CODE.fullmatch(code) else _OTHER

@@ -121,10 +121,8 @@ class CheckLayer(RuleBasedStateMachine):
             if error is None:
                 self._judge_outcome(task.result(), name, digest)
             elif isinstance(error, CallError):
-                assert (error.repository is None or error.repository.name, None if error.partial is None else error.partial.unanswered) == (
-                    name,
-                    (digest,),
-                )
+                assert error.partial is not None
+                assert (error.repository is None or error.repository.name, error.partial.unanswered) == (name, (digest,))
             else:
                 assert (type(error), closed) == (ClientStateError, True)
 

@@ -9,7 +9,7 @@ import asyncio
 import os
 import time
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
+from datetime import UTC, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import urlsplit
@@ -21,6 +21,7 @@ from botocore.exceptions import ClientError
 from botocore.utils import get_environ_proxies
 
 from ecr_layer_client._http import guarded_session
+from ecr_layer_client._refusals import skew_of
 from ecr_layer_client._sessions import new_session
 
 if TYPE_CHECKING:
@@ -197,7 +198,7 @@ class Surroundings:
             told: Mapping[str, Any] = answer.get("ResponseMetadata", {})
             headers: Mapping[str, str] = told.get("HTTPHeaders", {})
             is_of_ecr = "x-amzn-requestid" in headers and told.get("HTTPStatusCode", 0) // 100 != _REDIRECTS
-            skew = _skew((began + ended) / 2, headers)
+            skew = skew_of(headers.get("date"), datetime.fromtimestamp((began + ended) / 2, UTC))
             return Answer(client.meta.endpoint_url, ended - began, failed, is_of_ecr, skew)
 
     def way(self, url: str, option: str | None) -> str:
@@ -235,11 +236,3 @@ def _proxy(url: str) -> str:
 
 def _shortened(key: str) -> str:
     return f"{key[:4]}...{key[-4:]}" if len(key) > 12 else "..."  # noqa: PLR2004 (less than half of it is shown)
-
-
-def _skew(now: float, headers: Mapping[str, str]) -> float | None:
-    """Return how many seconds this machine's clock is ahead of an answer's."""
-    try:
-        return now - parsedate_to_datetime(headers["date"]).timestamp()
-    except (KeyError, ValueError, OverflowError):
-        return None
