@@ -444,7 +444,7 @@ class ECRLayerClient:
     def _how(self, timeout: float | None) -> Reading:
         from ._window import Reading
 
-        return Reading(self._config.max_concurrency, timeout, self._observed)
+        return Reading(self._config.max_concurrency, timeout, self._observed, self._connection.check_home)
 
     def _used(self, stream: S) -> S:
         self._connection.users.add(stream)

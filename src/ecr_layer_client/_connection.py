@@ -89,7 +89,7 @@ class Connection:
             state = "closed" if self._was_closed else "not open yet"
             msg = f"the client is {state}: use it inside `async with client:`, or between `await client.open()` and `await client.aclose()`"
             raise ClientStateError(msg)
-        self._check_home()
+        self.check_home()
         turns = self._turns.get(operation)
         if turns is None:
             turns = turns_for(operation, transport.endpoint_url, transport.region_name, transport.credential_source)
@@ -109,7 +109,7 @@ class Connection:
         """
         if self._home is None:
             return
-        self._check_home()
+        self.check_home()
         transport, self._transport = self._transport, None
         lines, self._turns = self._turns, {}
         self._was_closed, self._home = True, None
@@ -124,8 +124,15 @@ class Connection:
         finally:
             await transport.aclose()
 
-    def _check_home(self) -> None:
-        loop, process = self._home or (None, 0)
+    def check_home(self) -> None:
+        """Let nothing that is open be used elsewhere.
+
+        Raises:
+            ClientStateError: It was opened on another event loop, or before a fork.
+        """
+        if self._home is None:
+            return
+        loop, process = self._home
         if process != os.getpid():
             msg = "the client was opened before this process was forked: open one in each process"
             raise ClientStateError(msg)

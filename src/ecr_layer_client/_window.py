@@ -29,11 +29,12 @@ T = TypeVar("T")
 
 
 class Reading(NamedTuple):
-    """How a stream is read: batches in flight at most, seconds for the whole, and who is told."""
+    """How a stream is read: batches in flight at most, seconds for the whole, who is told, and what refuses another loop or process."""
 
     max_concurrency: int
     timeout: float | None
     observed: Observed
+    check_home: Callable[[], None]
 
 
 class Window(Visible, ABC, Generic[T]):
@@ -48,7 +49,7 @@ class Window(Visible, ABC, Generic[T]):
     def __init__(self, caller: Caller, source: BatchSource, how: Reading) -> None:
         self._caller = caller
         self._source = source
-        self._max_concurrency, self._timeout, self._observed = how
+        self._max_concurrency, self._timeout, self._observed, self._check_home = how
         self._state = _State.NEW
         self._deadline: float | None = None
         self._operations: dict[Repository, Operation] = {}
@@ -81,8 +82,9 @@ class Window(Visible, ABC, Generic[T]):
         """Enter once; nothing is asked yet.
 
         Raises:
-            ClientStateError: It was entered before.
+            ClientStateError: It was entered before, or its client was opened on another event loop or before a fork.
         """
+        self._check_home()
         if self._state is not _State.NEW:
             msg = f"a {type(self).__name__} is entered once: make another with {self._MADE_BY}()"
             raise ClientStateError(msg)
@@ -90,7 +92,12 @@ class Window(Visible, ABC, Generic[T]):
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
-        """Stop what is under way, and wait until it has stopped."""
+        """Stop what is under way, and wait until it has stopped.
+
+        Raises:
+            ClientStateError: On another event loop than the client's, or after a fork: nothing is stopped.
+        """
+        self._check_home()
         self._current = iter(())
         self._settled.clear()
         try:
@@ -107,7 +114,7 @@ class Window(Visible, ABC, Generic[T]):
 
         Raises:
             CallError: A call failed for good, and all that was answered has been yielded; it keeps what was not.
-            ClientStateError: Outside `async with`, or while another task reads.
+            ClientStateError: Outside `async with`, on another event loop, after a fork, or while another task reads.
         """
         for item in self._current:
             return item
@@ -196,6 +203,7 @@ class Window(Visible, ABC, Generic[T]):
         return None
 
     def _begin(self, window: int | None) -> None:
+        self._check_home()
         if self._state in (_State.NEW, _State.CLOSED):
             msg = f"a {type(self).__name__} is read inside its own block: async with client.{self._MADE_BY}(...) as stream"
             raise ClientStateError(msg)

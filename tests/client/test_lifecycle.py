@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import sys
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,7 +22,7 @@ from ecr_layer_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ecr_layer_client._config import Lane, Target
     from ecr_layer_client.local import LocalECR
@@ -138,6 +139,25 @@ async def test_closed_on_another_loop(ecr: LocalECR) -> None:
         assert repr(client).endswith("open>")
 
 
+async def test_streams_on_another_loop(ecr: LocalECR, digests: list[str]) -> None:
+    """A stream entered, read or left on another event loop than its client's says so, and goes on where it belongs."""
+    ecr.seed("app", [])
+
+    async def elsewhere(doing: Callable[[], Awaitable[object]]) -> None:
+        with pytest.raises(ClientStateError, match="another event loop"):
+            await doing()
+
+    async with ecr.client() as client:
+        for stream in (client.stream_layers("app", digests), client.stream_many({"app": digests})):
+            await asyncio.to_thread(lambda: asyncio.run(elsewhere(stream.__aenter__)))  # noqa: B023 (run at once)
+            async with stream:
+                given = [await anext(stream) for _ in range(100)]
+                for doing in (stream.__anext__, partial(stream.__aexit__, None, None, None)):
+                    await asyncio.to_thread(lambda: asyncio.run(elsewhere(doing)))  # noqa: B023 (as above)
+                given += [item async for item in stream]
+            assert len(given) == len(digests)
+
+
 async def test_in_a_forked_child(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client used in a forked child says so."""
     async with ecr.client() as client:
@@ -145,6 +165,48 @@ async def test_in_a_forked_child(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch)
             patch.setattr(os, "getpid", lambda: -1)
             with pytest.raises(ClientStateError, match="forked"):
                 await client.check_layers("app", [])
+
+
+FORKED = """
+import asyncio, os, sys
+from ecr_layer_client import ClientStateError
+from ecr_layer_client.local import LocalECR
+
+async def refused(doing):
+    try:
+        await doing()
+    except ClientStateError as error:
+        assert "forked" in str(error), error
+    else:
+        raise AssertionError(doing)
+
+async def main():
+    digests = [f"sha256:{number:064x}" for number in range(250)]
+    async with LocalECR(in_memory=True) as ecr, ecr.client() as client:
+        ecr.seed("app", [])
+        new = client.stream_layers("app", digests)
+        async with client.stream_layers("app", digests) as stream:
+            given = [await anext(stream) for _ in range(100)]
+            child = os.fork()
+            if child == 0:
+                try:
+                    for doing in (new.__aenter__, stream.__anext__, lambda: stream.__aexit__(None, None, None), client.aclose):
+                        asyncio.run(refused(doing))
+                    os._exit(0)
+                finally:
+                    os._exit(1)
+            print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), len([item async for item in stream]))
+
+asyncio.run(main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+async def test_streams_in_a_forked_child() -> None:
+    """A stream in a forked child is refused whatever is tried, and the parent's goes on."""
+    script = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED, stdout=asyncio.subprocess.PIPE)
+    stdout, _ = await script.communicate()
+    assert stdout == b"0 150\n"
 
 
 async def test_closing_ends_what_is_under_way(ecr: LocalECR) -> None:
