@@ -50,7 +50,7 @@ def opening_error(error: Exception) -> ECRLayerError:
     """Return what to raise when making the client failed."""
     if isinstance(error, botocore.NoRegionError):
         return InvalidInputError(_NO_REGION)
-    if isinstance(error, _CREDENTIALS):
+    if isinstance(error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)):  # the latter of a refresh that gave expired keys
         return credentials_error(error)
     to_do = _CONFIG
     if isinstance(error, botocore.InvalidRegionError):
@@ -88,5 +88,9 @@ def call_error(error: Exception, operation: str, repository: Repository, region:
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         advice = "check the network, proxies, and the Region and endpoint_url for typing errors"
         return TransportError(f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository)
-    text = f"{what}: the request could not be made, {quoted(str(error))}: {_CONFIG}"
+    if isinstance(error, botocore.BotoCoreError):
+        said, advice = str(error), _CONFIG
+    else:  # raised by a hook, or by what finds or refreshes credentials
+        said, advice = f"{type(error).__name__}: {error}", "check the credentials and hooks of the session or client"
+    text = f"{what}: the request could not be made, {quoted(said)}: {advice}"
     return TransportError(text, repository=repository, retryable=False)

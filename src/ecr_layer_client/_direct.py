@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 
-from ._botocore_errors import safe_cause
+from ._botocore_errors import credentials_error, safe_cause
 from ._errors import ResponseError
 from ._ordinary import ERROR_STATUS
 from ._refusals import Refusal
@@ -75,8 +75,7 @@ class DirectLane:
 
     async def _send(self, pattern: Pattern, body: bytes) -> tuple[Any, bytes]:
         """Send a request, and return the answer and its whole body."""
-        credentials = await self._session.get_credentials()
-        headers: Any = pattern.signed(body, await credentials.get_frozen_credentials(), time.time())
+        headers: Any = pattern.signed(body, await self._keys(), time.time())
         response = await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
         return response, await response.content
 
@@ -87,7 +86,18 @@ class DirectLane:
     async def _learned(self) -> Pattern | None:
         """Take what was seen for the pattern, if it was signed with the keys of the session: a client may have been given others."""
         seen, self._seen = self._seen, None
-        credentials = None if seen is None else await self._session.get_credentials()
-        if seen is not None and credentials is not None and (await credentials.get_frozen_credentials()).access_key == seen.access_key:
+        if seen is not None and (await self._keys()).access_key == seen.access_key:
             self._pattern = seen
         return self._pattern
+
+    async def _keys(self) -> Any:
+        """Return the session's keys to sign with.
+
+        Raises:
+            CredentialsError: There are none.
+        """
+        try:
+            credentials = await self._session.get_credentials()
+            return await credentials.get_frozen_credentials()
+        except Exception as error:  # noqa: BLE001 (of a caller's session, they may raise anything)
+            raise credentials_error(error) from safe_cause(error)

@@ -75,8 +75,8 @@ class OrdinaryLane:
         if self._credentials is not None:
             try:
                 await self._credentials.get_frozen_credentials()
-            except Exception as error:
-                raise credentials_error(error) from error
+            except BotoCoreError as error:
+                raise credentials_error(error) from safe_cause(error)
 
     async def renew(self, generation: int) -> bool:
         """Find other credentials than those of `generation`."""
@@ -84,8 +84,8 @@ class OrdinaryLane:
             return False
         try:
             return await self._credentials.renew(generation)
-        except Exception as error:
-            raise credentials_error(error) from error
+        except BotoCoreError as error:
+            raise credentials_error(error) from safe_cause(error)
 
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
@@ -94,8 +94,10 @@ class OrdinaryLane:
         try:
             answer = await getattr(self._client, xform_name(question.operation))(**question.members())
         except ClientError as error:
+            if exchange.refusal is None and error.operation_name != question.operation:  # of STS or SSO, in search of credentials
+                raise credentials_error(error) from safe_cause(error)
             raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from error
-        except (BotoCoreError, ResponseError) as error:
+        except Exception as error:  # noqa: BLE001 (hooks and credentials of the caller's may raise anything)
             raise self.failed(question, error) from safe_cause(error)
         finally:
             _exchange.reset(token)

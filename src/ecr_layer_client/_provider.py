@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from datetime import UTC, datetime
 from math import inf
 from typing import TYPE_CHECKING, Any, Self
@@ -11,7 +10,6 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from ._errors import quoted
 from .protocols import AWSKeys
 
 if TYPE_CHECKING:
@@ -19,8 +17,6 @@ if TYPE_CHECKING:
 
 FETCH_TIMEOUT = 60.0  # seconds that finding or refreshing credentials may take
 _AHEAD = 300.0  # seconds before their end that keys are renewed
-
-_log = logging.getLogger("ecr_layer_client")
 
 
 class ProviderError(CredentialRetrievalError):
@@ -54,27 +50,20 @@ class ProvidedKeys:
         await keys._ask()
         return keys
 
-    def refresh_needed(self) -> bool:
-        """Say whether the keys end soon."""
-        return self._left() < _AHEAD
+    def refresh_needed(self, refresh_in: int | None = None) -> bool:
+        """Say whether the keys end within so many seconds. Default None: within five minutes."""
+        left = self._expires_at - asyncio.get_running_loop().time()
+        return left <= (_AHEAD if refresh_in is None else refresh_in)
 
     async def get_frozen_credentials(self) -> Any:
-        """Return the keys, renewed first where they end soon; keys that still hold outlive a renewal that fails.
+        """Return the keys, renewed first where they end soon.
 
         Raises:
-            ProviderError: They have ended, and the provider gave no others.
+            ProviderError: The provider gave no others.
         """
         if self.refresh_needed():
-            try:
-                await self._ask()
-            except ProviderError as error:
-                if self._left() <= 0:
-                    raise
-                _log.warning("AWS keys that end in %.0f s could not be renewed yet: %s", self._left(), quoted(error.words))
+            await self._ask()
         return self._frozen
-
-    def _left(self) -> float:
-        return self._expires_at - asyncio.get_running_loop().time()
 
     async def _ask(self) -> None:
         try:

@@ -6,7 +6,7 @@ import asyncio
 import gzip
 import json
 import weakref
-from contextlib import contextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,7 +19,7 @@ from ._credentials import SharedCredentials
 from ._provider import ProvidedKeys
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import AsyncGenerator
 
     from .protocols import CredentialsProvider, SessionLike
 
@@ -39,8 +39,8 @@ _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 
 
-@contextmanager
-def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> Generator[OwnSession]:
+@asynccontextmanager
+async def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> AsyncGenerator[OwnSession, None]:
     """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
@@ -55,6 +55,7 @@ def own_session(profile_name: str | None, provider: CredentialsProvider | None =
         own.clients -= 1
         if own.clients == 0:
             del of_loop[key]
+            await own.credentials.aclose()
 
 
 def _credentials(profile_name: str | None, provider: CredentialsProvider | None) -> SharedCredentials:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from aiobotocore.config import AioConfig
 from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
-from botocore.exceptions import BotoCoreError, NoRegionError
+from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-from ._botocore_errors import opening_error
+from ._botocore_errors import opening_error, safe_cause
 from ._direct import DirectLane
 from ._errors import InvalidInputError
 from ._http import guarded_session, watched_session
@@ -96,7 +96,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
     made: list[Any] = []
     async with AsyncExitStack() as opening:
         try:
-            own = None if target.session else opening.enter_context(own_session(target.profile_name, target.credentials))
+            own = None if target.session else await opening.enter_async_context(own_session(target.profile_name, target.credentials))
             session: Any = own.session if own else target.session
             _refuse_empty_region(target, session)
             await warm_up_in_thread(session)
@@ -108,8 +108,8 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
                     config=_aio_config(session, config, made),
                 )
             )
-        except (BotoCoreError, ValueError) as error:
-            raise opening_error(error) from error
+        except (BotoCoreError, ClientError, ValueError, RuntimeError, OSError) as error:
+            raise opening_error(error) from safe_cause(error)
         stack = opening.pop_all()
     ordinary = OrdinaryLane(client, config, own or session, stack, own.credentials if own else None)
     if config.lane == "ordinary" or (config.lane == "auto" and own is None):

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aiobotocore.credentials import AioCredentials
-from botocore.exceptions import CredentialRetrievalError, NoCredentialsError
+from aiobotocore.session import AioSession
+from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
-from ecr_layer_client import ClientConfig, CredentialsError, Repository
+from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
 from ecr_layer_client._caller import Caller, Operation
 from ecr_layer_client._credentials import SharedCredentials
 from ecr_layer_client._observing import Observed
@@ -21,6 +22,7 @@ from ecr_layer_client._wire import OPERATION, Check
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
+    from ecr_layer_client._config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -47,26 +49,27 @@ class Chain:
 
 
 class Refreshable:
-    """Credentials that are due for a refresh when told so; a refresh may fail."""
+    """Credentials that are left for as long as told; a refresh takes a second or what it is told to, and may fail."""
 
     def __init__(self) -> None:
-        self.due = False
+        self.left = 3600.0
         self.refreshes = 0
+        self.takes = 1.0
         self.failing: Exception | None = None
 
-    def refresh_needed(self) -> bool:
-        """Say whether a refresh is due."""
-        return self.due
+    def refresh_needed(self, refresh_in: int | None = None) -> bool:
+        """Say whether they end within so many seconds, as botocore's do."""
+        return self.left < (900 if refresh_in is None else refresh_in)
 
     async def get_frozen_credentials(self) -> Any:
         """Return keys, refreshed first where that is due."""
-        if self.due:
+        if self.refresh_needed():
             self.refreshes += 1
-            await asyncio.sleep(1)
+            await asyncio.sleep(self.takes)
             if self.failing is not None:
                 raise self.failing
-            self.due = False
-        return "frozen"
+            self.left = 3600.0
+        return f"keys {self.refreshes}"
 
 
 def _keys(access_key: str = KEYS[0], secret_key: str = KEYS[1]) -> AioCredentials:
@@ -112,35 +115,96 @@ async def test_a_chain_that_finds_nothing() -> None:
 async def test_a_chain_that_hangs() -> None:
     """Finding credentials ends after 60 seconds, and the next who ask are told why."""
     credentials = SharedCredentials(Chain(_keys(), takes=3600))
-    with pytest.raises(TimeoutError):
-        await credentials.get_frozen_credentials()
-    with pytest.raises(CredentialRetrievalError, match="no answer within 60 s"):
-        await credentials.get_frozen_credentials()
+    for _ in range(2):
+        with pytest.raises(CredentialRetrievalError, match="no answer within 60 s"):
+            await credentials.get_frozen_credentials()
     assert asyncio.get_running_loop().time() == pytest.approx(60)
 
 
-async def test_refreshed_once_for_all() -> None:
-    """Credentials that are due are refreshed once for a hundred that ask at once."""
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file or directory", "helper"), RuntimeError("still expired")])
+async def test_a_chain_that_raises_anything(error: Exception) -> None:
+    """Whatever a chain raises is told as botocore's own error, with its words."""
+    with pytest.raises(CredentialRetrievalError, match=str(error).replace("[", r"\[")) as raised:
+        await SharedCredentials(Chain(error)).get_frozen_credentials()
+    assert raised.value.__cause__ is error
+
+
+async def _refreshable() -> tuple[SharedCredentials, Refreshable]:
+    """Return credentials whose first keys were used, and what they are made of."""
     found = Refreshable()
     credentials = SharedCredentials(Chain(found))
     await credentials.get_frozen_credentials()
-    await asyncio.sleep(11)  # a refresh that is only advised is left alone for ten seconds
-    found.due = True
-    assert (set(await _all(credentials)), found.refreshes, credentials.generation) == ({"frozen"}, 1, 1)
+    return credentials, found
+
+
+async def test_ended_keys_are_refreshed_once_for_all() -> None:
+    """Keys that have ended are refreshed once for a hundred that ask at once, who wait for that."""
+    credentials, found = await _refreshable()
+    found.left = -1.0
+    assert (set(await _all(credentials)), found.refreshes, credentials.generation) == ({"keys 1"}, 1, 1)
+
+
+async def test_refreshed_ahead_once_for_all() -> None:
+    """Keys that end soon sign on while they are refreshed, once for all; nobody waits."""
+    credentials, found = await _refreshable()
+    found.left = 600.0
+    before = asyncio.get_running_loop().time()
+    first = set(await _all(credentials))
+    assert (first, asyncio.get_running_loop().time()) == ({"keys 0"}, before)
+    await asyncio.sleep(1.1)
+    assert (set(await _all(credentials)), found.refreshes) == ({"keys 1"}, 1)
+
+
+@pytest.mark.parametrize("trouble", [ConnectionError("the metadata service is away"), None], ids=["fails", "hangs"])
+async def test_a_refresh_ahead_that_fails(trouble: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
+    """A refresh ahead that fails or hangs is logged and tried again ten seconds later; meanwhile the keys that hold sign on."""
+    credentials, found = await _refreshable()
+    found.left, found.takes, found.failing = 600.0, 1.0 if trouble else 3600.0, trouble
+    lasts = 1.0 if trouble else 60.0
+    assert set(await _all(credentials)) == {"keys 0"}
+    await asyncio.sleep(lasts + 9.0)
+    assert (set(await _all(credentials)), found.refreshes) == ({"keys 0"}, 1)
+    words = str(trouble) if trouble else "no answer within 60 s"
+    assert [words in record.getMessage() for record in caplog.records] == [True]
+    found.takes, found.failing = 1.0, None
+    await asyncio.sleep(1.1)
+    assert set(await _all(credentials)) == {"keys 0"}
+    await asyncio.sleep(1.1)
+    assert (set(await _all(credentials)), found.refreshes) == ({"keys 2"}, 2)
+
+
+async def test_a_renewal_during_a_refresh_ahead() -> None:
+    """Keys that are renewed because they were refused are not overwritten by a refresh of the old ones."""
+    found = Refreshable()
+    credentials = SharedCredentials(Chain(found, _keys()))
+    await credentials.get_frozen_credentials()
+    found.left, found.takes = 600.0, 5.0
+    await credentials.get_frozen_credentials()
+    await credentials.renew(1)
+    await asyncio.sleep(6)
+    assert (await credentials.get_frozen_credentials()).access_key == KEYS[0]
+
+
+async def test_a_refresh_ahead_ends_with_its_clients() -> None:
+    """Closing ends a refresh that is under way."""
+    credentials, found = await _refreshable()
+    found.left, found.takes = 600.0, 3600.0
+    await credentials.get_frozen_credentials()
+    await asyncio.sleep(0)
+    await credentials.aclose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await credentials.aclose()
 
 
 async def test_a_refresh_that_fails_answers_all() -> None:
-    """A refresh that fails is tried once for a hundred that ask at once, and again a second later."""
-    found = Refreshable()
-    credentials = SharedCredentials(Chain(found))
-    await credentials.get_frozen_credentials()
-    await asyncio.sleep(11)
-    found.due, found.failing = True, CredentialRetrievalError(provider="x", error_msg="expired")
+    """A refresh of ended keys that fails is tried once for a hundred that ask at once, and again a second later."""
+    credentials, found = await _refreshable()
+    found.left, found.failing = -1.0, CredentialRetrievalError(provider="x", error_msg="expired")
     errors = await _all(credentials)
     assert (found.refreshes, {type(error) for error in errors}) == (1, {CredentialRetrievalError})
     found.failing = None
     await asyncio.sleep(1.1)
-    assert (await credentials.get_frozen_credentials(), found.refreshes) == ("frozen", 2)
+    assert (await credentials.get_frozen_credentials(), found.refreshes) == ("keys 2", 2)
 
 
 async def test_renewed_once_for_all() -> None:
@@ -211,3 +275,56 @@ async def test_an_operation_that_is_over_renews_nothing(ecr: LocalECR) -> None:
         with pytest.raises(CredentialsError):
             await caller.call(Check(Repository(name="app"), ["sha256:aa"]), Operation(over=True))
     assert chain.runs == 1
+
+
+class Failing(AioCredentials):
+    """Keys of a caller's session that sign a number of requests, and then can't be refreshed."""
+
+    def __init__(self, error: Exception, signs: int) -> None:
+        super().__init__(*KEYS)
+        self._error = error
+        self._signs = signs
+
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # the stub's base is the synchronous one
+        """Return the keys, or raise."""
+        if self._signs == 0:
+            raise self._error
+        self._signs -= 1
+        return await super().get_frozen_credentials()
+
+
+DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "AssumeRole")
+TROUBLES = [
+    pytest.param(DENIED, "AccessDenied.* when calling the AssumeRole operation", id="sts"),
+    pytest.param(FileNotFoundError(2, "No such file", "helper"), "No such file: 'helper'", id="process"),
+    pytest.param(RuntimeError("still expired"), "still expired", id="expired"),
+    pytest.param(TimeoutError("the vault is slow"), "the vault is slow", id="slow"),
+]
+
+
+@pytest.mark.parametrize(("error", "words"), TROUBLES)
+async def test_keys_of_a_session_that_fail(ecr: LocalECR, lane: Lane, error: Exception, words: str) -> None:
+    """Whatever the credentials of a caller's session raise is told as one of our errors, which keeps what was answered."""
+    ecr.seed("app", [])
+    session: Any = ecr.session()
+    session._credentials = Failing(error, signs=6)
+    digests = [f"sha256:{number:064x}" for number in range(1000)]
+    options: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url, "session": session}
+    async with ECRLayerClient(**options, config=ClientConfig(lane=lane, max_concurrency=1)) as client:
+        with pytest.raises(CallError, match=words) as raised:
+            await client.check_layers("app", digests)
+    assert raised.value.partial is not None
+    assert (0 < len(raised.value.partial.outcomes) < 1000, raised.value.retryable) == (True, False)
+    assert isinstance(raised.value, CredentialsError) is (lane == "direct" or error is DENIED)
+
+
+async def test_keys_found_when_a_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a session's chain raises while the client is being opened is one of our errors, too."""
+
+    async def refuse(*_: object) -> None:
+        raise DENIED
+
+    session = AioSession()
+    monkeypatch.setattr(session, "get_credentials", refuse)
+    with pytest.raises(CredentialsError, match="AssumeRole"):
+        await ECRLayerClient(region_name="eu-west-1", session=session).open()

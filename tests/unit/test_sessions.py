@@ -62,10 +62,10 @@ def test_data_path(tmp_path: Path) -> None:
 @pytest.mark.asyncio
 async def test_a_session_ends_with_its_last_client() -> None:
     """Clients that are open at a time share a session and its keys; one that is opened after them reads files and variables anew."""
-    with own_session(None) as one:
-        with own_session(None) as two:
+    async with own_session(None) as one:
+        async with own_session(None) as two:
             pass
-        with own_session(None) as three:
+        async with own_session(None) as three:
             assert (two is one, three is one) == (True, True)
-    with own_session(None) as four:
+    async with own_session(None) as four:
         assert four is not one
