@@ -124,14 +124,17 @@ class BatchSource(ABC):
         return self._next_of_the_rest()
 
     async def pull(self) -> Batch | None:
-        """Return the next batch of an async iterable; None when there is none."""
+        """Return the next batch of an async iterable; None as `take` does, for an async iterable need not let others run."""
         if not self._has_ended:
             assert self._async_items is not None  # noqa: S101 (the caller asked `is_async`)
+            pause = self._index + _LOOKED_AT_ONCE
             try:
                 async for item in self._async_items:
                     batch = self._add(item)
                     if batch is not None:
                         return self._handed_out(batch)
+                    if self._index >= pause:
+                        return None
             except Exception as error:  # noqa: BLE001 (as in `take`)
                 self._error = error
             self._finish()

@@ -18,12 +18,11 @@ from ._repository import Repository
 from ._wire import OPERATION
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
     from ._caller import Caller
-    from ._connection import Connection
+    from ._connection import Connection, OwnSlots
     from ._loader import Loader
     from ._many import ManyLayerStream
     from ._models import LayerOutcome
@@ -105,7 +104,7 @@ class ECRLayerClient:
         self._observed = Observed(observer)
         self._is_view = connection is not None
         self._connection = connection or Connection(target, config)
-        self._own_slots: tuple[asyncio.Semaphore, ...] = ()
+        self._own_slots: tuple[OwnSlots, ...] = ()
         self._loaders: WeakValueDictionary[tuple[str, str | None], Loader] = WeakValueDictionary()  # one lives while somebody waits
 
     @classmethod
@@ -479,10 +478,13 @@ class ECRLayerClient:
 
         transport, turns, slots = self._connection.use(operation)
         self._connection.set_ceiling(turns, self, self._config.requests_per_second)
-        return Caller(transport, turns, (*self._own_slots, slots), self._config, self._observed, self)
+        own = (each.beside(slots) for each in self._own_slots)
+        return Caller(transport, turns, (*own, slots), self._config, self._observed, self)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
         """Return a view of this client with other options; it borrows the connection, and closing it does nothing.
+
+        A `requests_per_second` of the view's holds for all that share its pacer, from the view's first request for as long as it lives.
 
         Args:
             **changes: Options of `ClientConfig`, but those of the connection itself (`connect_timeout`, `max_response_bytes`, `lane`,
@@ -496,7 +498,7 @@ class ECRLayerClient:
             patient = client.with_config(retry=RetryPolicy(max_elapsed=600.0))
             ```
         """
-        from asyncio import Semaphore
+        from ._connection import OwnSlots
 
         config = self._config.replace(dict(changes))
         for name in _OF_THE_CONNECTION:
@@ -512,7 +514,7 @@ class ECRLayerClient:
         view = self._made(self._connection.target, config, self._observer, self._connection)
         # A view that lowers max_concurrency holds a slot of its own beside those it borrows.
         lowered = config.max_concurrency < self._config.max_concurrency
-        more = (Semaphore(config.max_concurrency),) if lowered else ()
+        more = (OwnSlots(config.max_concurrency),) if lowered else ()
         view._own_slots = self._own_slots + more  # noqa: SLF001 (of this class)
         return view
 

@@ -23,6 +23,25 @@ _TRANSPORT = f"{__package__}._transport"
 _NEEDED_SOON = (_TRANSPORT, f"{__package__}._stream")
 
 
+class OwnSlots:
+    """The slots of a view that lowers `max_concurrency`, anew each time its connection is opened: it may be on another event loop.
+
+    Args:
+        count: How many there are.
+    """
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._beside: asyncio.Semaphore | None = None
+        self._slots = asyncio.Semaphore(count)
+
+    def beside(self, slots: asyncio.Semaphore) -> asyncio.Semaphore:
+        """Return those that belong to the connection's `slots`."""
+        if self._beside is not slots:
+            self._beside, self._slots = slots, asyncio.Semaphore(self._count)
+        return self._slots
+
+
 class Connection:
     """Opened once at a time, on one event loop and in one process.
 

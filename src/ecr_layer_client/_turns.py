@@ -6,7 +6,7 @@ import asyncio
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
 from ._budget import RetryBudget
 from ._pacer import Pacer
@@ -43,13 +43,15 @@ class Turns:
 
     def set_ceiling(self, owner: object, ceiling: float | None) -> None:
         """Let no more than `ceiling` requests a second leave while `owner` lives; the lowest of all owners' holds."""
+        if owner not in self._ceilings:
+            finalize(owner, _forget_owner, ref(self)).atexit = False
         self._ceilings[owner] = self._default_ceiling if ceiling is None else ceiling
-        self._lower()
+        self._find_lowest()
 
     def drop_ceiling(self, owner: object) -> None:
         """Forget an owner's ceiling."""
         self._ceilings.pop(owner, None)
-        self._lower()
+        self._find_lowest()
 
     async def take(self, *, at_front: bool = False) -> None:
         """Wait for a turn; each must be given back by one report to the pacer through `succeeded`, `throttled` or `abandoned`."""
@@ -84,7 +86,7 @@ class Turns:
         self.pacer.abandoned()
         self._admit()
 
-    def _lower(self) -> None:
+    def _find_lowest(self) -> None:
         self.pacer.ceiling = min(self._ceilings.values(), default=inf)
 
     def _admit(self) -> None:
@@ -105,6 +107,12 @@ class Turns:
                 return
             self.pacer.sent(now)
             self._waiting.popleft().set_result(None)
+
+
+def _forget_owner(line: ref[Turns]) -> None:
+    turns = line()
+    if turns is not None:
+        turns._find_lowest()  # noqa: SLF001 (a method would keep the line alive)
 
 
 _lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], Turns]] = WeakKeyDictionary()

@@ -214,9 +214,8 @@ class Window(Visible, ABC, Generic[T]):
             self._state = _State.READ
             try:
                 self._source.start(window)
-            except Exception as error:
-                self._fail_foreign(error)
-                raise
+            except Exception as error:  # noqa: BLE001 (as in `_refill`)
+                raise self._fail_foreign(error)  # noqa: B904 (that one, or caused by it)
             if self._timeout is not None:
                 self._deadline = asyncio.get_running_loop().time() + self._timeout
 
@@ -282,7 +281,7 @@ class Window(Visible, ABC, Generic[T]):
         """Pull an async iterable, always in this one task, for it may hold task-bound things such as timeouts."""
         while not (self._over or self._source.exhausted) and await self._room.wait():
             batch = await self._source.pull()
-            if batch is not None and not self._start(batch):
+            if batch is None or not self._start(batch):
                 await asyncio.sleep(0)
             if not self._has_room():
                 self._room.clear()
@@ -293,13 +292,17 @@ class Window(Visible, ABC, Generic[T]):
             self._fail_foreign(error)
         self._changed.set()
 
-    def _fail_foreign(self, error: BaseException) -> None:
-        """Pull no more, let what is under way go on, and let the reader have what the caller's own iterator raised."""
+    def _fail_foreign(self, error: BaseException) -> BaseException:
+        """Pull no more, let what is under way go on, and let the reader have what the caller's own iterator raised; return that."""
+        if isinstance(error, StopAsyncIteration):  # the reader would take it for the end of the stream
+            cause, error = error, RuntimeError("the input raised StopAsyncIteration")
+            error.__cause__ = cause
         self._error = error
         self._is_foreign = True
+        return error
 
     def _start(self, batch: Batch) -> bool:
-        """Ask for a batch, and say whether that is worth a pause: one that asks nothing is not."""
+        """Ask for a batch, and say whether there may be more."""
         if self._over:  # the caller's iterator swallowed its cancellation, and went on
             self._open.append(batch)
             return False

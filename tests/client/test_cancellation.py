@@ -101,7 +101,7 @@ def _left_on_the_loop() -> list[object]:
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
     """Return what is held of slots, of turns and of requests."""
     _, turns, slots = client._connection.use(OPERATION)
-    own = sum(client._config.max_concurrency - slot._value for slot in client._own_slots)
+    own = sum(client._config.max_concurrency - slots_of._slots._value for slots_of in client._own_slots)
     return {
         "slots": client._connection.config.max_concurrency - slots._value,
         "own slots": own,

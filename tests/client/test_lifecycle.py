@@ -20,12 +20,12 @@ from ecr_layer_client import (
     RetryPolicy,
     _transport,
 )
+from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ecr_layer_client._config import Lane, Target
-    from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
@@ -391,3 +391,22 @@ async def test_aiobotocore_is_imported_when_it_is_opened(ecr: LocalECR, monkeypa
     monkeypatch.delitem(sys.modules, "ecr_layer_client._transport")
     async with ecr.client():
         assert "ecr_layer_client._transport" in sys.modules
+
+
+async def test_a_view_outlives_its_loop() -> None:
+    """A view of lower concurrency works where its client is opened again on another event loop."""
+    digests = [f"sha256:{number:064x}" for number in range(1000)]
+    clients: list[ECRLayerClient] = []
+
+    async def check() -> int:
+        async with LocalECR(in_memory=True) as ecr:
+            ecr.seed("app", [])
+            if not clients:
+                client = ecr.client()
+                clients.extend((client, client.with_config(max_concurrency=3).with_config(max_concurrency=2)))
+            client, view = clients
+            client._connection.target = ecr.client()._connection.target
+            async with client:
+                return sum(len(result.absent) for result in await asyncio.gather(*(view.check_layers("app", digests) for _ in range(3))))
+
+    assert [await asyncio.to_thread(lambda: asyncio.run(check())) for _ in range(2)] == [3000, 3000]

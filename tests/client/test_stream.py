@@ -185,6 +185,27 @@ async def test_error_of_the_callers_iterator(ecr: LocalECR, digests: list[str]) 
     assert sorted(seen) == digests[:150]
 
 
+class Ending(list[str]):
+    """A list whose iterator raises what ends async iteration."""
+
+    def __iter__(self) -> Iterator[str]:
+        """Give what it holds, and raise."""
+        yield from super().__iter__()
+        raise StopAsyncIteration
+
+
+@pytest.mark.parametrize("is_sized", [True, False], ids=["list", "iterator"])
+async def test_an_iterator_that_raises_stop_async_iteration(ecr: LocalECR, digests: list[str], *, is_sized: bool) -> None:
+    """What a plain iterator raises is never taken for the end of the stream."""
+    ecr.seed("app", [])
+    given = Ending(digests) if is_sized else iter(Ending(digests))
+    async with ecr.client() as client, client.stream_layers("app", given) as stream:
+        with pytest.raises(RuntimeError, match="the input raised StopAsyncIteration") as raised:
+            async for _ in stream:
+                pass
+    assert isinstance(raised.value.__cause__, StopAsyncIteration)
+
+
 async def test_error_of_an_async_iterator(ecr: LocalECR, digests: list[str]) -> None:
     """What an async iterator raises passes unchanged, too."""
     ecr.seed("app", [])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from typing import TYPE_CHECKING, Any
+from weakref import ref
 
 import pytest
 
@@ -72,6 +73,25 @@ def _one_a_second() -> Turns:
     turns = Turns(OPERATION)
     turns.set_ceiling(turns, 1.0)
     return turns
+
+
+async def test_a_ceiling_ends_with_its_owner() -> None:
+    """The ceiling of an owner that is gone holds nobody back, and the line goes when its last user does."""
+
+    class Owner:
+        """A client or a view."""
+
+    turns = Turns(OPERATION)
+    lasting, passing = Owner(), Owner()
+    turns.set_ceiling(lasting, 100.0)
+    turns.set_ceiling(passing, 1.0)
+    held = turns.pacer.ceiling
+    del passing
+    assert (held, turns.pacer.ceiling) == (1.0, 100.0)
+    line = ref(turns)
+    del turns
+    assert line() is None
+    del lasting
 
 
 async def test_first_come_first_served() -> None:
