@@ -103,6 +103,7 @@ class SharedCredentials(AioCredentials):
                 raise
             raise self._failure() from error
         self._failure = None
+        self._rest()
 
     async def _freshen_ahead(self) -> None:
         try:
@@ -112,7 +113,10 @@ class SharedCredentials(AioCredentials):
             _log.warning("AWS keys that end soon could not be refreshed yet: %s", quoted(str(_again(error)())))
         finally:
             self._ahead = None
-            self._rests_until = self._now() + _ADVISORY_PAUSE
+            self._rest()
+
+    def _rest(self) -> None:
+        self._rests_until = self._now() + _ADVISORY_PAUSE
 
     @staticmethod
     def _now() -> float:

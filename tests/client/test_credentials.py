@@ -134,6 +134,7 @@ async def _refreshable() -> tuple[SharedCredentials, Refreshable]:
     found = Refreshable()
     credentials = SharedCredentials(Chain(found))
     await credentials.get_frozen_credentials()
+    await asyncio.sleep(11)  # a refresh that is only advised is left alone for ten seconds
     return credentials, found
 
 
@@ -178,11 +179,12 @@ async def test_a_renewal_during_a_refresh_ahead() -> None:
     found = Refreshable()
     credentials = SharedCredentials(Chain(found, _keys()))
     await credentials.get_frozen_credentials()
+    await asyncio.sleep(11)
     found.left, found.takes = 600.0, 5.0
     await credentials.get_frozen_credentials()
     await credentials.renew(1)
     await asyncio.sleep(6)
-    assert (await credentials.get_frozen_credentials()).access_key == KEYS[0]
+    assert ((await credentials.get_frozen_credentials()).access_key, found.refreshes) == (KEYS[0], 1)
 
 
 async def test_a_refresh_ahead_ends_with_its_clients() -> None:
@@ -191,6 +193,7 @@ async def test_a_refresh_ahead_ends_with_its_clients() -> None:
     found.left, found.takes = 600.0, 3600.0
     await credentials.get_frozen_credentials()
     await asyncio.sleep(0)
+    assert len(asyncio.all_tasks()) == 2
     await credentials.aclose()
     assert asyncio.all_tasks() == {asyncio.current_task()}
     await credentials.aclose()

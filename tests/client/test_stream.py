@@ -343,11 +343,17 @@ async def test_an_error_of_the_source_while_iterating(ecr: LocalECR, digests: li
     assert (seen, raised.value.partial) == (digests[:1], None)
 
 
-async def test_repeats_alone_for_long(ecr: LocalECR, digests: list[str]) -> None:
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+async def test_repeats_alone_for_long(ecr: LocalECR, digests: list[str], *, is_async: bool) -> None:
     """An input that repeats one digest tens of thousands of times is asked once, and comes to its end."""
     ecr.seed("app", [])
+
+    async def repeats() -> AsyncIterator[str]:
+        for _ in range(25_000):
+            yield digests[0]
+
     async with ecr.client() as client:
-        result = await client.check_layers("app", (digests[0] for _ in range(25_000)))
+        result = await client.check_layers("app", repeats() if is_async else (digests[0] for _ in range(25_000)))
     assert (len(result), ecr.stats.digests_checked) == (1, 1)
 
 
