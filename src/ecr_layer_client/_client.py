@@ -436,7 +436,7 @@ class ECRLayerClient:
     def _holding(self, repository: str | Repository) -> Holding:
         from .images._holding import Holding
 
-        holding = Holding(self._placed(repository), self, self._caller)
+        holding = Holding(self._placed(repository), self, self._caller, self._observed)
         self._connection.users.add(holding)
         return holding
 

@@ -23,7 +23,16 @@ from opentelemetry.semconv.attributes import error_attributes, http_attributes
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode
 
-from ecr_layer_client import AccessDeniedError, CredentialsError, Repository, ResponseError, RetryPolicy, ServiceError, TransportError
+from ecr_layer_client import (
+    AccessDeniedError,
+    CredentialsError,
+    Repository,
+    RepositoryNotFoundError,
+    ResponseError,
+    RetryPolicy,
+    ServiceError,
+    TransportError,
+)
 from ecr_layer_client.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
@@ -34,6 +43,7 @@ if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
 
 CHECK = "BatchCheckLayerAvailability"
+_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OPERATION, ATTEMPT = f"ecr_layer_client.{CHECK}", f"ECR.{CHECK}"
 DIGESTS = [f"sha256:{number:064x}" for number in range(250)]
 
@@ -279,12 +289,38 @@ async def test_many_repositories(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 
 @pytest.mark.asyncio
-async def test_an_image_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request of another operation bears that one's name."""
+async def test_image_operations(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Fetching manifests and listing images are operations too, each above its requests, and beside the checks of the blobs."""
+    [config, layer] = [ecr.put_layer("app", blob) for blob in (b"config", b"layer")]
+    blobs = [
+        {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
+        for kind, digest, size in (("config.v1+json", config, 6), ("layer.v1.tar", layer, 5))
+    ]
+    ecr.put_image("app", {"schemaVersion": 2, "mediaType": _IMAGE, "config": blobs[0], "layers": blobs[1:]})
     async with ecr.client(observer=telemetry.observer) as client:
-        async for _ in client.audit("app"):
-            pass
-    assert [(span.name, span.attributes["rpc.method"]) for span in telemetry.spans()] == [("ECR.ListImages", "ListImages")]
+        assert [report.defects async for report in client.audit("app")] == [()]
+    names = {span.context.span_id: span.name for span in telemetry.spans()}
+    told = [(span.name, span.parent and names[span.parent.span_id], span.status.status_code) for span in telemetry.spans()]
+    asked = ("ListImages", "BatchGetImage", CHECK)
+    tree = [((f"ECR.{name}", f"ecr_layer_client.{name}"), (f"ecr_layer_client.{name}", None)) for name in asked]
+    assert told == [(*span, StatusCode.UNSET) for pair in tree for span in pair]
+
+
+@pytest.mark.asyncio
+async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """What refuses an operation on images is the error of its span; a cancelled one ends, too."""
+    async with ecr.client(observer=telemetry.observer) as client:
+        with pytest.raises(RepositoryNotFoundError):
+            await client.get_image("gone", "latest")
+        auditing = asyncio.ensure_future(anext(aiter(client.audit("app"))))
+        await asyncio.sleep(0.01)
+        auditing.cancel()
+        await asyncio.wait([auditing])
+    told = [(span.name, span.attributes["error.type"], span.status.status_code) for span in telemetry.spans() if span.parent is None]
+    assert told == [
+        ("ecr_layer_client.BatchGetImage", "RepositoryNotFoundException", StatusCode.ERROR),
+        ("ecr_layer_client.ListImages", "CancelledError", StatusCode.UNSET),
+    ]
 
 
 @pytest.mark.asyncio

@@ -19,9 +19,11 @@ from ._source import ImageSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     from ecr_layer_client._caller import Caller
     from ecr_layer_client._models import LayerOutcome
+    from ecr_layer_client._observing import Observed
     from ecr_layer_client._repository import Repository
     from ecr_layer_client.protocols import LayerChecker
 
@@ -42,12 +44,14 @@ class Holding:
         repository: The repository.
         client: Checks its layers.
         caller_of: Gives what makes the calls of an operation.
+        observed: Told of operations.
     """
 
-    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller]) -> None:
+    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller], observed: Observed) -> None:
         self._repository = repository
         self._client = client
         self._caller_of = caller_of
+        self._observed = observed
         self._tasks: set[asyncio.Task[Any]] = set()
         self._ended: Exception | None = None
 
@@ -146,6 +150,10 @@ class Holding:
     async def _listed(self) -> dict[str, tuple[str, ...]]:
         """Return the tags of every image by its digest; an image's tags may lie on different pages."""
         caller, operation = self._caller_of(ListImages.operation), Operation()
+        with self._span(caller, ListImages.operation):
+            return await self._pages(caller, operation)
+
+    async def _pages(self, caller: Caller, operation: Operation) -> dict[str, tuple[str, ...]]:
         tags: dict[str, tuple[str, ...]] = {}
         token: str | None = None
         tokens: set[str] = set()
@@ -179,8 +187,16 @@ class Holding:
         return [reporting.report(reference, tags.get(reference, ())) for reference in references]
 
     async def _tree(self, references: Sequence[str]) -> Found:
-        """Fetch images and all that their indexes name, a level at a time."""
+        """Fetch images and all that their indexes name, as one operation."""
         caller, operation = self._caller_of(GetImages.operation), Operation()
+        with self._span(caller, GetImages.operation):
+            return await self._levels(caller, operation, references)
+
+    def _span(self, caller: Caller, operation: str) -> AbstractContextManager[object]:
+        return self._observed.span("operation", operation, caller.told(self._repository))
+
+    async def _levels(self, caller: Caller, operation: Operation, references: Sequence[str]) -> Found:
+        """Fetch a level at a time."""
         found: Found = {}
         level: Sequence[str] = references
         for _ in range(DEEPEST):
