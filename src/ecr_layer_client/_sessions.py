@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
@@ -19,7 +19,7 @@ from ._credentials import SharedCredentials
 from ._provider import ProvidedKeys
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator
+    from collections.abc import AsyncGenerator, Hashable
 
     from .protocols import CredentialsProvider, SessionLike
 
@@ -33,7 +33,7 @@ class OwnSession:
     clients: int = 0
 
 
-_SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, int | None], OwnSession]
+_SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, "Hashable"], OwnSession]
 _own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = weakref.WeakKeyDictionary()
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
@@ -43,7 +43,7 @@ _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 async def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> AsyncGenerator[OwnSession, None]:
     """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    key = profile_name, None if provider is None else id(provider)  # the session holds the provider, so that its id stays its own
+    key = profile_name, _one(provider)
     own = of_loop.get(key)
     if own is None:
         own = of_loop[key] = OwnSession(new_session(profile_name), _credentials(profile_name, provider))
@@ -56,6 +56,15 @@ async def own_session(profile_name: str | None, provider: CredentialsProvider | 
         if own.clients == 0:
             del of_loop[key]
             await own.credentials.aclose()
+
+
+def _one(provider: CredentialsProvider | None) -> Hashable:
+    """Return what tells providers apart: an object's method is another value each time it is named, and the same provider."""
+    try:
+        hash(provider)
+    except TypeError:
+        return id(provider)  # the session holds the provider, so that its id stays its own
+    return cast("Hashable", provider)
 
 
 def _credentials(profile_name: str | None, provider: CredentialsProvider | None) -> SharedCredentials:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -27,12 +28,36 @@ from ecr_layer_client import (
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+    from contextlib import AbstractContextManager
 
+    from ecr_layer_client import Repository
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
 _OFF = RetryPolicy(max_attempts=1)
+
+
+class Sent:
+    """An observer that notes the requests by their number of digests."""
+
+    def __init__(self) -> None:
+        self.order: list[int] = []
+
+    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:  # noqa: ARG002 (the protocol's)
+        """Note a request."""
+        self.order.append(digests)
+        return nullcontext()
+
+    def operation(self, *_: object) -> AbstractContextManager[object]:
+        """Note nothing."""
+        return nullcontext()
+
+    def retry(self, *_: object) -> None:
+        """Note nothing."""
+
+    def throttle(self, *_: object) -> None:
+        """Note nothing."""
 
 
 @pytest.fixture
@@ -150,6 +175,71 @@ async def test_throttled_for_good(seeded: LocalECR, digests: list[str]) -> None:
             await client.check_layers("app", digests)
     assert raised.value.throttled
     assert 60 <= loop.time() - started < 120
+
+
+class Unlucky:
+    """A way to ECR on which checks of seven digests are throttled for three minutes, after five seconds each."""
+
+    def __init__(self, way: Any) -> None:
+        self._way = way
+        self.throttled = 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._way, name)
+
+    async def ask(self, question: Any) -> Any:
+        """Ask, or be throttled."""
+        if len(question.digests) == 7 and asyncio.get_running_loop().time() < 180:
+            await asyncio.sleep(5)
+            self.throttled += 1
+            msg = "Rate exceeded"
+            raise ThrottledError(msg, code="ThrottlingException", message=msg, status=400, retryable=True, operation=question.operation)
+        return await self._way.ask(question)
+
+
+async def test_throttled_while_others_pass(seeded: LocalECR, digests: list[str]) -> None:
+    """A call is throttled for longer than `max_elapsed` and goes on, as long as the account accepts others."""
+    async with seeded.client(retry=RetryPolicy(max_elapsed=20.0)) as client:
+        way: Any = client._connection
+        unlucky = way._transport = Unlucky(way._transport)
+        checking = asyncio.create_task(client.check_layers("app", digests[:7]))
+        while not checking.done():
+            await client.check_layers("app", digests[:1])
+            await asyncio.sleep(0.5)
+        assert (len(await checking), unlucky.throttled > 5) == (7, True)
+
+
+async def test_starving_before_it_began(seeded: LocalECR, digests: list[str]) -> None:
+    """A call that begins where nothing has succeeded for long has its own `max_elapsed` to be throttled."""
+    fault = seeded.faults.add(error="ThrottlingException")
+    loop = asyncio.get_running_loop()
+    async with seeded.client(retry=RetryPolicy(max_elapsed=60.0)) as client:
+        first = asyncio.create_task(client.check_layers("app", digests[:1]))
+        await asyncio.sleep(55.0)
+        second = asyncio.create_task(client.check_layers("app", digests[:1]))
+        with pytest.raises(ThrottledError):
+            await first
+        started = loop.time()
+        await asyncio.sleep(20.0)
+        fault.remove()
+        assert (len(await second), loop.time() - started < 50) == (1, True)
+
+
+async def test_a_throttled_call_leaves_next(seeded: LocalECR, digests: list[str]) -> None:
+    """A throttled call goes back to the front of the line: those that wait behind it leave later."""
+    seeded.faults.add(error="ThrottlingException", times=1)
+    sent = Sent()
+    async with seeded.client(requests_per_second=1.0, observer=sent) as client:
+        await asyncio.gather(*(client.check_layers("app", digests[:count]) for count in (1, 2, 3, 4)))
+    assert sent.order == [1, 1, 2, 3, 4]
+
+
+async def test_what_the_budget_adds_counts_against_nothing(seeded: LocalECR) -> None:
+    """Calls that the retry budget holds back for longer than `max_elapsed` are tried again all the same."""
+    seeded.faults.add(status=503, times=800)
+    async with seeded.client(max_concurrency=400, retry=RetryPolicy(max_elapsed=20.0)) as client:
+        results = await asyncio.gather(*(client.check_layers("app", [f"sha256:{number:064x}"]) for number in range(400)))
+    assert len(results) == 400
 
 
 async def test_retries_off(seeded: LocalECR, digests: list[str]) -> None:

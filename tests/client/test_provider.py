@@ -263,6 +263,37 @@ def test_one_provider_is_one_account() -> None:
     assert (_on_loopback(check), provider.asked) == ([True, True, False], 1)
 
 
+class Vault:
+    """Gives keys by a method; two are equal, and no value that a dict could have for a key."""
+
+    __hash__ = None  # type: ignore[assignment]  # as a dataclass has it
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def keys(self) -> AWSKeys:
+        """Give keys."""
+        self.asked += 1
+        return _keys(HOUR)
+
+    __call__ = keys
+
+
+@pytest.mark.usefixtures("_environment")
+@pytest.mark.parametrize("as_method", [True, False], ids=["method", "unhashable"])
+def test_a_provider_named_twice(*, as_method: bool) -> None:
+    """A method of one object is one provider each time it is named, and so is an object that can't be hashed."""
+    vault = Vault()
+
+    async def check(ecr: LocalECR) -> int:
+        async with _client(ecr, vault.keys if as_method else vault) as one, _client(ecr, vault.keys if as_method else vault) as two:
+            for client in (one, two):
+                await client.check_layers("app", ["sha256:aa"])
+        return vault.asked
+
+    assert _on_loopback(check) == 1
+
+
 def test_another_region_keeps_it() -> None:
     """A client of another Region signs with the same provider's keys."""
     provider = Provider(HOUR)

@@ -68,6 +68,15 @@ def calls(ecr: LocalECR) -> dict[str, int]:
 # -- get_image ---------------------------------------------------------------------------------------------------------
 
 
+async def test_the_blobs_of_get_image_are_not_here(ecr: LocalECR) -> None:
+    """What opens a blob of an image that was fetched is told that its manifests alone were."""
+    push(ecr, APP, tag="v1")
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", "v1")
+    with pytest.raises(InvalidInputError, match=f"team/app:v1: {sha256(APP.config)} is not here: this source has an image's manifests"):
+        source.open(source.blobs[0])
+
+
 @pytest.mark.parametrize(("reference", "tags"), [("v1", {DIGEST: ("v1",)}), (DIGEST, {})], ids=["tag", "digest"])
 async def test_get_image(ecr: LocalECR, reference: str, tags: dict[str, tuple[str, ...]]) -> None:
     """An image comes with the exact bytes of its manifest, by tag or by digest, in one request."""

@@ -154,7 +154,7 @@ def test_open_verifies(tmp_path: Path) -> None:
     """Bytes that are not the digest's are refused before the last of them are handed out, naming the file and both digests."""
     changed = ONE_IMAGE | {f"blobs/{sha256(b'layer base').replace(':', '/')}": b"layer BASE"}
     source = ImageSource.from_oci_layout(write(tmp_path, changed))
-    said = f"{tmp_path / 'blobs'}: what should be {sha256(b'layer base')} is {sha256(b'layer BASE')}: it was changed, or cut"
+    said = f"{tmp_path}: what should be {sha256(b'layer base')} is {sha256(b'layer BASE')}: it was changed, or cut"
     with source.open(source.blobs[1]) as file, pytest.raises(InvalidInputError) as raised:
         file.read()
     assert str(raised.value) == said
@@ -219,7 +219,7 @@ def test_a_digest_that_cannot_be_verified(tmp_path: Path) -> None:
 def test_a_manifest_that_is_none(tmp_path: Path) -> None:
     """A blob that is called a manifest and is none is refused, naming the place and the digest."""
     files = layout_files([entry(b"[]", IMAGE)], [b"[]"])
-    with pytest.raises(InvalidInputError, match=rf"{tmp_path}/blobs: {sha256(b'[]')}: this is no manifest"):
+    with pytest.raises(InvalidInputError, match=rf"{tmp_path}: {sha256(b'[]')}: this is no manifest"):
         ImageSource.from_oci_layout(write(tmp_path, files))
 
 
@@ -229,12 +229,16 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"index.json": None}, r"index\.json"),
         ({"oci-layout": None}, "oci-layout"),
         ({"oci-layout": b"{}"}, "oci-layout is not that of an OCI layout: Field required"),
+        (
+            {"oci-layout": b'{"imageLayoutVersion": "2.0.0"}'},
+            "oci-layout says imageLayoutVersion '2.0.0': layouts of version 1",
+        ),
         ({"oci-layout": b" " * 5_000_000}, "4194304"),
         ({"index.json": b"{"}, r"index\.json: this is no manifest"),
         ({"index.json": APP.manifest}, rf"index\.json is no index, but '{re.escape(IMAGE)}'"),
-        ({"index.json": packed(manifests=[])}, "names no image"),
+        ({"index.json": packed(manifests=[])}, r"layout(\.tar)? names no image"),
     ],
-    ids=["no-index", "no-version", "version", "long", "cut", "image", "empty"],
+    ids=["no-index", "no-version", "version", "other-version", "long", "cut", "image", "empty"],
 )
 def test_no_layout(laid_out: Callable[[dict[str, bytes]], Path], change: dict[str, bytes | None], why: str) -> None:
     """What is no layout is refused, naming it and the file that is wrong."""
@@ -263,6 +267,26 @@ def test_sha512(tmp_path: Path) -> None:
     source = ImageSource.from_oci_layout(write(tmp_path, files))
     with source.open(source.blobs[1]) as file:
         assert file.read() == b"layer"
+
+
+@pytest.mark.parametrize("left_out", range(1, 9))
+def test_an_archive_without_its_checksum(tmp_path: Path, left_out: int) -> None:
+    """A gzipped archive that ends behind its last file, before its checksum and length do, is cut."""
+    path = tar(tmp_path / "a.tar.gz", ONE_IMAGE, gzipped=True)
+    path.write_bytes(path.read_bytes()[:-left_out])
+    with pytest.raises(InvalidInputError, match="no whole tar archive, plain or gzipped: 'Compressed file ended"):
+        ImageSource.from_path(path)
+
+
+@pytest.mark.parametrize(("place", "why"), [(-8, "CRC check failed"), (-4, "Incorrect length")], ids=["checksum", "length"])
+def test_an_archive_of_another_checksum(tmp_path: Path, place: int, why: str) -> None:
+    """A gzipped archive that is not what its checksum and its length say is refused."""
+    path = tar(tmp_path / "a.tar.gz", ONE_IMAGE, gzipped=True)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InvalidInputError, match=why):
+        ImageSource.from_path(path)
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
@@ -520,7 +544,7 @@ def test_from_manifest() -> None:
     """A manifest alone is a source: its blobs are known, and can't be opened."""
     source = ImageSource.from_manifest(APP.manifest)
     assert digests(source.blobs) == [sha256(blob) for blob in APP.blobs]
-    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(APP.config)} is named and not there"):
+    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(APP.config)} is not here: this source has an image's manifests"):
         source.open(source.blobs[0])
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 from ecr_layer_client._errors import InvalidInputError, quoted
 
 from ._descriptor import Descriptor, digest_of, hash_of
-from ._manifest import MAX_MANIFEST_BYTES
+from ._manifest import MANIFEST_TYPES, MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
     import hashlib
@@ -45,10 +45,10 @@ class Blobs(Protocol):
 
 
 class DirectoryBlobs:
-    """The blobs of a directory: `ALGORITHM/VALUE` below it."""
+    """The blobs of an OCI layout's directory: `blobs/ALGORITHM/VALUE` below it."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self._path = path / "blobs"
         self.name = str(path)
 
     def find(self, digest: str) -> Located | None:
@@ -163,7 +163,10 @@ def located(blobs: Blobs, descriptor: Descriptor) -> Located:
     """
     found = blobs.find(descriptor.digest)
     if found is None:
-        msg = f"{blobs.name}: {descriptor.digest} is named and not there ({quoted(descriptor.media_type or 'a layer')})"
+        is_apart = isinstance(blobs, ManifestsAlone) and descriptor.media_type not in MANIFEST_TYPES
+        why_not = "not here: this source has an image's manifests alone, and its blobs are where they came from"
+        kind = quoted(descriptor.media_type or "a layer")
+        msg = f"{blobs.name}: {descriptor.digest} is {why_not if is_apart else 'named and not there'} ({kind})"
         raise InvalidInputError(msg)
     if descriptor.size not in {None, found.size}:
         msg = f"{blobs.name}: {descriptor.digest} has {found.size} bytes and should have {descriptor.size}"

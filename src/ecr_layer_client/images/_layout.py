@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _INDEX = "index.json"
 _LAYOUT = "oci-layout"
+_READ = "1."  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
 DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
 _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
 _CONTAINERD_NAME = "io.containerd.image.name"  # what docker and containerd add: the whole name
@@ -52,7 +53,7 @@ def read_layout(path: Path) -> Images:
         InvalidInputError: It is none, or not whole.
     """
     if path.is_dir():
-        return _of_layout(str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path / "blobs"))
+        return _of_layout(str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path))
     return read_layout_in(Tar(path))
 
 
@@ -94,10 +95,13 @@ def _file(path: Path) -> bytes:
 
 def _of_layout(name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: bool = False) -> Images:
     try:
-        _VERSION.validate_json(layout, by_alias=True, by_name=False)
+        version = _VERSION.validate_json(layout, by_alias=True, by_name=False).version
     except ValidationError as error:
         msg = f"{name}: {_LAYOUT} is not that of an OCI layout: {error.errors(include_url=False)[0]['msg']}"
         raise InvalidInputError(msg) from None
+    if not version.startswith(_READ):
+        msg = f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: layouts of version {_READ}0.0 are read"
+        raise InvalidInputError(msg)
     try:
         entry = parse_manifest(index)
     except InvalidInputError as error:

@@ -72,6 +72,8 @@ class Tar:
                 bounded = _Bounded(file)
                 with tarfile.open(fileobj=cast("BinaryIO", bounded), mode="r:") as tar:
                     self._take(tar, bounded)
+                if self._is_gzipped:
+                    _read_to_the_end(file)
         except InvalidInputError:
             raise
         except UNREADABLE as error:
@@ -192,6 +194,16 @@ def _is_gzipped(path: Path) -> bool:
         msg = f"{path} is compressed with {compression}: decompress it first; archives are read plain or gzipped"
         raise InvalidInputError(msg)
     return head.startswith(GZIP)
+
+
+def _read_to_the_end(file: BinaryIO) -> None:
+    """Read what is left of a gzipped archive, for its checksum and its length stand at its end; what follows that is left alone."""
+    try:
+        while file.read(CHUNK):
+            pass
+    except gzip.BadGzipFile as error:
+        if not str(error).startswith("Not a gzipped file"):
+            raise
 
 
 def compression_of(head: bytes) -> str | None:
