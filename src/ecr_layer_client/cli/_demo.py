@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from ecr_layer_client import ECRLayerClient, LayerCheckResult, Progress
     from ecr_layer_client.local import SampleImage, SampleLayer
 
+_TITLE = "Which layers does each repository hold already?"
+_HEADER = "Checked against a local ECR"
+_NARROWEST = 60  # columns of the table
 _NEXT = """
 Next, on a repository of yours:
   ecr-layers doctor REPOSITORY
@@ -29,7 +32,18 @@ def demo() -> None:
 
     A local ECR is started on this machine and told to hold half of each repository's layers. Then every image's layers are
     checked through the same client that asks Amazon ECR.
-    """
+
+    \b
+    Example:
+      ecr-layers demo
+
+    \b
+    Exit codes:
+      0    all was checked
+      2    an error, in one line on standard error
+      130  ended by Ctrl-C; 143: by SIGTERM
+      141  what it prints to was closed, as by `head`
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
     run(_demo())
 
 
@@ -83,15 +97,10 @@ async def _check_all(client: ECRLayerClient, layers: Mapping[str, list[SampleLay
 
 
 def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers) -> str:
-    from rich.console import Console
-    from rich.table import Table
-
     results = answers.results
     references = sum(map(len, layers.values()))
     skipped = sum(layer.size or 0 for result in results for layer in result.layers if layer.is_available)
-    table = Table("Checked against a local ECR", "", title="Which layers does each repository hold already?", min_width=60)
-    table.columns[1].justify = "right"
-    for name, value in (
+    rows = (
         ("repositories", f"{len(layers):,}"),
         ("images", f"{len(images):,}"),
         ("distinct layers", f"{sum(map(len, results)):,}"),
@@ -101,9 +110,22 @@ def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLay
         ("  with one HEAD per layer of each image", f"{references:,}"),
         ("bytes a push would skip", decimal(skipped)),
         ("seconds", f"{answers.seconds:.1f}"),
-    ):
-        table.add_row(name, value)
+    )
+    return _table(rows) + _NEXT
+
+
+def _table(rows: tuple[tuple[str, str], ...]) -> str:
+    """Return rows as a table, or, where it does not fit the terminal, as lines."""
+    from rich.console import Console
+    from rich.table import Table
+
     console = Console()
+    if console.width < _NARROWEST:
+        return "".join(f"{line}\n" for line in (_TITLE, f"{_HEADER}:", *(f"{name}: {value}" for name, value in rows)))
+    table = Table(_HEADER, "", title=_TITLE, min_width=_NARROWEST)
+    table.columns[1].justify = "right"
+    for row in rows:
+        table.add_row(*row)
     with console.capture() as captured:
         console.print(table)
-    return captured.get() + _NEXT
+    return captured.get()

@@ -10,6 +10,7 @@ from ._rows import shown
 
 _WIDEST_PART = len("configuration")
 _WIDE = 72  # columns
+_LEAST = 24  # columns, beneath which the terminal's own wrapping reads better
 
 
 class Status(StrEnum):
@@ -52,12 +53,14 @@ class Finding:
         return f"{self.status:<4}  {self.part:<{_WIDEST_PART}}  {shown_whole(self.found)}{to_do}"
 
     def on_terminal(self) -> str:
-        """Return it for a terminal: in colours, and wrapped beside its part; on a narrow one beneath it."""
+        """Return it for a terminal: in colours, and wrapped beside its part; on a narrow one beneath it, and on one of a few columns as a row."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
         console = Console()
+        if console.width < _LEAST:
+            return self.row
         style = _STYLES[self.status]
         status, part, found = Text(self.status, style), Text(self.part, "bold"), Text(shown_whole(self.found))
         if self.to_do:
@@ -65,10 +68,12 @@ class Finding:
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=len(Status.FAIL))
         if console.width < _WIDE:
+            grid.add_column(overflow="fold")
             grid.add_row(status, part)
             grid.add_row("", found)
         else:
             grid.add_column(width=_WIDEST_PART)
+            grid.add_column(overflow="fold")
             grid.add_row(status, part, found)
         with console.capture() as captured:
             console.print(grid)
