@@ -138,4 +138,4 @@ if not TYPE_CHECKING:  # or the type checkers would take any name for one that i
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *_ROOM_OF]
+    return sorted({*globals(), *_ROOM_OF})

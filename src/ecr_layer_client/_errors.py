@@ -45,7 +45,15 @@ def quoted(text: object) -> str:
 
     Control characters and newlines come out escaped; what is longer than 200 characters is cut.
     """
-    shown = repr(scrubbed(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else scrubbed(repr(text))
+    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else scrubbed(repr(text)))
+
+
+def escaped(text: str) -> str:
+    """Return text that came from outside escaped and cut as `quoted` does, without quotes: for words within a sentence."""
+    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1])[1:-1])
+
+
+def _cut(shown: str) -> str:
     return shown if len(shown) <= _TEXT_LIMIT else f"{shown[:_TEXT_LIMIT]}..."
 
 

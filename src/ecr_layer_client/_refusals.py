@@ -22,6 +22,7 @@ from ._errors import (
     ServerError,
     ServiceError,
     ThrottledError,
+    escaped,
     quoted,
     scrubbed,
 )
@@ -215,7 +216,7 @@ def skew_of(date: str | None, now: datetime) -> float | None:
 def _text(refusal: Refusal, what: str, advice: str) -> str:
     said = f", saying {quoted(refusal.message)}" if refusal.message else ""
     status = f"HTTP {refusal.status}"
-    answered = status if refusal.code == NO_CODE else f"{quoted(refusal.code)[1:-1]} ({status})"
+    answered = status if refusal.code == NO_CODE else f"{escaped(refusal.code)} ({status})"
     text = f"{what}: ECR answered {answered}{said}"
     return f"{text}: {advice}" if advice else text
 

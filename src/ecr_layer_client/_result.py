@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
 
-from ._errors import InvalidInputError, LayerFailuresError, quoted
+from ._errors import InvalidInputError, LayerFailuresError, escaped, quoted
 from ._models import (
     Group,
     Layer,
@@ -169,7 +169,7 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
-            shown = [f"{quoted(failure.digest)} ({quoted(failure.raw_code or failure.code)[1:-1]})" for failure in failed]
+            shown = [f"{quoted(failure.digest)} ({escaped(failure.raw_code or failure.code)})" for failure in failed]
             self._refuse(shown, "could not be determined; see .failures for the reasons")
         return self
 

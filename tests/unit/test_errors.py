@@ -32,7 +32,7 @@ from ecr_layer_client import (
     ThrottledError,
     TransportError,
 )
-from ecr_layer_client._errors import quoted
+from ecr_layer_client._errors import escaped, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -197,3 +197,19 @@ def test_quoted_can_be_logged(text: str) -> None:
     """What comes out is printable and encodes as UTF-8."""
     shown = quoted(text)
     assert (shown.isprintable(), shown.encode().decode()) == (True, shown)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a word", "a word"),
+        ("two\nlines", "two\\nlines"),
+        ("x" * 200, "x" * 200),
+        ("x" * 201, "x" * 200 + "..."),
+        ("https://me:secret@host", "https://***@host"),
+    ],
+    ids=["plain", "newline", "just fits", "cut", "password"],
+)
+def test_words_within_a_sentence_are_escaped_and_cut(text: str, shown: str) -> None:
+    """`escaped` is `quoted` without the quotes: a cut is marked, and nothing is lost but what was cut."""
+    assert escaped(text) == shown

@@ -53,7 +53,7 @@ class Finding:
         return f"{self.status:<4}  {self.part:<{_WIDEST_PART}}  {shown_whole(self.found)}{to_do}"
 
     def on_terminal(self) -> str:
-        """Return it for a terminal: in colours, and wrapped beside its part; on a narrow one beneath it, and on one of a few columns as a row."""
+        """Return it for a terminal: in colours, wrapped beside its part, or, on a narrow one, beneath it, or as a row."""
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text

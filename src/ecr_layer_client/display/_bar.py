@@ -26,7 +26,7 @@ def progress_bar() -> Generator[Callable[[Progress], None] | None, None, None]:
         warnings.warn("progress=True shows a bar where tqdm is installed: pip install tqdm", stacklevel=4)
         yield None
         return
-    with tqdm(unit=" digests", unit_scale=True) as bar:
+    with tqdm(unit=" digests") as bar:
 
         def show(progress: Progress) -> None:
             if progress.total != bar.total and not bar.disable:

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client._caller import Operation
-from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError, quoted
+from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError, escaped, quoted
 
 from ._blobs import ManifestsAlone
 from ._descriptor import Descriptor, Platform
@@ -80,7 +80,7 @@ class Holding:
                 if serves(platform):
                     return self._given(found, digest)
         offered = ", ".join(dict.fromkeys(map(str, platforms.values()))) or "none at all"
-        msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {quoted(offered)[1:-1]}"
+        msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {escaped(offered)}"
         raise InvalidInputError(msg)
 
     def _given(self, found: Found, reference: str) -> Manifest:
@@ -99,7 +99,7 @@ class Holding:
             text = f"{what}: {held.reason}"
             raise ResponseError(text, retryable=False, **facts)
         advice = _RESTORE if held.code == INACCESSIBLE else "check the tag or digest, and the repository"
-        text = f"{what}: ECR gives no such image ({quoted(held.code)[1:-1]}), saying {quoted(held.reason)}: {advice}"
+        text = f"{what}: ECR gives no such image ({escaped(held.code)}), saying {quoted(held.reason)}: {advice}"
         raise ServiceError(text, code=held.code, message=held.reason, status=_OK, **facts)
 
     async def plan(self, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ecr_layer_client._errors import InvalidInputError, quoted
+from ecr_layer_client._errors import InvalidInputError, escaped, quoted
 
 from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_once
 
@@ -197,7 +197,7 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
         return _built(raw, digest, _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False), media_type)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = quoted(".".join(map(str, first["loc"])))[1:-1]  # names of annotations come from outside, too
+        where = escaped(".".join(map(str, first["loc"])))  # names of annotations come from outside, too
         why = f"{where}: {first['msg']}: {quoted(first['input'])}" if where else str(first["msg"])
         raise InvalidInputError(_refusal(raw, digest, why)) from None
     except _NoManifest as error:

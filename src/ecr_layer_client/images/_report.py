@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from ecr_layer_client._errors import quoted
+from ecr_layer_client._errors import escaped
 from ecr_layer_client._repository import Repository
 from ecr_layer_client._visible import Visible
 
@@ -72,7 +72,7 @@ class ImageReport(Visible, BaseModel, frozen=True):
         return tuple(image for child in self.children for image in child.images) if self.children else (self,)
 
     def _defects(self) -> Iterator[str]:
-        where = "" if self.platform is None else f"{quoted(str(self.platform))[1:-1]}: "  # the index's own words, which may be anything
+        where = "" if self.platform is None else f"{escaped(str(self.platform))}: "  # the index's own words, which may be anything
         if self.problem is not None:
             yield f"{where}{self.problem}: {self.digest or self.reference}"
         for kind in ("archived", "absent", "undetermined", "wrong_size"):
@@ -90,5 +90,5 @@ class ImageReport(Visible, BaseModel, frozen=True):
         """One line for people: the image, and what is wrong with it."""
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
         found = self.defects
-        shown = "; ".join(quoted(defect)[1:-1] for defect in found[:_NAMED])
+        shown = "; ".join(escaped(defect) for defect in found[:_NAMED])
         return f"{name}: whole" if not found else f"{name}: {shown}{'; ...' if len(found) > _NAMED else ''} ({len(found)} in all)"

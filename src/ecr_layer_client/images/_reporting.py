@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client._errors import quoted
+from ecr_layer_client._errors import escaped, quoted
 from ecr_layer_client._models import Layer, group_of
 
 from ._layout import Manifest
@@ -74,4 +74,4 @@ def _problem(given: NotGiven) -> str:
         return given.reason
     if given.code == INACCESSIBLE:
         return "archived"
-    return f"not found ({NOT_FOUND})" if given.code == NOT_FOUND else f"not given ({quoted(given.code)[1:-1]}: {quoted(given.reason)})"
+    return f"not found ({NOT_FOUND})" if given.code == NOT_FOUND else f"not given ({escaped(given.code)}: {quoted(given.reason)})"

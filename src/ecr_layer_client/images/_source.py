@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
 
-from ecr_layer_client._errors import InvalidInputError, quoted
+from ecr_layer_client._errors import InvalidInputError, escaped, quoted
 
 from ._blobs import ManifestsAlone, open_verified
 from ._descriptor import Descriptor, each_once
@@ -162,7 +162,7 @@ class ImageSource:
         """Return one bounded line."""
         size = sum(blob.size or 0 for blob in self.blobs)
         counts = f"{_count(len(self.manifests), 'manifest')}, {_count(len(self.blobs), 'blob')}, {size} bytes"
-        return f"<{type(self).__name__} of {quoted(self.name)[1:-1]}: {counts}>"
+        return f"<{type(self).__name__} of {escaped(self.name)}: {counts}>"
 
 
 def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
