@@ -13,7 +13,7 @@ ECRLayerError                      everything this library raises on purpose
 │   ├── ResponseError              an answer that breaks ECR's contract: cut, not JSON, too large, wrong shape
 │   ├── CredentialsError           none, expired, not recognised
 │   └── ClockSkewError             the machine's clock is off; skew in seconds
-└── LayerFailuresError             only from raise_for_failures(); carries the result
+└── LayerFailuresError             from raise_for_failures(), raise_if_not_available() and waits; carries the result
 ```
 
 Errors carry facts: a retry loop asks `error.retryable` and knows no class. They pickle with their facts.
