@@ -75,7 +75,8 @@ class ClientConfig(_Options, frozen=True):
         attempt_timeout: Seconds for one request, waiting for a connection and reading the whole answer included. Default 10.0.
         max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers take about 20 KiB).
         requests_per_second: A ceiling on the request rate, shared by all clients of the same account and endpoint in this process.
-            Default None: 80 % of ECR's default quota of the operation (1000 a second for the check).
+            Default None: 80 % of ECR's default quota of each operation (800 for the check, 1600 for `BatchGetImage`), and 80 for
+            `ListImages`, of which AWS publishes none.
         coalesce_window: Seconds that a single check (`check_layer`) waits for company; while another batch of its repository is on its way,
             up to 25 times as long. 0: until the loop's next turn. Default 0.002.
         lane: How requests travel: `"ordinary"`, through aiobotocore's client method, with its documented events for each; `"direct"`,
@@ -172,7 +173,8 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         msg = "endpoint_url holds a user name or password: leave it out, for requests are signed with AWS credentials"
         raise InvalidInputError(msg)
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
-        msg = f"endpoint_url is not of the form https://HOST[:PORT], without a query: its host reads as {quoted(host or '')}"
+        read = f"its scheme reads as {quoted(url.scheme)}, and its host as {quoted(host or '')}"  # the rest may be a secret
+        msg = f"endpoint_url is not of the form https://HOST[:PORT], without a query: {read}"
         raise InvalidInputError(msg)
     if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
         msg = (

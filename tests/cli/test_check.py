@@ -148,10 +148,15 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
         (["team/none", ABSENT], "", "error: BatchCheckLayerAvailability on repository 'team/none' "),
         (["Team/App", ABSENT], "", "error: 'Team/App' is no ECR repository name: "),
         (["team/app:1", ABSENT], "", "error: 'team/app:1' is more than a repository: leave out the tag"),
-        (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0.0: seconds, more than 0, or None"),
+        (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0: seconds, more than 0\n"),
         (["team/app", ABSENT, "--profile", "none"], "", "error: the AWS configuration is refused: 'The config profile (none) "),
         (["team/app", ABSENT, "--endpoint-url", "http://a.example"], "", "error: --endpoint-url 'http://a.example' is plain http "),
-        (["team/app", ABSENT, "--region", ""], "", "error: --region '': a str that is not empty"),
+        (
+            ["team/app", ABSENT, "--endpoint-url", "ftp://a.example"],
+            "",
+            "error: --endpoint-url is not of the form https://HOST[:PORT], without a query: its scheme reads as 'ftp', and its host ",
+        ),
+        (["team/app", ABSENT, "--region", ""], "", "error: --region '': it is empty; give it a value, or leave it out\n"),
         (["team/app", ABSENT], "AWS_DEFAULT_REGION", "error: there is no AWS Region: pass --region, "),
         (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (
@@ -160,13 +165,31 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
             "error: --region 'us-east-1' is not the Region of '123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1'",
         ),
     ],
-    ids=["unknown", "malformed", "tag", "timeout", "profile", "plain http", "empty region", "no region", "no credentials", "other region"],
+    ids=[
+        "unknown",
+        "malformed",
+        "tag",
+        "timeout",
+        "profile",
+        "plain http",
+        "no http",
+        "empty region",
+        "no region",
+        "no credentials",
+        "other region",
+    ],
 )
 def test_an_error_is_one_plain_line(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str) -> None:
     """What is wrong is said in one line on standard error, and the exit code is 2."""
     monkeypatch.delenv(without, raising=False)
     ran = run("check", *arguments)
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n"), ran.stderr[: len(said)]) == (2, "", 1, said)
+
+
+def test_an_error_counts_the_digests_it_leaves_unanswered(run: Run) -> None:
+    """What was read and not answered is told as a number, after the error's own words."""
+    ran = run("check", "team/none", *HELD)
+    assert ran.stderr.endswith(" (digests read and not answered: 3)\n")
 
 
 @pytest.mark.parametrize(

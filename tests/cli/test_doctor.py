@@ -14,7 +14,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import CredentialRetrievalError
 
+from ecr_layer_client._botocore_errors import credentials_error
 from ecr_layer_client.cli import _aws, _examination
 from ecr_layer_client.local import LocalECR
 
@@ -415,6 +417,13 @@ def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.M
     own.faults.add(**fault, after=1)
     found = doctor("team/app")
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
+
+
+def test_advice_is_told_from_what_botocore_says() -> None:
+    """Of credentials that are lost during the check, botocore's words belong to what was found, colons and all."""
+    found, to_do = _examination._parted(credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1")))
+    said = "Error when retrieving credentials from custom-process: exit: 1"
+    assert (found, to_do[:21]) == (f"found no usable AWS credentials; botocore says '{said}'", "set AWS_ACCESS_KEY_ID")
 
 
 @pytest.mark.parametrize(

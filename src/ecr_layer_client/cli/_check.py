@@ -148,6 +148,8 @@ class _Printer:
         self.has_begun = False
 
     async def print_all(self, outcomes: AsyncIterator[LayerOutcome]) -> None:
+        from ecr_layer_client import CallError
+
         try:
             with self._progress():
                 async for outcome in outcomes:
@@ -158,6 +160,10 @@ class _Printer:
                         await self._print(outcome)
         except asyncio.CancelledError:
             say(f"interrupted; until then, {self.tally}")
+            raise
+        except CallError as error:
+            if error.partial is not None and error.partial.unanswered:
+                error.args = (f"{error} (digests read and not answered: {len(error.partial.unanswered)})",)
             raise
         finally:
             await self._end()

@@ -16,8 +16,6 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
-    from ecr_layer_client import ECRLayerError
-
 ALL_AVAILABLE = 0
 NOT_ALL_AVAILABLE = 1
 ERROR = 2
@@ -37,9 +35,12 @@ _OPTION_OF = {
     "endpoint_url": "--endpoint-url",
     "timeout=": "--timeout ",
     "; .partial keeps what was answered": "",  # it is printed
+    "seconds, more than 0, or None": "seconds, more than 0",
+    "a str that is not empty, or None": "it is empty; give it a value, or leave it out",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
 _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _OPTION_OF))})")
+_WHOLE_SECONDS = re.compile(r"(--timeout \d+)\.0\b")
 
 
 def run(command: Coroutine[Any, Any, int]) -> NoReturn:
@@ -58,7 +59,7 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
         forget_output()
         code = _PIPE_CLOSED
     except ECRLayerError as error:
-        say(f"error: {in_terms_of_options(str(error))}{_unanswered(error)}")
+        say(f"error: {in_terms_of_options(str(error))}")
         code = ERROR
     except OSError as error:
         say(f"error: {words(error)}")
@@ -116,9 +117,5 @@ def say(text: str) -> None:
 
 def in_terms_of_options(text: str) -> str:
     """Return a message of the library, which speaks of its own arguments, as a user of the options reads it."""
-    return _OPTION_BESIDE_VALUE.sub(r"\1 ", _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text))
-
-
-def _unanswered(error: ECRLayerError) -> str:
-    partial = getattr(error, "partial", None)  # of a CallError
-    return f" (digests read and not answered: {len(partial.unanswered)})" if partial is not None and partial.unanswered else ""
+    text = _OPTION_BESIDE_VALUE.sub(r"\1 ", _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text))
+    return _WHOLE_SECONDS.sub(r"\1", text)

@@ -50,6 +50,7 @@ _CHECK_TIMEOUT = 10.0  # seconds
 _SKEW_TO_NOTE, _SKEW_REFUSED = 60.0, 300.0  # seconds; AWS refuses a signature that is five minutes off
 _DATE_STEP = 2.0  # seconds; a date has whole ones
 _WITH_ADVICE = (AccessDeniedError, ClockSkewError, CredentialsError, RepositoryNotFoundError, ServerError, ThrottledError, TransportError)
+_BOTOCORE_SAYS = "; botocore says "
 _GET_KEYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (--profile or AWS_PROFILE), log in (`aws sso login`), "
     "or run where a role provides them"
@@ -269,6 +270,10 @@ def _how_to_reach(error: Exception) -> str:
 def _parted(error: ECRLayerError) -> tuple[str, str]:
     """Return what an error says failed, and what it says to do."""
     text = in_terms_of_options(str(error))
+    said, names_botocore, words = text.partition(_BOTOCORE_SAYS)
+    if names_botocore:  # after the advice
+        found, _, to_do = said.partition(": ")
+        return f"{found}{names_botocore}{words}", to_do
     if isinstance(error, _WITH_ADVICE):
         found, _, to_do = text.rpartition(": ")
         return found, to_do
