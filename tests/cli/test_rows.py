@@ -10,6 +10,7 @@ import pytest
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository
 from ecr_layer_client.cli._check import _Printer
+from ecr_layer_client.cli._order import InputOrder
 from ecr_layer_client.cli._rows import JSONLines, row
 
 if TYPE_CHECKING:
@@ -62,14 +63,16 @@ async def interrupted() -> AsyncIterator[LayerOutcome]:
     raise asyncio.CancelledError
 
 
-@pytest.mark.parametrize(("arguments", "order"), [(["a", "b", "c"], ["a", "b"]), ([], ["b", "a"])], ids=["arguments", "standard input"])
 @pytest.mark.asyncio
-async def test_an_interruption_loses_no_answer(capsysbinary: Any, arguments: list[str], order: list[str]) -> None:
-    """What was answered is printed, from standard input as it came, from arguments in their order, and the rest is said."""
+async def test_an_interruption_loses_no_answer(capsysbinary: Any) -> None:
+    """What was answered is printed in the order of the input, also behind what was not, and the rest is said."""
     stream: Any = interrupted()
+    order = InputOrder(10)
+    for digest in ("c", "a", "b"):
+        order.add(digest)
     with pytest.raises(asyncio.CancelledError):
-        await _Printer(Repository(name="app"), arguments, as_json=False).print_all(stream)
+        await _Printer(Repository(name="app"), order, 3, as_json=False).print_all(stream)
     printed = capsysbinary.readouterr()
     digests = [line.split()[2] for line in printed.out.decode().splitlines()[1:]]
-    expected = order, b"interrupted; until then, 2 digests: 0 available (0 bytes), 0 absent, 2 undetermined\n"
+    expected = ["a", "b"], b"interrupted; until then, 2 digests: 0 available (0 bytes), 0 absent, 2 undetermined\n"
     assert (digests, printed.err) == expected

@@ -11,6 +11,7 @@ import typer
 
 from ._ending import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
 from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
+from ._order import InputOrder
 from ._pipes import Output, StandardInput
 from ._rows import HEADER, JSONLines, Tally, row
 from ._waiting import counting
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from ecr_layer_client import ECRLayerClient, LayerOutcome, Repository
 
 _STDIN = ["-"]
+_HELD_BACK = 10_000  # outcomes that may wait for one before them
 _INSTANT = 0.001  # seconds: what is left of a timeout that has run out
 
 
@@ -54,8 +56,8 @@ def check(  # noqa: PLR0913 (the options)
       grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
       ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") | .digest'
 
-    Digests given as arguments are answered in their order. Those from standard input may be any number: they are
-    answered as the answers come, and within a second where they come slowly or are typed (with '-', at a terminal). A repeat among the
+    What is printed is in the order of the input. Standard input may have any number of lines: each is answered as soon as it and
+    those before it are, within a second where they come slowly or are typed (with '-', at a terminal). A repeat among the
     last 10,000 is asked once, unless the input rested in between. A malformed digest is an outcome, not an error.
 
     \b
@@ -90,9 +92,10 @@ def check(  # noqa: PLR0913 (the options)
 
         where = Repository.parse(repository)
         config = ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint)
-        printer = _Printer(where, arguments, as_json=as_json)
+        order = InputOrder(max(_HELD_BACK, 2 * batch_size * concurrency))
+        printer = _Printer(where, order, len(set(arguments)) or None, as_json=as_json)
         async with client_of(where, region, profile, endpoint_url, config) as client:
-            ask = _of_arguments(client, where, arguments, timeout) if arguments else _of_stdin(client, where, timeout)
+            ask = _of_arguments(client, where, arguments, timeout, order) if arguments else _of_stdin(client, where, timeout, order)
             async with aclosing(ask) as outcomes:
                 await printer.print_all(outcomes)
         if not printer.has_begun:
@@ -107,7 +110,9 @@ async def _of_arguments(
     where: Repository,
     digests: list[str],
     timeout: float | None,  # noqa: ASYNC109 (the library's own, whose error keeps what was answered)
+    order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
+    digests = [digest for digest in digests if order.add(digest)]
     async with client.stream_layers(where, digests, timeout=timeout) as stream:
         async for outcome in stream:
             yield outcome
@@ -117,6 +122,7 @@ async def _of_stdin(
     client: ECRLayerClient,
     where: Repository,
     timeout: float | None,  # noqa: ASYNC109 (as above)
+    order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
     """Check standard input part by part, so that who types, or pipes in what comes slowly, need not wait for a full batch."""
     from ecr_layer_client import OperationTimeoutError
@@ -125,8 +131,9 @@ async def _of_stdin(
     now = asyncio.get_running_loop().time
     began, left = now(), timeout
     while not lines.has_ended:
+        order.forget()
         try:
-            async with client.stream_layers(where, lines.part(), timeout=left) as stream:
+            async with client.stream_layers(where, order.read(lines.part()), timeout=left) as stream:
                 async for outcome in stream:
                     yield outcome
         except OperationTimeoutError as error:
@@ -136,15 +143,15 @@ async def _of_stdin(
 
 
 class _Printer:
-    """Prints outcomes: at the end in the order of `arguments`, or, without any, as they come."""
+    """Prints outcomes in the order of the input, as they come; `total` is how many there will be, where that is known."""
 
-    def __init__(self, repository: Repository, arguments: list[str], *, as_json: bool) -> None:
+    def __init__(self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool) -> None:
         self.tally = Tally()
         self._as_line = JSONLines(repository).line if as_json else row
         self._header = None if as_json else HEADER
         self._output = Output()
-        self._place = {digest: place for place, digest in reversed(list(enumerate(arguments)))}
-        self._kept: list[LayerOutcome] = []
+        self._order = order
+        self._total = total
         self.has_begun = False
 
     async def print_all(self, outcomes: AsyncIterator[LayerOutcome]) -> None:
@@ -154,10 +161,8 @@ class _Printer:
             with self._progress():
                 async for outcome in outcomes:
                     self.tally.add(outcome)
-                    if self._place:
-                        self._kept.append(outcome)
-                    else:
-                        await self._print(outcome)
+                    for settled in self._order.settle(outcome):
+                        await self._print(settled)
         except asyncio.CancelledError:
             say(f"interrupted; until then, {self.tally}")
             raise
@@ -176,9 +181,9 @@ class _Printer:
 
     def _progress(self) -> AbstractContextManager[None]:
         """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
-        if not self._place and sys.stdout is not None and sys.stdout.isatty():
+        if sys.stdout is not None and sys.stdout.isatty():
             return nullcontext()
-        return counting("checking", len(self._place) or None, lambda: self.tally.total)
+        return counting("checking", self._total, lambda: self.tally.total)
 
     async def _print(self, outcome: LayerOutcome) -> None:
         if not self.has_begun and self._header is not None:
@@ -187,6 +192,6 @@ class _Printer:
         await self._output.write(self._as_line(outcome))
 
     async def _end(self) -> None:
-        for outcome in sorted(self._kept, key=lambda outcome: self._place[outcome.digest]):
+        for outcome in self._order.rest():
             await self._print(outcome)
         await self._output.drain()

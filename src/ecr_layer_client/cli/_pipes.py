@@ -16,7 +16,7 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
 _T = TypeVar("_T")
 _CHUNK = 64 * 1024  # bytes
@@ -47,7 +47,7 @@ class StandardInput:
         self._is_at_start = True
         self._rest = b""
 
-    async def part(self) -> AsyncIterator[str]:
+    async def part(self) -> AsyncGenerator[str]:
         """Yield the lines up to the next rest, or to the end; wait for the first as long as need be.
 
         Raises:
