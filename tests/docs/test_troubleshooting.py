@@ -21,6 +21,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
 import ecr_layer_client
+from docs.image_messages import FILES
 from ecr_layer_client import (
     AWSKeys,
     ByRepository,
@@ -33,7 +34,7 @@ from ecr_layer_client import (
     Repository,
     RetryPolicy,
 )
-from ecr_layer_client.images import ImageSource, parse_manifest
+from ecr_layer_client.images import ImageSource, parse_manifest, plan
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ if TYPE_CHECKING:
 _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
-_SOURCES = sorted(Path(ecr_layer_client.__file__).parent.glob("*.py"))
+_ROOT = Path(ecr_layer_client.__file__).parent
+_SOURCES = [*sorted(_ROOT.glob("*.py")), *sorted(_ROOT.glob("images/*.py"))]
 
 _APP = "team/app"
 _HELD, _NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -316,6 +318,30 @@ async def _other_platform(ecr: LocalECR) -> None:
         await client.get_image(_APP, "all", "linux/arm64")
 
 
+def _answered(answer: dict[str, Any]) -> Case:
+    """Play an answer to the question for a manifest."""
+
+    async def ask(ecr: LocalECR) -> None:
+        ecr.faults.add(operation="BatchGetImage", body=json.dumps(answer).encode())
+        async with ecr.client(retry=_HASTY) as client:
+            await client.get_image(_APP, "1.0")
+
+    return ask
+
+
+def _listed(answer: dict[str, Any]) -> Case:
+    """Play an answer to each question for a page of images."""
+
+    async def ask(ecr: LocalECR) -> None:
+        ecr.faults.add(operation="ListImages", body=json.dumps(answer).encode())
+        async with ecr.client(retry=_HASTY) as client:
+            async for _ in client.audit(_APP):
+                pass
+
+    return ask
+
+
+_IMAGES_OF_ANOTHER = {"images": [{"imageId": {"imageDigest": _NEW, "imageTag": "1.0"}, "imageManifest": "{}"}]}
 _any: Any = object()  # what type checkers would refuse
 _unknown: dict[str, Any] = {"size": 1}
 _CASES: dict[str, Case] = {
@@ -364,11 +390,17 @@ _CASES: dict[str, Case] = {
     "a LayerCheckResult has no truth value: …": _called(_as_a_bool),
     "LayerCheckResults have no truth value: …": _called(_many_as_a_bool),
     "… is named and not there …": _made(_changed_layout(Path.unlink)),
-    "…: it was changed, or cut": _made(_changed_layout(_flipped)),
+    "…: it was changed…": _made(_changed_layout(_flipped)),
     "… this is no whole tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
     "… can't be read, and an OCI layout has one: …": _made(lambda: ImageSource.from_oci_layout(".")),
     "… has no image for …: …": _other_platform,
+    "ECR gives no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
+    "ECR's answer has a manifest that is not what its digest says: …": _answered(_IMAGES_OF_ANOTHER),
+    "ECR's answer says nothing of … of … images that were asked for: …": _answered({}),
+    "ECR's answer lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
+    "ECR's answer gives as the next page one that was read already": _listed({"imageIds": [], "nextToken": "again"}),
+    **{message: _made(read) for message, read in FILES.items()},
     "a manifest has at most … bytes (4 MiB), and this one …": _made(lambda: parse_manifest(b" " * (4 * 2**20 + 1))),
     "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(ECRLayerClient.from_client, retries=5),
     "progress=True shows a bar where tqdm is installed: …": _not_installed(
@@ -431,6 +463,9 @@ _CASES: dict[str, Case] = {
     ),
     "two of the results are of one repository: …": _made(lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)),
     "reference=…: a tag, such as 'latest', or a digest, …": _called(lambda client: client.get_image(_APP, "a tag")),
+    "part_size=…: … bytes": _made(lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)),
+    "…: an ImageSource, or several; …": _called(lambda client: client.plan_push(_APP, _any)),
+    "…: a mapping of repositories to an ImageSource, or several": _called(lambda client: client.plan_pushes(_any)),
     "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(lambda client: client.get_image(_APP, "1.0", "linux")),
 }
 
@@ -492,12 +527,25 @@ _NOT_SPECIFIC = {
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
+    # What follows "this is no manifest":
+    "no digest: an algorithm, ':' and its value in lower-case hexadecimal, such as sha256: and 64 digits",
+    "its media type is …, and its members are those of …",
+    "it has no 'config'",
+    "…: no …, of …",
+    "…: … (…) …",  # filled in with "has … layers, and manifest.json names … of it"
+    # What stands before it: the file, and the manifest in it
+    "…: …: …",
+    "…: the manifest of …: …",
+    # What follows "this is no whole tar archive, plain or gzipped":
+    "a header that claims … bytes",
+    "a header that leads before the archive's beginning",
+    "a header that leads backwards",
 }
 
 
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
 def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
-    """Each message that a room of the core composes is found on the page."""
+    """Each message that a room of the core or of images composes is found on the page."""
     assert [message for message in _messages(source) if message not in _NOT_SPECIFIC and not _is_found(message)] == []
 
 
