@@ -192,9 +192,10 @@ def test_verify_as_json(run: Run) -> None:
     ("name", "why"),
     [
         ("team/whole", "'team/whole' names no image: append ':' and a tag, or '@' and a digest"),
-        ("team/whole:a b", "reference='a b': a tag"),
-        (f"team/whole:a b@{sha256(BOTH)}", "reference='a b': a tag"),
-        (f"team/whole:@{sha256(BOTH)}", "reference='': a tag"),
+        ("team/whole@v1", "'team/whole@v1' has no digest behind '@': a tag is appended with ':'"),
+        ("team/whole:a b", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
+        (f"team/whole:a b@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
+        (f"team/whole:@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is '': a tag"),
         (f"team/whole@{sha256(BOTH)[:-1]}", "a tag, such as 'latest', or a digest, sha256: and 64 digits"),
         (f"@{sha256(BOTH)}", "is no ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),

@@ -117,15 +117,16 @@ def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        (["--account", "12"], "account must be 12 digits"),
+        (["--account", "12"], "--account must be 12 digits"),
         (["--absent", "perhaps"], "'unavailable', 'missing'"),
-        (["--quota", "-1"], "quota must be"),
+        (["--quota", "0"], "--quota must be above 0"),
+        (["--quota", "-1"], "--quota must be"),
         (["--data", __file__], "can't be used: Not a directory"),
         (["--data", ""], "data must be the path of a directory"),
-        (["--host", ""], "host must be an address"),
+        (["--host", ""], "--host must be an address"),
         (["--port", "70000"], "less than or equal to 65535"),
         (["--burst", "5"], "burst needs a quota"),
-        (["--latency", "nan"], "latency must be"),
+        (["--latency", "nan"], "--latency must be"),
     ],
     ids=["account", "absent", "quota", "file", "no-data", "no-host", "port", "burst", "latency"],
 )

@@ -34,6 +34,7 @@ _OPTION_OF = {
     "endpoint_url=": "--endpoint-url ",
     "endpoint_url": "--endpoint-url",
     "timeout=": "--timeout ",
+    "reference=": "the tag or digest of REPOSITORY:TAG is ",
     "; .partial keeps what was answered": "",  # it is printed
     "seconds, more than 0, or None": "seconds, more than 0",
     "a str that is not empty, or None": "it is empty; give it a value, or leave it out",

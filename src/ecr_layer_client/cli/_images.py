@@ -240,10 +240,10 @@ def _parted(image: str) -> tuple[str, str]:
     """Return the repository and the reference of an image's name; of a tag and a digest the digest, as Docker and Kubernetes have it.
 
     Raises:
-        InvalidInputError: It has no reference, or a tag that is none.
+        InvalidInputError: It has no reference, or a tag or digest that is none.
     """
     from ecr_layer_client import InvalidInputError
-    from ecr_layer_client.images._questions import checked_reference
+    from ecr_layer_client.images._questions import checked_reference, is_digest
 
     name, at, digest = image.rpartition("@")
     path, slash, last = (name if at else image).rpartition("/")
@@ -251,6 +251,9 @@ def _parted(image: str) -> tuple[str, str]:
     if colon:
         checked_reference(tag)
     if at:
+        if not is_digest(digest):
+            message = f"{image!r} has no digest behind '@': a tag is appended with ':'"
+            raise InvalidInputError(message)
         return f"{path}{slash}{last}", digest
     if not colon:
         message = f"{image!r} names no image: append ':' and a tag, or '@' and a digest"

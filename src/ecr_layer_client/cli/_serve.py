@@ -8,6 +8,7 @@ import errno
 import ipaddress
 import logging
 import os
+import re
 import shlex
 import signal
 import sys
@@ -21,6 +22,8 @@ from ._ending import TERMINATED, run, say
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
 
+_OPTION = re.compile("^(account|burst|host|latency|port|quota|region)(?= must )")
+_ADVICE_FOR_TESTS = ": to refuse every request"  # by `faults`, which the command does not have
 _OPEN_TO_OTHERS = "warning: {host} is not loopback: other machines that reach it can use the local ECR, for its keys are no secret"
 
 
@@ -90,7 +93,7 @@ def serve(  # noqa: PLR0913 (the options)
             latency=latency,
         )
     except (ValueError, OSError) as error:
-        raise typer.BadParameter(str(error)) from None
+        raise typer.BadParameter(_OPTION.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]) from None
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
     run(_serve(ecr, host, port))
 
