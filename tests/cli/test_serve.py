@@ -120,7 +120,6 @@ def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
         (["--account", "12"], "--account must be 12 digits"),
         (["--absent", "perhaps"], "'unavailable', 'missing'"),
         (["--quota", "0"], "--quota must be above 0"),
-        (["--quota", "-1"], "--quota must be"),
         (["--data", __file__], "can't be used: Not a directory"),
         (["--data", ""], "data must be the path of a directory"),
         (["--host", ""], "--host must be an address"),
