@@ -100,13 +100,7 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
             >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
             ('sha256:aa',)
         """
-        if not isinstance(outcomes, Mapping) or not all(isinstance(digest, str) for digest in outcomes):
-            msg = f"outcomes={quoted(outcomes)}: a mapping of digests, each a str, to what became of them"
-            raise InvalidInputError(msg)
-        if len({canonical(digest) for digest in outcomes}) < len(outcomes):
-            msg = "a digest is given in two letter cases: give each digest once, for it has one outcome"
-            raise InvalidInputError(msg)
-        made = tuple(_outcome(digest, value) for digest, value in outcomes.items())
+        made = tuple(by_hand(outcomes, "outcomes").values())
         return cls(repository=Repository.coerce(repository), outcomes=made)
 
     @cached_property
@@ -253,6 +247,22 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
     def __str__(self) -> str:
         """Return one bounded line of counts."""
         return repr(self)
+
+
+def by_hand(given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str) -> dict[str, LayerOutcome]:
+    """Return the outcomes that a mapping gives, or means by an availability or a failure code, by digest in lower case.
+
+    Raises:
+        InvalidInputError: It is no mapping of digests, gives one in two letter cases, or an outcome not under its own.
+    """
+    if not isinstance(given, Mapping) or not all(isinstance(digest, str) for digest in given):
+        msg = f"{name}={quoted(given)}: a mapping of digests, each a str, to what became of them"
+        raise InvalidInputError(msg)
+    made = {canonical(digest): _outcome(digest, value) for digest, value in given.items()}
+    if len(made) < len(given):
+        msg = "a digest is given in two letter cases: give each digest once, for it has one outcome"
+        raise InvalidInputError(msg)
+    return made
 
 
 def _outcome(digest: str, value: Any) -> LayerOutcome:

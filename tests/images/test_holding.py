@@ -68,6 +68,60 @@ def calls(ecr: LocalECR) -> dict[str, int]:
 # -- get_image ---------------------------------------------------------------------------------------------------------
 
 
+_NAMED_FOR = ("amd64", "386", "amd64")
+TWO_OF_ONE = packed(
+    mediaType=INDEX,
+    manifests=[entry(APP.manifest, IMAGE, platform={"os": "linux", "architecture": name}) for name in _NAMED_FOR],
+)
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/386"])
+async def test_an_image_of_two_platforms(ecr: LocalECR, platform: str) -> None:
+    """An image that an index names for two platforms is found by either, and fetched once."""
+    push(ecr, APP)
+    ecr.put_image("team/app", TWO_OF_ONE, "v1")
+    async with ecr.client() as client:
+        source = await client.get_image("team/app", "v1", platform=platform)
+    assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
+
+
+async def test_a_report_of_two_platforms(ecr: LocalECR) -> None:
+    """A report tells of each platform that an index names an image for, and each blob is asked for once."""
+    push(ecr, APP)
+    ecr.put_image("team/app", TWO_OF_ONE, "v1")
+    del inside(ecr).layers[sha256(APP.layers[0])]
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v1")
+    absent = sha256(APP.layers[0])
+    assert report.defects == (f"linux/amd64: absent: {absent}", f"linux/386: absent: {absent}")
+    assert [str(image.platform) for image in report.images] == ["linux/amd64", "linux/386"]
+    assert ecr.stats.digests_checked == 3
+
+
+async def test_an_image_within_an_index_and_beside_it(ecr: LocalECR) -> None:
+    """An image that an index names, and another one within it, too, is in the reports of both."""
+    push_both(ecr)
+    outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE), entry(BOTH, INDEX)])
+    ecr.put_image("team/app", outer, "v2")
+    async with ecr.client() as client:
+        report = await client.verify_image("team/app", "v2")
+    told = [(child.digest, [image.digest for image in child.children]) for child in report.children]
+    assert (told, report.deployable) == ([(BOTH_DIGEST, [DIGEST, ARM_DIGEST]), (DIGEST, [])], True)
+
+
+async def test_a_size_that_one_platform_has_wrong(ecr: LocalECR) -> None:
+    """Of one image that an index describes twice, the size that is wrong is told for its platform alone; of one that is gone, for both."""
+    push(ecr, APP)
+    entries = [entry(APP.manifest, IMAGE) | {"platform": {"os": "linux", "architecture": name}} for name in ("amd64", "386")]
+    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entries[0], entries[1] | {"size": 1}]), "v1")
+    async with ecr.client() as client:
+        one = (await client.verify_image("team/app", "v1")).defects
+        del inside(ecr).images[DIGEST]
+        both = (await client.verify_image("team/app", "v1")).defects
+    assert one == (f"linux/386: it has {len(APP.manifest)} bytes, and its index says 1: {DIGEST}",)
+    assert both == tuple(f"linux/{name}: not found (ImageNotFound): {DIGEST}" for name in ("amd64", "386"))
+
+
 async def test_the_blobs_of_get_image_are_not_here(ecr: LocalECR) -> None:
     """What opens a blob of an image that was fetched is told that its manifests alone were."""
     push(ecr, APP, tag="v1")
@@ -572,6 +626,21 @@ async def test_words_of_an_index_forge_no_line(ecr: LocalECR) -> None:
         report = await client.verify_image("team/app", "v1")
     assert [("\n" in defect, len(defect) < 400) for defect in report.defects] == [(False, True)] * 3
     assert report.defects[0].startswith("linux\\nteam/app:v1: whole/aaa")
+
+
+async def test_words_that_are_quoted_already_are_quoted_once() -> None:
+    """The line for people quotes what a defect holds no second time; what was made by hand forges no line."""
+    platform = Platform(os="linux\n", architecture="x")
+    report = ImageReport(repository=Repository(name="team/app"), reference="v1", platform=platform, problem="gone\nand whole")
+    assert report.defects == ("linux\\n/x: gone\\nand whole: v1",)
+    assert str(report) == "team/app:v1: linux\\n/x: gone\\nand whole: v1 (1 in all)"
+
+
+async def test_a_report_has_no_truth_value() -> None:
+    """Whether an image is whole is a question of its own."""
+    report = ImageReport(repository=Repository(name="team/app"), reference="v1")
+    with pytest.raises(TypeError, match=r"an ImageReport has no truth value: ask report\.deployable"):
+        bool(report)
 
 
 async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:

@@ -75,6 +75,27 @@ def test_archived_and_undetermined() -> None:
     assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
 
 
+def test_held_by_hand() -> None:
+    """What the repository holds may be said by availabilities and failure codes, in either letter case of the digests."""
+    said = {sha256(APP.config).upper().replace("SHA256", "sha256"): HELD, sha256(b"layer base"): LayerFailureCode.NOT_REPORTED}
+    planned = plan(source(APP), said)
+    assert [blob.digest for blob in planned.present] == [sha256(APP.config)]
+    assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
+
+
+@pytest.mark.parametrize("given", [None, [1], "sha256:aa", {1: HELD}, {"sha256:aa": 1}, {"sha256:aa": HELD, "sha256:AA": HELD}])
+def test_no_outcomes(given: Any) -> None:
+    """What says nothing of a repository is refused."""
+    with pytest.raises(InvalidInputError, match=r"held=.*: a mapping of digests|give its own Layer|two letter cases"):
+        plan(source(APP), given)
+
+
+def test_no_truth_value() -> None:
+    """Whether a plan uploads anything is a question of its own."""
+    with pytest.raises(TypeError, match=r"a PushPlan has no truth value: ask plan\.all_blobs_present"):
+        bool(plan(source(APP), {}))
+
+
 def test_repository() -> None:
     """The repository is that of the result, or the one that is given."""
     assert str(plan(source(APP), held()).repository) == "team/app"
@@ -212,7 +233,16 @@ def test_str_in_full() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "shown"), [(0, "0 bytes"), (999, "999 bytes"), (1000, "1.0 kB"), (2_500_000, "2.5 MB"), (3 * 10**18, "3000.0 PB")]
+    ("size", "shown"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_949, "999.9 kB"),
+        (999_950, "1.0 MB"),
+        (2_500_000, "2.5 MB"),
+        (3 * 10**18, "3000.0 PB"),
+    ],
 )
 def test_bytes_for_people(size: int, shown: str) -> None:
     """Bytes show in the unit in which people read them."""

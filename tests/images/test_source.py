@@ -160,6 +160,14 @@ def test_open_verifies(tmp_path: Path) -> None:
     assert str(raised.value) == said
 
 
+@pytest.mark.parametrize("blob", ["sha256:aa", None])
+def test_open_of_no_descriptor(tmp_path: Path, blob: Any) -> None:
+    """What is no descriptor is refused, saying what is."""
+    source = ImageSource.from_oci_layout(write(tmp_path, ONE_IMAGE))
+    with pytest.raises(InvalidInputError, match=r"blob=.*: a Descriptor, one of source\.blobs"):
+        source.open(blob)
+
+
 def test_open_sees_a_cut(tmp_path: Path) -> None:
     """A blob that was cut after the layout was read is refused."""
     source = ImageSource.from_oci_layout(write(tmp_path, ONE_IMAGE))
@@ -400,6 +408,13 @@ def test_no_path(path: Any) -> None:
     """What is no path is refused."""
     with pytest.raises(InvalidInputError, match="a str or a Path"):
         ImageSource.from_oci_layout(path)
+
+
+@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+def test_an_empty_path(make: Callable[[str], ImageSource]) -> None:
+    """An empty path, as a variable that is not set leaves it, does not mean the current directory."""
+    with pytest.raises(InvalidInputError, match="path='': the path of a file or a directory"):
+        make("")
 
 
 def test_names_that_lead_out_of_an_archive(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 _REPOSITORY = typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
 _AS_JSON = typer.Option("--json", help="Print JSON, one object a line, and no table.")
+_LONGEST_PLATFORM = 40  # characters
 _COLUMNS = f"{'IMAGE':<7}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
 
 
@@ -292,7 +293,7 @@ def _image_rows(report: ImageReport) -> Iterator[str]:
     for image in report.images:
         blobs = (*image.available, *image.archived, *image.absent, *image.undetermined, *image.wrong_size)
         size = decimal(sum(blob.size or 0 for blob in blobs))
-        platform = "-" if image.platform is None else shown(str(image.platform))
+        platform = "-" if image.platform is None else shown(str(image.platform), _LONGEST_PLATFORM)
         word = "whole" if image.deployable else "broken"
         yield f"{word:<7}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
     yield from _defect_rows(report)

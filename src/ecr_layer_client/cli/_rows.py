@@ -85,7 +85,7 @@ def _why(outcome: LayerOutcome) -> str:
     return f"  ({shown(outcome.raw_code or outcome.code)}{reason})"
 
 
-def shown(text: str) -> str:
+def shown(text: str, longest: int = _TEXT_LIMIT) -> str:
     """Keep text from outside from moving the cursor, forging a row or flooding the terminal."""
     text = text if text.isprintable() else text.encode("unicode_escape").decode()
-    return text if len(text) <= _TEXT_LIMIT else f"{text[:_TEXT_LIMIT]}..."
+    return text if len(text) <= longest else f"{text[:longest]}..."

@@ -174,6 +174,14 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
         return hash(self.digest)
 
 
+def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
+    """Return the first descriptor of each digest and platform, in order: one image may serve several platforms."""
+    first: dict[tuple[str, Platform | None], Descriptor] = {}
+    for child in children:
+        first.setdefault((child.digest, child.platform), child)
+    return tuple(first.values())
+
+
 def each_once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     """Return the first descriptor of each digest, in order."""
     first: dict[str, Descriptor] = {}

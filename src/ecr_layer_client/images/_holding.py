@@ -9,7 +9,7 @@ from ecr_layer_client._caller import Operation
 from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError, escaped, quoted
 
 from ._blobs import ManifestsAlone
-from ._descriptor import Descriptor, Platform
+from ._descriptor import Descriptor, Platform, each_for_its_platform
 from ._layout import DEEPEST, Manifest, Reading
 from ._manifest import ImageIndex, parse_manifest
 from ._plan import PushPlan, blobs_of, plan, sources_of
@@ -74,12 +74,12 @@ class Holding:
 
     def _of_platform(self, index: ImageIndex, wanted: Platform, found: Found, reference: str) -> Manifest:
         """Return the image of a platform: the first of exactly that variant, else the first that may serve, in the index's order."""
-        platforms = {child.digest: child.platform for child in _below(index, found) if child.platform is not None}
+        platforms = [(child.digest, child.platform) for child in _below(index, found) if child.platform is not None]
         for serves in (wanted.is_exactly, wanted.accepts):
-            for digest, platform in platforms.items():
+            for digest, platform in platforms:
                 if serves(platform):
                     return self._given(found, digest)
-        offered = ", ".join(dict.fromkeys(map(str, platforms.values()))) or "none at all"
+        offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms)) or "none at all"
         msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {escaped(offered)}"
         raise InvalidInputError(msg)
 
@@ -236,16 +236,18 @@ def _has_gone(held: Manifest | NotGiven) -> bool:
 
 
 def _below(manifest: Manifest, found: Found) -> list[Descriptor]:
-    """Return all that lies below a manifest, in order, each once."""
-    reached: dict[str, Descriptor] = {}
+    """Return all that lies below a manifest, in order, each once for each of its platforms."""
+    reached: list[Descriptor] = []
+    seen: set[str] = set()
     left = [*reversed(below(manifest))]
     while left:
         child = left.pop()
-        if child.digest not in reached:
-            reached[child.digest] = child
-            held = found[child.digest]
+        held = found[child.digest]
+        if child.digest not in seen:
+            seen.add(child.digest)
             left += () if isinstance(held, NotGiven) else reversed(below(held))
-    return list(reached.values())
+        reached.append(child)
+    return list(each_for_its_platform(reached))
 
 
 def _name(repository: Repository, reference: str) -> str:

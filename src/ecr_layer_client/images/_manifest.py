@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._errors import InvalidInputError, escaped, quoted
 
-from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_once
+from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_for_its_platform, each_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -114,8 +114,8 @@ class ImageIndex(BaseModel, frozen=True):
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests among `manifests`, each digest once."""
-        return each_once(child for child in self.manifests if child.media_type in MANIFEST_TYPES)
+        """The manifests among `manifests`, each digest once for each platform that it is named for."""
+        return each_for_its_platform(child for child in self.manifests if child.media_type in MANIFEST_TYPES)
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:

@@ -10,9 +10,9 @@ from pydantic import BaseModel
 
 from ecr_layer_client._config import MAX_BATCH_SIZE
 from ecr_layer_client._errors import InvalidInputError, quoted
-from ecr_layer_client._models import LayerOutcome, group_of
+from ecr_layer_client._models import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
 from ecr_layer_client._repository import Repository
-from ecr_layer_client._result import LayerCheckResult
+from ecr_layer_client._result import LayerCheckResult, by_hand
 from ecr_layer_client._visible import Visible
 
 from ._descriptor import Descriptor, each_once
@@ -160,6 +160,15 @@ class PushPlan(Visible, BaseModel, frozen=True):
             yield part, len(getattr(self, part))
         yield from (("bytes_to_upload", self.bytes_to_upload), ("calls", sum(self.calls.values())))
 
+    def __bool__(self) -> bool:
+        """Refuse: a plan has no truth value.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "a PushPlan has no truth value: ask plan.all_blobs_present, or plan.to_upload"
+        raise TypeError(msg)
+
     def __str__(self) -> str:
         """A few lines for people."""
         rows = [
@@ -179,7 +188,7 @@ class PushPlan(Visible, BaseModel, frozen=True):
 
 def plan(
     sources: ImageSource | Iterable[ImageSource],
-    held: LayerCheckResult | Mapping[str, LayerOutcome],
+    held: LayerCheckResult | Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode],
     *,
     repository: Repository | str | None = None,
     part_size: int = PART_SIZE,
@@ -188,8 +197,8 @@ def plan(
 
     Args:
         sources: An image source, or several.
-        held: What the repository holds: the result of `check_layers`, or outcomes by digest. A digest that is not in it counts as absent,
-            so that `{}` is an empty repository.
+        held: What the repository holds: the result of `check_layers`, or by digest what `LayerCheckResult.of` takes. A digest that is not
+            in it counts as absent, so that `{}` is an empty repository.
         repository: Where to. Default None: that of `held`, where it says.
         part_size: Bytes of a part of an upload, 5 to 20 MiB. Default 10 MiB, which ECR proposes.
 
@@ -206,7 +215,7 @@ def plan(
     if type(part_size) is not int or not _SMALLEST_PART <= part_size <= _LARGEST_PART:
         msg = f"part_size={quoted(part_size)}: {_SMALLEST_PART} to {_LARGEST_PART} bytes"
         raise InvalidInputError(msg)
-    outcomes, where = (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (held, None)
+    outcomes, where = (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (by_hand(held, "held"), None)
     where = where if repository is None else Repository.coerce(repository)
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
@@ -305,7 +314,7 @@ def _counted(blobs: tuple[Descriptor, ...]) -> str:
 def human_bytes(size: float) -> str:
     """Return a number of bytes as people read it, in powers of 1,000."""
     for unit in _UNITS[:-1]:
-        if size < 1000:  # noqa: PLR2004 (the units')
+        if round(size, 1) < 1000:  # noqa: PLR2004 (the units'; what would be shown as 1000.0 is 1.0 of the next)
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
         size /= 1000
     return f"{size:.1f} {_UNITS[-1]}"

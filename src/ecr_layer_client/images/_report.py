@@ -34,7 +34,7 @@ class ImageReport(Visible, BaseModel, frozen=True):
         absent: Blobs that the repository does not hold.
         undetermined: Blobs of which ECR gave no clear answer.
         wrong_size: Blobs that the repository holds with another size than the manifest says.
-        children: Of an index: its children, in its order, each once.
+        children: Of an index: its children, in its order; an image that serves several platforms once for each.
 
     Example:
         >>> report = ImageReport(repository=Repository(name="team/app"), reference="latest", tags=("latest",), problem="archived")
@@ -74,7 +74,7 @@ class ImageReport(Visible, BaseModel, frozen=True):
     def _defects(self) -> Iterator[str]:
         where = "" if self.platform is None else f"{escaped(str(self.platform))}: "  # the index's own words, which may be anything
         if self.problem is not None:
-            yield f"{where}{self.problem}: {self.digest or self.reference}"
+            yield f"{where}{_printable(self.problem)}: {self.digest or self.reference}"
         for kind in ("archived", "absent", "undetermined", "wrong_size"):
             blobs: tuple[Descriptor, ...] = getattr(self, kind)
             yield from (f"{where}{kind.replace('_', ' ')}: {blob.digest}" for blob in blobs)
@@ -86,9 +86,22 @@ class ImageReport(Visible, BaseModel, frozen=True):
         yield from (("repository", str(self.repository)), ("reference", self.reference), ("digest", self.digest))
         yield from (("images", len(self.images)), ("deployable", self.deployable), ("defects", len(self.defects)))
 
+    def __bool__(self) -> bool:
+        """Refuse: a report has no truth value.
+
+        Raises:
+            TypeError: Always.
+        """
+        msg = "an ImageReport has no truth value: ask report.deployable"
+        raise TypeError(msg)
+
     def __str__(self) -> str:
         """One line for people: the image, and what is wrong with it."""
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
         found = self.defects
-        shown = "; ".join(escaped(defect) for defect in found[:_NAMED])
+        shown = "; ".join(map(_printable, found[:_NAMED]))
         return f"{name}: whole" if not found else f"{name}: {shown}{'; ...' if len(found) > _NAMED else ''} ({len(found)} in all)"
+
+
+def _printable(text: str) -> str:
+    return text if text.isprintable() else escaped(text)

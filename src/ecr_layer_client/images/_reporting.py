@@ -27,7 +27,7 @@ Found = dict[str, Manifest | NotGiven]
 
 
 def below(manifest: Manifest) -> tuple[Descriptor, ...]:
-    """Return the manifests that a manifest names, each once; an image names none."""
+    """Return the manifests that a manifest names, each once for each platform; an image names none."""
     return manifest.children if isinstance(manifest, ImageIndex) else ()
 
 
@@ -41,10 +41,10 @@ class Reporting:
 
     def report(self, reference: str, tags: tuple[str, ...] = ()) -> ImageReport:
         """Write the report of an image that was asked for."""
-        return self._report(reference, tags, None, set())
+        return self._report(reference, tags, None, {})
 
-    def _report(self, reference: str, tags: tuple[str, ...], of: Descriptor | None, seen: set[str]) -> ImageReport:
-        """Write one; `of` is what the index says of a child; what was seen is not gone through again."""
+    def _report(self, reference: str, tags: tuple[str, ...], of: Descriptor | None, written: dict[str, ImageReport | None]) -> ImageReport:
+        """Write one; `of` is what the index says of a child; nothing is gone through again that is `written`, or being written."""
         manifest = self._found[reference]
         known: dict[str, Any] = {"repository": self._repository, "reference": reference, "tags": tags, "platform": of and of.platform}
         if isinstance(manifest, NotGiven):
@@ -52,13 +52,25 @@ class Reporting:
         parts: dict[str, list[Descriptor]] = {}
         for blob in manifest.blobs:
             parts.setdefault(_state(blob, self._outcomes.get(blob.digest)), []).append(blob)
-        children = [child for child in below(manifest) if child.digest not in seen]
-        seen.update(child.digest for child in children)
-        size = len(manifest.raw)
         known |= {"digest": reference if is_digest(reference) else manifest.digest, "media_type": manifest.media_type}
-        known |= {"problem": None if of is None or of.size == size else f"it has {size} bytes, and its index says {of.size}"}
+        known |= {"problem": None if of is None else _misfit(manifest, of)}
         known |= {state: tuple(blobs) for state, blobs in parts.items()}
-        return ImageReport(children=tuple(self._report(child.digest, (), child, seen) for child in children), **known)
+        named = [child for child in below(manifest) if child.digest not in written or self._is_image(child)]
+        written.update((child.digest, None) for child in named if child.digest not in written)
+        return ImageReport(children=tuple(self._of_child(child, written) for child in named), **known)
+
+    def _is_image(self, child: Descriptor) -> bool:
+        return not isinstance(self._found[child.digest], ImageIndex)
+
+    def _of_child(self, child: Descriptor, written: dict[str, ImageReport | None]) -> ImageReport:
+        """Write a child's report; of an image that serves several platforms, the same one for each."""
+        before = written[child.digest]
+        if before is None:
+            report = written[child.digest] = self._report(child.digest, (), child, written)
+            return report
+        manifest = self._found[child.digest]
+        problem = before.problem if isinstance(manifest, NotGiven) else _misfit(manifest, child)
+        return before.model_copy(update={"platform": child.platform, "problem": problem})
 
 
 def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
@@ -67,6 +79,12 @@ def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
         return "undetermined"
     is_other = isinstance(outcome, Layer) and outcome.is_available and None not in {blob.size, outcome.size} and blob.size != outcome.size
     return "wrong_size" if is_other else group_of(outcome)
+
+
+def _misfit(manifest: Manifest, said: Descriptor) -> str | None:
+    """Return what is wrong with a manifest that its index describes; None where nothing is."""
+    size = len(manifest.raw)
+    return None if said.size == size else f"it has {size} bytes, and its index says {said.size}"
 
 
 def _problem(given: NotGiven) -> str:

@@ -153,9 +153,12 @@ class ImageSource:
             blob: One of `blobs`.
 
         Raises:
-            InvalidInputError: It is not there, as of a source of manifests alone, or not what it should be; the latter may be found
-                only while it is read.
+            InvalidInputError: It is no descriptor, not there, as of a source of manifests alone, or not what it should be; the latter may
+                be found only while it is read.
         """
+        if not isinstance(blob, Descriptor):
+            msg = f"blob={quoted(blob)}: a Descriptor, one of source.blobs"
+            raise InvalidInputError(msg)
         return open_verified(self._blobs, blob)
 
     def __repr__(self) -> str:
@@ -181,6 +184,9 @@ def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
 def _path(path: str | os.PathLike[str]) -> Path:
     if not isinstance(path, str | os.PathLike):
         msg = f"path={quoted(path)}: a str or a Path"
+        raise InvalidInputError(msg)
+    if not os.fspath(path):
+        msg = "path='': the path of a file or a directory; '.' is the current one"
         raise InvalidInputError(msg)
     return Path(path)
 
