@@ -119,6 +119,7 @@ FILES: dict[str, Callable[[], object]] = {
     "… is no index, but …": _of_layout(_laid_out(), ("index.json", _APP.manifest)),
     "… is no file…": _directory_in_place_of_a_file,
     "… is not that of an OCI layout: …": _of_layout(_laid_out(), ("oci-layout", b"{}")),
+    "… says imageLayoutVersion …: …": _of_layout(_laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')),
     "… is an index within more than … others": _nested,
     "… does not say what its images hold: …": lambda: ImageSource.from_manifest(index({"linux/amd64": _APP.manifest})),
     "this is no manifest (…): …": lambda: parse_manifest(b'{"layers": []}'),
