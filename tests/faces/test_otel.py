@@ -539,3 +539,11 @@ def test_without_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "ecr_layer_client.otel")
     with pytest.raises(ImportError, match=r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$"):
         importlib.import_module("ecr_layer_client.otel")
+
+
+def test_outside_an_operation(telemetry: Telemetry) -> None:
+    """What a pacer tells while no operation is known to wait for it is counted, and noted on no span, the caller's own among them."""
+    with telemetry.tracer.start_as_current_span("the caller's own"):
+        telemetry.observer.throttle(CHECK, 70.0, 0.5)
+    (counted,) = telemetry.points("ecr_layer_client.throttled")
+    assert (counted.value, telemetry.span("the caller's own").events) == (1, ())
