@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client.images import ImageSource, PushPlan, parse_manifest
+from ecr_layer_client import Repository
+from ecr_layer_client.images import ImageReport, ImageSource, PushPlan, parse_manifest, plan
 from ecr_layer_client.images import _tar as tar_room
 from images.making import CONFIG, IMAGE, INDEX, LAYER, docker_files, entry, image, index, layout_files, packed, sha256, tar, write
 
@@ -126,6 +127,10 @@ FILES: dict[str, Callable[[], object]] = {
     "a manifest is bytes, exactly as the registry holds them, not …": lambda: parse_manifest(_any),
     "media_type=…: a str, or None": lambda: parse_manifest(_APP.manifest, _any),
     "path=…: a str or a Path": lambda: ImageSource.from_path(_any),
+    "path='': the path of a file or a directory; …": lambda: ImageSource.from_path(""),
+    "blob=…: a Descriptor, one of source.blobs": lambda: ImageSource.from_manifest(_APP.manifest).open(_any),
+    "an ImageReport has no truth value: …": lambda: bool(ImageReport(repository=Repository(name="app"), reference="latest")),
+    "a PushPlan has no truth value: …": lambda: bool(plan(ImageSource.from_manifest(_APP.manifest), {})),
     "children=…: the manifests that an index names, each as bytes": lambda: ImageSource.from_manifest(_APP.manifest, [_any]),
     "… is compressed with …": _of_xz,
     "there is no … in this archive…": _of_archive({"a": b""}),

@@ -456,7 +456,7 @@ _CASES: dict[str, Case] = {
     "lane='direct' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(lane="direct")),
     "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(lane="ordinary")),
     "max_concurrency=… is more than the client's own …": _called(lambda client: client.with_config(max_concurrency=11)),
-    "outcomes=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
+    "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
     "…: give its own Layer or LayerFailure, …": _made(lambda: LayerCheckResult.of(_APP, {_NEW: _any})),
     "a digest is given in two letter cases: …": _made(
         lambda: LayerCheckResult.of(_APP, {_NEW: LayerAvailability.AVAILABLE, "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED})

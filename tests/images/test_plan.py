@@ -77,7 +77,10 @@ def test_archived_and_undetermined() -> None:
 
 def test_held_by_hand() -> None:
     """What the repository holds may be said by availabilities and failure codes, in either letter case of the digests."""
-    said = {sha256(APP.config).upper().replace("SHA256", "sha256"): HELD, sha256(b"layer base"): LayerFailureCode.NOT_REPORTED}
+    said: dict[str, LayerAvailability | LayerFailureCode] = {
+        sha256(APP.config).upper(): HELD,
+        sha256(b"layer base"): LayerFailureCode.NOT_REPORTED,
+    }
     planned = plan(source(APP), said)
     assert [blob.digest for blob in planned.present] == [sha256(APP.config)]
     assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
