@@ -21,9 +21,10 @@ Errors carry facts: a retry loop asks `error.retryable` and knows no class. They
 
 from __future__ import annotations
 
-import re
 from copy import copy
 from typing import TYPE_CHECKING, Any
+
+from ._secrets import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +35,6 @@ if TYPE_CHECKING:
 
 NO_CODE = "Unknown"  # the code of an error that ECR gave none
 _TEXT_LIMIT = 200
-_USER_IN_URL = re.compile(r"//[^/\s@]*@")
-_SIGNED_TEXT = re.compile(
-    r"authorization|aws4-hmac|canonical.string|credential=|security.token(?! included)|signature\s*[:=]|string.to.sign", re.IGNORECASE
-)
 
 
 def quoted(text: object) -> str:
@@ -55,13 +52,6 @@ def escaped(text: str) -> str:
 
 def _cut(shown: str) -> str:
     return shown if len(shown) <= _TEXT_LIMIT else f"{shown[:_TEXT_LIMIT]}..."
-
-
-def scrubbed(text: str) -> str:
-    """Leave out what may be secret: names and passwords in URLs, and what was signed, which AWS and proxies repeat in their answers."""
-    text = _USER_IN_URL.sub("//***@", text)
-    found = _SIGNED_TEXT.search(text)
-    return text if found is None else f"{text[: found.start()]}[the rest is left out: it repeats what was signed]"
 
 
 def copied(error: ECRLayerError) -> ECRLayerError:

@@ -6,14 +6,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 
 from ._errors import ResponseError
+from ._secrets import leave_out_secrets_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     import aiohttp
 
@@ -34,9 +36,18 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
         def __init__(self, *args: Any, **options: Any) -> None:
             base: Any = super()
             base.__init__(*args, **options)
+            self._sent: Any = {}
+            leave_out_secrets_of(self)
             made.append(self)
 
+        def secrets(self) -> Iterator[str]:
+            """Yield the id of the key, the signature and the session token that its last request had."""
+            headers = {name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in self._sent.items()}
+            yield headers.get("x-amz-security-token", "")
+            yield from re.findall(r"(?:Credential|Signature)=([^/,\s]+)", headers.get("authorization", ""))
+
         async def send(self, request: Any) -> Any:
+            self._sent = request.headers
             if self.on_send is not None:
                 self.on_send(request)
             base: Any = super()

@@ -24,9 +24,9 @@ from ._errors import (
     ThrottledError,
     escaped,
     quoted,
-    scrubbed,
 )
 from ._repository import partition_of
+from ._secrets import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

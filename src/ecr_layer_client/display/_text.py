@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ecr_layer_client._errors import scrubbed
+from ecr_layer_client._secrets import scrubbed
 from ecr_layer_client.images._plan import human_bytes
 
 _LONGEST = 100  # characters of one text from outside
