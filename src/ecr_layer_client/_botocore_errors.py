@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import ssl
-from typing import TYPE_CHECKING
+from functools import wraps
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
 
-from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted, scrubbed
+from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted
 from ._provider import ProviderError
 from ._refusals import attempted, located
+from ._secrets import scrubbed
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
     from ._repository import Repository
+
+F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
 _CREDENTIALS = (
     botocore.NoCredentialsError,
@@ -37,13 +43,27 @@ _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's end
 
 
 def safe_cause(error: BaseException) -> BaseException | None:
-    """Return the error to chain to ours, unless its words, or those of what caused it, hold a secret."""
+    """Return the error to chain to ours, unless its words, or those of what caused it, hold a secret or would forge a log line."""
     link: BaseException | None = error
     while link is not None:
-        if scrubbed(str(link)) != str(link):
+        if scrubbed(str(link)) != str(link) or not str(link).isprintable():
             return None
         link = link.__cause__ or link.__context__
     return error
+
+
+def sealed(work: F) -> F:
+    """Let our errors carry no context: what `safe_cause` keeps from a traceback would be there for whoever looks."""
+
+    @wraps(work)
+    async def call(*args: Any) -> Any:
+        try:
+            return await work(*args)
+        except ECRLayerError as error:
+            error.__context__ = error.__cause__
+            raise
+
+    return cast("F", call)
 
 
 def opening_error(error: Exception) -> ECRLayerError:

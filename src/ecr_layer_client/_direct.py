@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError
 
-from ._botocore_errors import credentials_error, safe_cause
+from ._botocore_errors import credentials_error, safe_cause, sealed
 from ._errors import ResponseError
 from ._ordinary import ERROR_STATUS
 from ._refusals import Refusal
@@ -56,6 +56,7 @@ class DirectLane:
         """Which credentials it signs with."""
         return self._ordinary.generation
 
+    @sealed
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
         if question.operation != OPERATION:

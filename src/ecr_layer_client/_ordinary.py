@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ._botocore_errors import call_error, credentials_error, safe_cause
+from ._botocore_errors import call_error, credentials_error, safe_cause, sealed
 from ._errors import NO_CODE, ResponseError
 from ._http import too_large
 from ._refusals import Refusal, error_of
@@ -70,6 +70,7 @@ class OrdinaryLane:
         """Which credentials it signs with."""
         return 0 if self._credentials is None else self._credentials.generation
 
+    @sealed
     async def ready(self) -> None:
         """Have credentials to sign with, where they are not the caller's own."""
         if self._credentials is not None:
@@ -78,6 +79,7 @@ class OrdinaryLane:
             except BotoCoreError as error:
                 raise credentials_error(error) from safe_cause(error)
 
+    @sealed
     async def renew(self, generation: int) -> bool:
         """Find other credentials than those of `generation`."""
         if self._credentials is None:
@@ -87,6 +89,7 @@ class OrdinaryLane:
         except BotoCoreError as error:
             raise credentials_error(error) from safe_cause(error)
 
+    @sealed
     async def ask(self, question: Question[T]) -> T:
         """Ask once."""
         exchange = _Exchange(self)
@@ -96,7 +99,7 @@ class OrdinaryLane:
         except ClientError as error:
             if exchange.refusal is None and error.operation_name != question.operation:  # of STS or SSO, in search of credentials
                 raise credentials_error(error) from safe_cause(error)
-            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from error
+            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from safe_cause(error)
         except Exception as error:  # noqa: BLE001 (hooks and credentials of the caller's may raise anything)
             raise self.failed(question, error) from safe_cause(error)
         finally:

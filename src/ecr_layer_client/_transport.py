@@ -14,7 +14,7 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-from ._botocore_errors import opening_error, safe_cause
+from ._botocore_errors import opening_error, safe_cause, sealed
 from ._direct import DirectLane
 from ._errors import InvalidInputError
 from ._http import guarded_session, watched_session
@@ -84,6 +84,7 @@ class Transport(Protocol):
         ...
 
 
+@sealed
 async def open_transport(target: Target, config: ClientConfig) -> Transport:
     """Open the way to ECR.
 

@@ -18,7 +18,19 @@ ROOT = Path(ecr_layer_client.__file__).parent
 PACKAGE = "ecr_layer_client"
 
 FLOORS = {
-    0: ["_config", "_errors", "_models", "_observing", "_repository", "_result", "_results", "_version", "_visible", "protocols"],
+    0: [
+        "_config",
+        "_errors",
+        "_models",
+        "_observing",
+        "_repository",
+        "_result",
+        "_results",
+        "_secrets",
+        "_version",
+        "_visible",
+        "protocols",
+    ],
     1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport"],
     3: ["_asking", "_connection", "_many", "_stream", "_waiting", "_window", "images"],

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import pickle
 import traceback
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import pytest
 
@@ -21,7 +23,7 @@ pytestmark = pytest.mark.asyncio
 
 KEY = "AKIACANARYCANARY1234"
 SECRET = "canary-of-a-secret/which+signs"  # noqa: S105 (a canary)
-TOKEN = "FwoGZXIvYXdzCANARY//TOKEN+0123456789=="  # noqa: S105 (a canary)
+TOKEN = "a-token-CANARY//TOKEN+0123456789=="  # noqa: S105 (a canary)
 SIGNATURE = "c0ffee" * 10 + "cafe"
 CANARIES = (KEY, SECRET, TOKEN, SIGNATURE)
 
@@ -63,6 +65,12 @@ FAULTS: list[Any] = [
     pytest.param({"error": "ThrottlingException", "message": f"Rate exceeded {HEADER}"}, id="Throttling"),
     pytest.param({"error": "ServerException", "message": MISMATCH}, id="ServerException"),
     pytest.param({"error": "KmsException", "message": MISMATCH}, id="unknown-error"),
+    pytest.param({"error": "AccessDeniedException", "message": f"the key {KEY} may not: {TOKEN}"}, id="bare"),
+    pytest.param({"error": "AccessDeniedException", "message": f"may not: {quote(TOKEN, safe='')}"}, id="bare, percent-encoded"),
+    pytest.param({"body": json.dumps({"layers": TOKEN}).encode()}, id="bare in JSON"),
+    pytest.param({"body": f"<html>{TOKEN}".encode()}, id="bare in HTML"),
+    pytest.param({"body": json.dumps({"layers": {"Signature": SIGNATURE, "sessionToken": TOKEN}}).encode()}, id="members in JSON"),
+    pytest.param({"error": "ServerException", "message": f"X-Amz-Signature%3D{SIGNATURE}&Credential%3D{KEY}"}, id="percent-encoded"),
     pytest.param({"status": 503}, id="503"),
     pytest.param({"body": ECHO, "status": 403}, id="echo-403"),
     pytest.param({"body": ECHO}, id="echo-200"),
