@@ -88,14 +88,14 @@ class ECRLayerClient:
 
     def _set_up(self, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> None:
         if not isinstance(config, ClientConfig):
-            msg = f"config={quoted(config)}: a ClientConfig, such as ClientConfig(max_concurrency=50)"
+            msg = f"config=<{type(config).__name__}>: a ClientConfig, such as ClientConfig(max_concurrency=50)"
             raise InvalidInputError(msg)
         target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
         if config.lane == "direct" and target.client is not None:
             msg = "lane='direct' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
             raise InvalidInputError(msg)
         if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
-            msg = f"observer={quoted(observer)}: an object with the methods {', '.join(_OBSERVED)}"
+            msg = f"observer=<{type(observer).__name__}>: an object with the methods {', '.join(_OBSERVED)}"
             raise InvalidInputError(msg)
         from ._connection import Connection
 
@@ -129,7 +129,7 @@ class ECRLayerClient:
         """
         is_blocking = any(base.__module__ == "botocore.client" for base in type(client).__mro__) and not hasattr(client, "__aenter__")
         if is_blocking or not hasattr(client, "batch_check_layer_availability") or not hasattr(client, "meta"):
-            msg = f"from_client takes an open aiobotocore ECR client, not {quoted(client)}"
+            msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
         _warn_of_retries(client)
         return cls._made(Target(client=client), config, observer)
@@ -589,7 +589,7 @@ class ECRLayerClient:
 
 def _seconds(timeout: float) -> float:
     if not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
-        msg = f"timeout={quoted(timeout)}: seconds, more than 0, or None"
+        msg = f"timeout={quoted(timeout)}: seconds, more than 0"
         raise InvalidInputError(msg)
     return timeout
 

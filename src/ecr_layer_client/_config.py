@@ -144,13 +144,14 @@ class Target:
         for name in ("region_name", "profile_name", "endpoint_url"):
             value = getattr(self, name)
             if not (value is None or (isinstance(value, str) and value)):
-                msg = f"{name}={quoted(value)}: a str that is not empty, or None"
+                shown = "''" if value == "" else f"<{type(value).__name__}>"
+                msg = f"{name}={shown}: a str that is not empty, or None"
                 raise InvalidInputError(msg)
         if self.session is not None and self.profile_name is not None:
             msg = f"profile_name={quoted(self.profile_name)} beside session=: give the profile to the session"
             raise InvalidInputError(msg)
         if self.session is not None and not hasattr(self.session, "create_client"):
-            msg = f"session={quoted(self.session)}: an aiobotocore session, such as aiobotocore.session.get_session()"
+            msg = f"session=<{type(self.session).__name__}>: an aiobotocore session, such as aiobotocore.session.get_session()"
             raise InvalidInputError(msg)
         if self.session is not None and self.credentials is not None:
             msg = "credentials= beside session=: give the credentials to the session"
@@ -198,4 +199,6 @@ def _refusal(options: type[_Options], error: ValidationError) -> str:
         return f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
     if first["type"] == "value_error":
         return f"{options.__name__}: {first.get('ctx', {})['error']}"
-    return f"{options.__name__} {name}={quoted(first['input'])}: {first['msg']}"
+    value = first["input"]
+    shown = quoted(value) if value is None or isinstance(value, str | int | float) else f"<{type(value).__name__}>"
+    return f"{options.__name__} {name}={shown}: {first['msg']}"

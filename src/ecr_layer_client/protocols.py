@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from ._errors import InvalidInputError, quoted
+from ._errors import InvalidInputError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
@@ -61,10 +61,10 @@ class AWSKeys:
 
     Example:
         >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")
-        AWSKeys(access_key='AKIAIOSFODNN7EXAMPLE', expires=None)
+        AWSKeys(expires=None)
     """
 
-    access_key: str
+    access_key: str = field(repr=False)
     secret_key: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
     expires: datetime | None = None
@@ -77,7 +77,7 @@ class AWSKeys:
                 msg = f"AWSKeys {name}: a str that is not empty"
                 raise InvalidInputError(msg)
         if self.expires is not None and (not isinstance(self.expires, datetime) or self.expires.utcoffset() is None):
-            msg = f"AWSKeys expires={quoted(self.expires)}: a datetime with a time zone, or None"
+            msg = f"AWSKeys expires=<{type(self.expires).__name__}>: a datetime with a time zone, or None"
             raise InvalidInputError(msg)
 
 

@@ -349,11 +349,11 @@ async def test_for_no_region(ecr: LocalECR, region: Any) -> None:
         pytest.param({"endpoint_url": "ecr.example"}, "not of the form", id="no-scheme"),
         pytest.param({"endpoint_url": "https://[::1"}, "no URL", id="no-url"),
         pytest.param({"region_name": ""}, "region_name=''", id="empty-region"),
-        pytest.param({"profile_name": 3}, "profile_name=3", id="profile"),
+        pytest.param({"profile_name": 3}, "profile_name=<int>", id="profile"),
         pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
         pytest.param({"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"),
         pytest.param({"session": object()}, "an aiobotocore session", id="no-session"),
-        pytest.param({"observer": 5}, "observer=5", id="no-observer"),
+        pytest.param({"observer": 5}, "observer=<int>", id="no-observer"),
     ],
 )
 async def test_bad_arguments(options: dict[str, object], match: str) -> None:

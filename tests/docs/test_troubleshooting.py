@@ -427,7 +427,7 @@ _CASES: dict[str, Case] = {
     "two of the repositories differ in their Region alone: …": _made(
         lambda: ByRepository({Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2})
     ),
-    "timeout=…: seconds, more than 0, or None": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0)),
+    "timeout=…: seconds, more than 0": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0)),
     "progress=…: True, False, or a plain function that takes a Progress": _called(
         lambda client: client.check_layers(_APP, [_NEW], progress=_any)
     ),

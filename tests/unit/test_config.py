@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import pickle
-from typing import Any, get_type_hints
+from functools import partial
+from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
 from pydantic import ValidationError
 
-from ecr_layer_client import ClientConfig, ClientConfigChanges, InvalidInputError, RetryPolicy
+from ecr_layer_client import AWSKeys, ClientConfig, ClientConfigChanges, ECRLayerClient, InvalidInputError, RetryPolicy
 from ecr_layer_client._config import Target
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 INF, NAN = float("inf"), float("nan")
 
@@ -250,7 +254,8 @@ def test_part_of_target_is_a_str(name: str, value: object) -> None:
     parts: dict[str, Any] = {name: value}
     with pytest.raises(InvalidInputError) as caught:
         Target(**parts).check(allow_insecure_endpoint=False)
-    assert str(caught.value) == f"{name}={value!r}: a str that is not empty, or None"
+    shown = "''" if value == "" else f"<{type(value).__name__}>"
+    assert str(caught.value) == f"{name}={shown}: a str that is not empty, or None"
 
 
 def test_profile_beside_a_session() -> None:
@@ -263,3 +268,31 @@ def test_profile_beside_a_session() -> None:
 def test_target_that_says_nothing() -> None:
     """Nothing said is for botocore's own chain to find."""
     Target().check(allow_insecure_endpoint=False)
+
+
+class _Secretive:
+    def __repr__(self) -> str:
+        return "s3cret"
+
+
+def _refused(make: Callable[..., object], name: str) -> Callable[[Any], object]:
+    return lambda wrong: make(**{name: wrong})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        *(
+            pytest.param(_refused(ECRLayerClient, name), id=name)
+            for name in ("session", "observer", "config", "region_name", "profile_name", "endpoint_url", "credentials")
+        ),
+        pytest.param(_refused(ECRLayerClient.from_client, "client"), id="from_client"),
+        pytest.param(_refused(ClientConfig, "retry"), id="retry"),
+        pytest.param(_refused(partial(AWSKeys, "key", "secret"), "expires"), id="expires"),
+    ],
+)
+def test_wrong_type_is_named_and_not_shown(make: Callable[[Any], object]) -> None:
+    """A value of a wrong type is refused by its type: what it holds may be secret."""
+    with pytest.raises(InvalidInputError) as caught:
+        make(_Secretive())
+    assert ("_Secretive" in str(caught.value), "s3cret" in str(caught.value)) == (True, False)
