@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import os
+import signal
 import sys
 import threading
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ from ecr_layer_client.local._server import HTTPFace
 from ecr_layer_client.local._thread import LoopThread
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
 DIGEST = "sha256:" + "0" * 64
 
@@ -217,3 +219,58 @@ def test_counts_are_of_one_moment(ecr: LocalECR) -> None:
     before = ecr.stats.by_operation
     client.describe_repositories()
     assert (before, ecr.stats.by_operation) == ({"DescribeRepositories": {"ok": 1}}, {"DescribeRepositories": {"ok": 2}})
+
+
+def _outcome_in_a_child(work: Callable[[], bool]) -> int:
+    """Return how a forked child ends: 0 where `work` says so, another where it does not, or hangs."""
+    child = os.fork()
+    if child == 0:
+        signal.alarm(10)
+        code = 2
+        try:
+            code = 0 if work() else 1
+        finally:
+            os._exit(code)
+    return os.waitpid(child, 0)[1]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_leaving_it_in_a_forked_child(ecr: LocalECR) -> None:
+    """A forked child leaves it at once, and the parent's still serves."""
+
+    def leave() -> bool:
+        ecr.__exit__()
+        return True
+
+    assert (_outcome_in_a_child(leave), boto(**ecr.client_kwargs).describe_repositories()["repositories"]) == (0, [])
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_use_in_a_forked_child(ecr: LocalECR) -> None:
+    """What a forked child would change is refused, for the parent's thread is not there."""
+
+    def use() -> bool:
+        try:
+            ecr.set_quota(1.0)
+        except RuntimeError as error:
+            return "forked" in str(error)
+        return False
+
+    assert _outcome_in_a_child(use) == 0
+
+
+def test_the_thread_ends_though_closing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error while closing is raised, and no thread is left."""
+    close = HTTPFace.aclose
+
+    async def fail(face: HTTPFace) -> None:
+        await close(face)
+        raise OSError("no more")
+
+    before = threading.active_count()
+    monkeypatch.setattr(HTTPFace, "aclose", fail)
+    with pytest.raises(OSError, match="no more"), LocalECR():
+        pass
+    assert threading.active_count() == before

@@ -184,11 +184,13 @@ class LocalECR:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Stop serving, and end the thread."""
+        """Stop serving, and end the thread; in a forked child it goes on, for it is the parent's."""
         thread, self._thread = self._thread, None
-        if thread is not None:
-            thread.run(self.aclose())
-            thread.stop()
+        if thread is not None and thread.is_here:
+            try:
+                thread.run(self.aclose())
+            finally:
+                thread.stop()
 
     # -- how to reach it ----------------------------------------------------------------------------------------------
 

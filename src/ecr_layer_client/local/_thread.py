@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from typing import TYPE_CHECKING, TypeVar
 
@@ -25,11 +26,21 @@ class LoopThread:
         """Start, and return once the loop runs."""
         self._thread = threading.Thread(target=self._live, name="local-ecr", daemon=True)  # a program may end without stopping it
         self._is_ready = threading.Event()
+        self._process = os.getpid()
         self._thread.start()
         self._is_ready.wait()
 
+    @property
+    def is_here(self) -> bool:
+        """Whether it runs in this process; in a forked child it does not."""
+        return self._process == os.getpid()
+
     def run(self, work: Coroutine[object, object, T]) -> T:
-        """Run a coroutine on the loop to its end; return or raise as it does."""
+        """Run a coroutine on the loop to its end; return or raise as it does. Raises RuntimeError in a forked child."""
+        if not self.is_here:
+            work.close()
+            message = "this LocalECR was opened before this process was forked, and is served there: reach it at its endpoint_url"
+            raise RuntimeError(message)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Callable[[], T]) -> T:
