@@ -161,6 +161,7 @@ _RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether the
 _RENEW_YOURS = "the session or client is yours, so its credentials are yours to renew"
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
+_INVALID = "this library let it pass: check what was passed, and report it"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
@@ -170,7 +171,7 @@ def _class_of(code: str, status: int, operation: str, repository: Repository) ->
     if code in _ACCESS_DENIED:
         return AccessDeniedError, _what_to_allow(operation, repository), False
     if code in _INVALID_PARAMETER:
-        return InvalidParameterError, "", False
+        return InvalidParameterError, _INVALID, False
     if code in _TRANSIENT or (status >= _SERVER_ERROR and code not in _FINAL):
         return ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
     return ServiceError, "", False

@@ -140,6 +140,10 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         if found is None:
             msg = f"{quoted(text)} is no ARN of an ECR repository: 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'"
             raise InvalidInputError(msg)
+        shorter = _untagged(text.partition("@")[0])
+        if shorter != text:
+            msg = f"{quoted(text)} is more than a repository: leave out the tag or the digest: {quoted(shorter)}"
+            raise InvalidInputError(msg)
         return cls(**found.groupdict())
 
     @classmethod

@@ -182,7 +182,7 @@ def test_redirect(status: int, code: str) -> None:
         ),
         pytest.param(
             refusal("InvalidParameterException", 400, "layerDigests"),
-            "InvalidParameterException (HTTP 400), saying 'layerDigests'",
+            "InvalidParameterException (HTTP 400), saying 'layerDigests': this library let it pass: check what was passed, and report it",
             id="invalid parameter",
         ),
         pytest.param(

@@ -128,6 +128,8 @@ def test_refused_with_the_mend(text: str, told: str) -> None:
         pytest.param("team/app:v1", id="tag"),
         pytest.param("team/app@sha256:aa", id="digest"),
         pytest.param("team/app:v1@sha256:aa", id="tag and digest"),
+        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1", id="ARN with a tag"),
+        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1@sha256:aa", id="ARN with a tag and a digest"),
     ],
 )
 def test_mend_is_taken(text: str) -> None:
@@ -141,7 +143,6 @@ def test_mend_is_taken(text: str) -> None:
     "text",
     [
         pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/App", id="ARN with a bad name"),
-        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/app:v1", id="ARN with a tag"),
         pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/app\n", id="ARN with a newline"),
         pytest.param(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/", id="URI without a name"),
         pytest.param(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/App", id="URI with a bad name"),
