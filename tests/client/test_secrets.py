@@ -201,6 +201,8 @@ async def test_no_forged_line(ecr: LocalECR, fault: dict[str, Any], caplog: pyte
             await client.check_layers("app", ["sha256:aa", "sha256:bb", FORGED])
     lines = [record.getMessage() for record in caplog.records if record.name == "ecr_layer_client"]
     assert [line for line in (*lines, str(raised.value), repr(raised.value.partial)) if not line.isprintable()] == []
+    logged = "".join(traceback.format_exception(raised.value))
+    assert [line for line in logged.split("\n") if line.startswith("ERROR") or not line.isprintable()] == []
 
 
 async def test_silent_by_default(ecr: LocalECR, capfd: pytest.CaptureFixture[str]) -> None:
