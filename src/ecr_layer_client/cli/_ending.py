@@ -36,7 +36,6 @@ _OPTION_OF = {
     "timeout=": "--timeout ",
     "reference=": "the tag or digest of REPOSITORY:TAG is ",
     "; .partial keeps what was answered": "",  # it is printed
-    "seconds, more than 0, or None": "seconds, more than 0",
     "a str that is not empty, or None": "it is empty; give it a value, or leave it out",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
