@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -314,6 +315,30 @@ def test_what_is_no_manifest(data: bytes, why: str) -> None:
     assert why in said
     assert "\n" not in said
     assert len(said) < 500
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("layers", 1),
+        ("layers", {}),
+        ("manifests", 1),
+        ("blobs", 1),
+        ("fsLayers", 1),
+        ("config", {**entry(b"", CONFIG), "urls": [1] * 20_000}),
+    ],
+    ids=["layers", "empty", "manifests", "blobs", "schema 1", "urls"],
+)
+def test_what_is_wrong_very_often(name: str, wrong: object) -> None:
+    """Of a list in which everything is wrong the first is told, and the others are not gathered."""
+    data = packed(**{name: wrong if name == "config" else [wrong] * 20_000})
+    tracemalloc.start()
+    try:
+        with pytest.raises(InvalidInputError, match=r"this is no manifest .*\.0"):
+            parse_manifest(data)
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(data) + 100_000
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

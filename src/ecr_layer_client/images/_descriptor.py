@@ -9,7 +9,7 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, Field
+from pydantic import AfterValidator, BaseModel, FailFast, Field
 
 from ecr_layer_client._errors import InvalidInputError, quoted
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
     Texts = tuple[str, ...]
     TextByName = dict[str, str]
 else:  # writers in Go spell what is empty as null
-    Texts = Annotated[tuple[str, ...] | None, AfterValidator(lambda value: value or ())]
+    Texts = Annotated[tuple[str, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
     TextByName = Annotated[dict[str, str] | None, AfterValidator(lambda value: value or {})]
 
 

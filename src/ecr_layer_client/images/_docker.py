@@ -7,9 +7,9 @@ import hashlib
 import io
 import json
 import posixpath
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, cast
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._errors import InvalidInputError, quoted
 
@@ -37,7 +37,7 @@ class _Saved(BaseModel):
 
 
 class _RootFs(BaseModel):
-    diff_ids: tuple[Digest, ...]
+    diff_ids: tuple[Digest, ...] = Field(fail_fast=True)
 
 
 class _Config(BaseModel):
@@ -52,7 +52,7 @@ class _KnownConfig(NamedTuple):
     diff_ids: tuple[str, ...]
 
 
-_SAVED = TypeAdapter(list[_Saved])
+_SAVED = TypeAdapter(Annotated[list[_Saved], FailFast()])
 _CONFIG = TypeAdapter(_Config)
 
 
