@@ -35,6 +35,16 @@ def saved(path: Path, layers: Mapping[str, bytes], *diff_ids: str, gzipped: bool
     return tar(path, docker_files(config_of(*diff_ids), layers), gzipped=gzipped)
 
 
+@pytest.mark.parametrize("root", [{"type": "layers"}, {"type": "layers", "diff_ids": None}, {"type": "layers", "diff_ids": []}], ids=str)
+@pytest.mark.parametrize("layers", [None, []])
+def test_an_image_without_layers(tmp_path: Path, root: dict[str, Any], layers: list[str] | None) -> None:
+    """An image without layers, as one of labels alone, is read, whether its lists are empty, null or left out."""
+    config = json.dumps({"rootfs": root}).encode()
+    files = {"c.json": config, "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": None, "Layers": layers}]).encode()}
+    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+    assert [blob.digest for blob in source.blobs] == [sha256(config)]
+
+
 @OUTER
 @pytest.mark.parametrize(
     ("layer", "found"),

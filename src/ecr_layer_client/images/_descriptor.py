@@ -41,9 +41,11 @@ Digest = Annotated[str, AfterValidator(_check_digest)]
 
 if TYPE_CHECKING:
     Texts = tuple[str, ...]
+    Digests = tuple[Digest, ...]
     TextByName = dict[str, str]
 else:  # writers in Go spell what is empty as null
     Texts = Annotated[tuple[str, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
+    Digests = Annotated[tuple[Digest, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
     TextByName = Annotated[dict[str, str] | None, AfterValidator(lambda value: value or {})]
 
 

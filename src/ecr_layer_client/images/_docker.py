@@ -14,7 +14,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from ecr_layer_client._errors import InvalidInputError, quoted
 
 from ._blobs import why
-from ._descriptor import Descriptor, Digest, Texts, digest_of, hash_of
+from ._descriptor import Descriptor, Digests, Texts, digest_of, hash_of
 from ._layout import Images, Manifest, has_layout, read_layout_in, tags_of
 from ._manifest import DOCKER_IMAGE, MAX_MANIFEST_BYTES, parse_manifest
 from ._tar import CHUNK, GZIP, UNREADABLE, TarBlobs, compression_of
@@ -37,7 +37,7 @@ class _Saved(BaseModel):
 
 
 class _RootFs(BaseModel):
-    diff_ids: tuple[Digest, ...] = Field(fail_fast=True)
+    diff_ids: Digests = ()  # an image without layers has none; docker leaves them out then, and others write null
 
 
 class _Config(BaseModel):
