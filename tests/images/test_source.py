@@ -397,6 +397,26 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ImageSource.from_path(path)
 
 
+@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+def test_a_path_that_may_not_be_looked_at(make: Callable[[Path], ImageSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A path in a directory that may not be entered is refused, naming it and why."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr("pathlib.Path.is_dir", refuse)
+    monkeypatch.setattr("pathlib.Path.stat", refuse)
+    with pytest.raises(InvalidInputError, match=r"a\.tar can't be read: Permission denied"):
+        make(tmp_path / "a.tar")
+
+
+@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+def test_a_path_that_is_too_long(make: Callable[[str], ImageSource]) -> None:
+    """A path that is longer than the system's is refused."""
+    with pytest.raises(InvalidInputError, match="a can't be read: File name too long"):
+        make("a" * 5000)
+
+
 def test_no_file(tmp_path: Path) -> None:
     """A path where nothing is, is refused, naming it."""
     with pytest.raises(InvalidInputError, match=r"nothing\.tar can't be read: No such file or directory"):

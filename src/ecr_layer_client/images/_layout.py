@@ -52,7 +52,7 @@ def read_layout(path: Path) -> Images:
     Raises:
         InvalidInputError: It is none, or not whole.
     """
-    if path.is_dir():
+    if is_directory(path):
         return _of_layout(str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path))
     return read_layout_in(Tar(path))
 
@@ -70,6 +70,19 @@ def read_layout_in(tar: Tar, *, partly: bool = False) -> Images:
     """
     layout, index = tar.read(_LAYOUT, MAX_MANIFEST_BYTES), tar.read(_INDEX, MAX_MANIFEST_BYTES)
     return _of_layout(str(tar.path), layout, index, TarBlobs(tar), partly=partly)
+
+
+def is_directory(path: Path) -> bool:
+    """Say whether there is a directory at a path.
+
+    Raises:
+        InvalidInputError: What is there may not be looked at, or there can't be anything.
+    """
+    try:
+        return path.is_dir()
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror or error}"
+        raise InvalidInputError(msg) from error
 
 
 def has_layout(tar: Tar) -> bool:

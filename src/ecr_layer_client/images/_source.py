@@ -13,7 +13,7 @@ from ecr_layer_client._errors import InvalidInputError, escaped, quoted
 from ._blobs import ManifestsAlone, open_verified
 from ._descriptor import Descriptor, each_once
 from ._docker import is_docker_archive, read_docker_archive
-from ._layout import Images, Manifest, Reading, read_layout, read_layout_in
+from ._layout import Images, Manifest, Reading, is_directory, read_layout, read_layout_in
 from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._tar import Tar
 
@@ -100,7 +100,7 @@ class ImageSource:
             InvalidInputError: It is none of these, or not whole.
         """
         where = _path(path)
-        if where.is_dir():
+        if is_directory(where):
             return cls.from_oci_layout(where)
         beginning = _beginning(where)
         if beginning.lstrip().startswith(_TEXTS) and beginning[_TAR.start : _TAR.stop] != b"ustar":
