@@ -583,7 +583,7 @@ def test_from_manifest() -> None:
         source.open(source.blobs[0])
 
 
-@pytest.mark.parametrize("children", [APP.manifest, "abc", [APP.manifest, None], [APP.manifest.decode()]], ids=range(4))
+@pytest.mark.parametrize("children", [APP.manifest, "abc", [APP.manifest, None], [APP.manifest.decode()], None, 1], ids=range(6))
 def test_children_that_are_no_bytes(children: Any) -> None:
     """Children that are not each the bytes of one are refused."""
     with pytest.raises(InvalidInputError, match="the manifests that an index names, each as bytes"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Self
@@ -18,7 +19,7 @@ from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_mani
 from ._tar import Tar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
 # How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are refused as what they are.
 _TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -124,8 +125,9 @@ class ImageSource:
         Raises:
             InvalidInputError: One is no manifest, or an index names one that is not among `children`.
         """
-        below = () if isinstance(children, bytes | str) else tuple(children)
-        if isinstance(children, bytes | str) or not all(isinstance(child, bytes) for child in below):
+        is_several = isinstance(children, Iterable) and not isinstance(children, bytes | str)
+        below = tuple(children) if is_several else ()
+        if not is_several or not all(isinstance(child, bytes) for child in below):
             msg = f"children={quoted(children)}: the manifests that an index names, each as bytes"
             raise InvalidInputError(msg)
         return cls("a manifest", _alone("a manifest", parse_manifest(data), below))
