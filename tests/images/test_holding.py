@@ -314,11 +314,12 @@ async def test_get_image_is_retried(ecr: LocalECR) -> None:
 
 
 @pytest.mark.parametrize("verb", ["get_image", "verify_image"])
-async def test_no_reference(ecr: LocalECR, verb: str) -> None:
+@pytest.mark.parametrize("reference", ["a b", "\N{LATIN SMALL LETTER LONG S}" + DIGEST[1:], DIGEST[:-1]], ids=ascii)
+async def test_no_reference(ecr: LocalECR, verb: str, reference: str) -> None:
     """What is neither a tag nor a digest is refused before any request."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="reference='a b'"):
-            await getattr(client, verb)("team/app", "a b")
+        with pytest.raises(InvalidInputError, match=f"reference='{reference}'"):
+            await getattr(client, verb)("team/app", reference)
     assert calls(ecr) == {}
 
 

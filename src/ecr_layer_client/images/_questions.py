@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 MOST_IDS = 100  # ECR model: ImageIdentifierList
 PAGE = 1000  # ECR model: MaxResults of ListImages
 
-_DIGEST = re.compile(r"(?i)sha256:[a-f0-9]{64}")  # what ECR gives images
+_DIGEST = re.compile(r"(?ai)sha256:[a-f0-9]{64}")  # what ECR gives images; ASCII, for in Unicode a long s is an s in another case
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
