@@ -133,7 +133,8 @@ class Holding:
         try:
             return await task
         except asyncio.CancelledError:
-            if self._ended is None:
+            caller = asyncio.current_task()
+            if self._ended is None or (caller is not None and caller.cancelling()):  # who was cancelled, too, ends as cancelled
                 raise
             raise self._ended from None
         finally:
