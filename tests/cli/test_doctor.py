@@ -251,6 +251,13 @@ def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     assert (statuses(found)["region"], "check the spelling" in found["region"]["to_do"], found["code"]) == ("warn", True, 1)
 
 
+def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
+    """Where the Region is not the endpoint's, the check's line says to look at both, and not to try again."""
+    found = doctor("team/app", "--region", "eu-west-1")
+    to_do = "check that the Region and --endpoint-url belong together"
+    assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
+
+
 def test_two_variables_for_the_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """AWS_REGION that says something else is a warning."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
@@ -406,7 +413,10 @@ def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) ->
     [
         ({"error": "ServerException"}, "try again later; the request id helps AWS Support"),
         ({"body": b"<html>"}, "look at the endpoint and at proxies: something between may answer in ECR's place"),
-        ({"error": "KmsException"}, "try again; where it stays so, AWS Support can tell more"),
+        (
+            {"error": "KmsException"},
+            "do as ECR's words say, for trying again changes nothing; AWS Support can tell more",
+        ),
         ({"latency": 60.0}, "try again; where the quota's line tells of throttling, later"),
     ],
     ids=["server", "not ECR's", "another", "late"],

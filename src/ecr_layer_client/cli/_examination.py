@@ -22,6 +22,7 @@ from ecr_layer_client import (
     ResponseError,
     RetryPolicy,
     ServerError,
+    ServiceError,
     ThrottledError,
     TransportError,
     __version__,
@@ -51,6 +52,7 @@ _CHECK_TIMEOUT = 10.0  # seconds
 _SKEW_TO_NOTE, _SKEW_REFUSED = 60.0, 300.0  # seconds; AWS refuses a signature that is five minutes off
 _DATE_STEP = 2.0  # seconds; a date has whole ones
 _WITH_ADVICE = (AccessDeniedError, ClockSkewError, CredentialsError, RepositoryNotFoundError, ServerError, ThrottledError, TransportError)
+_SIGNATURE = ("InvalidSignatureException", "SignatureDoesNotMatch")
 _BOTOCORE_SAYS = "; botocore says "
 _GET_KEYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (--profile or AWS_PROFILE), log in (`aws sso login`), "
@@ -275,11 +277,11 @@ def _parted(error: ECRLayerError) -> tuple[str, str]:
     if names_botocore:  # after the advice
         found, _, to_do = said.partition(": ")
         return f"{found}{names_botocore}{words}", to_do
-    if isinstance(error, _WITH_ADVICE):
+    if isinstance(error, _WITH_ADVICE) or (isinstance(error, ServiceError) and error.code in _SIGNATURE):  # of the latter: another Region's
         found, _, to_do = text.rpartition(": ")
         return found, to_do
     if isinstance(error, OperationTimeoutError):
         return text, "try again; where the quota's line tells of throttling, later"
     if isinstance(error, ResponseError):
         return text, "look at the endpoint and at proxies: something between may answer in ECR's place"
-    return text, "try again; where it stays so, AWS Support can tell more"
+    return text, "do as ECR's words say, for trying again changes nothing; AWS Support can tell more"
