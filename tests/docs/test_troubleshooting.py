@@ -366,6 +366,9 @@ _CASES: dict[str, Case] = {
     "the request could not be made, …": _opened(session=_unsigned_session()),
     "… within timeout=… s; … keeps what was answered": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)),
     "ECR answered RepositoryNotFoundException …": _called(lambda client: client.check_layers("team/gone", [_NEW])),
+    "the request was signed for ECR in Region …: …": _faulty(
+        error="InvalidSignatureException", message="Credential should be scoped to a valid region, not 'us-east-1'. "
+    ),
     "allow the IAM action …": _faulty(error="AccessDeniedException"),
     "lower requests_per_second, or ask AWS to raise the quota": _faulty(error="ThrottlingException"),
     "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
