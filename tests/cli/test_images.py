@@ -188,6 +188,16 @@ def test_verify_as_json(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("images")
+def test_verify_as_json_per_platform(run: Run) -> None:
+    """With --json each image of an index has the members that the index has: whether it is deployable, too, and the repository's name."""
+    report = json.loads(run("verify", "team/broken:v1", "--json").stdout)
+    children = [(child["platform"]["architecture"], child["repository"], child["deployable"]) for child in report["children"]]
+    assert children == [("amd64", "team/broken", False), ("arm64", "team/broken", True)]
+    assert [child["defects"] for child in report["children"]] == [report["defects"], []]
+    assert [*report["children"][0]] == [*report]
+
+
+@pytest.mark.usefixtures("images")
 @pytest.mark.parametrize(
     ("name", "why"),
     [

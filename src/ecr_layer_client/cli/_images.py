@@ -285,8 +285,14 @@ def _plan_json(planned: PushPlan) -> str:
 
 
 def _report_json(report: ImageReport) -> str:
-    members: dict[str, Any] = report.model_dump(mode="json") | {"repository": str(report.repository)}
-    return json.dumps(members | {"deployable": report.deployable, "defects": report.defects})
+    return json.dumps(_report_members(report))
+
+
+def _report_members(report: ImageReport) -> dict[str, Any]:
+    """Return a report's members; those of an index's images are the same ones."""
+    members: dict[str, Any] = report.model_dump(mode="json", exclude={"children"}) | {"repository": str(report.repository)}
+    members["children"] = [_report_members(child) for child in report.children]
+    return members | {"deployable": report.deployable, "defects": report.defects}
 
 
 def _image_rows(report: ImageReport) -> Iterator[str]:
