@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tracemalloc
 from collections import Counter
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,7 +20,7 @@ from ecr_layer_client import (
     RetryPolicy,
     ServiceError,
 )
-from ecr_layer_client.images import ImageReport, ImageSource, Platform, PushPlan, plan
+from ecr_layer_client.images import Descriptor, ImageReport, ImageSource, Platform, PushPlan, plan
 from images.making import CONFIG, IMAGE, INDEX, LAYER, Image, entry, image, index, packed, sha256
 
 if TYPE_CHECKING:
@@ -653,6 +654,21 @@ async def test_a_report_has_no_truth_value() -> None:
     report = ImageReport(repository=Repository(name="team/app"), reference="v1")
     with pytest.raises(TypeError, match=r"an ImageReport has no truth value: ask report\.deployable"):
         bool(report)
+
+
+async def test_a_report_of_more_than_fits_into_memory() -> None:
+    """A report counts what is wrong, and names the first, without writing a line for each: a shared layer may be wrong a million times."""
+    absent = tuple(Descriptor(digest=f"sha256:{number:064x}", size=1) for number in range(1000))
+    child = ImageReport(repository=Repository(name="team/app"), reference=DIGEST, absent=absent)
+    report = ImageReport(repository=Repository(name="team/app"), reference="v1", problem="gone", children=(child,) * 1000)
+    begin = f"team/app:v1: gone: v1; absent: {absent[0].digest}; absent: {absent[1].digest}; ... "
+    tracemalloc.start()
+    try:
+        shown = str(report), repr(report)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert (shown[0], shown[1][-18:], peak < 2**20) == (f"{begin}(1000001 in all)", ", defects=1000001)", True)
 
 
 async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
@@ -15,6 +16,7 @@ from ._descriptor import Descriptor, Platform
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_DEFECTIVE = ("archived", "absent", "undetermined", "wrong_size")  # the parts whose blobs are defects
 _NAMED = 3  # defects that a line names before it only counts
 
 
@@ -75,16 +77,21 @@ class ImageReport(Visible, BaseModel, frozen=True):
         where = "" if self.platform is None else f"{escaped(str(self.platform))}: "  # the index's own words, which may be anything
         if self.problem is not None:
             yield f"{where}{_printable(self.problem)}: {self.digest or self.reference}"
-        for kind in ("archived", "absent", "undetermined", "wrong_size"):
+        for kind in _DEFECTIVE:
             blobs: tuple[Descriptor, ...] = getattr(self, kind)
             yield from (f"{where}{kind.replace('_', ' ')}: {blob.digest}" for blob in blobs)
         for child in self.children:
-            yield from child.defects
+            yield from child._defects()  # noqa: SLF001 (of this class)
+
+    def _count(self) -> int:
+        """Count the defects without a line for each: what many images share may be wrong of each of them."""
+        own = (self.problem is not None) + sum(len(getattr(self, kind)) for kind in _DEFECTIVE)
+        return own + sum(child._count() for child in self.children)  # noqa: SLF001 (of this class)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line."""
         yield from (("repository", str(self.repository)), ("reference", self.reference), ("digest", self.digest))
-        yield from (("images", len(self.images)), ("deployable", self.deployable), ("defects", len(self.defects)))
+        yield from (("images", len(self.images)), ("deployable", self.deployable), ("defects", self._count()))
 
     def __bool__(self) -> bool:
         """Refuse: a report has no truth value.
@@ -98,9 +105,9 @@ class ImageReport(Visible, BaseModel, frozen=True):
     def __str__(self) -> str:
         """One line for people: the image, and what is wrong with it."""
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
-        found = self.defects
-        shown = "; ".join(map(_printable, found[:_NAMED]))
-        return f"{name}: whole" if not found else f"{name}: {shown}{'; ...' if len(found) > _NAMED else ''} ({len(found)} in all)"
+        count = self._count()
+        shown = "; ".join(map(_printable, islice(self._defects(), _NAMED)))
+        return f"{name}: {shown}{'; ...' if count > _NAMED else ''} ({count} in all)" if count else f"{name}: whole"
 
 
 def _printable(text: str) -> str:
