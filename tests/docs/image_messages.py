@@ -139,5 +139,5 @@ FILES: dict[str, Callable[[], object]] = {
     "… is not what docker save writes: …": _of_archive({"manifest.json": b"{}"}),
     "has … layers, and manifest.json names … of it": _of_archive(_listed(_saved(), Layers=[])),
     "… is no image's config: …": _of_archive(_saved(config=b"{}")),
-    "plans: at least one, to add up": lambda: PushPlan.total([]),
+    "plans=…: at least one PushPlan, to add up": lambda: PushPlan.total([]),
 }

@@ -186,8 +186,15 @@ def test_total() -> None:
 
 def test_total_of_none() -> None:
     """No plans are no plan."""
-    with pytest.raises(InvalidInputError, match="plans: at least one"):
+    with pytest.raises(InvalidInputError, match=r"^plans=\[\]: at least one PushPlan, to add up$"):
         PushPlan.total([])
+
+
+@pytest.mark.parametrize("plans", [None, 1, "plans", [None], [{}]], ids=repr)
+def test_total_of_what_are_no_plans(plans: Any) -> None:
+    """What are no plans can't be added up."""
+    with pytest.raises(InvalidInputError, match=r"^plans=.*: at least one PushPlan"):
+        PushPlan.total(plans)
 
 
 @pytest.mark.parametrize("sources", [None, [], ["a.tar"], "a.tar", 1])

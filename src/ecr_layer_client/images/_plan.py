@@ -117,11 +117,11 @@ class PushPlan(Visible, BaseModel, frozen=True):
         A digest that goes to two repositories is uploaded to each, for a layer belongs to one: it is in the sum twice.
 
         Raises:
-            InvalidInputError: There is none.
+            InvalidInputError: There is none, or one is no plan.
         """
-        given = tuple(plans)
-        if not given:
-            msg = "plans: at least one, to add up"
+        given = tuple(plans) if isinstance(plans, Iterable) else ()
+        if not given or not all(isinstance(plan, PushPlan) for plan in given):
+            msg = f"plans={quoted(plans)}: at least one PushPlan, to add up"
             raise InvalidInputError(msg)
         parts = ("manifests", "to_upload", "present", "skipped", "archived", "undetermined")
         repositories = {plan.repository for plan in given}
