@@ -437,6 +437,26 @@ def test_an_empty_path(make: Callable[[str], ImageSource]) -> None:
         make("")
 
 
+class _BytesPath:
+    def __fspath__(self) -> bytes:
+        return b"a.tar"
+
+
+@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+def test_a_path_of_bytes(make: Callable[[Any], ImageSource]) -> None:
+    """A path whose name is bytes is refused as bytes are."""
+    with pytest.raises(InvalidInputError, match="a str or a Path"):
+        make(_BytesPath())
+
+
+def test_many_tags_of_one_image(tmp_path: Path) -> None:
+    """An image keeps each of its tags once, in order, however many there are; names that are no tags are left out."""
+    names = [*(f"v{number}" for number in range(2000)), "v0", "n\u00e4me", "a b"]
+    roots = [entry(APP.manifest, IMAGE, annotations={REF: name}) for name in names]
+    path = write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs]))
+    assert ImageSource.from_oci_layout(path).tags == {sha256(APP.manifest): tuple(names[:2000])}
+
+
 def test_names_that_lead_out_of_an_archive(tmp_path: Path) -> None:
     """Names and links that lead out of an archive lead nowhere; devices and directories are nobody's; nothing is written."""
     layer = b"layer base"

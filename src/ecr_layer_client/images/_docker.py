@@ -90,12 +90,12 @@ class _Archive:
             msg = f"{self._tar.path} names no image"
             raise InvalidInputError(msg)
         manifests: dict[str, Manifest] = {}
-        tags: dict[str, tuple[str, ...]] = {}
+        tags: dict[str, dict[str, None]] = {}
         for image in saved:
             manifest = self._manifest(image)
             manifests[manifest.digest] = manifest
-            tags[manifest.digest] = tuple(dict.fromkeys((*tags.get(manifest.digest, ()), *tags_of(*image.names))))
-        named = {digest: its for digest, its in tags.items() if its}
+            tags.setdefault(manifest.digest, {}).update(dict.fromkeys(tags_of(*image.names)))
+        named = {digest: tuple(its) for digest, its in tags.items() if its}
         return Images(manifests, tuple(manifests.values()), named, TarBlobs(self._tar, self._files))
 
     def _manifest(self, image: _Saved) -> Manifest:

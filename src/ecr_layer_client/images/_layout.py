@@ -151,7 +151,7 @@ class Reading:
             InvalidInputError: No image is named; what is named is not there, not what its descriptor says, or no manifest.
         """
         roots: dict[str, Manifest] = {}
-        tags: dict[str, tuple[str, ...]] = {}
+        tags: dict[str, dict[str, None]] = {}
         others: dict[str, None] = {}
         for descriptor in named:
             if descriptor.media_type not in MANIFEST_TYPES and not self._alone:
@@ -159,12 +159,12 @@ class Reading:
                 continue
             for manifest in self._read(descriptor, 1):
                 roots[manifest.digest] = manifest
-                tags[manifest.digest] = tuple(dict.fromkeys(tags.get(manifest.digest, ()) + _tags(descriptor)))
+                tags.setdefault(manifest.digest, {}).update(dict.fromkeys(_tags(descriptor)))
         if not roots:
             instead = f", but {quoted(', '.join(others))}" if others else ""
             msg = f"{self._blobs.name} names no image that is there{instead}"
             raise InvalidInputError(msg)
-        return Images(self._found, tuple(roots.values()), {digest: its for digest, its in tags.items() if its}, self._blobs)
+        return Images(self._found, tuple(roots.values()), {digest: tuple(its) for digest, its in tags.items() if its}, self._blobs)
 
     def _read(self, descriptor: Descriptor, depth: int) -> list[Manifest]:
         """Return the manifest; or, of an index that is left out, those of its children that are there."""

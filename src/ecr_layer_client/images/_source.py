@@ -184,13 +184,14 @@ def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
-    if not isinstance(path, str | os.PathLike):
+    named = os.fspath(path) if isinstance(path, str | os.PathLike) else None
+    if not isinstance(named, str):
         msg = f"path={quoted(path)}: a str or a Path"
         raise InvalidInputError(msg)
-    if not os.fspath(path):
+    if not named:
         msg = "path='': the path of a file or a directory; '.' is the current one"
         raise InvalidInputError(msg)
-    return Path(path)
+    return Path(named)
 
 
 def _beginning(path: Path) -> bytes:
