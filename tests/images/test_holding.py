@@ -21,7 +21,7 @@ from ecr_layer_client import (
     ServiceError,
 )
 from ecr_layer_client.images import Descriptor, ImageReport, ImageSource, Platform, PushPlan, plan
-from images.making import CONFIG, IMAGE, INDEX, LAYER, Image, entry, image, index, packed, sha256
+from images.making import CONFIG, DOCKER, IMAGE, INDEX, LAYER, Image, entry, image, index, packed, sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -254,6 +254,16 @@ async def test_get_image_with_a_child_gone(ecr: LocalECR) -> None:
             await client.get_image("team/app", "v1")
         source = await client.get_image("team/app", "v1", platform="linux/amd64")
     assert source.roots[0].raw == APP.manifest
+
+
+async def test_get_image_that_is_called_schema_1(ecr: LocalECR) -> None:
+    """What is called a signed schema 1 manifest, whose digest is that of other bytes than its own, has the members of one."""
+    push(ecr, APP, tag="v1")
+    held = inside(ecr).images[DIGEST]
+    held.media_type = f"{DOCKER}.v1+prettyjws"
+    async with ecr.client() as client:
+        with pytest.raises(ResponseError, match=r"team/app:v1: this is no manifest.*its members are those of"):
+            await client.get_image("team/app", "v1")
 
 
 async def test_get_image_that_cannot_be_read(ecr: LocalECR) -> None:

@@ -23,6 +23,8 @@ IMAGES = [row for row in ROWS if row["layers"]]
 
 APP = image("app", "base", "code")
 D = "sha256:" + "d" * 64
+SIGNED = f"{DOCKER}.v1+prettyjws"
+ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 
 
 def sample(row: dict[str, str]) -> bytes:
@@ -375,12 +377,15 @@ def test_well_formed_digest(digest: str) -> None:
     [
         (APP.manifest, INDEX, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
         (index({"linux/amd64": APP.manifest}), IMAGE, f"its media type is {IMAGE}, and its members are those of {INDEX}"),
+        (APP.manifest, SIGNED, f"its media type is {SIGNED}, and its members are those of {IMAGE}"),
+        (packed(schemaVersion=1, fsLayers=[]), IMAGE, f"its media type is {IMAGE}, and its members are those of {DOCKER}.v1+json"),
+        (packed(mediaType=IMAGE, blobs=[]), None, f"its media type is {IMAGE}, and its members are those of {ARTIFACT}"),
         (changed(mediaType=INDEX), None, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
     ],
-    ids=["image-as-index", "index-as-image", "own"],
+    ids=["image-as-index", "index-as-image", "image-as-schema-1", "schema-1-as-image", "artifact-as-image", "own"],
 )
 def test_a_type_that_its_members_deny(data: bytes, media_type: str | None, why: str) -> None:
-    """An image that is called an index, or the other way round, is refused: two clients might take it for two different things."""
+    """What is called by the type of another format is refused: two clients might take it for two different things."""
     with pytest.raises(InvalidInputError, match="this is no manifest") as raised:
         parse_manifest(data, media_type)
     assert why in str(raised.value)

@@ -28,8 +28,8 @@ _SCHEMA_1 = f"{_DOCKER}.v1+json"
 SIGNED_SCHEMA_1 = f"{_DOCKER}.v1+prettyjws"
 
 INDEX_TYPES = frozenset({DOCKER_INDEX, OCI_INDEX})
-IMAGE_TYPES = frozenset({DOCKER_IMAGE, OCI_IMAGE, _OCI_ARTIFACT, _SCHEMA_1, SIGNED_SCHEMA_1})
-MANIFEST_TYPES = INDEX_TYPES | IMAGE_TYPES
+_ALIKE = (INDEX_TYPES, frozenset({DOCKER_IMAGE, OCI_IMAGE}), frozenset({_OCI_ARTIFACT}), frozenset({_SCHEMA_1, SIGNED_SCHEMA_1}))
+MANIFEST_TYPES = frozenset[str]().union(*_ALIKE)  # those of a set have the same members
 
 
 class ImageManifest(BaseModel, frozen=True):
@@ -218,8 +218,7 @@ def _refusal(raw: bytes, digest: str, why: str) -> str:
 def _built(raw: bytes, digest: str, document: _Document, given: str | None) -> ImageManifest | ImageIndex:
     shown = _shape(document)
     media_type = given or document.media_type or shown
-    expected = INDEX_TYPES if shown in INDEX_TYPES else IMAGE_TYPES
-    if media_type in MANIFEST_TYPES - expected:
+    if any((media_type in alike) != (shown in alike) for alike in _ALIKE if media_type in MANIFEST_TYPES):
         msg = f"its media type is {media_type}, and its members are those of {shown}"
         raise _NoManifest(msg)
     common: dict[str, Any] = {"raw": raw, "digest": digest, "media_type": media_type, "annotations": document.annotations}
