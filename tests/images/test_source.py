@@ -244,7 +244,7 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"oci-layout": b" " * 5_000_000}, "4194304"),
         ({"index.json": b"{"}, r"index\.json: this is no manifest"),
         ({"index.json": APP.manifest}, rf"index\.json is no index, but '{re.escape(IMAGE)}'"),
-        ({"index.json": packed(manifests=[])}, r"layout(\.tar)? names no image"),
+        ({"index.json": packed(manifests=[])}, r"layout(\.tar)?: index\.json names no image: its 'manifests' are empty$"),
     ],
     ids=["no-index", "no-version", "version", "other-version", "long", "cut", "image", "empty"],
 )

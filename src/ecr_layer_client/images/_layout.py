@@ -123,6 +123,9 @@ def _of_layout(name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: 
     if not isinstance(entry, ImageIndex):
         msg = f"{name}: {_INDEX} is no index, but {quoted(entry.media_type)}"
         raise InvalidInputError(msg)
+    if not entry.manifests:
+        msg = f"{name}: {_INDEX} names no image: its 'manifests' are empty"
+        raise InvalidInputError(msg)
     return Reading(blobs, partly=partly).images(entry.manifests)
 
 
