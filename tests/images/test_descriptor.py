@@ -58,6 +58,13 @@ def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:
     assert Platform.parse(wanted).is_exactly(Platform.parse(other)) == is_exactly
 
 
+def test_a_variant_that_is_empty() -> None:
+    """An empty variant, as some write it, is none."""
+    empty, none = (Platform(os="linux", architecture="arm64", variant=variant) for variant in ("", None))
+    assert (str(empty), empty.is_exactly(none), none.is_exactly(empty)) == ("linux/arm64", True, True)
+    assert empty.accepts(Platform.parse("linux/arm64/v9"))
+
+
 def test_platform_accepts_a_version() -> None:
     """A version that is asked for must be the other's."""
     builds = [Platform(os="windows", architecture="amd64", os_version=version) for version in ("10.0.1", "10.0.2")]

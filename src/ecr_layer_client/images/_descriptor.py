@@ -114,7 +114,7 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
         """
         return (
             (self.os, self.architecture) == (other.os, other.architecture)
-            and (self.variant is None or self._variant == other._variant)
+            and (not self.variant or self._variant == other._variant)
             and self.os_version in {None, other.os_version}
         )
 
@@ -129,11 +129,12 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
     @property
     def _variant(self) -> str | None:
-        return _SAME_VARIANT.get((self.architecture, self.variant), self.variant)
+        variant = self.variant or None  # some write one that is empty
+        return _SAME_VARIANT.get((self.architecture, variant), variant)
 
     def __str__(self) -> str:
         """The form that `parse` reads, with the version, if any, behind it."""
-        name = "/".join(part for part in (self.os, self.architecture, self.variant) if part is not None)
+        name = "/".join(part for part in (self.os, self.architecture, self.variant or None) if part is not None)
         return f"{name} ({self.os_version})" if self.os_version else name
 
 
