@@ -237,6 +237,7 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"index.json": None}, r"index\.json"),
         ({"oci-layout": None}, "oci-layout"),
         ({"oci-layout": b"{}"}, "oci-layout is not that of an OCI layout: Field required"),
+        ({"oci-layout": b'{"imageLayoutVersion": "1.x"}'}, "oci-layout says imageLayoutVersion '1.x': layouts of version 1"),
         (
             {"oci-layout": b'{"imageLayoutVersion": "2.0.0"}'},
             "oci-layout says imageLayoutVersion '2.0.0': layouts of version 1",
@@ -246,7 +247,7 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"index.json": APP.manifest}, rf"index\.json is no index, but '{re.escape(IMAGE)}'"),
         ({"index.json": packed(manifests=[])}, r"layout(\.tar)?: index\.json names no image: its 'manifests' are empty$"),
     ],
-    ids=["no-index", "no-version", "version", "other-version", "long", "cut", "image", "empty"],
+    ids=["no-index", "no-version", "version", "no-number", "other-version", "long", "cut", "image", "empty"],
 )
 def test_no_layout(laid_out: Callable[[dict[str, bytes]], Path], change: dict[str, bytes | None], why: str) -> None:
     """What is no layout is refused, naming it and the file that is wrong."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from stat import S_ISREG
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 _INDEX = "index.json"
 _LAYOUT = "oci-layout"
-_READ = "1."  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
+_READ = re.compile(r"1\.\d+\.\d+")  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
 DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
 _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
 _CONTAINERD_NAME = "io.containerd.image.name"  # what docker and containerd add: the whole name
@@ -112,8 +113,8 @@ def _of_layout(name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: 
     except ValidationError as error:
         msg = f"{name}: {_LAYOUT} is not that of an OCI layout: {error.errors(include_url=False)[0]['msg']}"
         raise InvalidInputError(msg) from None
-    if not version.startswith(_READ):
-        msg = f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: layouts of version {_READ}0.0 are read"
+    if _READ.fullmatch(version) is None:
+        msg = f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: layouts of version 1.0.0 are read"
         raise InvalidInputError(msg)
     try:
         entry = parse_manifest(index)
