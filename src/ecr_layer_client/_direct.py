@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError
 
 from ._botocore_errors import credentials_error, safe_cause, sealed
 from ._errors import ResponseError
-from ._ordinary import ERROR_STATUS
+from ._ordinary import ANSWERED
 from ._refusals import Refusal
 from ._signing import Pattern
 from ._wire import OPERATION
@@ -69,7 +69,7 @@ class DirectLane:
         if answer is None:  # outside the try, lest its own error is told twice
             return await self._ordinary.ask(question)
         response, content = answer
-        if response.status_code >= ERROR_STATUS:
+        if response.status_code != ANSWERED:
             headers = {name.lower(): value for name, value in response.headers.items()}
             raise self._ordinary.refused(question, Refusal.read(response.status_code, headers, content))
         return self._ordinary.read(question, content, response.headers.get("x-amzn-requestid"))

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-ERROR_STATUS = 300
+ANSWERED = 200  # no other status is an answer of ECR's
 _BEFORE_PARSE = "before-parse"
 
 
@@ -104,6 +104,8 @@ class OrdinaryLane:
             raise self.failed(question, error) from safe_cause(error)
         finally:
             _exchange.reset(token)
+        if exchange.refusal is not None:  # another 2xx: botocore takes it for an answer
+            raise self.refused(question, exchange.refusal)
         body = answer if exchange.body is None else exchange.body  # without a body, a stub answered in the wire's place
         return self.read(question, body, exchange.request_id)
 
@@ -138,7 +140,7 @@ class OrdinaryLane:
             return
         status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
         exchange.request_id = headers.get("x-amzn-requestid")
-        if status < ERROR_STATUS:
+        if status == ANSWERED:
             exchange.body, exchange.refusal = body, None
             response_dict["body"] = b"{}"  # botocore's parser has nothing left to do
         else:

@@ -81,7 +81,7 @@ _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationExceptio
 _FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
-_REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 300, 400, 500
+_ANSWERED, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 
 
 _MEMBERS = TypeAdapter(dict[str, Any])
@@ -137,6 +137,8 @@ def error_of(refusal: Refusal, operation: str, repository: Repository, region: s
     known: dict[str, Any] = {"operation": operation, "repository": repository, "request_id": refusal.request_id}
     repository = located(repository, region)
     what = attempted(operation, repository)
+    if _ANSWERED < status < _REDIRECT:
+        return ResponseError(_text(refusal, what, _NO_ANSWER), **known)
     if _REDIRECT <= status < _CLIENT_ERROR:
         return ResponseError(_text(refusal, what, _REDIRECTED), retryable=False, **known)
     cls: type[ServiceError]
@@ -156,6 +158,7 @@ def error_of(refusal: Refusal, operation: str, repository: Repository, region: s
     return cls(text, code=code, message=refusal.message, status=status, retryable=retryable, **known)
 
 
+_NO_ANSWER = "an answer of ECR's has status 200, so this is none: check endpoint_url and proxies"
 _REDIRECTED = "redirects are refused, for they would carry the session token elsewhere: check endpoint_url and proxies"
 _RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether they work)"
 _RENEW_YOURS = "the session or client is yours, so its credentials are yours to renew"

@@ -443,3 +443,14 @@ async def test_a_lost_source_error_keeps_the_first(seeded: LocalECR, digests: li
         with pytest.raises(AccessDeniedError) as raised:
             await client.check_layers("app", digests)
     assert len(raised.value.__notes__) == 2
+
+
+@pytest.mark.parametrize("status", [201, 202, 203, 206, 226, 299])
+async def test_another_status_of_success(ecr: LocalECR, status: int) -> None:
+    """A well-formed body under another status of success is not believed, but asked for again."""
+    ecr.seed("app", [])
+    body = b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "AVAILABLE", "layerSize": 5}], "failures": []}'
+    ecr.faults.add(body=body, status=status, times=1)
+    async with ecr.client() as client:
+        result = await client.check_layers("app", ["sha256:aa"])
+    assert (result.absent, ecr.stats.by_operation["BatchCheckLayerAvailability"]) == (("sha256:aa",), {"body": 1, "ok": 1})

@@ -373,6 +373,7 @@ _CASES: dict[str, Case] = {
     "lower requests_per_second, or ask AWS to raise the quota": _faulty(error="ThrottlingException"),
     "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
     "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
+    "an answer of ECR's has status 200, so this is none: …": _faulty(body=b"{}", status=202),
     "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
     "ECR's answer breaks its contract: …": _faulty(body=b"<html>"),
     "ECR's answer settles none of the … digests asked: …": _faulty(drop_rows=1),

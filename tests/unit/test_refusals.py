@@ -156,6 +156,12 @@ def test_status_of_an_unknown_code(code: str, status: int, cls: type[CallError],
     assert facts(refused(refusal(code, status))) == (cls, retryable, False, False)
 
 
+@pytest.mark.parametrize("status", [201, 202, 203, 206, 207, 226, 299])
+def test_another_status_of_success(status: int) -> None:
+    """What is of another 2xx than 200 is no answer, and is retried."""
+    assert facts(refused(refusal(status=status))) == (ResponseError, True, False, False)
+
+
 @pytest.mark.parametrize("code", ["Unknown", "ThrottlingException", "ServerException"])
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
 def test_redirect(status: int, code: str) -> None:
