@@ -10,10 +10,10 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import BotoCoreError
+from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from ._botocore_errors import credentials_error, safe_cause, sealed
-from ._errors import ResponseError
+from ._errors import CredentialsError, ResponseError
 from ._ordinary import ANSWERED
 from ._refusals import Refusal
 from ._signing import Pattern
@@ -87,9 +87,16 @@ class DirectLane:
     async def _learned(self) -> Pattern | None:
         """Take what was seen for the pattern, if it was signed with the keys of the session: a client may have been given others."""
         seen, self._seen = self._seen, None
-        if seen is not None and (await self._keys()).access_key == seen.access_key:
+        if seen is not None and await self._signs_with(seen.access_key):
             self._pattern = seen
         return self._pattern
+
+    async def _signs_with(self, access_key: str) -> bool:
+        """Say whether these are the session's keys; where it can't give any, the ordinary lane has others, or says why there are none."""
+        try:
+            return bool((await self._keys()).access_key == access_key)
+        except CredentialsError:
+            return False
 
     async def _keys(self) -> Any:
         """Return the session's keys to sign with.
@@ -99,6 +106,9 @@ class DirectLane:
         """
         try:
             credentials = await self._session.get_credentials()
-            return await credentials.get_frozen_credentials()
+            keys = None if credentials is None else await credentials.get_frozen_credentials()
         except Exception as error:  # noqa: BLE001 (of a caller's session, they may raise anything)
             raise credentials_error(error) from safe_cause(error)
+        if keys is None:
+            raise credentials_error(NoCredentialsError())
+        return keys

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, cast
+from unittest.mock import AsyncMock
 
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
@@ -139,11 +140,16 @@ async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
 
 
 @pytest.mark.parametrize("base", [None, ("base", "secret")], ids=["no other keys", "other keys"])
-async def test_keys_that_the_client_was_given(ecr: LocalECR, digests: list[str], base: tuple[str, str] | None) -> None:
+async def test_keys_that_the_client_was_given(
+    ecr: LocalECR, digests: list[str], base: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where a session gives its client other keys than its own, every request is signed with those: none takes the direct lane."""
     ecr.seed("app", [])
     session: Any = ecr.session()
-    session._credentials = None if base is None else AioCredentials(*base)
+    if base is None:
+        monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=None))
+    else:
+        session._credentials = AioCredentials(*base)
     make = session.create_client
     requests: list[Any] = []
 
