@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = "***"
 _TOLD_APART = 16  # characters of a secret by which it is found; AWS's have no fewer, and a shorter one, as of a test, may be any word
+_LONG_WORD = re.compile(rf"\S{{{_TOLD_APART}}}")  # most of ECR's answers have none, and then no sender need be asked
 _RUN = r"[\w+/=%.~-]*"  # the rest of it, percent-encoded or not
 _USER_IN_URL = re.compile(r"//[^/?#\s]*@")
 _BARE = re.compile(
@@ -45,7 +46,8 @@ def leave_out_secrets_of(sender: Sender) -> None:
 
 def scrubbed(text: str) -> str:
     """Leave out what may be secret: names and passwords in URLs, and what was signed, which AWS and proxies repeat in their answers."""
-    for begin in {secret[:_TOLD_APART] for sender in tuple(_senders) for secret in sender.secrets() if len(secret) >= _TOLD_APART}:
+    senders = tuple(_senders) if _LONG_WORD.search(text) else ()
+    for begin in {secret[:_TOLD_APART] for sender in senders for secret in sender.secrets() if len(secret) >= _TOLD_APART}:
         for spelled in {begin, quote(begin, safe="")}:
             if spelled in text:
                 text = re.sub(re.escape(spelled) + _RUN, _LEFT_OUT, text)
