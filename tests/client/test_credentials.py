@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 
 import pytest
 from aiobotocore.credentials import AioCredentials
@@ -306,11 +307,13 @@ TROUBLES = [
 
 
 @pytest.mark.parametrize(("error", "words"), TROUBLES)
-async def test_keys_of_a_session_that_fail(ecr: LocalECR, lane: Lane, error: Exception, words: str) -> None:
+async def test_keys_of_a_session_that_fail(
+    ecr: LocalECR, lane: Lane, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Whatever the credentials of a caller's session raise is told as one of our errors, which keeps what was answered."""
     ecr.seed("app", [])
     session: Any = ecr.session()
-    session._credentials = Failing(error, signs=6)
+    monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=Failing(error, signs=6)))
     digests = [f"sha256:{number:064x}" for number in range(1000)]
     options: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url, "session": session}
     async with ECRLayerClient(**options, config=ClientConfig(lane=lane, max_concurrency=1)) as client:

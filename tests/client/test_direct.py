@@ -146,10 +146,8 @@ async def test_keys_that_the_client_was_given(
     """Where a session gives its client other keys than its own, every request is signed with those: none takes the direct lane."""
     ecr.seed("app", [])
     session: Any = ecr.session()
-    if base is None:
-        monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=None))
-    else:
-        session._credentials = AioCredentials(*base)
+    own = None if base is None else AioCredentials(*base)
+    monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=own))
     make = session.create_client
     requests: list[Any] = []
 

@@ -338,22 +338,25 @@ def test_time_that_is_not_used_is_not_saved() -> None:
     assert made.wait(now) == pytest.approx(max(0.0, 1 / rate_of(made) - 0.01))
 
 
-def test_a_pause_does_not_lift_the_ceiling() -> None:
-    """A ceiling of less than one request in a minute holds, though what was learned is forgotten by then."""
+def held_at(ceiling: float) -> Pacer:
+    """Return a pacer with a ceiling, of which one request was accepted."""
     made = pacer()
-    made.ceiling = 0.01
+    made.ceiling = ceiling
     made.sent(0.0)
     made.succeeded(0.1)
+    return made
+
+
+def test_a_pause_does_not_lift_the_ceiling() -> None:
+    """A ceiling of less than one request in a minute holds, though what was learned is forgotten by then."""
+    made = held_at(0.01)
     assert made.wait(61.0) == pytest.approx(38.99)
     assert made.wait(100.0) == 0.0
 
 
 def test_a_ceiling_that_is_raised_holds_at_once() -> None:
     """What a lower ceiling held back leaves as the new one allows."""
-    made = pacer()
-    made.ceiling = 0.1
-    made.sent(0.0)
-    made.succeeded(0.1)
+    made = held_at(0.1)
     assert made.wait(0.5) == pytest.approx(9.49)
     made.ceiling = 1.0
     assert made.wait(0.5) == pytest.approx(0.5)

@@ -236,7 +236,7 @@ def _has_gone(held: Manifest | NotGiven) -> bool:
     return isinstance(held, NotGiven) and held.code in {NOT_FOUND, INACCESSIBLE}
 
 
-def _below(manifest: Manifest, found: Found) -> list[Descriptor]:
+def _below(manifest: Manifest, found: Found) -> tuple[Descriptor, ...]:
     """Return all that lies below a manifest, in order, each once for each of its platforms."""
     reached: list[Descriptor] = []
     seen: set[str] = set()
@@ -248,7 +248,7 @@ def _below(manifest: Manifest, found: Found) -> list[Descriptor]:
             seen.add(child.digest)
             left += () if isinstance(held, NotGiven) else reversed(below(held))
         reached.append(child)
-    return list(each_for_its_platform(reached))
+    return each_for_its_platform(reached)
 
 
 def _name(repository: Repository, reference: str) -> str:
