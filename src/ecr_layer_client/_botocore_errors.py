@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
 
-from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError, quoted
+from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError
 from ._provider import ProviderError
 from ._refusals import attempted, located
-from ._secrets import scrubbed
+from ._text.quoting import quoted
+from ._text.redaction import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine

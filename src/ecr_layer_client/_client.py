@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
 from ._config import ClientConfig, ClientConfigChanges, Target
-from ._errors import InvalidInputError, quoted
+from ._errors import InvalidInputError
 from ._observing import Observed
 from ._progress import shown
 from ._repository import Repository
+from ._text.quoting import quoted
 from ._wire import OPERATION
 
 if TYPE_CHECKING:

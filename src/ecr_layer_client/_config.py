@@ -9,7 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ._errors import InvalidInputError, quoted
+from ._errors import InvalidInputError
+from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from .protocols import CredentialsProvider, ECRApi, SessionLike

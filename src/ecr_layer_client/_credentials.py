@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError
 
-from ._errors import quoted
 from ._provider import FETCH_TIMEOUT, ProviderError
+from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -24,8 +24,6 @@ from __future__ import annotations
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
-from ._secrets import scrubbed
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -34,24 +32,6 @@ if TYPE_CHECKING:
     from ._results import LayerCheckResults
 
 NO_CODE = "Unknown"  # the code of an error that ECR gave none
-_TEXT_LIMIT = 200
-
-
-def quoted(text: object) -> str:
-    """Quote text that came from outside, so that it can neither forge a line nor flood a message.
-
-    Control characters and newlines come out escaped; what is longer than 200 characters is cut.
-    """
-    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else scrubbed(repr(text)))
-
-
-def escaped(text: str) -> str:
-    """Return text that came from outside escaped and cut as `quoted` does, without quotes: for words within a sentence."""
-    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1])[1:-1])
-
-
-def _cut(shown: str) -> str:
-    return shown if len(shown) <= _TEXT_LIMIT else f"{shown[:_TEXT_LIMIT]}..."
 
 
 def copied(error: ECRLayerError) -> ECRLayerError:

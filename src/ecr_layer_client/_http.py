@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from aiobotocore.httpsession import AIOHTTPSession
 
 from ._errors import ResponseError
-from ._secrets import leave_out_secrets_of
+from ._text.redaction import leave_out_secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

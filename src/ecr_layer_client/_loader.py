@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ._asking import ask, spelled
 from ._batching import refused
 from ._caller import Operation
-from ._errors import CallError, ECRLayerError, InvalidInputError, copied, quoted
+from ._errors import CallError, ECRLayerError, InvalidInputError, copied
 from ._models import canonical, is_well_formed
 from ._result import LayerCheckResult
+from ._text.quoting import quoted
 from ._wire import OPERATION
 from .protocols import CALLERS
 

@@ -9,9 +9,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ._batching import STREAM_WINDOW, Batch, BatchSource, is_repeat, iterators
-from ._errors import InvalidInputError, quoted
+from ._errors import InvalidInputError
 from ._models import canonical
 from ._repository import Repository
+from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

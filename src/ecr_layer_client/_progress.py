@@ -6,7 +6,8 @@ from contextlib import nullcontext
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
-from ._errors import InvalidInputError, quoted
+from ._errors import InvalidInputError
+from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -22,11 +22,10 @@ from ._errors import (
     ServerError,
     ServiceError,
     ThrottledError,
-    escaped,
-    quoted,
 )
 from ._repository import partition_of
-from ._secrets import scrubbed
+from ._text.quoting import escaped, quoted
+from ._text.redaction import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
 
-from ._errors import InvalidInputError, LayerFailuresError, escaped, quoted
+from ._errors import InvalidInputError, LayerFailuresError
 from ._models import (
     Group,
     Layer,
@@ -21,6 +21,7 @@ from ._models import (
     group_of,
 )
 from ._repository import Repository
+from ._text.quoting import escaped, quoted
 from ._visible import Visible
 
 if TYPE_CHECKING:

@@ -7,9 +7,10 @@ import random
 from typing import TYPE_CHECKING
 
 from ._batching import Batch, DigestSource
-from ._errors import LayerFailuresError, quoted
+from ._errors import LayerFailuresError
 from ._models import LayerFailure, LayerFailureCode
 from ._stream import LayerStream
+from ._text.quoting import quoted
 from .protocols import Progress
 
 if TYPE_CHECKING:

@@ -16,9 +16,10 @@ from ecr_layer_client import (
     Repository,
     RepositoryNotFoundError,
 )
+from ecr_layer_client._text.quoting import line, short
 from ecr_layer_client.display import described
+from ecr_layer_client.display._cells import share
 from ecr_layer_client.display._description import Description, Part, Table, Tone
-from ecr_layer_client.display._text import line, share, short
 from ecr_layer_client.images import Descriptor, ImageReport, Platform, PushPlan
 
 APP = Repository(name="team/app")

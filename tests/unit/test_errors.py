@@ -32,7 +32,7 @@ from ecr_layer_client import (
     ThrottledError,
     TransportError,
 )
-from ecr_layer_client._errors import escaped, quoted
+from ecr_layer_client._text.quoting import escaped, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ import pytest
 
 from ecr_layer_client import LayerAvailability, LayerCheckResult, LayerFailureCode
 from ecr_layer_client.display import html_of
+from ecr_layer_client.display._cells import Bytes
 from ecr_layer_client.display._description import Description, Part, Table, Tone
 from ecr_layer_client.display._html import COLOURS
-from ecr_layer_client.display._text import Bytes
 from seen import Seen
 
 DESCRIPTION = Description(

@@ -8,8 +8,8 @@ from urllib.parse import quote
 
 import pytest
 
-from ecr_layer_client._errors import quoted
-from ecr_layer_client._secrets import leave_out_secrets_of, scrubbed
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.redaction import leave_out_secrets_of, scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -28,8 +28,8 @@ from ecr_layer_client import (
     __version__,
 )
 from ecr_layer_client._config import Target
-from ecr_layer_client._errors import quoted
-from ecr_layer_client._secrets import scrubbed
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.redaction import scrubbed
 from ecr_layer_client._turns import DEFAULT_QUOTAS, DEFAULT_SHARE
 
 from ._aws import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings

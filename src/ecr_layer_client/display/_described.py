@@ -12,12 +12,14 @@ from ecr_layer_client._models import Layer, LayerAvailability, LayerFailure
 from ecr_layer_client._result import LayerCheckResult
 from ecr_layer_client._results import LayerCheckResults
 from ecr_layer_client._stream import LayerStream
+from ecr_layer_client._text.byte_sizes import human_bytes
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import line, short
 from ecr_layer_client._waiting import AvailabilityStream
 from ecr_layer_client.images import ImageReport, PushPlan
-from ecr_layer_client.images._plan import human_bytes
 
+from ._cells import Bytes
 from ._description import MOST_ROWS, Description, Part, Table, Tone, first_rows
-from ._text import Bytes, counted, line, short
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

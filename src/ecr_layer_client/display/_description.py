@@ -7,7 +7,7 @@ from enum import StrEnum
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ._text import share
+from ._cells import share
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from ecr_layer_client.images._plan import human_bytes
+from ecr_layer_client._text.byte_sizes import human_bytes
 
+from ._cells import cell_text
 from ._description import Tone
-from ._text import cell_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client._caller import Operation
-from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError, escaped, quoted
+from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError
+from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blobs import ManifestsAlone
 from ._descriptor import Descriptor, Platform, each_for_its_platform

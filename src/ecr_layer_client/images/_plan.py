@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Self, TypeVar
 from pydantic import BaseModel
 
 from ecr_layer_client._config import MAX_BATCH_SIZE
-from ecr_layer_client._errors import InvalidInputError, quoted
+from ecr_layer_client._errors import InvalidInputError
 from ecr_layer_client._models import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
 from ecr_layer_client._repository import Repository
 from ecr_layer_client._result import LayerCheckResult, by_hand
+from ecr_layer_client._text.byte_sizes import human_bytes
+from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._visible import Visible
 
 from ._descriptor import Descriptor, each_once
@@ -38,7 +40,6 @@ QUOTAS = {
     "CompleteLayerUpload": 100.0,
     "PutImage": 10.0,
 }
-_UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
 
 
 class PushPlan(Visible, BaseModel, frozen=True):
@@ -309,12 +310,3 @@ def _row(name: str, blobs: tuple[Descriptor, ...]) -> str:
 
 def _counted(blobs: tuple[Descriptor, ...]) -> str:
     return f"{len(blobs):>6} {'blob ' if len(blobs) == 1 else 'blobs'}"
-
-
-def human_bytes(size: float) -> str:
-    """Return a number of bytes as people read it, in powers of 1,000."""
-    for unit in _UNITS[:-1]:
-        if round(size, 1) < 1000:  # noqa: PLR2004 (the units'; what would be shown as 1000.0 is 1.0 of the next)
-            return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.1f} {_UNITS[-1]}"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ecr_layer_client._errors import InvalidInputError, ResponseError, quoted
+from ecr_layer_client._errors import InvalidInputError, ResponseError
+from ecr_layer_client._text.quoting import quoted
 
 from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from ecr_layer_client._errors import escaped
 from ecr_layer_client._repository import Repository
+from ecr_layer_client._text.quoting import escaped
 from ecr_layer_client._visible import Visible
 
 from ._descriptor import Descriptor, Platform

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client._errors import escaped, quoted
 from ecr_layer_client._models import Layer, group_of
+from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._layout import Manifest
 from ._manifest import ImageIndex
