@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
 
 BATCH_SIZE = 100
 REPOSITORY = "team/app"

@@ -8,8 +8,8 @@ from ecr_layer_client import ECRLayerClient
 from ecr_layer_client._signing import Pattern
 
 if TYPE_CHECKING:
-    from ecr_layer_client._config import Lane
     from ecr_layer_client._direct import DirectLane
+    from ecr_layer_client._models.config import Lane
 
 LANES: tuple[Lane, ...] = ("ordinary", "direct")
 _HEADERS = {

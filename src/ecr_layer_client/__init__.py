@@ -1,100 +1,65 @@
 """Typed, async client for the layer half of Amazon ECR: ask which layers a repository already holds.
 
-A name is imported when it is first asked for: who needs an error class or the pytest plugin alone does not pay for the rest.
+A name is imported when it is first used, so that importing an error class does not import the client.
 """
 
 import logging
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from ._version import __version__
+from ._models.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ._client import ECRLayerClient
-    from ._config import ClientConfig, ClientConfigChanges, RetryPolicy
-    from ._errors import (
-        AccessDeniedError,
-        CallError,
-        ClientStateError,
-        ClockSkewError,
-        CredentialsError,
-        ECRLayerError,
-        InvalidInputError,
-        InvalidParameterError,
-        LayerFailuresError,
-        OperationTimeoutError,
-        RepositoryNotFoundError,
-        ResponseError,
-        ServerError,
-        ServiceError,
-        ThrottledError,
-        TransportError,
-    )
-    from ._many import ManyLayerStream
-    from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-    from ._repository import Repository
-    from ._result import LayerCheckResult, OutcomesByDigest
-    from ._results import ByRepository, LayerCheckResults
-    from ._stream import LayerStream
-    from .protocols import AWSKeys, CredentialsProvider, ECRApi, LayerChecker, Observer, OutcomeStream, Progress, SessionLike
+    from ._client import ECRLayerClient as ECRLayerClient
+    from ._many import ManyLayerStream as ManyLayerStream
+    from ._models.call_errors import AccessDeniedError as AccessDeniedError
+    from ._models.call_errors import CallError as CallError
+    from ._models.call_errors import ClockSkewError as ClockSkewError
+    from ._models.call_errors import CredentialsError as CredentialsError
+    from ._models.call_errors import InvalidParameterError as InvalidParameterError
+    from ._models.call_errors import OperationTimeoutError as OperationTimeoutError
+    from ._models.call_errors import RepositoryNotFoundError as RepositoryNotFoundError
+    from ._models.call_errors import ResponseError as ResponseError
+    from ._models.call_errors import ServerError as ServerError
+    from ._models.call_errors import ServiceError as ServiceError
+    from ._models.call_errors import ThrottledError as ThrottledError
+    from ._models.call_errors import TransportError as TransportError
+    from ._models.config import ClientConfig as ClientConfig
+    from ._models.config import ClientConfigChanges as ClientConfigChanges
+    from ._models.config import RetryPolicy as RetryPolicy
+    from ._models.errors import ClientStateError as ClientStateError
+    from ._models.errors import ECRLayerError as ECRLayerError
+    from ._models.errors import InvalidInputError as InvalidInputError
+    from ._models.keys import AWSKeys as AWSKeys
+    from ._models.layer import Layer as Layer
+    from ._models.layer import LayerAvailability as LayerAvailability
+    from ._models.layer import LayerFailure as LayerFailure
+    from ._models.layer import LayerFailureCode as LayerFailureCode
+    from ._models.layer import LayerOutcome as LayerOutcome
+    from ._models.progress import Progress as Progress
+    from ._models.repository import Repository as Repository
+    from ._models.result import LayerCheckResult as LayerCheckResult
+    from ._models.result import LayerFailuresError as LayerFailuresError
+    from ._models.result import OutcomesByDigest as OutcomesByDigest
+    from ._models.results import ByRepository as ByRepository
+    from ._models.results import LayerCheckResults as LayerCheckResults
+    from ._stream import LayerStream as LayerStream
+    from .protocols import CredentialsProvider as CredentialsProvider
+    from .protocols import ECRApi as ECRApi
+    from .protocols import LayerChecker as LayerChecker
+    from .protocols import Observer as Observer
+    from .protocols import OutcomeStream as OutcomeStream
+    from .protocols import SessionLike as SessionLike
 
-__all__ = [
-    "AWSKeys",
-    "AccessDeniedError",
-    "ByRepository",
-    "CallError",
-    "ClientConfig",
-    "ClientConfigChanges",
-    "ClientStateError",
-    "ClockSkewError",
-    "CredentialsError",
-    "CredentialsProvider",
-    "ECRApi",
-    "ECRLayerClient",
-    "ECRLayerError",
-    "InvalidInputError",
-    "InvalidParameterError",
-    "Layer",
-    "LayerAvailability",
-    "LayerCheckResult",
-    "LayerCheckResults",
-    "LayerChecker",
-    "LayerFailure",
-    "LayerFailureCode",
-    "LayerFailuresError",
-    "LayerOutcome",
-    "LayerStream",
-    "ManyLayerStream",
-    "Observer",
-    "OperationTimeoutError",
-    "OutcomeStream",
-    "OutcomesByDigest",
-    "Progress",
-    "Repository",
-    "RepositoryNotFoundError",
-    "ResponseError",
-    "RetryPolicy",
-    "ServerError",
-    "ServiceError",
-    "SessionLike",
-    "ThrottledError",
-    "TransportError",
-    "__version__",
-]
-
-_ROOMS = {
+_MODULES = {
     "_client": ("ECRLayerClient",),
-    "_config": ("ClientConfig", "ClientConfigChanges", "RetryPolicy"),
-    "_errors": (
+    "_many": ("ManyLayerStream",),
+    "_models.call_errors": (
         "AccessDeniedError",
         "CallError",
-        "ClientStateError",
         "ClockSkewError",
         "CredentialsError",
-        "ECRLayerError",
-        "InvalidInputError",
         "InvalidParameterError",
-        "LayerFailuresError",
         "OperationTimeoutError",
         "RepositoryNotFoundError",
         "ResponseError",
@@ -103,39 +68,38 @@ _ROOMS = {
         "ThrottledError",
         "TransportError",
     ),
-    "_many": ("ManyLayerStream",),
-    "_models": ("Layer", "LayerAvailability", "LayerFailure", "LayerFailureCode", "LayerOutcome"),
-    "_repository": ("Repository",),
-    "_result": ("LayerCheckResult", "OutcomesByDigest"),
-    "_results": ("ByRepository", "LayerCheckResults"),
+    "_models.config": ("ClientConfig", "ClientConfigChanges", "RetryPolicy"),
+    "_models.errors": ("ClientStateError", "ECRLayerError", "InvalidInputError"),
+    "_models.keys": ("AWSKeys",),
+    "_models.layer": ("Layer", "LayerAvailability", "LayerFailure", "LayerFailureCode", "LayerOutcome"),
+    "_models.progress": ("Progress",),
+    "_models.repository": ("Repository",),
+    "_models.result": ("LayerCheckResult", "LayerFailuresError", "OutcomesByDigest"),
+    "_models.results": ("ByRepository", "LayerCheckResults"),
     "_stream": ("LayerStream",),
-    "protocols": (
-        "AWSKeys",
-        "CredentialsProvider",
-        "ECRApi",
-        "LayerChecker",
-        "Observer",
-        "OutcomeStream",
-        "Progress",
-        "SessionLike",
-    ),
+    "protocols": ("CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "SessionLike"),
 }
-_ROOM_OF = {name: room for room, names in _ROOMS.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(("__version__", *_MODULE_OF))  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
 
 logging.getLogger("ecr_layer_client").addHandler(logging.NullHandler())
 
 
-if not TYPE_CHECKING:  # or the type checkers would take any name for one that is there
+if not TYPE_CHECKING:  # a type checker would accept any name
 
     def __getattr__(name: str) -> Any:
         if name == "protocols":
             return import_module(f"{__name__}.protocols")
-        if name not in _ROOM_OF:
+
+        if name not in _MODULE_OF:
             msg = f"module {__name__!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        value = globals()[name] = getattr(import_module(f"{__name__}.{_ROOM_OF[name]}"), name)
+
+        value = getattr(import_module(f"{__name__}.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
         return value
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *_ROOM_OF})
+    return sorted({*globals(), *_MODULE_OF})

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ._models import LayerFailure, LayerFailureCode
+from ._models.layer import LayerFailure, LayerFailureCode
 from ._wire import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from ._caller import Caller, Operation
-    from ._models import LayerOutcome
-    from ._repository import Repository
+    from ._models.layer import LayerOutcome
+    from ._models.repository import Repository
 
 _log = logging.getLogger("ecr_layer_client")
 _ASKED_AT_MOST = 2  # times: a digest that two answers do not mention is NOT_REPORTED

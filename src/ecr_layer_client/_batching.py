@@ -8,8 +8,8 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Si
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from ._errors import InvalidInputError
-from ._models import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
+from ._models.errors import InvalidInputError
+from ._models.layer import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
 from ._text.quoting import quoted
 
 _HEX = b"0123456789abcdef"

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
 
-from ._errors import CallError, CredentialsError, ECRLayerError, InvalidInputError, ResponseError, TransportError
+from ._models.call_errors import CallError, CredentialsError, ResponseError, TransportError
+from ._models.errors import ECRLayerError, InvalidInputError
 from ._provider import ProviderError
 from ._refusals import attempted, located
 from ._text.quoting import quoted
@@ -17,7 +18,7 @@ from ._text.redaction import scrubbed
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ._repository import Repository
+    from ._models.repository import Repository
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from ._errors import CallError, TransportError
+from ._models.call_errors import CallError, TransportError
 from ._refusals import attempted, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ._config import ClientConfig
+    from ._models.config import ClientConfig
+    from ._models.repository import Repository
     from ._observing import Observed
-    from ._repository import Repository
     from ._transport import Transport
     from ._turns import Turns
     from ._wire import Question

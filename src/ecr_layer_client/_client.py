@@ -10,11 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from ._config import ClientConfig, ClientConfigChanges, Target
-from ._errors import InvalidInputError
+from ._models.config import ClientConfig, ClientConfigChanges, Target
+from ._models.errors import InvalidInputError
+from ._models.repository import Repository
 from ._observing import Observed
 from ._progress import shown
-from ._repository import Repository
 from ._text.quoting import quoted
 from ._wire import OPERATION
 
@@ -26,15 +26,16 @@ if TYPE_CHECKING:
     from ._connection import Connection, OwnSlots
     from ._loader import Loader
     from ._many import ManyLayerStream
-    from ._models import LayerOutcome
+    from ._models.layer import LayerOutcome
+    from ._models.progress import Progress
+    from ._models.result import LayerCheckResult
+    from ._models.results import LayerCheckResults
     from ._pairs import DigestsOfMany
-    from ._result import LayerCheckResult
-    from ._results import LayerCheckResults
     from ._stream import LayerStream
     from ._window import Reading, Window
     from .images import ImageReport, ImageSource, Platform, PushPlan
     from .images._holding import Holding
-    from .protocols import CredentialsProvider, ECRApi, Observer, Progress, SessionLike
+    from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
 S = TypeVar("S", bound="Window[Any]")

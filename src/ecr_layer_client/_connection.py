@@ -9,12 +9,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ._errors import ClientStateError
+from ._models.errors import ClientStateError
 from ._turns import Turns, turns_for
 
 if TYPE_CHECKING:
-    from ._config import ClientConfig, Target
     from ._loader import Loader
+    from ._models.config import ClientConfig, Target
     from ._transport import Transport
     from ._window import Window
     from .images._holding import Holding

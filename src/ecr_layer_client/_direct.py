@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
 from ._botocore_errors import credentials_error, safe_cause, sealed
-from ._errors import CredentialsError, ResponseError
+from ._models.call_errors import CredentialsError, ResponseError
 from ._ordinary import ANSWERED
 from ._refusals import Refusal
 from ._signing import Pattern

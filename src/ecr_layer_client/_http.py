@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 
-from ._errors import ResponseError
+from ._models.call_errors import ResponseError
 from ._text.redaction import leave_out_secrets_of
 
 if TYPE_CHECKING:

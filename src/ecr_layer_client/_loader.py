@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 from ._asking import ask, spelled
 from ._batching import refused
 from ._caller import Operation
-from ._errors import CallError, ECRLayerError, InvalidInputError, copied
-from ._models import canonical, is_well_formed
-from ._result import LayerCheckResult
+from ._models.call_errors import CallError
+from ._models.errors import ECRLayerError, InvalidInputError, copied
+from ._models.layer import canonical, is_well_formed
+from ._models.result import LayerCheckResult
 from ._text.quoting import quoted
 from ._wire import OPERATION
 from .protocols import CALLERS
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from ._caller import Caller
-    from ._config import ClientConfig
-    from ._models import LayerOutcome
+    from ._models.config import ClientConfig
+    from ._models.layer import LayerOutcome
+    from ._models.repository import Repository
     from ._observing import Observed
-    from ._repository import Repository
 
     _Answer = LayerOutcome | BaseException
 

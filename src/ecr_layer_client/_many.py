@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, cast
 
-from ._errors import CallError, ServiceError, copied
-from ._result import LayerCheckResult
-from ._results import ByRepository, LayerCheckResults
+from ._models.call_errors import CallError, ServiceError
+from ._models.errors import copied
+from ._models.result import LayerCheckResult
+from ._models.results import ByRepository, LayerCheckResults
 from ._window import Window
 from ._wire import OPERATION
 
@@ -16,11 +17,11 @@ if TYPE_CHECKING:
 
     from ._batching import Batch
     from ._caller import Caller, Operation
-    from ._models import LayerOutcome
+    from ._models.layer import LayerOutcome
+    from ._models.progress import Progress
+    from ._models.repository import Repository
     from ._pairs import PairSource, RepositoryBatch
-    from ._repository import Repository
     from ._window import Reading
-    from .protocols import Progress
 
     _Answers = Mapping[tuple[Repository, str], LayerOutcome]
 

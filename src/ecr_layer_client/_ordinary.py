@@ -11,16 +11,16 @@ from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ._botocore_errors import call_error, credentials_error, safe_cause, sealed
-from ._errors import NO_CODE, ResponseError
 from ._http import too_large
+from ._models.call_errors import NO_CODE, ResponseError
 from ._refusals import Refusal, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from ._config import ClientConfig
     from ._credentials import SharedCredentials
-    from ._errors import CallError
+    from ._models.call_errors import CallError
+    from ._models.config import ClientConfig
     from ._wire import Question
     from .protocols import ECRApi
 

@@ -9,9 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ._batching import STREAM_WINDOW, Batch, BatchSource, is_repeat, iterators
-from ._errors import InvalidInputError
-from ._models import canonical
-from ._repository import Repository
+from ._models.errors import InvalidInputError
+from ._models.layer import canonical
+from ._models.repository import Repository
 from ._text.quoting import quoted
 
 if TYPE_CHECKING:

@@ -6,14 +6,14 @@ from contextlib import nullcontext
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
-from ._errors import InvalidInputError
+from ._models.errors import InvalidInputError
 from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from .protocols import Progress
+    from ._models.progress import Progress
 
 
 def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)

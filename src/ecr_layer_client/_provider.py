@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from .protocols import AWSKeys
+from ._models.keys import AWSKeys
 
 if TYPE_CHECKING:
     from .protocols import CredentialsProvider

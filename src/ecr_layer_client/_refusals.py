@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from ._errors import (
+from ._models.call_errors import (
     NO_CODE,
     AccessDeniedError,
     CallError,
@@ -23,14 +23,14 @@ from ._errors import (
     ServiceError,
     ThrottledError,
 )
-from ._repository import partition_of
+from ._models.repository import partition_of
 from ._text.quoting import escaped, quoted
 from ._text.redaction import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._repository import Repository
+    from ._models.repository import Repository
 
 _THROTTLING = frozenset(
     {

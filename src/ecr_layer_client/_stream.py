@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from ._result import LayerCheckResult
+from ._models.result import LayerCheckResult
 from ._window import Window
 from ._wire import OPERATION
 
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from ._batching import Batch, DigestSource
     from ._caller import Caller
-    from ._errors import CallError
-    from ._models import LayerOutcome
-    from ._repository import Repository
+    from ._models.call_errors import CallError
+    from ._models.layer import LayerOutcome
+    from ._models.progress import Progress
+    from ._models.repository import Repository
     from ._window import Reading
-    from .protocols import Progress
 
 
 class LayerStream(Window["LayerOutcome"]):

@@ -16,16 +16,16 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
 from ._botocore_errors import opening_error, safe_cause, sealed
 from ._direct import DirectLane
-from ._errors import InvalidInputError
 from ._http import guarded_session, watched_session
+from ._models.errors import InvalidInputError
+from ._models.version import __version__
 from ._ordinary import OrdinaryLane
 from ._sessions import own_session, warm_up_in_thread
-from ._version import __version__
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ._config import ClientConfig, Target
+    from ._models.config import ClientConfig, Target
     from ._wire import Question
     from .protocols import SessionLike
 

@@ -8,18 +8,13 @@ from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
+from ecr_layer_client._models.quotas import _UNPUBLISHED, DEFAULT_QUOTAS, DEFAULT_SHARE
+
 from ._budget import RetryBudget
 from ._pacer import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
-
-DEFAULT_QUOTAS = {  # AWS: "Amazon ECR service quotas", requests a second per account and Region
-    "BatchCheckLayerAvailability": 1000.0,
-    "BatchGetImage": 2000.0,
-}
-_UNPUBLISHED = 100.0  # of the other operations AWS names no quota; assumed
-DEFAULT_SHARE = 0.8  # of the quota, for other clients ask, too
 
 
 class Turns:

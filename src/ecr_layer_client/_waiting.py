@@ -7,19 +7,19 @@ import random
 from typing import TYPE_CHECKING
 
 from ._batching import Batch, DigestSource
-from ._errors import LayerFailuresError
-from ._models import LayerFailure, LayerFailureCode
+from ._models.layer import LayerFailure, LayerFailureCode
+from ._models.progress import Progress
+from ._models.result import LayerFailuresError
 from ._stream import LayerStream
 from ._text.quoting import quoted
-from .protocols import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
     from ._caller import Caller
-    from ._errors import CallError
-    from ._models import LayerOutcome
-    from ._repository import Repository
+    from ._models.call_errors import CallError
+    from ._models.layer import LayerOutcome
+    from ._models.repository import Repository
     from ._window import Reading
 
 FIRST_PAUSE = 0.5  # seconds between a check and the next, at most; it doubles

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 from ._asking import ask, spelled
 from ._batching import STREAM_WINDOW
 from ._caller import Operation
-from ._errors import CallError, ClientStateError, OperationTimeoutError
+from ._models.call_errors import CallError, OperationTimeoutError
+from ._models.errors import ClientStateError
+from ._models.progress import Progress
 from ._visible import Visible
-from .protocols import Progress
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
     from ._batching import Batch, BatchSource
     from ._caller import Caller
-    from ._models import LayerOutcome
+    from ._models.layer import LayerOutcome
+    from ._models.repository import Repository
     from ._observing import Observed
-    from ._repository import Repository
 
 T = TypeVar("T")
 

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ._errors import ResponseError
-from ._models import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
+from ._models.call_errors import ResponseError
+from ._models.layer import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
 from ._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ._repository import Repository
+    from ._models.repository import Repository
 
 OPERATION = "BatchCheckLayerAvailability"
 

@@ -13,15 +13,15 @@ except ImportError as _missing:
     _message = "tables need pyarrow: pip install 'ecr-layer-client[arrow]'"
     raise ImportError(_message) from _missing
 
-from ._models import LayerAvailability, LayerFailureCode
+from ._models.layer import LayerAvailability, LayerFailureCode
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
 
-    from ._models import LayerOutcome
-    from ._result import LayerCheckResult
+    from ._models.layer import LayerOutcome
+    from ._models.result import LayerCheckResult
     from .images import Descriptor, PushPlan
 
 __all__ = ["blobs", "outcomes"]

@@ -11,8 +11,9 @@ import re
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from ._errors import NO_CODE, CallError, ECRLayerError, ServiceError
-from ._version import __version__
+from ._models.call_errors import NO_CODE, CallError, ServiceError
+from ._models.errors import ECRLayerError
+from ._models.version import __version__
 from .protocols import CALLERS
 
 try:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from opentelemetry.metrics import Histogram, MeterProvider
     from opentelemetry.trace import Span, TracerProvider
 
-    from ._repository import Repository
+    from ._models.repository import Repository
 
 __all__ = ["OpenTelemetryObserver"]
 

@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from contextvars import Context, ContextVar
-from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
 
-from ._errors import InvalidInputError
+from ecr_layer_client._models.keys import AWSKeys
+from ecr_layer_client._models.progress import Progress
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from types import TracebackType
 
-    from ._errors import CallError
-    from ._models import LayerOutcome
-    from ._repository import Repository
-    from ._result import LayerCheckResult
+    from ._models.call_errors import CallError
+    from ._models.layer import LayerOutcome
+    from ._models.repository import Repository
+    from ._models.result import LayerCheckResult
 
 __all__ = ["CALLERS", "AWSKeys", "CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"]
 
@@ -46,66 +45,12 @@ class SessionLike(Hashable, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class AWSKeys:
-    """What a `CredentialsProvider` gives: keys to sign with. Its repr shows the access key's id alone.
-
-    Attributes:
-        access_key: The access key's id.
-        secret_key: The secret access key.
-        token: The session token of temporary keys. Default None.
-        expires: When they end, with a time zone. Default None: never.
-
-    Raises:
-        InvalidInputError: A part is empty or no str, or `expires` has no time zone.
-
-    Example:
-        >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")
-        AWSKeys(expires=None)
-    """
-
-    access_key: str = field(repr=False)
-    secret_key: str = field(repr=False)
-    token: str | None = field(default=None, repr=False)
-    expires: datetime | None = None
-
-    def __post_init__(self) -> None:
-        """Refuse what can't be signed with."""
-        for name in ("access_key", "secret_key", "token"):
-            value = getattr(self, name)
-            if not (isinstance(value, str) and value) and not (name == "token" and value is None):
-                msg = f"AWSKeys {name}: a str that is not empty"
-                raise InvalidInputError(msg)
-        if self.expires is not None and (not isinstance(self.expires, datetime) or self.expires.utcoffset() is None):
-            msg = f"AWSKeys expires=<{type(self.expires).__name__}>: a datetime with a time zone, or None"
-            raise InvalidInputError(msg)
-
-
 class CredentialsProvider(Protocol):
     """Gives keys to sign with, such as those of an assumed role; asked once for all callers, and again ahead of their expiry."""
 
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
         ...
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """How far an operation is, in distinct digests.
-
-    Attributes:
-        pulled: Taken from the input so far.
-        answered: Of those, answered.
-        total: In the whole input; None while that is not known, as for a generator.
-
-    Example:
-        >>> Progress(pulled=200, answered=100, total=None).answered
-        100
-    """
-
-    pulled: int
-    answered: int
-    total: int | None
 
 
 class OutcomeStream(Protocol):

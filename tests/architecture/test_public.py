@@ -158,7 +158,7 @@ HEAVY = (
     "ecr_layer_client.local",
     "ecr_layer_client.cli",
 )
-ALL_BUT_ITSELF = ("pydantic", "asyncio", "ecr_layer_client._client", "ecr_layer_client._errors")
+ALL_BUT_ITSELF = ("pydantic", "asyncio", "ecr_layer_client._client", "ecr_layer_client._models.errors")
 
 
 def test_import_is_light() -> None:

@@ -16,7 +16,7 @@ from virtual_time import VirtualTimeLoop
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ecr_layer_client import ECRLayerClient, LayerOutcome
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

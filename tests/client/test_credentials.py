@@ -23,7 +23,7 @@ from ecr_layer_client._wire import OPERATION, Check
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

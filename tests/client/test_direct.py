@@ -18,7 +18,7 @@ from ecr_layer_client._caller import Operation
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

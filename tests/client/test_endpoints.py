@@ -11,7 +11,7 @@ from aiobotocore.session import AioSession
 from ecr_layer_client import ClientConfig, ECRLayerClient
 
 if TYPE_CHECKING:
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

@@ -25,7 +25,7 @@ from ecr_layer_client.local import LocalECR
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ecr_layer_client._config import Lane, Target
+    from ecr_layer_client._models.config import Lane, Target
 
 pytestmark = pytest.mark.asyncio
 

@@ -14,7 +14,7 @@ from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
 from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

@@ -17,13 +17,13 @@ from ecr_layer_client import (
     OperationTimeoutError,
     Progress,
 )
-from ecr_layer_client._models import Layer
+from ecr_layer_client._models.layer import Layer
 from ecr_layer_client._waiting import RepeatingSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio

@@ -20,7 +20,8 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import ecr_layer_client
-from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy, _errors
+from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy
+from ecr_layer_client._models import errors as _errors
 from ecr_layer_client._transport import _aio_config
 from ecr_layer_client.cli._app import app
 from ecr_layer_client.cli._rows import JSONLines

@@ -81,7 +81,7 @@ class Alone(unittest.IsolatedAsyncioTestCase):
         assert await is_held(self.ecr)
 """
 
-OWN = ["ecr_layer_client", "ecr_layer_client._version", "ecr_layer_client.testing"]
+OWN = ["ecr_layer_client", "ecr_layer_client._models.version", "ecr_layer_client.testing"]
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client import CallError, LayerCheckResult, RetryPolicy
-from ecr_layer_client._models import canonical, is_well_formed
+from ecr_layer_client._models.layer import canonical, is_well_formed
 from ecr_layer_client.local import LocalECR
 from virtual_time import VirtualTimeLoop
 

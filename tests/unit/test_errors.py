@@ -123,7 +123,10 @@ def test_notes_stand_in_the_traceback() -> None:
     """A note is shown below the message."""
     error = ThrottledError("text", code="ThrottlingException")
     error.add_note("also failed: another call")
-    assert "".join(traceback.format_exception_only(error)) == "ecr_layer_client._errors.ThrottledError: text\nalso failed: another call\n"
+    assert (
+        "".join(traceback.format_exception_only(error))
+        == "ecr_layer_client._models.call_errors.ThrottledError: text\nalso failed: another call\n"
+    )
 
 
 @pytest.mark.parametrize(

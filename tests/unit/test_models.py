@@ -10,7 +10,7 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-from ecr_layer_client._models import MAX_DIGEST_LENGTH, TaggedOutcome, canonical, is_well_formed
+from ecr_layer_client._models.layer import MAX_DIGEST_LENGTH, TaggedOutcome, canonical, is_well_formed
 
 DIGEST = "sha256:" + "a" * 64
 OUTCOME: TypeAdapter[LayerOutcome] = TypeAdapter(TaggedOutcome)

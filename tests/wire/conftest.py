@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecr_layer_client import ECRLayerClient
-    from ecr_layer_client._config import Lane
+    from ecr_layer_client._models.config import Lane
     from lanes import OwnClient
 
 KEPT = "AWS_CA_BUNDLE"  # where this machine's certificates lie is no setting of AWS's

@@ -8,7 +8,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._batching import STREAM_WINDOW, is_repeat
-from ecr_layer_client._models import canonical
+from ecr_layer_client._models.layer import canonical
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast, get_args
 
 from rich.filesize import decimal
 
-from ecr_layer_client._models import Group, group_of
+from ecr_layer_client._models.layer import Group, group_of
 
 if TYPE_CHECKING:
     from ecr_layer_client import Layer, LayerOutcome, Repository

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ecr_layer_client.protocols import Progress
+    from ecr_layer_client._models.progress import Progress
 
 
 @contextmanager

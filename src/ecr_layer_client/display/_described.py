@@ -8,9 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._many import ManyLayerStream
-from ecr_layer_client._models import Layer, LayerAvailability, LayerFailure
-from ecr_layer_client._result import LayerCheckResult
-from ecr_layer_client._results import LayerCheckResults
+from ecr_layer_client._models.layer import Layer, LayerAvailability, LayerFailure
+from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._models.results import LayerCheckResults
 from ecr_layer_client._stream import LayerStream
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted

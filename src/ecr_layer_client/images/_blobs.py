@@ -8,7 +8,7 @@ import stat
 import zlib
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
 
-from ecr_layer_client._errors import InvalidInputError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._descriptor import Descriptor, digest_of, hash_of

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, FailFast, Field
 
-from ecr_layer_client._errors import InvalidInputError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:

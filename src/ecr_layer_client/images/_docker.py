@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, cast
 
 from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 
-from ecr_layer_client._errors import InvalidInputError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._blobs import why

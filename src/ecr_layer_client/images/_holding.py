@@ -6,7 +6,8 @@ import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client._caller import Operation
-from ecr_layer_client._errors import InvalidInputError, ResponseError, ServiceError
+from ecr_layer_client._models.call_errors import ResponseError, ServiceError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blobs import ManifestsAlone
@@ -23,9 +24,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ecr_layer_client._caller import Caller
-    from ecr_layer_client._models import LayerOutcome
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._observing import Observed
-    from ecr_layer_client._repository import Repository
     from ecr_layer_client.protocols import LayerChecker
 
     from ._report import ImageReport

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ecr_layer_client._errors import InvalidInputError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._blobs import Blobs, DirectoryBlobs, located, read_manifest_bytes

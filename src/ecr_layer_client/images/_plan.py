@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Self, TypeVar
 
 from pydantic import BaseModel
 
-from ecr_layer_client._config import MAX_BATCH_SIZE
-from ecr_layer_client._errors import InvalidInputError
-from ecr_layer_client._models import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
-from ecr_layer_client._repository import Repository
-from ecr_layer_client._result import LayerCheckResult, by_hand
+from ecr_layer_client._models.config import MAX_BATCH_SIZE
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.layer import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
+from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._models.result import LayerCheckResult, by_hand
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._visible import Visible

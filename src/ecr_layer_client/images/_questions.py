@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ecr_layer_client._errors import InvalidInputError, ResponseError
+from ecr_layer_client._models.call_errors import ResponseError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._descriptor import TAG, digest_of
@@ -17,7 +18,7 @@ from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from ecr_layer_client._repository import Repository
+    from ecr_layer_client._models.repository import Repository
 
 MOST_IDS = 100  # ECR model: ImageIdentifierList
 PAGE = 1000  # ECR model: MaxResults of ListImages

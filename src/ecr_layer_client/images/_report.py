@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from ecr_layer_client._repository import Repository
+from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.quoting import escaped
 from ecr_layer_client._visible import Visible
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client._models import Layer, group_of
+from ecr_layer_client._models.layer import Layer, group_of
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._layout import Manifest
@@ -15,8 +15,8 @@ from ._report import ImageReport
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr_layer_client._models import LayerOutcome
-    from ecr_layer_client._repository import Repository
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
 
     from ._descriptor import Descriptor
 

@@ -12,7 +12,7 @@ import zlib
 from stat import S_ISREG
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from ecr_layer_client._errors import InvalidInputError
+from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._blobs import Located

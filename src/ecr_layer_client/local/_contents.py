@@ -8,7 +8,7 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client._repository import Repository
+from ecr_layer_client._models.repository import Repository
 
 from ._descriptors import Descriptor, stored_layer
 from ._error import AwsError

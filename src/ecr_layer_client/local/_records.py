@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
-from ecr_layer_client._repository import Repository
+from ecr_layer_client._models.repository import Repository
 
 from ._lock import DirectoryLock
 from ._manifest import DIGEST

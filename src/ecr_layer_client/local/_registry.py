@@ -13,7 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
-from ecr_layer_client._repository import partition_of
+from ecr_layer_client._models.repository import partition_of
 
 from ._error import AwsError, invalid_parameter
 from ._images import Images

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ValidationError, field_validator
 
-from ._errors import InvalidInputError
-from ._text.quoting import quoted
+from ecr_layer_client._text.quoting import quoted
+
+from .errors import InvalidInputError
 
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")  # ECR model: RepositoryName
 _NAME_LENGTH = range(2, 257)  # ECR model: RepositoryName

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
-from ._errors import CallError, InvalidInputError, copied
-from ._repository import Repository
-from ._result import LayerCheckResult
-from ._visible import Visible
+from ecr_layer_client._visible import Visible
+
+from .call_errors import CallError
+from .errors import InvalidInputError, copied
+from .repository import Repository
+from .result import LayerCheckResult
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -103,7 +105,7 @@ class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
         >>> results["team/gone"]
         Traceback (most recent call last):
         ...
-        ecr_layer_client._errors.RepositoryNotFoundError: there is no repository 'team/gone'
+        ecr_layer_client._models.call_errors.RepositoryNotFoundError: there is no repository 'team/gone'
     """
 
     __slots__ = ("errors",)
@@ -141,7 +143,7 @@ class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
         Raises:
             ImportError: One of them is not installed.
         """
-        from .arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client.arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
 
         return to_pandas(outcomes(self.values()))
 
@@ -152,7 +154,7 @@ class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
             ImportError: It is not installed.
             ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
         """
-        from .arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client.arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
 
         return stream(outcomes(self.values()), requested_schema)
 

@@ -9,11 +9,12 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ._errors import InvalidInputError
-from ._text.quoting import quoted
+from ecr_layer_client._text.quoting import quoted
+
+from .errors import InvalidInputError
 
 if TYPE_CHECKING:
-    from .protocols import CredentialsProvider, ECRApi, SessionLike
+    from ecr_layer_client.protocols import CredentialsProvider, ECRApi, SessionLike
 
 MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
 
@@ -95,7 +96,7 @@ class ClientConfig(_Options, frozen=True):
         >>> ClientConfig(batch_size=101)
         Traceback (most recent call last):
         ...
-        ecr_layer_client._errors.InvalidInputError: ClientConfig batch_size=101: Input should be less than or equal to 100
+        ecr_layer_client._models.errors.InvalidInputError: ClientConfig batch_size=101: Input should be less than or equal to 100
     """
 
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)] = MAX_BATCH_SIZE

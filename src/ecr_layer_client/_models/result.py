@@ -8,21 +8,12 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
 
-from ._errors import InvalidInputError, LayerFailuresError
-from ._models import (
-    Group,
-    Layer,
-    LayerAvailability,
-    LayerFailure,
-    LayerFailureCode,
-    LayerOutcome,
-    TaggedOutcome,
-    canonical,
-    group_of,
-)
-from ._repository import Repository
-from ._text.quoting import escaped, quoted
-from ._visible import Visible
+from ecr_layer_client._text.quoting import escaped, quoted
+from ecr_layer_client._visible import Visible
+
+from .errors import ECRLayerError, InvalidInputError
+from .layer import Group, Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical, group_of
+from .repository import Repository
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -59,6 +50,14 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
     def __repr__(self) -> str:
         """Return one bounded line."""
         return f"<{len(self)} outcomes by digest>"
+
+
+class LayerFailuresError(ECRLayerError):
+    """A result holds failures that do not merely mean absent, or layers that are not available; `.result` is that result."""
+
+    def __init__(self, message: str, result: LayerCheckResult) -> None:
+        super().__init__(message)
+        self.result = result
 
 
 class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
@@ -189,7 +188,7 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
                   digest availability
             0  sha256:aa    AVAILABLE
         """
-        from .arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client.arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
 
         return to_pandas(outcomes([self]))
 
@@ -233,7 +232,7 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
             ImportError: It is not installed.
             ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
         """
-        from .arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client.arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
 
         return stream(outcomes([self]), requested_schema)
 

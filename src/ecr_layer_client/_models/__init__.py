@@ -1,0 +1,1 @@
+"""Values that users hold: repositories, outcomes, results, options and errors. No I/O."""
