@@ -20,7 +20,7 @@ from ecr_layer_client._wire import OPERATION, Settled
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ecr_layer_client._wire import Question
+    from ecr_layer_client._transport.operation import Question
 
 T = TypeVar("T")
 

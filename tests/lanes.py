@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Protocol, Self, cast
 
 from ecr_layer_client import ECRLayerClient
-from ecr_layer_client._signing import Pattern
+from ecr_layer_client._transport.sigv4 import Pattern
 
 if TYPE_CHECKING:
-    from ecr_layer_client._direct import DirectLane
     from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._transport.signed_request import DirectLane
 
 LANES: tuple[Lane, ...] = ("ordinary", "direct")
 _HEADERS = {

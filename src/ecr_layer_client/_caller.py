@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ._models.call_errors import CallError, TransportError
-from ._refusals import attempted, located
+from ._transport.error_responses import attempted, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from ._models.config import ClientConfig
     from ._models.repository import Repository
     from ._observing import Observed
-    from ._transport import Transport
+    from ._transport.opening import Transport
+    from ._transport.operation import Question
     from ._turns import Turns
-    from ._wire import Question
 
 _log = logging.getLogger("ecr_layer_client")
 _RETRY_OFF = 1

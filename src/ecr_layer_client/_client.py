@@ -10,12 +10,13 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from ._models.config import ClientConfig, ClientConfigChanges, Target
+from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository
 from ._observing import Observed
 from ._progress import shown
 from ._text.quoting import quoted
+from ._transport.options import Target
 from ._wire import OPERATION
 
 if TYPE_CHECKING:

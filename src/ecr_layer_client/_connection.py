@@ -14,12 +14,13 @@ from ._turns import Turns, turns_for
 
 if TYPE_CHECKING:
     from ._loader import Loader
-    from ._models.config import ClientConfig, Target
-    from ._transport import Transport
+    from ._models.config import ClientConfig
+    from ._transport.opening import Transport
+    from ._transport.options import Target
     from ._window import Window
     from .images._holding import Holding
 
-_TRANSPORT = f"{__package__}._transport"
+_TRANSPORT = f"{__package__}._transport.opening"
 _NEEDED_SOON = (_TRANSPORT, f"{__package__}._stream")
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from dataclasses import dataclass
 from itertools import repeat
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
@@ -20,40 +20,6 @@ if TYPE_CHECKING:
     from ._models.repository import Repository
 
 OPERATION = "BatchCheckLayerAvailability"
-
-T_co = TypeVar("T_co", covariant=True)
-
-
-class Question(Protocol[T_co]):
-    """What one request asks of a repository, and how its answer is read.
-
-    Attributes:
-        operation: The API operation, as AWS spells it.
-    """
-
-    operation: ClassVar[str]
-
-    @property
-    def repository(self) -> Repository:
-        """What it is asked of."""
-        ...
-
-    @property
-    def digests(self) -> Sequence[str]:
-        """What it asks for."""
-        ...
-
-    def members(self) -> dict[str, Any]:
-        """Return the request's members."""
-        ...
-
-    def read(self, answer: bytes | Mapping[str, Any]) -> T_co:
-        """Read the body of a 200, or its members, where something else parsed them.
-
-        Raises:
-            ResponseError: It is no such answer.
-        """
-        ...
 
 
 class _Answer(BaseModel):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.exceptions import CredentialRetrievalError
 
-from ecr_layer_client._botocore_errors import credentials_error
+from ecr_layer_client._transport.client_errors import credentials_error
 from ecr_layer_client.cli import _aws, _examination
 from ecr_layer_client.local import LocalECR
 

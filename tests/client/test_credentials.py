@@ -14,9 +14,9 @@ from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredent
 
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
 from ecr_layer_client._caller import Caller, Operation
-from ecr_layer_client._credentials import SharedCredentials
 from ecr_layer_client._observing import Observed
-from ecr_layer_client._ordinary import OrdinaryLane
+from ecr_layer_client._transport.client_method import OrdinaryLane
+from ecr_layer_client._transport.credentials import SharedCredentials
 from ecr_layer_client._turns import Turns
 from ecr_layer_client._wire import OPERATION, Check
 

@@ -11,21 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import (
-    ClientConfig,
-    ClientStateError,
-    ECRLayerClient,
-    InvalidInputError,
-    LayerChecker,
-    RetryPolicy,
-    _transport,
-)
+from ecr_layer_client import ClientConfig, ClientStateError, ECRLayerClient, InvalidInputError, LayerChecker, RetryPolicy
+from ecr_layer_client._transport.opening import opening as _transport
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ecr_layer_client._models.config import Lane, Target
+    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._transport.options import Target
 
 pytestmark = pytest.mark.asyncio
 
@@ -388,9 +382,9 @@ async def test_not_pickled(ecr: LocalECR) -> None:
 
 async def test_aiobotocore_is_imported_when_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where aiobotocore's rooms are not imported yet, opening imports them."""
-    monkeypatch.delitem(sys.modules, "ecr_layer_client._transport")
+    monkeypatch.delitem(sys.modules, "ecr_layer_client._transport.opening")
     async with ecr.client():
-        assert "ecr_layer_client._transport" in sys.modules
+        assert "ecr_layer_client._transport.opening" in sys.modules
 
 
 async def test_a_view_outlives_its_loop() -> None:

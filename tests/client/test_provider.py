@@ -11,8 +11,8 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 
 from ecr_layer_client import AWSKeys, CredentialsError, ECRLayerClient, InvalidInputError
-from ecr_layer_client._credentials import SharedCredentials
-from ecr_layer_client._provider import ProvidedKeys
+from ecr_layer_client._transport.credentials import SharedCredentials
+from ecr_layer_client._transport.provider import ProvidedKeys
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:

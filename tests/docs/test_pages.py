@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 import ecr_layer_client
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy
 from ecr_layer_client._models import errors as _errors
-from ecr_layer_client._transport import _aio_config
+from ecr_layer_client._transport.opening import _aio_config
 from ecr_layer_client.cli._app import app
 from ecr_layer_client.cli._rows import JSONLines
 from ecr_layer_client.images import ImageSource

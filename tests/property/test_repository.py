@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_layer_client import InvalidInputError, Repository
-from ecr_layer_client._refusals import arn_of
+from ecr_layer_client._transport.error_responses import arn_of
 
 PARTS = st.lists(st.text(alphabet="a1b", min_size=1, max_size=3), min_size=1, max_size=3)
 NAMESPACES = st.sampled_from([".", "_", "__", "-", "---"]).flatmap(lambda joint: PARTS.map(joint.join))

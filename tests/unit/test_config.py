@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ecr_layer_client import AWSKeys, ClientConfig, ClientConfigChanges, ECRLayerClient, InvalidInputError, RetryPolicy
-from ecr_layer_client._models.config import Target
+from ecr_layer_client._transport.options import Target
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ from ecr_layer_client import (
     ServiceError,
     ThrottledError,
 )
-from ecr_layer_client._refusals import Refusal, arn_of, attempted, error_of, located
+from ecr_layer_client._transport.error_responses import Refusal, arn_of, attempted, error_of, located
 from ecr_layer_client._wire import OPERATION
 
 ACCOUNT = "123456789012"

@@ -9,7 +9,7 @@ from botocore.exceptions import DataNotFoundError, UnknownServiceError
 from botocore.loaders import create_loader
 from botocore.regions import EndpointResolver
 
-from ecr_layer_client._sessions import _loader, own_session
+from ecr_layer_client._transport.session import _loader, own_session
 
 if TYPE_CHECKING:
     from pathlib import Path

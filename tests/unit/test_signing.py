@@ -9,7 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from ecr_layer_client._signing import Pattern
+from ecr_layer_client._transport.sigv4 import Pattern
 
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
 HEADERS: dict[str, str | bytes] = {

@@ -12,7 +12,8 @@ import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
-from ecr_layer_client import ClientConfig, ClockSkewError, CredentialsError, ECRLayerClient, RetryPolicy, ServerError, _credentials
+from ecr_layer_client import ClientConfig, ClockSkewError, CredentialsError, ECRLayerClient, RetryPolicy, ServerError
+from ecr_layer_client._transport import credentials as _credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable

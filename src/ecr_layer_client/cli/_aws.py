@@ -20,9 +20,9 @@ from botocore import UNSIGNED
 from botocore.exceptions import ClientError
 from botocore.utils import get_environ_proxies
 
-from ecr_layer_client._http import guarded_session
-from ecr_layer_client._refusals import skew_of
-from ecr_layer_client._sessions import new_session
+from ecr_layer_client._transport.error_responses import skew_of
+from ecr_layer_client._transport.http_session import guarded_session
+from ecr_layer_client._transport.session import new_session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -27,10 +27,10 @@ from ecr_layer_client import (
     TransportError,
     __version__,
 )
-from ecr_layer_client._models.config import Target
 from ecr_layer_client._models.quotas import DEFAULT_QUOTAS, DEFAULT_SHARE
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import scrubbed
+from ecr_layer_client._transport.options import Target
 
 from ._aws import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
 from ._ending import in_terms_of_options

@@ -12,18 +12,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from ._botocore_errors import credentials_error, safe_cause, sealed
-from ._models.call_errors import CredentialsError, ResponseError
-from ._ordinary import ANSWERED
-from ._refusals import Refusal
-from ._signing import Pattern
-from ._wire import OPERATION
+from ecr_layer_client._models.call_errors import CredentialsError, ResponseError
+from ecr_layer_client._wire import OPERATION
+
+from .client_errors import credentials_error, safe_cause, sealed
+from .client_method import ANSWERED
+from .error_responses import Refusal
+from .sigv4 import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ._ordinary import OrdinaryLane
-    from ._wire import Check, Question
+    from ecr_layer_client._wire import Check
+
+    from .client_method import OrdinaryLane
+    from .operation import Question
 
 T = TypeVar("T")
 

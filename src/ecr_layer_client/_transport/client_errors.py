@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
 
-from ._models.call_errors import CallError, CredentialsError, ResponseError, TransportError
-from ._models.errors import ECRLayerError, InvalidInputError
-from ._provider import ProviderError
-from ._refusals import attempted, located
-from ._text.quoting import quoted
-from ._text.redaction import scrubbed
+from ecr_layer_client._models.call_errors import CallError, CredentialsError, ResponseError, TransportError
+from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.redaction import scrubbed
+
+from .error_responses import attempted, located
+from .provider import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-    from ._models.repository import Repository
+    from ecr_layer_client._models.repository import Repository
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 

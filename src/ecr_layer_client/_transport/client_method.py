@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from botocore import xform_name
 from botocore.exceptions import BotoCoreError, ClientError
 
-from ._botocore_errors import call_error, credentials_error, safe_cause, sealed
-from ._http import too_large
-from ._models.call_errors import NO_CODE, ResponseError
-from ._refusals import Refusal, error_of
+from ecr_layer_client._models.call_errors import NO_CODE, ResponseError
+
+from .client_errors import call_error, credentials_error, safe_cause, sealed
+from .error_responses import Refusal, error_of
+from .http_session import too_large
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
-    from ._credentials import SharedCredentials
-    from ._models.call_errors import CallError
-    from ._models.config import ClientConfig
-    from ._wire import Question
-    from .protocols import ECRApi
+    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client.protocols import ECRApi
+
+    from .credentials import SharedCredentials
+    from .operation import Question
 
 T = TypeVar("T")
 

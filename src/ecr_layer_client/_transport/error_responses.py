@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from ._models.call_errors import (
+from ecr_layer_client._models.call_errors import (
     NO_CODE,
     AccessDeniedError,
     CallError,
@@ -23,14 +23,14 @@ from ._models.call_errors import (
     ServiceError,
     ThrottledError,
 )
-from ._models.repository import partition_of
-from ._text.quoting import escaped, quoted
-from ._text.redaction import scrubbed
+from ecr_layer_client._models.repository import partition_of
+from ecr_layer_client._text.quoting import escaped, quoted
+from ecr_layer_client._text.redaction import scrubbed
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._models.repository import Repository
+    from ecr_layer_client._models.repository import Repository
 
 _THROTTLING = frozenset(
     {

@@ -14,20 +14,23 @@ from aiobotocore.httpsession import AIOHTTPSession
 from aiobotocore.session import AioSession
 from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 
-from ._botocore_errors import opening_error, safe_cause, sealed
-from ._direct import DirectLane
-from ._http import guarded_session, watched_session
-from ._models.errors import InvalidInputError
-from ._models.version import __version__
-from ._ordinary import OrdinaryLane
-from ._sessions import own_session, warm_up_in_thread
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.version import __version__
+
+from .client_errors import opening_error, safe_cause, sealed
+from .client_method import OrdinaryLane
+from .http_session import guarded_session, watched_session
+from .session import own_session, warm_up_in_thread
+from .signed_request import DirectLane
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ._models.config import ClientConfig, Target
-    from ._wire import Question
-    from .protocols import SessionLike
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client.protocols import SessionLike
+
+    from .operation import Question
+    from .options import Target
 
 T = TypeVar("T")
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
 
-from ._models.call_errors import ResponseError
-from ._text.redaction import leave_out_secrets_of
+from ecr_layer_client._models.call_errors import ResponseError
+from ecr_layer_client._text.redaction import leave_out_secrets_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, cast
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
-from ._credentials import SharedCredentials
-from ._provider import ProvidedKeys
+from .credentials import SharedCredentials
+from .provider import ProvidedKeys
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Hashable
 
-    from .protocols import CredentialsProvider, SessionLike
+    from ecr_layer_client.protocols import CredentialsProvider, SessionLike
 
 
 @dataclass(slots=True, weakref_slot=True, eq=False)

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from aiobotocore.credentials import AioCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError
 
-from ._provider import FETCH_TIMEOUT, ProviderError
-from ._text.quoting import quoted
+from ecr_layer_client._text.quoting import quoted
+
+from .provider import FETCH_TIMEOUT, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

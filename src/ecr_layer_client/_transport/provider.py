@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any, Self
 from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import CredentialRetrievalError
 
-from ._models.keys import AWSKeys
+from ecr_layer_client._models.keys import AWSKeys
 
 if TYPE_CHECKING:
-    from .protocols import CredentialsProvider
+    from ecr_layer_client.protocols import CredentialsProvider
 
 FETCH_TIMEOUT = 60.0  # seconds that finding or refreshing credentials may take
 _AHEAD = 300.0  # seconds before their end that keys are renewed
