@@ -14,7 +14,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
-from ecr_layer_client._turns import Turns
+from ecr_layer_client._calls.rate_limiter import Turns
 from ecr_layer_client._wire import OPERATION, Settled
 
 if TYPE_CHECKING:

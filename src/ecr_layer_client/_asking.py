@@ -11,7 +11,7 @@ from ._wire import Check
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._caller import Caller, Operation
+    from ._calls.caller import Caller, Operation
     from ._models.layer import LayerOutcome
     from ._models.repository import Repository
 

@@ -10,10 +10,10 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
+from ._calls.observer import Observed
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository
-from ._observing import Observed
 from ._progress import shown
 from ._text.quoting import quoted
 from ._transport.options import Target
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
-    from ._caller import Caller
-    from ._connection import Connection, OwnSlots
+    from ._calls.caller import Caller
+    from ._calls.connection import Connection, OwnSlots
     from ._loader import Loader
     from ._many import ManyLayerStream
     from ._models.layer import LayerOutcome
@@ -100,7 +100,7 @@ class ECRLayerClient:
         if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
             msg = f"observer=<{type(observer).__name__}>: an object with the methods {', '.join(_OBSERVED)}"
             raise InvalidInputError(msg)
-        from ._connection import Connection
+        from ._calls.connection import Connection
 
         self._config = config
         self._observer = observer
@@ -477,7 +477,7 @@ class ECRLayerClient:
         return where
 
     def _caller(self, operation: str) -> Caller:
-        from ._caller import Caller
+        from ._calls.caller import Caller
 
         transport, turns, slots = self._connection.use(operation)
         self._connection.set_ceiling(turns, self, self._config.requests_per_second)
@@ -501,7 +501,7 @@ class ECRLayerClient:
             patient = client.with_config(retry=RetryPolicy(max_elapsed=600.0))
             ```
         """
-        from ._connection import OwnSlots
+        from ._calls.connection import OwnSlots
 
         config = self._config.replace(dict(changes))
         for name in _OF_THE_CONNECTION:

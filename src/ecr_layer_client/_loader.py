@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from ._asking import ask, spelled
 from ._batching import refused
-from ._caller import Operation
+from ._calls.caller import Operation
 from ._models.call_errors import CallError
 from ._models.errors import ECRLayerError, InvalidInputError, copied
 from ._models.layer import canonical, is_well_formed
@@ -21,11 +21,11 @@ from .protocols import CALLERS
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from ._caller import Caller
+    from ._calls.caller import Caller
+    from ._calls.observer import Observed
     from ._models.config import ClientConfig
     from ._models.layer import LayerOutcome
     from ._models.repository import Repository
-    from ._observing import Observed
 
     _Answer = LayerOutcome | BaseException
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from ._batching import Batch
-    from ._caller import Caller, Operation
+    from ._calls.caller import Caller, Operation
     from ._models.layer import LayerOutcome
     from ._models.progress import Progress
     from ._models.repository import Repository

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._batching import Batch, DigestSource
-    from ._caller import Caller
+    from ._calls.caller import Caller
     from ._models.call_errors import CallError
     from ._models.layer import LayerOutcome
     from ._models.progress import Progress

@@ -16,7 +16,7 @@ from ._text.quoting import quoted
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
-    from ._caller import Caller
+    from ._calls.caller import Caller
     from ._models.call_errors import CallError
     from ._models.layer import LayerOutcome
     from ._models.repository import Repository

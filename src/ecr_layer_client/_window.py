@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
 from ._asking import ask, spelled
 from ._batching import STREAM_WINDOW
-from ._caller import Operation
+from ._calls.caller import Operation
 from ._models.call_errors import CallError, OperationTimeoutError
 from ._models.errors import ClientStateError
 from ._models.progress import Progress
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._batching import Batch, BatchSource
-    from ._caller import Caller
+    from ._calls.caller import Caller
+    from ._calls.observer import Observed
     from ._models.layer import LayerOutcome
     from ._models.repository import Repository
-    from ._observing import Observed
 
 T = TypeVar("T")
 

@@ -198,7 +198,7 @@ def test_this_test_sees_an_import_upward(monkeypatch: pytest.MonkeyPatch, tmp_pa
     path = tmp_path / "_errors.py"
     path.write_text(
         "from typing import TYPE_CHECKING\n"
-        "import ecr_layer_client._pacer\n"
+        "import ecr_layer_client._calls.pacer\n"
         "if TYPE_CHECKING:\n    from ._stream import LayerStream\nelse:\n    from . import _wire\n"
         "def f():\n    from ._client import ECRLayerClient\n    from . import LayerStream\n"
     )

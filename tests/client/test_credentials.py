@@ -13,11 +13,11 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
-from ecr_layer_client._caller import Caller, Operation
-from ecr_layer_client._observing import Observed
+from ecr_layer_client._calls.caller import Caller, Operation
+from ecr_layer_client._calls.observer import Observed
+from ecr_layer_client._calls.rate_limiter import Turns
 from ecr_layer_client._transport.client_method import OrdinaryLane
 from ecr_layer_client._transport.credentials import SharedCredentials
-from ecr_layer_client._turns import Turns
 from ecr_layer_client._wire import OPERATION, Check
 
 if TYPE_CHECKING:

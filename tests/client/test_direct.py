@@ -13,7 +13,7 @@ from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository, ResponseError, RetryPolicy
-from ecr_layer_client._caller import Operation
+from ecr_layer_client._calls.caller import Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -9,7 +9,7 @@ from weakref import ref
 import pytest
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, RetryPolicy
-from ecr_layer_client._turns import Turns, turns_for
+from ecr_layer_client._calls.rate_limiter import Turns, turns_for
 from ecr_layer_client._wire import OPERATION
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client._pacer import Pacer
+from ecr_layer_client._calls.pacer import Pacer
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_layer_client._budget import RetryBudget
+from ecr_layer_client._calls.retry_budget import RetryBudget
 
 
 def test_ten_at_once() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client._observing import Observed
+from ecr_layer_client._calls.observer import Observed
 
 if TYPE_CHECKING:
     from collections.abc import Generator

@@ -6,7 +6,7 @@ from math import inf
 
 import pytest
 
-from ecr_layer_client._pacer import OPENING, Pacer
+from ecr_layer_client._calls.pacer import OPENING, Pacer
 
 RTT = 0.05
 

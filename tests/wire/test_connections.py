@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy, _caller
+from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy
+from ecr_layer_client._calls import caller as _caller
 from ecr_layer_client._wire import OPERATION
 from wire.servers import FarECR, until
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ecr_layer_client._caller import Operation
+from ecr_layer_client._calls.caller import Operation
 from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client._caller import Caller
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._calls.observer import Observed
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client._observing import Observed
     from ecr_layer_client.protocols import LayerChecker
 
     from ._report import ImageReport

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from contextlib import AbstractContextManager
 
-    from .protocols import Observer
+    from ecr_layer_client.protocols import Observer
 
 _log = logging.getLogger("ecr_layer_client")
 _SPAN = nullcontext()

@@ -10,18 +10,19 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
-from ._models.call_errors import CallError, TransportError
-from ._transport.error_responses import attempted, located
+from ecr_layer_client._models.call_errors import CallError, TransportError
+from ecr_layer_client._transport.error_responses import attempted, located
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from ._models.config import ClientConfig
-    from ._models.repository import Repository
-    from ._observing import Observed
-    from ._transport.opening import Transport
-    from ._transport.operation import Question
-    from ._turns import Turns
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._transport.opening import Transport
+    from ecr_layer_client._transport.operation import Question
+
+    from .observer import Observed
+    from .rate_limiter import Turns
 
 _log = logging.getLogger("ecr_layer_client")
 _RETRY_OFF = 1

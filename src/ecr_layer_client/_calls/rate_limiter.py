@@ -10,8 +10,8 @@ from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
 
 from ecr_layer_client._models.quotas import _UNPUBLISHED, DEFAULT_QUOTAS, DEFAULT_SHARE
 
-from ._budget import RetryBudget
-from ._pacer import Pacer
+from .pacer import Pacer
+from .retry_budget import RetryBudget
 
 if TYPE_CHECKING:
     from collections.abc import Hashable

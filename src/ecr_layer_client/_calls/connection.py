@@ -9,19 +9,20 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from weakref import WeakSet
 
-from ._models.errors import ClientStateError
-from ._turns import Turns, turns_for
+from ecr_layer_client._models.errors import ClientStateError
+
+from .rate_limiter import Turns, turns_for
 
 if TYPE_CHECKING:
-    from ._loader import Loader
-    from ._models.config import ClientConfig
-    from ._transport.opening import Transport
-    from ._transport.options import Target
-    from ._window import Window
-    from .images._holding import Holding
+    from ecr_layer_client._loader import Loader
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._transport.opening import Transport
+    from ecr_layer_client._transport.options import Target
+    from ecr_layer_client._window import Window
+    from ecr_layer_client.images._holding import Holding
 
-_TRANSPORT = f"{__package__}._transport.opening"
-_NEEDED_SOON = (_TRANSPORT, f"{__package__}._stream")
+_TRANSPORT = "ecr_layer_client._transport.opening"
+_NEEDED_SOON = (_TRANSPORT, "ecr_layer_client._stream")
 
 
 class OwnSlots:

@@ -1,0 +1,1 @@
+"""One API call with its retries, at the rate that the account allows."""
