@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
 from ecr_layer_client._calls.rate_limiter import Turns
-from ecr_layer_client._wire import OPERATION, Settled
+from ecr_layer_client._checks.operation import OPERATION, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from ._models.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from ._checks.many import ManyLayerStream as ManyLayerStream
+    from ._checks.stream import LayerStream as LayerStream
     from ._client import ECRLayerClient as ECRLayerClient
-    from ._many import ManyLayerStream as ManyLayerStream
     from ._models.call_errors import AccessDeniedError as AccessDeniedError
     from ._models.call_errors import CallError as CallError
     from ._models.call_errors import ClockSkewError as ClockSkewError
@@ -43,7 +44,6 @@ if TYPE_CHECKING:
     from ._models.result import OutcomesByDigest as OutcomesByDigest
     from ._models.results import ByRepository as ByRepository
     from ._models.results import LayerCheckResults as LayerCheckResults
-    from ._stream import LayerStream as LayerStream
     from .protocols import CredentialsProvider as CredentialsProvider
     from .protocols import ECRApi as ECRApi
     from .protocols import LayerChecker as LayerChecker
@@ -52,8 +52,9 @@ if TYPE_CHECKING:
     from .protocols import SessionLike as SessionLike
 
 _MODULES = {
+    "_checks.many": ("ManyLayerStream",),
+    "_checks.stream": ("LayerStream",),
     "_client": ("ECRLayerClient",),
-    "_many": ("ManyLayerStream",),
     "_models.call_errors": (
         "AccessDeniedError",
         "CallError",
@@ -76,7 +77,6 @@ _MODULES = {
     "_models.repository": ("Repository",),
     "_models.result": ("LayerCheckResult", "LayerFailuresError", "OutcomesByDigest"),
     "_models.results": ("ByRepository", "LayerCheckResults"),
-    "_stream": ("LayerStream",),
     "protocols": ("CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "SessionLike"),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}

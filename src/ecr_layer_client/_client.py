@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
 from ._calls.observer import Observed
+from ._checks.operation import OPERATION
+from ._checks.progress import shown
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository
-from ._progress import shown
 from ._text.quoting import quoted
 from ._transport.options import Target
-from ._wire import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
 
     from ._calls.caller import Caller
     from ._calls.connection import Connection, OwnSlots
-    from ._loader import Loader
-    from ._many import ManyLayerStream
+    from ._checks.coalescer import Loader
+    from ._checks.many import ManyLayerStream
+    from ._checks.pairs import DigestsOfMany
+    from ._checks.stream import LayerStream
+    from ._checks.window import Reading, Window
     from ._models.layer import LayerOutcome
     from ._models.progress import Progress
     from ._models.result import LayerCheckResult
     from ._models.results import LayerCheckResults
-    from ._pairs import DigestsOfMany
-    from ._stream import LayerStream
-    from ._window import Reading, Window
     from .images import ImageReport, ImageSource, Platform, PushPlan
     from .images._holding import Holding
     from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
@@ -180,8 +180,8 @@ class ECRLayerClient:
             InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
             ClientStateError: The client is not open, or not here.
         """
-        from ._batching import DigestSource
-        from ._stream import LayerStream
+        from ._checks.batches import DigestSource
+        from ._checks.stream import LayerStream
 
         where = self._placed(repository)
         source = DigestSource(digests, self._config.batch_size)
@@ -233,8 +233,8 @@ class ECRLayerClient:
             InvalidInputError: An option breaks its rule, or `digests` is none of the shapes.
             ClientStateError: The client is not open, or not here.
         """
-        from ._many import ManyLayerStream
-        from ._pairs import PairSource
+        from ._checks.many import ManyLayerStream
+        from ._checks.pairs import PairSource
 
         source = PairSource(digests, self._config.batch_size, self._placed)
         how = self._how(None if timeout is None else _seconds(timeout))
@@ -314,7 +314,7 @@ class ECRLayerClient:
             InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
             ClientStateError: The client is not open, or not here.
         """
-        from ._waiting import AvailabilityStream, RepeatingSource
+        from ._checks.waiting import AvailabilityStream, RepeatingSource
 
         where = self._placed(repository)
         source = RepeatingSource(digests, self._config.batch_size)
@@ -444,7 +444,7 @@ class ECRLayerClient:
         return holding
 
     def _how(self, timeout: float | None) -> Reading:
-        from ._window import Reading
+        from ._checks.window import Reading
 
         return Reading(self._config.max_concurrency, timeout, self._observed, self._connection.check_home)
 
@@ -457,7 +457,7 @@ class ECRLayerClient:
         key = repository.name, repository.registry_id
         loader = self._loaders.get(key)
         if loader is None:
-            from ._loader import Loader
+            from ._checks.coalescer import Loader
 
             caller = partial(self._caller, OPERATION)
             loader = self._loaders[key] = Loader(caller, repository, self._config, self._observed)

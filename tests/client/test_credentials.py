@@ -16,9 +16,9 @@ from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayer
 from ecr_layer_client._calls.caller import Caller, Operation
 from ecr_layer_client._calls.observer import Observed
 from ecr_layer_client._calls.rate_limiter import Turns
+from ecr_layer_client._checks.operation import OPERATION, Check
 from ecr_layer_client._transport.client_method import OrdinaryLane
 from ecr_layer_client._transport.credentials import SharedCredentials
-from ecr_layer_client._wire import OPERATION, Check
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable

@@ -8,7 +8,7 @@ import pytest
 from aiobotocore.config import AioConfig
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, RepositoryNotFoundError, ResponseError, RetryPolicy
-from ecr_layer_client._wire import OPERATION
+from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR

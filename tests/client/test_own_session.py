@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryPolicy, TransportError
-from ecr_layer_client._wire import OPERATION
+from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
-from ecr_layer_client._wire import OPERATION
+from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.config import Lane

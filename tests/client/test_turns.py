@@ -10,7 +10,7 @@ import pytest
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, RetryPolicy
 from ecr_layer_client._calls.rate_limiter import Turns, turns_for
-from ecr_layer_client._wire import OPERATION
+from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -17,8 +17,8 @@ from ecr_layer_client import (
     OperationTimeoutError,
     Progress,
 )
+from ecr_layer_client._checks.waiting import RepeatingSource
 from ecr_layer_client._models.layer import Layer
-from ecr_layer_client._waiting import RepeatingSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_layer_client import InvalidInputError
-from ecr_layer_client._batching import Batch, DigestSource
+from ecr_layer_client._checks.batches import Batch, DigestSource
 from ecr_layer_client._models.layer import canonical, is_well_formed
 
 if TYPE_CHECKING:

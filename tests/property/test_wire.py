@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository, ResponseError
-from ecr_layer_client._wire import Check, Settled
+from ecr_layer_client._checks.operation import Check, Settled
 
 ASKED = [f"sha256:{number:064x}" for number in range(6)]
 FOREIGN = ["sha256:dd", "", "latest", ASKED[0].upper(), "\n"]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
-from ecr_layer_client._batching import STREAM_WINDOW, Batch, DigestSource
+from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, KeysView

@@ -16,9 +16,9 @@ from ecr_layer_client import (
     ResponseError,
     TransportError,
 )
+from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._transport.client_errors import call_error, credentials_error, opening_error, safe_cause
-from ecr_layer_client._wire import OPERATION
 
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"

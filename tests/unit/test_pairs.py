@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, Repository
-from ecr_layer_client._pairs import PairSource, RepositoryBatch
+from ecr_layer_client._checks.pairs import PairSource, RepositoryBatch
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -21,8 +21,8 @@ from ecr_layer_client import (
     ServiceError,
     ThrottledError,
 )
+from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._transport.error_responses import Refusal, arn_of, attempted, error_of, located
-from ecr_layer_client._wire import OPERATION
 
 ACCOUNT = "123456789012"
 OWN = Repository(name="team/app")

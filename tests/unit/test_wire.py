@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, Repository, ResponseError
-from ecr_layer_client._wire import OPERATION, Check, Settled
+from ecr_layer_client._checks.operation import OPERATION, Check, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

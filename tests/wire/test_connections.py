@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy
 from ecr_layer_client._calls import caller as _caller
-from ecr_layer_client._wire import OPERATION
+from ecr_layer_client._checks.operation import OPERATION
 from wire.servers import FarECR, until
 
 if TYPE_CHECKING:

@@ -14,15 +14,15 @@ from ecr_layer_client._models.errors import ClientStateError
 from .rate_limiter import Turns, turns_for
 
 if TYPE_CHECKING:
-    from ecr_layer_client._loader import Loader
+    from ecr_layer_client._checks.coalescer import Loader
+    from ecr_layer_client._checks.window import Window
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._transport.opening import Transport
     from ecr_layer_client._transport.options import Target
-    from ecr_layer_client._window import Window
     from ecr_layer_client.images._holding import Holding
 
 _TRANSPORT = "ecr_layer_client._transport.opening"
-_NEEDED_SOON = (_TRANSPORT, "ecr_layer_client._stream")
+_NEEDED_SOON = (_TRANSPORT, "ecr_layer_client._checks.stream")
 
 
 class OwnSlots:

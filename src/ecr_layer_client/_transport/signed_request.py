@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
+from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._models.call_errors import CredentialsError, ResponseError
-from ecr_layer_client._wire import OPERATION
 
 from .client_errors import credentials_error, safe_cause, sealed
 from .client_method import ANSWERED
@@ -23,7 +23,7 @@ from .sigv4 import Pattern
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ecr_layer_client._wire import Check
+    from ecr_layer_client._checks.operation import Check
 
     from .client_method import OrdinaryLane
     from .operation import Question

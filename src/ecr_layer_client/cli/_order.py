@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from contextlib import aclosing
 from typing import TYPE_CHECKING
 
-from ecr_layer_client._batching import STREAM_WINDOW, is_repeat
+from ecr_layer_client._checks.batches import STREAM_WINDOW, is_repeat
 from ecr_layer_client._models.layer import canonical
 
 if TYPE_CHECKING:

@@ -7,15 +7,15 @@ from heapq import nlargest
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from ecr_layer_client._many import ManyLayerStream
+from ecr_layer_client._checks.many import ManyLayerStream
+from ecr_layer_client._checks.stream import LayerStream
+from ecr_layer_client._checks.waiting import AvailabilityStream
 from ecr_layer_client._models.layer import Layer, LayerAvailability, LayerFailure
 from ecr_layer_client._models.result import LayerCheckResult
 from ecr_layer_client._models.results import LayerCheckResults
-from ecr_layer_client._stream import LayerStream
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line, short
-from ecr_layer_client._waiting import AvailabilityStream
 from ecr_layer_client.images import ImageReport, PushPlan
 
 from ._cells import Bytes

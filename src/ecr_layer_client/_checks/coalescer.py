@@ -7,25 +7,26 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ._asking import ask, spelled
-from ._batching import refused
-from ._calls.caller import Operation
-from ._models.call_errors import CallError
-from ._models.errors import ECRLayerError, InvalidInputError, copied
-from ._models.layer import canonical, is_well_formed
-from ._models.result import LayerCheckResult
-from ._text.quoting import quoted
-from ._wire import OPERATION
-from .protocols import CALLERS
+from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._models.call_errors import CallError
+from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError, copied
+from ecr_layer_client._models.layer import canonical, is_well_formed
+from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.protocols import CALLERS
+
+from .batches import refused
+from .check_batch import ask, spelled
+from .operation import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
-    from ._calls.caller import Caller
-    from ._calls.observer import Observed
-    from ._models.config import ClientConfig
-    from ._models.layer import LayerOutcome
-    from ._models.repository import Repository
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._calls.observer import Observed
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
 
     _Answer = LayerOutcome | BaseException
 

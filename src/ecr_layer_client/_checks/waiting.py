@@ -6,21 +6,23 @@ import asyncio
 import random
 from typing import TYPE_CHECKING
 
-from ._batching import Batch, DigestSource
-from ._models.layer import LayerFailure, LayerFailureCode
-from ._models.progress import Progress
-from ._models.result import LayerFailuresError
-from ._stream import LayerStream
-from ._text.quoting import quoted
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
+from ecr_layer_client._models.progress import Progress
+from ecr_layer_client._models.result import LayerFailuresError
+from ecr_layer_client._text.quoting import quoted
+
+from .batches import Batch, DigestSource
+from .stream import LayerStream
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
 
-    from ._calls.caller import Caller
-    from ._models.call_errors import CallError
-    from ._models.layer import LayerOutcome
-    from ._models.repository import Repository
-    from ._window import Reading
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
+
+    from .window import Reading
 
 FIRST_PAUSE = 0.5  # seconds between a check and the next, at most; it doubles
 LONGEST_PAUSE = 15.0

@@ -8,23 +8,25 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from ._asking import ask, spelled
-from ._batching import STREAM_WINDOW
-from ._calls.caller import Operation
-from ._models.call_errors import CallError, OperationTimeoutError
-from ._models.errors import ClientStateError
-from ._models.progress import Progress
-from ._visible import Visible
+from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
+from ecr_layer_client._models.errors import ClientStateError
+from ecr_layer_client._models.progress import Progress
+from ecr_layer_client._visible import Visible
+
+from .batches import STREAM_WINDOW
+from .check_batch import ask, spelled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from types import TracebackType
 
-    from ._batching import Batch, BatchSource
-    from ._calls.caller import Caller
-    from ._calls.observer import Observed
-    from ._models.layer import LayerOutcome
-    from ._models.repository import Repository
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._calls.observer import Observed
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
+
+    from .batches import Batch, BatchSource
 
 T = TypeVar("T")
 

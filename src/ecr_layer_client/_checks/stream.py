@@ -5,21 +5,23 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
-from ._models.result import LayerCheckResult
-from ._window import Window
-from ._wire import OPERATION
+from ecr_layer_client._models.result import LayerCheckResult
+
+from .operation import OPERATION
+from .window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
-    from ._batching import Batch, DigestSource
-    from ._calls.caller import Caller
-    from ._models.call_errors import CallError
-    from ._models.layer import LayerOutcome
-    from ._models.progress import Progress
-    from ._models.repository import Repository
-    from ._window import Reading
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.progress import Progress
+    from ecr_layer_client._models.repository import Repository
+
+    from .batches import Batch, DigestSource
+    from .window import Reading
 
 
 class LayerStream(Window["LayerOutcome"]):

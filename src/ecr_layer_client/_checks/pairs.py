@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-from ._batching import STREAM_WINDOW, Batch, BatchSource, is_repeat, iterators
-from ._models.errors import InvalidInputError
-from ._models.layer import canonical
-from ._models.repository import Repository
-from ._text.quoting import quoted
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.layer import canonical
+from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._text.quoting import quoted
+
+from .batches import STREAM_WINDOW, Batch, BatchSource, is_repeat, iterators
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -8,9 +8,9 @@ from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Si
 from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
-from ._models.errors import InvalidInputError
-from ._models.layer import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
-from ._text.quoting import quoted
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
+from ecr_layer_client._text.quoting import quoted
 
 _HEX = b"0123456789abcdef"
 _SHA256_LENGTHS = {len("sha256:") + 64}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
-from ._models.layer import LayerFailure, LayerFailureCode
-from ._wire import Check
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
+
+from .operation import Check
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ._calls.caller import Caller, Operation
-    from ._models.layer import LayerOutcome
-    from ._models.repository import Repository
+    from ecr_layer_client._calls.caller import Caller, Operation
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
 
 _log = logging.getLogger("ecr_layer_client")
 _ASKED_AT_MOST = 2  # times: a digest that two answers do not mention is NOT_REPORTED

@@ -5,23 +5,25 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING, cast
 
-from ._models.call_errors import CallError, ServiceError
-from ._models.errors import copied
-from ._models.result import LayerCheckResult
-from ._models.results import ByRepository, LayerCheckResults
-from ._window import Window
-from ._wire import OPERATION
+from ecr_layer_client._models.call_errors import CallError, ServiceError
+from ecr_layer_client._models.errors import copied
+from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._models.results import ByRepository, LayerCheckResults
+
+from .operation import OPERATION
+from .window import Window
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ._batching import Batch
-    from ._calls.caller import Caller, Operation
-    from ._models.layer import LayerOutcome
-    from ._models.progress import Progress
-    from ._models.repository import Repository
-    from ._pairs import PairSource, RepositoryBatch
-    from ._window import Reading
+    from ecr_layer_client._calls.caller import Caller, Operation
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.progress import Progress
+    from ecr_layer_client._models.repository import Repository
+
+    from .batches import Batch
+    from .pairs import PairSource, RepositoryBatch
+    from .window import Reading
 
     _Answers = Mapping[tuple[Repository, str], LayerOutcome]
 

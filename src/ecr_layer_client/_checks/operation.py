@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from ._models.call_errors import ResponseError
-from ._models.layer import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-from ._text.quoting import quoted
+from ecr_layer_client._models.call_errors import ResponseError
+from ecr_layer_client._models.layer import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
+from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from ._models.repository import Repository
+    from ecr_layer_client._models.repository import Repository
 
 OPERATION = "BatchCheckLayerAvailability"
 

@@ -6,14 +6,14 @@ from contextlib import nullcontext
 from inspect import iscoroutinefunction
 from typing import TYPE_CHECKING
 
-from ._models.errors import InvalidInputError
-from ._text.quoting import quoted
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ._models.progress import Progress
+    from ecr_layer_client._models.progress import Progress
 
 
 def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)
@@ -29,6 +29,6 @@ def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager
         return nullcontext(progress)
     if not progress:
         return nullcontext()
-    from .display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
+    from ecr_layer_client.display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
 
     return progress_bar()

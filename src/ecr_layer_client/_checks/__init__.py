@@ -1,0 +1,1 @@
+"""Layer checks, from digests to outcomes."""
