@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ._models.result import LayerCheckResult
     from ._models.results import LayerCheckResults
     from .images import ImageReport, ImageSource, Platform, PushPlan
-    from .images._holding import Holding
+    from .images._reader import Holding
     from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
@@ -437,7 +437,7 @@ class ECRLayerClient:
         return self._holding(repository).audit()
 
     def _holding(self, repository: str | Repository) -> Holding:
-        from .images._holding import Holding
+        from .images._reader import Holding
 
         holding = Holding(self._placed(repository), self, self._caller, self._observed)
         self._connection.users.add(holding)

@@ -15,12 +15,12 @@ class Visible:
 
     def _repr_html_(self) -> str:
         """Return what a notebook shows."""
-        from .display import described, html_of  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client.display import described, html_of  # noqa: PLC0415 (a face, imported where it is used)
 
         return html_of(described(self))
 
     def __rich__(self) -> ConsoleRenderable:
         """Return what rich prints; rich alone calls this, so it is there."""
-        from .display import described, renderable_of  # noqa: PLC0415 (as above)
+        from ecr_layer_client.display import described, renderable_of  # noqa: PLC0415 (as above)
 
         return renderable_of(described(self))

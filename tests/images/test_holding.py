@@ -722,20 +722,20 @@ async def test_audit_names_exactly_what_is_broken(ecr: LocalECR) -> None:
 
 async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """Many images are taken some at a time; what an earlier round knows is not asked again, as far as it is remembered."""
-    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 10)
+    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 10)
     push(ecr, *(image(f"image {number}", "base") for number in range(30)))
     async with ecr.client() as client:
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
         assert ecr.stats.digests_checked == 31
         ecr.stats.reset()
-        monkeypatch.setattr("ecr_layer_client.images._holding._REMEMBERED", 0)
+        monkeypatch.setattr("ecr_layer_client.images._reader._REMEMBERED", 0)
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
         assert ecr.stats.digests_checked == 33
 
 
 async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each image is reported once, with all its tags, on whichever pages they are listed; an index with its images."""
-    monkeypatch.setattr("ecr_layer_client.images._questions.PAGE", 1)
+    monkeypatch.setattr("ecr_layer_client.images._operations.PAGE", 1)
     push_both(ecr)
     for tag in ("v2", "v3"):
         ecr.put_image("team/app", BOTH, tag)
@@ -768,7 +768,7 @@ async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
 @pytest.mark.parametrize("change", ["deleted", "archived", "tagged anew"])
 async def test_audit_of_images_that_change_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
     """An image that is deleted or archived after it was listed is left out; one whose tag moved on is whole."""
-    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     images = [image(f"image {number}", "base") for number in range(3)]
     for one in images:
         push(ecr, one, tag=f"v{images.index(one)}")
@@ -788,7 +788,7 @@ async def test_audit_of_images_that_change_meanwhile(ecr: LocalECR, monkeypatch:
 
 async def test_audit_of_an_index_that_loses_an_image_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """An image that an index still names is a defect of the index, though it was deleted after it was listed."""
-    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     push_both(ecr)
     others = (image(f"other {number}") for number in range(1000))
     push(ecr, next(one for one in others if sha256(one.manifest) < min(BOTH_DIGEST, ARM_DIGEST)))  # listed first
@@ -803,7 +803,7 @@ async def test_audit_of_an_index_that_loses_an_image_meanwhile(ecr: LocalECR, mo
 
 async def test_audit_of_a_repository_that_is_deleted_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """When the repository is deleted in the middle, the audit ends with that error, after what it had found."""
-    monkeypatch.setattr("ecr_layer_client.images._holding._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     push_both(ecr)
     reports: list[ImageReport] = []
     async with ecr.client() as client:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, Repository, ResponseError
-from ecr_layer_client.images._questions import GetImages, Held, ListedImage, ListImages, NotGiven, checked_reference
+from ecr_layer_client.images._operations import GetImages, Held, ListedImage, ListImages, NotGiven, checked_reference
 from images.making import DOCKER, IMAGE, image, sha256
 
 APP = Repository(name="team/app")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._transport.opening import Transport
     from ecr_layer_client._transport.options import Target
-    from ecr_layer_client.images._holding import Holding
+    from ecr_layer_client.images._reader import Holding
 
 _TRANSPORT = "ecr_layer_client._transport.opening"
 _NEEDED_SOON = (_TRANSPORT, "ecr_layer_client._checks.stream")

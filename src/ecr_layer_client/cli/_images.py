@@ -244,7 +244,7 @@ def _parted(image: str) -> tuple[str, str]:
         InvalidInputError: It has no reference, or a tag or digest that is none.
     """
     from ecr_layer_client import InvalidInputError
-    from ecr_layer_client.images._questions import checked_reference, is_digest
+    from ecr_layer_client.images._operations import checked_reference, is_digest
 
     name, at, digest = image.rpartition("@")
     path, slash, last = (name if at else image).rpartition("/")

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, BinaryIO, Self
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blobs import ManifestsAlone, open_verified
+from ._blob_store import ManifestsAlone, open_verified
 from ._descriptor import Descriptor, each_once
-from ._docker import is_docker_archive, read_docker_archive
-from ._layout import Images, Manifest, Reading, is_directory, read_layout, read_layout_in
+from ._docker_archive import is_docker_archive, read_docker_archive
 from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
+from ._oci_layout import Images, Manifest, Reading, is_directory, read_layout, read_layout_in
 from ._tar import Tar
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
-from ._blobs import Located
+from ._blob_store import Located
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 from ecr_layer_client._models.layer import Layer, group_of
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._layout import Manifest
 from ._manifest import ImageIndex
-from ._questions import NotGiven, is_digest
+from ._oci_layout import Manifest
+from ._operations import NotGiven, is_digest
 from ._report import ImageReport
 
 if TYPE_CHECKING:

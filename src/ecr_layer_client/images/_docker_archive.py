@@ -14,10 +14,10 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
-from ._blobs import why
+from ._blob_store import why
 from ._descriptor import Descriptor, Digests, Texts, digest_of, hash_of
-from ._layout import Images, Manifest, has_layout, read_layout_in, tags_of
 from ._manifest import DOCKER_IMAGE, MAX_MANIFEST_BYTES, parse_manifest
+from ._oci_layout import Images, Manifest, has_layout, read_layout_in, tags_of
 from ._tar import CHUNK, GZIP, UNREADABLE, TarBlobs, compression_of
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
-from ._blobs import Blobs, DirectoryBlobs, located, read_manifest_bytes
+from ._blob_store import Blobs, DirectoryBlobs, located, read_manifest_bytes
 from ._descriptor import TAG
 from ._manifest import MANIFEST_TYPES, MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._tar import Tar, TarBlobs

@@ -10,13 +10,13 @@ from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blobs import ManifestsAlone
+from ._blob_store import ManifestsAlone
 from ._descriptor import Descriptor, Platform, each_for_its_platform
-from ._layout import DEEPEST, Manifest, Reading
 from ._manifest import ImageIndex, parse_manifest
+from ._oci_layout import DEEPEST, Manifest, Reading
+from ._operations import MOST_IDS, GetImages, Held, ListImages, NotGiven, checked_reference, is_digest
 from ._plan import PushPlan, blobs_of, plan, sources_of
-from ._questions import MOST_IDS, GetImages, Held, ListImages, NotGiven, checked_reference, is_digest
-from ._reporting import INACCESSIBLE, NOT_FOUND, Found, Reporting, below
+from ._report_builder import INACCESSIBLE, NOT_FOUND, Found, Reporting, below
 from ._source import ImageSource
 
 if TYPE_CHECKING:
