@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ecr_layer_client.local import LocalECR
-    from ecr_layer_client.local._stored import StoredRepository
+    from ecr_layer_client.local._registry.state import StoredRepository
 
 pytestmark = pytest.mark.asyncio
 

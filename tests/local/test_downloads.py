@@ -27,9 +27,9 @@ from hypothesis import strategies as st
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._clock import Clock
 from ecr_layer_client.local._downloads import ACCESS_KEY, Downloads
-from ecr_layer_client.local._error import AwsError
 from ecr_layer_client.local._protocol import Request
-from ecr_layer_client.local._store import CHUNK, Store
+from ecr_layer_client.local._registry.blob_store import CHUNK, Store
+from ecr_layer_client.local._registry.errors import AwsError
 from virtual_time import VirtualTimeLoop
 
 SMALL = b"the bytes of a layer"

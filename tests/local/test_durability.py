@@ -21,11 +21,11 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._error import AwsError
+from ecr_layer_client.local._registry.errors import AwsError
 from local.limits import no_file_above
 
 if TYPE_CHECKING:
-    from ecr_layer_client.local._registry import Registry
+    from ecr_layer_client.local._registry.registry import Registry
 
 HELD = "sha256:" + "a" * 64
 NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"  # ECR model: RepositoryName
@@ -302,7 +302,7 @@ def test_one_region_in_use_keeps_no_other_in_use(tmp_path: Path) -> None:
 FORKED = """
 import os, sys
 from pathlib import Path
-from ecr_layer_client.local._lock import DirectoryLock
+from ecr_layer_client.local._registry.directory_lock import DirectoryLock
 lock = DirectoryLock(Path(sys.argv[1]))
 lock.take()
 waits, goes_on = os.pipe()

@@ -13,11 +13,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_layer_client.local import FaultOptions, LocalECR
+from ecr_layer_client.local._fault_options import Script
 from ecr_layer_client.local._faults import Faults
 from ecr_layer_client.local._protocol import TARGET_PREFIX, Reply, Request
 from ecr_layer_client.local._quotas import Quotas
-from ecr_layer_client.local._registry import Registry
-from ecr_layer_client.local._script import Script
+from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
 from virtual_time import VirtualTimeLoop
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client.local._manifest import OCI_MANIFEST
+from ecr_layer_client.local._registry.manifest import OCI_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

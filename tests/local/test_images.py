@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client.local._error import AwsError
-from ecr_layer_client.local._manifest import DOCKER_MANIFEST, DOCKER_SCHEMA_1, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
-from ecr_layer_client.local._registry import Registry
-from ecr_layer_client.local._stored import StoredLayer
+from ecr_layer_client.local._registry.errors import AwsError
+from ecr_layer_client.local._registry.manifest import DOCKER_MANIFEST, DOCKER_SCHEMA_1, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from ecr_layer_client.local._registry.registry import Registry
+from ecr_layer_client.local._registry.state import StoredLayer
 
 ACCOUNT = "123456789012"
 CONFIG, LAYER, ABSENT = ("sha256:" + letter * 64 for letter in "abc")

@@ -12,13 +12,13 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._error import AwsError
 from ecr_layer_client.local._protocol import Reply
+from ecr_layer_client.local._registry.errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from ecr_layer_client.local._service import Call
+    from ecr_layer_client.local._interceptors import Call
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])]
 

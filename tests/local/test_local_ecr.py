@@ -17,7 +17,7 @@ import pytest
 
 from ecr_layer_client import ECRLayerError, InvalidInputError, Repository, local
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._manifest import OCI_CONFIG, OCI_MANIFEST
+from ecr_layer_client.local._registry.manifest import OCI_CONFIG, OCI_MANIFEST
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

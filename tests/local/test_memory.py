@@ -13,9 +13,10 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._memory import MemoryFace, MemorySession
-from ecr_layer_client.local._registry import Registry
-from ecr_layer_client.local._service import Call, Service
+from ecr_layer_client.local._in_memory import MemoryFace, MemorySession
+from ecr_layer_client.local._interceptors import Call
+from ecr_layer_client.local._registry.registry import Registry
+from ecr_layer_client.local._service import Service
 
 pytestmark = pytest.mark.asyncio
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_layer_client.local import _uploads
-from ecr_layer_client.local._error import AwsError
-from ecr_layer_client.local._registry import Registry
-from ecr_layer_client.local._store import Store
-from ecr_layer_client.local._stored import StoredLayer
-from ecr_layer_client.local._uploads import MAX_PARTS, MIN_PART_SIZE, Upload
+from ecr_layer_client.local._registry import uploads as _uploads
+from ecr_layer_client.local._registry.blob_store import Store
+from ecr_layer_client.local._registry.errors import AwsError
+from ecr_layer_client.local._registry.registry import Registry
+from ecr_layer_client.local._registry.state import StoredLayer
+from ecr_layer_client.local._registry.uploads import MAX_PARTS, MIN_PART_SIZE, Upload
 
 if TYPE_CHECKING:
-    from ecr_layer_client.local._layers import AbsentAs
+    from ecr_layer_client.local._registry.layers import AbsentAs
 
 ACCOUNT = "123456789012"
 HELD = "sha256:" + "a" * 64

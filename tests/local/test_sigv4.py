@@ -23,11 +23,11 @@ from hypothesis import strategies as st
 from ecr_layer_client import ServiceError
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._clock import Clock
-from ecr_layer_client.local._error import AwsError
-from ecr_layer_client.local._memory import _request
+from ecr_layer_client.local._in_memory import _request
 from ecr_layer_client.local._protocol import Request
+from ecr_layer_client.local._registry.errors import AwsError
 from ecr_layer_client.local._session import ACCESS_KEY
-from ecr_layer_client.local._sigv4 import Key, Signatures
+from ecr_layer_client.local._signatures import Key, Signatures
 
 REGION = "eu-west-1"
 ID = "AKIDEXAMPLE"

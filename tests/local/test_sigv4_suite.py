@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 import botocore
 import pytest
 
-from ecr_layer_client.local import _sigv4
+from ecr_layer_client.local import _signatures as _sigv4
 from ecr_layer_client.local._clock import Clock
-from ecr_layer_client.local._error import AwsError
 from ecr_layer_client.local._protocol import Request
-from ecr_layer_client.local._sigv4 import Authorization, Key, Signatures, canonical_request
+from ecr_layer_client.local._registry.errors import AwsError
+from ecr_layer_client.local._signatures import Authorization, Key, Signatures, canonical_request
 from wire.environments import ran
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_layer_client.local._store import IN_MEMORY, FileBytes, Store, part_of
+from ecr_layer_client.local._registry.blob_store import IN_MEMORY, FileBytes, Store, part_of
 from local.limits import no_file_above
 
 LARGE = b"x" * (IN_MEMORY + 1)

@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._server import HTTPFace
+from ecr_layer_client.local._http_server import HTTPFace
 from ecr_layer_client.local._thread import LoopThread
 
 if TYPE_CHECKING:

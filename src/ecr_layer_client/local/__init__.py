@@ -12,10 +12,10 @@
 'AVAILABLE'
 """
 
-from ._ecr import ClientKwargs, LocalECR
+from ._fault_options import FaultOptions
 from ._faults import Fault, Faults
+from ._local_ecr import ClientKwargs, LocalECR
 from ._sample import SampleImage, SampleLayer, sample_images
-from ._script import FaultOptions
 from ._stats import Stats
 
 __all__ = [

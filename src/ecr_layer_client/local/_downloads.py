@@ -13,16 +13,16 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 from urllib.parse import parse_qsl
 
-from ._error import AwsError
 from ._protocol import LAYERS_PATH, Reply, Request
-from ._sigv4 import ALGORITHM, TERMINATOR, Key, canonical_query, canonical_request, signature
-from ._store import CHUNK, part_of
+from ._registry.blob_store import CHUNK, part_of
+from ._registry.errors import AwsError
+from ._signatures import ALGORITHM, TERMINATOR, Key, canonical_query, canonical_request, signature
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from ._clock import Clock
-    from ._store import Blob, Store
+    from ._registry.blob_store import Blob, Store
 
 ACCESS_KEY = "local-ecr-downloads"
 LIFETIME = 3600  # seconds that a URL is good for; AWS documentation

@@ -7,13 +7,13 @@ import threading
 from random import Random
 from typing import TYPE_CHECKING, Final, Unpack
 
-from ._playing import answer_of, played
-from ._script import script_of
+from ._fault_effects import answer_of, played
+from ._fault_options import script_of
 
 if TYPE_CHECKING:
+    from ._fault_options import FaultOptions, Script
+    from ._interceptors import Call
     from ._protocol import Reply
-    from ._script import FaultOptions, Script
-    from ._service import Call
 
 
 class Fault:

@@ -15,8 +15,8 @@ from xml.sax.saxutils import escape
 
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from ._error import AwsError
-from ._store import Blob
+from ._registry.blob_store import Blob
+from ._registry.errors import AwsError
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonEC2ContainerRegistry_V20150921"  # ECR model: targetPrefix

@@ -7,12 +7,12 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import TYPE_CHECKING
 
-from ._error import error_of
-from ._registry import OPERATIONS
+from ._registry.errors import error_of
+from ._registry.registry import OPERATIONS
 
 if TYPE_CHECKING:
+    from ._interceptors import Call
     from ._protocol import Reply
-    from ._service import Call
 
 Rates = float | Mapping[str, float]
 

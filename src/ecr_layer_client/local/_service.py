@@ -9,16 +9,17 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from . import _protocol as protocol
 from ._clock import Clock
 from ._downloads import Downloads
-from ._error import AwsError
+from ._interceptors import Call, Interceptor
 from ._protocol import GET_LAYER
-from ._registry import OPERATIONS, Registry
-from ._sigv4 import region_of
+from ._registry.errors import AwsError
+from ._registry.registry import OPERATIONS, Registry
+from ._signatures import region_of
 from ._stats import Stats
 from ._validation import request_parser
 
@@ -26,45 +27,11 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._protocol import Reply, Request
-    from ._script import Script
 
 logger = logging.getLogger("ecr_layer_client.local")
 
 RESET = "reset"  # outcomes without an answer: an interceptor hung up; the caller gave up (in memory) or the face closed
 ABANDONED = "abandoned"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request whose operation is known.
-
-    `at` is the running loop's time on arrival, so all works in virtual time too; `scripts` are the faults that hit it.
-    """
-
-    operation: str
-    request: Request
-    at: float
-    scripts: list[Script] = field(default_factory=list["Script"])
-
-    def refused(self, error: AwsError) -> Reply:
-        """Return the answer that carries an error, in the form that this operation's clients read."""
-        return protocol.refused_as_xml(error) if self.operation == GET_LAYER else protocol.refused(error)
-
-
-class Interceptor(Protocol):
-    """Something that stands between a face and the registry.
-
-    They lie around the registry like shells: whatever answers, the registry or an inner interceptor, the reply passes the
-    `after` of those that let the call pass.
-    """
-
-    async def before(self, call: Call) -> Reply | None:
-        """Let the call pass (None), answer in the registry's place, or raise AwsError or ConnectionResetError."""
-        ...
-
-    async def after(self, call: Call, reply: Reply) -> Reply:
-        """Return the reply to send: the one given, or a changed copy."""
-        ...
 
 
 class Service:

@@ -11,7 +11,7 @@ from botocore.configprovider import ConfigValueStore, ConstantProvider
 from ._aws_model import data_loader
 
 if TYPE_CHECKING:
-    from ._memory import MemorySession
+    from ._in_memory import MemorySession
 
 ACCESS_KEY: Final = "local-ecr-access-key"  # no secrets: they open nothing but a registry on this machine
 SECRET_KEY: Final = "local-ecr-secret-key"  # noqa: S105

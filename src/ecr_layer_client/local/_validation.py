@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ._aws_model import service_model
-from ._error import AwsError, invalid_parameter
+from ._registry.errors import AwsError, invalid_parameter
 
 Parser = Callable[[Any, str], Any]
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Self, TypedDict
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ._protocol import GET_LAYER
-from ._registry import OPERATIONS
+from ._registry.registry import OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
 BODILESS = (204, 205, 304)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from ._error import AwsError
+from .errors import AwsError
 
 if TYPE_CHECKING:
-    from ._store import Draft
+    from .blob_store import Draft
 
 MIB = 1024 * 1024
 PART_SIZE = 10 * MIB  # what InitiateLayerUpload was seen to answer
@@ -21,7 +21,7 @@ MAX_LAYER = 52_000 * MIB  # ECR service quotas: maximum layer size
 class Upload:
     """An upload under way: `received` bytes in `parts` parts, in a draft.
 
-    >>> from ecr_layer_client.local._store import Store
+    >>> from ecr_layer_client.local._registry.blob_store import Store
     >>> upload = Upload("app", "123456789012", "6f0f…", Store().draft())
     >>> upload.add(0, 4, b"layer")
     4

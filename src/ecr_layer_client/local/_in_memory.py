@@ -15,7 +15,7 @@ import aiohttp
 from aiobotocore.awsrequest import AioAWSResponse
 from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, HTTPClientError, ReadTimeoutError
 
-from ._memory_body import MemoryBody
+from ._in_memory_body import MemoryBody
 from ._protocol import Reply, Request
 
 if TYPE_CHECKING:

@@ -7,17 +7,17 @@ from functools import partial
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
-from ._contents import Contents, ManifestLike
 from ._faults import Faults
-from ._memory import MemoryFace
+from ._http_server import HTTPFace
+from ._in_memory import MemoryFace
 from ._options import check_options, home_of, played_regions
 from ._quotas import Quotas, Rates
-from ._registry import Registry
-from ._server import HTTPFace
+from ._registry.registry import Registry
+from ._registry.state import DEFAULT_MEDIA_TYPE
+from ._seeding import Contents, ManifestLike
 from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
-from ._sigv4 import Key, Signatures
-from ._stored import DEFAULT_MEDIA_TYPE
+from ._signatures import Key, Signatures
 from ._thread import LoopThread
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, Repository, SessionLike
 
-    from ._descriptors import Descriptor
-    from ._layers import AbsentAs
+    from ._registry.layers import AbsentAs
+    from ._seeding import Descriptor
     from ._stats import Stats
 
 

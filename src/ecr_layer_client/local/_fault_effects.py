@@ -9,18 +9,18 @@ from typing import TYPE_CHECKING, Any, cast
 from pydantic_core import from_json, to_json
 
 from . import _protocol as protocol
-from ._error import error_of
 from ._protocol import Reply
-from ._store import CHUNK
+from ._registry.blob_store import CHUNK
+from ._registry.errors import error_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Sequence
     from random import Random
 
+    from ._fault_options import Script
+    from ._interceptors import Call
     from ._protocol import Stream
-    from ._script import Script
-    from ._service import Call
-    from ._store import Blob
+    from ._registry.blob_store import Blob
 
 DRIP_EVERY = 0.1  # seconds between the chunks of a dripped body, as long as each holds a whole byte
 REDIRECT = 307

@@ -7,15 +7,15 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from ._error import AwsError, invalid_parameter
-from ._manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
-from ._paging import page_of
+from .errors import AwsError, invalid_parameter
+from .manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
+from .paging import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-    from ._store import Store
-    from ._stored import Row, StoredImage, StoredRepository
+    from .blob_store import Store
+    from .state import Row, StoredImage, StoredRepository
 
 TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"  # OCI distribution specification: <reference> as a tag
 TAG = re.compile(TAG_PATTERN).fullmatch

@@ -9,12 +9,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ._error import AwsError
+from .errors import AwsError
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
-    from ._uploads import Upload
+    from .uploads import Upload
 
 Row = dict[str, Any]
 

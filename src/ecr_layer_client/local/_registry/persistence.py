@@ -16,9 +16,9 @@ from pydantic.alias_generators import to_camel
 
 from ecr_layer_client._models.repository import Repository
 
-from ._lock import DirectoryLock
-from ._manifest import DIGEST
-from ._stored import StoredImage, StoredLayer, StoredRepository
+from .directory_lock import DirectoryLock
+from .manifest import DIGEST
+from .state import StoredImage, StoredLayer, StoredRepository
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecr_layer_client._models.repository import partition_of
 
-from ._error import AwsError, invalid_parameter
-from ._images import Images
-from ._layers import AbsentAs, Layers
-from ._paging import page_of
-from ._records import Records
-from ._store import Store
-from ._stored import Row, StoredRepository
+from .blob_store import Store
+from .errors import AwsError, invalid_parameter
+from .images import Images
+from .layers import AbsentAs, Layers
+from .paging import page_of
+from .persistence import Records
+from .state import Row, StoredRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping

@@ -13,8 +13,8 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from . import _protocol as protocol
-from ._error import AwsError
 from ._protocol import Reply, Request
+from ._registry.errors import AwsError
 
 if TYPE_CHECKING:
     from ._service import Service

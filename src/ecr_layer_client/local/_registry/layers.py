@@ -5,15 +5,15 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from ._error import AwsError
-from ._manifest import DIGEST
-from ._stored import DEFAULT_MEDIA_TYPE, Row, StoredLayer, StoredRepository
-from ._uploads import PART_SIZE, Upload
+from .errors import AwsError
+from .manifest import DIGEST
+from .state import DEFAULT_MEDIA_TYPE, Row, StoredLayer, StoredRepository
+from .uploads import PART_SIZE, Upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ._store import Store
+    from .blob_store import Store
 
 AbsentAs = Literal["unavailable", "missing"]
 

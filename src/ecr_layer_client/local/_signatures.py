@@ -16,15 +16,15 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote
 
-from ._error import AwsError, error_of
 from ._protocol import GET_LAYER
+from ._registry.errors import AwsError, error_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from ._clock import Clock
+    from ._interceptors import Call
     from ._protocol import Reply, Request
-    from ._service import Call
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW = 5 * 60  # seconds: "- 5 min." in the wording that users quote in public issues

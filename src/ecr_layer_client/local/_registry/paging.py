@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ._error import invalid_parameter
+from .errors import invalid_parameter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

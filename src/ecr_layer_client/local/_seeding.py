@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ecr_layer_client._models.repository import Repository
 
-from ._descriptors import Descriptor, stored_layer
-from ._error import AwsError
-from ._manifest import OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
-from ._stored import StoredLayer, StoredRepository
+from ._registry.errors import AwsError
+from ._registry.manifest import DIGEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
+from ._registry.state import DEFAULT_MEDIA_TYPE, StoredLayer, StoredRepository
 from ._validation import request_parser
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
-    from ._registry import Registry
+    from ._registry.registry import Registry
 
 ManifestLike = bytes | str | dict[str, Any]
 
@@ -117,3 +117,56 @@ def _text(manifest: ManifestLike) -> str:
 
 def _descriptor(layer: StoredLayer) -> dict[str, Any]:
     return {"mediaType": layer.media_type, "digest": layer.digest, "size": layer.size}
+
+
+class DescriptorLike(Protocol):
+    """Any object with a digest, a size and a media type, such as an OCI descriptor."""
+
+    @property
+    def digest(self) -> str:
+        """The layer's digest."""
+        ...
+
+    @property
+    def size(self) -> int | None:
+        """The layer's size in bytes."""
+        ...
+
+    @property
+    def media_type(self) -> str | None:
+        """The layer's media type; None means the usual one of an image layer."""
+        ...
+
+
+Descriptor = tuple[str, int] | tuple[str, int, str | None] | Mapping[str, Any] | DescriptorLike
+
+
+def stored_layer(descriptor: Descriptor) -> StoredLayer:
+    """Return the layer that a descriptor describes. Raises ValueError that says what is wrong with it.
+
+    >>> stored_layer(("sha256:AB", 5)).digest
+    'sha256:ab'
+    """
+    digest, size, media_type = _parts(descriptor)
+    if not isinstance(digest, str) or not DIGEST(digest):
+        message = f"a descriptor needs a digest such as 'sha256:…' and a size: {descriptor!r:.200}"
+        raise ValueError(message)
+    if not isinstance(size, int) or isinstance(size, bool) or size < 0:
+        message = f"the size of {digest!r:.200} must be a number of bytes, not {size!r:.200}"
+        raise ValueError(message)
+    return StoredLayer(digest.lower(), size, media_type or DEFAULT_MEDIA_TYPE)
+
+
+def _parts(descriptor: Any) -> tuple[Any, Any, Any]:
+    if isinstance(descriptor, Mapping):
+        members = cast("Mapping[str, Any]", descriptor)
+        return members.get("digest"), members.get("size"), members.get("mediaType")
+    if hasattr(descriptor, "digest"):  # before tuples: a named one may have another order
+        return descriptor.digest, getattr(descriptor, "size", None), getattr(descriptor, "media_type", None)
+    match descriptor:
+        case (digest, size):
+            return digest, size, None
+        case (digest, size, media_type):
+            return digest, size, media_type
+        case _:
+            return None, None, None

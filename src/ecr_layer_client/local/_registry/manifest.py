@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from ._error import invalid_parameter
-from ._stored import StoredImage
+from .errors import invalid_parameter
+from .state import StoredImage
 
 OCI_MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"

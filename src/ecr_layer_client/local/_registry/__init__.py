@@ -1,0 +1,1 @@
+"""ECR's behaviour and state. Knows no protocol, no clock and no network."""
