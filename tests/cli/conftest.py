@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from typer.testing import CliRunner
 
-from ecr_layer_client.cli._app import app
+from ecr_layer_client.cli.app import app
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:

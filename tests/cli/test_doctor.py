@@ -17,7 +17,7 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 
 from ecr_layer_client._transport.client_errors import credentials_error
-from ecr_layer_client.cli import _aws, _examination
+from ecr_layer_client.cli import aws_configuration, diagnosis
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -110,8 +110,8 @@ def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """An endpoint that accepts and never answers is given up after a while, with the same findings."""
-    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.1)
-    monkeypatch.setattr(_aws, "CONNECT_TIMEOUT", 0.4)
+    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT", 0.1)
+    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT", 0.4)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{silent.getsockname()[1]}")
         found = doctor("team/app")
@@ -123,8 +123,8 @@ def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch)
 
 def test_an_answer_that_drips(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """An answer that comes byte by byte, each in time, is given up, too."""
-    monkeypatch.setattr(_aws, "READ_TIMEOUT", 0.5)
-    monkeypatch.setattr(_aws, "CONNECT_TIMEOUT", 0.4)
+    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT", 0.5)
+    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT", 0.4)
     own.faults.add(drip=20)
     found = doctor()
     assert (statuses(found)["endpoint"], "none within 0.9 s" in found["endpoint"]["found"]) == ("fail", True)
@@ -221,7 +221,7 @@ def test_an_endpoint_is_named_without_its_password(doctor: Doctor, own: LocalECR
 )
 def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:  # noqa: FBT001 (parametrised)
     """An endpoint in any partition's own domain is the Region's, not one that somebody configured."""
-    assert ("configuration" in _aws.Surroundings(None)._origin(url, None)) == is_configured
+    assert ("configuration" in aws_configuration.Surroundings(None)._origin(url, None)) == is_configured
 
 
 def test_plain_http_beyond_this_machine(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,7 +353,7 @@ def test_a_process_for_credentials(doctor: Doctor, tmp_path: Path) -> None:
     assert (statuses(found), found["credentials"]["found"][: len(said)]) == ({"credentials": "fail", "check": "skip"}, said)
 
 
-HASTY = "from ecr_layer_client.cli import _examination, main; _examination._KEYS_TIMEOUT = 0.2; main()"
+HASTY = "from ecr_layer_client.cli import diagnosis, main; diagnosis._KEYS_TIMEOUT = 0.2; main()"
 
 
 def test_a_process_for_credentials_that_hangs(own: LocalECR, tmp_path: Path) -> None:
@@ -423,7 +423,7 @@ def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) ->
 )
 def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], to_do: str) -> None:
     """Whatever the check ends with, its line says what to do."""
-    monkeypatch.setattr(_examination, "_CHECK_TIMEOUT", 1.0)
+    monkeypatch.setattr(diagnosis, "_CHECK_TIMEOUT", 1.0)
     own.faults.add(**fault, after=1)
     found = doctor("team/app")
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
@@ -431,7 +431,7 @@ def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.M
 
 def test_advice_is_told_from_what_botocore_says() -> None:
     """Of credentials that are lost during the check, botocore's words belong to what was found, colons and all."""
-    found, to_do = _examination._parted(credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1")))
+    found, to_do = diagnosis._parted(credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1")))
     said = "Error when retrieving credentials from custom-process: exit: 1"
     assert (found, to_do[:21]) == (f"found no usable AWS credentials; botocore says '{said}'", "set AWS_ACCESS_KEY_ID")
 

@@ -18,8 +18,8 @@ from ecr_layer_client import (
     OperationTimeoutError,
     TransportError,
 )
-from ecr_layer_client.cli._ending import run
-from ecr_layer_client.cli._pipes import Output, StandardInput
+from ecr_layer_client.cli.exit_codes import run
+from ecr_layer_client.cli.stdio import Output, StandardInput
 
 HELD = "sha256:" + "a" * 64
 

@@ -10,8 +10,8 @@ import pytest
 from rich.console import Console
 
 from ecr_layer_client import Repository
-from ecr_layer_client.cli import _waiting
-from ecr_layer_client.cli._images import _AuditPrinter
+from ecr_layer_client.cli import progress
+from ecr_layer_client.cli.images import _AuditPrinter
 from ecr_layer_client.images import ImageReport
 from images.making import IMAGE, entry, image, index, layout_files, packed, sha256, tar, write
 
@@ -291,8 +291,8 @@ def test_audit_of_an_empty_repository(run: Run) -> None:
 def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, what takes longer is shown on standard error, and standard output stays as it is."""
     before = run("audit", "team/whole")
-    monkeypatch.setattr(_waiting, "_PATIENCE", 0.0)
-    monkeypatch.setattr(_waiting, "_terminal", lambda: Console(stderr=True, force_terminal=True))
+    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "_terminal", lambda: Console(stderr=True, force_terminal=True))
     shown = run("audit", "team/whole")
     assert (before.stderr, "images" in shown.stderr, shown.stdout) == ("", True, before.stdout)
 

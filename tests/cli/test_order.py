@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecr_layer_client import Layer, LayerAvailability
-from ecr_layer_client.cli import _check
-from ecr_layer_client.cli._order import InputOrder
+from ecr_layer_client.cli import check
+from ecr_layer_client.cli.input_order import InputOrder
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def outcome(digest: str) -> Layer:
 @pytest.mark.parametrize("held_back", [10_000, 10], ids=["all may wait", "few may wait"])
 def test_a_late_answer_holds_its_place(run: Run, monkeypatch: pytest.MonkeyPatch, held_back: int) -> None:
     """Lines from standard input are answered in their order though the first batch comes last, in whatever spelling, and once."""
-    monkeypatch.setattr(_check, "_HELD_BACK", held_back)
+    monkeypatch.setattr(check, "_HELD_BACK", held_back)
     given = [line.upper() if number % 7 == 0 else line for number, line in enumerate(LINES)]
     ran = run("check", "team/app", "--json", "--batch-size", "10", "--concurrency", "2", stdin="\n".join([*given, *LINES]))
     assert [json.loads(line)["digest"] for line in ran.stdout.splitlines()] == given

@@ -16,7 +16,7 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-COMMAND = [sys.executable, "-m", "ecr_layer_client.cli"]
+COMMAND = [sys.executable, "-m", "ecr_layer_client"]
 HELD = f"sha256:{0:064x}"
 
 pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
@@ -152,7 +152,7 @@ def test_digests_are_typed_at_a_terminal() -> None:
     assert (code, "Ctrl-D ends" in shown, "available" in shown) == (0, True, True)
 
 
-IMPATIENT = "from ecr_layer_client.cli import _waiting, main; _waiting._PATIENCE = 0.0; main()"
+IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._PATIENCE = 0.0; main()"
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository
-from ecr_layer_client.cli._check import _Printer
-from ecr_layer_client.cli._order import InputOrder
-from ecr_layer_client.cli._rows import JSONLines, row
+from ecr_layer_client.cli.check import _Printer
+from ecr_layer_client.cli.input_order import InputOrder
+from ecr_layer_client.cli.output import JSONLines, row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

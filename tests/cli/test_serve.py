@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client.cli._serve import _exports
+from ecr_layer_client.cli.serve import _exports
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     Run = Callable[..., CompletedProcess[str]]
 
-COMMAND = [sys.executable, "-m", "ecr_layer_client.cli", "serve"]
+COMMAND = [sys.executable, "-m", "ecr_layer_client", "serve"]
 
 
 def started(*options: str) -> Popen[str]:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import ClientConfig, ClientStateError, ECRLayerClient, InvalidInputError, LayerChecker, RetryPolicy
-from ecr_layer_client._transport.opening import opening as _transport
+from ecr_layer_client._transport import opening
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ecr_layer_client._models.config import Lane
     from ecr_layer_client._transport.options import Target
+
+    from ecr_layer_client._models.config import Lane
 
 pytestmark = pytest.mark.asyncio
 
@@ -241,19 +242,19 @@ async def test_closing_is_never_taken_for_the_end(ecr: LocalECR, size: int, *, l
 async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is closed while it is being opened is not open in the end, and leaves nothing behind."""
     client = ecr.client()
-    real = _transport.open_transport
+    real = opening.open_transport
 
-    async def slowly(target: Target, config: ClientConfig) -> _transport.Transport:
+    async def slowly(target: Target, config: ClientConfig) -> opening.Transport:
         transport = await real(target, config)
         await asyncio.sleep(1)
         return transport
 
-    monkeypatch.setattr(_transport, "open_transport", slowly)
-    opening = asyncio.create_task(client.open())
+    monkeypatch.setattr(opening, "open_transport", slowly)
+    task = asyncio.create_task(client.open())
     await asyncio.sleep(0.5)
     await client.aclose()
     with pytest.raises(ClientStateError, match="closed while it was being opened"):
-        await opening
+        await task
     assert ecr.connections == 0
 
 

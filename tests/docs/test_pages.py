@@ -21,10 +21,10 @@ from typer.testing import CliRunner
 
 import ecr_layer_client
 from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy
-from ecr_layer_client._models import errors as _errors
+from ecr_layer_client._models import errors
 from ecr_layer_client._transport.opening import _aio_config
-from ecr_layer_client.cli._app import app
-from ecr_layer_client.cli._rows import JSONLines
+from ecr_layer_client.cli.app import app
+from ecr_layer_client.cli.output import JSONLines
 from ecr_layer_client.images import ImageSource
 
 from .conftest import DIGESTS
@@ -54,12 +54,12 @@ def _tree(text: str) -> str:
 
 def test_the_page_shows_the_tree_of_errors_as_the_docstring_does(root: Path) -> None:
     """The tree of errors stands in the page as in the module's docstring, to the letter."""
-    assert _tree(_page(root, "errors.md")) == _tree(_errors.__doc__ or "")
+    assert _tree(_page(root, "errors.md")) == _tree(errors.__doc__ or "")
 
 
 def test_the_tree_names_every_error() -> None:
     """The tree names the public errors, all of them and no other."""
-    named = set(re.findall(r"\b[A-Z]\w+Error\b", _tree(_errors.__doc__ or ""))) - {"ValueError", "RuntimeError", "TimeoutError"}
+    named = set(re.findall(r"\b[A-Z]\w+Error\b", _tree(errors.__doc__ or ""))) - {"ValueError", "RuntimeError", "TimeoutError"}
     assert named == {name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))}
 
 

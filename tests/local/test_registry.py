@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_layer_client.local._registry import uploads as _uploads
+from ecr_layer_client.local._registry import uploads
 from ecr_layer_client.local._registry.blob_store import Store
 from ecr_layer_client.local._registry.errors import AwsError
 from ecr_layer_client.local._registry.registry import Registry
@@ -237,7 +237,7 @@ def test_an_upload_has_a_bounded_number_of_parts() -> None:
 
 def test_an_upload_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
     """One byte more than ECR's largest layer (here: 10 bytes) is LimitExceededException."""
-    monkeypatch.setattr(_uploads, "MAX_LAYER", 10)
+    monkeypatch.setattr(uploads, "MAX_LAYER", 10)
     parts = Upload("app", ACCOUNT, "id", Store().draft())
     parts.add(0, 9, b"x" * 10)
     with pytest.raises(AwsError, match="LimitExceededException"):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import botocore
 import pytest
 
-from ecr_layer_client.local import _signatures as _sigv4
+from ecr_layer_client.local import _signatures
 from ecr_layer_client.local._clock import Clock
 from ecr_layer_client.local._protocol import Request
 from ecr_layer_client.local._registry.errors import AwsError
@@ -45,7 +45,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _the_suites_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_sigv4, "SERVICE", SERVICE)
+    monkeypatch.setattr(_signatures, "SERVICE", SERVICE)
 
 
 def read(case: Path, kind: str) -> str:

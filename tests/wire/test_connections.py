@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy
-from ecr_layer_client._calls import caller as _caller
+from ecr_layer_client._calls import caller
 from ecr_layer_client._checks.operation import OPERATION
 from wire.servers import FarECR, until
 
@@ -118,7 +118,7 @@ async def test_a_stream_that_is_left_leaves_nothing(far: FarECR, digests: list[s
 async def test_timeouts_give_connections_back(far: FarECR, digests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """Requests that ran into `attempt_timeout` leave no connection open, and new ones take their place."""
     # The longest wait before each retry: the server has seen the old connections' end by then.
-    monkeypatch.setattr(_caller, "Caller", partial(_caller.Caller, jitter=max))
+    monkeypatch.setattr(caller, "Caller", partial(caller.Caller, jitter=max))
     far.ecr.faults.add(latency=30.0, times=CONCURRENCY)
     async with client_of(far, attempt_timeout=1.0, retry=RetryPolicy(initial_backoff=0.5)) as client:
         found = [len(await client.check_layers("app", asked)) for asked in (digests[:CONCURRENCY], digests)]

@@ -13,7 +13,7 @@ from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
 from ecr_layer_client import ClientConfig, ClockSkewError, CredentialsError, ECRLayerClient, RetryPolicy, ServerError
-from ecr_layer_client._transport import credentials as _credentials
+from ecr_layer_client._transport import credentials as shared_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -151,7 +151,7 @@ async def test_a_failing_process_is_run_once(
 ) -> None:
     """A process that fails is run once for a hundred concurrent calls; each gets the error, with what the process said."""
     process.says(None)
-    monkeypatch.setattr(_credentials, "_FAILURE_REMEMBERED", 60.0)  # a busy machine may take over a second for a hundred
+    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED", 60.0)  # a busy machine may take over a second for a hundred
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
     assert ([type(each) for each in found], process.runs, ecr.stats.requests) == ([CredentialsError] * CALLERS, 1, 0)
@@ -164,7 +164,7 @@ async def test_a_failing_refresh_is_run_once(
     """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
     ecr.add_key("first", "secret", "first-token")
     process.says(keys("first", -1), None)
-    monkeypatch.setattr(_credentials, "_FAILURE_REMEMBERED", 60.0)
+    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED", 60.0)
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
     assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == ({CredentialsError}, 2, 0)

@@ -20,7 +20,7 @@ def main() -> NoReturn:
         SystemExit: Always.
     """
     try:
-        from ._app import app
+        from .app import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
         if missing not in _OF_THE_EXTRA:
@@ -32,7 +32,7 @@ def main() -> NoReturn:
     try:
         code = app(prog_name="ecr-layers")
     except OSError as error:  # of help and version; commands end by themselves
-        from ._ending import ERROR, forget_output, say, words
+        from .exit_codes import ERROR, forget_output, say, words
 
         forget_output()
         say(f"error: can't write to standard output: {words(error)}")

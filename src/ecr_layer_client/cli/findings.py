@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from ._rows import shown
+from .output import shown
 
 _WIDEST_PART = len("configuration")
 _WIDE = 72  # columns

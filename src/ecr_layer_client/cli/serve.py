@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._ending import TERMINATED, run, say
+from .exit_codes import TERMINATED, run, say
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR

@@ -32,10 +32,10 @@ from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import scrubbed
 from ecr_layer_client._transport.options import Target
 
-from ._aws import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
-from ._ending import in_terms_of_options
-from ._findings import Finding, Status
-from ._options import client_of
+from .aws_configuration import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
+from .exit_codes import in_terms_of_options
+from .findings import Finding, Status
+from .options import client_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
     from ecr_layer_client import ClientConfig, Repository
 
-    from ._aws import Answer
+    from .aws_configuration import Answer
 
 _OPERATION = "BatchCheckLayerAvailability"
 _MADE_OF = ("aiobotocore", "botocore", "aiohttp", "pydantic")

@@ -8,11 +8,11 @@ import typer
 
 from ecr_layer_client import __version__
 
-from ._check import check
-from ._demo import demo
-from ._doctor import doctor
-from ._images import audit, plan, verify
-from ._serve import serve
+from .check import check
+from .demo import demo
+from .doctor import doctor
+from .images import audit, plan, verify
+from .serve import serve
 
 app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._ending import ERROR, run
-from ._options import AllowInsecureEndpoint, EndpointUrl, Profile, Region  # noqa: TC001 (typer reads the annotations)
-from ._pipes import Output
-from ._waiting import waiting
+from .exit_codes import ERROR, run
+from .options import AllowInsecureEndpoint, EndpointUrl, Profile, Region  # noqa: TC001 (typer reads the annotations)
+from .progress import waiting
+from .stdio import Output
 
 if TYPE_CHECKING:
-    from ._findings import Finding
+    from .findings import Finding
 
 _ALL_WELL = 0
 _WARNED = 1
@@ -67,7 +67,7 @@ def doctor(  # noqa: PLR0913 (the options)
     async def look() -> int:
         from ecr_layer_client import ClientConfig, Repository
 
-        from ._examination import Examination
+        from .diagnosis import Examination
 
         where = None if repository is None else Repository.parse(repository)
         config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)

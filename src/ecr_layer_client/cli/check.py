@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ._ending import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
-from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from ._order import InputOrder
-from ._pipes import Output, StandardInput
-from ._rows import HEADER, JSONLines, Tally, row
-from ._waiting import counting
+from .exit_codes import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
+from .input_order import InputOrder
+from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
+from .output import HEADER, JSONLines, Tally, row
+from .progress import counting
+from .stdio import Output, StandardInput
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator

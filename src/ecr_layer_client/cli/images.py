@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.filesize import decimal
 
-from ._ending import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
-from ._options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from ._pipes import Output, _in_thread
-from ._rows import shown
-from ._waiting import waiting
+from .exit_codes import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
+from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
+from .output import shown
+from .progress import waiting
+from .stdio import Output, _in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from rich.filesize import decimal
 
-from ._ending import run
-from ._pipes import Output
-from ._waiting import counting
+from .exit_codes import run
+from .progress import counting
+from .stdio import Output
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
