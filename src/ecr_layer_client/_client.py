@@ -385,7 +385,8 @@ class ECRLayerClient:
             print(PushPlan.total(plans).bytes_to_upload)
             ```
         """
-        from .images._plan import blobs_of, grouped, plan
+        from .images._plan import plan
+        from .images._source import blobs_of, grouped
 
         given = grouped(sources, self._placed)
         results = await self.check_many({where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()})

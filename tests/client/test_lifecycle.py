@@ -18,9 +18,8 @@ from ecr_layer_client.local import LocalECR
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ecr_layer_client._transport.options import Target
-
     from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._transport.options import Target
 
 pytestmark = pytest.mark.asyncio
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from descriptions import described
 from ecr_layer_client import RepositoryNotFoundError
-from ecr_layer_client.display import described
 from ecr_layer_client.display._description import Description, Part, Tone
 from seen import Seen
 

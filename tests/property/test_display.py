@@ -26,7 +26,7 @@ from seen import Seen
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ecr_layer_client._visible import Visible
+    from ecr_layer_client.display._mixin import DisplayMixin
 
 NASTY = st.sampled_from(
     [
@@ -48,7 +48,7 @@ ELEMENTS = {"div", "span", "table", "caption", "thead", "tbody", "tr", "th", "td
 ATTRIBUTES = {"class", "role", "aria-label", "aria-hidden", "scope", "style"}
 
 
-def results(text: str) -> Visible:
+def results(text: str) -> DisplayMixin:
     """Return results with the text wherever one can be, as if they had come past every check."""
     where = Repository.model_construct(name=text, registry_id=None, region=None)
     outcomes = (
@@ -59,14 +59,14 @@ def results(text: str) -> Visible:
     return LayerCheckResults([LayerCheckResult.model_construct(repository=where, outcomes=outcomes)], {"team/app": error})
 
 
-def result(text: str) -> Visible:
+def result(text: str) -> DisplayMixin:
     """Return the result of them."""
     every = results(text)
     assert isinstance(every, LayerCheckResults)
     return next(iter(every.values()))
 
 
-def plan(text: str) -> Visible:
+def plan(text: str) -> DisplayMixin:
     """Return a plan with the text wherever one can be."""
     blob = Descriptor.model_construct(digest=text, size=1, media_type=text)
     calls = dict.fromkeys(("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"), 1)
@@ -83,7 +83,7 @@ def plan(text: str) -> Visible:
     )
 
 
-def report(text: str) -> Visible:
+def report(text: str) -> DisplayMixin:
     """Return a report with the text wherever one can be."""
     where = Repository.model_construct(name=text, registry_id=None, region=None)
     blob = Descriptor.model_construct(digest=text, size=1, media_type=text)
@@ -93,7 +93,7 @@ def report(text: str) -> Visible:
 
 
 @given(st.sampled_from([results, result, plan, report]), TEXTS)
-def test_html_is_harmless(make: Callable[[str], Visible], text: str) -> None:
+def test_html_is_harmless(make: Callable[[str], DisplayMixin], text: str) -> None:
     """The HTML has the elements and attributes that it always has, its text prints and can be sent, and it is small."""
     html = make(text)._repr_html_()
     seen = Seen(html)
@@ -104,7 +104,7 @@ def test_html_is_harmless(make: Callable[[str], Visible], text: str) -> None:
 
 
 @given(st.sampled_from([results, result, plan, report]), TEXTS)
-def test_a_terminal_is_not_told_what_to_do(make: Callable[[str], Visible], text: str) -> None:
+def test_a_terminal_is_not_told_what_to_do(make: Callable[[str], DisplayMixin], text: str) -> None:
     """What rich prints to a terminal has rich's own colours, no other control, and is short."""
     file = io.StringIO()
     Console(file=file, width=100, force_terminal=True, color_system="standard", legacy_windows=False).print(make(text))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from descriptions import described
 from ecr_layer_client import (
     CallError,
     Layer,
@@ -17,7 +18,6 @@ from ecr_layer_client import (
     RepositoryNotFoundError,
 )
 from ecr_layer_client._text.quoting import line, short
-from ecr_layer_client.display import described
 from ecr_layer_client.display._cells import share
 from ecr_layer_client.display._description import Description, Part, Table, Tone
 from ecr_layer_client.images import Descriptor, ImageReport, Platform, PushPlan
@@ -259,12 +259,6 @@ def test_the_bar_in_words() -> None:
     told = Description("a title", "a verdict", (Part("good", Tone.GOOD, 2, 999), Part("none", Tone.BAD, 0), Part("new", Tone.NEW, 1, 1)))
     by_size = Description("a title", "a verdict", told.parts, by_size=True)
     assert (told.bar_text, by_size.bar_text) == ("good 2 (67 %), new 1 (33 %)", "good 2 (over 99 %), new 1 (under 1 %)")
-
-
-def test_what_has_no_description() -> None:
-    """What is no result, plan, report or stream is refused."""
-    with pytest.raises(TypeError, match=r"^a list has no description$"):
-        described([])
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from tqdm import TqdmWarning
 
 from ecr_layer_client import Progress
-from ecr_layer_client.display import progress_bar
+from ecr_layer_client.display._bar import progress_bar
 
 if TYPE_CHECKING:
     from types import TracebackType

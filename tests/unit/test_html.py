@@ -7,10 +7,9 @@ import re
 import pytest
 
 from ecr_layer_client import LayerAvailability, LayerCheckResult, LayerFailureCode
-from ecr_layer_client.display import html_of
 from ecr_layer_client.display._cells import Bytes
 from ecr_layer_client.display._description import Description, Part, Table, Tone
-from ecr_layer_client.display._html import COLOURS
+from ecr_layer_client.display._html import COLOURS, html_of
 from seen import Seen
 
 DESCRIPTION = Description(

@@ -8,10 +8,9 @@ import pytest
 from rich.console import Console
 
 from ecr_layer_client import LayerAvailability, LayerCheckResult, LayerFailure, LayerFailureCode
-from ecr_layer_client.display import renderable_of
 from ecr_layer_client.display._cells import Bytes
 from ecr_layer_client.display._description import Description, Part, Table, Tone
-from ecr_layer_client.display._terminal import cells_of
+from ecr_layer_client.display._terminal import cells_of, renderable_of
 
 DESCRIPTION = Description(
     "A title",

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, cast
 from ecr_layer_client._models.call_errors import CallError, ServiceError
 from ecr_layer_client._models.errors import copied
 from ecr_layer_client._models.result import LayerCheckResult
-from ecr_layer_client._models.results import ByRepository, LayerCheckResults
+from ecr_layer_client._models.results import ByRepository, LayerCheckResults, error_tables
 
 from .operation import OPERATION
-from .window import Window
+from .window import Window, moving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.progress import Progress
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.display import Description
 
     from .batches import Batch
     from .pairs import PairSource, RepositoryBatch
@@ -71,6 +72,10 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         """
         answers = await self._read(on_progress)
         return self._results(answers, None)
+
+    def _describe(self) -> Description:
+        title = "Checking layers of many repositories"
+        return moving(title, self.progress, error_tables(self.errors))
 
     def _repository_of(self, batch: Batch) -> Repository:
         return cast("RepositoryBatch", batch).repository

@@ -29,6 +29,6 @@ def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager
         return nullcontext(progress)
     if not progress:
         return nullcontext()
-    from ecr_layer_client.display import progress_bar  # noqa: PLC0415 (a face, imported where it is used)
+    from ecr_layer_client.display._bar import progress_bar  # noqa: PLC0415 (only progress=True needs it)
 
     return progress_bar()

@@ -6,9 +6,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Self
 
 from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._text.quoting import line
 
 from .operation import OPERATION
-from .window import Window
+from .window import Window, moving
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.progress import Progress
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.display import Description
 
     from .batches import Batch, DigestSource
     from .window import Reading
@@ -79,6 +81,9 @@ class LayerStream(Window["LayerOutcome"]):
             ClientStateError: Outside `async with`, or after iterating.
         """
         return self._result(await self._read(on_progress), ())
+
+    def _describe(self) -> Description:
+        return moving(f"Checking layers of {line(self._repository)}", self.progress)
 
     def _repository_of(self, batch: Batch) -> Repository:  # noqa: ARG002 (there is one)
         return self._repository

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.result import LayerFailuresError
-from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.quoting import line, quoted
+from ecr_layer_client.display import Description, Part, Tone
 
 from .batches import Batch, DigestSource
 from .stream import LayerStream
+from .window import so_far
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Mapping
@@ -136,6 +138,16 @@ class AvailabilityStream(LayerStream):
     def progress(self) -> Progress:
         """How far it is, in distinct digests; `answered` counts those that are available."""
         return Progress(self._repeating.pulled, self._answered, self._repeating.total)
+
+    def _describe(self) -> Description:
+        progress = self.progress
+        total = progress.pulled if progress.total is None else progress.total
+        parts = (
+            Part("available", Tone.GOOD, progress.answered),
+            Part("waited for", Tone.REST, total - progress.answered),
+        )
+        title = f"Waiting for layers of {line(self._repository)}"
+        return Description(title, so_far(progress, "available"), parts)
 
     def _begin(self, window: int | None) -> None:
         super()._begin(window)

@@ -12,19 +12,21 @@ from ecr_layer_client._calls.caller import Operation
 from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
 from ecr_layer_client._models.errors import ClientStateError
 from ecr_layer_client._models.progress import Progress
-from ecr_layer_client._visible import Visible
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client.display import Description, DisplayMixin, Part, Tone
 
 from .batches import STREAM_WINDOW
 from .check_batch import ask, spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from ecr_layer_client._calls.caller import Caller
     from ecr_layer_client._calls.observer import Observed
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.display import Table
 
     from .batches import Batch, BatchSource
 
@@ -40,7 +42,7 @@ class Reading(NamedTuple):
     check_home: Callable[[], None]
 
 
-class Window(Visible, ABC, Generic[T]):
+class Window(DisplayMixin, ABC, Generic[T]):
     """Asks for batches as its one reader takes what they settle: at most `max_concurrency` are in flight.
 
     A stream says what is yielded for an answer, which repository a batch is of, and what an error keeps.
@@ -80,6 +82,10 @@ class Window(Visible, ABC, Generic[T]):
         """Return one bounded line of counts."""
         progress = self.progress
         return f"<{type(self).__name__} pulled={progress.pulled} answered={progress.answered} total={progress.total}>"
+
+    @abstractmethod
+    def _describe(self) -> Description:
+        """Return what there is to see of it while it moves."""
 
     async def __aenter__(self) -> Self:
         """Enter once; nothing is asked yet.
@@ -377,3 +383,23 @@ class _State(Enum):
     READ = auto()
     ENDED = auto()
     CLOSED = auto()
+
+
+def moving(title: str, progress: Progress, tables: Iterable[Table] = ()) -> Description:
+    """Return the description of a stream that is under way."""
+    total = progress.pulled if progress.total is None else progress.total
+    parts = (
+        Part("answered", Tone.GOOD, progress.answered),
+        Part("asked, not answered", Tone.HELD, progress.pulled - progress.answered),
+        Part("to come", Tone.REST, total - progress.pulled),
+    )
+    return Description(title, so_far(progress, "answered"), parts, tables=tuple(tables))
+
+
+def so_far(progress: Progress, what: str) -> str:
+    """Return how many digests are answered or available, in a few words."""
+    if progress.total is not None:
+        return f"{progress.answered:,} of {counted(progress.total, 'digest')} {what}"
+    if not progress.pulled:
+        return "nothing asked yet"
+    return f"{progress.answered:,} of {counted(progress.pulled, 'digest')} {what} so far"

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel
 
-from ecr_layer_client._text.quoting import escaped, quoted
-from ecr_layer_client._visible import Visible
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import escaped, line, quoted, short
+from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
 from .errors import ECRLayerError, InvalidInputError
 from .layer import Group, Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical, group_of
 from .repository import Repository
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
     import pandas as pd
@@ -60,7 +62,7 @@ class LayerFailuresError(ECRLayerError):
         self.result = result
 
 
-class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
+class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     """What became of each distinct digest that was asked of one repository, in input order.
 
     `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in exactly one of them. It has a
@@ -236,6 +238,17 @@ class LayerCheckResult(Visible, BaseModel, frozen=True, extra="forbid"):
 
         return stream(outcomes([self]), requested_schema)
 
+    def _describe(self) -> Description:
+        unclear = map(self.__getitem__, self.undetermined[:MOST_ROWS])
+        tables = first_rows(
+            "Undetermined",
+            ("digest", "answer", "reason"),
+            map(_unclear_row, unclear),
+            len(self.undetermined),
+        )
+        title = f"Layers of {line(self.repository)}"
+        return Description(title, verdict([self]), result_parts([self]), tables=tuple(tables))
+
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give the counts, for one bounded line, here and in rich."""
         yield "repository", str(self.repository)
@@ -274,3 +287,45 @@ def _outcome(digest: str, value: Any) -> LayerOutcome:
         return value
     msg = f"{quoted(digest)}: give its own Layer or LayerFailure, a LayerAvailability or a LayerFailureCode, not {quoted(value)}"
     raise InvalidInputError(msg)
+
+
+def verdict(results: Sequence[LayerCheckResult]) -> str:
+    """Return how many layers are available, in a few words."""
+    asked = sum(len(result) + len(result.unanswered) for result in results)
+    available = sum(len(result.available) for result in results)
+
+    if not asked:
+        return "nothing was asked"
+    if available == asked:
+        return f"{'all ' if asked > 1 else ''}{counted(asked, 'layer')} available"
+    return f"{available:,} of {counted(asked, 'layer')} available"
+
+
+def result_parts(results: Sequence[LayerCheckResult]) -> tuple[Part, ...]:
+    """Return the groups of all results together, with the bytes that ECR gave for them."""
+    layers = [layer for result in results for layer in result.layers]
+
+    def count(group: str) -> int:
+        return sum(len(getattr(result, group)) for result in results)
+
+    available, archived = LayerAvailability.AVAILABLE, LayerAvailability.ARCHIVED
+    return (
+        Part("available", Tone.GOOD, count("available"), _bytes_of(layers, available)),
+        Part("archived", Tone.HELD, count("archived"), _bytes_of(layers, archived)),
+        Part("absent", Tone.NEW, count("absent")),
+        Part("undetermined", Tone.BAD, count("undetermined")),
+        Part("unanswered", Tone.REST, count("unanswered")),
+    )
+
+
+def _bytes_of(layers: Iterable[Layer], availability: LayerAvailability) -> int | None:
+    sizes = [layer.size for layer in layers if layer.availability is availability and layer.size is not None]
+    return sum(sizes) if sizes else None
+
+
+def _unclear_row(outcome: LayerOutcome) -> tuple[str, str, str]:
+    if isinstance(outcome, LayerFailure):
+        answer, reason = outcome.raw_code or outcome.code, outcome.reason or ""
+    else:
+        answer, reason = outcome.raw_availability or outcome.availability, ""
+    return short(outcome.digest), line(answer), line(reason)

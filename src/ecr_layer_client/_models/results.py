@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
+from heapq import nlargest
+from itertools import chain
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
-from ecr_layer_client._visible import Visible
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import line
+from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Table, first_rows
 
 from .call_errors import CallError
 from .errors import InvalidInputError, copied
 from .repository import Repository
-from .result import LayerCheckResult
+from .result import LayerCheckResult, result_parts, verdict
 
 if TYPE_CHECKING:
     from typing import NoReturn
@@ -82,7 +86,7 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         return f"<{len(self)} by repository>"
 
 
-class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
+class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
     """What became of the digests asked of several repositories; made by `check_many`, or by hand for tests.
 
     A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input order. One that failed is not in it: it
@@ -188,6 +192,21 @@ class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
         msg = "LayerCheckResults have no truth value: ask results.all_available, results.errors or len(results)"
         raise TypeError(msg)
 
+    def _describe(self) -> Description:
+        every = list(self.values())
+        lacking = [result for result in every if not result.all_available]
+        title = f"Layers of {counted(len(self) + len(self.errors), 'repository')}"
+
+        summary = verdict(every)
+        if self.errors:
+            summary = f"{summary}; {counted(len(self.errors), 'repository')} failed"
+
+        most = nlargest(MOST_ROWS, lacking, key=lambda result: len(result.not_available))
+        columns = ("repository", "asked", "available", "absent", "other")
+        incomplete = first_rows("Repositories that lack most", columns, map(_repository_row, most), len(lacking))
+        tables = tuple(chain(error_tables(self.errors), incomplete))
+        return Description(title, summary, result_parts(every), tables=tables)
+
     def __repr__(self) -> str:
         """Return one bounded line of counts."""
         counts = {
@@ -200,3 +219,15 @@ class LayerCheckResults(Visible, ByRepository[LayerCheckResult]):
 
 def _key(repository: Repository) -> tuple[str, str | None]:
     return repository.name, repository.registry_id
+
+
+def error_tables(errors: ByRepository[CallError]) -> Iterator[Table]:
+    """Yield a table of the first errors, if there are any."""
+    rows = ((line(repository), type(error).__name__, line(error, 200)) for repository, error in errors.items())
+    return first_rows("Failed", ("repository", "error", "message"), rows, len(errors))
+
+
+def _repository_row(result: LayerCheckResult) -> tuple[str | int, ...]:
+    asked = len(result) + len(result.unanswered)
+    other = len(result.not_available) - len(result.absent)
+    return line(result.repository), asked, len(result.available), len(result.absent), other

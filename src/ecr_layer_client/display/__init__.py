@@ -1,11 +1,20 @@
-"""What people see: results, plans, reports and streams in notebooks and terminals, and a progress bar while they wait.
+"""What people see: results, plans, reports and streams in notebooks and terminals, and a progress bar.
 
-Each object is described once (`described`), in words, counts and bytes; HTML and rich render that description.
+An object describes itself once, in words, counts and bytes (`Description`). HTML and rich render that description.
+This package knows none of the objects.
 """
 
-from ._bar import progress_bar
-from ._described import described
-from ._html import html_of
-from ._terminal import renderable_of
+from ._cells import Bytes
+from ._description import MOST_ROWS, Description, Part, Table, Tone, first_rows
+from ._mixin import DisplayMixin
 
-__all__ = ["described", "html_of", "progress_bar", "renderable_of"]
+__all__ = [
+    "MOST_ROWS",
+    "Bytes",
+    "Description",
+    "DisplayMixin",
+    "Part",
+    "Table",
+    "Tone",
+    "first_rows",
+]

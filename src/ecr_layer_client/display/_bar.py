@@ -4,16 +4,28 @@ from __future__ import annotations
 
 import warnings
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from ecr_layer_client._models.progress import Progress
+
+class Countable(Protocol):
+    """How far an operation is; its `total` is None while that is not known."""
+
+    @property
+    def answered(self) -> int:
+        """How many are answered."""
+        ...
+
+    @property
+    def total(self) -> int | None:
+        """How many there are."""
+        ...
 
 
 @contextmanager
-def progress_bar() -> Generator[Callable[[Progress], None] | None, None, None]:
+def progress_bar() -> Generator[Callable[[Countable], None] | None, None, None]:
     """Show a bar, in a terminal or a notebook, and give what moves it; without tqdm, warn and give None.
 
     An error or a cancellation closes it, too: a bar with a total stays where it stood, one without goes away, for it would look done.
@@ -28,7 +40,7 @@ def progress_bar() -> Generator[Callable[[Progress], None] | None, None, None]:
         return
     with tqdm(unit=" digests") as bar:
 
-        def show(progress: Progress) -> None:
+        def show(progress: Countable) -> None:
             if progress.total != bar.total and not bar.disable:
                 began = bar.start_t
                 bar.reset(total=progress.total)  # a notebook's bar takes a total in no other way

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Self, TypeVar
+from heapq import nlargest
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel
 
@@ -14,18 +14,20 @@ from ecr_layer_client._models.layer import LayerAvailability, LayerFailureCode, 
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, by_hand
 from ecr_layer_client._text.byte_sizes import human_bytes
-from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._visible import Visible
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import line, quoted, short
+from ecr_layer_client.display import MOST_ROWS, Bytes, Description, DisplayMixin, Part, Tone, first_rows
 
 from ._descriptor import Descriptor, each_once
-from ._source import ImageSource
+from ._source import ImageSource, blobs_of, manifests_of, shared_bytes, sources_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import pandas as pd
 
-Where = TypeVar("Where", bound=str | Repository)
+    from ecr_layer_client.display import Table
+
 
 PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
 _SMALLEST_PART = 5 * 1024 * 1024  # ECR's quotas
@@ -42,7 +44,7 @@ QUOTAS = {
 }
 
 
-class PushPlan(Visible, BaseModel, frozen=True):
+class PushPlan(DisplayMixin, BaseModel, frozen=True):
     """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `skipped`.
 
     Plans for several repositories add up to one: see `total`.
@@ -154,6 +156,51 @@ class PushPlan(Visible, BaseModel, frozen=True):
 
         return stream(blobs(self), requested_schema)
 
+    def _describe(self) -> Description:
+        where = "" if self.repository is None else f" to {line(self.repository)}"
+        return Description(
+            f"Push of {counted(len(self.manifests), 'manifest')}{where}",
+            self._verdict(),
+            self._parts(),
+            by_size=True,
+            facts=tuple(self._facts()),
+            tables=tuple(self._largest_uploads()),
+        )
+
+    def _verdict(self) -> str:
+        if not self.to_upload:
+            return "every blob is there: only manifests are put"
+        at_least = "at least " if self.unknown_sizes else ""
+        size = human_bytes(self.bytes_to_upload)
+        return f"{counted(len(self.to_upload), 'blob')} to upload, {at_least}{size}"
+
+    def _parts(self) -> tuple[Part, ...]:
+        again = self.archived + self.undetermined
+        new, new_bytes = len(self.to_upload) - len(again), self.bytes_to_upload - _bytes(again)
+        archived, unclear = self.archived, self.undetermined
+        return (
+            Part("present", Tone.GOOD, len(self.present), self.bytes_present),
+            Part("to upload", Tone.NEW, new, new_bytes),
+            Part("to upload, archived", Tone.HELD, len(archived), _bytes(archived)),
+            Part("to upload, undetermined", Tone.BAD, len(unclear), _bytes(unclear)),
+            Part("foreign, not pushed", Tone.REST, len(self.skipped), self.bytes_skipped),
+        )
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        if self.shared_bytes:
+            yield "shared between the images", human_bytes(self.shared_bytes)
+        if self.unknown_sizes:
+            yield "of unknown size", counted(len(self.unknown_sizes), "blob")
+
+        calls = [f"{count:,} {line(name)}" for name, count in self.calls.items() if count]
+        yield "calls", ", ".join(calls[:MOST_ROWS]) or "none"
+        yield "at ECR's quotas", f"at least {self.seconds_at_quota:,.2f} s"
+
+    def _largest_uploads(self) -> Iterator[Table]:
+        largest = nlargest(MOST_ROWS, self.to_upload, key=lambda blob: blob.size or 0)
+        columns = ("digest", "size", "media type")
+        return first_rows("Largest uploads", columns, map(_row_of, largest), len(self.to_upload))
+
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line of counts."""
         yield "repository", None if self.repository is None else str(self.repository)
@@ -239,60 +286,8 @@ def plan(
             "CompleteLayerUpload": len(to_upload),
             "PutImage": sum(max(1, len(tags)) for tags in puts.values()),
         },
-        shared_bytes=_shared_bytes(given, blobs),
+        shared_bytes=shared_bytes(given, blobs),
     )
-
-
-def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSource, ...]:
-    """Return one source, or several, as a tuple.
-
-    Raises:
-        InvalidInputError: It is something else.
-    """
-    given = (sources,) if isinstance(sources, ImageSource) else tuple(sources) if isinstance(sources, Iterable) else ()
-    if not given or not all(isinstance(source, ImageSource) for source in given):
-        msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
-        raise InvalidInputError(msg)
-    return given
-
-
-def grouped(
-    sources: Mapping[Where, ImageSource | Iterable[ImageSource]], place: Callable[[str | Repository], Repository]
-) -> dict[Repository, tuple[ImageSource, ...]]:
-    """Return the sources of each repository; two spellings of one are one, as it was spelled first.
-
-    Raises:
-        InvalidInputError: It is no such mapping, or `place` refuses a repository.
-    """
-    if not isinstance(sources, Mapping):
-        msg = f"{quoted(sources)}: a mapping of repositories to an ImageSource, or several"
-        raise InvalidInputError(msg)
-    by_key: dict[tuple[str, str | None], tuple[Repository, tuple[ImageSource, ...]]] = {}
-    for named, its in sources.items():
-        where = place(named)
-        first, before = by_key.get((where.name, where.registry_id), (where, ()))
-        by_key[where.name, where.registry_id] = first, before + sources_of(its)
-    return dict(by_key.values())
-
-
-def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:
-    """Return all that a registry must store of them beside the manifests, each digest once."""
-    return each_once(blob for source in sources for blob in source.blobs)
-
-
-def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
-    """Return a descriptor of each manifest by digest, children before what names them."""
-    return {
-        manifest.digest: Descriptor(digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type)
-        for source in sources
-        for manifest in source.manifests
-    }
-
-
-def _shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:
-    manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
-    named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
-    return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
 
 
 def _parts(size: int, part_size: int) -> int:
@@ -302,6 +297,11 @@ def _parts(size: int, part_size: int) -> int:
 
 def _bytes(blobs: Iterable[Descriptor]) -> int:
     return sum(blob.size or 0 for blob in blobs)
+
+
+def _row_of(blob: Descriptor) -> tuple[str | int, ...]:
+    size = "unknown" if blob.size is None else Bytes(blob.size)
+    return short(blob.digest), size, line(blob.media_type)
 
 
 def _row(name: str, blobs: tuple[Descriptor, ...]) -> str:

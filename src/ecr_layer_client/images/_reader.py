@@ -15,9 +15,9 @@ from ._descriptor import Descriptor, Platform, each_for_its_platform
 from ._manifest import ImageIndex, parse_manifest
 from ._oci_layout import DEEPEST, Manifest, Reading
 from ._operations import MOST_IDS, GetImages, Held, ListImages, NotGiven, checked_reference, is_digest
-from ._plan import PushPlan, blobs_of, plan, sources_of
+from ._plan import PushPlan, plan
 from ._report_builder import INACCESSIBLE, NOT_FOUND, Found, Reporting, below
-from ._source import ImageSource
+from ._source import ImageSource, blobs_of, sources_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping, Sequence

@@ -8,19 +8,29 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from ecr_layer_client._models.repository import Repository
-from ecr_layer_client._text.quoting import escaped
-from ecr_layer_client._visible import Visible
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import escaped, line, short
+from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
 from ._descriptor import Descriptor, Platform
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from ecr_layer_client.display import Table
+
 _DEFECTIVE = ("archived", "absent", "undetermined", "wrong_size")  # the parts whose blobs are defects
+_PARTS = (
+    ("available", Tone.GOOD),
+    ("archived", Tone.HELD),
+    ("absent", Tone.NEW),
+    ("wrong_size", Tone.BAD),
+    ("undetermined", Tone.REST),
+)
 _NAMED = 3  # defects that a line names before it only counts
 
 
-class ImageReport(Visible, BaseModel, frozen=True):
+class ImageReport(DisplayMixin, BaseModel, frozen=True):
     """What became of an image's manifest and of each blob it names; of an index, of each of its children, too.
 
     Attributes:
@@ -87,6 +97,72 @@ class ImageReport(Visible, BaseModel, frozen=True):
         """Count the defects without a line for each: what many images share may be wrong of each of them."""
         own = (self.problem is not None) + sum(len(getattr(self, kind)) for kind in _DEFECTIVE)
         return own + sum(child._count() for child in self.children)  # noqa: SLF001 (of this class)
+
+    def _describe(self) -> Description:
+        total = self._count()
+        separator = "@" if ":" in self.reference else ":"
+        title = f"Image {line(self.repository)}{separator}{short(self.reference)}"
+        verdict = "whole: every manifest and blob is there"
+        if total:
+            verdict = f"not deployable: {counted(total, 'defect')}"
+
+        return Description(
+            title,
+            verdict,
+            self._parts(),
+            facts=tuple(self._facts()),
+            tables=(*self._defect_table(total), *self._platform_table()),
+        )
+
+    def _tree(self) -> Iterator[ImageReport]:
+        yield self
+        for child in self.children:
+            yield from child._tree()  # noqa: SLF001 (of this class)
+
+    def _parts(self) -> tuple[Part, ...]:
+        reports = list(self._tree())
+        parts: list[Part] = []
+        for kind, tone in _PARTS:
+            blobs = {blob.digest: blob for report in reports for blob in getattr(report, kind)}
+            size = sum(blob.size or 0 for blob in blobs.values())
+            parts.append(Part(kind.replace("_", " "), tone, len(blobs), size))
+        return tuple(parts)
+
+    def _facts(self) -> Iterator[tuple[str, str]]:
+        if self.digest is not None:
+            yield "digest", short(self.digest)
+        if self.tags:
+            rest = len(self.tags) - MOST_ROWS
+            shown = ", ".join(line(tag) for tag in self.tags[:MOST_ROWS])
+            yield "tags", f"{shown} and {rest:,} more" if rest > 0 else shown
+        if self.media_type is not None:
+            yield "media type", line(self.media_type)
+
+    def _defect_table(self, total: int) -> Iterator[Table]:
+        # A single image has no platform here.
+        first = 0 if self.children else 1
+        columns = ("platform", "what", "digest")[first:]
+        rows = (row[first:] for report in self._tree() for row in report._defect_rows())  # noqa: SLF001 (of this class)
+        return first_rows("Defects", columns, rows, total)
+
+    def _defect_rows(self) -> Iterator[tuple[str, ...]]:
+        platform = "" if self.platform is None else line(self.platform)
+        if self.problem is not None:
+            yield platform, line(self.problem), short(self.digest or self.reference)
+        for kind in _DEFECTIVE:
+            for blob in getattr(self, kind):
+                yield platform, kind.replace("_", " "), short(blob.digest)
+
+    def _platform_table(self) -> Iterator[Table]:
+        images = self.images if self.children else ()
+        rows = (image._platform_row() for image in images)  # noqa: SLF001 (of this class)
+        return first_rows("Images", ("platform", "blobs", "state"), rows, len(images))
+
+    def _platform_row(self) -> tuple[str | int, ...]:
+        blobs = sum(len(getattr(self, kind)) for kind, _ in _PARTS)
+        defects = self._count()
+        state = counted(defects, "defect") if defects else "whole"
+        return "not said" if self.platform is None else line(self.platform), blobs, state
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import codecs
 import os
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blob_store import ManifestsAlone, open_verified
@@ -20,7 +22,9 @@ from ._oci_layout import Images, Manifest, Reading, is_directory, read_layout, r
 from ._tar import Tar
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable
+
+Where = TypeVar("Where", bound=str | Repository)
 
 # How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are refused as what they are.
 _TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
@@ -209,3 +213,55 @@ def _beginning(path: Path) -> bytes:
 
 def _count(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSource, ...]:
+    """Return one source, or several, as a tuple.
+
+    Raises:
+        InvalidInputError: It is something else.
+    """
+    given = (sources,) if isinstance(sources, ImageSource) else tuple(sources) if isinstance(sources, Iterable) else ()
+    if not given or not all(isinstance(source, ImageSource) for source in given):
+        msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
+        raise InvalidInputError(msg)
+    return given
+
+
+def grouped(
+    sources: Mapping[Where, ImageSource | Iterable[ImageSource]], place: Callable[[str | Repository], Repository]
+) -> dict[Repository, tuple[ImageSource, ...]]:
+    """Return the sources of each repository; two spellings of one are one, as it was spelled first.
+
+    Raises:
+        InvalidInputError: It is no such mapping, or `place` refuses a repository.
+    """
+    if not isinstance(sources, Mapping):
+        msg = f"{quoted(sources)}: a mapping of repositories to an ImageSource, or several"
+        raise InvalidInputError(msg)
+    by_key: dict[tuple[str, str | None], tuple[Repository, tuple[ImageSource, ...]]] = {}
+    for named, its in sources.items():
+        where = place(named)
+        first, before = by_key.get((where.name, where.registry_id), (where, ()))
+        by_key[where.name, where.registry_id] = first, before + sources_of(its)
+    return dict(by_key.values())
+
+
+def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:
+    """Return all that a registry must store of them beside the manifests, each digest once."""
+    return each_once(blob for source in sources for blob in source.blobs)
+
+
+def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
+    """Return a descriptor of each manifest by digest, children before what names them."""
+    return {
+        manifest.digest: Descriptor(digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type)
+        for source in sources
+        for manifest in source.manifests
+    }
+
+
+def shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:
+    manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
+    named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
+    return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
