@@ -43,6 +43,7 @@ S = TypeVar("S", bound="Window[Any]")
 
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
 _LONGEST = 1e9  # seconds
+_NEEDED_SOON = ("ecr_layer_client._checks.stream",)
 _OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "lane", "allow_insecure_endpoint")
 
 
@@ -106,7 +107,7 @@ class ECRLayerClient:
         self._observer = observer
         self._observed = Observed(observer)
         self._is_view = connection is not None
-        self._connection = connection or Connection(target, config)
+        self._connection = connection or Connection(target, config, _NEEDED_SOON)
         self._own_slots: tuple[OwnSlots, ...] = ()
         self._loaders: WeakValueDictionary[tuple[str, str | None], Loader] = WeakValueDictionary()  # one lives while somebody waits
 

@@ -277,7 +277,7 @@ def _not_installed(module: str, use: Case) -> Case:
             for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
                 patch.delitem(sys.modules, name)
             patch.setitem(sys.modules, module, None)
-            for name in ("arrow", "otel"):
+            for name in ("arrow", "otel", "_models.record_batches", "images._record_batches"):
                 patch.delitem(sys.modules, f"ecr_layer_client.{name}", raising=False)
             await use(ecr)
 

@@ -300,7 +300,8 @@ def test_pandas_of_a_plan() -> None:
 def test_without_pyarrow(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, a table is refused with what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
-    monkeypatch.delitem(sys.modules, "ecr_layer_client.arrow", raising=False)
+    for module in ("_models.record_batches", "images._record_batches"):
+        monkeypatch.delitem(sys.modules, f"ecr_layer_client.{module}", raising=False)
     for ask in (table.__arrow_c_stream__, table.to_pandas):
         with pytest.raises(ImportError, match=r"^tables need pyarrow: pip install 'ecr-layer-client\[arrow\]'$"):
             ask()

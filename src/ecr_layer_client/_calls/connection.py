@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Protocol
 from weakref import WeakSet
 
 from ecr_layer_client._models.errors import ClientStateError
@@ -14,15 +14,20 @@ from ecr_layer_client._models.errors import ClientStateError
 from .rate_limiter import Turns, turns_for
 
 if TYPE_CHECKING:
-    from ecr_layer_client._checks.coalescer import Loader
-    from ecr_layer_client._checks.window import Window
+    from collections.abc import Iterable, Sequence
+
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._transport.opening import Transport
     from ecr_layer_client._transport.options import Target
-    from ecr_layer_client.images._reader import Holding
 
 _TRANSPORT = "ecr_layer_client._transport.opening"
-_NEEDED_SOON = (_TRANSPORT, "ecr_layer_client._checks.stream")
+
+
+class ConnectionUser(Protocol):
+    """Something that has work under way on a connection."""
+
+    async def _abort(self, error: Exception) -> None:
+        """Cancel what is under way, and let whoever waits for it have `error`."""
 
 
 class OwnSlots:
@@ -50,15 +55,17 @@ class Connection:
     Args:
         target: Where to ask, and as whom.
         config: The options of the client that owns it.
+        modules: Names of modules that its first use needs; they are imported while it opens.
 
     Attributes:
-        users: The streams, loaders and holdings that use it; closing ends them.
+        users: What uses it, such as streams; closing ends them.
     """
 
-    def __init__(self, target: Target, config: ClientConfig) -> None:
+    def __init__(self, target: Target, config: ClientConfig, modules: Sequence[str] = ()) -> None:
         self.target = target
         self.config = config
-        self.users: WeakSet[Window[Any] | Loader | Holding] = WeakSet()
+        self._modules = (_TRANSPORT, *modules)
+        self.users: WeakSet[ConnectionUser] = WeakSet()
         self._transport: Transport | None = None
         self._turns: dict[str, Turns] = {}
         self._slots: asyncio.Semaphore | None = None
@@ -84,10 +91,9 @@ class Connection:
             raise ClientStateError(msg)
         home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
-            # Importing aiobotocore takes longer than an event loop may stand still; another client may be in the middle of it. While it
-            # reads certificates, there is time for the rest.
+            # Importing aiobotocore takes longer than an event loop may stand still.
             if not hasattr(sys.modules.get(_TRANSPORT), "open_transport"):
-                await asyncio.gather(*(asyncio.to_thread(import_module, room) for room in _NEEDED_SOON))
+                await asyncio.to_thread(_import_in_turn, self._modules)
             transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
         except BaseException:
             self._home = None if self._home is home else self._home
@@ -168,3 +174,13 @@ def _running_loop() -> asyncio.AbstractEventLoop | None:
         return asyncio.get_running_loop()
     except RuntimeError:
         return None
+
+
+def _import_in_turn(modules: Iterable[str]) -> None:
+    """Import one module after another.
+
+    Two threads that import at once can fail on Python 3.11: compiling keeps a recursion depth for
+    the whole interpreter (`SystemError: AST constructor recursion depth mismatch`).
+    """
+    for module in modules:
+        import_module(module)

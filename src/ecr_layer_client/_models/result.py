@@ -190,9 +190,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
                   digest availability
             0  sha256:aa    AVAILABLE
         """
-        from ecr_layer_client.arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
 
-        return to_pandas(outcomes([self]))
+        from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
+
+        return to_pandas(outcome_reader([(str(self.repository), self.outcomes)]))
 
     def _refuse(self, shown: list[str], what: str) -> NoReturn:
         named = ", ".join(shown[:_NAMED]) + (", ..." if len(shown) > _NAMED else "")
@@ -234,9 +235,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             ImportError: It is not installed.
             ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
         """
-        from ecr_layer_client.arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
 
-        return stream(outcomes([self]), requested_schema)
+        from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
+
+        return stream(outcome_reader([(str(self.repository), self.outcomes)]), requested_schema)
 
     def _describe(self) -> Description:
         unclear = map(self.__getitem__, self.undetermined[:MOST_ROWS])

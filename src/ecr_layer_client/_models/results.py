@@ -17,9 +17,12 @@ from .repository import Repository
 from .result import LayerCheckResult, result_parts, verdict
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
     import pandas as pd
+
+    from .layer import LayerOutcome
 
 V = TypeVar("V")
 
@@ -147,9 +150,10 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         Raises:
             ImportError: One of them is not installed.
         """
-        from ecr_layer_client.arrow import outcomes, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
 
-        return to_pandas(outcomes(self.values()))
+        from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
+
+        return to_pandas(outcome_reader(self._by_name()))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give a table to whatever takes an Arrow stream, one row an outcome of a repository that was answered. Needs the extra `arrow`.
@@ -158,9 +162,13 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
             ImportError: It is not installed.
             ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
         """
-        from ecr_layer_client.arrow import outcomes, stream  # noqa: PLC0415 (a face, imported where it is used)
 
-        return stream(outcomes(self.values()), requested_schema)
+        from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
+
+        return stream(outcome_reader(self._by_name()), requested_schema)
+
+    def _by_name(self) -> Iterator[tuple[str, Sequence[LayerOutcome]]]:
+        return ((str(result.repository), result.outcomes) for result in self.values())
 
     def __getitem__(self, repository: str | Repository) -> LayerCheckResult:
         """Return the repository's result.

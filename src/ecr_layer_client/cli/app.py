@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from ecr_layer_client import __version__
+from ecr_layer_client._models.version import __version__
 
 from .check import check
 from .demo import demo

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client import ECRLayerClient, LayerOutcome, Repository
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.repository import Repository
 
 _STDIN = ["-"]
 _HELD_BACK = 10_000  # outcomes that may wait for one before them
@@ -88,7 +90,8 @@ def check(  # noqa: PLR0913 (the options)
         say("type digests, one a line; Ctrl-D ends")
 
     async def ask() -> int:
-        from ecr_layer_client import ClientConfig, Repository
+        from ecr_layer_client._models.config import ClientConfig
+        from ecr_layer_client._models.repository import Repository
 
         where = Repository.parse(repository)
         config = ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint)
@@ -125,7 +128,7 @@ async def _of_stdin(
     order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
     """Check standard input part by part, so that who types, or pipes in what comes slowly, need not wait for a full batch."""
-    from ecr_layer_client import OperationTimeoutError
+    from ecr_layer_client._models.call_errors import OperationTimeoutError
 
     lines = StandardInput()
     now = asyncio.get_running_loop().time
@@ -155,7 +158,7 @@ class _Printer:
         self.has_begun = False
 
     async def print_all(self, outcomes: AsyncIterator[LayerOutcome]) -> None:
-        from ecr_layer_client import CallError
+        from ecr_layer_client._models.call_errors import CallError
 
         try:
             with self._progress():

@@ -15,7 +15,9 @@ from .stdio import Output
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr_layer_client import ECRLayerClient, LayerCheckResult, Progress
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.progress import Progress
+    from ecr_layer_client._models.result import LayerCheckResult
     from ecr_layer_client.local import SampleImage, SampleLayer
 
 _TITLE = "Which layers does each repository hold already?"

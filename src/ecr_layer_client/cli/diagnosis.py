@@ -10,24 +10,23 @@ from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import TYPE_CHECKING
 
-from ecr_layer_client import (
+from ecr_layer_client._models.call_errors import (
     AccessDeniedError,
     CallError,
     ClockSkewError,
     CredentialsError,
-    ECRLayerError,
-    InvalidInputError,
     OperationTimeoutError,
     RepositoryNotFoundError,
     ResponseError,
-    RetryPolicy,
     ServerError,
     ServiceError,
     ThrottledError,
     TransportError,
-    __version__,
 )
+from ecr_layer_client._models.config import RetryPolicy
+from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._models.quotas import DEFAULT_QUOTAS, DEFAULT_SHARE
+from ecr_layer_client._models.version import __version__
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import scrubbed
 from ecr_layer_client._transport.options import Target
@@ -41,7 +40,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client import ClientConfig, Repository
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.repository import Repository
 
     from .aws_configuration import Answer
 

@@ -65,7 +65,8 @@ def doctor(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def look() -> int:
-        from ecr_layer_client import ClientConfig, Repository
+        from ecr_layer_client._models.config import ClientConfig
+        from ecr_layer_client._models.repository import Repository
 
         from .diagnosis import Examination
 

@@ -49,7 +49,7 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     Raises:
         typer.Exit: Always.
     """
-    from ecr_layer_client import ECRLayerError
+    from ecr_layer_client._models.errors import ECRLayerError
 
     try:
         code = asyncio.run(_until_terminated(command))

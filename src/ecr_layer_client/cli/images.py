@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client import ClientConfig
+    from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client.images import ImageReport, PushPlan
 
 _REPOSITORY = typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
@@ -75,7 +75,7 @@ def plan(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
-        from ecr_layer_client import Repository
+        from ecr_layer_client._models.repository import Repository
         from ecr_layer_client.images import ImageSource
 
         where = Repository.parse(repository)
@@ -127,7 +127,7 @@ def verify(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
-        from ecr_layer_client import Repository
+        from ecr_layer_client._models.repository import Repository
 
         name, reference = _parted(image)
         where = Repository.parse(name)
@@ -170,7 +170,7 @@ def audit(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
-        from ecr_layer_client import Repository
+        from ecr_layer_client._models.repository import Repository
 
         where = Repository.parse(repository)
         printer = _AuditPrinter(as_json=as_json)
@@ -192,7 +192,7 @@ class _AuditPrinter:
         self._rows: list[str] = []
 
     async def print_all(self, reports: AsyncIterator[ImageReport]) -> None:
-        from ecr_layer_client import ECRLayerError
+        from ecr_layer_client._models.errors import ECRLayerError
 
         try:
             with self._progress() as told:
@@ -232,7 +232,7 @@ class _AuditPrinter:
 
 
 def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
-    from ecr_layer_client import ClientConfig
+    from ecr_layer_client._models.config import ClientConfig
 
     return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=insecure)
 
@@ -243,7 +243,7 @@ def _parted(image: str) -> tuple[str, str]:
     Raises:
         InvalidInputError: It has no reference, or a tag or digest that is none.
     """
-    from ecr_layer_client import InvalidInputError
+    from ecr_layer_client._models.errors import InvalidInputError
     from ecr_layer_client.images._operations import checked_reference, is_digest
 
     name, at, digest = image.rpartition("@")

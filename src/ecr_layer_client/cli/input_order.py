@@ -13,7 +13,7 @@ from ecr_layer_client._models.layer import canonical
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator
 
-    from ecr_layer_client import LayerOutcome
+    from ecr_layer_client._models.layer import LayerOutcome
 
 
 class InputOrder:

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from ecr_layer_client import ClientConfig, ECRLayerClient, Observer, Repository
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.protocols import Observer
 
 
 def _profiles(incomplete: str) -> list[str]:
@@ -49,7 +52,9 @@ def client_of(  # noqa: PLR0913 (the options)
     Raises:
         InvalidInputError: An option breaks its rule, or the Region is not the repository's.
     """
-    from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.errors import InvalidInputError
 
     of_repository = None if where is None else where.region
     if region is not None and of_repository not in (None, region):

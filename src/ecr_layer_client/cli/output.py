@@ -11,7 +11,8 @@ from rich.filesize import decimal
 from ecr_layer_client._models.layer import Group, group_of
 
 if TYPE_CHECKING:
-    from ecr_layer_client import Layer, LayerOutcome, Repository
+    from ecr_layer_client._models.layer import Layer, LayerOutcome
+    from ecr_layer_client._models.repository import Repository
 
 _TEXT_LIMIT = 200
 

@@ -74,7 +74,7 @@ class StandardInput:
         self.has_ended = not chunk
         text = self._rest + chunk
         if self._is_at_start and text.startswith(_UTF_16):
-            from ecr_layer_client import InvalidInputError
+            from ecr_layer_client._models.errors import InvalidInputError
 
             message = "standard input is UTF-16, as PowerShell's `>` writes it: make it UTF-8, as by `Out-File -Encoding utf8`"
             raise InvalidInputError(message)

@@ -141,9 +141,11 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         Raises:
             ImportError: One of them is not installed.
         """
-        from ecr_layer_client.arrow import blobs, to_pandas  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client._models.record_batches import to_pandas  # noqa: PLC0415 (optional)
 
-        return to_pandas(blobs(self))
+        from ._record_batches import blob_reader  # noqa: PLC0415 (optional)
+
+        return to_pandas(blob_reader(self.repository, rows_of(self)))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give a table to whatever takes an Arrow stream, one row a blob or manifest. Needs the extra `arrow`.
@@ -152,9 +154,11 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             ImportError: It is not installed.
             ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
         """
-        from ecr_layer_client.arrow import blobs, stream  # noqa: PLC0415 (a face, imported where it is used)
+        from ecr_layer_client._models.record_batches import stream  # noqa: PLC0415 (optional)
 
-        return stream(blobs(self), requested_schema)
+        from ._record_batches import blob_reader  # noqa: PLC0415 (optional)
+
+        return stream(blob_reader(self.repository, rows_of(self)), requested_schema)
 
     def _describe(self) -> Description:
         where = "" if self.repository is None else f" to {line(self.repository)}"
@@ -232,6 +236,19 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         images = f"{len(self.manifests)} manifest{'' if len(self.manifests) == 1 else 's'}"
         where = "" if self.repository is None else f" to {self.repository}"
         return "\n".join([f"push of {images}{where}", *rows, f"calls: {calls}", f"at ECR's quotas at least {self.seconds_at_quota:.2f} s"])
+
+
+def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
+    """Return each blob and manifest of a plan, with its action and a note."""
+    notes = {blob.digest: "archived" for blob in plan.archived}
+    notes |= {blob.digest: "undetermined" for blob in plan.undetermined}
+    actions = {
+        "upload": plan.to_upload,
+        "present": plan.present,
+        "skip": plan.skipped,
+        "put": plan.manifests,
+    }
+    return [(blob, action, notes.get(blob.digest)) for action, part in actions.items() for blob in part]
 
 
 def plan(

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
-    from ecr_layer_client import ClientConfigChanges, ECRLayerClient, Observer, Repository, SessionLike
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.config import ClientConfigChanges
+    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.protocols import Observer, SessionLike
 
     from ._registry.layers import AbsentAs
     from ._seeding import Descriptor
@@ -267,7 +270,8 @@ class LocalECR:
             RuntimeError: it is not open.
             InvalidInputError: an option that `ClientConfig` refuses.
         """
-        from ecr_layer_client import ClientConfig, ECRLayerClient  # noqa: PLC0415  (the core, only when asked for)
+        from ecr_layer_client._client import ECRLayerClient  # noqa: PLC0415  (the core, only when asked for)
+        from ecr_layer_client._models.config import ClientConfig  # noqa: PLC0415  (the core, only when asked for)
 
         return ECRLayerClient(
             region_name=self.region,
