@@ -23,17 +23,17 @@ class Bar(NamedTuple):
 
 def bars(figures: Figures, count: int) -> list[Bar]:
     """Return all of them."""
-    held, streamed = work("direct", count), work("direct-streamed", count)
+    held, streamed = work("signed", count), work("signed-streamed", count)
     dicts, models = work("aiobotocore", count), work("aiobotocore-models", count)
-    shorter, longer = (work("direct-streamed", each, lazy=True) for each in (count, 10 * count))
-    at_latency = [work("direct", count, each, LATENCY) for each in IN_FLIGHT]
+    shorter, longer = (work("signed-streamed", each, lazy=True) for each in (count, 10 * count))
+    at_latency = [work("signed", count, each, LATENCY) for each in IN_FLIGHT]
     walls = [quotient(figures.median(trial, "wall"), ideal(trial)) for trial in at_latency]
     return [
-        Bar("CPU, direct lane, `check_layers`, x aiobotocore's dicts", 0.62, figures.ratio(held, dicts, "cpu")),
-        Bar("CPU, direct lane, `check_layers`, x aiobotocore + `model_validate`", 0.48, figures.ratio(held, models, "cpu")),
-        Bar("CPU, direct lane, streamed and dropped, x aiobotocore's dicts", 0.45, figures.ratio(streamed, dicts, "cpu")),
-        Bar("CPU, ordinary lane, `check_layers`, x aiobotocore's dicts", 1.10, figures.ratio(work("ordinary", count), dicts, "cpu")),
-        Bar("CPU, ordinary lane, streamed, x aiobotocore's dicts", 0.80, figures.ratio(work("ordinary-streamed", count), dicts, "cpu")),
+        Bar("CPU, signed transport, `check_layers`, x aiobotocore's dicts", 0.62, figures.ratio(held, dicts, "cpu")),
+        Bar("CPU, signed transport, `check_layers`, x aiobotocore + `model_validate`", 0.48, figures.ratio(held, models, "cpu")),
+        Bar("CPU, signed transport, streamed and dropped, x aiobotocore's dicts", 0.45, figures.ratio(streamed, dicts, "cpu")),
+        Bar("CPU, client transport, `check_layers`, x aiobotocore's dicts", 1.10, figures.ratio(work("client", count), dicts, "cpu")),
+        Bar("CPU, client transport, streamed, x aiobotocore's dicts", 0.80, figures.ratio(work("client-streamed", count), dicts, "cpu")),
         Bar("wall at 50 ms, 10 in flight, x ideal", 1.08, walls[0]),
         Bar("wall at 50 ms, 50 in flight, x ideal", 1.20, walls[1]),
         Bar("memory of results held, x aiobotocore's dicts", 1.45, figures.ratio(held, dicts, "grown")),
@@ -50,7 +50,7 @@ def _more(figures: Figures, trial: Trial, than: Trial) -> float | None:
 
 
 def _of_aiobotocore(figures: Figures, kind: str, quantity: str) -> float | None:
-    return figures.ratio(Trial(kind, "direct"), Trial(kind, "aiobotocore"), quantity)
+    return figures.ratio(Trial(kind, "signed"), Trial(kind, "aiobotocore"), quantity)
 
 
 def markdown(figures: Figures, count: int) -> str:

@@ -63,7 +63,7 @@ async def requests(ecr: LocalECR, client: ECRLayerClient) -> int:
 
 async def main() -> None:
     """Print the table, as Markdown."""
-    async with LocalECR() as ecr, ecr.client(lane="direct", requests_per_second=1e9) as client:
+    async with LocalECR() as ecr, ecr.client(transport="signed", requests_per_second=1e9) as client:
         ecr.seed("app", [(digest, 1) for digest in DIGESTS[::2]])
         await client.check_layers("app", DIGESTS)
         listed, single = await throughput(client)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterator, Mapping
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
 
 BATCH_SIZE = 100
 REPOSITORY = "team/app"
@@ -228,12 +228,12 @@ def _read_capo(rows: list[Mapping[str, Any]]) -> Answers:
     return {row["layer_digest"]: (row["layer_availability"], row.get("layer_size")) for row in rows}
 
 
-def _ours(lane: Lane, *, held: bool) -> Callable[[str, int], AbstractAsyncContextManager[Check]]:
+def _ours(transport: TransportName, *, held: bool) -> Callable[[str, int], AbstractAsyncContextManager[Check]]:
     @asynccontextmanager
     async def opened(url: str, in_flight: int) -> AsyncGenerator[Check]:
         from ecr_layer_client import ClientConfig, ECRLayerClient
 
-        config = ClientConfig(lane=lane, max_concurrency=in_flight, requests_per_second=_NO_CEILING)
+        config = ClientConfig(transport=transport, max_concurrency=in_flight, requests_per_second=_NO_CEILING)
         async with ECRLayerClient(endpoint_url=url, config=config) as client:
 
             async def check(digests: Iterable[str]) -> Any:
@@ -260,9 +260,9 @@ CONTENDERS = {
         Contender("boto3", "boto3, one at a time, dicts", _boto3_loop, _read_rows),
         Contender("boto3-threads", "boto3, threads, dicts", _boto3_threads, _read_rows),
         Contender("capo", "capo-ecr, dicts", _capo, _read_capo),
-        Contender("ordinary", "**ours, ordinary lane**, models", _ours("ordinary", held=True), _read_models),
-        Contender("ordinary-streamed", "**ours, ordinary lane**, streamed", _ours("ordinary", held=False), None),
-        Contender("direct", "**ours, direct lane**, models", _ours("direct", held=True), _read_models),
-        Contender("direct-streamed", "**ours, direct lane**, streamed", _ours("direct", held=False), None),
+        Contender("client", "**ours, client transport**, models", _ours("client", held=True), _read_models),
+        Contender("client-streamed", "**ours, client transport**, streamed", _ours("client", held=False), None),
+        Contender("signed", "**ours, signed transport**, models", _ours("signed", held=True), _read_models),
+        Contender("signed-streamed", "**ours, signed transport**, streamed", _ours("signed", held=False), None),
     )
 }

@@ -1,6 +1,6 @@
 """What tables and traces cost, beside the check that they are of: `make bench-faces`.
 
-The checks ask a stub ECR in a process of its own, by the direct lane and without latency, so that CPU is the only limit.
+The checks ask a stub ECR in a process of its own, by the signed transport and without latency, so that CPU is the only limit.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 
-CHECK = "a check, `check_layers` by the direct lane"
+CHECK = "a check, `check_layers` by the signed transport"
 TABLES: dict[str, Callable[[Any], object]] = {
     "`pyarrow.table(result)`": pa.table,
     "`polars.DataFrame(result)`": pl.DataFrame,
@@ -58,7 +58,7 @@ async def measured(url: str, count: int, rounds: int) -> dict[str, float]:
     """Return CPU seconds: medians of interleaved rounds, after one that is not counted."""
     digests = [f"sha256:{number:064x}" for number in range(count)]
     samples: dict[str, list[float]] = {name: [] for name in (CHECK, *TABLES, NO_SDK, SDK)}
-    config = ClientConfig(lane="direct", requests_per_second=1e9)
+    config = ClientConfig(transport="signed", requests_per_second=1e9)
     async with AsyncExitStack() as stack:
         clients = {
             name: await stack.enter_async_context(ECRLayerClient(endpoint_url=url, config=config, observer=observer))

@@ -14,13 +14,13 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
-from ecr_layer_client._calls.rate_limiter import Turns
+from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import OPERATION, Settled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from ecr_layer_client._transport.operation import Question
+    from ecr_layer_client._transport.operation import Operation
 
 T = TypeVar("T")
 
@@ -92,7 +92,7 @@ class SimulatedTransport:
     async def aclose(self) -> None:
         """Hold nothing."""
 
-    async def ask(self, question: Question[T]) -> T:
+    async def ask(self, question: Operation[T]) -> T:
         """Ask the bucket."""
         loop = asyncio.get_running_loop()
         await self._travel()
@@ -116,7 +116,7 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
     client = ECRLayerClient(config=config)
     connection = client._connection
     connection._transport = transport
-    connection._turns = {OPERATION: Turns(OPERATION)}
+    connection._rate_limiters = {OPERATION: RateLimiter(OPERATION)}
     connection._slots = asyncio.Semaphore(config.max_concurrency)
     connection._home = asyncio.get_running_loop(), os.getpid()
     return client

@@ -24,11 +24,11 @@ IMPORTS = {
     "capo": "import capo_ecr",
     "aiobotocore": "import aiobotocore.session, pydantic",
 }
-_HELD = ("aiobotocore", "aiobotocore-models", "ordinary", "direct")
-_STREAMED = ("direct-streamed",)
-_PROFILED = ("direct", "direct-streamed", "ordinary")
-_ANSWERED_FIRST = ("floor", "aiobotocore", "aiobotocore-models", "boto3", "capo", "ordinary", "direct")
-_OPENED = ("aiobotocore", "ordinary", "direct")
+_HELD = ("aiobotocore", "aiobotocore-models", "client", "signed")
+_STREAMED = ("signed-streamed",)
+_PROFILED = ("signed", "signed-streamed", "client")
+_ANSWERED_FIRST = ("floor", "aiobotocore", "aiobotocore-models", "boto3", "capo", "client", "signed")
+_OPENED = ("aiobotocore", "client", "signed")
 _WAITED = ("floor", *_OPENED)
 _MICRO, _MILLI, _MIB = 1e6, 1e3, 1 / 1024
 

@@ -10,14 +10,14 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
-from ._calls.observer import Observed
+from ._calls.observer import SafeObserver
 from ._checks.operation import OPERATION
 from ._checks.progress import shown
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository
 from ._text.quoting import quoted
-from ._transport.options import Target
+from ._transport.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from ._calls.caller import Caller
     from ._calls.connection import Connection, OwnSlots
-    from ._checks.coalescer import Loader
+    from ._checks.coalescer import Coalescer
     from ._checks.many import ManyLayerStream
     from ._checks.pairs import DigestsOfMany
     from ._checks.stream import LayerStream
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from ._models.result import LayerCheckResult
     from ._models.results import LayerCheckResults
     from .images import ImageReport, ImageSource, Platform, PushPlan
-    from .images._reader import Holding
+    from .images._reader import ImageReader
     from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
@@ -44,7 +44,7 @@ S = TypeVar("S", bound="Window[Any]")
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
 _LONGEST = 1e9  # seconds
 _NEEDED_SOON = ("ecr_layer_client._checks.stream",)
-_OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "lane", "allow_insecure_endpoint")
+_OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "transport", "allow_insecure_endpoint")
 
 
 class ECRLayerClient:
@@ -88,15 +88,17 @@ class ECRLayerClient:
         config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
         observer: Observer | None = None,
     ) -> None:
-        self._set_up(Target(region_name, profile_name, endpoint_url, session, credentials=credentials), config, observer)
+        self._set_up(ConnectionOptions(region_name, profile_name, endpoint_url, session, credentials=credentials), config, observer)
 
-    def _set_up(self, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> None:
+    def _set_up(
+        self, target: ConnectionOptions, config: ClientConfig, observer: Observer | None, connection: Connection | None = None
+    ) -> None:
         if not isinstance(config, ClientConfig):
             msg = f"config=<{type(config).__name__}>: a ClientConfig, such as ClientConfig(max_concurrency=50)"
             raise InvalidInputError(msg)
         target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
-        if config.lane == "direct" and target.client is not None:
-            msg = "lane='direct' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
+        if config.transport == "signed" and target.client is not None:
+            msg = "transport='signed' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
             raise InvalidInputError(msg)
         if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
             msg = f"observer=<{type(observer).__name__}>: an object with the methods {', '.join(_OBSERVED)}"
@@ -105,14 +107,16 @@ class ECRLayerClient:
 
         self._config = config
         self._observer = observer
-        self._observed = Observed(observer)
+        self._observed = SafeObserver(observer)
         self._is_view = connection is not None
         self._connection = connection or Connection(target, config, _NEEDED_SOON)
         self._own_slots: tuple[OwnSlots, ...] = ()
-        self._loaders: WeakValueDictionary[tuple[str, str | None], Loader] = WeakValueDictionary()  # one lives while somebody waits
+        self._coalescers: WeakValueDictionary[tuple[str, str | None], Coalescer] = WeakValueDictionary()  # one lives while somebody waits
 
     @classmethod
-    def _made(cls, target: Target, config: ClientConfig, observer: Observer | None, connection: Connection | None = None) -> Self:
+    def _made(
+        cls, target: ConnectionOptions, config: ClientConfig, observer: Observer | None, connection: Connection | None = None
+    ) -> Self:
         client = cls.__new__(cls)
         client._set_up(target, config, observer, connection)  # noqa: SLF001 (its own)
         return client
@@ -136,7 +140,7 @@ class ECRLayerClient:
             msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
         _warn_of_retries(client)
-        return cls._made(Target(client=client), config, observer)
+        return cls._made(ConnectionOptions(client=client), config, observer)
 
     async def check_layers(
         self,
@@ -184,7 +188,7 @@ class ECRLayerClient:
         from ._checks.batches import DigestSource
         from ._checks.stream import LayerStream
 
-        where = self._placed(repository)
+        where = self._resolve_repository(repository)
         source = DigestSource(digests, self._config.batch_size)
         how = self._how(None if timeout is None else _seconds(timeout))
         return self._used(LayerStream(self._caller(OPERATION), where, source, how))
@@ -237,7 +241,7 @@ class ECRLayerClient:
         from ._checks.many import ManyLayerStream
         from ._checks.pairs import PairSource
 
-        source = PairSource(digests, self._config.batch_size, self._placed)
+        source = PairSource(digests, self._config.batch_size, self._resolve_repository)
         how = self._how(None if timeout is None else _seconds(timeout))
         return self._used(ManyLayerStream(self._caller(OPERATION), source, how))
 
@@ -263,7 +267,7 @@ class ECRLayerClient:
             print(outcome.is_available)
             ```
         """
-        return await self._loader(Repository.coerce(repository)).check(digest)
+        return await self._coalescer(Repository.coerce(repository)).check(digest)
 
     async def wait_until_available(
         self,
@@ -317,7 +321,7 @@ class ECRLayerClient:
         """
         from ._checks.waiting import AvailabilityStream, RepeatingSource
 
-        where = self._placed(repository)
+        where = self._resolve_repository(repository)
         source = RepeatingSource(digests, self._config.batch_size)
         return self._used(AvailabilityStream(self._caller(OPERATION), where, source, self._how(_seconds(timeout))))
 
@@ -342,7 +346,7 @@ class ECRLayerClient:
             print(source.images[0].config.digest)
             ```
         """
-        return await self._holding(repository).get(reference, platform)
+        return await self._image_reader(repository).get(reference, platform)
 
     async def plan_push(self, repository: str | Repository, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:
         """Say what a push of some images would upload: checks their blobs, each once, and uploads nothing.
@@ -364,7 +368,7 @@ class ECRLayerClient:
             print(plan.bytes_to_upload, plan.seconds_at_quota)
             ```
         """
-        return await self._holding(repository).plan(sources)
+        return await self._image_reader(repository).plan(sources)
 
     async def plan_pushes(self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]) -> tuple[PushPlan, ...]:
         """Say what pushes to several repositories would upload, in one check of all of them; `PushPlan.total` adds the plans up.
@@ -389,7 +393,7 @@ class ECRLayerClient:
         from .images._plan import plan
         from .images._source import blobs_of, grouped
 
-        given = grouped(sources, self._placed)
+        given = grouped(sources, self._resolve_repository)
         results = await self.check_many({where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()})
         results.raise_for_errors()
         return tuple(plan(its, results[where]) for where, its in given.items())
@@ -414,7 +418,7 @@ class ECRLayerClient:
             print(report.deployable, *report.defects)
             ```
         """
-        return await self._holding(repository).verify(reference)
+        return await self._image_reader(repository).verify(reference)
 
     def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
         """Look whether each image of a repository is whole, and yield a report of each; archived images are left out.
@@ -436,14 +440,14 @@ class ECRLayerClient:
                     print(report)
             ```
         """
-        return self._holding(repository).audit()
+        return self._image_reader(repository).audit()
 
-    def _holding(self, repository: str | Repository) -> Holding:
-        from .images._reader import Holding
+    def _image_reader(self, repository: str | Repository) -> ImageReader:
+        from .images._reader import ImageReader
 
-        holding = Holding(self._placed(repository), self, self._caller, self._observed)
-        self._connection.users.add(holding)
-        return holding
+        reader = ImageReader(self._resolve_repository(repository), self, self._caller, self._observed)
+        self._connection.users.add(reader)
+        return reader
 
     def _how(self, timeout: float | None) -> Reading:
         from ._checks.window import Reading
@@ -454,22 +458,22 @@ class ECRLayerClient:
         self._connection.users.add(stream)
         return stream
 
-    def _loader(self, repository: Repository) -> Loader:
-        self._placed(repository)
+    def _coalescer(self, repository: Repository) -> Coalescer:
+        self._resolve_repository(repository)
         key = repository.name, repository.registry_id
-        loader = self._loaders.get(key)
-        if loader is None:
-            from ._checks.coalescer import Loader
+        coalescer = self._coalescers.get(key)
+        if coalescer is None:
+            from ._checks.coalescer import Coalescer
 
             caller = partial(self._caller, OPERATION)
-            loader = self._loaders[key] = Loader(caller, repository, self._config, self._observed)
-            self._connection.users.add(loader)
-        return loader
+            coalescer = self._coalescers[key] = Coalescer(caller, repository, self._config, self._observed)
+            self._connection.users.add(coalescer)
+        return coalescer
 
-    def _placed(self, repository: str | Repository) -> Repository:
+    def _resolve_repository(self, repository: str | Repository) -> Repository:
         """Return the repository, if it is one that this client can ask."""
         where = Repository.coerce(repository)
-        region = self._connection.use(OPERATION)[0].region_name
+        region = self._connection.resources_for(OPERATION)[0].region_name
         if where.region not in (None, region):
             msg = (
                 f"repository {where.name!r} lies in Region {where.region!r}, and this client asks {region!r}: "
@@ -481,10 +485,10 @@ class ECRLayerClient:
     def _caller(self, operation: str) -> Caller:
         from ._calls.caller import Caller
 
-        transport, turns, slots = self._connection.use(operation)
-        self._connection.set_ceiling(turns, self, self._config.requests_per_second)
+        transport, rate_limiter, slots = self._connection.resources_for(operation)
+        self._connection.set_ceiling(rate_limiter, self, self._config.requests_per_second)
         own = (each.beside(slots) for each in self._own_slots)
-        return Caller(transport, turns, (*own, slots), self._config, self._observed, self)
+        return Caller(transport, rate_limiter, (*own, slots), self._config, self._observed, self)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
         """Return a view of this client with other options; it borrows the connection, and closing it does nothing.
@@ -492,7 +496,7 @@ class ECRLayerClient:
         A `requests_per_second` of the view's holds for all that share its pacer, from the view's first request for as long as it lives.
 
         Args:
-            **changes: Options of `ClientConfig`, but those of the connection itself (`connect_timeout`, `max_response_bytes`, `lane`,
+            **changes: Options of `ClientConfig`, but those of the connection itself (`connect_timeout`, `max_response_bytes`, `transport`,
                 `allow_insecure_endpoint`); `max_concurrency` may be lowered, not raised.
 
         Raises:

@@ -31,7 +31,7 @@ FLOORS = {
         "_visible",
         "protocols",
     ],
-    1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_turns", "_wire"],
+    1: ["_batching", "_budget", "_pacer", "_pairs", "_refusals", "_signing", "_rate_limiter", "_wire"],
     2: ["_botocore_errors", "_caller", "_credentials", "_direct", "_http", "_ordinary", "_provider", "_sessions", "_transport"],
     3: ["_asking", "_connection", "_many", "_stream", "_waiting", "_window", "images"],
     4: ["_client", "_loader", "_progress"],
@@ -49,7 +49,7 @@ FACES = {
     ("_visible", "display"): "results, plans, reports and streams show themselves in notebooks and rich's consoles",
 }
 
-PURE = sorted({*FLOORS[0], *FLOORS[1]} - {"_turns"})  # _turns lines callers up, so it knows futures
+PURE = sorted({*FLOORS[0], *FLOORS[1]} - {"_rate_limiter"})  # _rate_limiter lines callers up, so it knows futures
 NO_IO = {"aiohttp", "asyncio", "http", "multiprocessing", "os", "queue", "socket", "ssl", "subprocess", "threading", "time"}
 
 SOLE_USERS = {

@@ -10,13 +10,13 @@ import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ClientConfigChanges, ECRLayerClient, Observer
 from ecr_layer_client.local import LocalECR
-from lanes import LANES, client_class
+from transports import TRANSPORTS, client_class
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -25,33 +25,33 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 class _ECR(LocalECR):
-    """A local ECR whose clients take one lane."""
+    """A local ECR whose clients take one transport."""
 
-    lane: Lane = "ordinary"
+    transport: TransportName = "client"
 
     def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
-        """Return a client of that lane."""
-        return client_class(self.lane)(
+        """Return a client of that transport."""
+        return client_class(self.transport)(
             region_name=self.region,
             endpoint_url=self.endpoint_url,
             session=self.session(),
-            config=ClientConfig(**(ClientConfigChanges(lane=self.lane) | options)),
+            config=ClientConfig(**(ClientConfigChanges(transport=self.transport) | options)),
             observer=observer,
         )
 
 
-@pytest.fixture(params=LANES)
-def lane(request: pytest.FixtureRequest) -> Lane:
-    """Give each lane in turn."""
-    lane: Lane = request.param
-    return lane
+@pytest.fixture(params=TRANSPORTS)
+def transport(request: pytest.FixtureRequest) -> TransportName:
+    """Give each transport in turn."""
+    transport: TransportName = request.param
+    return transport
 
 
 @pytest_asyncio.fixture
-async def ecr(lane: Lane) -> AsyncIterator[LocalECR]:
+async def ecr(transport: TransportName) -> AsyncIterator[LocalECR]:
     """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
     async with _ECR(in_memory=True, latency=0.05) as ecr:
-        ecr.lane = lane
+        ecr.transport = transport
         yield ecr
         assert ecr.in_flight == 0
         assert ecr.connections == 0

@@ -100,13 +100,13 @@ def _left_on_the_loop() -> list[object]:
 
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
     """Return what is held of slots, of turns and of requests."""
-    _, turns, slots = client._connection.use(OPERATION)
+    _, rate_limiter, slots = client._connection.resources_for(OPERATION)
     own = sum(client._config.max_concurrency - slots_of._slots._value for slots_of in client._own_slots)
     return {
         "slots": client._connection.config.max_concurrency - slots._value,
         "own slots": own,
-        "turns": turns.pacer._in_flight,
-        "waiting": sum(not turn.done() for turn in turns._waiting),
+        "turns": rate_limiter.pacer._in_flight,
+        "waiting": sum(not turn.done() for turn in rate_limiter._waiting),
         "requests": ecr.in_flight,
     }
 
@@ -199,7 +199,7 @@ async def test_cancelled_at_each_step(ecr: LocalECR, work: Work, options: dict[s
         assert await _sweep(ecr, client, work, faults) > len(FEW)
 
 
-@pytest.mark.parametrize("lane", ["direct"])
+@pytest.mark.parametrize("transport", ["signed"])
 @pytest.mark.parametrize(
     ("options", "faults"), [setting for setting in SETTINGS if setting.id in {"plain", "slots", "backoff", "asked-again"}]
 )

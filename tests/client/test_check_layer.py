@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ecr_layer_client import ECRLayerClient, LayerOutcome
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -38,9 +38,9 @@ AA, BB, CC = "sha256:aa", "sha256:bb", "sha256:cc"
 
 
 @pytest.fixture
-def lane() -> Lane:
-    """Give one lane: how a request travels does not matter here."""
-    return "direct"
+def transport() -> TransportName:
+    """Give one transport: how a request travels does not matter here."""
+    return "signed"
 
 
 def _now() -> int:

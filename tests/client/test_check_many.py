@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
     from ecr_layer_client import LayerOutcome
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -39,9 +39,9 @@ A, B, GONE = (Repository(name=name) for name in ("team/a", "team/b", "team/gone"
 
 
 @pytest.fixture
-def lane() -> Lane:
-    """Give one lane: how a request travels does not matter here."""
-    return "direct"
+def transport() -> TransportName:
+    """Give one transport: how a request travels does not matter here."""
+    return "signed"
 
 
 @pytest.fixture

@@ -13,17 +13,17 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
-from ecr_layer_client._calls.caller import Caller, Operation
-from ecr_layer_client._calls.observer import Observed
-from ecr_layer_client._calls.rate_limiter import Turns
+from ecr_layer_client._calls.caller import Caller, OperationState
+from ecr_layer_client._calls.observer import SafeObserver
+from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import OPERATION, Check
-from ecr_layer_client._transport.client_method import OrdinaryLane
+from ecr_layer_client._transport.client_method import ClientMethodTransport
 from ecr_layer_client._transport.credentials import SharedCredentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -222,18 +222,18 @@ async def test_renewed_once_for_all() -> None:
 
 @asynccontextmanager
 async def _lane(ecr: LocalECR, chain: Callable[[], Awaitable[Any]]) -> AsyncGenerator[tuple[Caller, SharedCredentials], None]:
-    """Give a caller whose lane signs with what the chain finds, as one with a session of the library's own does."""
+    """Give a caller whose transport signs with what the chain finds, as one with a session of the library's own does."""
     shared = SharedCredentials(chain)
     session: Any = ecr.session()
     session._credentials = shared
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
-        lane = OrdinaryLane(client, ClientConfig(), session, credentials=shared)
-        yield Caller(lane, Turns(OPERATION), (), ClientConfig(), Observed(None)), shared
-        await lane.aclose()
+        transport = ClientMethodTransport(client, ClientConfig(), session, credentials=shared)
+        yield Caller(transport, RateLimiter(OPERATION), (), ClientConfig(), SafeObserver(None)), shared
+        await transport.aclose()
 
 
 async def _call(caller: Caller) -> int:
-    settled = await caller.call(Check(Repository(name="app"), ["sha256:aa"]), Operation())
+    settled = await caller.call(Check(Repository(name="app"), ["sha256:aa"]), OperationState())
     return len(settled.outcomes)
 
 
@@ -277,7 +277,7 @@ async def test_an_operation_that_is_over_renews_nothing(ecr: LocalECR) -> None:
     chain = Chain(_keys("unknown"))
     async with _lane(ecr, chain) as (caller, _):
         with pytest.raises(CredentialsError):
-            await caller.call(Check(Repository(name="app"), ["sha256:aa"]), Operation(over=True))
+            await caller.call(Check(Repository(name="app"), ["sha256:aa"]), OperationState(over=True))
     assert chain.runs == 1
 
 
@@ -308,7 +308,7 @@ TROUBLES = [
 
 @pytest.mark.parametrize(("error", "words"), TROUBLES)
 async def test_keys_of_a_session_that_fail(
-    ecr: LocalECR, lane: Lane, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+    ecr: LocalECR, transport: TransportName, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the credentials of a caller's session raise is told as one of our errors, which keeps what was answered."""
     ecr.seed("app", [])
@@ -316,12 +316,12 @@ async def test_keys_of_a_session_that_fail(
     monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=Failing(error, signs=6)))
     digests = [f"sha256:{number:064x}" for number in range(1000)]
     options: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url, "session": session}
-    async with ECRLayerClient(**options, config=ClientConfig(lane=lane, max_concurrency=1)) as client:
+    async with ECRLayerClient(**options, config=ClientConfig(transport=transport, max_concurrency=1)) as client:
         with pytest.raises(CallError, match=words) as raised:
             await client.check_layers("app", digests)
     assert raised.value.partial is not None
     assert (0 < len(raised.value.partial.outcomes) < 1000, raised.value.retryable) == (True, False)
-    assert isinstance(raised.value, CredentialsError) is (lane == "direct" or error is DENIED)
+    assert isinstance(raised.value, CredentialsError) is (transport == "signed" or error is DENIED)
 
 
 async def test_keys_found_when_a_client_is_made(monkeypatch: pytest.MonkeyPatch) -> None:

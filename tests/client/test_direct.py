@@ -1,4 +1,4 @@
-"""The direct lane: which requests take it, and which don't. What both lanes do is in the other files of this folder, run on each."""
+"""The signed transport: which requests take it, and which don't. What both transports do is in the other files of this folder, run on each."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository, ResponseError, RetryPolicy
-from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._calls.caller import OperationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -34,7 +34,7 @@ def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
 @pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
 async def test_an_answer_that_breaks_the_contract(ecr: LocalECR, digests: list[str], warm: bool) -> None:  # noqa: FBT001 (parametrised)
     """A first request's error is told as a later one's: once, and with the answer's request id."""
-    async with ecr.client(lane="direct", retry=RetryPolicy(max_attempts=1)) as client:
+    async with ecr.client(transport="signed", retry=RetryPolicy(max_attempts=1)) as client:
         ecr.seed("app", [])
         if warm:
             await client.check_layers("app", digests[:1])
@@ -44,9 +44,9 @@ async def test_an_answer_that_breaks_the_contract(ecr: LocalECR, digests: list[s
     assert (str(raised.value).count("BatchCheckLayerAvailability on"), raised.value.request_id is None) == (1, False)
 
 
-@pytest.mark.parametrize(("lane", "seen"), [("auto", 3), ("ordinary", 3), ("direct", 1)])
-async def test_hooks(ecr: LocalECR, digests: list[str], lane: Lane, seen: int) -> None:
-    """A session of the caller's keeps its hooks, unless the direct lane is asked for: then they see the first request alone."""
+@pytest.mark.parametrize(("transport", "seen"), [("auto", 3), ("client", 3), ("signed", 1)])
+async def test_hooks(ecr: LocalECR, digests: list[str], transport: TransportName, seen: int) -> None:
+    """A session of the caller's keeps its hooks, unless the signed transport is asked for: then they see the first request alone."""
     ecr.seed("app", [])
     requests: list[Any] = []
 
@@ -54,13 +54,13 @@ async def test_hooks(ecr: LocalECR, digests: list[str], lane: Lane, seen: int) -
         requests.append(request)
 
     session = _hooked(ecr, hook)
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), ecr.stats.requests, len(requests)) == (250, 3, seen)
 
 
-async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: list[str], lane: Lane) -> None:
+async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: list[str], transport: TransportName) -> None:
     """Where the first request is not one to learn from, all go the ordinary way."""
     ecr.seed("app", [])
     requests: list[Any] = []
@@ -69,7 +69,7 @@ async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: lis
         request.headers["X-Amzn-Trace-Id"] = "Root=1"
         requests.append(request)
 
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     session = _hooked(ecr, hook)
     async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
         result = await client.check_layers("app", digests)
@@ -86,8 +86,8 @@ class _Body:
         return self._body
 
 
-async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], lane: Lane) -> None:
-    """A hook that answers in ECR's place, as mocks do, answers every request, on the direct lane too."""
+async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], transport: TransportName) -> None:
+    """A hook that answers in ECR's place, as mocks do, answers every request, on the signed transport too."""
     asked: list[Any] = []
 
     def hook(request: Any, **_: object) -> Any:
@@ -97,7 +97,7 @@ async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], lane: Lane
         body: Any = _Body(json.dumps({"layers": rows}).encode())
         return AioAWSResponse(request.url, 200, headers, body)
 
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     session = _hooked(ecr, hook)
     async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
         result = await client.check_layers("app", digests)
@@ -105,11 +105,11 @@ async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], lane: Lane
 
 
 async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:
-    """A borrowed client's HTTP session can't be reached by public names, so the direct lane is refused."""
+    """A borrowed client's HTTP session can't be reached by public names, so the signed transport is refused."""
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
-        with pytest.raises(InvalidInputError, match="lane='direct' needs a session"), pytest.warns(UserWarning, match="attempts"):
-            ECRLayerClient.from_client(borrowed, config=ClientConfig(lane="direct"))
+        with pytest.raises(InvalidInputError, match="transport='signed' needs a session"), pytest.warns(UserWarning, match="attempts"):
+            ECRLayerClient.from_client(borrowed, config=ClientConfig(transport="signed"))
 
 
 @dataclass(frozen=True)
@@ -128,14 +128,14 @@ class _Names:
 
 
 async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
-    """Another operation than the check is asked the ordinary way, by either lane."""
+    """Another operation than the check is asked the ordinary way, by either transport."""
     ecr.seed("app", [])
     where = Repository(name="app")
     async with ecr.client() as client:
         caller = client._caller(_Names.operation)
-        before = await caller.call(_Names(where), Operation())
+        before = await caller.call(_Names(where), OperationState())
         await client.check_layers("app", digests)
-        after = await caller.call(_Names(where), Operation())
+        after = await caller.call(_Names(where), OperationState())
     assert (before == after, b'"repositoryName":"app"' in after) == (True, True)
 
 
@@ -143,7 +143,7 @@ async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
 async def test_keys_that_the_client_was_given(
     ecr: LocalECR, digests: list[str], base: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a session gives its client other keys than its own, every request is signed with those: none takes the direct lane."""
+    """Where a session gives its client other keys than its own, every request is signed with those: none takes the signed transport."""
     ecr.seed("app", [])
     session: Any = ecr.session()
     own = None if base is None else AioCredentials(*base)
@@ -156,14 +156,14 @@ async def test_keys_that_the_client_was_given(
 
     session.register("before-send.ecr", hook)
     session.create_client = partial(make, aws_access_key_id="local-ecr-access-key", aws_secret_access_key="local-ecr-secret-key")  # noqa: S106
-    config = ClientConfig(lane="direct", max_concurrency=1)
+    config = ClientConfig(transport="signed", max_concurrency=1)
     async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), len(requests)) == (250, 3)
 
 
 async def test_a_session_without_the_means(ecr: LocalECR) -> None:
-    """A session whose clients don't take the HTTP session they are told to has no direct lane, and nothing stays open."""
+    """A session whose clients don't take the HTTP session they are told to has no signed transport, and nothing stays open."""
     session: Any = ecr.session()
 
     class Other:
@@ -171,7 +171,7 @@ async def test_a_session_without_the_means(ecr: LocalECR) -> None:
             return session.create_client(*args, **(options | {"config": None}))
 
     other: Any = Other()
-    client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=other, config=ClientConfig(lane="direct"))
-    with pytest.raises(InvalidInputError, match="lane='direct' needs an aiobotocore session"):
+    client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=other, config=ClientConfig(transport="signed"))
+    with pytest.raises(InvalidInputError, match="transport='signed' needs an aiobotocore session"):
         await client.open()
     assert ecr.connections == 0

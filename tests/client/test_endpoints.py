@@ -1,4 +1,4 @@
-"""Where requests go and how they are signed, as the AWS configuration says, on either lane."""
+"""Where requests go and how they are signed, as the AWS configuration says, on either transport."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from aiobotocore.session import AioSession
 from ecr_layer_client import ClientConfig, ECRLayerClient
 
 if TYPE_CHECKING:
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -54,11 +54,11 @@ def _session(ecr: LocalECR, **options: Any) -> Any:
     ],
 )
 async def test_endpoints(
-    ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], lane: Lane, options: dict[str, Any], host: str
+    ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], transport: TransportName, options: dict[str, Any], host: str
 ) -> None:
-    """Every request, on either lane, goes to the endpoint that the configuration chooses, and its signature is verified."""
+    """Every request, on either transport, goes to the endpoint that the configuration chooses, and its signature is verified."""
     ecr.seed("app", [])
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     async with ECRLayerClient(region_name="us-east-1", session=_session(ecr, **options), config=config) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250
     assert sent == [(host, "us-east-1/ecr")] * 3
@@ -72,21 +72,27 @@ async def test_endpoints(
     ],
 )
 async def test_endpoints_of_the_environment(
-    ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], lane: Lane, monkeypatch: pytest.MonkeyPatch, name: str, host: str
+    ecr: LocalECR,
+    digests: list[str],
+    sent: list[tuple[str, str]],
+    transport: TransportName,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    host: str,
 ) -> None:
     """The environment chooses the kind of endpoint, for every request."""
     monkeypatch.setenv(name, "true")
     ecr.seed("app", [])
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     async with ECRLayerClient(region_name="us-east-1", session=_session(ecr), config=config) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250
     assert sent == [(host, "us-east-1/ecr")] * 3
 
 
-async def test_an_endpoint_of_the_callers(ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], lane: Lane) -> None:
+async def test_an_endpoint_of_the_callers(ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], transport: TransportName) -> None:
     """An endpoint of the caller's, with a port, is where every request goes, signed for the Region."""
     ecr.seed("app", [])
-    config = ClientConfig(lane=lane, max_concurrency=1)
+    config = ClientConfig(transport=transport, max_concurrency=1)
     where: dict[str, Any] = {"region_name": "us-east-1", "endpoint_url": "https://ecr.example:8443"}
     async with ECRLayerClient(**where, session=_session(ecr), config=config) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250

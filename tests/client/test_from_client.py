@@ -121,5 +121,5 @@ async def test_a_stubbed_error(ecr: LocalECR) -> None:
 async def test_its_credentials_are_the_callers_own(ecr: LocalECR) -> None:
     """A borrowed client's credentials are not renewed here."""
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
-        transport, _, _ = client._connection.use(OPERATION)
+        transport, _, _ = client._connection.resources_for(OPERATION)
         assert await transport.renew(transport.generation) is False

@@ -18,16 +18,16 @@ from ecr_layer_client.local import LocalECR
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from ecr_layer_client._models.config import Lane
-    from ecr_layer_client._transport.options import Target
+    from ecr_layer_client._models.config import TransportName
+    from ecr_layer_client._transport.options import ConnectionOptions
 
 pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
-def lane() -> Lane:
-    """Give one lane: what is tested here lies above them."""
-    return "direct"
+def transport() -> TransportName:
+    """Give one transport: what is tested here lies above them."""
+    return "signed"
 
 
 async def test_before_entry(ecr: LocalECR) -> None:
@@ -243,7 +243,7 @@ async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.Monk
     client = ecr.client()
     real = opening.open_transport
 
-    async def slowly(target: Target, config: ClientConfig) -> opening.Transport:
+    async def slowly(target: ConnectionOptions, config: ClientConfig) -> opening.Transport:
         transport = await real(target, config)
         await asyncio.sleep(1)
         return transport
@@ -316,7 +316,9 @@ async def test_a_view_refuses(ecr: LocalECR, changes: dict[str, object], match: 
 async def test_a_view_of_a_view(ecr: LocalECR) -> None:
     """A view keeps its client's other options."""
     view = ecr.client(retry=RetryPolicy(max_attempts=3)).with_config(batch_size=5).with_config(max_concurrency=4)
-    assert view._config == ClientConfig(retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4, lane=view._config.lane)
+    assert view._config == ClientConfig(
+        retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4, transport=view._config.transport
+    )
 
 
 async def test_for_region(ecr: LocalECR) -> None:

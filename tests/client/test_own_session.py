@@ -63,7 +63,7 @@ def test_one_session_of_a_loop() -> None:
 
     async def check(ecr: LocalECR) -> bool:
         async with _client(ecr) as one, _client(ecr) as two:
-            return one._connection.use(OPERATION)[1] is two._connection.use(OPERATION)[1]
+            return one._connection.resources_for(OPERATION)[1] is two._connection.resources_for(OPERATION)[1]
 
     assert _run(check)
 

@@ -257,7 +257,7 @@ def test_one_provider_is_one_account() -> None:
         async with _client(ecr, provider) as one, _client(ecr, provider) as two, _client(ecr, Provider(_keys(HOUR), takes=0)) as other:
             for client in (one, two, other):
                 await client.check_layers("app", ["sha256:aa"])
-            lines = [client._connection._turns["BatchCheckLayerAvailability"] for client in (one, two, other)]
+            lines = [client._connection._rate_limiters["BatchCheckLayerAvailability"] for client in (one, two, other)]
             return [line is lines[0] for line in lines]
 
     assert (_on_loopback(check), provider.asked) == ([True, True, False], 1)

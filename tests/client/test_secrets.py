@@ -164,7 +164,7 @@ async def test_no_secret_where_all_is_well(ecr: LocalECR, caplog: pytest.LogCapt
     async with _canary_client(ecr, observer) as client, client.stream_layers("app", ["sha256:aa"]) as stream:
         result = await stream.collect()
         connection = client._connection
-        inside = (connection, connection.target, connection._transport, connection._turns)
+        inside = (connection, connection.target, connection._transport, connection._rate_limiters)
         shown = [repr(each) for each in (client, client._config, stream, result, *inside)]
     logs = [text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record)))]
     assert (len(result), _leaks(iter([*shown, *logs])), _leaks(_told(observer.told))) == (1, [], [])

@@ -14,17 +14,17 @@ from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
 from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
 
-@pytest.fixture(params=[pytest.param("ordinary", marks=pytest.mark.full), "direct"])
-def lane(request: pytest.FixtureRequest) -> Lane:
-    """Give the lane that most clients take; the other one, too, where there is time."""
-    lane: Lane = request.param
-    return lane
+@pytest.fixture(params=[pytest.param("client", marks=pytest.mark.full), "signed"])
+def transport(request: pytest.FixtureRequest) -> TransportName:
+    """Give the transport that most clients take; the other one, too, where there is time."""
+    transport: TransportName = request.param
+    return transport
 
 
 HELD = [f"sha256:{number:064x}" for number in range(0, 1_000, 2)]
@@ -94,20 +94,20 @@ def _session(ecr: LocalECR, keys: Rotating) -> Any:
     return session
 
 
-async def _soak(ecr: LocalECR, seconds: float, lane: Lane) -> tuple[Counter[str], int]:
+async def _soak(ecr: LocalECR, seconds: float, transport: TransportName) -> tuple[Counter[str], int]:
     ecr.seed("app", [(digest, 1) for digest in HELD])
     ecr.faults.seed(7)
     for fault in MIXED:
         ecr.faults.add(probability=0.01 / len(MIXED), **fault)
     ecr.faults.add(probability=0.3, latency=(0.0, 0.2))
     keys = Rotating(ecr)
-    config = ClientConfig(max_concurrency=5, lane=lane)
+    config = ClientConfig(max_concurrency=5, transport=transport)
     client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=_session(ecr, keys), config=config)
     async with client:
         until = asyncio.get_running_loop().time() + seconds
         counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311 (no secrets)
-        _, turns, slots = client._connection.use(OPERATION)
-        assert (turns.pacer._in_flight, len(turns._waiting), slots._value, ecr.in_flight) == (0, 0, 5, 0)
+        _, rate_limiter, slots = client._connection.resources_for(OPERATION)
+        assert (rate_limiter.pacer._in_flight, len(rate_limiter._waiting), slots._value, ecr.in_flight) == (0, 0, 5, 0)
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
         assert len(client._connection.users) <= 4
@@ -117,7 +117,7 @@ async def _soak(ecr: LocalECR, seconds: float, lane: Lane) -> tuple[Counter[str]
 @pytest.mark.parametrize(
     "minutes", [pytest.param(10, id="10-min"), pytest.param(120, id="2-h", marks=[pytest.mark.full, pytest.mark.timeout(600)])]
 )
-async def test_soak(ecr: LocalECR, lane: Lane, minutes: int) -> None:
+async def test_soak(ecr: LocalECR, transport: TransportName, minutes: int) -> None:
     """No digest is lost, no answer is wrong, and nothing is left: no task, turn, slot, timer, connection."""
-    counts, rotations = await _soak(ecr, minutes * 60.0, lane)
+    counts, rotations = await _soak(ecr, minutes * 60.0, transport)
     assert (counts["lost"], counts["wrong"], counts["checks"] > minutes * 20, rotations >= minutes) == (0, 0, True, True)

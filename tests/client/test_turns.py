@@ -1,4 +1,4 @@
-"""Turns: who asks first leaves first, one pacer for an account, ceilings that hold, retries within a budget."""
+"""RateLimiter: who asks first leaves first, one pacer for an account, ceilings that hold, retries within a budget."""
 
 from __future__ import annotations
 
@@ -9,23 +9,23 @@ from weakref import ref
 import pytest
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, RetryPolicy
-from ecr_layer_client._calls.rate_limiter import Turns, turns_for
+from ecr_layer_client._calls.rate_limiter import RateLimiter, rate_limiter_for
 from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ecr_layer_client import SessionLike
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
 
 @pytest.fixture
-def lane() -> Lane:
-    """Give one lane: what is tested here lies above them."""
-    return "direct"
+def transport() -> TransportName:
+    """Give one transport: what is tested here lies above them."""
+    return "signed"
 
 
 MANY = [f"sha256:{number:064x}" for number in range(10_000)]
@@ -59,9 +59,9 @@ def _most_within(times: Sequence[float], seconds: float) -> int:
     return most
 
 
-async def _in_order(turns: Turns, count: int, order: list[int], *, at_front: int | None = None) -> list[asyncio.Task[None]]:
+async def _in_order(rate_limiter: RateLimiter, count: int, order: list[int], *, at_front: int | None = None) -> list[asyncio.Task[None]]:
     async def wait(number: int) -> None:
-        await turns.take(at_front=number == at_front)
+        await rate_limiter.acquire(at_front=number == at_front)
         order.append(number)
 
     tasks = [asyncio.create_task(wait(number)) for number in range(count)]
@@ -69,10 +69,10 @@ async def _in_order(turns: Turns, count: int, order: list[int], *, at_front: int
     return tasks
 
 
-def _one_a_second() -> Turns:
-    turns = Turns(OPERATION)
-    turns.set_ceiling(turns, 1.0)
-    return turns
+def _one_a_second() -> RateLimiter:
+    rate_limiter = RateLimiter(OPERATION)
+    rate_limiter.set_ceiling(rate_limiter, 1.0)
+    return rate_limiter
 
 
 async def test_a_ceiling_ends_with_its_owner() -> None:
@@ -81,15 +81,15 @@ async def test_a_ceiling_ends_with_its_owner() -> None:
     class Owner:
         """A client or a view."""
 
-    turns = Turns(OPERATION)
+    rate_limiter = RateLimiter(OPERATION)
     lasting, passing = Owner(), Owner()
-    turns.set_ceiling(lasting, 100.0)
-    turns.set_ceiling(passing, 1.0)
-    held = turns.pacer.ceiling
+    rate_limiter.set_ceiling(lasting, 100.0)
+    rate_limiter.set_ceiling(passing, 1.0)
+    held = rate_limiter.pacer.ceiling
     del passing
-    assert (held, turns.pacer.ceiling) == (1.0, 100.0)
-    line = ref(turns)
-    del turns
+    assert (held, rate_limiter.pacer.ceiling) == (1.0, 100.0)
+    line = ref(rate_limiter)
+    del rate_limiter
     assert line() is None
     del lasting
 
@@ -121,25 +121,25 @@ async def test_one_that_gives_up_in_the_line_is_passed_over() -> None:
 
 async def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
     """A turn handed to a call that is cancelled at the same moment is not lost."""
-    turns = Turns(OPERATION)
+    rate_limiter = RateLimiter(OPERATION)
     for _ in range(10):
-        await turns.take()
-    waiting = asyncio.create_task(turns.take())
+        await rate_limiter.acquire()
+    waiting = asyncio.create_task(rate_limiter.acquire())
     await asyncio.sleep(0)
-    turns.abandoned()
+    rate_limiter.abandoned()
     waiting.cancel()
     await asyncio.wait([waiting])
-    assert (waiting.cancelled(), turns.pacer._in_flight) == (True, 9)
+    assert (waiting.cancelled(), rate_limiter.pacer._in_flight) == (True, 9)
 
 
 async def test_the_next_takes_the_turn_that_is_given_back() -> None:
     """What one gives back in its cancellation, the next one in the line takes."""
-    turns = Turns(OPERATION)
+    rate_limiter = RateLimiter(OPERATION)
     order: list[int] = []
     for _ in range(10):
-        await turns.take()
-    first, second = await _in_order(turns, 2, order)
-    turns.abandoned()
+        await rate_limiter.acquire()
+    first, second = await _in_order(rate_limiter, 2, order)
+    rate_limiter.abandoned()
     first.cancel()
     await second
     assert order == [1]
@@ -147,15 +147,18 @@ async def test_the_next_takes_the_turn_that_is_given_back() -> None:
 
 async def test_one_line_for_an_account() -> None:
     """The same account has the same line, another one has another."""
-    line = turns_for(OPERATION, "endpoint", "source")
-    assert (turns_for(OPERATION, "endpoint", "source") is line, turns_for(OPERATION, "endpoint", "other") is line) == (True, False)
+    line = rate_limiter_for(OPERATION, "endpoint", "source")
+    assert (rate_limiter_for(OPERATION, "endpoint", "source") is line, rate_limiter_for(OPERATION, "endpoint", "other") is line) == (
+        True,
+        False,
+    )
 
 
 async def test_clients_of_a_session_share_a_pacer(ecr: LocalECR) -> None:
     """Two clients of one session share one pacer; a client of another session has its own."""
     session = ecr.session()
     async with _client(ecr, session) as one, _client(ecr, session) as two, _client(ecr, ecr.session()) as other:
-        lines = [client._connection.use(OPERATION)[1] for client in (one, two, other)]
+        lines = [client._connection.resources_for(OPERATION)[1] for client in (one, two, other)]
     assert (lines[0] is lines[1], lines[0] is lines[2]) == (True, False)
 
 

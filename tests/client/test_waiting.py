@@ -23,7 +23,7 @@ from ecr_layer_client._models.layer import Layer
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -32,9 +32,9 @@ AA, BB, CC = "sha256:aa", "sha256:bb", "sha256:cc"
 
 
 @pytest.fixture
-def lane() -> Lane:
-    """Give one lane: how a request travels does not matter here."""
-    return "direct"
+def transport() -> TransportName:
+    """Give one transport: how a request travels does not matter here."""
+    return "signed"
 
 
 def _push(ecr: LocalECR, seconds: float, *digests: str) -> None:

@@ -152,7 +152,7 @@ async def _expired_keys_of_a_session(_: LocalECR) -> None:
 
 
 async def _keys_of_the_provider() -> AWSKeys:
-    raise LookupError("the vault is sealed")
+    raise LookupError("the vault is without_context")
 
 
 def _unsigned_session() -> Any:
@@ -454,11 +454,11 @@ _CASES: dict[str, Case] = {
     "a borrowed aiobotocore client is bound to its Region: …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client).for_region("us-east-1")
     ),
-    "lane='direct' needs a session, …": _of_the_borrowed(
-        lambda client: ECRLayerClient.from_client(client, config=ClientConfig(lane="direct"))
+    "transport='signed' needs a session, …": _of_the_borrowed(
+        lambda client: ECRLayerClient.from_client(client, config=ClientConfig(transport="signed"))
     ),
-    "lane='direct' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(lane="direct")),
-    "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(lane="ordinary")),
+    "transport='signed' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(transport="signed")),
+    "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(transport="client")),
     "max_concurrency=… is more than the client's own …": _called(lambda client: client.with_config(max_concurrency=11)),
     "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
     "…: give its own Layer or LayerFailure, …": _made(lambda: LayerCheckResult.of(_APP, {_NEW: _any})),

@@ -249,7 +249,7 @@ def push(repository: str | None = "team/app") -> PushPlan:
         manifests=(blob("1", 100),),
         to_upload=(blob("a"), blob("b", None), blob("c")),
         present=(blob("d", 0),),
-        skipped=(blob("e"),),
+        foreign=(blob("e"),),
         archived=(blob("b", None),),
         undetermined=(blob("c"),),
         calls={},
@@ -271,7 +271,7 @@ def test_a_plan() -> None:
 
 def test_columns_of_a_plan() -> None:
     """A plan has these columns, whatever is in it."""
-    nothing = push().model_copy(update=dict.fromkeys(("manifests", "to_upload", "present", "skipped", "archived", "undetermined"), ()))
+    nothing = push().model_copy(update=dict.fromkeys(("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()))
     assert (pa.table(push()).schema.names, pa.table(nothing).schema, rows(nothing)) == (PLAN_COLUMNS, pa.table(push()).schema, [])
 
 

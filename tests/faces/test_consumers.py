@@ -63,7 +63,7 @@ def planned() -> PushPlan:
         manifests=empty,
         to_upload=(blob,),
         present=empty,
-        skipped=empty,
+        foreign=empty,
         archived=empty,
         undetermined=empty,
         calls={},

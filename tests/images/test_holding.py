@@ -416,7 +416,7 @@ async def test_plan_push(ecr: LocalECR) -> None:
         checked = await client.check_layers("team/app", [blob.digest for blob in source.blobs])
     assert planned == plan(source, checked)
     assert [blob.digest for blob in planned.to_upload] == [sha256(ARM.config), sha256(ARM.layers[1])]
-    assert (len(planned.skipped), calls(ecr)["BatchCheckLayerAvailability"]) == (1, 2)
+    assert (len(planned.foreign), calls(ecr)["BatchCheckLayerAvailability"]) == (1, 2)
 
 
 async def test_plan_push_names_the_archived(ecr: LocalECR) -> None:

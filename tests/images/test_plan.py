@@ -45,7 +45,7 @@ def test_new_image() -> None:
     planned = plan(source(APP), {})
     assert [blob.digest for blob in planned.to_upload] == [sha256(blob) for blob in (APP.config, *APP.layers[:2])]
     assert planned.bytes_to_upload == sum(map(len, (APP.config, *APP.layers[:2])))
-    assert (planned.present, planned.skipped, planned.archived, planned.undetermined) == ((), (), (), ())
+    assert (planned.present, planned.foreign, planned.archived, planned.undetermined) == ((), (), (), ())
     assert (planned.all_blobs_present, planned.repository) == (False, None)
 
 
@@ -54,8 +54,8 @@ def test_half_present_image() -> None:
     planned = plan(source(NEXT), held(base=HELD))
     assert [blob.digest for blob in planned.to_upload] == [sha256(NEXT.config), sha256(NEXT.layers[1])]
     assert [blob.digest for blob in planned.present] == [sha256(NEXT.layers[0])]
-    assert [blob.digest for blob in planned.skipped] == [sha256(b"foreign windows")]
-    assert (planned.bytes_present, planned.bytes_skipped) == (len("layer base"), len("foreign windows"))
+    assert [blob.digest for blob in planned.foreign] == [sha256(b"foreign windows")]
+    assert (planned.bytes_present, planned.bytes_foreign) == (len("layer base"), len("foreign windows"))
 
 
 def test_whole_image() -> None:
@@ -214,7 +214,7 @@ def test_no_part_size(part_size: Any) -> None:
 def test_repr_is_one_line() -> None:
     """A plan shows as one line of counts."""
     assert repr(plan(source(NEXT), held(base=LayerAvailability.ARCHIVED))) == (
-        "PushPlan(repository='team/app', manifests=1, to_upload=3, present=0, skipped=1, archived=1, undetermined=0, "
+        "PushPlan(repository='team/app', manifests=1, to_upload=3, present=0, foreign=1, archived=1, undetermined=0, "
         f"bytes_to_upload={len(NEXT.config) + 20}, calls=11)"
     )
 
@@ -268,7 +268,7 @@ def test_a_plan_is_a_partition(images: list[list[str]], outcomes: dict[str, Laye
     """Whatever is held, each blob of the images is in one part; the bytes add up; more held means no more to upload."""
     sources = [source(image(f"image {number}", *words)) for number, words in enumerate(images)]
     planned = plan(sources, held(**outcomes))
-    parts = [blob.digest for part in (planned.to_upload, planned.present, planned.skipped) for blob in part]
+    parts = [blob.digest for part in (planned.to_upload, planned.present, planned.foreign) for blob in part]
     assert sorted(parts) == sorted({blob.digest for one in sources for blob in one.blobs})
     assert planned.bytes_to_upload + planned.bytes_present == plan(sources, {}).bytes_to_upload
     assert {*planned.archived, *planned.undetermined} <= {*planned.to_upload}

@@ -69,7 +69,7 @@ def test_first_spelling_is_kept(digests: list[str], batch_size: int, shaped: Cal
     for digest in digests:
         firsts.setdefault(canonical(digest), digest)
     batches = drawn(shaped(digests), batch_size)
-    assert sorted([*(text for batch in batches for text in batch.left), *refused(batches)]) == sorted(firsts.values())
+    assert sorted([*(text for batch in batches for text in batch.remaining), *refused(batches)]) == sorted(firsts.values())
 
 
 @given(DIGESTS, BATCH_SIZES, SHAPES)
@@ -124,7 +124,7 @@ def test_nothing_taken_is_ever_lost(digests: list[str], batch_size: int, takes: 
     source = DigestSource(shaped(digests), batch_size)  # type: ignore[arg-type]  # any shape
     source.start()
     batches = [batch for _ in range(takes) if (batch := source.take()) is not None]
-    handed_out = [*(text for batch in batches for text in batch.left), *refused(batches)]
+    handed_out = [*(text for batch in batches for text in batch.remaining), *refused(batches)]
     assert sorted([*handed_out, *source.untaken]) == sorted(source.seen.values())
     assert source.pulled == len(handed_out)
 

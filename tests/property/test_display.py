@@ -75,7 +75,7 @@ def plan(text: str) -> DisplayMixin:
         manifests=(blob,),
         to_upload=(blob,),
         present=(),
-        skipped=(),
+        foreign=(),
         archived=(),
         undetermined=(),
         calls=calls | {text: 1},

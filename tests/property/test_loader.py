@@ -139,7 +139,7 @@ class CheckLayer(RuleBasedStateMachine):
         self._judge()
         loop: Any = self.runner.get_loop()
         left = [*asyncio.all_tasks(loop), *(timer for timer in loop._scheduled if not timer.cancelled())]
-        asked = [digest for view in self.views for loader in view._loaders.values() for digest in loader._groups]
+        asked = [digest for view in self.views for loader in view._coalescers.values() for digest in loader._batches]
         assert (left, self.ecr.in_flight, asked) == ([], 0, [])
         self._run(self.client.aclose())
 

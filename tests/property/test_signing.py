@@ -1,4 +1,4 @@
-"""The direct lane's signatures are botocore's own, whatever is signed."""
+"""The signed transport's signatures are botocore's own, whatever is signed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from botocore.credentials import ReadOnlyCredentials
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client._transport.sigv4 import Pattern
+from ecr_layer_client._transport.sigv4 import RequestTemplate
 
 PRINTABLE = st.text(st.characters(min_codepoint=33, max_codepoint=126), min_size=1, max_size=40)
 HOSTS = st.from_regex(r"[a-z0-9-]{1,20}(\.[a-z0-9-]{1,20}){0,3}", fullmatch=True)
@@ -35,7 +35,7 @@ KEYS = st.builds(ReadOnlyCredentials, PRINTABLE, PRINTABLE, st.none() | PRINTABL
 )
 def test_signed_as_botocore_signs(url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str) -> None:
     """A request's signature is the one that botocore's signer gives it."""
-    headers = Pattern(url, {"content-type": content_type, "x-amz-target": target}, region, "ecr").signed(body, keys, now)
+    headers = RequestTemplate(url, {"content-type": content_type, "x-amz-target": target}, region, "ecr").signed(body, keys, now)
     request: Any = AWSRequest("POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body)
     request.headers["X-Amz-Date"] = request.context["timestamp"] = headers["x-amz-date"]
     if keys.token:

@@ -174,7 +174,7 @@ def configure(client: ECRLayerClient) -> None:
     assert_type(client.with_config(batch_size=7, retry=RetryPolicy(), requests_per_second=None), ECRLayerClient)
     client.with_config(max_retries=3)  # type: ignore[call-arg]
     client.with_config(batch_size="7")  # type: ignore[arg-type]
-    client.with_config(lane="fast")  # type: ignore[arg-type]
+    client.with_config(transport="fast")  # type: ignore[arg-type]
     assert_type(client.for_region("eu-west-1"), ECRLayerClient)
     ECRLayerClient("eu-west-1")  # type: ignore[call-arg]
 

@@ -157,7 +157,7 @@ def test_letter_cases_are_asked_once_in_lower_case() -> None:
     """Two letter cases of one digest are asked once in lower case and answered in the first spelling."""
     upper, lower = "SHA256:" + "AB" * 32, "sha256:" + "ab" * 32
     [batch] = drawn(started([upper, lower]))
-    assert (batch.digests, batch.spellings, batch.left) == ([lower], {lower: upper}, [upper])
+    assert (batch.digests, batch.spellings, batch.remaining) == ([lower], {lower: upper}, [upper])
 
 
 def test_malformed_are_set_aside() -> None:

@@ -18,7 +18,7 @@ from ecr_layer_client import (
 )
 from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._transport.client_errors import call_error, credentials_error, opening_error, safe_cause
+from ecr_layer_client._transport.client_errors import call_error, credentials_error, opening_error, redacted_cause
 
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"
@@ -156,7 +156,7 @@ def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -
     """An error whose own words, or whose cause's, hold a password is left out of the chain."""
     error = botocore.HTTPClientError(error="masked")
     error.__cause__ = OSError(words)
-    assert (safe_cause(error) is error) == is_chained
+    assert (redacted_cause(error) is error) == is_chained
 
 
 def test_request_that_could_not_be_made() -> None:

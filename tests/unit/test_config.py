@@ -1,4 +1,4 @@
-"""`ClientConfig`, `RetryPolicy` and `Target`: defaults, rules, and what is said when one is broken."""
+"""`ClientConfig`, `RetryPolicy` and `ConnectionOptions`: defaults, rules, and what is said when one is broken."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from ecr_layer_client import AWSKeys, ClientConfig, ClientConfigChanges, ECRLayerClient, InvalidInputError, RetryPolicy
-from ecr_layer_client._transport.options import Target
+from ecr_layer_client._transport.options import ConnectionOptions
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +28,7 @@ def test_defaults() -> None:
         "max_response_bytes": 4 * 1024 * 1024,
         "requests_per_second": None,
         "coalesce_window": 0.002,
-        "lane": "auto",
+        "transport": "auto",
         "allow_insecure_endpoint": False,
         "retry": {"max_attempts": 10, "initial_backoff": 0.05, "max_backoff": 20.0, "max_elapsed": 120.0},
     }
@@ -45,7 +45,7 @@ def test_defaults() -> None:
         {"requests_per_second": 0.05},
         {"requests_per_second": 10_000},
         {"coalesce_window": 0},
-        {"lane": "ordinary"},
+        {"transport": "client"},
         {"allow_insecure_endpoint": True},
         {"retry": RetryPolicy(max_attempts=1)},
     ],
@@ -76,7 +76,7 @@ def test_option(options: dict[str, Any]) -> None:
         ({"requests_per_second": -1.5}, "requests_per_second=-1.5: Input should be greater than 0"),
         ({"requests_per_second": INF}, "requests_per_second=inf: Input should be a finite number"),
         ({"coalesce_window": -0.1}, "coalesce_window=-0.1: Input should be greater than or equal to 0"),
-        ({"lane": "fast"}, "lane='fast': Input should be "),
+        ({"transport": "fast"}, "transport='fast': Input should be "),
         ({"allow_insecure_endpoint": 1}, "allow_insecure_endpoint=1: Input should be a valid boolean"),
         ({"retry": None}, "retry=None: Input should be "),
     ],
@@ -124,7 +124,7 @@ def test_unknown_option(cls: type[ClientConfig | RetryPolicy]) -> None:
 
 def test_message_is_bounded() -> None:
     """A value of 10 kB with newlines makes a message of one bounded line."""
-    options: dict[str, Any] = {"lane": "\n" * 10_000}
+    options: dict[str, Any] = {"transport": "\n" * 10_000}
     with pytest.raises(InvalidInputError) as caught:
         ClientConfig(**options)
     assert (len(str(caught.value)) < 500, "\n" in str(caught.value)) == (True, False)
@@ -182,7 +182,7 @@ def test_config_can_not_be_changed() -> None:
 )
 def test_endpoint(endpoint_url: str | None) -> None:
     """An endpoint is https, or this machine."""
-    Target(endpoint_url=endpoint_url).check(allow_insecure_endpoint=False)
+    ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=False)
 
 
 @pytest.mark.parametrize(
@@ -192,7 +192,7 @@ def test_endpoint(endpoint_url: str | None) -> None:
 def test_plain_http_beyond_this_machine(endpoint_url: str) -> None:
     """Plain http beyond this machine is refused with both ways out."""
     with pytest.raises(InvalidInputError) as caught:
-        Target(endpoint_url=endpoint_url).check(allow_insecure_endpoint=False)
+        ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=False)
     assert str(caught.value) == (
         f"endpoint_url='{endpoint_url}' is plain http beyond this machine: "
         "use https, or ClientConfig(allow_insecure_endpoint=True) where the network is trusted"
@@ -201,7 +201,7 @@ def test_plain_http_beyond_this_machine(endpoint_url: str) -> None:
 
 def test_plain_http_where_it_is_allowed() -> None:
     """Plain http beyond this machine is taken where the configuration allows it."""
-    Target(endpoint_url="http://ecr.example").check(allow_insecure_endpoint=True)
+    ConnectionOptions(endpoint_url="http://ecr.example").check(allow_insecure_endpoint=True)
 
 
 @pytest.mark.parametrize(
@@ -223,7 +223,7 @@ def test_plain_http_where_it_is_allowed() -> None:
 def test_what_is_no_endpoint(endpoint_url: str, *, allow_insecure_endpoint: bool) -> None:
     """What is no plain URL of a host is refused, whatever is allowed."""
     with pytest.raises(InvalidInputError, match=r"^endpoint_url"):
-        Target(endpoint_url=endpoint_url).check(allow_insecure_endpoint=allow_insecure_endpoint)
+        ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=allow_insecure_endpoint)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_what_is_no_endpoint(endpoint_url: str, *, allow_insecure_endpoint: bool
 def test_refused_endpoint_keeps_its_secret(endpoint_url: str) -> None:
     """The refusal of an endpoint that holds a secret does not repeat it."""
     with pytest.raises(InvalidInputError) as caught:
-        Target(endpoint_url=endpoint_url).check(allow_insecure_endpoint=True)
+        ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=True)
     assert "s3cret" not in str(caught.value)
 
 
@@ -253,7 +253,7 @@ def test_part_of_target_is_a_str(name: str, value: object) -> None:
     """Region, profile and endpoint are a str that is not empty, or None."""
     parts: dict[str, Any] = {name: value}
     with pytest.raises(InvalidInputError) as caught:
-        Target(**parts).check(allow_insecure_endpoint=False)
+        ConnectionOptions(**parts).check(allow_insecure_endpoint=False)
     shown = "''" if value == "" else f"<{type(value).__name__}>"
     assert str(caught.value) == f"{name}={shown}: a str that is not empty, or None"
 
@@ -262,12 +262,12 @@ def test_profile_beside_a_session() -> None:
     """A profile beside a session is refused: the session has its own."""
     session: Any = object()
     with pytest.raises(InvalidInputError, match=r"^profile_name='dev' beside session=: give the profile to the session$"):
-        Target(profile_name="dev", session=session).check(allow_insecure_endpoint=False)
+        ConnectionOptions(profile_name="dev", session=session).check(allow_insecure_endpoint=False)
 
 
 def test_target_that_says_nothing() -> None:
     """Nothing said is for botocore's own chain to find."""
-    Target().check(allow_insecure_endpoint=False)
+    ConnectionOptions().check(allow_insecure_endpoint=False)
 
 
 class _Secretive:

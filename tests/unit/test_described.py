@@ -39,7 +39,7 @@ def blob(number: int, size: int | None = 1000) -> Descriptor:
 
 def plan(**parts: object) -> PushPlan:
     """Return a plan of a push to team/app, of nothing but these parts."""
-    empty: dict[str, object] = dict.fromkeys(("manifests", "to_upload", "present", "skipped", "archived", "undetermined"), ())
+    empty: dict[str, object] = dict.fromkeys(("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ())
     return PushPlan.model_validate({"repository": APP, **empty, "calls": NO_CALLS, "shared_bytes": 0} | parts)
 
 
@@ -118,7 +118,7 @@ def test_a_plan() -> None:
             manifests=(blob(8), blob(9)),
             to_upload=upload,
             present=(blob(5, 2000),),
-            skipped=(blob(6, 7000),),
+            foreign=(blob(6, 7000),),
             archived=(upload[0],),
             undetermined=(upload[1],),
             calls=calls,
@@ -164,7 +164,7 @@ def test_a_plan_of_nothing_to_upload() -> None:
 
 def test_a_bar_of_sizes_that_nobody_says_is_of_counts() -> None:
     """Where no size is known, the bar shows counts."""
-    assert described(plan(to_upload=(blob(1, None), blob(2, None)), skipped=(blob(3, None),))).weights == (2, 1)
+    assert described(plan(to_upload=(blob(1, None), blob(2, None)), foreign=(blob(3, None),))).weights == (2, 1)
 
 
 def test_a_report() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client._calls.observer import Observed
+from ecr_layer_client._calls.observer import SafeObserver
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -58,10 +58,10 @@ class Recorder:
             raise FATAL
 
 
-def observed(observer: object) -> Observed:
+def observed(observer: object) -> SafeObserver:
     """Observe with what need not be a whole observer."""
     whole: Any = observer
-    return Observed(whole)
+    return SafeObserver(whole)
 
 
 def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, str]]:
@@ -74,8 +74,8 @@ ONE_ERROR = [("ecr_layer_client", logging.ERROR, "the observer raised; the opera
 
 def test_without_an_observer() -> None:
     """Without an observer nothing is told, and nothing fails."""
-    nobody = Observed(None)
-    nobody.tell("retry", 1)
+    nobody = SafeObserver(None)
+    nobody.notify("retry", 1)
     with nobody.span("attempt", 1), nobody.span("attempt", 2):
         pass
 
@@ -100,7 +100,7 @@ def test_error_passes_through_a_span(error: BaseException) -> None:
 def test_tell() -> None:
     """A retry is told with its facts."""
     recorder = Recorder()
-    observed(recorder).tell("retry", "op", 0.5)
+    observed(recorder).notify("retry", "op", 0.5)
     assert recorder.told == [("op", 0.5)]
 
 
@@ -122,7 +122,7 @@ def test_span_that_raises_is_logged(raising: str, told: list[Any], caplog: pytes
 
 def test_log_holds_what_was_raised(caplog: pytest.LogCaptureFixture) -> None:
     """What the observer raised is logged with its traceback."""
-    observed(Recorder("tell")).tell("retry")
+    observed(Recorder("tell")).notify("retry")
     assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [FATAL]
 
 
@@ -135,7 +135,7 @@ def test_span_that_raises_does_not_hide_an_error(caplog: pytest.LogCaptureFixtur
 
 def test_tell_that_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """What an observer raises when told is logged and not fatal."""
-    observed(Recorder("tell")).tell("retry")
+    observed(Recorder("tell")).notify("retry")
     assert logged(caplog) == ONE_ERROR
 
 
@@ -147,7 +147,7 @@ def test_observer_that_interrupts() -> None:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        observed(Interrupted()).tell("retry")
+        observed(Interrupted()).notify("retry")
 
 
 @pytest.mark.parametrize("returned", [None, 5], ids=["None", "no context manager"])
@@ -165,7 +165,7 @@ def test_observer_that_returns_no_context(returned: Any) -> None:
 def test_observer_that_lacks_a_method() -> None:
     """An observer that lacks a method is not fatal."""
     careless = observed(object())
-    careless.tell("retry")
+    careless.notify("retry")
     with careless.span("attempt"):
         pass
 

@@ -27,7 +27,7 @@ def _batches(source: PairSource) -> Iterator[tuple[str, list[str]]]:
         batch = source.take()
         if batch is not None:
             assert isinstance(batch, RepositoryBatch)
-            yield batch.repository.name, batch.left
+            yield batch.repository.name, batch.remaining
 
 
 def test_interleaved() -> None:
@@ -88,11 +88,11 @@ def test_malformed() -> None:
     """What is no digest is set aside, in its repository's batch."""
     source = _source([("aa", "latest"), ("aa", D[0])])
     batch = source.take()
-    assert (batch and batch.left, batch and batch.spelled_refused) == ([D[0]], ["latest"])
+    assert (batch and batch.remaining, batch and batch.spelled_refused) == ([D[0]], ["latest"])
 
 
 def test_untaken() -> None:
     """What was taken from the input and not handed out is told by batch."""
     source = _source([("aa", digest) for digest in D[:25]])
     source.take()
-    assert [batch.left for batch in source.untaken] == [D[10:20], D[20:25]]
+    assert [batch.remaining for batch in source.untaken] == [D[10:20], D[20:25]]

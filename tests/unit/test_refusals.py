@@ -22,7 +22,7 @@ from ecr_layer_client import (
     ThrottledError,
 )
 from ecr_layer_client._checks.operation import OPERATION
-from ecr_layer_client._transport.error_responses import Refusal, arn_of, attempted, error_of, located
+from ecr_layer_client._transport.error_responses import ErrorResponse, arn_of, attempted, error_from, located
 
 ACCOUNT = "123456789012"
 OWN = Repository(name="team/app")
@@ -55,14 +55,14 @@ FINAL: list[tuple[str, type[CallError]]] = [
 STATUSES = [400, 403, 500, 502, 503, 504]
 
 
-def refusal(code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None) -> Refusal:
+def refusal(code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None) -> ErrorResponse:
     """Return an answer that is no 200."""
-    return Refusal(status, code, message, "5f1c", date)
+    return ErrorResponse(status, code, message, "5f1c", date)
 
 
-def refused(answer: Refusal, repository: Repository = OWN, *, owned: bool = True) -> CallError:
+def refused(answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True) -> CallError:
     """Return the error of an answer to a client of one Region, by default with credentials that this library found."""
-    return error_of(answer, OPERATION, repository, REGION, owned=owned)
+    return error_from(answer, OPERATION, repository, REGION, owned=owned)
 
 
 def facts(error: CallError) -> tuple[type[CallError], bool, bool, bool]:
@@ -225,7 +225,7 @@ def test_redirect(status: int, code: str) -> None:
         pytest.param(refusal("LimitExceededException", 400), "LimitExceededException (HTTP 400)", id="limit exceeded"),
     ],
 )
-def test_message(given: Refusal, told: str) -> None:
+def test_message(given: ErrorResponse, told: str) -> None:
     """The message says what failed, on what, in ECR's words, and what to do."""
     assert str(refused(given, OTHER)) == WHAT + told
 
@@ -312,20 +312,20 @@ def test_skew_without_a_date_that_reads(date: str | None) -> None:
 )
 def test_read(headers: dict[str, str], body: bytes, code: str, message: str) -> None:
     """An error answer gives up its code and words; whatever else it is, it reads as unknown."""
-    read = Refusal.read(503, headers, body)
+    read = ErrorResponse.read(503, headers, body)
     assert (read.status, read.code, read.message) == (503, code, message)
 
 
 def test_read_headers() -> None:
     """The request id and the date come from the headers."""
-    read = Refusal.read(400, {"x-amzn-requestid": "5f1c", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}, b"{}")
+    read = ErrorResponse.read(400, {"x-amzn-requestid": "5f1c", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}, b"{}")
     assert (read.request_id, read.date) == ("5f1c", "Mon, 23 Nov 2026 12:00:00 GMT")
 
 
 @pytest.mark.parametrize("code", ["ServerException", "\udcff", 'a"b\n'], ids=ascii)
 def test_body_is_readable_json(code: str) -> None:
     """The code and words alone are written as JSON that every parser reads, whatever came."""
-    members = json.loads(Refusal.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}').body)
+    members = json.loads(ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}').body)
     assert (set(members), members["message"]) == ({"__type", "message"}, "said\n\x00")
 
 

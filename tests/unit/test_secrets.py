@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.redaction import leave_out_secrets_of, scrubbed
+from ecr_layer_client._text.redaction import leave_out_secrets_of, redact
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -44,12 +44,12 @@ LONG = f"{CANARY}+/gG" * 13  # as long as a session token
 )
 def test_left_out(text: str) -> None:
     """What looks like a key, a token, a signature or a password is left out, in whatever form a text repeats it."""
-    assert [c for c in (CANARY, CANARY.upper()) if c in scrubbed(text)] == []
+    assert [c for c in (CANARY, CANARY.upper()) if c in redact(text)] == []
 
 
 def test_a_long_run_is_left_out() -> None:
     """What is as long as a session token, and in both letter cases, is left out; what stands around it is kept."""
-    assert scrubbed(f"invalid: {LONG}.") == "invalid: ***."
+    assert redact(f"invalid: {LONG}.") == "invalid: ***."
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_long_run_is_left_out() -> None:
 )
 def test_kept(text: str) -> None:
     """What only speaks of keys and tokens is kept whole."""
-    assert scrubbed(text) == text
+    assert redact(text) == text
 
 
 def test_what_stands_around_a_key_is_kept() -> None:
@@ -97,10 +97,10 @@ def test_what_is_in_use_is_left_out(spelled: str) -> None:
     """What a living sender sent is left out by its value, though nothing tells it from any word, and is forgotten with the sender."""
     sender = _Sender("", "word", OPAQUE)
     leave_out_secrets_of(sender)
-    while_it_lives = scrubbed(f"a word: {spelled}!")
+    while_it_lives = redact(f"a word: {spelled}!")
     del sender
     gc.collect()
-    assert (while_it_lives, scrubbed(f"a word: {spelled}!")) == (
+    assert (while_it_lives, redact(f"a word: {spelled}!")) == (
         "a word: <td>***</td>!" if "<" in spelled else "a word: ***!",
         f"a word: {spelled}!",
     )

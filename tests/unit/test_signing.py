@@ -1,4 +1,4 @@
-"""Signatures of the direct lane: what they learn from, what they refuse to learn from, and that they are botocore's own."""
+"""Signatures of the signed transport: what they learn from, what they refuse to learn from, and that they are botocore's own."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import ReadOnlyCredentials
 
-from ecr_layer_client._transport.sigv4 import Pattern
+from ecr_layer_client._transport.sigv4 import RequestTemplate
 
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
 HEADERS: dict[str, str | bytes] = {
@@ -27,9 +27,9 @@ NOON = 1_767_268_800.0  # 2026-01-01 12:00 UTC
 KEYS: Any = ReadOnlyCredentials("AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", None)
 
 
-def learned(url: str = URL, method: str = "POST", **changed: Any) -> Pattern | None:
+def learned(url: str = URL, method: str = "POST", **changed: Any) -> RequestTemplate | None:
     """Learn from a request."""
-    return Pattern.of("BatchCheckLayerAvailability", method, url, HEADERS | changed)
+    return RequestTemplate.of("BatchCheckLayerAvailability", method, url, HEADERS | changed)
 
 
 def signed_by_botocore(url: str, headers: dict[str, str], body: bytes, keys: Any, region: str) -> str:

@@ -10,15 +10,15 @@ import pytest_asyncio
 
 from ecr_layer_client import ClientConfig
 from ecr_layer_client.local import LocalECR
-from lanes import LANES, client_class
+from transports import TRANSPORTS, client_class
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from ecr_layer_client import ECRLayerClient
-    from ecr_layer_client._models.config import Lane
-    from lanes import OwnClient
+    from ecr_layer_client._models.config import TransportName
+    from transports import OwnClient
 
 KEPT = "AWS_CA_BUNDLE"  # where this machine's certificates lie is no setting of AWS's
 
@@ -42,14 +42,14 @@ async def ecr() -> AsyncIterator[LocalECR]:
         yield local
 
 
-@pytest.fixture(params=LANES)
+@pytest.fixture(params=TRANSPORTS)
 def own_client(request: pytest.FixtureRequest) -> OwnClient:
-    """Give a function that makes a client with the library's own session, on each lane in turn."""
-    lane: Lane = request.param
+    """Give a function that makes a client with the library's own session, on each transport in turn."""
+    transport: TransportName = request.param
 
     def client(endpoint_url: str, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
-        config = ClientConfig(lane=lane, **options)
-        return client_class(lane)(region_name="us-east-1", endpoint_url=endpoint_url, profile_name=profile_name, config=config)
+        config = ClientConfig(transport=transport, **options)
+        return client_class(transport)(region_name="us-east-1", endpoint_url=endpoint_url, profile_name=profile_name, config=config)
 
     return client
 

@@ -38,8 +38,8 @@ def client_of(far: FarECR, *, max_concurrency: int = CONCURRENCY, **options: Any
 
 def state(client: ECRLayerClient) -> tuple[int, int, int]:
     """Return a client's free slots, its pacer's requests in flight and the calls that wait for a turn."""
-    _, turns, slots = client._connection.use(OPERATION)
-    return slots._value, turns.pacer._in_flight, len(turns._waiting)
+    _, rate_limiter, slots = client._connection.resources_for(OPERATION)
+    return slots._value, rate_limiter.pacer._in_flight, len(rate_limiter._waiting)
 
 
 QUIET = (CONCURRENCY, 0, 0)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from ecr_layer_client.local import LocalECR
-    from lanes import OwnClient
+    from transports import OwnClient
 
 pytestmark = pytest.mark.asyncio
 
@@ -63,7 +63,7 @@ class Process:
             "    file.write('x')\n"
             "answers = json.loads(says.read_text())\n"
             "answer = answers[min(runs.stat().st_size, len(answers)) - 1]\n"
-            "sys.exit('the vault is sealed') if answer is None else print(json.dumps(answer))\n"
+            "sys.exit('the vault is without_context') if answer is None else print(json.dumps(answer))\n"
         )
         (folder / "config").write_text(f'[default]\ncredential_process = "{sys.executable}" "{script}"\n')
 
@@ -155,7 +155,7 @@ async def test_a_failing_process_is_run_once(
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
     assert ([type(each) for each in found], process.runs, ecr.stats.requests) == ([CredentialsError] * CALLERS, 1, 0)
-    assert {"the vault is sealed" in str(each) for each in found} == {True}
+    assert {"the vault is without_context" in str(each) for each in found} == {True}
 
 
 async def test_a_failing_refresh_is_run_once(

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ecr_layer_client.local import LocalECR
-    from lanes import OwnClient
+    from transports import OwnClient
 
 pytestmark = pytest.mark.asyncio
 

@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._transport.opening import Transport
-    from ecr_layer_client._transport.operation import Question
+    from ecr_layer_client._transport.operation import Operation
 
-    from .observer import Observed
-    from .rate_limiter import Turns
+    from .observer import SafeObserver
+    from .rate_limiter import RateLimiter
 
 _log = logging.getLogger("ecr_layer_client")
 _RETRY_OFF = 1
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 
 @dataclass(slots=True)
-class Operation:
+class OperationState:
     """What the calls of one operation share.
 
     Attributes:
@@ -49,8 +49,8 @@ class Operation:
 
 @dataclass(slots=True)
 class _Call(Generic[T]):
-    question: Question[T]
-    operation: Operation
+    question: Operation[T]
+    operation: OperationState
     renewed: bool = False
     requests: int = 0
     held_back: float = 0.0  # seconds that the retry budget added to its waits
@@ -62,7 +62,7 @@ class Caller:
 
     Args:
         transport: The way to ECR.
-        turns: The line in front of the account's pacer.
+        rate_limiter: The line in front of the account's pacer.
         slots: Each is acquired for an attempt; a sleeping retry holds none.
         config: Timeouts and retry policy.
         observed: Told of attempts, retries and throttling.
@@ -73,15 +73,15 @@ class Caller:
     def __init__(  # noqa: PLR0913, PLR0917 (what a call is made of)
         self,
         transport: Transport,
-        turns: Turns,
+        rate_limiter: RateLimiter,
         slots: Sequence[asyncio.Semaphore],
         config: ClientConfig,
-        observed: Observed,
+        observed: SafeObserver,
         owner: object = None,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
         self._transport = transport
-        self._turns = turns
+        self._rate_limiter = rate_limiter
         self._slots = slots
         self._attempt_timeout = config.attempt_timeout
         self._policy = config.retry
@@ -89,7 +89,7 @@ class Caller:
         self._owner = owner
         self._jitter = jitter
 
-    async def call(self, question: Question[T], operation: Operation) -> T:
+    async def call(self, question: Operation[T], operation: OperationState) -> T:
         """Ask until there is an answer, within the retry policy.
 
         Raises:
@@ -105,7 +105,7 @@ class Caller:
         """Say what is asked of which repository, to begin a message with."""
         return attempted(operation, located(repository, self._transport.region_name))
 
-    def told(self, repository: Repository) -> Repository:
+    def repository_for_observer(self, repository: Repository) -> Repository:
         """Return the repository as the observer is told of it: with the Region it is asked in."""
         return located(repository, self._transport.region_name) if self._observed.is_on else repository
 
@@ -141,7 +141,7 @@ class Caller:
         at_front = False
         while True:
             await self._transport.ready()
-            await self._turns.take(at_front=at_front)
+            await self._rate_limiter.acquire(at_front=at_front)
             generation = self._transport.generation
             try:
                 return await self._in_slot(call)
@@ -168,9 +168,9 @@ class Caller:
             self._report(error, loop.time() - sent, call)
             raise
         except BaseException:
-            self._turns.abandoned()
+            self._rate_limiter.abandoned()
             raise
-        self._turns.succeeded()
+        self._rate_limiter.succeeded()
         call.operation.last_failure = None
         return answer
 
@@ -178,12 +178,14 @@ class Caller:
         call.started = now if call.started is None else call.started
         call.requests += 1
         call.operation.begun = True
-        self._turns.budget.earn()
+        self._rate_limiter.budget.earn()
         question = call.question
         task = asyncio.current_task()
         call.operation.attempting.add(task)
         try:
-            with self._observed.span("attempt", question.operation, self.told(question.repository), call.requests, len(question.digests)):
+            with self._observed.span(
+                "attempt", question.operation, self.repository_for_observer(question.repository), call.requests, len(question.digests)
+            ):
                 async with asyncio.timeout(self._attempt_timeout):
                     return await self._transport.ask(question)
         except TimeoutError as error:
@@ -196,19 +198,19 @@ class Caller:
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
         call.operation.last_failure = error
         if error.throttled:
-            self._turns.throttled(round_trip)
-            pacer = self._turns.pacer
+            self._rate_limiter.throttled(round_trip)
+            pacer = self._rate_limiter.pacer
             _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
-            self._observed.tell("throttle", call.question.operation, pacer.current_rate, pacer.throttle_share)
+            self._observed.notify("throttle", call.question.operation, pacer.current_rate, pacer.throttle_share)
         elif error.request_id is None:
-            self._turns.abandoned()
+            self._rate_limiter.abandoned()
         else:
-            self._turns.succeeded()
+            self._rate_limiter.succeeded()
 
     def _slows_down(self, error: CallError, call: _Call[Any]) -> bool:
         if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:
             return False
-        starving = self._turns.pacer.starving(asyncio.get_running_loop().time())
+        starving = self._rate_limiter.pacer.starving(asyncio.get_running_loop().time())
         return min(starving, self._elapsed(call)) < self._policy.max_elapsed
 
     async def _renews(self, error: CallError, call: _Call[Any], generation: int) -> bool:
@@ -217,7 +219,7 @@ class Caller:
         call.renewed = True
         return await self._transport.renew(generation)
 
-    def _may_cure(self, error: BaseException, operation: Operation) -> bool:
+    def _may_cure(self, error: BaseException, operation: OperationState) -> bool:
         return isinstance(error, CallError) and error.retryable and not error.throttled and not operation.over
 
     def _backoff(self, state: RetryCallState) -> float:
@@ -232,12 +234,14 @@ class Caller:
 
     def _before_sleep(self, state: RetryCallState, call: _Call[Any]) -> None:
         """Let the retry budget lengthen the wait, which counts against nothing, and tell of the retry."""
-        lengthened = max(state.upcoming_sleep, self._turns.budget.spend(asyncio.get_running_loop().time()))
+        lengthened = max(state.upcoming_sleep, self._rate_limiter.budget.spend(asyncio.get_running_loop().time()))
         call.held_back += lengthened - state.upcoming_sleep
         state.upcoming_sleep = lengthened
         error = state.outcome.exception() if state.outcome is not None else None
         _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
-        self._observed.tell("retry", call.question.operation, self.told(call.question.repository), error, state.upcoming_sleep)
+        self._observed.notify(
+            "retry", call.question.operation, self.repository_for_observer(call.question.repository), error, state.upcoming_sleep
+        )
 
     def _elapsed(self, call: _Call[Any]) -> float:
         return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started

@@ -11,14 +11,14 @@ from weakref import WeakSet
 
 from ecr_layer_client._models.errors import ClientStateError
 
-from .rate_limiter import Turns, turns_for
+from .rate_limiter import RateLimiter, rate_limiter_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._transport.opening import Transport
-    from ecr_layer_client._transport.options import Target
+    from ecr_layer_client._transport.options import ConnectionOptions
 
 _TRANSPORT = "ecr_layer_client._transport.opening"
 
@@ -61,13 +61,13 @@ class Connection:
         users: What uses it, such as streams; closing ends them.
     """
 
-    def __init__(self, target: Target, config: ClientConfig, modules: Sequence[str] = ()) -> None:
+    def __init__(self, target: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()) -> None:
         self.target = target
         self.config = config
         self._modules = (_TRANSPORT, *modules)
         self.users: WeakSet[ConnectionUser] = WeakSet()
         self._transport: Transport | None = None
-        self._turns: dict[str, Turns] = {}
+        self._rate_limiters: dict[str, RateLimiter] = {}
         self._slots: asyncio.Semaphore | None = None
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
@@ -105,7 +105,7 @@ class Connection:
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
         self._transport = transport
 
-    def use(self, operation: str) -> tuple[Transport, Turns, asyncio.Semaphore]:
+    def resources_for(self, operation: str) -> tuple[Transport, RateLimiter, asyncio.Semaphore]:
         """Return its parts, with the line of an API operation.
 
         Raises:
@@ -117,16 +117,16 @@ class Connection:
             msg = f"the client is {state}: use it inside `async with client:`, or between `await client.open()` and `await client.aclose()`"
             raise ClientStateError(msg)
         self.check_home()
-        turns = self._turns.get(operation)
-        if turns is None:
-            turns = turns_for(operation, transport.endpoint_url, transport.region_name, transport.credential_source)
-            self._turns[operation] = turns
-        return transport, turns, self._slots
+        rate_limiter = self._rate_limiters.get(operation)
+        if rate_limiter is None:
+            rate_limiter = rate_limiter_for(operation, transport.endpoint_url, transport.region_name, transport.credential_source)
+            self._rate_limiters[operation] = rate_limiter
+        return transport, rate_limiter, self._slots
 
-    def set_ceiling(self, turns: Turns, owner: object, ceiling: float | None) -> None:
+    def set_ceiling(self, rate_limiter: RateLimiter, owner: object, ceiling: float | None) -> None:
         """Let no more than `ceiling` requests a second leave while it is open and `owner`, a client or a view, lives."""
         self._owners.add(owner)
-        turns.set_ceiling(owner, ceiling)
+        rate_limiter.set_ceiling(owner, ceiling)
 
     async def aclose(self) -> None:
         """End what is under way and close; twice is fine.
@@ -138,13 +138,13 @@ class Connection:
             return
         self.check_home()
         transport, self._transport = self._transport, None
-        lines, self._turns = self._turns, {}
+        lines, self._rate_limiters = self._rate_limiters, {}
         self._was_closed, self._home = True, None
         if transport is None:  # it is being opened, which ends when it sees this
             return
-        for turns in lines.values():
+        for rate_limiter in lines.values():
             for owner in self._owners:
-                turns.drop_ceiling(owner)
+                rate_limiter.drop_ceiling(owner)
         try:
             for user in list(self.users):
                 await user._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (for this alone)

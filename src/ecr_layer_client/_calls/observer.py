@@ -16,7 +16,7 @@ _log = logging.getLogger("ecr_layer_client")
 _SPAN = nullcontext()
 
 
-class Observed:
+class SafeObserver:
     """What a client tells its observer, if it has one.
 
     Attributes:
@@ -33,7 +33,7 @@ class Observed:
         """Return the observer's context for an `operation` or an `attempt`."""
         return _SPAN if self._observer is None else _guarded(self._observer, kind, facts)
 
-    def tell(self, kind: str, *facts: Any) -> None:
+    def notify(self, kind: str, *facts: Any) -> None:
         """Tell the observer of a `retry` or a `throttle`."""
         if self._observer is not None:
             _safely(_told, self._observer, kind, facts)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 
-class Turns:
+class RateLimiter:
     """Hands out turns to send as its pacer allows.
 
     Args:
@@ -48,7 +48,7 @@ class Turns:
         self._ceilings.pop(owner, None)
         self._find_lowest()
 
-    async def take(self, *, at_front: bool = False) -> None:
+    async def acquire(self, *, at_front: bool = False) -> None:
         """Wait for a turn; each must be given back by one report to the pacer through `succeeded`, `throttled` or `abandoned`."""
         if not self._waiting or at_front:
             now = asyncio.get_running_loop().time()
@@ -104,19 +104,21 @@ class Turns:
             self._waiting.popleft().set_result(None)
 
 
-def _forget_owner(line: ref[Turns]) -> None:
-    turns = line()
-    if turns is not None:
-        turns._find_lowest()  # noqa: SLF001 (a method would keep the line alive)
+def _forget_owner(line: ref[RateLimiter]) -> None:
+    rate_limiter = line()
+    if rate_limiter is not None:
+        rate_limiter._find_lowest()  # noqa: SLF001 (a method would keep the line alive)
 
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], Turns]] = WeakKeyDictionary()
+_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], RateLimiter]] = (
+    WeakKeyDictionary()
+)
 
 
-def turns_for(operation: str, *account: Hashable) -> Turns:
+def rate_limiter_for(operation: str, *account: Hashable) -> RateLimiter:
     """Return the running loop's one line for an operation, endpoint, Region and credential source; it lives while somebody holds it."""
     lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    turns = lines.get((operation, *account))
-    if turns is None:
-        turns = lines[operation, *account] = Turns(operation)
-    return turns
+    rate_limiter = lines.get((operation, *account))
+    if rate_limiter is None:
+        rate_limiter = lines[operation, *account] = RateLimiter(operation)
+    return rate_limiter

@@ -46,7 +46,7 @@ class Batch:
         return len(self.digests)
 
     @property
-    def left(self) -> list[str]:
+    def remaining(self) -> list[str]:
         """What is still to be asked, as the caller spelled it."""
         return [self.spellings.get(digest, digest) for digest in self.digests]
 
@@ -180,7 +180,7 @@ class DigestSource(BatchSource):
     @property
     def untaken(self) -> list[str]:
         """Digests that were taken from the input and not yet handed out in a batch, as the caller spelled them."""
-        return [digest for batch in (*self._ready, self._batch) for digest in (*batch.left, *batch.spelled_refused)]
+        return [digest for batch in (*self._ready, self._batch) for digest in (*batch.remaining, *batch.spelled_refused)]
 
     def start(self, window: int | None = None) -> None:
         """Begin; a repeat is asked only once among `window` distinct digests, or among all."""

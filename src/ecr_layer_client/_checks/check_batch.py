@@ -12,7 +12,7 @@ from .operation import Check
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from ecr_layer_client._calls.caller import Caller, Operation
+    from ecr_layer_client._calls.caller import Caller, OperationState
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
@@ -24,7 +24,7 @@ async def ask(
     caller: Caller,
     repository: Repository,
     digests: list[str],
-    operation: Operation,
+    operation: OperationState,
     settle: Callable[[Mapping[str, LayerOutcome]], None],
 ) -> None:
     """Ask for the digests; for those that the answer leaves out, once more; what is left then is NOT_REPORTED.

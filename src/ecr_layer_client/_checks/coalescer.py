@@ -7,7 +7,7 @@ from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError, copied
 from ecr_layer_client._models.layer import canonical, is_well_formed
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import Observed
+    from ecr_layer_client._calls.observer import SafeObserver
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
@@ -35,7 +35,7 @@ _PATIENCE = 25  # windows that a partial batch waits at most for one of its repo
 
 
 @dataclass(slots=True, eq=False)
-class _Group:
+class PendingBatch:
     """A batch that gathers, or is asked.
 
     Attributes:
@@ -49,13 +49,13 @@ class _Group:
     waiting: dict[str, int] = field(default_factory=dict[str, int])
     waiters: dict[asyncio.Future[_Answer], str] = field(default_factory=dict["asyncio.Future[_Answer]", str])
     callers: dict[asyncio.Future[_Answer], Context] = field(default_factory=dict["asyncio.Future[_Answer]", Context])
-    operation: Operation = field(default_factory=Operation)
+    operation: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
     latest: float = 0.0  # when it leaves whatever else is on its way
     task: asyncio.Task[None] | None = None
 
 
-class Loader:
+class Coalescer:
     """Gathers the single checks of one repository, made through one client or view.
 
     Callers for a digest that is already asked share the question. A full batch leaves at once, a partial one after the window. While
@@ -70,14 +70,14 @@ class Loader:
         observed: Told of each check as an operation.
     """
 
-    def __init__(self, caller: Callable[[], Caller], repository: Repository, config: ClientConfig, observed: Observed) -> None:
+    def __init__(self, caller: Callable[[], Caller], repository: Repository, config: ClientConfig, observed: SafeObserver) -> None:
         self._caller = caller
         self._repository = repository
         self._batch_size = config.batch_size
         self._window = config.coalesce_window
         self._observed = observed
-        self._groups: dict[str, _Group] = {}  # by digest that is asked and not answered
-        self._gathering: _Group | None = None
+        self._batches: dict[str, PendingBatch] = {}  # by digest that is asked and not answered
+        self._gathering: PendingBatch | None = None
         self._told: Repository | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -93,7 +93,7 @@ class Loader:
 
     async def _observed_check(self, digest: str) -> LayerOutcome:
         if self._told is None:
-            self._told = self._caller().told(self._repository)
+            self._told = self._caller().repository_for_observer(self._repository)
         with self._observed.span("operation", OPERATION, self._told):
             return await self._check(digest)
 
@@ -102,127 +102,127 @@ class Loader:
             msg = f"digest is {quoted(digest)}, of type {type(digest).__name__}: a digest is a str"
             raise InvalidInputError(msg)
         asked = canonical(digest)
-        group = self._groups.get(asked)
-        if group is None:
+        batch = self._batches.get(asked)
+        if batch is None:
             if not is_well_formed(asked):
                 return refused(digest)
-            group = self._gather(asked)
+            batch = self._gather(asked)
         waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        group.waiting[asked] += 1
-        group.waiters[waiter] = asked
+        batch.waiting[asked] += 1
+        batch.waiters[waiter] = asked
         if self._observed.is_on:
-            group.callers[waiter] = copy_context()
+            batch.callers[waiter] = copy_context()
         try:
             answer = await waiter
         except asyncio.CancelledError:
-            self._leave(group, waiter)
+            self._leave(batch, waiter)
             raise
         if isinstance(answer, BaseException):
             raise self._own(answer, digest)
         return spelled(answer, digest)
 
-    def _gather(self, digest: str) -> _Group:
+    def _gather(self, digest: str) -> PendingBatch:
         """Put a digest into the batch that gathers."""
-        group = self._gathering
-        if group is None or group.operation.begun:
-            group = self._gathering = _Group()
-            self._arm(group)
-        group.digests.append(digest)
-        group.waiting[digest] = 0
-        self._groups[digest] = group
-        if len(group.digests) == self._batch_size:
+        batch = self._gathering
+        if batch is None or batch.operation.begun:
+            batch = self._gathering = PendingBatch()
+            self._arm(batch)
+        batch.digests.append(digest)
+        batch.waiting[digest] = 0
+        self._batches[digest] = batch
+        if len(batch.digests) == self._batch_size:
             self._gathering = None
-            self._send(group)
-        return group
+            self._send(batch)
+        return batch
 
-    def _arm(self, group: _Group) -> None:
+    def _arm(self, batch: PendingBatch) -> None:
         loop = asyncio.get_running_loop()
-        group.latest = loop.time() + _PATIENCE * self._window
-        group.timer = loop.call_later(self._window, self._due, group)
+        batch.latest = loop.time() + _PATIENCE * self._window
+        batch.timer = loop.call_later(self._window, self._due, batch)
 
-    def _due(self, group: _Group) -> None:
+    def _due(self, batch: PendingBatch) -> None:
         """Its window is over."""
         loop = asyncio.get_running_loop()
-        if self._tasks and loop.time() < group.latest:
-            group.timer = loop.call_at(group.latest, self._send, group)
+        if self._tasks and loop.time() < batch.latest:
+            batch.timer = loop.call_at(batch.latest, self._send, batch)
         else:
-            self._send(group)
+            self._send(batch)
 
     def _hasten(self) -> None:
         """Nothing is on its way any more: give the callers that have their answers the window to come back, and wait no longer."""
-        group = self._gathering
+        batch = self._gathering
         soon = asyncio.get_running_loop().time() + self._window
-        if group is not None and group.timer is not None and group.timer.when() > soon:
-            group.timer.cancel()
-            group.timer = asyncio.get_running_loop().call_at(soon, self._send, group)
+        if batch is not None and batch.timer is not None and batch.timer.when() > soon:
+            batch.timer.cancel()
+            batch.timer = asyncio.get_running_loop().call_at(soon, self._send, batch)
 
-    def _send(self, group: _Group) -> None:
-        if group.timer is not None:
-            group.timer.cancel()
-            group.timer = None
-        if group.task is None:
+    def _send(self, batch: PendingBatch) -> None:
+        if batch.timer is not None:
+            batch.timer.cancel()
+            batch.timer = None
+        if batch.task is None:
             context = Context()  # it is no one caller's own
             if self._observed.is_on:
-                context.run(CALLERS.set, group.callers.values())
-            group.task = asyncio.get_running_loop().create_task(self._ask(group), context=context)
-            self._tasks.add(group.task)
-            group.task.add_done_callback(lambda task: self._done(group, task))
+                context.run(CALLERS.set, batch.callers.values())
+            batch.task = asyncio.get_running_loop().create_task(self._ask(batch), context=context)
+            self._tasks.add(batch.task)
+            batch.task.add_done_callback(lambda task: self._done(batch, task))
 
-    async def _ask(self, group: _Group) -> None:
-        await ask(self._caller(), self._repository, group.digests, group.operation, lambda outcomes: self._settle(group, outcomes))
+    async def _ask(self, batch: PendingBatch) -> None:
+        await ask(self._caller(), self._repository, batch.digests, batch.operation, lambda outcomes: self._settle(batch, outcomes))
 
-    def _settle(self, group: _Group, outcomes: Mapping[str, _Answer]) -> None:
+    def _settle(self, batch: PendingBatch, outcomes: Mapping[str, _Answer]) -> None:
         for digest in outcomes:
-            del self._groups[digest], group.waiting[digest]
-        for waiter in [waiter for waiter, digest in group.waiters.items() if digest in outcomes]:
-            answer = outcomes[group.waiters.pop(waiter)]
-            group.callers.pop(waiter, None)
+            del self._batches[digest], batch.waiting[digest]
+        for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in outcomes]:
+            answer = outcomes[batch.waiters.pop(waiter)]
+            batch.callers.pop(waiter, None)
             if not waiter.done():  # its task was cancelled, and comes to know of it later
                 waiter.set_result(answer)
-        if group.waiting and not group.waiters:
-            self._drop(group)
+        if batch.waiting and not batch.waiters:
+            self._drop(batch)
 
-    def _done(self, group: _Group, task: asyncio.Task[None]) -> None:
+    def _done(self, batch: PendingBatch, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not self._tasks:
             self._hasten()
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
-            self._fail(group, error)
+            self._fail(batch, error)
 
-    def _fail(self, group: _Group, error: BaseException) -> None:
-        self._settle(group, dict.fromkeys(group.waiting, error))
-        self._drop(group)
+    def _fail(self, batch: PendingBatch, error: BaseException) -> None:
+        self._settle(batch, dict.fromkeys(batch.waiting, error))
+        self._drop(batch)
 
-    def _leave(self, group: _Group, waiter: asyncio.Future[_Answer]) -> None:
+    def _leave(self, batch: PendingBatch, waiter: asyncio.Future[_Answer]) -> None:
         """Let one go that was cancelled; the last one of a question takes it along, unless it has left already, among others."""
-        group.callers.pop(waiter, None)
-        digest = group.waiters.pop(waiter, None)
+        batch.callers.pop(waiter, None)
+        digest = batch.waiters.pop(waiter, None)
         if digest is None:
             return
-        group.waiting[digest] -= 1
-        if not group.waiters:
-            self._drop(group)
-        elif not (group.waiting[digest] or group.operation.begun):
-            group.digests.remove(digest)
-            del group.waiting[digest], self._groups[digest]
+        batch.waiting[digest] -= 1
+        if not batch.waiters:
+            self._drop(batch)
+        elif not (batch.waiting[digest] or batch.operation.begun):
+            batch.digests.remove(digest)
+            del batch.waiting[digest], self._batches[digest]
 
-    def _drop(self, group: _Group) -> None:
+    def _drop(self, batch: PendingBatch) -> None:
         """Ask no more of it: nobody waits."""
-        for digest in group.waiting:
-            del self._groups[digest]
-        group.waiting.clear()
-        if self._gathering is group:
+        for digest in batch.waiting:
+            del self._batches[digest]
+        batch.waiting.clear()
+        if self._gathering is batch:
             self._gathering = None
-        if group.timer is not None:
-            group.timer.cancel()
-        if group.task is not None:
-            group.task.cancel()
+        if batch.timer is not None:
+            batch.timer.cancel()
+        if batch.task is not None:
+            batch.task.cancel()
 
     async def _abort(self, error: Exception) -> None:
         """Let all who wait have `error`, and cancel what is under way."""
-        for group in set(self._groups.values()):
-            self._fail(group, error)
+        for batch in set(self._batches.values()):
+            self._fail(batch, error)
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -16,7 +16,7 @@ from .window import Window, moving
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from ecr_layer_client._calls.caller import Caller, Operation
+    from ecr_layer_client._calls.caller import Caller, OperationState
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.progress import Progress
     from ecr_layer_client._models.repository import Repository
@@ -99,15 +99,15 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             self._add(batch, batch.refused)
         return False
 
-    async def _ask(self, batch: Batch, repository: Repository, operation: Operation) -> None:
-        with self._observed.span("operation", OPERATION, self._caller.told(repository)):
+    async def _ask(self, batch: Batch, repository: Repository, operation: OperationState) -> None:
+        with self._observed.span("operation", OPERATION, self._caller.repository_for_observer(repository)):
             await super()._ask(batch, repository, operation)
         if batch.digests and not self._over:  # its repository failed meanwhile, so that it was not asked again
             self._give_up(batch)
 
     def _give_up(self, batch: Batch) -> None:
         self._open.remove(batch)
-        self._left[self._repository_of(batch)] += batch.left
+        self._left[self._repository_of(batch)] += batch.remaining
 
     def _spares(self, batch: Batch, error: BaseException) -> bool:
         """Spare the other repositories what is one's own: it is asked no more, and its error is kept."""
@@ -163,9 +163,9 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             for repository, left in self._left.items():
                 unanswered[repository] += left
             for batch in self._open:
-                unanswered[self._repository_of(batch)] += batch.left
+                unanswered[self._repository_of(batch)] += batch.remaining
             for batch in self._source.untaken:
-                unanswered[self._repository_of(batch)] += (*batch.left, *batch.spelled_refused)
+                unanswered[self._repository_of(batch)] += (*batch.remaining, *batch.spelled_refused)
             return outcomes, unanswered
         for (repository, digest), spelling in self._source.seen.items():
             outcome = answers.get((repository, digest))

@@ -60,7 +60,7 @@ class LayerStream(Window["LayerOutcome"]):
             ClientStateError: It was entered before.
         """
         await super().__aenter__()
-        self._span.enter_context(self._observed.span("operation", OPERATION, self._caller.told(self._repository)))
+        self._span.enter_context(self._observed.span("operation", OPERATION, self._caller.repository_for_observer(self._repository)))
         return self
 
     async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
@@ -98,7 +98,7 @@ class LayerStream(Window["LayerOutcome"]):
         if self._is_collected:
             unanswered = [spelling for digest, spelling in self._source.seen.items() if digest not in answers]
         else:
-            unanswered = [digest for batch in self._open for digest in batch.left] + self._source.untaken
+            unanswered = [digest for batch in self._open for digest in batch.remaining] + self._source.untaken
         error.partial = self._result(answers, unanswered)
 
     def _result(self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]) -> LayerCheckResult:

@@ -8,7 +8,7 @@ from collections import deque
 from enum import Enum, auto
 from typing import TYPE_CHECKING, Any, Generic, NamedTuple, Self, TypeVar
 
-from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
 from ecr_layer_client._models.errors import ClientStateError
 from ecr_layer_client._models.progress import Progress
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import Observed
+    from ecr_layer_client._calls.observer import SafeObserver
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.display import Table
@@ -38,7 +38,7 @@ class Reading(NamedTuple):
 
     max_concurrency: int
     timeout: float | None
-    observed: Observed
+    observed: SafeObserver
     check_home: Callable[[], None]
 
 
@@ -57,7 +57,7 @@ class Window(DisplayMixin, ABC, Generic[T]):
         self._max_concurrency, self._timeout, self._observed, self._check_home = how
         self._state = _State.NEW
         self._deadline: float | None = None
-        self._operations: dict[Repository, Operation] = {}
+        self._operations: dict[Repository, OperationState] = {}
         self._tasks: dict[asyncio.Task[None], Batch] = {}
         self._feeder: asyncio.Task[None] | None = None
         self._room = asyncio.Event()
@@ -320,14 +320,14 @@ class Window(DisplayMixin, ABC, Generic[T]):
         if not batch.digests:
             return True
         repository = self._repository_of(batch)
-        operation = self._operations.setdefault(repository, Operation())
+        operation = self._operations.setdefault(repository, OperationState())
         self._open.append(batch)
         task = asyncio.create_task(self._ask(batch, repository, operation))
         self._tasks[task] = batch
         task.add_done_callback(lambda task: self._done(batch, task))
         return True
 
-    async def _ask(self, batch: Batch, repository: Repository, operation: Operation) -> None:
+    async def _ask(self, batch: Batch, repository: Repository, operation: OperationState) -> None:
         await ask(self._caller, repository, batch.digests, operation, lambda outcomes: self._settle(batch, outcomes))
 
     def _settle(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:

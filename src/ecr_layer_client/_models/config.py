@@ -1,4 +1,4 @@
-"""`ClientConfig`, `RetryPolicy`, `Target`: every option with its default; values, refused with the rule when they break it."""
+"""`ClientConfig`, `RetryPolicy`, `ConnectionOptions`: every option with its default; values, refused with the rule when they break it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
-Lane = Literal["auto", "direct", "ordinary"]
+TransportName = Literal["auto", "signed", "client"]
 
 
 class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -78,7 +78,7 @@ class ClientConfig(_Options, frozen=True):
             `ListImages`, of which AWS publishes none.
         coalesce_window: Seconds that a single check (`check_layer`) waits for company; while another batch of its repository is on its way,
             up to 25 times as long. 0: until the loop's next turn. Default 0.002.
-        lane: How requests travel: `"ordinary"`, through aiobotocore's client method, with its documented events for each; `"direct"`,
+        transport: How requests travel: `"client"`, through aiobotocore's client method, with its documented events for each; `"signed"`,
             for half the CPU: the first goes the ordinary way, and each later check is built like it, signed and sent on the same HTTP
             session, without an event; `"auto"`: direct, but with a session or client of yours ordinary. Default `"auto"`.
         allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine. Default False.
@@ -103,7 +103,7 @@ class ClientConfig(_Options, frozen=True):
     max_response_bytes: Count = 4 * 1024 * 1024
     requests_per_second: Positive | None = None
     coalesce_window: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
-    lane: Lane = "auto"
+    transport: TransportName = "auto"
     allow_insecure_endpoint: bool = False
     retry: RetryPolicy = RetryPolicy()
 
@@ -118,7 +118,7 @@ class ClientConfigChanges(TypedDict, total=False):
     max_response_bytes: int
     requests_per_second: float | None
     coalesce_window: float
-    lane: Lane
+    transport: TransportName
     allow_insecure_endpoint: bool
     retry: RetryPolicy
 

@@ -102,7 +102,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
             ('sha256:aa',)
         """
-        made = tuple(by_hand(outcomes, "outcomes").values())
+        made = tuple(outcomes_from_mapping(outcomes, "outcomes").values())
         return cls(repository=Repository.coerce(repository), outcomes=made)
 
     @cached_property
@@ -264,7 +264,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return repr(self)
 
 
-def by_hand(given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str) -> dict[str, LayerOutcome]:
+def outcomes_from_mapping(given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str) -> dict[str, LayerOutcome]:
     """Return the outcomes that a mapping gives, or means by an availability or a failure code, by digest in lower case.
 
     Raises:

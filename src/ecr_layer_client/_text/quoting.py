@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .redaction import scrubbed
+from .redaction import redact
 
 _TEXT_LIMIT = 200
 
@@ -12,12 +12,12 @@ def quoted(text: object) -> str:
 
     Control characters and newlines come out escaped; what is longer than 200 characters is cut.
     """
-    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else scrubbed(repr(text)))
+    return _cut(repr(redact(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else redact(repr(text)))
 
 
 def escaped(text: str) -> str:
     """Return text that came from outside escaped and cut as `quoted` does, without quotes: for words within a sentence."""
-    return _cut(repr(scrubbed(text)[: _TEXT_LIMIT + 1])[1:-1])
+    return _cut(repr(redact(text)[: _TEXT_LIMIT + 1])[1:-1])
 
 
 def _cut(shown: str) -> str:
@@ -38,7 +38,7 @@ def line(text: object, longest: int = _LONGEST) -> str:
         >>> line("two\nlines"), line("too long", longest=3)
         ('two\\nlines', 'too...')
     """
-    known = scrubbed(str(text)[:_LONGEST_READ])[: longest + 1]
+    known = redact(str(text)[:_LONGEST_READ])[: longest + 1]
     shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in known)
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
 

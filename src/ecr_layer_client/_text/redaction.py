@@ -44,7 +44,7 @@ def leave_out_secrets_of(sender: Sender) -> None:
     _senders.add(sender)
 
 
-def scrubbed(text: str) -> str:
+def redact(text: str) -> str:
     """Leave out what may be secret: names and passwords in URLs, and what was signed, which AWS and proxies repeat in their answers."""
     senders = tuple(_senders) if _LONG_WORD.search(text) else ()
     for begin in {secret[:_TOLD_APART] for sender in senders for secret in sender.secrets() if len(secret) >= _TOLD_APART}:

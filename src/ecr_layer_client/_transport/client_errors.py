@@ -11,7 +11,7 @@ from botocore import exceptions as botocore
 from ecr_layer_client._models.call_errors import CallError, CredentialsError, ResponseError, TransportError
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.redaction import scrubbed
+from ecr_layer_client._text.redaction import redact
 
 from .error_responses import attempted, located
 from .provider import ProviderError
@@ -45,18 +45,18 @@ _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
 
 
-def safe_cause(error: BaseException) -> BaseException | None:
+def redacted_cause(error: BaseException) -> BaseException | None:
     """Return the error to chain to ours, unless its words, or those of what caused it, hold a secret or would forge a log line."""
     link: BaseException | None = error
     while link is not None:
-        if scrubbed(str(link)) != str(link) or not str(link).isprintable():
+        if redact(str(link)) != str(link) or not str(link).isprintable():
             return None
         link = link.__cause__ or link.__context__
     return error
 
 
-def sealed(work: F) -> F:
-    """Let our errors carry no context: what `safe_cause` keeps from a traceback would be there for whoever looks."""
+def without_context(work: F) -> F:
+    """Let our errors carry no context: what `redacted_cause` keeps from a traceback would be there for whoever looks."""
 
     @wraps(work)
     async def call(*args: Any) -> Any:

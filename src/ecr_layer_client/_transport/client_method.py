@@ -1,4 +1,4 @@
-"""The ordinary lane: requests through aiobotocore's client method, with its documented events."""
+"""The client transport: requests through aiobotocore's client method, with its documented events."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from ecr_layer_client._models.call_errors import NO_CODE, ResponseError
 
-from .client_errors import call_error, credentials_error, safe_cause, sealed
-from .error_responses import Refusal, error_of
+from .client_errors import call_error, credentials_error, redacted_cause, without_context
+from .error_responses import ErrorResponse, error_from
 from .http_session import too_large
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecr_layer_client.protocols import ECRApi
 
     from .credentials import SharedCredentials
-    from .operation import Question
+    from .operation import Operation
 
 T = TypeVar("T")
 
@@ -36,16 +36,16 @@ _BEFORE_PARSE = "before-parse"
 class _Exchange:
     """An answer as it came, before botocore's parser saw it."""
 
-    lane: OrdinaryLane
+    transport: ClientMethodTransport
     body: bytes | None = None
     request_id: str | None = None
-    refusal: Refusal | None = None
+    refusal: ErrorResponse | None = None
 
 
 _exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange", default=None)
 
 
-class OrdinaryLane:
+class ClientMethodTransport:
     """Through aiobotocore's client method, with its documented events; the answer's bytes are taken from `before-parse`."""
 
     def __init__(
@@ -72,16 +72,16 @@ class OrdinaryLane:
         """Which credentials it signs with."""
         return 0 if self._credentials is None else self._credentials.generation
 
-    @sealed
+    @without_context
     async def ready(self) -> None:
         """Have credentials to sign with, where they are not the caller's own."""
         if self._credentials is not None:
             try:
                 await self._credentials.get_frozen_credentials()
             except BotoCoreError as error:
-                raise credentials_error(error) from safe_cause(error)
+                raise credentials_error(error) from redacted_cause(error)
 
-    @sealed
+    @without_context
     async def renew(self, generation: int) -> bool:
         """Find other credentials than those of `generation`."""
         if self._credentials is None:
@@ -89,10 +89,10 @@ class OrdinaryLane:
         try:
             return await self._credentials.renew(generation)
         except BotoCoreError as error:
-            raise credentials_error(error) from safe_cause(error)
+            raise credentials_error(error) from redacted_cause(error)
 
-    @sealed
-    async def ask(self, question: Question[T]) -> T:
+    @without_context
+    async def ask(self, question: Operation[T]) -> T:
         """Ask once."""
         exchange = _Exchange(self)
         token = _exchange.set(exchange)
@@ -100,10 +100,10 @@ class OrdinaryLane:
             answer = await getattr(self._client, xform_name(question.operation))(**question.members())
         except ClientError as error:
             if exchange.refusal is None and error.operation_name != question.operation:  # of STS or SSO, in search of credentials
-                raise credentials_error(error) from safe_cause(error)
-            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from safe_cause(error)
+                raise credentials_error(error) from redacted_cause(error)
+            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from redacted_cause(error)
         except Exception as error:  # noqa: BLE001 (hooks and credentials of the caller's may raise anything)
-            raise self.failed(question, error) from safe_cause(error)
+            raise self.failed(question, error) from redacted_cause(error)
         finally:
             _exchange.reset(token)
         if exchange.refusal is not None:  # another 2xx: botocore takes it for an answer
@@ -111,7 +111,7 @@ class OrdinaryLane:
         body = answer if exchange.body is None else exchange.body  # without a body, a stub answered in the wire's place
         return self.read(question, body, exchange.request_id)
 
-    def read(self, question: Question[T], answer: bytes | Mapping[str, Any], request_id: str | None) -> T:
+    def read(self, question: Operation[T], answer: bytes | Mapping[str, Any], request_id: str | None) -> T:
         """Return what the answer says.
 
         Raises:
@@ -122,23 +122,23 @@ class OrdinaryLane:
                 raise too_large(self._limit)
             return question.read(answer)
         except ResponseError as error:
-            raise self.failed(question, error, request_id) from safe_cause(error)
+            raise self.failed(question, error, request_id) from redacted_cause(error)
 
-    def refused(self, question: Question[Any], refusal: Refusal) -> CallError:
+    def refused(self, question: Operation[Any], refusal: ErrorResponse) -> CallError:
         """Return what to raise when ECR answered with an error."""
-        return error_of(refusal, question.operation, question.repository, self.region_name, owned=self._credentials is not None)
+        return error_from(refusal, question.operation, question.repository, self.region_name, owned=self._credentials is not None)
 
-    def failed(self, question: Question[Any], error: Exception, request_id: str | None = None) -> CallError:
+    def failed(self, question: Operation[Any], error: Exception, request_id: str | None = None) -> CallError:
         """Return what to raise when there is no answer that can be used."""
         return call_error(error, question.operation, question.repository, self.region_name, request_id=request_id)
 
     async def aclose(self) -> None:
-        """Take the hook off, and close the client if this lane opened it."""
+        """Take the hook off, and close the client if this transport opened it."""
         await self._stack.aclose()
 
     def _take_body(self, response_dict: dict[str, Any], **_: object) -> None:
         exchange = _exchange.get()
-        if exchange is None or exchange.lane is not self:
+        if exchange is None or exchange.transport is not self:
             return
         status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
         exchange.request_id = headers.get("x-amzn-requestid")
@@ -146,12 +146,12 @@ class OrdinaryLane:
             exchange.body, exchange.refusal = body, None
             response_dict["body"] = b"{}"  # botocore's parser has nothing left to do
         else:
-            exchange.refusal = Refusal.read(status, headers, body)
+            exchange.refusal = ErrorResponse.read(status, headers, body)
             response_dict["body"] = exchange.refusal.body  # whatever came, botocore's parser can read this
 
 
-def _stubbed_refusal(error: ClientError) -> Refusal:
+def _stubbed_refusal(error: ClientError) -> ErrorResponse:
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     said = error.response.get("Error", {})
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
-    return Refusal(status, str(said.get("Code", NO_CODE)), str(said.get("Message", "")), request_id)
+    return ErrorResponse(status, str(said.get("Code", NO_CODE)), str(said.get("Message", "")), request_id)

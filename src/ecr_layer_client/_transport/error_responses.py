@@ -25,7 +25,7 @@ from ecr_layer_client._models.call_errors import (
 )
 from ecr_layer_client._models.repository import partition_of
 from ecr_layer_client._text.quoting import escaped, quoted
-from ecr_layer_client._text.redaction import scrubbed
+from ecr_layer_client._text.redaction import redact
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -86,7 +86,7 @@ _ANSWERED, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 _MEMBERS = TypeAdapter(dict[str, Any])
 
 
-class Refusal(NamedTuple):
+class ErrorResponse(NamedTuple):
     """An answer that is no 200, as it came, and what it answered.
 
     Attributes:
@@ -109,7 +109,7 @@ class Refusal(NamedTuple):
         return to_json({"__type": _encodable(self.code), "message": _encodable(self.message)})
 
     @classmethod
-    def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> Refusal:
+    def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
         """Read an error answer of the JSON 1.1 protocol; whatever else it is, its status remains.
 
         Args:
@@ -130,7 +130,7 @@ class Refusal(NamedTuple):
         )
 
 
-def error_of(refusal: Refusal, operation: str, repository: Repository, region: str, *, owned: bool) -> CallError:
+def error_from(refusal: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool) -> CallError:
     """Return the error that says what was refused, on what, and what to do; `owned` credentials are this library's to renew."""
     code, status = refusal.code, refusal.status
     known: dict[str, Any] = {"operation": operation, "repository": repository, "request_id": refusal.request_id}
@@ -199,7 +199,7 @@ def arn_of(repository: Repository) -> str:
     return f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
 
 
-def _clock_skew(refusal: Refusal, what: str, known: Mapping[str, Any]) -> ClockSkewError:
+def _clock_skew(refusal: ErrorResponse, what: str, known: Mapping[str, Any]) -> ClockSkewError:
     skew = skew_of(refusal.date, datetime.now(UTC))
     ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
     return ClockSkewError(_text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
@@ -216,7 +216,7 @@ def skew_of(date: str | None, now: datetime) -> float | None:
     return (now - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
 
 
-def _text(refusal: Refusal, what: str, advice: str) -> str:
+def _text(refusal: ErrorResponse, what: str, advice: str) -> str:
     said = f", saying {quoted(refusal.message)}" if refusal.message else ""
     status = f"HTTP {refusal.status}"
     answered = status if refusal.code == NO_CODE else f"{escaped(refusal.code)} ({status})"
@@ -239,7 +239,7 @@ def _kept(message: str, code: str) -> str:
     """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date or of another place."""
     if "Signature" in code and not message.startswith(_SKEWED_SIGNATURE) and not _WRONG_SCOPE.fullmatch(message):
         return ""
-    return scrubbed(message)
+    return redact(message)
 
 
 def _encodable(text: str) -> str:

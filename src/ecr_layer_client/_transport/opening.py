@@ -1,4 +1,4 @@
-"""The way of one request to ECR and back, by one of two lanes; every error of aiobotocore's comes out as one of ours.
+"""The way of one request to ECR and back, by one of two transports; every error of aiobotocore's comes out as one of ours.
 
 This room and those it imports from its own floor are the only ones that know aiobotocore and botocore; importing it imports them,
 so the client does that in a thread, when it opens.
@@ -17,11 +17,11 @@ from botocore.exceptions import BotoCoreError, ClientError, NoRegionError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.version import __version__
 
-from .client_errors import opening_error, safe_cause, sealed
-from .client_method import OrdinaryLane
+from .client_errors import opening_error, redacted_cause, without_context
+from .client_method import ClientMethodTransport
 from .http_session import guarded_session, watched_session
 from .session import own_session, warm_up_in_thread
-from .signed_request import DirectLane
+from .signed_request import SignedRequestTransport
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client.protocols import SessionLike
 
-    from .operation import Question
-    from .options import Target
+    from .operation import Operation
+    from .options import ConnectionOptions
 
 T = TypeVar("T")
 
@@ -53,7 +53,7 @@ class Transport(Protocol):
         """Equal for transports that sign with the same credentials."""
         ...
 
-    async def ask(self, question: Question[T]) -> T:
+    async def ask(self, question: Operation[T]) -> T:
         """Ask once.
 
         Raises:
@@ -87,8 +87,8 @@ class Transport(Protocol):
         ...
 
 
-@sealed
-async def open_transport(target: Target, config: ClientConfig) -> Transport:
+@without_context
+async def open_transport(target: ConnectionOptions, config: ClientConfig) -> Transport:
     """Open the way to ECR.
 
     Raises:
@@ -96,7 +96,7 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
         CredentialsError: The credential chain failed.
     """
     if target.client is not None:
-        return OrdinaryLane(target.client, config, target.client)
+        return ClientMethodTransport(target.client, config, target.client)
     made: list[Any] = []
     async with AsyncExitStack() as opening:
         try:
@@ -113,19 +113,19 @@ async def open_transport(target: Target, config: ClientConfig) -> Transport:
                 )
             )
         except (BotoCoreError, ClientError, ValueError, RuntimeError, OSError) as error:
-            raise opening_error(error) from safe_cause(error)
+            raise opening_error(error) from redacted_cause(error)
         stack = opening.pop_all()
-    ordinary = OrdinaryLane(client, config, own or session, stack, own.credentials if own else None)
-    if config.lane == "ordinary" or (config.lane == "auto" and own is None):
+    ordinary = ClientMethodTransport(client, config, own or session, stack, own.credentials if own else None)
+    if config.transport == "client" or (config.transport == "auto" and own is None):
         return ordinary
     if not made or not hasattr(session, "get_credentials"):
         await ordinary.aclose()
-        msg = "lane='direct' needs an aiobotocore session, whose create_client takes config= and which has get_credentials"
+        msg = "transport='signed' needs an aiobotocore session, whose create_client takes config= and which has get_credentials"
         raise InvalidInputError(msg)
-    return DirectLane(ordinary, session, made[0])
+    return SignedRequestTransport(ordinary, session, made[0])
 
 
-def _refuse_empty_region(target: Target, session: SessionLike) -> None:
+def _refuse_empty_region(target: ConnectionOptions, session: SessionLike) -> None:
     """Take a variable that is set and empty for no Region; botocore takes it for one."""
     if target.region_name is None and isinstance(session, AioSession) and session.get_config_variable("region") == "":
         raise NoRegionError

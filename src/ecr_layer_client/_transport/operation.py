@@ -1,4 +1,4 @@
-"""`Question`: what one request asks, and how its answer is read."""
+"""`Operation`: what one request asks, and how its answer is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Question(Protocol[T_co]):
+class Operation(Protocol[T_co]):
     """What one request asks of a repository, and how its answer is read.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""`Target`: where a client asks, and as whom. Imports no aiobotocore."""
+"""`ConnectionOptions`: where a client asks, and as whom. Imports no aiobotocore."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class ConnectionOptions:
     """What a client was told about where to ask and as whom; None is for botocore's own chain to find."""
 
     region_name: str | None = None

@@ -42,7 +42,7 @@ class Keys(Protocol):
         ...
 
 
-class Pattern:
+class RequestTemplate:
     """What the requests of a client have in common.
 
     Args:

@@ -28,8 +28,8 @@ from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._models.quotas import DEFAULT_QUOTAS, DEFAULT_SHARE
 from ecr_layer_client._models.version import __version__
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.redaction import scrubbed
-from ecr_layer_client._transport.options import Target
+from ecr_layer_client._text.redaction import redact
+from ecr_layer_client._transport.options import ConnectionOptions
 
 from .aws_configuration import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
 from .exit_codes import in_terms_of_options
@@ -200,7 +200,7 @@ class Examination:
         return self._judge(answer)
 
     def _judge(self, answer: Answer) -> Finding:
-        url = scrubbed(answer.url)
+        url = redact(answer.url)
         found = f"{url}, {self._aws.way(answer.url, self._endpoint_option)}"
         if url != answer.url:
             to_do = "leave the user name and password out: requests are signed with AWS credentials"
@@ -214,7 +214,7 @@ class Examination:
             to_do = "something between answers in ECR's place: look at the endpoint, proxies and sign-in pages of the network"
             return Finding("endpoint", Status.WARN, f"{found}, but not as ECR does", to_do)
         try:
-            Target(endpoint_url=answer.url).check(allow_insecure_endpoint=self._insecure)
+            ConnectionOptions(endpoint_url=answer.url).check(allow_insecure_endpoint=self._insecure)
         except InvalidInputError:
             to_do = "use https, for a session token would travel in the clear; or --allow-insecure-endpoint, where the network is trusted"
             return Finding("endpoint", Status.WARN, f"{found}, in plain http beyond this machine", to_do)

@@ -272,14 +272,14 @@ async def _print(lines: list[str]) -> None:
 def _plan_rows(planned: PushPlan) -> Iterator[str]:
     notes = {blob.digest: "  (archived)" for blob in planned.archived} | {blob.digest: "  (undetermined)" for blob in planned.undetermined}
     yield f"{'ACTION':<7}  {'SIZE':>9}  DIGEST"
-    for action, blobs in (("upload", planned.to_upload), ("present", planned.present), ("skip", planned.skipped)):
+    for action, blobs in (("upload", planned.to_upload), ("present", planned.present), ("skip", planned.foreign)):
         for blob in blobs:
             size = "-" if blob.size is None else decimal(blob.size)
             yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
 
 
 def _plan_json(planned: PushPlan) -> str:
-    names = ("bytes_to_upload", "bytes_present", "bytes_skipped", "seconds_at_quota", "all_blobs_present")
+    names = ("bytes_to_upload", "bytes_present", "bytes_foreign", "seconds_at_quota", "all_blobs_present")
     totals = {name: getattr(planned, name) for name in names}
     return json.dumps(planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals)
 

@@ -12,7 +12,7 @@ from ecr_layer_client._models.config import MAX_BATCH_SIZE
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.layer import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
 from ecr_layer_client._models.repository import Repository
-from ecr_layer_client._models.result import LayerCheckResult, by_hand
+from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line, quoted, short
@@ -45,7 +45,7 @@ QUOTAS = {
 
 
 class PushPlan(DisplayMixin, BaseModel, frozen=True):
-    """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `skipped`.
+    """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `foreign`.
 
     Plans for several repositories add up to one: see `total`.
 
@@ -54,7 +54,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         manifests: The manifests to put, in the order in which a registry takes them: children before the indexes that name them.
         to_upload: The configs and layers to upload: all that the repository does not certainly hold.
         present: Those it holds: a push skips them.
-        skipped: Foreign layers, which no registry stores.
+        foreign: Foreign layers, which no registry stores.
         archived: Those of `to_upload` that only archived images hold: they are uploaded again (or restored instead, without an upload).
         undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads them.
         calls: API calls by operation, without retries: the checks that found this out, the uploads and the manifests.
@@ -71,7 +71,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     manifests: tuple[Descriptor, ...]
     to_upload: tuple[Descriptor, ...]
     present: tuple[Descriptor, ...]
-    skipped: tuple[Descriptor, ...]
+    foreign: tuple[Descriptor, ...]
     archived: tuple[Descriptor, ...]
     undetermined: tuple[Descriptor, ...]
     calls: dict[str, int]
@@ -88,9 +88,9 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         return _bytes(self.present)
 
     @property
-    def bytes_skipped(self) -> int:
-        """Bytes of `skipped`."""
-        return _bytes(self.skipped)
+    def bytes_foreign(self) -> int:
+        """Bytes of `foreign`."""
+        return _bytes(self.foreign)
 
     @property
     def unknown_sizes(self) -> tuple[Descriptor, ...]:
@@ -126,7 +126,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         if not given or not all(isinstance(plan, PushPlan) for plan in given):
             msg = f"plans={quoted(plans)}: at least one PushPlan, to add up"
             raise InvalidInputError(msg)
-        parts = ("manifests", "to_upload", "present", "skipped", "archived", "undetermined")
+        parts = ("manifests", "to_upload", "present", "foreign", "archived", "undetermined")
         repositories = {plan.repository for plan in given}
         return cls(
             repository=given[0].repository if len(repositories) == 1 else None,
@@ -187,7 +187,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             Part("to upload", Tone.NEW, new, new_bytes),
             Part("to upload, archived", Tone.HELD, len(archived), _bytes(archived)),
             Part("to upload, undetermined", Tone.BAD, len(unclear), _bytes(unclear)),
-            Part("foreign, not pushed", Tone.REST, len(self.skipped), self.bytes_skipped),
+            Part("foreign, not pushed", Tone.REST, len(self.foreign), self.bytes_foreign),
         )
 
     def _facts(self) -> Iterator[tuple[str, str]]:
@@ -208,7 +208,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line of counts."""
         yield "repository", None if self.repository is None else str(self.repository)
-        for part in ("manifests", "to_upload", "present", "skipped", "archived", "undetermined"):
+        for part in ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"):
             yield part, len(getattr(self, part))
         yield from (("bytes_to_upload", self.bytes_to_upload), ("calls", sum(self.calls.values())))
 
@@ -226,7 +226,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         rows = [
             _row("to upload", self.to_upload),
             _row("present", self.present),
-            *([_row("foreign, not pushed", self.skipped)] if self.skipped else []),
+            *([_row("foreign, not pushed", self.foreign)] if self.foreign else []),
             *([_row("of the uploads, archived", self.archived)] if self.archived else []),
             *([_row("of the uploads, undetermined", self.undetermined)] if self.undetermined else []),
             *([f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"] if self.unknown_sizes else []),
@@ -245,7 +245,7 @@ def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
     actions = {
         "upload": plan.to_upload,
         "present": plan.present,
-        "skip": plan.skipped,
+        "skip": plan.foreign,
         "put": plan.manifests,
     }
     return [(blob, action, notes.get(blob.digest)) for action, part in actions.items() for blob in part]
@@ -274,13 +274,15 @@ def plan(
         >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
         >>> source = ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
         >>> plan(source, {})
-        PushPlan(repository=None, manifests=1, to_upload=1, present=0, skipped=0, archived=0, undetermined=0, bytes_to_upload=7, calls=5)
+        PushPlan(repository=None, manifests=1, to_upload=1, present=0, foreign=0, archived=0, undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
     if type(part_size) is not int or not _SMALLEST_PART <= part_size <= _LARGEST_PART:
         msg = f"part_size={quoted(part_size)}: {_SMALLEST_PART} to {_LARGEST_PART} bytes"
         raise InvalidInputError(msg)
-    outcomes, where = (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (by_hand(held, "held"), None)
+    outcomes, where = (
+        (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (outcomes_from_mapping(held, "held"), None)
+    )
     where = where if repository is None else Repository.coerce(repository)
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
@@ -293,7 +295,7 @@ def plan(
         manifests=tuple(manifests.values()),
         to_upload=to_upload,
         present=tuple(blob for blob in blobs if groups[blob.digest] == "available"),
-        skipped=each_once(blob for source in given for blob in source.foreign if blob.digest not in stored),
+        foreign=each_once(blob for source in given for blob in source.foreign if blob.digest not in stored),
         archived=tuple(blob for blob in blobs if groups[blob.digest] == "archived"),
         undetermined=tuple(blob for blob in blobs if groups[blob.digest] == "undetermined"),
         calls={

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from ecr_layer_client._calls.caller import Operation
+from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import Observed
+    from ecr_layer_client._calls.observer import SafeObserver
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.protocols import LayerChecker
@@ -39,7 +39,7 @@ _OK = 200
 _RESTORE = "it is archived: restore it (UpdateImageStorageClass to STANDARD), or push it again"
 
 
-class Holding:
+class ImageReader:
     """The images of one repository.
 
     Args:
@@ -49,7 +49,7 @@ class Holding:
         observed: Told of operations.
     """
 
-    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller], observed: Observed) -> None:
+    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller], observed: SafeObserver) -> None:
         self._repository = repository
         self._client = client
         self._caller_of = caller_of
@@ -152,11 +152,11 @@ class Holding:
 
     async def _listed(self) -> dict[str, tuple[str, ...]]:
         """Return the tags of every image by its digest; an image's tags may lie on different pages."""
-        caller, operation = self._caller_of(ListImages.operation), Operation()
+        caller, operation = self._caller_of(ListImages.operation), OperationState()
         with self._span(caller, ListImages.operation):
             return await self._pages(caller, operation)
 
-    async def _pages(self, caller: Caller, operation: Operation) -> dict[str, tuple[str, ...]]:
+    async def _pages(self, caller: Caller, operation: OperationState) -> dict[str, tuple[str, ...]]:
         tags: dict[str, tuple[str, ...]] = {}
         token: str | None = None
         tokens: set[str] = set()
@@ -191,14 +191,14 @@ class Holding:
 
     async def _tree(self, references: Sequence[str]) -> Found:
         """Fetch images and all that their indexes name, as one operation."""
-        caller, operation = self._caller_of(GetImages.operation), Operation()
+        caller, operation = self._caller_of(GetImages.operation), OperationState()
         with self._span(caller, GetImages.operation):
             return await self._levels(caller, operation, references)
 
     def _span(self, caller: Caller, operation: str) -> AbstractContextManager[object]:
-        return self._observed.span("operation", operation, caller.told(self._repository))
+        return self._observed.span("operation", operation, caller.repository_for_observer(self._repository))
 
-    async def _levels(self, caller: Caller, operation: Operation, references: Sequence[str]) -> Found:
+    async def _levels(self, caller: Caller, operation: OperationState, references: Sequence[str]) -> Found:
         """Fetch a level at a time."""
         found: Found = {}
         level: Sequence[str] = references
@@ -213,7 +213,7 @@ class Holding:
                 break
         return found | {digest: NotGiven(f"it lies within more than {DEEPEST} indexes") for digest in level}
 
-    async def _fetch(self, caller: Caller, operation: Operation, references: Sequence[str]) -> dict[str, Held | NotGiven]:
+    async def _fetch(self, caller: Caller, operation: OperationState, references: Sequence[str]) -> dict[str, Held | NotGiven]:
         """Fetch at most 100; where their manifests are too much for one answer, in halves."""
         try:
             return await caller.call(GetImages(self._repository, references), operation)

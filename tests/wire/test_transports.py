@@ -1,4 +1,4 @@
-"""What the network configuration asks for holds for every request, on either lane: proxies, certificates of authorities and of clients."""
+"""What the network configuration asks for holds for every request, on either transport: proxies, certificates of authorities and of clients."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy, TransportError
-from lanes import LANES
+from transports import TRANSPORTS
 from wire.servers import Served, read_head, relay_to, serving
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
     from pathlib import Path
 
-    from ecr_layer_client._models.config import Lane
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("lane", LANES)]
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", TRANSPORTS)]
 
 ONCE = RetryPolicy(max_attempts=1)
 
@@ -40,9 +40,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local-ecr-secret-key")
 
 
-def one_by_one(lane: Lane, endpoint_url: str, session: Any = None) -> ECRLayerClient:
-    """Return a client that asks one batch after another, so that only the first request can be the ordinary lane's by chance."""
-    config = ClientConfig(lane=lane, max_concurrency=1, retry=ONCE)
+def one_by_one(transport: TransportName, endpoint_url: str, session: Any = None) -> ECRLayerClient:
+    """Return a client that asks one batch after another, so that only the first request can be the client transport's by chance."""
+    config = ClientConfig(transport=transport, max_concurrency=1, retry=ONCE)
     return ECRLayerClient(region_name="us-east-1", endpoint_url=endpoint_url, session=session, config=config)
 
 
@@ -90,7 +90,9 @@ async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> 
         yield f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
 
 
-async def test_a_proxy_of_the_environment(seeded: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch, lane: Lane) -> None:
+async def test_a_proxy_of_the_environment(
+    seeded: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch, transport: TransportName
+) -> None:
     """Every request goes through the proxy that the environment names, and its signature is verified behind it."""
     host, port = seeded.endpoint_url.removeprefix("http://").split(":")
 
@@ -106,40 +108,40 @@ async def test_a_proxy_of_the_environment(seeded: LocalECR, digests: list[str], 
 
     async with serving(proxy) as served:
         monkeypatch.setenv("HTTP_PROXY", served.url)
-        async with one_by_one(lane, seeded.endpoint_url) as client:
+        async with one_by_one(transport, seeded.endpoint_url) as client:
             result = await client.check_layers("app", digests)
     assert (result.available, seeded.stats.requests, len(served.heads)) == (tuple(digests[::2]), 3, 3)
     assert {head.split(" ")[1] for head in served.heads} == {f"{seeded.endpoint_url}/"}
 
 
 async def test_an_authority_of_the_environment(
-    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane
+    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
 ) -> None:
     """AWS_CA_BUNDLE names the authority that every request trusts."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
-    async with tls(seeded, certificate) as url, one_by_one(lane, url) as client:
+    async with tls(seeded, certificate) as url, one_by_one(transport, url) as client:
         result = await client.check_layers("app", digests)
     assert (result.available, seeded.stats.requests) == (tuple(digests[::2]), 3)
 
 
 async def test_an_authority_that_is_not_trusted(
-    ecr: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane
+    ecr: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
 ) -> None:
     """A certificate of no authority that is trusted ends the call at once, before anything is sent."""
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
-    async with tls(ecr, certificate) as url, one_by_one(lane, url) as client:
+    async with tls(ecr, certificate) as url, one_by_one(transport, url) as client:
         with pytest.raises(TransportError, match="TLS failed") as raised:
             await client.check_layers("app", digests)
     assert (raised.value.retryable, ecr.stats.requests) == (False, 0)
 
 
 async def test_a_certificate_of_the_client(
-    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, lane: Lane
+    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
 ) -> None:
     """The client certificate of a session's configuration is shown for every request."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(client_cert=str(certificate)))
-    async with tls(seeded, certificate, of_clients=True) as url, one_by_one(lane, url, session) as client:
+    async with tls(seeded, certificate, of_clients=True) as url, one_by_one(transport, url, session) as client:
         result = await client.check_layers("app", digests)
     assert (result.available, seeded.stats.requests) == (tuple(digests[::2]), 3)

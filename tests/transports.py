@@ -1,0 +1,44 @@
+"""Clients of either transport, for the suites that run on both."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol, Self, cast
+
+from ecr_layer_client import ECRLayerClient
+from ecr_layer_client._transport.sigv4 import RequestTemplate
+
+if TYPE_CHECKING:
+    from ecr_layer_client._models.config import TransportName
+    from ecr_layer_client._transport.signed_request import SignedRequestTransport
+
+TRANSPORTS: tuple[TransportName, ...] = ("client", "signed")
+_HEADERS = {
+    "Content-Type": "application/x-amz-json-1.1",
+    "X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.BatchCheckLayerAvailability",
+}
+
+
+class OwnClient(Protocol):
+    """Makes a client with the library's own session."""
+
+    def __call__(self, endpoint_url: str, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
+        """Make it; the options are `ClientConfig`'s."""
+        ...
+
+
+class WarmClient(ECRLayerClient):
+    """A client of the signed transport that need not see a request first, so that a test's first request takes that transport, too."""
+
+    async def open(self) -> Self:
+        """Open, and know what a request looks like."""
+        await super().open()
+        if self._is_view:
+            return self
+        transport = cast("SignedRequestTransport", self._connection._transport)
+        transport._pattern = RequestTemplate(transport.endpoint_url, _HEADERS, transport.region_name, "ecr")
+        return self
+
+
+def client_class(transport: TransportName) -> type[ECRLayerClient]:
+    """Return the class whose clients take that transport from the first request on, given `ClientConfig(transport=transport)`."""
+    return WarmClient if transport == "signed" else ECRLayerClient
