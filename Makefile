@@ -4,11 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
+CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transport)
+OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
+
 # mkdocs-material announces its successor at every build.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-faces bench-local clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-integrations bench-local clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -16,9 +19,9 @@ help: ## List the targets
 demo: $(VENV)/.cli ## Check a sample of real images against a local ECR, and print what it found
 	@$(BIN)/ecr-layers demo
 
-test: $(VENV)/.test ## Run the tests; every branch of the core is reached by those of its rooms and of the client
-	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 tests/unit tests/client tests/property tests/images tests/faces
-	$(BIN)/pytest -q -n 2 tests/architecture tests/benchmarks tests/cli tests/docs tests/local tests/sim tests/wire
+test: $(VENV)/.test ## Run the tests; those of the core must reach each of its branches
+	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 $(CORE_TESTS)
+	$(BIN)/pytest -q -n 2 $(OTHER_TESTS)
 
 test-full: $(VENV)/.dev $(VENV)/.browser ## Run everything, what is heavy included: long property runs, a browser, other clients in environments of their own
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
@@ -49,8 +52,8 @@ bench-coalescing: $(VENV)/.test ## Measure single checks that share batches, bes
 bench-local: $(VENV)/.test ## Measure what a check costs the local ECR, beside moto
 	$(BIN)/python benchmarks/local_ecr.py
 
-bench-faces: $(VENV)/.test ## Measure what tables and traces cost, beside the check that they are of
-	$(BIN)/python benchmarks/faces.py
+bench-integrations: $(VENV)/.test ## Measure what tables and traces cost, beside the check that they are of
+	$(BIN)/python benchmarks/integrations.py
 
 clean: ## Remove the virtual environment and everything built
 	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis

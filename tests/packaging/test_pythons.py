@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 ROOT = Path(__file__).parents[2]
 PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text()) if (ROOT / "pyproject.toml").exists() else {}
 NAMED = re.findall(r"Programming Language :: Python :: (3\.\d+)", "\n".join(PROJECT.get("project", {}).get("classifiers", ())))
-TESTS = ("tests/unit", "tests/client", "tests/property", "tests/wire")
+TESTS = tuple(f"tests/{folder}" for folder in ("calls", "checks", "client", "models", "property", "text", "transport", "wire"))
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 

@@ -262,6 +262,7 @@ def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
 
 
 def shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:
+    """Return the bytes of blobs that the images name more than once, each repeat counted."""
     manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
     named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
     return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
