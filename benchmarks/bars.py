@@ -29,18 +29,54 @@ def bars(figures: Figures, count: int) -> list[Bar]:
     at_latency = [work("signed", count, each, LATENCY) for each in IN_FLIGHT]
     walls = [quotient(figures.median(trial, "wall"), ideal(trial)) for trial in at_latency]
     return [
-        Bar("CPU, signed transport, `check_layers`, x aiobotocore's dicts", 0.62, figures.ratio(held, dicts, "cpu")),
-        Bar("CPU, signed transport, `check_layers`, x aiobotocore + `model_validate`", 0.48, figures.ratio(held, models, "cpu")),
-        Bar("CPU, signed transport, streamed and dropped, x aiobotocore's dicts", 0.45, figures.ratio(streamed, dicts, "cpu")),
-        Bar("CPU, client transport, `check_layers`, x aiobotocore's dicts", 1.10, figures.ratio(work("client", count), dicts, "cpu")),
-        Bar("CPU, client transport, streamed, x aiobotocore's dicts", 0.80, figures.ratio(work("client-streamed", count), dicts, "cpu")),
+        Bar(
+            "CPU, signed transport, `check_layers`, x aiobotocore's dicts",
+            0.62,
+            figures.ratio(held, dicts, "cpu"),
+        ),
+        Bar(
+            "CPU, signed transport, `check_layers`, x aiobotocore + `model_validate`",
+            0.48,
+            figures.ratio(held, models, "cpu"),
+        ),
+        Bar(
+            "CPU, signed transport, streamed and dropped, x aiobotocore's dicts",
+            0.45,
+            figures.ratio(streamed, dicts, "cpu"),
+        ),
+        Bar(
+            "CPU, client transport, `check_layers`, x aiobotocore's dicts",
+            1.10,
+            figures.ratio(work("client", count), dicts, "cpu"),
+        ),
+        Bar(
+            "CPU, client transport, streamed, x aiobotocore's dicts",
+            0.80,
+            figures.ratio(work("client-streamed", count), dicts, "cpu"),
+        ),
         Bar("wall at 50 ms, 10 in flight, x ideal", 1.08, walls[0]),
         Bar("wall at 50 ms, 50 in flight, x ideal", 1.20, walls[1]),
-        Bar("memory of results held, x aiobotocore's dicts", 1.45, figures.ratio(held, dicts, "grown")),
+        Bar(
+            "memory of results held, x aiobotocore's dicts",
+            1.45,
+            figures.ratio(held, dicts, "grown"),
+        ),
         Bar("memory of a stream ten times as long, MiB more", 4.0, _more(figures, longer, shorter)),
-        Bar("import, x capo-ecr", 1.15, figures.ratio(Trial("import", "ours"), Trial("import", "capo"), "seconds")),
-        Bar("longest stall of the loop while opening, x aiobotocore", 0.25, _of_aiobotocore(figures, "stall", "stall")),
-        Bar("first answer of a fresh process, x aiobotocore", 1.0, _of_aiobotocore(figures, "first", "elapsed")),
+        Bar(
+            "import, x capo-ecr",
+            1.15,
+            figures.ratio(Trial("import", "ours"), Trial("import", "capo"), "seconds"),
+        ),
+        Bar(
+            "longest stall of the loop while opening, x aiobotocore",
+            0.25,
+            _of_aiobotocore(figures, "stall", "stall"),
+        ),
+        Bar(
+            "first answer of a fresh process, x aiobotocore",
+            1.0,
+            _of_aiobotocore(figures, "first", "elapsed"),
+        ),
     ]
 
 
@@ -57,7 +93,12 @@ def markdown(figures: Figures, count: int) -> str:
     """Return the bars that were measured, as a table."""
     measured = [bar for bar in bars(figures, count) if bar.value is not None]
     rows = [
-        (bar.measured, f"{bar.bound:.2f}", number(bar.value, ".2f"), "yes" if (bar.value or 0) <= bar.bound else "**no**")
+        (
+            bar.measured,
+            f"{bar.bound:.2f}",
+            number(bar.value, ".2f"),
+            "yes" if (bar.value or 0) <= bar.bound else "**no**",
+        )
         for bar in measured
     ]
     return lines(("bar", "at most", "measured", "held"), rows)

@@ -30,7 +30,11 @@ if TYPE_CHECKING:
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _PACKAGES = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-ecr", "orjson", "pydantic")
-_SHORT = ("import", "stall", "first")  # trials of less than a second, whose median takes more rounds
+_SHORT = (
+    "import",
+    "stall",
+    "first",
+)  # trials of less than a second, whose median takes more rounds
 _LEAST_SHORT_ROUNDS = 9
 
 
@@ -39,12 +43,19 @@ def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
     figures = Figures()
     plan = list(dict.fromkeys(trials))
     with ExitStack() as stack:
-        urls = {latency: stack.enter_context(stub_ecr("--latency", str(latency))) for latency in {each.latency for each in plan}}
+        urls = {
+            latency: stack.enter_context(stub_ecr("--latency", str(latency)))
+            for latency in {each.latency for each in plan}
+        }
         for number in range(max(rounds, short_rounds)):
             for each in plan:
                 if number < (short_rounds if each.kind in _SHORT else rounds):
                     figures.add(each, _run(each, urls[each.latency]))
-                    print(f"round {number + 1}: {each}: {_told(figures, each)}", file=sys.stderr, flush=True)
+                    print(
+                        f"round {number + 1}: {each}: {_told(figures, each)}",
+                        file=sys.stderr,
+                        flush=True,
+                    )
     return figures
 
 
@@ -61,13 +72,17 @@ def _run(each: Trial, url: str) -> Mapping[str, float | None]:
 
 def _told(figures: Figures, each: Trial) -> str:
     return ", ".join(
-        f"{name} {value:.4g}" for name in ("cpu", "wall", "seconds", "stall", "elapsed") if (value := figures.latest(each, name))
+        f"{name} {value:.4g}"
+        for name in ("cpu", "wall", "seconds", "stall", "elapsed")
+        if (value := figures.latest(each, name))
     )
 
 
 def machine(command: str) -> str:
     """Say where, when, how and with what this was measured."""
-    versions = ", ".join((f"ecr_layer_client {__version__}", *(f"{name} {version(name)}" for name in _PACKAGES)))
+    versions = ", ".join(
+        (f"ecr_layer_client {__version__}", *(f"{name} {version(name)}" for name in _PACKAGES))
+    )
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return (
         f"`{command}` on {datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} cores; {platform.system()} {platform.machine()}, "
@@ -102,13 +117,37 @@ def write(sections: Mapping[str, str], page: Path) -> None:
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each trial (default 3)")
-    parser.add_argument("--digests", type=int, default=100_000, help="digests of a check (default 100,000)")
-    parser.add_argument("--only", nargs="+", choices=CONTENDERS, metavar="NAME", help=f"contenders: {', '.join(CONTENDERS)} (default: all)")
-    parser.add_argument("--tables", nargs="+", choices=tables(1), metavar="NAME", help=f"tables: {', '.join(tables(1))} (default: all)")
-    parser.add_argument("--quick", action="store_true", help="one round of 10,000 digests: does it run? Its figures mean little")
-    parser.add_argument("--write", action="store_true", help="write the figures into docs/performance.md, too; for a whole run alone")
+    parser.add_argument(
+        "--digests", type=int, default=100_000, help="digests of a check (default 100,000)"
+    )
+    parser.add_argument(
+        "--only",
+        nargs="+",
+        choices=CONTENDERS,
+        metavar="NAME",
+        help=f"contenders: {', '.join(CONTENDERS)} (default: all)",
+    )
+    parser.add_argument(
+        "--tables",
+        nargs="+",
+        choices=tables(1),
+        metavar="NAME",
+        help=f"tables: {', '.join(tables(1))} (default: all)",
+    )
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        help="one round of 10,000 digests: does it run? Its figures mean little",
+    )
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="write the figures into docs/performance.md, too; for a whole run alone",
+    )
     options = parser.parse_args(arguments)
     if options.write and (options.quick or options.only or options.tables):
         parser.error("--write takes a whole run, without --quick, --only and --tables")
@@ -119,10 +158,23 @@ def main(arguments: list[str] | None = None) -> None:
     """Measure, print, and write."""
     options = _options(arguments)
     rounds, count = (1, 10_000) if options.quick else (options.rounds, options.digests)
-    chosen = [table for name, table in tables(count).items() if not options.tables or name in options.tables]
-    wanted = (each for table in chosen for each in table.trials() if not options.only or each.contender in (*options.only, *IMPORTS))
+    chosen = [
+        table
+        for name, table in tables(count).items()
+        if not options.tables or name in options.tables
+    ]
+    wanted = (
+        each
+        for table in chosen
+        for each in table.trials()
+        if not options.only or each.contender in (*options.only, *IMPORTS)
+    )
     figures = measure(wanted, rounds, rounds if options.quick else max(rounds, _LEAST_SHORT_ROUNDS))
-    command = "make bench" if options.write else " ".join(("python", "benchmarks/bench.py", *(arguments or sys.argv[1:])))
+    command = (
+        "make bench"
+        if options.write
+        else " ".join(("python", "benchmarks/bench.py", *(arguments or sys.argv[1:])))
+    )
     sections = {"machine": machine(command), "bars": bars.markdown(figures, count)}
     sections |= {table.name: table.markdown(figures) for table in chosen}
     print("\n\n".join(sections.values()))

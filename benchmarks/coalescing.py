@@ -71,8 +71,12 @@ async def main() -> None:
         made = await requests(ecr, client)
     print("| what | figure |\n|---|---:|")
     print(f"| `check_layers` of 10,000 digests | {listed:,.0f} digests/s |")
-    print(f"| 10,000 concurrent `check_layer` | {single:,.0f} digests/s, {single / listed:.2f} of that |")
-    print(f"| a lone `check_layer`, window 2 ms | {alone * 1e3:.2f} ms, {(alone - round_trip) * 1e3:.2f} ms above a round trip |")
+    print(
+        f"| 10,000 concurrent `check_layer` | {single:,.0f} digests/s, {single / listed:.2f} of that |"
+    )
+    print(
+        f"| a lone `check_layer`, window 2 ms | {alone * 1e3:.2f} ms, {(alone - round_trip) * 1e3:.2f} ms above a round trip |"
+    )
     print(f"| 10,000 concurrent `check_layer` over 1,000 digests | {made} requests |")
 
 

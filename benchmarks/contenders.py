@@ -63,7 +63,9 @@ def _batches(digests: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-async def _ask_all(digests: Iterable[str], in_flight: int, ask: Callable[[list[str]], Awaitable[None]]) -> None:
+async def _ask_all(
+    digests: Iterable[str], in_flight: int, ask: Callable[[list[str]], Awaitable[None]]
+) -> None:
     """Let as many workers as may be in flight share the batches; no queue, no semaphore: the cheapest loop there is."""
     batches = _batches(digests)
 
@@ -104,18 +106,24 @@ def _read_rows(rows: list[Mapping[str, Any]]) -> Answers:
 
 
 @asynccontextmanager
-async def _aiobotocore(url: str, in_flight: int, keep: Callable[[list[Any], list[Any]], None]) -> AsyncGenerator[Check]:
+async def _aiobotocore(
+    url: str, in_flight: int, keep: Callable[[list[Any], list[Any]], None]
+) -> AsyncGenerator[Check]:
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
     session: Any = get_session()  # only its extras have types
-    async with session.create_client("ecr", endpoint_url=url, config=AioConfig(max_pool_connections=in_flight)) as client:
+    async with session.create_client(
+        "ecr", endpoint_url=url, config=AioConfig(max_pool_connections=in_flight)
+    ) as client:
 
         async def check(digests: Iterable[str]) -> list[Any]:
             held: list[Any] = []
 
             async def ask(batch: list[str]) -> None:
-                answer = await client.batch_check_layer_availability(repositoryName=REPOSITORY, layerDigests=batch)
+                answer = await client.batch_check_layer_availability(
+                    repositoryName=REPOSITORY, layerDigests=batch
+                )
                 keep(held, answer["layers"])
 
             await _ask_all(digests, in_flight, ask)
@@ -159,7 +167,9 @@ def _aiobotocore_models(url: str, in_flight: int) -> AbstractAsyncContextManager
         size: int | None = Field(default=None, alias="layerSize")
         media_type: str | None = Field(default=None, alias="mediaType")
 
-    return _aiobotocore(url, in_flight, lambda held, rows: held.extend([Layer.model_validate(row) for row in rows]))
+    return _aiobotocore(
+        url, in_flight, lambda held, rows: held.extend([Layer.model_validate(row) for row in rows])
+    )
 
 
 def _read_models(layers: Iterable[Any]) -> Answers:
@@ -175,7 +185,11 @@ async def _boto3_loop(url: str, _: int) -> AsyncGenerator[Check]:
     async def check(digests: Iterable[str]) -> list[Any]:
         rows: list[Any] = []
         for batch in _batches(digests):
-            rows.extend(client.batch_check_layer_availability(repositoryName=REPOSITORY, layerDigests=batch)["layers"])
+            rows.extend(
+                client.batch_check_layer_availability(
+                    repositoryName=REPOSITORY, layerDigests=batch
+                )["layers"]
+            )
         return rows
 
     yield check
@@ -192,7 +206,9 @@ async def _boto3_threads(url: str, in_flight: int) -> AsyncGenerator[Check]:
     client = boto3.client("ecr", endpoint_url=url, config=Config(max_pool_connections=in_flight))
 
     def ask(batch: list[str]) -> list[Any]:
-        rows: list[Any] = client.batch_check_layer_availability(repositoryName=REPOSITORY, layerDigests=batch)["layers"]
+        rows: list[Any] = client.batch_check_layer_availability(
+            repositoryName=REPOSITORY, layerDigests=batch
+        )["layers"]
         return rows
 
     with ThreadPoolExecutor(in_flight) as threads:
@@ -228,12 +244,16 @@ def _read_capo(rows: list[Mapping[str, Any]]) -> Answers:
     return {row["layer_digest"]: (row["layer_availability"], row.get("layer_size")) for row in rows}
 
 
-def _ours(transport: TransportName, *, held: bool) -> Callable[[str, int], AbstractAsyncContextManager[Check]]:
+def _ours(
+    transport: TransportName, *, held: bool
+) -> Callable[[str, int], AbstractAsyncContextManager[Check]]:
     @asynccontextmanager
     async def opened(url: str, in_flight: int) -> AsyncGenerator[Check]:
         from ecr_layer_client import ClientConfig, ECRLayerClient
 
-        config = ClientConfig(transport=transport, max_concurrency=in_flight, requests_per_second=_NO_CEILING)
+        config = ClientConfig(
+            transport=transport, max_concurrency=in_flight, requests_per_second=_NO_CEILING
+        )
         async with ECRLayerClient(endpoint_url=url, config=config) as client:
 
             async def check(digests: Iterable[str]) -> Any:
@@ -256,13 +276,29 @@ CONTENDERS = {
         Contender("floor", "floor: post, parse with orjson", _floor, _read_rows),
         Contender("aiobotocore", "aiobotocore, dicts", _aiobotocore_dicts, _read_rows),
         Contender("aiobotocore-dropped", "aiobotocore, dicts dropped", _aiobotocore_dropped, None),
-        Contender("aiobotocore-models", "aiobotocore + model_validate", _aiobotocore_models, _read_models),
+        Contender(
+            "aiobotocore-models", "aiobotocore + model_validate", _aiobotocore_models, _read_models
+        ),
         Contender("boto3", "boto3, one at a time, dicts", _boto3_loop, _read_rows),
         Contender("boto3-threads", "boto3, threads, dicts", _boto3_threads, _read_rows),
         Contender("capo", "capo-ecr, dicts", _capo, _read_capo),
-        Contender("client", "**ours, client transport**, models", _ours("client", held=True), _read_models),
-        Contender("client-streamed", "**ours, client transport**, streamed", _ours("client", held=False), None),
-        Contender("signed", "**ours, signed transport**, models", _ours("signed", held=True), _read_models),
-        Contender("signed-streamed", "**ours, signed transport**, streamed", _ours("signed", held=False), None),
+        Contender(
+            "client", "**ours, client transport**, models", _ours("client", held=True), _read_models
+        ),
+        Contender(
+            "client-streamed",
+            "**ours, client transport**, streamed",
+            _ours("client", held=False),
+            None,
+        ),
+        Contender(
+            "signed", "**ours, signed transport**, models", _ours("signed", held=True), _read_models
+        ),
+        Contender(
+            "signed-streamed",
+            "**ours, signed transport**, streamed",
+            _ours("signed", held=False),
+            None,
+        ),
     )
 }

@@ -44,7 +44,9 @@ class Trial:
 class Figures:
     """The samples of every trial."""
 
-    _samples: dict[Trial, list[Mapping[str, float | None]]] = field(default_factory=lambda: defaultdict(list))
+    _samples: dict[Trial, list[Mapping[str, float | None]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
 
     def add(self, trial: Trial, sample: Mapping[str, float | None]) -> None:
         """Add what one round gave."""
@@ -60,7 +62,11 @@ class Figures:
 
     def median(self, trial: Trial, quantity: str) -> float | None:
         """Return the median of a quantity over the rounds; None where it was not measured."""
-        measured = [value for sample in self._samples.get(trial, ()) if (value := sample.get(quantity)) is not None]
+        measured = [
+            value
+            for sample in self._samples.get(trial, ())
+            if (value := sample.get(quantity)) is not None
+        ]
         return median(measured) if measured else None
 
     def ratio(self, trial: Trial, to: Trial, quantity: str) -> float | None:

@@ -59,7 +59,9 @@ class Tally:
     def between(self, start: int, end: int) -> tuple[int, int]:
         """Return how many were accepted and how many throttled from second `start` to before `end`."""
         seconds = range(start, end)
-        return sum(self.accepted.get(second, 0) for second in seconds), sum(self.throttled.get(second, 0) for second in seconds)
+        return sum(self.accepted.get(second, 0) for second in seconds), sum(
+            self.throttled.get(second, 0) for second in seconds
+        )
 
 
 class SimulatedTransport:
@@ -102,7 +104,9 @@ class SimulatedTransport:
         if not accepted:
             msg = "Rate exceeded"
             raise ThrottledError(msg, repository=question.repository, request_id="simulated")
-        return cast("T", Settled(dict.fromkeys(question.digests, _LAYER), 0))  # only checks are asked
+        return cast(
+            "T", Settled(dict.fromkeys(question.digests, _LAYER), 0)
+        )  # only checks are asked
 
     async def _travel(self) -> None:
         await asyncio.sleep(self._round_trip / 2 + random.uniform(0.0, self._jitter))  # noqa: S311 (chance, not a secret)
@@ -130,13 +134,23 @@ def endless(client: int) -> Iterator[str]:
         number += 1
 
 
-async def run(config: ClientConfig, *, clients: int, rate: float, burst: float, round_trip: float, seconds: float) -> list[Tally]:
+async def run(
+    config: ClientConfig,
+    *,
+    clients: int,
+    rate: float,
+    burst: float,
+    round_trip: float,
+    seconds: float,
+) -> list[Tally]:
     """Let a fleet ask one digest a request for some virtual seconds, and return each client's tally."""
     bucket = Bucket(rate, burst)
     transports = [SimulatedTransport(bucket, round_trip) for _ in range(clients)]
 
     async def ask(number: int) -> None:
-        async with client_of(transports[number], config).stream_layers("app", endless(number)) as stream:
+        async with client_of(transports[number], config).stream_layers(
+            "app", endless(number)
+        ) as stream:
             async for _ in stream:
                 pass
 
@@ -163,14 +177,26 @@ class Job:
     waste: float
 
 
-async def run_job(config: ClientConfig, *, clients: int, digests: int, rate: float, burst: float, round_trip: float) -> Job:
+async def run_job(
+    config: ClientConfig,
+    *,
+    clients: int,
+    digests: int,
+    rate: float,
+    burst: float,
+    round_trip: float,
+) -> Job:
     """Let a fleet share `digests` evenly, one a request, all from about the same moment on."""
     bucket = Bucket(rate, burst)
-    transports = [SimulatedTransport(bucket, round_trip, jitter=round_trip / 10) for _ in range(clients)]
+    transports = [
+        SimulatedTransport(bucket, round_trip, jitter=round_trip / 10) for _ in range(clients)
+    ]
 
     async def check(number: int) -> int:
         await asyncio.sleep(random.uniform(0.0, 2 * round_trip))  # noqa: S311 (as above)
-        result = await client_of(transports[number], config).check_layers("app", islice(endless(number), digests // clients))
+        result = await client_of(transports[number], config).check_layers(
+            "app", islice(endless(number), digests // clients)
+        )
         return len(result.outcomes)
 
     loop = asyncio.get_running_loop()
@@ -178,7 +204,10 @@ async def run_job(config: ClientConfig, *, clients: int, digests: int, rate: flo
     answered = sum(await asyncio.gather(*map(check, range(clients))))
     elapsed = loop.time() - began
     accepted, throttled = (
-        sum(counts) for counts in zip(*(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True)
+        sum(counts)
+        for counts in zip(
+            *(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True
+        )
     )
     return Job(answered, (accepted - burst) / rate / elapsed, throttled / (accepted + throttled))
 
@@ -205,4 +234,6 @@ class Outcome:
         sent = sum(good + bad for good, bad in counted)
         squares = sum(count * count for count in accepted)
         fairness = sum(accepted) ** 2 / (len(accepted) * squares) if squares else 0.0
-        return cls(sum(accepted) / (rate * max(1, end - start)), 1 - sum(accepted) / max(1, sent), fairness)
+        return cls(
+            sum(accepted) / (rate * max(1, end - start)), 1 - sum(accepted) / max(1, sent), fairness
+        )

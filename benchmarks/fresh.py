@@ -22,13 +22,23 @@ _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") els
 
 def _environment() -> dict[str, str]:
     """Return this process's environment without its proxies and AWS settings, and with those that all contenders find."""
-    kept = {name: value for name, value in os.environ.items() if not (name.startswith("AWS_") or name.lower().endswith("_proxy"))}
-    return kept | ENVIRONMENT | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not (name.startswith("AWS_") or name.lower().endswith("_proxy"))
+    }
+    return (
+        kept
+        | ENVIRONMENT
+        | {"AWS_CONFIG_FILE": os.devnull, "AWS_SHARED_CREDENTIALS_FILE": os.devnull}
+    )
 
 
 def _started(*arguments: str, core: int) -> subprocess.Popen[str]:
     command = (sys.executable, *arguments)
-    process = subprocess.Popen(command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)  # noqa: S603
+    process = subprocess.Popen(
+        command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )  # noqa: S603
     if len(_CORES) > 1:
         os.sched_setaffinity(process.pid, {_CORES[core]})
     return process
@@ -61,7 +71,9 @@ def trial(kind: str, **parameters: Any) -> dict[str, Any]:
 
 def import_seconds(statement: str) -> float:
     """Return how long an import statement takes a new interpreter."""
-    program = f"import time\nbegan = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
+    program = (
+        f"import time\nbegan = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
+    )
     with _started("-c", program, core=0) as process:
         assert process.stdout is not None  # noqa: S101 (it was asked for)
         return float(process.stdout.readline())

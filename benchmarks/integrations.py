@@ -50,7 +50,9 @@ def observers() -> dict[str, OpenTelemetryObserver | None]:
     """Return nobody, an observer without an SDK, and one whose spans are exported to nowhere, in batches."""
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(_Nowhere()))
-    with_sdk = OpenTelemetryObserver(tracer_provider=tracers, meter_provider=MeterProvider([InMemoryMetricReader()]))
+    with_sdk = OpenTelemetryObserver(
+        tracer_provider=tracers, meter_provider=MeterProvider([InMemoryMetricReader()])
+    )
     return {CHECK: None, NO_SDK: OpenTelemetryObserver(), SDK: with_sdk}
 
 
@@ -61,7 +63,9 @@ async def measured(url: str, count: int, rounds: int) -> dict[str, float]:
     config = ClientConfig(transport="signed", requests_per_second=1e9)
     async with AsyncExitStack() as stack:
         clients = {
-            name: await stack.enter_async_context(ECRLayerClient(endpoint_url=url, config=config, observer=observer))
+            name: await stack.enter_async_context(
+                ECRLayerClient(endpoint_url=url, config=config, observer=observer)
+            )
             for name, observer in observers().items()
         }
         for number in range(rounds + 1):
@@ -86,18 +90,31 @@ async def _seconds(client: ECRLayerClient, digests: list[str]) -> float:
 
 def markdown(cpu: dict[str, float], count: int) -> str:
     """Return the table: what an observer adds is told without the check it is added to."""
-    added = {name: seconds - cpu[CHECK] if name in {NO_SDK, SDK} else seconds for name, seconds in cpu.items()}
+    added = {
+        name: seconds - cpu[CHECK] if name in {NO_SDK, SDK} else seconds
+        for name, seconds in cpu.items()
+    }
     rows = [
         f"| {name} | {seconds / count * 1e6:.2f} | {seconds / count * BATCH_SIZE * 1e6:.0f} | {seconds / cpu[CHECK]:.3f} |"
         for name, seconds in added.items()
     ]
-    return "\n".join((f"| of {count:,} digests | CPU, µs a digest | µs a batch | of the check |", "| --- | ---: | ---: | ---: |", *rows))
+    return "\n".join(
+        (
+            f"| of {count:,} digests | CPU, µs a digest | µs a batch | of the check |",
+            "| --- | ---: | ---: | ---: |",
+            *rows,
+        )
+    )
 
 
 def main(arguments: list[str] | None = None) -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(prog="faces.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--digests", type=int, default=100_000, help="digests of a check (default 100,000)")
+    parser = argparse.ArgumentParser(
+        prog="faces.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--digests", type=int, default=100_000, help="digests of a check (default 100,000)"
+    )
     parser.add_argument("--rounds", type=int, default=9, help="rounds (default 9)")
     options = parser.parse_args(arguments)
     os.environ.update(ENVIRONMENT)

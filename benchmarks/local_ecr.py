@@ -26,9 +26,13 @@ if TYPE_CHECKING:
 
 SERVERS = ("LocalECR", "moto")
 ROUNDS, REQUESTS = 7, 100
-IN_ALL = 1 + 3 * 50 + (ROUNDS + 1) * REQUESTS  # to each server, the upload of what it holds included
+IN_ALL = (
+    1 + 3 * 50 + (ROUNDS + 1) * REQUESTS
+)  # to each server, the upload of what it holds included
 HELD = [f"layer {number}".encode() for number in range(50)]
-DIGESTS = [f"sha256:{hashlib.sha256(f'layer {number}'.encode()).hexdigest()}" for number in range(100)]  # every other half is held
+DIGESTS = [
+    f"sha256:{hashlib.sha256(f'layer {number}'.encode()).hexdigest()}" for number in range(100)
+]  # every other half is held
 
 
 class Server:
@@ -55,8 +59,12 @@ class Server:
         for layer in HELD:
             upload = self._client.initiate_layer_upload(repositoryName="app")["uploadId"]
             place = {"repositoryName": "app", "uploadId": upload}
-            self._client.upload_layer_part(**place, partFirstByte=0, partLastByte=len(layer) - 1, layerPartBlob=layer)
-            self._client.complete_layer_upload(**place, layerDigests=[f"sha256:{hashlib.sha256(layer).hexdigest()}"])
+            self._client.upload_layer_part(
+                **place, partFirstByte=0, partLastByte=len(layer) - 1, layerPartBlob=layer
+            )
+            self._client.complete_layer_upload(
+                **place, layerDigests=[f"sha256:{hashlib.sha256(layer).hexdigest()}"]
+            )
         self.connections = _made.count - made
         self.measure()
         self.cpu.clear()
@@ -65,8 +73,12 @@ class Server:
         """Check the digests some times, and note what one request cost."""
         before, made = self._cpu(), _made.count
         for _ in range(REQUESTS):
-            answer = self._client.batch_check_layer_availability(repositoryName="app", layerDigests=DIGESTS)
-            if sum(row["layerAvailability"] == "AVAILABLE" for row in answer["layers"]) != len(HELD):
+            answer = self._client.batch_check_layer_availability(
+                repositoryName="app", layerDigests=DIGESTS
+            )
+            if sum(row["layerAvailability"] == "AVAILABLE" for row in answer["layers"]) != len(
+                HELD
+            ):
                 msg = f"{self.name} does not hold what it was given"
                 raise RuntimeError(msg)
         self.cpu.append((self._cpu() - before) / REQUESTS)
@@ -97,7 +109,9 @@ _made = _Made()
 @contextmanager
 def started(name: str) -> Generator[Server]:
     """Run a server until the end of the block."""
-    with subprocess.Popen([sys.executable, __file__, name], stdin=PIPE, stdout=PIPE, text=True) as process:  # noqa: S603 (this file)
+    with subprocess.Popen(
+        [sys.executable, __file__, name], stdin=PIPE, stdout=PIPE, text=True
+    ) as process:  # noqa: S603 (this file)
         try:
             yield Server(name, process)
         finally:
@@ -107,8 +121,12 @@ def started(name: str) -> Generator[Server]:
 def serve(name: str) -> None:
     """Be a server: say where, then the CPU time used so far for each line that comes in."""
     if name == "moto":
-        logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line for each request is no part of what is measured
-        server: Any = importlib.import_module("moto.server").ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+        logging.getLogger("werkzeug").setLevel(
+            logging.ERROR
+        )  # a line for each request is no part of what is measured
+        server: Any = importlib.import_module("moto.server").ThreadedMotoServer(
+            "127.0.0.1", 0, verbose=False
+        )
         server.start()
         host, port = server.get_host_and_port()
         _tell(f"http://{host}:{port}")
@@ -136,11 +154,17 @@ def main() -> None:
         for _ in range(ROUNDS):
             for server in servers:
                 server.measure()
-    print(f"A check of {len(DIGESTS)} digests, server's CPU: median of {ROUNDS} rounds of {REQUESTS} requests, taken in turns")
+    print(
+        f"A check of {len(DIGESTS)} digests, server's CPU: median of {ROUNDS} rounds of {REQUESTS} requests, taken in turns"
+    )
     for server in servers:
         cost = statistics.median(server.cpu) * 1000
-        print(f"{server.name:<10} {cost:6.2f} ms a request   {server.connections:5d} connections for {IN_ALL} requests")
-    ratio = statistics.median(ours / theirs for ours, theirs in zip(*(server.cpu for server in servers), strict=True))
+        print(
+            f"{server.name:<10} {cost:6.2f} ms a request   {server.connections:5d} connections for {IN_ALL} requests"
+        )
+    ratio = statistics.median(
+        ours / theirs for ours, theirs in zip(*(server.cpu for server in servers), strict=True)
+    )
     print(f"LocalECR / moto: {ratio:.3f}")
 
 

@@ -47,7 +47,9 @@ async def plain_backoff(clients: int) -> list[Tally]:
             await asyncio.sleep(ROUND_TRIP / 2)
             throttled = 0 if accepted else throttled + 1
             if throttled:
-                await asyncio.sleep(random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60))))  # noqa: S311
+                await asyncio.sleep(
+                    random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60)))
+                )  # noqa: S311
 
     tasks = [asyncio.create_task(ask(tally)) for tally in tallies for _ in range(IN_FLIGHT)]
     await asyncio.sleep(END)
@@ -75,17 +77,24 @@ def job(seed: int) -> Job:
     random.seed(seed)
     config = ClientConfig(batch_size=1, max_concurrency=10)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(run_job(config, clients=8, digests=1_000, rate=50, burst=50, round_trip=0.03))
+        return runner.run(
+            run_job(config, clients=8, digests=1_000, rate=50, burst=50, round_trip=0.03)
+        )
 
 
 def main() -> None:
     """Print the tables, as Markdown."""
-    print(f"Bucket of {RATE:.0f} requests a second, burst {BURST:.0f}, round trip {ROUND_TRIP * 1000:.0f} ms; seconds {START} to {END}.\n")
+    print(
+        f"Bucket of {RATE:.0f} requests a second, burst {BURST:.0f}, round trip {ROUND_TRIP * 1000:.0f} ms; seconds {START} to {END}.\n"
+    )
     print("| clients | way | goodput | waste | fairness (Jain) |\n|---:|---|---:|---:|---:|")
     for clients in (1, 8, 100):
         for name, way in (("this library", ours), ("plain backoff", plain_backoff)):
             outcome = simulate(way(clients))
-            print(f"| {clients} | {name} | {outcome.goodput:.1%} | {outcome.waste:.1%} | {outcome.fairness:.2f} |", flush=True)
+            print(
+                f"| {clients} | {name} | {outcome.goodput:.1%} | {outcome.waste:.1%} | {outcome.fairness:.2f} |",
+                flush=True,
+            )
     print(f"\n{PUBLISHED}")
     jobs = [job(seed) for seed in range(JOBS)]
     goodput, waste = sorted(each.goodput for each in jobs), sorted(each.waste for each in jobs)

@@ -46,7 +46,9 @@ def cpu_shares() -> Generator[dict[str, float]]:
 
     def part_of(filename: str) -> str | None:
         if filename not in parts:
-            parts[filename] = next((part for piece, part in _PART_OF.items() if piece in filename), None)
+            parts[filename] = next(
+                (part for piece, part in _PART_OF.items() if piece in filename), None
+            )
         return parts[filename]
 
     def sample(_: int, frame: FrameType | None) -> None:
@@ -55,7 +57,9 @@ def cpu_shares() -> Generator[dict[str, float]]:
         while frame is not None and part_of(frame.f_code.co_filename) is None:
             frame = frame.f_back
         part = None if frame is None else part_of(frame.f_code.co_filename)
-        seconds[part or "event loop"] += now - last  # not a tick each: what keeps Python from running keeps signals waiting
+        seconds[part or "event loop"] += (
+            now - last
+        )  # not a tick each: what keeps Python from running keeps signals waiting
         last = now
 
     shares: dict[str, float] = {}

@@ -17,7 +17,10 @@ import time
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _END_OF_HEAD = b"\r\n\r\n"
 _THROTTLED = b'{"__type":"ThrottlingException","message":"Rate exceeded"}'
-_MEDIA_TYPES = ("application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar+gzip")
+_MEDIA_TYPES = (
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+)
 _ROUNDING = 0.0005  # seconds; an event loop's timers are rounded up to the next millisecond, by half of one on average
 _UNAVAILABLE = b"01"  # what the hex of an eighth of all digests begins with
 
@@ -28,17 +31,28 @@ def _row(first: int, second: int) -> bytes:
         return b'{"layerDigest":"%b","layerAvailability":"UNAVAILABLE"}'
     size = 1_000_000 + 7_919 * (first * 256 + second)
     media_type = _MEDIA_TYPES[second % 2]
-    return b'{"layerDigest":"%%b","layerAvailability":"AVAILABLE","layerSize":%d,"mediaType":"%b"}' % (size, media_type.encode())
+    return (
+        b'{"layerDigest":"%%b","layerAvailability":"AVAILABLE","layerSize":%d,"mediaType":"%b"}'
+        % (size, media_type.encode())
+    )
 
 
-_ROWS = {bytes((first, second)): _row(first, second) for first in b"0123456789abcdef" for second in b"0123456789abcdef"}
+_ROWS = {
+    bytes((first, second)): _row(first, second)
+    for first in b"0123456789abcdef"
+    for second in b"0123456789abcdef"
+}
 
 
 def answer(body: bytes) -> bytes:
     """Return the answer to a check: a row for each digest in the request's one list."""
     start = body.index(b"[")
     digests = body[start : body.index(b"]", start)].split(b'"')[1::2]
-    return b'{"layers":[' + b",".join([_ROWS[digest[7:9]] % digest for digest in digests]) + b'],"failures":[]}'
+    return (
+        b'{"layers":['
+        + b",".join([_ROWS[digest[7:9]] % digest for digest in digests])
+        + b'],"failures":[]}'
+    )
 
 
 class Stub:
@@ -50,7 +64,9 @@ class Stub:
         burst: Requests the quota saves up.
     """
 
-    def __init__(self, *, latency: float = 0.0, quota: float | None = None, burst: float = 1.0) -> None:
+    def __init__(
+        self, *, latency: float = 0.0, quota: float | None = None, burst: float = 1.0
+    ) -> None:
         self.latency = latency
         self.requests = 0
         self._quota = quota
@@ -60,7 +76,10 @@ class Stub:
     def answer(self, head: bytes, body: bytes) -> bytes:
         """Return a whole response."""
         if head.startswith(b"GET /stats "):
-            return _response(b"200 OK", json.dumps({"requests": self.requests, "cpu": time.process_time()}).encode())
+            return _response(
+                b"200 OK",
+                json.dumps({"requests": self.requests, "cpu": time.process_time()}).encode(),
+            )
         self.requests += 1
         if self._quota is not None and not self._take(self._quota):
             return _response(b"400 Bad Request", _THROTTLED)
@@ -115,7 +134,9 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, response: bytes) -> None:
         if self._stub.latency:
-            asyncio.get_running_loop().call_later(self._stub.latency - _ROUNDING, self._send, response)
+            asyncio.get_running_loop().call_later(
+                self._stub.latency - _ROUNDING, self._send, response
+            )
         else:
             self._send(response)
 
@@ -141,13 +162,30 @@ async def serve(stub: Stub, port: int) -> None:
 
 def main() -> None:
     """Read the options and serve."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--latency", type=float, default=0.0, help="seconds between a request and its answer (default 0)")
-    parser.add_argument("--quota", type=float, help="checks a second above which ThrottlingException is answered (default: none)")
-    parser.add_argument("--burst", type=float, default=1.0, help="checks that the quota saves up (default 1)")
-    parser.add_argument("--port", type=int, default=0, help="where to listen on 127.0.0.1 (default: any free port)")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument(
+        "--latency",
+        type=float,
+        default=0.0,
+        help="seconds between a request and its answer (default 0)",
+    )
+    parser.add_argument(
+        "--quota",
+        type=float,
+        help="checks a second above which ThrottlingException is answered (default: none)",
+    )
+    parser.add_argument(
+        "--burst", type=float, default=1.0, help="checks that the quota saves up (default 1)"
+    )
+    parser.add_argument(
+        "--port", type=int, default=0, help="where to listen on 127.0.0.1 (default: any free port)"
+    )
     options = parser.parse_args()
-    asyncio.run(serve(Stub(latency=options.latency, quota=options.quota, burst=options.burst), options.port))
+    asyncio.run(
+        serve(Stub(latency=options.latency, quota=options.quota, burst=options.burst), options.port)
+    )
 
 
 if __name__ == "__main__":

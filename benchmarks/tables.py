@@ -27,7 +27,15 @@ IMPORTS = {
 _HELD = ("aiobotocore", "aiobotocore-models", "client", "signed")
 _STREAMED = ("signed-streamed",)
 _PROFILED = ("signed", "signed-streamed", "client")
-_ANSWERED_FIRST = ("floor", "aiobotocore", "aiobotocore-models", "boto3", "capo", "client", "signed")
+_ANSWERED_FIRST = (
+    "floor",
+    "aiobotocore",
+    "aiobotocore-models",
+    "boto3",
+    "capo",
+    "client",
+    "signed",
+)
 _OPENED = ("aiobotocore", "client", "signed")
 _WAITED = ("floor", *_OPENED)
 _MICRO, _MILLI, _MIB = 1e6, 1e3, 1 / 1024
@@ -57,8 +65,13 @@ class Table:
 
     def markdown(self, figures: Figures) -> str:
         """Return it, without the rows that were not measured."""
-        measured = [(label, trials) for label, trials in self.rows.items() if all(map(figures.has, trials))]
-        rows = [(label, *(column(figures, trials) for column in self.columns.values())) for label, trials in measured]
+        measured = [
+            (label, trials) for label, trials in self.rows.items() if all(map(figures.has, trials))
+        ]
+        rows = [
+            (label, *(column(figures, trials) for column in self.columns.values()))
+            for label, trials in measured
+        ]
         whole = [(self.corner, *self.columns), *rows]
         head, *others = zip(*whole, strict=True) if self.turned else whole
         return lines(head, others)
@@ -75,7 +88,9 @@ def number(value: float | None, form: str, scale: float = 1.0) -> str:
     return "-" if value is None else format(value * scale, form)
 
 
-def work(name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, lazy: bool = False) -> Trial:
+def work(
+    name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, lazy: bool = False
+) -> Trial:
     """Return the trial of a contender that checks so many digests."""
     return Trial("work", name, count, in_flight, latency, lazy)
 
@@ -87,7 +102,17 @@ def ideal(trial: Trial) -> float:
 
 def tables(count: int) -> dict[str, Table]:
     """Return all tables, for checks of so many digests."""
-    made = (_cpu(count), _profile(count), _garbage(count), _growth(count), _streams(count), _latency(count), _imports(), _stall(), _first())
+    made = (
+        _cpu(count),
+        _profile(count),
+        _garbage(count),
+        _growth(count),
+        _streams(count),
+        _latency(count),
+        _imports(),
+        _stall(),
+        _first(),
+    )
     return {table.name: table for table in made}
 
 
@@ -96,7 +121,9 @@ def _median(quantity: str, form: str, scale: float = 1.0, *, at: int = 0) -> Col
 
 
 def _per_digest(at: int = 0) -> Column:
-    return lambda figures, trials: number(figures.median(trials[at], "cpu"), ".2f", _MICRO / trials[at].count)
+    return lambda figures, trials: number(
+        figures.median(trials[at], "cpu"), ".2f", _MICRO / trials[at].count
+    )
 
 
 def _ratio(quantity: str, to: Trial, form: str = ".2f") -> Column:
@@ -104,7 +131,9 @@ def _ratio(quantity: str, to: Trial, form: str = ".2f") -> Column:
 
 
 def _share(quantity: str) -> Column:
-    return lambda figures, trials: number(quotient(figures.median(trials[0], quantity), figures.median(trials[0], "cpu")), ".0%")
+    return lambda figures, trials: number(
+        quotient(figures.median(trials[0], quantity), figures.median(trials[0], "cpu")), ".0%"
+    )
 
 
 def _calls(figures: Figures, trials: Sequence[Trial]) -> str:
@@ -112,7 +141,9 @@ def _calls(figures: Figures, trials: Sequence[Trial]) -> str:
 
 
 def _times_ideal(at: int) -> Column:
-    return lambda figures, trials: number(quotient(figures.median(trials[at], "wall"), ideal(trials[at])), ".2f")
+    return lambda figures, trials: number(
+        quotient(figures.median(trials[at], "wall"), ideal(trials[at])), ".2f"
+    )
 
 
 def _cpu(count: int) -> Table:
@@ -125,7 +156,12 @@ def _cpu(count: int) -> Table:
         "memory added, MiB": _median("grown", ".1f", _MIB),
         "the stub's CPU, of the contender's": _share("stub"),
     }
-    return Table("cpu", "contender", {contender.label: (work(name, count),) for name, contender in CONTENDERS.items()}, columns)
+    return Table(
+        "cpu",
+        "contender",
+        {contender.label: (work(name, count),) for name, contender in CONTENDERS.items()},
+        columns,
+    )
 
 
 def _profile(count: int) -> Table:
@@ -142,40 +178,78 @@ def _garbage(count: int) -> Table:
         "ms in all": _median("gc", ".0f", _MILLI),
         "of its CPU": _share("gc"),
     }
-    return Table("garbage", "collections of", {CONTENDERS[name].label: (work(name, count),) for name in _HELD}, columns)
+    return Table(
+        "garbage",
+        "collections of",
+        {CONTENDERS[name].label: (work(name, count),) for name in _HELD},
+        columns,
+    )
 
 
 def _growth(count: int) -> Table:
     counts = (count // 10, 3 * count // 10, count, 3 * count)
     columns = {f"{each:,}": _per_digest(at) for at, each in enumerate(counts)}
     return Table(
-        "growth", "CPU, µs a digest, of", {CONTENDERS[name].label: [work(name, each) for each in counts] for name in _HELD}, columns
+        "growth",
+        "CPU, µs a digest, of",
+        {CONTENDERS[name].label: [work(name, each) for each in counts] for name in _HELD},
+        columns,
     )
 
 
 def _streams(count: int) -> Table:
     counts = (count, 10 * count)
     columns = {f"{each:,}": _median("grown", ".1f", _MIB, at=at) for at, each in enumerate(counts)}
-    rows = {CONTENDERS[name].label: [work(name, each, lazy=True) for each in counts] for name in _STREAMED}
+    rows = {
+        CONTENDERS[name].label: [work(name, each, lazy=True) for each in counts]
+        for name in _STREAMED
+    }
     return Table("streams", "memory added, MiB, of", rows, columns)
 
 
 def _latency(count: int) -> Table:
     columns = {f"{each} in flight, x ideal": _times_ideal(at) for at, each in enumerate(IN_FLIGHT)}
-    rows = {CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT] for name in _WAITED}
+    rows = {
+        CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT]
+        for name in _WAITED
+    }
     return Table("latency", f"wall at {LATENCY * _MILLI:.0f} ms", rows, columns)
 
 
 def _imports() -> Table:
-    columns = {"ms": _median("seconds", ".0f", _MILLI), "x capo-ecr": _ratio("seconds", Trial("import", "capo"))}
-    return Table("imports", "import", {f"`{IMPORTS[name]}`": (Trial("import", name),) for name in IMPORTS}, columns)
+    columns = {
+        "ms": _median("seconds", ".0f", _MILLI),
+        "x capo-ecr": _ratio("seconds", Trial("import", "capo")),
+    }
+    return Table(
+        "imports",
+        "import",
+        {f"`{IMPORTS[name]}`": (Trial("import", name),) for name in IMPORTS},
+        columns,
+    )
 
 
 def _stall() -> Table:
-    columns = {"ms": _median("stall", ".0f", _MILLI), "x aiobotocore": _ratio("stall", Trial("stall", "aiobotocore"))}
-    return Table("stall", "longest stall", {CONTENDERS[name].label: (Trial("stall", name),) for name in _OPENED}, columns)
+    columns = {
+        "ms": _median("stall", ".0f", _MILLI),
+        "x aiobotocore": _ratio("stall", Trial("stall", "aiobotocore")),
+    }
+    return Table(
+        "stall",
+        "longest stall",
+        {CONTENDERS[name].label: (Trial("stall", name),) for name in _OPENED},
+        columns,
+    )
 
 
 def _first() -> Table:
-    columns = {"ms": _median("elapsed", ".0f", _MILLI), "x aiobotocore": _ratio("elapsed", Trial("first", "aiobotocore"))}
-    return Table("first", "first answer", {CONTENDERS[name].label: (Trial("first", name),) for name in _ANSWERED_FIRST}, columns)
+    columns = {
+        "ms": _median("elapsed", ".0f", _MILLI),
+        "x aiobotocore": _ratio("elapsed", Trial("first", "aiobotocore")),
+    }
+    return Table(
+        "first",
+        "first answer",
+        {CONTENDERS[name].label: (Trial("first", name),) for name in _ANSWERED_FIRST},
+        columns,
+    )

@@ -32,10 +32,14 @@ _RESET_PEAK = "5"
 
 def digests(count: int, tag: str = "") -> Iterator[str]:
     """Return so many digests; another tag, others."""
-    return (f"sha256:{hashlib.sha256(f'{tag}{number}'.encode()).hexdigest()}" for number in range(count))
+    return (
+        f"sha256:{hashlib.sha256(f'{tag}{number}'.encode()).hexdigest()}" for number in range(count)
+    )
 
 
-async def work(contender: Contender, url: str, *, count: int, in_flight: int, lazy: bool) -> dict[str, Any]:
+async def work(
+    contender: Contender, url: str, *, count: int, in_flight: int, lazy: bool
+) -> dict[str, Any]:
     """Check digests, from a list or lazily from a generator, and hold the answers until everything was read off."""
     async with contender.open(url, in_flight) as check:
         await check(list(digests(_WARM_UP, "warm-up")))
@@ -71,7 +75,11 @@ def _reset_peak() -> int | None:
 
 
 def _kib(name: str) -> int:
-    (line,) = [line for line in _STATUS.read_text(encoding="ascii").splitlines() if line.startswith(f"{name}:")]
+    (line,) = [
+        line
+        for line in _STATUS.read_text(encoding="ascii").splitlines()
+        if line.startswith(f"{name}:")
+    ]
     return int(line.split()[1])
 
 
@@ -94,7 +102,9 @@ def _collecting() -> Generator[dict[str, float]]:
     gc.callbacks.remove(watch)
 
 
-async def profile(contender: Contender, url: str, *, count: int, in_flight: int) -> dict[str, float]:
+async def profile(
+    contender: Contender, url: str, *, count: int, in_flight: int
+) -> dict[str, float]:
     """Check digests, and return each part's share of the CPU."""
     async with contender.open(url, in_flight) as check:
         await check(list(digests(_WARM_UP, "warm-up")))

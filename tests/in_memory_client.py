@@ -29,7 +29,9 @@ class _ECR(LocalECR):
 
     transport: TransportName = "client"
 
-    def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
+    def client(
+        self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]
+    ) -> ECRLayerClient:
         """Return a client of that transport."""
         return client_class(self.transport)(
             region_name=self.region,

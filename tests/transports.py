@@ -21,7 +21,9 @@ _HEADERS = {
 class OwnClient(Protocol):
     """Makes a client with the library's own session."""
 
-    def __call__(self, endpoint_url: str, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
+    def __call__(
+        self, endpoint_url: str, *, profile_name: str | None = None, **options: Any
+    ) -> ECRLayerClient:
         """Make it; the options are `ClientConfig`'s."""
         ...
 
@@ -35,7 +37,9 @@ class WarmClient(ECRLayerClient):
         if self._is_view:
             return self
         transport = cast("SignedRequestTransport", self._connection._transport)
-        transport._pattern = RequestTemplate(transport.endpoint_url, _HEADERS, transport.region_name, "ecr")
+        transport._pattern = RequestTemplate(
+            transport.endpoint_url, _HEADERS, transport.region_name, "ecr"
+        )
         return self
 
 

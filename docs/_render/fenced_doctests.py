@@ -18,4 +18,6 @@ class FencedDoctests(griffe.Extension):
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Fence the doctests of its docstring."""
         if obj.docstring is not None:
-            obj.docstring.value = _DOCTEST.sub(r"\g<indent>```pycon\n\g<0>\n\g<indent>```", obj.docstring.value)
+            obj.docstring.value = _DOCTEST.sub(
+                r"\g<indent>```pycon\n\g<0>\n\g<indent>```", obj.docstring.value
+            )

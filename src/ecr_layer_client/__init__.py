@@ -72,12 +72,25 @@ _MODULES = {
     "_models.config": ("ClientConfig", "ClientConfigChanges", "RetryPolicy"),
     "_models.errors": ("ClientStateError", "ECRLayerError", "InvalidInputError"),
     "_models.keys": ("AWSKeys",),
-    "_models.layer": ("Layer", "LayerAvailability", "LayerFailure", "LayerFailureCode", "LayerOutcome"),
+    "_models.layer": (
+        "Layer",
+        "LayerAvailability",
+        "LayerFailure",
+        "LayerFailureCode",
+        "LayerOutcome",
+    ),
     "_models.progress": ("Progress",),
     "_models.repository": ("Repository",),
     "_models.result": ("LayerCheckResult", "LayerFailuresError", "OutcomesByDigest"),
     "_models.results": ("ByRepository", "LayerCheckResults"),
-    "protocols": ("CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "SessionLike"),
+    "protocols": (
+        "CredentialsProvider",
+        "ECRApi",
+        "LayerChecker",
+        "Observer",
+        "OutcomeStream",
+        "SessionLike",
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -44,7 +44,12 @@ S = TypeVar("S", bound="Window[Any]")
 _OBSERVED = ("operation", "attempt", "retry", "throttle")
 _LONGEST = 1e9  # seconds
 _NEEDED_SOON = ("ecr_layer_client._checks.stream",)
-_OF_THE_CONNECTION = ("connect_timeout", "max_response_bytes", "transport", "allow_insecure_endpoint")
+_OF_THE_CONNECTION = (
+    "connect_timeout",
+    "max_response_bytes",
+    "transport",
+    "allow_insecure_endpoint",
+)
 
 
 class ECRLayerClient:
@@ -88,10 +93,20 @@ class ECRLayerClient:
         config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
         observer: Observer | None = None,
     ) -> None:
-        self._set_up(ConnectionOptions(region_name, profile_name, endpoint_url, session, credentials=credentials), config, observer)
+        self._set_up(
+            ConnectionOptions(
+                region_name, profile_name, endpoint_url, session, credentials=credentials
+            ),
+            config,
+            observer,
+        )
 
     def _set_up(
-        self, target: ConnectionOptions, config: ClientConfig, observer: Observer | None, connection: Connection | None = None
+        self,
+        target: ConnectionOptions,
+        config: ClientConfig,
+        observer: Observer | None,
+        connection: Connection | None = None,
     ) -> None:
         if not isinstance(config, ClientConfig):
             msg = f"config=<{type(config).__name__}>: a ClientConfig, such as ClientConfig(max_concurrency=50)"
@@ -100,7 +115,9 @@ class ECRLayerClient:
         if config.transport == "signed" and target.client is not None:
             msg = "transport='signed' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
             raise InvalidInputError(msg)
-        if observer is not None and not all(callable(getattr(observer, name, None)) for name in _OBSERVED):
+        if observer is not None and not all(
+            callable(getattr(observer, name, None)) for name in _OBSERVED
+        ):
             msg = f"observer=<{type(observer).__name__}>: an object with the methods {', '.join(_OBSERVED)}"
             raise InvalidInputError(msg)
         from ._calls.connection import Connection
@@ -111,18 +128,30 @@ class ECRLayerClient:
         self._is_view = connection is not None
         self._connection = connection or Connection(target, config, _NEEDED_SOON)
         self._own_slots: tuple[OwnSlots, ...] = ()
-        self._coalescers: WeakValueDictionary[tuple[str, str | None], Coalescer] = WeakValueDictionary()  # one lives while somebody waits
+        self._coalescers: WeakValueDictionary[tuple[str, str | None], Coalescer] = (
+            WeakValueDictionary()
+        )  # one lives while somebody waits
 
     @classmethod
     def _made(
-        cls, target: ConnectionOptions, config: ClientConfig, observer: Observer | None, connection: Connection | None = None
+        cls,
+        target: ConnectionOptions,
+        config: ClientConfig,
+        observer: Observer | None,
+        connection: Connection | None = None,
     ) -> Self:
         client = cls.__new__(cls)
         client._set_up(target, config, observer, connection)  # noqa: SLF001 (its own)
         return client
 
     @classmethod
-    def from_client(cls, client: ECRApi, *, config: ClientConfig = ClientConfig(), observer: Observer | None = None) -> Self:  # noqa: B008
+    def from_client(
+        cls,
+        client: ECRApi,
+        *,
+        config: ClientConfig = ClientConfig(),
+        observer: Observer | None = None,
+    ) -> Self:  # noqa: B008
         """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool; it is never closed.
 
         Its own retries and timeouts stay as they are beneath this library's: a warning says so when attempts would multiply.
@@ -135,8 +164,14 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: It is no such client.
         """
-        is_blocking = any(base.__module__ == "botocore.client" for base in type(client).__mro__) and not hasattr(client, "__aenter__")
-        if is_blocking or not hasattr(client, "batch_check_layer_availability") or not hasattr(client, "meta"):
+        is_blocking = any(
+            base.__module__ == "botocore.client" for base in type(client).__mro__
+        ) and not hasattr(client, "__aenter__")
+        if (
+            is_blocking
+            or not hasattr(client, "batch_check_layer_availability")
+            or not hasattr(client, "meta")
+        ):
             msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
         _warn_of_retries(client)
@@ -227,7 +262,9 @@ class ECRLayerClient:
             async with self.stream_many(digests, timeout=timeout) as stream:
                 return await stream.collect(show)
 
-    def stream_many(self, digests: DigestsOfMany, *, timeout: float | None = None) -> ManyLayerStream:
+    def stream_many(
+        self, digests: DigestsOfMany, *, timeout: float | None = None
+    ) -> ManyLayerStream:
         """Check digests of many repositories, in bounded memory; see `ManyLayerStream`.
 
         Args:
@@ -306,7 +343,11 @@ class ECRLayerClient:
                 return await stream.collect(show)
 
     def stream_until_available(
-        self, repository: str | Repository, digests: Iterable[str] | AsyncIterable[str], *, timeout: float
+        self,
+        repository: str | Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        *,
+        timeout: float,
     ) -> LayerStream:
         """Wait as `wait_until_available` does, and yield each layer when it is available.
 
@@ -323,9 +364,13 @@ class ECRLayerClient:
 
         where = self._resolve_repository(repository)
         source = RepeatingSource(digests, self._config.batch_size)
-        return self._used(AvailabilityStream(self._caller(OPERATION), where, source, self._how(_seconds(timeout))))
+        return self._used(
+            AvailabilityStream(self._caller(OPERATION), where, source, self._how(_seconds(timeout)))
+        )
 
-    async def get_image(self, repository: str | Repository, reference: str, platform: str | Platform | None = None) -> ImageSource:
+    async def get_image(
+        self, repository: str | Repository, reference: str, platform: str | Platform | None = None
+    ) -> ImageSource:
         """Fetch the manifests of an image, with their exact bytes; an index is followed, and no layer is downloaded.
 
         Args:
@@ -348,7 +393,9 @@ class ECRLayerClient:
         """
         return await self._image_reader(repository).get(reference, platform)
 
-    async def plan_push(self, repository: str | Repository, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:
+    async def plan_push(
+        self, repository: str | Repository, sources: ImageSource | Iterable[ImageSource]
+    ) -> PushPlan:
         """Say what a push of some images would upload: checks their blobs, each once, and uploads nothing.
 
         Args:
@@ -370,7 +417,9 @@ class ECRLayerClient:
         """
         return await self._image_reader(repository).plan(sources)
 
-    async def plan_pushes(self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]) -> tuple[PushPlan, ...]:
+    async def plan_pushes(
+        self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
+    ) -> tuple[PushPlan, ...]:
         """Say what pushes to several repositories would upload, in one check of all of them; `PushPlan.total` adds the plans up.
 
         Args:
@@ -394,7 +443,9 @@ class ECRLayerClient:
         from .images._source import blobs_of, grouped
 
         given = grouped(sources, self._resolve_repository)
-        results = await self.check_many({where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()})
+        results = await self.check_many(
+            {where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()}
+        )
         results.raise_for_errors()
         return tuple(plan(its, results[where]) for where, its in given.items())
 
@@ -445,14 +496,18 @@ class ECRLayerClient:
     def _image_reader(self, repository: str | Repository) -> ImageReader:
         from .images._reader import ImageReader
 
-        reader = ImageReader(self._resolve_repository(repository), self, self._caller, self._observed)
+        reader = ImageReader(
+            self._resolve_repository(repository), self, self._caller, self._observed
+        )
         self._connection.users.add(reader)
         return reader
 
     def _how(self, timeout: float | None) -> Reading:
         from ._checks.window import Reading
 
-        return Reading(self._config.max_concurrency, timeout, self._observed, self._connection.check_home)
+        return Reading(
+            self._config.max_concurrency, timeout, self._observed, self._connection.check_home
+        )
 
     def _used(self, stream: S) -> S:
         self._connection.users.add(stream)
@@ -466,7 +521,9 @@ class ECRLayerClient:
             from ._checks.coalescer import Coalescer
 
             caller = partial(self._caller, OPERATION)
-            coalescer = self._coalescers[key] = Coalescer(caller, repository, self._config, self._observed)
+            coalescer = self._coalescers[key] = Coalescer(
+                caller, repository, self._config, self._observed
+            )
             self._connection.users.add(coalescer)
         return coalescer
 
@@ -576,7 +633,13 @@ class ECRLayerClient:
         """Open."""
         return await self.open()
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """Close."""
         await self.aclose()
 

@@ -39,7 +39,22 @@ _NAME = "ecr_layer_client"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 # `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client spans all the same.
 _AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service": "ECR"}
-_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)  # what the RPC conventions advise
+_SECONDS = (
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.075,
+    0.1,
+    0.25,
+    0.5,
+    0.75,
+    1.0,
+    2.5,
+    5.0,
+    7.5,
+    10.0,
+)  # what the RPC conventions advise
 _LONG_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
 _DIGESTS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.0)  # what is above the last is a full batch
 _CODE = re.compile(r"[A-Za-z0-9._]{1,100}")
@@ -65,7 +80,12 @@ class OpenTelemetryObserver:
         <ECRLayerClient region_name='eu-west-1' endpoint_url=None, not open>
     """
 
-    def __init__(self, *, tracer_provider: TracerProvider | None = None, meter_provider: MeterProvider | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        tracer_provider: TracerProvider | None = None,
+        meter_provider: MeterProvider | None = None,
+    ) -> None:
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, _SCHEMA)
         meter = metrics.get_meter(_NAME, __version__, meter_provider, _SCHEMA)
         self._attempt_seconds = meter.create_histogram(
@@ -86,19 +106,33 @@ class OpenTelemetryObserver:
             "Digests in a request.",
             explicit_bucket_boundaries_advisory=_DIGESTS,
         )
-        self._retries = meter.create_counter(f"{_NAME}.retries", "{retry}", "Requests that failed and are made again.")
-        self._throttled = meter.create_counter(f"{_NAME}.throttled", "{attempt}", "Requests that ECR refused for rate.")
-        self._rate = meter.create_gauge(f"{_NAME}.pacer.rate", "{request}/s", "Rate that requests are held to since one was throttled.")
+        self._retries = meter.create_counter(
+            f"{_NAME}.retries", "{retry}", "Requests that failed and are made again."
+        )
+        self._throttled = meter.create_counter(
+            f"{_NAME}.throttled", "{attempt}", "Requests that ECR refused for rate."
+        )
+        self._rate = meter.create_gauge(
+            f"{_NAME}.pacer.rate",
+            "{request}/s",
+            "Rate that requests are held to since one was throttled.",
+        )
         self._known: dict[tuple[str, str | None], dict[str, str]] = {}
 
-    def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:
+    def operation(
+        self, operation: str, repository: Repository, /
+    ) -> AbstractContextManager[object]:
         """Return a span of one operation, of kind INTERNAL."""
         # No attribute of RPCs: backends would count it among the requests.
         span = self._tracer.start_span(f"{_NAME}.{operation}", attributes=_where(repository))
         context = contexts.set_value(_OPERATION, span, trace.set_span_in_context(span))
-        return _Current(span, context, self._operation_seconds, self._facts(operation, repository.region), {})
+        return _Current(
+            span, context, self._operation_seconds, self._facts(operation, repository.region), {}
+        )
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:
+    def attempt(
+        self, operation: str, repository: Repository, number: int, digests: int, /
+    ) -> AbstractContextManager[object]:
         """Return a span of one request, of kind CLIENT."""
         facts = self._facts(operation, repository.region)
         parent, links = _shared_by()
@@ -108,14 +142,22 @@ class OpenTelemetryObserver:
             trace.SpanKind.CLIENT,
             _AWS_API
             | _where(repository)
-            | {"rpc.method": operation, f"{_NAME}.attempt.number": number, f"{_NAME}.attempt.digests": digests},
+            | {
+                "rpc.method": operation,
+                f"{_NAME}.attempt.number": number,
+                f"{_NAME}.attempt.digests": digests,
+            },
             links,
         )
         self._digests.record(digests, facts)
         context = trace.set_span_in_context(span, parent)
-        return _Current(span, context, self._attempt_seconds, facts, {"http.response.status_code": 200})
+        return _Current(
+            span, context, self._attempt_seconds, facts, {"http.response.status_code": 200}
+        )
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
+    def retry(
+        self, operation: str, repository: Repository, error: CallError, delay: float, /
+    ) -> None:
         """Count a retry, and note it on the span of its operation."""
         failed = {"error.type": _type_of(error)}
         self._retries.add(1, self._facts(operation, repository.region) | failed)
@@ -132,7 +174,9 @@ class OpenTelemetryObserver:
         """Return the attributes of measurements; repositories are too many for these."""
         facts = self._known.get((operation, region))
         if facts is None:
-            facts = self._known[operation, region] = _AWS_API | {"rpc.method": operation} | ({"cloud.region": region} if region else {})
+            facts = self._known[operation, region] = (
+                _AWS_API | {"rpc.method": operation} | ({"cloud.region": region} if region else {})
+            )
         return facts
 
 
@@ -142,9 +186,25 @@ class _Current:
     Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was entered in, of which that complains.
     """
 
-    __slots__ = ("_began", "_facts", "_seconds", "_span", "_succeeded", "before", "context", "is_over")
+    __slots__ = (
+        "_began",
+        "_facts",
+        "_seconds",
+        "_span",
+        "_succeeded",
+        "before",
+        "context",
+        "is_over",
+    )
 
-    def __init__(self, span: Span, context: Context, seconds: Histogram, facts: dict[str, str], succeeded: dict[str, int]) -> None:
+    def __init__(
+        self,
+        span: Span,
+        context: Context,
+        seconds: Histogram,
+        facts: dict[str, str],
+        succeeded: dict[str, int],
+    ) -> None:
         self._span = span
         self.context = contexts.set_value(_CURRENT, self, context)
         self.is_over = False
@@ -157,7 +217,13 @@ class _Current:
         self.before = contexts.get_current()
         contexts.attach(self.context)
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         facts = self._facts
         if error is None:
             self._span.set_attributes(self._succeeded)
@@ -165,22 +231,36 @@ class _Current:
             facts = facts | {"error.type": _type_of(error)}
             self._span.set_attributes(_failure(error))
             if isinstance(error, Exception):  # to be cancelled is no error
-                self._span.set_status(trace.StatusCode.ERROR, str(error) if isinstance(error, ECRLayerError) else None)
+                self._span.set_status(
+                    trace.StatusCode.ERROR, str(error) if isinstance(error, ECRLayerError) else None
+                )
         self._seconds.record(asyncio.get_running_loop().time() - self._began, facts)
         self.is_over = True
-        while isinstance(top := contexts.get_value(_CURRENT), _Current) and top.is_over and contexts.get_current() is top.context:
-            contexts.attach(top.before)  # of streams that are read by turns, the one entered first may end first
+        while (
+            isinstance(top := contexts.get_value(_CURRENT), _Current)
+            and top.is_over
+            and contexts.get_current() is top.context
+        ):
+            contexts.attach(
+                top.before
+            )  # of streams that are read by turns, the one entered first may end first
         self._span.end()
 
 
 def _where(repository: Repository) -> dict[str, str]:
-    told = {f"{_NAME}.repository": repository.name, f"{_NAME}.registry_id": repository.registry_id, "cloud.region": repository.region}
+    told = {
+        f"{_NAME}.repository": repository.name,
+        f"{_NAME}.registry_id": repository.registry_id,
+        "cloud.region": repository.region,
+    }
     return {name: value for name, value in told.items() if value is not None}
 
 
 def _shared_by() -> tuple[Context | None, list[trace.Link]]:
     """Return what an attempt is below, None for what is current, and links to the others that share it."""
-    callers = [caller.run(contexts.get_current) for caller in islice(CALLERS.get(), _MOST_LINKS + 1)]
+    callers = [
+        caller.run(contexts.get_current) for caller in islice(CALLERS.get(), _MOST_LINKS + 1)
+    ]
     if not callers:
         return None, []
     spans = [trace.get_current_span(caller).get_span_context() for caller in callers[1:]]
@@ -190,7 +270,9 @@ def _shared_by() -> tuple[Context | None, list[trace.Link]]:
 def _note(name: str, facts: dict[str, str | float] | dict[str, float]) -> None:
     """Note something on the span of the operation under way, if there is one."""
     caller = next(iter(CALLERS.get()), None)
-    span = contexts.get_value(_OPERATION, None if caller is None else caller.run(contexts.get_current))
+    span = contexts.get_value(
+        _OPERATION, None if caller is None else caller.run(contexts.get_current)
+    )
     if isinstance(span, trace.Span):
         span.add_event(name, facts)
 

@@ -19,7 +19,17 @@ if TYPE_CHECKING:
     from ._models.repository import Repository
     from ._models.result import LayerCheckResult
 
-__all__ = ["CALLERS", "AWSKeys", "CredentialsProvider", "ECRApi", "LayerChecker", "Observer", "OutcomeStream", "Progress", "SessionLike"]
+__all__ = [
+    "CALLERS",
+    "AWSKeys",
+    "CredentialsProvider",
+    "ECRApi",
+    "LayerChecker",
+    "Observer",
+    "OutcomeStream",
+    "Progress",
+    "SessionLike",
+]
 
 
 class ECRApi(Hashable, Protocol):
@@ -60,7 +70,13 @@ class OutcomeStream(Protocol):
         """Enter once."""
         ...
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """Stop what is under way."""
         ...
 
@@ -122,15 +138,21 @@ class Observer(Protocol):
     in an empty context, where `ecr_layer_client.protocols.CALLERS` holds those of its callers.
     """
 
-    def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:
+    def operation(
+        self, operation: str, repository: Repository, /
+    ) -> AbstractContextManager[object]:
         """Return a context that spans one operation, such as a whole `check_layers`; an error that ends it passes through."""
         ...
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:
+    def attempt(
+        self, operation: str, repository: Repository, number: int, digests: int, /
+    ) -> AbstractContextManager[object]:
         """Return a context that spans one request: the call's `number`-th, for so many digests."""
         ...
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
+    def retry(
+        self, operation: str, repository: Repository, error: CallError, delay: float, /
+    ) -> None:
         """A call failed with `error` and is tried again after `delay` seconds."""
         ...
 

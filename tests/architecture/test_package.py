@@ -11,7 +11,9 @@ def test_all_names_are_listed() -> None:
     """`dir` lists every public name once, imported or not."""
     _ = ecr_layer_client.ECRLayerClient
     listed = dir(ecr_layer_client)
-    assert {name: listed.count(name) for name in ecr_layer_client.__all__} == dict.fromkeys(ecr_layer_client.__all__, 1)
+    assert {name: listed.count(name) for name in ecr_layer_client.__all__} == dict.fromkeys(
+        ecr_layer_client.__all__, 1
+    )
 
 
 def test_protocols() -> None:

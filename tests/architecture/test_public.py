@@ -24,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ERRORS = importlib.import_module(ECRLayerError.__module__)
-MODULES = {value.__module__ for value in map(ecr_layer_client.__getattr__, ecr_layer_client._MODULE_OF)}
+MODULES = {
+    value.__module__ for value in map(ecr_layer_client.__getattr__, ecr_layer_client._MODULE_OF)
+}
 ROOT = Path(ecr_layer_client.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 PUBLIC = [ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local]
@@ -42,7 +44,9 @@ def reexported(module: Any) -> list[str]:
     """Return the public names that a package's `__init__` imports or assigns, by reading it."""
     names: set[str] = set()
     body = ast.parse(inspect.getsource(module)).body
-    lazily = [node for block in body if isinstance(block, ast.If) for node in block.body]  # under TYPE_CHECKING
+    lazily = [
+        node for block in body if isinstance(block, ast.If) for node in block.body
+    ]  # under TYPE_CHECKING
     for node in (*body, *lazily):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names |= {alias.asname or alias.name for alias in node.names}
@@ -83,7 +87,9 @@ def test_lazy_names() -> None:
 
 def test_protocols_by_attribute() -> None:
     """The public room of protocols is there after importing the package alone."""
-    assert python("import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)") == "True"
+    assert (
+        python("import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)") == "True"
+    )
 
 
 def test_every_error_is_public() -> None:
@@ -94,7 +100,11 @@ def test_every_error_is_public() -> None:
 def documented(node: ast.AST, within: str) -> Iterator[tuple[str, Documented]]:
     """Yield the public classes, functions and methods below a node, each with its name."""
     for child in ast.iter_child_nodes(node):
-        if isinstance(child, Documented) and not child.name.startswith("_") and not is_setter(child):
+        if (
+            isinstance(child, Documented)
+            and not child.name.startswith("_")
+            and not is_setter(child)
+        ):
             yield f"{within}.{child.name}", child
             if isinstance(child, ast.ClassDef):
                 yield from documented(child, f"{within}.{child.name}")
@@ -104,13 +114,23 @@ def documented(node: ast.AST, within: str) -> Iterator[tuple[str, Documented]]:
 def test_docstrings(path: Path) -> None:
     """Each module, and each public class, function and method in it, begins with a sentence."""
     tree = ast.parse(path.read_text())
-    everything: list[tuple[str, Documented | ast.Module]] = [(path.stem, tree), *documented(tree, path.stem)]
-    assert [name for name, node in everything if not re.search(r"[.:](\s|$)", ast.get_docstring(node) or "")] == []
+    everything: list[tuple[str, Documented | ast.Module]] = [
+        (path.stem, tree),
+        *documented(tree, path.stem),
+    ]
+    assert [
+        name
+        for name, node in everything
+        if not re.search(r"[.:](\s|$)", ast.get_docstring(node) or "")
+    ] == []
 
 
 def is_setter(node: Documented) -> bool:
     """Say whether it only sets a property, which is documented where it is read."""
-    return any(isinstance(decorator, ast.Attribute) and decorator.attr == "setter" for decorator in node.decorator_list)
+    return any(
+        isinstance(decorator, ast.Attribute) and decorator.attr == "setter"
+        for decorator in node.decorator_list
+    )
 
 
 def errors() -> dict[str, tuple[str, ...]]:
@@ -126,12 +146,17 @@ def drawn_tree(text: str) -> dict[str, tuple[str, ...]]:
     bases: dict[str, tuple[str, ...]] = {}
     above: list[str] = []
     for line in text.split("```")[1].strip().splitlines():
-        branch = re.match(r"(?P<indent>[│├└─ ]*)(?P<names>\w+Error( / \w+Error)*)( \((?P<builtin>\w+)\))?", line)
+        branch = re.match(
+            r"(?P<indent>[│├└─ ]*)(?P<names>\w+Error( / \w+Error)*)( \((?P<builtin>\w+)\))?", line
+        )
         if branch is None:
             continue
         depth = len(branch["indent"]) // 4
         for name in branch["names"].split(" / "):
-            bases[name] = (above[depth - 1] if depth else "Exception", *([branch["builtin"]] if branch["builtin"] else []))
+            bases[name] = (
+                above[depth - 1] if depth else "Exception",
+                *([branch["builtin"]] if branch["builtin"] else []),
+            )
             above[depth:] = [name]
     return bases
 
@@ -144,7 +169,9 @@ def test_error_tree() -> None:
 def python(code: str) -> str:
     """Run code in an interpreter of its own and return what it prints."""
     environment = os.environ | {"PYTHONPATH": str(ROOT.parent)}
-    return subprocess.run([sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
+    ).stdout.strip()  # noqa: S603
 
 
 HEAVY = (
@@ -162,18 +189,33 @@ HEAVY = (
     "ecr_layer_client.local",
     "ecr_layer_client.cli",
 )
-ALL_BUT_ITSELF = ("pydantic", "asyncio", "ecr_layer_client._client", "ecr_layer_client._models.errors")
+ALL_BUT_ITSELF = (
+    "pydantic",
+    "asyncio",
+    "ecr_layer_client._client",
+    "ecr_layer_client._models.errors",
+)
 
 
 def test_import_is_light() -> None:
     """Importing the package imports nothing heavy, nor any wing that is not asked for."""
-    assert python(f"import sys, ecr_layer_client; print([name for name in {HEAVY!r} if name in sys.modules])") == "[]"
+    assert (
+        python(
+            f"import sys, ecr_layer_client; print([name for name in {HEAVY!r} if name in sys.modules])"
+        )
+        == "[]"
+    )
 
 
 def test_the_package_alone_imports_nothing() -> None:
     """Importing the package without a name of its imports none of its rooms, so that the pytest plugin costs a test run nothing."""
     code = f"import sys, ecr_layer_client.testing; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])"
-    assert python(f"import sys, ecr_layer_client; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])") == "[]"
+    assert (
+        python(
+            f"import sys, ecr_layer_client; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])"
+        )
+        == "[]"
+    )
     assert python(code.replace(", 'asyncio'", "")) == "[]"
 
 
@@ -197,7 +239,11 @@ def test_typed() -> None:
 def test_version_is_in_one_place() -> None:
     """The version is written once, where the build reads it, and is what the package says."""
     version = ecr_layer_client.__version__
-    holders = [f"src/{path.relative_to(ROOT.parent).as_posix()}" for path in SOURCES if f'"{version}"' in path.read_text()]
+    holders = [
+        f"src/{path.relative_to(ROOT.parent).as_posix()}"
+        for path in SOURCES
+        if f'"{version}"' in path.read_text()
+    ]
     assert (holders, PROJECT["project"]["dynamic"], PROJECT["project"].get("version")) == (
         [PROJECT["tool"]["hatch"]["version"]["path"]],
         ["version"],
@@ -210,7 +256,9 @@ def test_version_is_a_version() -> None:
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+|\.dev\d+)?", ecr_layer_client.__version__)
 
 
-@pytest.mark.parametrize("name", sorted({name.partition("[")[0] for name in PROJECT["project"]["scripts"].values()}))
+@pytest.mark.parametrize(
+    "name", sorted({name.partition("[")[0] for name in PROJECT["project"]["scripts"].values()})
+)
 def test_entry_points(name: str) -> None:
     """Each command that is installed is there."""
     module, _, function = name.partition(":")

@@ -26,7 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 SNAPSHOT = Path(__file__).with_name("public_signatures.txt")
-MODULES = (ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local, ecr_layer_client.arrow, ecr_layer_client.otel)
+MODULES = (
+    ecr_layer_client,
+    ecr_layer_client.images,
+    ecr_layer_client.local,
+    ecr_layer_client.arrow,
+    ecr_layer_client.otel,
+)
 SPOKEN = {  # what a magic method offers belongs to the surface
     *("__init__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
     *("__contains__", "__getitem__", "__iter__", "__len__", "__str__"),
@@ -62,7 +68,11 @@ def class_lines(cls: type[Any]) -> Iterator[str]:
     if issubclass(cls, BaseModel):
         yield from field_lines(cls)
     else:
-        yield from (f"    {name}: {kind}" for name, kind in annotations_of(cls).items() if not name.startswith("_"))
+        yield from (
+            f"    {name}: {kind}"
+            for name, kind in annotations_of(cls).items()
+            if not name.startswith("_")
+        )
     for name, value in sorted(own_members(cls).items()):
         described = member_line(name, value)
         if described and not (name == "__init__" and is_made_elsewhere(cls)):
@@ -73,14 +83,19 @@ def own_members(cls: type[Any]) -> dict[str, Any]:
     """Return what a class defines itself, and what it has from a base that is not public."""
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
-        if base is cls or (base.__module__.startswith("ecr_layer_client._") and not hasattr(ecr_layer_client, base.__name__)):
+        if base is cls or (
+            base.__module__.startswith("ecr_layer_client._")
+            and not hasattr(ecr_layer_client, base.__name__)
+        ):
             members |= vars(base)
     return members
 
 
 def is_made_elsewhere(cls: type[Any]) -> bool:
     """Say whether nobody calls its `__init__` as it is written: models have fields, protocols aren't made, others have makers."""
-    return issubclass(cls, BaseModel | LayerStream | ManyLayerStream | ImageSource) or getattr(cls, "_is_protocol", False)
+    return issubclass(cls, BaseModel | LayerStream | ManyLayerStream | ImageSource) or getattr(
+        cls, "_is_protocol", False
+    )
 
 
 def annotations_of(cls: type[Any]) -> dict[str, Any]:
@@ -144,7 +159,11 @@ def written(parameter: inspect.Parameter) -> inspect.Parameter:
     default: Any = parameter.default
     if isinstance(default, BaseModel):
         default = Written(f"{type(default).__name__}(...)")
-    annotation = parameter.annotation if parameter.annotation is parameter.empty else Written(shown(parameter.annotation))
+    annotation = (
+        parameter.annotation
+        if parameter.annotation is parameter.empty
+        else Written(shown(parameter.annotation))
+    )
     return parameter.replace(annotation=annotation, default=default)
 
 

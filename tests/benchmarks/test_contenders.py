@@ -67,7 +67,9 @@ def _said_by_the_stub(digest: str) -> tuple[str, int | None]:
 def test_a_contender_holds_every_answer(contender: Contender, url: str) -> None:
     """Each contender that holds its answers has the stub's answer to each digest."""
     assert contender.read is not None
-    assert contender.read(_checked(contender, url)) == {digest: _said_by_the_stub(digest) for digest in _DIGESTS}
+    assert contender.read(_checked(contender, url)) == {
+        digest: _said_by_the_stub(digest) for digest in _DIGESTS
+    }
 
 
 @pytest.mark.parametrize("contender", _params(held=False))
@@ -85,4 +87,8 @@ def test_the_stub_keeps_its_quota() -> None:
         with pytest.raises(HTTPError) as throttled:
             urlopen(check, timeout=10)  # noqa: S310
         with throttled.value as refused:
-            assert (answer, refused.code, json.load(refused)["__type"]) == ({"layers": [], "failures": []}, 400, "ThrottlingException")
+            assert (answer, refused.code, json.load(refused)["__type"]) == (
+                {"layers": [], "failures": []},
+                400,
+                "ThrottlingException",
+            )

@@ -27,7 +27,10 @@ def _figures(*samples: tuple[Trial, Mapping[str, float]]) -> Figures:
 def test_a_row_shows_medians_and_ratios() -> None:
     """A row shows the medians of the rounds, and what they are of the floor's and of aiobotocore's."""
     figures = _figures(
-        *((work("signed", 1000), {"cpu": cpu, "wall": 2.0, "grown": 2048, "stub": 0.001}) for cpu in (0.004, 0.9, 0.002)),
+        *(
+            (work("signed", 1000), {"cpu": cpu, "wall": 2.0, "grown": 2048, "stub": 0.001})
+            for cpu in (0.004, 0.9, 0.002)
+        ),
         (work("floor", 1000), {"cpu": 0.002}),
         (work("aiobotocore", 1000), {"cpu": 0.016}),
     )
@@ -45,7 +48,9 @@ def test_a_row_that_was_not_measured_is_left_out() -> None:
 def test_waiting_is_told_in_ideal_walls() -> None:
     """1,000 digests at 50 ms and 10 in flight ideally take one round trip."""
     figures = _figures((work("signed", 1000, 10, 0.05), {"wall": 0.06}))
-    assert [bar.value for bar in bars(figures, 1000) if bar.value is not None] == [pytest.approx(1.2)]
+    assert [bar.value for bar in bars(figures, 1000) if bar.value is not None] == [
+        pytest.approx(1.2)
+    ]
 
 
 def test_the_page_has_a_place_for_every_table(root: Path, tmp_path: Path) -> None:

@@ -30,7 +30,13 @@ class Span:
         if self._raising == "enter":
             raise FATAL
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> bool:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> bool:
         self._told.append(("exit", kind, error))
         if self._raising == "exit":
             raise FATAL
@@ -88,13 +94,18 @@ def test_span() -> None:
     assert recorder.told == [("op", 1), "enter", "within", ("exit", None, None)]
 
 
-@pytest.mark.parametrize("error", [LookupError("x"), KeyboardInterrupt()], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize(
+    "error", [LookupError("x"), KeyboardInterrupt()], ids=lambda error: type(error).__name__
+)
 def test_error_passes_through_a_span(error: BaseException) -> None:
     """An error that ends a span is told and passes through, though the observer would swallow it."""
     recorder = Recorder()
     with pytest.raises(type(error)) as caught, observed(recorder).span("attempt"):
         raise error
-    assert (caught.value is error, recorder.told) == (True, [(), "enter", ("exit", type(error), error)])
+    assert (caught.value is error, recorder.told) == (
+        True,
+        [(), "enter", ("exit", type(error), error)],
+    )
 
 
 def test_tell() -> None:
@@ -112,7 +123,9 @@ def test_tell() -> None:
         ("exit", [(), "enter", ("exit", None, None)]),
     ],
 )
-def test_span_that_raises_is_logged(raising: str, told: list[Any], caplog: pytest.LogCaptureFixture) -> None:
+def test_span_that_raises_is_logged(
+    raising: str, told: list[Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """What a span raises anywhere is logged once and not fatal; what was not entered is not exited."""
     recorder = Recorder(raising)
     with observed(recorder).span("attempt"):

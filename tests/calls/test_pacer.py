@@ -110,7 +110,12 @@ def test_a_request_without_an_answer_opens_nothing() -> None:
 def test_no_rate_before_a_throttled_answer() -> None:
     """Without a throttled answer there is no rate, and nothing is held back."""
     made, now = accepted(1000)
-    assert (made.rate, made.current_rate, made.throttle_share, made.wait(now)) == (None, inf, 0.0, 0.0)
+    assert (made.rate, made.current_rate, made.throttle_share, made.wait(now)) == (
+        None,
+        inf,
+        0.0,
+        0.0,
+    )
 
 
 @pytest.mark.parametrize("ceiling", [5.0, 0.01, 80.0])
@@ -140,7 +145,11 @@ def test_the_ceiling_holds_without_a_rate() -> None:
 
 @pytest.mark.parametrize(
     ("count", "every", "rate"),
-    [pytest.param(90, 0.01, 63.0, id="a-second"), pytest.param(500, 0.01, 70.0, id="longer"), pytest.param(40, 0.0, 28.0, id="at-once")],
+    [
+        pytest.param(90, 0.01, 63.0, id="a-second"),
+        pytest.param(500, 0.01, 70.0, id="longer"),
+        pytest.param(40, 0.0, 28.0, id="at-once"),
+    ],
 )
 def test_first_rate_is_most_of_what_was_accepted(count: int, every: float, rate: float) -> None:
     """The first rate is 0.7 of the successes of the last second."""
@@ -245,7 +254,9 @@ def test_growth_ends_at_the_ceiling() -> None:
     assert made.rate == made.ceiling
 
 
-@pytest.mark.parametrize(("rate", "left"), [(6.0, 6.0 - 0.06 * 36), (8.0, 8.0 - 0.06 * 64), (400.0, 400.0 - 2.4 * 20)])
+@pytest.mark.parametrize(
+    ("rate", "left"), [(6.0, 6.0 - 0.06 * 36), (8.0, 8.0 - 0.06 * 64), (400.0, 400.0 - 2.4 * 20)]
+)
 def test_a_throttled_answer_cuts(rate: float, left: float) -> None:
     """A throttled answer costs 0.06 times the rate, as a part of it, or 2.4 over its root, if that is less."""
     made, now = learned(rate)
@@ -295,7 +306,12 @@ def test_a_long_pause_is_forgotten() -> None:
     """After a minute without an answer nothing holds back but the opening: what was learned says nothing of now."""
     made, now = learned()
     later = now + 61.0
-    assert (made.wait(later), made.rate, made.throttle_share, made.starving(later)) == (0.0, None, 0.0, 0.0)
+    assert (made.wait(later), made.rate, made.throttle_share, made.starving(later)) == (
+        0.0,
+        None,
+        0.0,
+        0.0,
+    )
 
 
 def test_starving() -> None:

@@ -32,7 +32,12 @@ MANY = [f"sha256:{number:064x}" for number in range(10_000)]
 
 
 def _client(ecr: LocalECR, session: SessionLike, **options: Any) -> ECRLayerClient:
-    return ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=ClientConfig(**options))
+    return ECRLayerClient(
+        region_name=ecr.region,
+        endpoint_url=ecr.endpoint_url,
+        session=session,
+        config=ClientConfig(**options),
+    )
 
 
 def _arrivals(ecr: LocalECR) -> list[float]:
@@ -59,7 +64,9 @@ def _most_within(times: Sequence[float], seconds: float) -> int:
     return most
 
 
-async def _in_order(rate_limiter: RateLimiter, count: int, order: list[int], *, at_front: int | None = None) -> list[asyncio.Task[None]]:
+async def _in_order(
+    rate_limiter: RateLimiter, count: int, order: list[int], *, at_front: int | None = None
+) -> list[asyncio.Task[None]]:
     async def wait(number: int) -> None:
         await rate_limiter.acquire(at_front=number == at_front)
         order.append(number)
@@ -148,7 +155,10 @@ async def test_the_next_takes_the_turn_that_is_given_back() -> None:
 async def test_one_line_for_an_account() -> None:
     """The same account has the same line, another one has another."""
     line = rate_limiter_for(OPERATION, "endpoint", "source")
-    assert (rate_limiter_for(OPERATION, "endpoint", "source") is line, rate_limiter_for(OPERATION, "endpoint", "other") is line) == (
+    assert (
+        rate_limiter_for(OPERATION, "endpoint", "source") is line,
+        rate_limiter_for(OPERATION, "endpoint", "other") is line,
+    ) == (
         True,
         False,
     )
@@ -157,7 +167,11 @@ async def test_one_line_for_an_account() -> None:
 async def test_clients_of_a_session_share_a_pacer(ecr: LocalECR) -> None:
     """Two clients of one session share one pacer; a client of another session has its own."""
     session = ecr.session()
-    async with _client(ecr, session) as one, _client(ecr, session) as two, _client(ecr, ecr.session()) as other:
+    async with (
+        _client(ecr, session) as one,
+        _client(ecr, session) as two,
+        _client(ecr, ecr.session()) as other,
+    ):
         lines = [client._connection.resources_for(OPERATION)[1] for client in (one, two, other)]
     assert (lines[0] is lines[1], lines[0] is lines[2]) == (True, False)
 
@@ -167,7 +181,10 @@ async def test_the_lowest_ceiling_holds(ecr: LocalECR) -> None:
     ecr.seed("app", [])
     session = ecr.session()
     times = _arrivals(ecr)
-    async with _client(ecr, session, batch_size=1) as one, _client(ecr, session, requests_per_second=5.0) as two:
+    async with (
+        _client(ecr, session, batch_size=1) as one,
+        _client(ecr, session, requests_per_second=5.0) as two,
+    ):
         await two.check_layers("app", MANY[:1])
         await one.check_layers("app", MANY[:50])
     assert _most_within(times, 1.0) <= 6
@@ -188,7 +205,9 @@ async def test_a_ceiling_ends_with_its_client(ecr: LocalECR) -> None:
     assert loop.time() - started < 1
 
 
-@pytest.mark.parametrize("seconds", [pytest.param(2, id="2-s"), pytest.param(10, id="10-s", marks=pytest.mark.full)])
+@pytest.mark.parametrize(
+    "seconds", [pytest.param(2, id="2-s"), pytest.param(10, id="10-s", marks=pytest.mark.full)]
+)
 async def test_default_ceiling(ecr: LocalECR, seconds: int) -> None:
     """Without a word, 800 requests a second are not exceeded, beyond the ten that may leave at once, and are nearly reached."""
     ecr.seed("app", [])
@@ -255,7 +274,9 @@ async def _outage(ecr: LocalECR, seconds: float, ask: Callable[[], Any]) -> tupl
 async def test_an_outage_is_not_multiplied(ecr: LocalECR) -> None:
     """In an outage, retries are at most a tenth of the requests, ten a second, and ten."""
     ecr.seed("app", [])
-    async with ecr.client(max_concurrency=50, retry=RetryPolicy(max_attempts=5, max_elapsed=60.0)) as client:
+    async with ecr.client(
+        max_concurrency=50, retry=RetryPolicy(max_attempts=5, max_elapsed=60.0)
+    ) as client:
         requests, retries = await _outage(ecr, 30.0, lambda: client.check_layers("app", MANY[:1]))
     assert 200 < retries <= requests * 0.1 + 30 * 10 + 10
 
@@ -265,7 +286,9 @@ async def test_an_empty_budget_fails_no_call(ecr: LocalECR) -> None:
     ecr.seed("app", [])
     ecr.faults.add(status=503, times=400)
     async with ecr.client(max_concurrency=400, retry=RetryPolicy(max_elapsed=20.0)) as client:
-        results = await asyncio.gather(*(client.check_layers("app", [digest]) for digest in MANY[:400]), return_exceptions=True)
+        results = await asyncio.gather(
+            *(client.check_layers("app", [digest]) for digest in MANY[:400]), return_exceptions=True
+        )
     assert [type(result).__name__ for result in results] == ["LayerCheckResult"] * 400
 
 

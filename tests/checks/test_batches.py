@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, KeysView
 
 DIGESTS = [f"sha256:{number:064x}" for number in range(25)]
-REASON = "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+REASON = (
+    "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+)
 
 
 class Bag:
@@ -123,7 +125,9 @@ def test_every_shape_of_input(shaped: Callable[[list[str]], Any]) -> None:
 @pytest.mark.parametrize("shaped", [set, frozenset], ids=["set", "frozenset"])
 def test_sets(shaped: Callable[[list[str]], Any]) -> None:
     """A set gives each of its digests once."""
-    assert sorted(digest for batch in asked(started(shaped(DIGESTS))) for digest in batch) == DIGESTS
+    assert (
+        sorted(digest for batch in asked(started(shaped(DIGESTS))) for digest in batch) == DIGESTS
+    )
 
 
 @pytest.mark.parametrize("shaped", SHAPES)
@@ -144,7 +148,13 @@ def test_whole_batches_alone(shaped: Callable[[list[str]], Any]) -> None:
 def test_nothing_is_taken_before_start(shaped: Callable[[list[str]], Any]) -> None:
     """Making a source takes nothing from the input."""
     source = DigestSource(shaped(DIGESTS), 10)
-    assert (source.seen, source.pulled, source.total, source.exhausted, source.untaken) == ({}, 0, None, False, [])
+    assert (source.seen, source.pulled, source.total, source.exhausted, source.untaken) == (
+        {},
+        0,
+        None,
+        False,
+        [],
+    )
 
 
 @pytest.mark.parametrize("window", [None, 100], ids=["collected", "streamed"])
@@ -163,23 +173,36 @@ def test_letter_cases_are_asked_once_in_lower_case() -> None:
 def test_malformed_are_set_aside() -> None:
     """A malformed digest is an outcome at once, in its own spelling, and is not asked."""
     [batch] = drawn(started(["LATEST", DIGESTS[0], "", "LATEST"]))
-    refused = [LayerFailure(digest=text, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=REASON) for text in ("LATEST", "")]
+    refused = [
+        LayerFailure(digest=text, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=REASON)
+        for text in ("LATEST", "")
+    ]
     assert (batch.digests, list(batch.refused.values()), len(batch)) == ([DIGESTS[0]], refused, 3)
 
 
 def test_malformed_make_batches_of_their_own() -> None:
     """Malformed digests alone come in batches no larger than others, so that memory stays flat."""
-    assert [len(batch) for batch in drawn(started(f"bad {number}" for number in range(25)))] == [10, 10, 5]
+    assert [len(batch) for batch in drawn(started(f"bad {number}" for number in range(25)))] == [
+        10,
+        10,
+        5,
+    ]
 
 
 def test_malformed_take_no_place() -> None:
     """A malformed digest takes no place from one that is asked."""
-    mixed = [text for number, digest in enumerate(DIGESTS[:10]) for text in (f"bad {number}", digest)][:-1]
+    mixed = [
+        text for number, digest in enumerate(DIGESTS[:10]) for text in (f"bad {number}", digest)
+    ][:-1]
     [first, rest] = drawn(started([*mixed, DIGESTS[9]]))
     assert (first.digests, len(first.refused), len(rest)) == ([*DIGESTS[:9]], 10, 1)
 
 
-@pytest.mark.parametrize("digests", ["sha256:aa", b"sha256:aa", bytearray(b"sha256:aa")], ids=lambda digests: type(digests).__name__)
+@pytest.mark.parametrize(
+    "digests",
+    ["sha256:aa", b"sha256:aa", bytearray(b"sha256:aa")],
+    ids=lambda digests: type(digests).__name__,
+)
 def test_one_text_is_refused(digests: Any) -> None:
     """One text in place of a list of digests is refused, naming it and the mend."""
     with pytest.raises(InvalidInputError) as caught:
@@ -193,7 +216,10 @@ def test_what_is_no_iterable_is_refused(digests: Any) -> None:
     """What can't be iterated is refused, naming it."""
     with pytest.raises(InvalidInputError) as caught:
         DigestSource(digests, 10)
-    assert str(caught.value) == f"digests is {digests!r}: pass a list, or any iterable or async iterable, of digests"
+    assert (
+        str(caught.value)
+        == f"digests is {digests!r}: pass a list, or any iterable or async iterable, of digests"
+    )
 
 
 @pytest.mark.parametrize("item", [5, None, b"sha256:aa", ["sha256:aa"]], ids=repr)
@@ -202,7 +228,10 @@ def test_sized_input_with_an_item_that_is_no_str(item: Any) -> None:
     source = DigestSource([*DIGESTS, DIGESTS[0], item], 10)
     with pytest.raises(InvalidInputError) as caught:
         source.start()
-    assert str(caught.value) == f"digests[26] is {item!r}, of type {type(item).__name__}: every digest is a str"
+    assert (
+        str(caught.value)
+        == f"digests[26] is {item!r}, of type {type(item).__name__}: every digest is a str"
+    )
 
 
 @pytest.mark.parametrize("shaped", [iter, as_async], ids=["iterator", "async generator"])
@@ -210,8 +239,14 @@ def test_lazy_input_with_an_item_that_is_no_str(shaped: Callable[[list[Any]], An
     """Of a lazy input, the digests before the item are handed out, then it is refused with its index."""
     source = started(shaped([*DIGESTS[:12], 5, DIGESTS[12]]))
     first, second = next_of(source) or Batch(), next_of(source) or Batch()
-    assert (first.digests, second.digests, source.exhausted) == (DIGESTS[:10], DIGESTS[10:12], False)
-    with pytest.raises(InvalidInputError, match=r"^digests\[12\] is 5, of type int: every digest is a str$"):
+    assert (first.digests, second.digests, source.exhausted) == (
+        DIGESTS[:10],
+        DIGESTS[10:12],
+        False,
+    )
+    with pytest.raises(
+        InvalidInputError, match=r"^digests\[12\] is 5, of type int: every digest is a str$"
+    ):
         drawn(source)
 
 
@@ -263,13 +298,23 @@ def test_sized_input_is_taken_whole() -> None:
     """An input with a length is taken whole at the start: the total is known, and what is not handed out too."""
     source = started([*DIGESTS, DIGESTS[0].upper(), "LATEST"])
     source.take()
-    assert (source.total, source.pulled, source.exhausted, source.untaken) == (26, 10, False, [*DIGESTS[10:], "LATEST"])
+    assert (source.total, source.pulled, source.exhausted, source.untaken) == (
+        26,
+        10,
+        False,
+        [*DIGESTS[10:], "LATEST"],
+    )
 
 
 def test_exhausted_with_the_last_batch() -> None:
     """A source taken whole is exhausted as soon as its last batch is handed out."""
     source = started(DIGESTS)
-    assert [(source.take() is not None, source.exhausted) for _ in range(4)] == [(True, False), (True, False), (True, True), (False, True)]
+    assert [(source.take() is not None, source.exhausted) for _ in range(4)] == [
+        (True, False),
+        (True, False),
+        (True, True),
+        (False, True),
+    ]
 
 
 def test_repeat_within_the_window_is_asked_once() -> None:
@@ -286,7 +331,9 @@ def test_repeat_beyond_the_window_is_asked_again() -> None:
 
 def test_window_of_a_stream() -> None:
     """A stream knows the last 10,000 distinct digests, and no more."""
-    source = started((f"sha256:{number:x}" for number in range(30_000)), batch_size=100, window=STREAM_WINDOW)
+    source = started(
+        (f"sha256:{number:x}" for number in range(30_000)), batch_size=100, window=STREAM_WINDOW
+    )
     drawn(source)
     assert (STREAM_WINDOW, len(source.seen), source.pulled) == (10_000, 10_000, 30_000)
 
@@ -294,7 +341,11 @@ def test_window_of_a_stream() -> None:
 def test_seen_is_every_distinct_digest_in_order() -> None:
     """What was seen is known by the registry's spelling, in order, with the caller's."""
     source = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"])
-    assert list(source.seen.items()) == [("sha256:bb", "SHA256:BB"), ("sha256:aa", "sha256:aa"), ("latest", "LATEST")]
+    assert list(source.seen.items()) == [
+        ("sha256:bb", "SHA256:BB"),
+        ("sha256:aa", "sha256:aa"),
+        ("latest", "LATEST"),
+    ]
 
 
 def test_message_of_an_item_is_bounded() -> None:

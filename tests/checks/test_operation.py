@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, Repository, ResponseError
+from ecr_layer_client import (
+    Layer,
+    LayerAvailability,
+    LayerFailure,
+    LayerFailureCode,
+    Repository,
+    ResponseError,
+)
 from ecr_layer_client._checks.operation import OPERATION, Check, Settled
 
 if TYPE_CHECKING:
@@ -35,7 +42,9 @@ HELD = layer_row(ONE, layerSize=32, mediaType="text/plain")
 ABSENT = layer_row(TWO, "UNAVAILABLE")
 FAILED = failure_row(THREE, "InvalidLayerDigest", failureReason="bad")
 OUTCOMES = {
-    ONE: Layer(digest=ONE, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"),
+    ONE: Layer(
+        digest=ONE, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"
+    ),
     TWO: Layer(digest=TWO, availability=LayerAvailability.UNAVAILABLE),
     THREE: LayerFailure(digest=THREE, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="bad"),
 }
@@ -54,7 +63,11 @@ def test_operation() -> None:
 @pytest.mark.parametrize(
     ("repository", "members"),
     [
-        pytest.param(Repository(name="app"), {"repositoryName": "app", "layerDigests": [ONE]}, id="own registry"),
+        pytest.param(
+            Repository(name="app"),
+            {"repositoryName": "app", "layerDigests": [ONE]},
+            id="own registry",
+        ),
         pytest.param(
             Repository(name="app", registry_id="123456789012", region="eu-west-1"),
             {"repositoryName": "app", "layerDigests": [ONE], "registryId": "123456789012"},
@@ -79,7 +92,9 @@ def test_body(repository: Repository, digests: list[str]) -> None:
     assert json.loads(check.body()) == check.members()
 
 
-@pytest.mark.parametrize("asked", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"])
+@pytest.mark.parametrize(
+    "asked", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"]
+)
 def test_whole_answer(asked: list[str]) -> None:
     """Each digest is settled by its own row, whatever the order of rows."""
     settled = settle(body(HELD, ABSENT, failures=[FAILED]), asked)
@@ -88,7 +103,9 @@ def test_whole_answer(asked: list[str]) -> None:
 
 def test_members_in_place_of_bytes() -> None:
     """An answer that something else parsed settles the same."""
-    settled = settle({"layers": [HELD, ABSENT], "failures": [FAILED], "ResponseMetadata": {}}, [ONE, TWO, THREE])
+    settled = settle(
+        {"layers": [HELD, ABSENT], "failures": [FAILED], "ResponseMetadata": {}}, [ONE, TWO, THREE]
+    )
     assert (settled.outcomes, settled.ignored) == (OUTCOMES, 0)
 
 
@@ -100,14 +117,21 @@ def test_members_in_place_of_bytes() -> None:
         pytest.param(body(HELD, layer_row("sha256:dd")), [ONE], 1, id="foreign"),
         pytest.param(body(HELD, layer_row(TWO.upper())), [ONE], 1, id="in a spelling not asked"),
         pytest.param(body(HELD, layer_row("")), [ONE], 1, id="of an empty digest"),
-        pytest.param(body(HELD, failures=[failure_row("sha256:dd")]), [ONE], 1, id="foreign failure"),
+        pytest.param(
+            body(HELD, failures=[failure_row("sha256:dd")]), [ONE], 1, id="foreign failure"
+        ),
         pytest.param(body(HELD, ABSENT), [ONE, TWO], 0, id="two of three"),
     ],
 )
-def test_rows_that_settle_nothing_are_counted(answer: bytes, digests: list[str], ignored: int) -> None:
+def test_rows_that_settle_nothing_are_counted(
+    answer: bytes, digests: list[str], ignored: int
+) -> None:
     """Doubled and foreign rows settle nothing and are counted; what no row mentions is left."""
     settled = settle(answer, [ONE, TWO, THREE])
-    assert (settled.outcomes, settled.ignored) == ({digest: OUTCOMES[digest] for digest in digests}, ignored)
+    assert (settled.outcomes, settled.ignored) == (
+        {digest: OUTCOMES[digest] for digest in digests},
+        ignored,
+    )
 
 
 def test_failure_outweighs_a_layer() -> None:
@@ -144,13 +168,19 @@ def test_first_of_two_rows_holds(answer: bytes, outcome: object) -> None:
         pytest.param(body(), id="no row"),
         pytest.param(b'{"layers":[]}', id="layers alone"),
         pytest.param(body(layer_row("sha256:dd")), id="foreign rows alone"),
-        pytest.param(b'{"Layers":[{"layerDigest":"' + ONE.encode() + b'","layerAvailability":"AVAILABLE"}]}', id="another member"),
+        pytest.param(
+            b'{"Layers":[{"layerDigest":"' + ONE.encode() + b'","layerAvailability":"AVAILABLE"}]}',
+            id="another member",
+        ),
         pytest.param(body(HELD)[:-1] + b',"layers":[]}', id="doubled member"),
     ],
 )
 def test_answer_that_settles_nothing(answer: bytes) -> None:
     """An answer that settles nothing asked is no answer; asked again for what an answer left out, it may be."""
-    with pytest.raises(ResponseError, match=r"^ECR's answer settles none of the 2 digests asked: it has [0-9] rows$"):
+    with pytest.raises(
+        ResponseError,
+        match=r"^ECR's answer settles none of the 2 digests asked: it has [0-9] rows$",
+    ):
         settle(answer, [ONE, TWO])
     assert settle(answer, [ONE, TWO], again=True).outcomes == {}
 
@@ -178,12 +208,25 @@ def test_answer_that_settles_nothing(answer: bytes) -> None:
         pytest.param(body(HELD, {}), id="empty row"),
         pytest.param(body(HELD, {"layerDigest": TWO}), id="row without an availability"),
         pytest.param(body(HELD, {"layerAvailability": "AVAILABLE"}), id="row without a digest"),
-        pytest.param(body(HELD, {"digest": TWO, "availability": "AVAILABLE"}), id="row with our own names"),
-        pytest.param(body(HELD, {"layerDigest": TWO, "layerAvailability": None}), id="null availability"),
-        pytest.param(body(HELD, {"layerDigest": TWO, "layerAvailability": 1}), id="availability is a number"),
-        pytest.param(body(HELD, {"layerDigest": TWO, "layerAvailability": True}), id="availability is a bool"),
-        pytest.param(body(HELD, {"layerDigest": None, "layerAvailability": "AVAILABLE"}), id="null digest"),
-        pytest.param(body(HELD, {"layerDigest": 7, "layerAvailability": "AVAILABLE"}), id="digest is a number"),
+        pytest.param(
+            body(HELD, {"digest": TWO, "availability": "AVAILABLE"}), id="row with our own names"
+        ),
+        pytest.param(
+            body(HELD, {"layerDigest": TWO, "layerAvailability": None}), id="null availability"
+        ),
+        pytest.param(
+            body(HELD, {"layerDigest": TWO, "layerAvailability": 1}), id="availability is a number"
+        ),
+        pytest.param(
+            body(HELD, {"layerDigest": TWO, "layerAvailability": True}), id="availability is a bool"
+        ),
+        pytest.param(
+            body(HELD, {"layerDigest": None, "layerAvailability": "AVAILABLE"}), id="null digest"
+        ),
+        pytest.param(
+            body(HELD, {"layerDigest": 7, "layerAvailability": "AVAILABLE"}),
+            id="digest is a number",
+        ),
         pytest.param(body(HELD, layer_row(TWO, layerSize="32")), id="size is a string"),
         pytest.param(body(HELD, layer_row(TWO, layerSize=32.0)), id="size is a float"),
         pytest.param(body(HELD, layer_row(TWO, layerSize=True)), id="size is a bool"),
@@ -191,9 +234,13 @@ def test_answer_that_settles_nothing(answer: bytes) -> None:
         pytest.param(body(HELD, layer_row(TWO, layerSize=2**63)), id="size beyond 64 bits"),
         pytest.param(body(HELD, layer_row(TWO, layerSize=float("nan"))), id="size is NaN"),
         pytest.param(body(HELD, layer_row(TWO, mediaType=7)), id="media type is a number"),
-        pytest.param(body(HELD, failures=[failure_row(TWO, failureReason=7)]), id="reason is a number"),
+        pytest.param(
+            body(HELD, failures=[failure_row(TWO, failureReason=7)]), id="reason is a number"
+        ),
         pytest.param(body(HELD, failures=[{"layerDigest": TWO}]), id="failure without a code"),
-        pytest.param(body(HELD, failures=[{"layerDigest": TWO, "failureCode": None}]), id="null code"),
+        pytest.param(
+            body(HELD, failures=[{"layerDigest": TWO, "failureCode": None}]), id="null code"
+        ),
         pytest.param(body(HELD, failures=[layer_row(TWO)]), id="a layer among the failures"),
         pytest.param(body(failure_row(TWO), HELD), id="a failure among the layers"),
         pytest.param(body(layer_row(ONE, "\ud800")), id="lone surrogate"),
@@ -232,18 +279,30 @@ def test_members_that_are_no_answer(answer: Any) -> None:
         settle(answer, [ONE])
 
 
-@pytest.mark.parametrize("member", ["note", "layerState", "outcome", "rawAvailability", "raw_availability", "digest", "size"])
+@pytest.mark.parametrize(
+    "member",
+    ["note", "layerState", "outcome", "rawAvailability", "raw_availability", "digest", "size"],
+)
 @pytest.mark.parametrize("value", ["x", None, [1], {"a": 1}], ids=repr)
 def test_members_of_tomorrow_are_left_alone(member: str, value: object) -> None:
     """A member that ECR's model does not have changes nothing, whatever its name and type."""
-    rows = {"layers": [HELD | {member: value}], "failures": [failure_row(TWO) | {member: value}], member: value}
-    assert settle(json.dumps(rows).encode(), [ONE, TWO]) == settle(body(HELD, failures=[failure_row(TWO)]), [ONE, TWO])
+    rows = {
+        "layers": [HELD | {member: value}],
+        "failures": [failure_row(TWO) | {member: value}],
+        member: value,
+    }
+    assert settle(json.dumps(rows).encode(), [ONE, TWO]) == settle(
+        body(HELD, failures=[failure_row(TWO)]), [ONE, TWO]
+    )
 
 
 def test_null_where_ecr_may_say_nothing() -> None:
     """Null in place of a size, a media type or a reason says nothing."""
     settled = settle(
-        body(layer_row(ONE, layerSize=None, mediaType=None), failures=[failure_row(TWO, failureReason=None)]),
+        body(
+            layer_row(ONE, layerSize=None, mediaType=None),
+            failures=[failure_row(TWO, failureReason=None)],
+        ),
         [ONE, TWO],
     )
     assert settled.outcomes == {
@@ -253,10 +312,18 @@ def test_null_where_ecr_may_say_nothing() -> None:
 
 
 @pytest.mark.parametrize("parsed", [False, True], ids=["bytes", "members"])
-@pytest.mark.parametrize("spelling", ["FROZEN", "available", "", "UNKNOWN", "\x1b[31m\n", "x" * 10_000], ids=lambda text: ascii(text[:20]))
+@pytest.mark.parametrize(
+    "spelling",
+    ["FROZEN", "available", "", "UNKNOWN", "\x1b[31m\n", "x" * 10_000],
+    ids=lambda text: ascii(text[:20]),
+)
 def test_values_of_tomorrow_keep_their_spelling(spelling: str, *, parsed: bool) -> None:
     """A value this version does not know reads as UNKNOWN with ECR's own spelling; its neighbours are left alone."""
-    answer = body(HELD, layer_row(TWO, spelling), failures=[failure_row("sha256:dd"), failure_row(THREE, spelling)])
+    answer = body(
+        HELD,
+        layer_row(TWO, spelling),
+        failures=[failure_row("sha256:dd"), failure_row(THREE, spelling)],
+    )
     settled = settle(json.loads(answer) if parsed else answer, [ONE, TWO, THREE])
     assert settled.outcomes == {
         ONE: OUTCOMES[ONE],
@@ -270,7 +337,10 @@ def test_values_of_tomorrow_keep_their_spelling(spelling: str, *, parsed: bool) 
     [
         pytest.param(b"\n\x1b[31mERROR root: forged" * 1_000, id="no JSON"),
         pytest.param(json.dumps({"layers": "\n\x1b[31m" * 10_000}).encode(), id="wrong type"),
-        pytest.param(json.dumps({"layers": [{"layerDigest": {"\n" * 10_000: "x"}}]}).encode(), id="wrong type deep within"),
+        pytest.param(
+            json.dumps({"layers": [{"layerDigest": {"\n" * 10_000: "x"}}]}).encode(),
+            id="wrong type deep within",
+        ),
     ],
 )
 def test_message_is_bounded(answer: bytes) -> None:

@@ -33,7 +33,12 @@ def _batches(source: PairSource) -> Iterator[tuple[str, list[str]]]:
 def test_interleaved() -> None:
     """Digests of repositories that take turns are gathered into full batches, and the rest comes in the end."""
     pairs = [(name, digest) for digest in D[:15] for name in ("aa", "bb")]
-    assert list(_batches(_source(iter(pairs)))) == [("aa", D[:10]), ("bb", D[:10]), ("aa", D[10:15]), ("bb", D[10:15])]
+    assert list(_batches(_source(iter(pairs)))) == [
+        ("aa", D[:10]),
+        ("bb", D[:10]),
+        ("aa", D[10:15]),
+        ("bb", D[10:15]),
+    ]
 
 
 def test_of_a_mapping() -> None:
@@ -75,13 +80,19 @@ def test_pairs_may_be_lists() -> None:
 
 def test_repeats() -> None:
     """A repeat of a digest in one repository is asked once; in another repository it is another question."""
-    assert list(_batches(_source([("aa", D[0]), ("bb", D[0]), ("aa", D[0].upper())]))) == [("aa", [D[0]]), ("bb", [D[0]])]
+    assert list(_batches(_source([("aa", D[0]), ("bb", D[0]), ("aa", D[0].upper())]))) == [
+        ("aa", [D[0]]),
+        ("bb", [D[0]]),
+    ]
 
 
 def test_a_window() -> None:
     """Streamed, a repeat is known among the last distinct digests of all repositories."""
     pairs = [("aa", D[0]), ("bb", D[1]), ("aa", D[0]), ("bb", D[2]), ("bb", D[1])]
-    assert list(_batches(_source(iter(pairs), window=2))) == [("aa", [D[0]]), ("bb", [D[1], D[2], D[1]])]
+    assert list(_batches(_source(iter(pairs), window=2))) == [
+        ("aa", [D[0]]),
+        ("bb", [D[1], D[2], D[1]]),
+    ]
 
 
 def test_malformed() -> None:

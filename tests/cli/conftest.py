@@ -33,7 +33,9 @@ def ecr() -> Generator[LocalECR]:
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) -> dict[str, str]:
     """Set the variables of a user's shell, AWS credentials included, and nothing of this machine's AWS configuration."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+    for name in [
+        name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")
+    ]:
         monkeypatch.delenv(name)
     settings = {
         **ecr.environment,
@@ -53,7 +55,9 @@ def run() -> Callable[..., CompletedProcess[str]]:
     """Run `ecr-layers` with arguments and a standard input, in this process."""
 
     def run(*arguments: str, stdin: str | bytes | None = None) -> CompletedProcess[str]:
-        result = CliRunner().invoke(app, list(arguments), input=stdin, prog_name="ecr-layers", catch_exceptions=False)
+        result = CliRunner().invoke(
+            app, list(arguments), input=stdin, prog_name="ecr-layers", catch_exceptions=False
+        )
         return CompletedProcess(arguments, result.exit_code, result.stdout, result.stderr)
 
     return run

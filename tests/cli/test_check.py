@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 HELD = [f"sha256:{number:064x}" for number in range(3)]
 ABSENT = "sha256:" + "f" * 64
 TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-REASON = "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+REASON = (
+    "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+)
 
 
 def answered(ran: CompletedProcess[str]) -> list[str]:
@@ -47,18 +49,43 @@ def test_an_archived_layer_is_named_so(run: Run) -> None:
 def test_json_lines(run: Run) -> None:
     """With --json there is one object an outcome, with the same members, and nothing else."""
     ran = run("check", "team/app", HELD[0], "latest", "--json")
-    row = {"repository": "team/app", "code": None, "reason": None, "availability": None, "size": None, "media_type": None}
-    held = {"digest": HELD[0], "outcome": "layer", "availability": "AVAILABLE", "size": 1_500_000, "media_type": TYPE}
-    malformed = {"digest": "latest", "outcome": "failure", "code": "InvalidLayerDigest", "reason": REASON}
+    row = {
+        "repository": "team/app",
+        "code": None,
+        "reason": None,
+        "availability": None,
+        "size": None,
+        "media_type": None,
+    }
+    held = {
+        "digest": HELD[0],
+        "outcome": "layer",
+        "availability": "AVAILABLE",
+        "size": 1_500_000,
+        "media_type": TYPE,
+    }
+    malformed = {
+        "digest": "latest",
+        "outcome": "failure",
+        "code": "InvalidLayerDigest",
+        "reason": REASON,
+    }
     assert [json.loads(line) for line in ran.stdout.splitlines()] == [row | held, row | malformed]
 
 
 @pytest.mark.parametrize(
     ("repository", "digest", "code"),
-    [("team/app", HELD[1], 0), ("team/app", ABSENT, 1), ("team/app", "latest", 1), ("team/old", HELD[2], 1)],
+    [
+        ("team/app", HELD[1], 0),
+        ("team/app", ABSENT, 1),
+        ("team/app", "latest", 1),
+        ("team/old", HELD[2], 1),
+    ],
     ids=["available", "absent", "malformed", "archived"],
 )
-def test_the_exit_code_says_whether_all_are_available(run: Run, repository: str, digest: str, code: int) -> None:
+def test_the_exit_code_says_whether_all_are_available(
+    run: Run, repository: str, digest: str, code: int
+) -> None:
     """It is 0 when all are available and 1 when one is not."""
     ran = run("check", repository, HELD[0], digest)
     assert (ran.returncode, ran.stderr) == (code, "")
@@ -91,9 +118,21 @@ def test_digests_come_from_standard_input(run: Run, arguments: list[str]) -> Non
         (f"# {HELD[0]}\n", [f"# {HELD[0]}"]),
         (b"a\0b\n", ["a\0b"]),
     ],
-    ids=["blank lines", "blanks", "CRLF", "no end of line", "byte order mark", "not UTF-8", "endless line", "comment", "NUL"],
+    ids=[
+        "blank lines",
+        "blanks",
+        "CRLF",
+        "no end of line",
+        "byte order mark",
+        "not UTF-8",
+        "endless line",
+        "comment",
+        "NUL",
+    ],
 )
-def test_lines_are_taken_as_people_write_them(run: Run, stdin: str | bytes, digests: list[str]) -> None:
+def test_lines_are_taken_as_people_write_them(
+    run: Run, stdin: str | bytes, digests: list[str]
+) -> None:
     """What surrounds a digest is stripped, blank lines are skipped, and nothing else is lost."""
     assert answered(run("check", "team/app", "--json", stdin=stdin)) == digests
 
@@ -109,7 +148,10 @@ def test_utf_16_is_an_error(run: Run, encoding: str) -> None:
 def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:
     """Control characters are escaped and long text is cut."""
     ran = run("check", "team/app", "\x1b[2J" + "x" * 300)
-    assert ran.stdout.splitlines()[1] == f"undetermined          -  \\x1b[2J{'x' * 193}...  (InvalidLayerDigest: {REASON})"
+    assert (
+        ran.stdout.splitlines()[1]
+        == f"undetermined          -  \\x1b[2J{'x' * 193}...  (InvalidLayerDigest: {REASON})"
+    )
 
 
 def test_no_digests_at_all_is_said(run: Run, ecr: LocalECR) -> None:
@@ -135,29 +177,66 @@ def test_a_uri_brings_its_region(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
     assert run("check", uri, HELD[0]).returncode == 0
 
 
-def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_explicit_endpoint_is_asked(
+    run: Run, ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """--endpoint-url and --region need nothing but credentials from the environment."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert run("check", "team/app", HELD[0], "--endpoint-url", ecr.endpoint_url, "--region", "us-east-1").returncode == 0
+    assert (
+        run(
+            "check",
+            "team/app",
+            HELD[0],
+            "--endpoint-url",
+            ecr.endpoint_url,
+            "--region",
+            "us-east-1",
+        ).returncode
+        == 0
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "without", "said"),
     [
-        (["team/none", ABSENT], "", "error: BatchCheckLayerAvailability on repository 'team/none' "),
+        (
+            ["team/none", ABSENT],
+            "",
+            "error: BatchCheckLayerAvailability on repository 'team/none' ",
+        ),
         (["Team/App", ABSENT], "", "error: 'Team/App' is no ECR repository name: "),
-        (["team/app:1", ABSENT], "", "error: 'team/app:1' is more than a repository: leave out the tag"),
+        (
+            ["team/app:1", ABSENT],
+            "",
+            "error: 'team/app:1' is more than a repository: leave out the tag",
+        ),
         (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0: seconds, more than 0\n"),
-        (["team/app", ABSENT, "--profile", "none"], "", "error: the AWS configuration is refused: 'The config profile (none) "),
-        (["team/app", ABSENT, "--endpoint-url", "http://a.example"], "", "error: --endpoint-url 'http://a.example' is plain http "),
+        (
+            ["team/app", ABSENT, "--profile", "none"],
+            "",
+            "error: the AWS configuration is refused: 'The config profile (none) ",
+        ),
+        (
+            ["team/app", ABSENT, "--endpoint-url", "http://a.example"],
+            "",
+            "error: --endpoint-url 'http://a.example' is plain http ",
+        ),
         (
             ["team/app", ABSENT, "--endpoint-url", "ftp://a.example"],
             "",
             "error: --endpoint-url is not of the form https://HOST[:PORT], without a query: its scheme reads as 'ftp', and its host ",
         ),
-        (["team/app", ABSENT, "--region", ""], "", "error: --region '': it is empty; give it a value, or leave it out\n"),
-        (["team/app", ABSENT], "AWS_DEFAULT_REGION", "error: there is no AWS Region: pass --region, "),
+        (
+            ["team/app", ABSENT, "--region", ""],
+            "",
+            "error: --region '': it is empty; give it a value, or leave it out\n",
+        ),
+        (
+            ["team/app", ABSENT],
+            "AWS_DEFAULT_REGION",
+            "error: there is no AWS Region: pass --region, ",
+        ),
         (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (
             ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", ABSENT, "--region", "us-east-1"],
@@ -179,11 +258,18 @@ def test_an_explicit_endpoint_is_asked(run: Run, ecr: LocalECR, monkeypatch: pyt
         "other region",
     ],
 )
-def test_an_error_is_one_plain_line(run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str) -> None:
+def test_an_error_is_one_plain_line(
+    run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str
+) -> None:
     """What is wrong is said in one line on standard error, and the exit code is 2."""
     monkeypatch.delenv(without, raising=False)
     ran = run("check", *arguments)
-    assert (ran.returncode, ran.stdout, ran.stderr.count("\n"), ran.stderr[: len(said)]) == (2, "", 1, said)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n"), ran.stderr[: len(said)]) == (
+        2,
+        "",
+        1,
+        said,
+    )
 
 
 def test_an_error_counts_the_digests_it_leaves_unanswered(run: Run) -> None:

@@ -26,7 +26,9 @@ def completed(line: str) -> list[str]:
         _ecr_layers_completion ecr-layers
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
-    ran = subprocess.run(["bash", "--norc", "-c", script, "bash", last], capture_output=True, text=True, check=True)  # noqa: S603, S607 (ours)
+    ran = subprocess.run(
+        ["bash", "--norc", "-c", script, "bash", last], capture_output=True, text=True, check=True
+    )  # noqa: S603, S607 (ours)
     return ran.stdout.split()
 
 
@@ -42,7 +44,9 @@ def completed(line: str) -> list[str]:
 )
 def test_bash_completes(environment: dict[str, str], line: str, offered: list[str]) -> None:
     """After its script, bash knows the commands, the options and the profiles of the AWS configuration."""
-    Path(environment["AWS_CONFIG_FILE"]).write_text("[profile ci]\n[default]\n[sso-session s]\n", encoding="ascii")
+    Path(environment["AWS_CONFIG_FILE"]).write_text(
+        "[profile ci]\n[default]\n[sso-session s]\n", encoding="ascii"
+    )
     Path(environment["AWS_SHARED_CREDENTIALS_FILE"]).write_text("[other]\n", encoding="ascii")
     assert completed(line) == offered
 
@@ -58,7 +62,10 @@ def test_the_tab_key() -> None:
     pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
     child, ours = pty.fork()
     if child == 0:
-        environment = os.environ | {"PATH": f"{PROGRAM.parent}:{os.environ['PATH']}", "TERM": "dumb"}
+        environment = os.environ | {
+            "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
+            "TERM": "dumb",
+        }
         os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606, S607 (ours)
     os.write(ours, b'eval "$(_ECR_LAYERS_COMPLETE=source_bash ecr-layers)"; echo re""ady\n')
     shown = _read_until(ours, b"ready")

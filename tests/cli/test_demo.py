@@ -39,16 +39,25 @@ def test_the_demo_ends_with_a_table(demo: CompletedProcess[str]) -> None:
 
 
 @pytest.mark.parametrize("columns", ["1", "30", "59"])
-def test_the_demo_on_a_narrow_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+def test_the_demo_on_a_narrow_terminal(
+    run: Run, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
     """Where the table does not fit, its rows are lines, whole ones."""
     monkeypatch.setenv("COLUMNS", columns)
     ran = run("demo")
-    assert (ran.returncode, "  with one HEAD per layer of each image: 10,349" in ran.stdout.splitlines()) == (0, True)
+    assert (
+        ran.returncode,
+        "  with one HEAD per layer of each image: 10,349" in ran.stdout.splitlines(),
+    ) == (0, True)
 
 
 def test_the_demo_says_what_to_run_next(demo: CompletedProcess[str]) -> None:
     """It ends well, quietly where there is no terminal, and with the command for a real account."""
-    assert (demo.returncode, demo.stderr, "ecr-layers check REPOSITORY < digests.txt" in demo.stdout) == (0, "", True)
+    assert (
+        demo.returncode,
+        demo.stderr,
+        "ecr-layers check REPOSITORY < digests.txt" in demo.stdout,
+    ) == (0, "", True)
 
 
 def test_the_demo_heeds_no_aws_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,9 +76,22 @@ def test_the_version(run: Run) -> None:
     ("arguments", "named"),
     [
         (["--help"], ["demo", "check", "--version"]),
-        (["check", "--help"], ["Examples:", "Exit codes:", "--region", "--endpoint-url", "--json", "ecr:BatchCheckLayerAvailability"]),
+        (
+            ["check", "--help"],
+            [
+                "Examples:",
+                "Exit codes:",
+                "--region",
+                "--endpoint-url",
+                "--json",
+                "ecr:BatchCheckLayerAvailability",
+            ],
+        ),
         (["demo", "-h"], ["No AWS account", "Example:", "Exit codes:"]),
-        (["serve", "-h"], ["No AWS account", "Examples:", "eval", "--port", "--no-auth", "Exit codes:"]),
+        (
+            ["serve", "-h"],
+            ["No AWS account", "Examples:", "eval", "--port", "--no-auth", "Exit codes:"],
+        ),
     ],
     ids=["program", "check", "demo", "serve"],
 )

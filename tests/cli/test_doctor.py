@@ -28,7 +28,16 @@ if TYPE_CHECKING:
     Run = Callable[..., CompletedProcess[str]]
     Doctor = Callable[..., dict[str, Any]]
 
-PARTS = ["versions", "configuration", "region", "credentials", "endpoint", "clock", "check", "quota"]
+PARTS = [
+    "versions",
+    "configuration",
+    "region",
+    "credentials",
+    "endpoint",
+    "clock",
+    "check",
+    "quota",
+]
 SECRET = "local-ecr-secret-key"  # noqa: S105 (the local ECR's)
 
 
@@ -41,7 +50,9 @@ def own() -> Generator[LocalECR]:
 
 
 @pytest.fixture
-def doctor(run: Run, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, Any]]:
+def doctor(
+    run: Run, own: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, Any]]:
     """Run it with --json against `own`, and return its findings by part, with the exit code as `code`."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url)
 
@@ -49,7 +60,9 @@ def doctor(run: Run, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable
         ran = run("doctor", *arguments, "--json")
         assert (ran.stderr, SECRET in ran.stdout) == ("", False)
         lines = [json.loads(line) for line in ran.stdout.splitlines()]
-        assert [(line["part"], list(line)) for line in lines] == [(part, ["part", "status", "found", "to_do"]) for part in PARTS]
+        assert [(line["part"], list(line)) for line in lines] == [
+            (part, ["part", "status", "found", "to_do"]) for part in PARTS
+        ]
         return {line["part"]: line for line in lines} | {"code": ran.returncode}
 
     return doctor
@@ -63,25 +76,45 @@ def statuses(found: dict[str, Any]) -> dict[str, str]:
 def test_all_is_well(doctor: Doctor) -> None:
     """Where a check works, each part is ok, nothing is to be done, and the exit code is 0."""
     found = doctor("team/app")
-    assert (statuses(found), {found[part]["to_do"] for part in PARTS}, found["code"]) == ({}, {None}, 0)
+    assert (statuses(found), {found[part]["to_do"] for part in PARTS}, found["code"]) == (
+        {},
+        {None},
+        0,
+    )
 
 
 def test_without_a_repository_no_permission_is_looked_at(doctor: Doctor, own: LocalECR) -> None:
     """The check is left out, with a word on how to have it, and that is no fault; one request is made, without a signature."""
     found = doctor()
     to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
-    assert (statuses(found), found["check"]["to_do"], found["code"], own.stats.requests) == ({"check": "skip"}, to_do, 0, 1)
+    assert (statuses(found), found["check"]["to_do"], found["code"], own.stats.requests) == (
+        {"check": "skip"},
+        to_do,
+        0,
+        1,
+    )
 
 
 def test_what_is_found_is_named(doctor: Doctor, own: LocalECR) -> None:
     """Region, key, endpoint and clock are named, each with where it comes from."""
     found = doctor("team/app")
     assert found["region"]["found"] == "us-east-1, from AWS_DEFAULT_REGION"
-    assert found["credentials"]["found"] == "loca...-key, from the environment's AWS_ACCESS_KEY_ID; without an end"
-    assert found["endpoint"]["found"].startswith(f"{own.endpoint_url}, from AWS_ENDPOINT_URL_ECR; no TLS; no proxy; answered in ")
+    assert (
+        found["credentials"]["found"]
+        == "loca...-key, from the environment's AWS_ACCESS_KEY_ID; without an end"
+    )
+    assert found["endpoint"]["found"].startswith(
+        f"{own.endpoint_url}, from AWS_ENDPOINT_URL_ECR; no TLS; no proxy; answered in "
+    )
     assert found["clock"]["found"] == "in step with the endpoint's"
-    assert re.fullmatch("BatchCheckLayerAvailability on 'team/app' is allowed; one digest took [0-9]+ ms", found["check"]["found"])
-    assert found["quota"]["found"] == "at most 800 requests a second, 80% of ECR's default of 1000; nothing was throttled"
+    assert re.fullmatch(
+        "BatchCheckLayerAvailability on 'team/app' is allowed; one digest took [0-9]+ ms",
+        found["check"]["found"],
+    )
+    assert (
+        found["quota"]["found"]
+        == "at most 800 requests a second, 80% of ECR's default of 1000; nothing was throttled"
+    )
 
 
 def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
@@ -89,14 +122,22 @@ def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
     own.faults.add(error="AccessDeniedException")
     found = doctor("team/app")
     expected = "allow the IAM action ecr:BatchCheckLayerAvailability on arn:aws:ecr:us-east-1:*:repository/team/app"
-    assert (statuses(found), found["check"]["to_do"], found["code"]) == ({"check": "fail"}, expected, 2)
+    assert (statuses(found), found["check"]["to_do"], found["code"]) == (
+        {"check": "fail"},
+        expected,
+        2,
+    )
 
 
 def test_an_unknown_repository(doctor: Doctor) -> None:
     """A repository that is not there is said with the registry and the Region that were looked in."""
     found = doctor("team/none")
     where = "looked in registry of the caller's own account (a full URI names another), Region us-east-1"
-    assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == ({"check": "fail"}, True, 2)
+    assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == (
+        {"check": "fail"},
+        True,
+        2,
+    )
 
 
 def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,7 +146,10 @@ def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
         reserved.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{reserved.getsockname()[1]}")
         found = doctor("team/app")
-    assert (statuses(found), found["code"]) == ({"endpoint": "fail", "clock": "skip", "check": "skip"}, 2)
+    assert (statuses(found), found["code"]) == (
+        {"endpoint": "fail", "clock": "skip", "check": "skip"},
+        2,
+    )
 
 
 def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,13 +165,18 @@ def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch)
     )
 
 
-def test_an_answer_that_drips(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_that_drips(
+    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An answer that comes byte by byte, each in time, is given up, too."""
     monkeypatch.setattr(aws_configuration, "READ_TIMEOUT", 0.5)
     monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT", 0.4)
     own.faults.add(drip=20)
     found = doctor()
-    assert (statuses(found)["endpoint"], "none within 0.9 s" in found["endpoint"]["found"]) == ("fail", True)
+    assert (statuses(found)["endpoint"], "none within 0.9 s" in found["endpoint"]["found"]) == (
+        "fail",
+        True,
+    )
 
 
 class _Page(BaseHTTPRequestHandler):
@@ -152,21 +201,31 @@ def test_somebody_else_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) 
     assert (statuses(found), found["code"]) == ({"endpoint": "warn", "check": "skip"}, 1)
 
 
-def test_no_tls_where_it_is_asked_for(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_no_tls_where_it_is_asked_for(
+    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """An https endpoint that does not speak TLS fails with a word on certificates, and says whose are trusted."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("http:", "https:"))
     plain = doctor()
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
     own_bundle = doctor()
-    assert ("TLS by botocore's certificates" in plain["endpoint"]["found"], "AWS_CA_BUNDLE" in plain["endpoint"]["to_do"]) == (True, True)
-    assert (f"TLS by the certificates in {tmp_path}/own.pem" in own_bundle["endpoint"]["found"], statuses(own_bundle)["endpoint"]) == (
+    assert (
+        "TLS by botocore's certificates" in plain["endpoint"]["found"],
+        "AWS_CA_BUNDLE" in plain["endpoint"]["to_do"],
+    ) == (True, True)
+    assert (
+        f"TLS by the certificates in {tmp_path}/own.pem" in own_bundle["endpoint"]["found"],
+        statuses(own_bundle)["endpoint"],
+    ) == (
         True,
         "fail",
     )
 
 
-def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_proxy_is_named_without_its_password(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The proxy in force is in the line, its password is not; what does not answer there is a matter of HTTPS_PROXY."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
@@ -174,7 +233,11 @@ def test_a_proxy_is_named_without_its_password(doctor: Doctor, monkeypatch: pyte
         monkeypatch.setenv("http_proxy", f"http://me:hidden-word@127.0.0.1:{port}")
         found = doctor()
     endpoint = found["endpoint"]
-    said = f"by the proxy 127.0.0.1:{port};" in endpoint["found"], "hidden-word" in json.dumps(found), "HTTPS_PROXY" in endpoint["to_do"]
+    said = (
+        f"by the proxy 127.0.0.1:{port};" in endpoint["found"],
+        "hidden-word" in json.dumps(found),
+        "HTTPS_PROXY" in endpoint["to_do"],
+    )
     assert (endpoint["status"], said) == ("fail", (True, False, True))
 
 
@@ -182,7 +245,11 @@ def test_an_empty_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> Non
     """A variable that is set and empty is a failure that names it."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
     found = doctor()
-    assert (found["region"]["status"], found["region"]["found"], found["code"]) == ("fail", "none: AWS_DEFAULT_REGION is empty", 2)
+    assert (found["region"]["status"], found["region"]["found"], found["code"]) == (
+        "fail",
+        "none: AWS_DEFAULT_REGION is empty",
+        2,
+    )
 
 
 def test_a_redirect_is_not_followed(doctor: Doctor, own: LocalECR) -> None:
@@ -198,11 +265,17 @@ def test_certificates_that_are_not_there(doctor: Doctor, monkeypatch: pytest.Mon
     assert (endpoint["status"], "AWS_CA_BUNDLE" in endpoint["to_do"]) == ("fail", True)
 
 
-def test_an_endpoint_is_named_without_its_password(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_endpoint_is_named_without_its_password(
+    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A user name and a password in the endpoint's URL are a failure that says to leave them out, and are not shown."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("//", "//me:hidden-word@"))
     found = doctor()
-    assert (found["endpoint"]["status"], "hidden-word" in json.dumps(found), "user name and password" in found["endpoint"]["to_do"]) == (
+    assert (
+        found["endpoint"]["status"],
+        "hidden-word" in json.dumps(found),
+        "user name and password" in found["endpoint"]["to_do"],
+    ) == (
         "fail",
         False,
         True,
@@ -221,10 +294,14 @@ def test_an_endpoint_is_named_without_its_password(doctor: Doctor, own: LocalECR
 )
 def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:  # noqa: FBT001 (parametrised)
     """An endpoint in any partition's own domain is the Region's, not one that somebody configured."""
-    assert ("configuration" in aws_configuration.Surroundings(None)._origin(url, None)) == is_configured
+    assert (
+        "configuration" in aws_configuration.Surroundings(None)._origin(url, None)
+    ) == is_configured
 
 
-def test_plain_http_beyond_this_machine(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_plain_http_beyond_this_machine(
+    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A configured endpoint of plain http that is not of this machine is a warning, unless it is allowed."""
     port = own.endpoint_url.rpartition(":")[2]
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://0.0.0.0:{port}")
@@ -240,7 +317,10 @@ def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_REGION")
     bare = doctor("team/app")
     skipped = {"region": "fail", "endpoint": "skip", "clock": "skip", "check": "skip"}
-    assert (statuses(found), found["region"]["found"]) == (skipped, "none: AWS_REGION says 'us-east-1', and botocore does not read it")
+    assert (statuses(found), found["region"]["found"]) == (
+        skipped,
+        "none: AWS_REGION says 'us-east-1', and botocore does not read it",
+    )
     assert (statuses(bare), bare["region"]["found"]) == (skipped, "none")
 
 
@@ -248,7 +328,11 @@ def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
     """A Region that botocore knows no ECR in is a warning: a name may be new, or misspelled."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-wst-1")
     found = doctor()
-    assert (statuses(found)["region"], "check the spelling" in found["region"]["to_do"], found["code"]) == ("warn", True, 1)
+    assert (
+        statuses(found)["region"],
+        "check the spelling" in found["region"]["to_do"],
+        found["code"],
+    ) == ("warn", True, 1)
 
 
 def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
@@ -279,7 +363,11 @@ def test_two_variables_for_the_region(doctor: Doctor, monkeypatch: pytest.Monkey
     ids=["option", "repository", "file"],
 )
 def test_where_the_region_comes_from(
-    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, arguments: list[str], source: str
+    doctor: Doctor,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    arguments: list[str],
+    source: str,
 ) -> None:
     """The line says who names the Region."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
@@ -293,21 +381,32 @@ def test_no_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None
     """Without credentials the endpoint and the clock are looked at all the same."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     found = doctor("team/app")
-    assert (statuses(found), found["credentials"]["found"], found["code"]) == ({"credentials": "fail", "check": "skip"}, "none", 2)
+    assert (statuses(found), found["credentials"]["found"], found["code"]) == (
+        {"credentials": "fail", "check": "skip"},
+        "none",
+        2,
+    )
 
 
 def test_half_of_the_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A key without its secret is said as botocore says it."""
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     found = doctor("team/app")
-    assert (statuses(found)["credentials"], "AWS_SECRET_ACCESS_KEY" in found["credentials"]["found"]) == ("fail", True)
+    assert (
+        statuses(found)["credentials"],
+        "AWS_SECRET_ACCESS_KEY" in found["credentials"]["found"],
+    ) == ("fail", True)
 
 
 def test_a_token_that_has_ended(doctor: Doctor, own: LocalECR) -> None:
     """What AWS says of an expired token is in the line of the check, with how to renew it."""
     own.expire("local-ecr-access-key")
     found = doctor("team/app")
-    assert (statuses(found), "ExpiredToken" in found["check"]["found"], found["check"]["to_do"]) == (
+    assert (
+        statuses(found),
+        "ExpiredToken" in found["check"]["found"],
+        found["check"]["to_do"],
+    ) == (
         {"check": "fail"},
         True,
         "renew the credentials (`aws sts get-caller-identity` shows whether they work)",
@@ -316,30 +415,49 @@ def test_a_token_that_has_ended(doctor: Doctor, own: LocalECR) -> None:
 
 @pytest.mark.parametrize(
     ("minutes", "status", "said"),
-    [(-5, "fail", "still expired"), (5, "warn", "they end within 15 minutes"), (300, "ok", "temporary, not renewed")],
+    [
+        (-5, "fail", "still expired"),
+        (5, "warn", "they end within 15 minutes"),
+        (300, "ok", "temporary, not renewed"),
+    ],
     ids=["over", "soon", "later"],
 )
-def test_credentials_whose_end_is_known(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, minutes: int, status: str, said: str) -> None:
+def test_credentials_whose_end_is_known(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, minutes: int, status: str, said: str
+) -> None:
     """Where the environment tells the end of a token, the line says whether it has come, or comes soon."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "hidden-token")
-    monkeypatch.setenv("AWS_CREDENTIAL_EXPIRATION", (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat())
+    monkeypatch.setenv(
+        "AWS_CREDENTIAL_EXPIRATION", (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
+    )
     found = doctor()
     line = found["credentials"]
-    assert (line["status"], said in line["found"], "hidden-token" in json.dumps(found)) == (status, True, False)
+    assert (line["status"], said in line["found"], "hidden-token" in json.dumps(found)) == (
+        status,
+        True,
+        False,
+    )
 
 
-def test_keys_that_win_over_a_profile(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_keys_that_win_over_a_profile(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """Keys in the environment win over AWS_PROFILE, which surprises people: a warning says so."""
     (tmp_path / "config").write_text("[profile ci]\nregion = us-east-1\n")
     monkeypatch.setenv("AWS_PROFILE", "ci")
     found = doctor("team/app")
-    assert (statuses(found), found["credentials"]["found"].endswith("they win over profile 'ci', from AWS_PROFILE")) == (
+    assert (
+        statuses(found),
+        found["credentials"]["found"].endswith("they win over profile 'ci', from AWS_PROFILE"),
+    ) == (
         {"credentials": "warn"},
         True,
     )
 
 
-def test_an_account_is_told_where_the_configuration_tells_it(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_account_is_told_where_the_configuration_tells_it(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The account comes from the configuration: no request is made for it."""
     monkeypatch.setenv("AWS_ACCOUNT_ID", "123456789012")
     assert ", account 123456789012;" in doctor()["credentials"]["found"]
@@ -347,10 +465,15 @@ def test_an_account_is_told_where_the_configuration_tells_it(doctor: Doctor, mon
 
 def test_a_process_for_credentials(doctor: Doctor, tmp_path: Path) -> None:
     """A credential_process that fails is a failure."""
-    (tmp_path / "config").write_text("[profile ci]\nregion = us-east-1\ncredential_process = false\n")
+    (tmp_path / "config").write_text(
+        "[profile ci]\nregion = us-east-1\ncredential_process = false\n"
+    )
     found = doctor("team/app", "--profile", "ci")
     said = "none that can be used: "
-    assert (statuses(found), found["credentials"]["found"][: len(said)]) == ({"credentials": "fail", "check": "skip"}, said)
+    assert (statuses(found), found["credentials"]["found"][: len(said)]) == (
+        {"credentials": "fail", "check": "skip"},
+        said,
+    )
 
 
 HASTY = "from ecr_layer_client.cli import diagnosis, main; diagnosis._KEYS_TIMEOUT = 0.2; main()"
@@ -364,11 +487,18 @@ def test_a_process_for_credentials_that_hangs(own: LocalECR, tmp_path: Path) -> 
     variables = kept | {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL_ECR": own.endpoint_url}
     command = [sys.executable, "-c", HASTY, "doctor", "--profile", "ci"]
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
-    assert (ran.returncode, "fail  credentials    their source gave none within 0 s" in ran.stdout) == (2, True)
+    assert (
+        ran.returncode,
+        "fail  credentials    their source gave none within 0 s" in ran.stdout,
+    ) == (2, True)
 
 
-@pytest.mark.parametrize("config", ["[profile ci]\n", "no section\n"], ids=["no such profile", "no configuration"])
-def test_a_broken_configuration(doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str) -> None:
+@pytest.mark.parametrize(
+    "config", ["[profile ci]\n", "no section\n"], ids=["no such profile", "no configuration"]
+)
+def test_a_broken_configuration(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str
+) -> None:
     """A profile that is not there, or a file that can't be read, fails, and nothing else is looked at."""
     (tmp_path / "config").write_text(config)
     monkeypatch.setenv("AWS_PROFILE", "none")
@@ -381,16 +511,28 @@ def test_a_broken_configuration(doctor: Doctor, monkeypatch: pytest.MonkeyPatch,
     ("skew", "expected", "said"),
     [
         (30.0, {}, "30 s behind the endpoint's"),
-        (-90.0, {"clock": "warn"}, "90 s ahead of the endpoint's; beyond 300 s AWS refuses what is signed"),
-        (900.0, {"clock": "fail", "check": "fail"}, "900 s behind the endpoint's; beyond 300 s AWS refuses what is signed"),
+        (
+            -90.0,
+            {"clock": "warn"},
+            "90 s ahead of the endpoint's; beyond 300 s AWS refuses what is signed",
+        ),
+        (
+            900.0,
+            {"clock": "fail", "check": "fail"},
+            "900 s behind the endpoint's; beyond 300 s AWS refuses what is signed",
+        ),
     ],
     ids=["a little", "noted", "refused"],
 )
-def test_a_clock_that_is_off(doctor: Doctor, own: LocalECR, skew: float, expected: dict[str, str], said: str) -> None:
+def test_a_clock_that_is_off(
+    doctor: Doctor, own: LocalECR, skew: float, expected: dict[str, str], said: str
+) -> None:
     """The clock is compared with the answer's date: a minute off is a warning, five are a failure, as they are to AWS."""
     own.clock_skew = skew
     found = doctor("team/app")
-    told = re.sub("^([0-9]+)", lambda seconds: str(round(int(seconds[1]), -1)), found["clock"]["found"])  # a date has whole seconds
+    told = re.sub(
+        "^([0-9]+)", lambda seconds: str(round(int(seconds[1]), -1)), found["clock"]["found"]
+    )  # a date has whole seconds
     assert (statuses(found), told) == (expected, said)
 
 
@@ -398,21 +540,31 @@ def test_a_throttled_check(doctor: Doctor, own: LocalECR) -> None:
     """A check that ECR throttled and then answered is allowed, and the quota's line warns."""
     own.faults.add(error="ThrottlingException", after=1, times=1)
     found = doctor("team/app")
-    assert (statuses(found), "ECR throttled this check" in found["quota"]["found"], found["code"]) == ({"quota": "warn"}, True, 1)
+    assert (
+        statuses(found),
+        "ECR throttled this check" in found["quota"]["found"],
+        found["code"],
+    ) == ({"quota": "warn"}, True, 1)
 
 
 def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) -> None:
     """A passing fault is a warning that names it."""
     own.faults.add(error="ServerException", after=1, times=1)
     found = doctor("team/app")
-    assert (statuses(found), "ServerException" in found["check"]["found"]) == ({"check": "warn"}, True)
+    assert (statuses(found), "ServerException" in found["check"]["found"]) == (
+        {"check": "warn"},
+        True,
+    )
 
 
 @pytest.mark.parametrize(
     ("fault", "to_do"),
     [
         ({"error": "ServerException"}, "try again later; the request id helps AWS Support"),
-        ({"body": b"<html>"}, "look at the endpoint and at proxies: something between may answer in ECR's place"),
+        (
+            {"body": b"<html>"},
+            "look at the endpoint and at proxies: something between may answer in ECR's place",
+        ),
         (
             {"error": "KmsException"},
             "do as ECR's words say, for trying again changes nothing; AWS Support can tell more",
@@ -421,7 +573,13 @@ def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) ->
     ],
     ids=["server", "not ECR's", "another", "late"],
 )
-def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, fault: dict[str, Any], to_do: str) -> None:
+def test_a_check_that_fails(
+    doctor: Doctor,
+    own: LocalECR,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: dict[str, Any],
+    to_do: str,
+) -> None:
     """Whatever the check ends with, its line says what to do."""
     monkeypatch.setattr(diagnosis, "_CHECK_TIMEOUT", 1.0)
     own.faults.add(**fault, after=1)
@@ -431,28 +589,46 @@ def test_a_check_that_fails(doctor: Doctor, own: LocalECR, monkeypatch: pytest.M
 
 def test_advice_is_told_from_what_botocore_says() -> None:
     """Of credentials that are lost during the check, botocore's words belong to what was found, colons and all."""
-    found, to_do = diagnosis._parted(credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1")))
+    found, to_do = diagnosis._parted(
+        credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1"))
+    )
     said = "Error when retrieving credentials from custom-process: exit: 1"
-    assert (found, to_do[:21]) == (f"found no usable AWS credentials; botocore says '{said}'", "set AWS_ACCESS_KEY_ID")
+    assert (found, to_do[:21]) == (
+        f"found no usable AWS credentials; botocore says '{said}'",
+        "set AWS_ACCESS_KEY_ID",
+    )
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (["Team/App"], "error: 'Team/App' is no ECR repository name: "),
-        (["--endpoint-url", "http://a.example"], "error: --endpoint-url 'http://a.example' is plain http "),
-        (["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", "--region", "us-east-1"], "error: --region 'us-east-1' is not the Region of "),
+        (
+            ["--endpoint-url", "http://a.example"],
+            "error: --endpoint-url 'http://a.example' is plain http ",
+        ),
+        (
+            ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", "--region", "us-east-1"],
+            "error: --region 'us-east-1' is not the Region of ",
+        ),
     ],
     ids=["repository", "endpoint", "other region"],
 )
 def test_a_wrong_option_is_an_error(run: Run, arguments: list[str], said: str) -> None:
     """What breaks its rule is refused in one line before anything is looked at."""
     ran = run("doctor", *arguments)
-    assert (ran.returncode, ran.stdout, ran.stderr[: len(said)], ran.stderr.count("\n")) == (2, "", said, 1)
+    assert (ran.returncode, ran.stdout, ran.stderr[: len(said)], ran.stderr.count("\n")) == (
+        2,
+        "",
+        said,
+        1,
+    )
 
 
 def test_a_line_for_people(run: Run) -> None:
     """Without --json each part is one line, where it is no terminal: the status, the part, what was found and what to do."""
     lines = run("doctor", "team/none").stdout.splitlines()
-    assert [line.split()[:2] for line in lines] == [["fail" if part == "check" else "ok", part] for part in PARTS]
+    assert [line.split()[:2] for line in lines] == [
+        ["fail" if part == "check" else "ok", part] for part in PARTS
+    ]
     assert lines[6].endswith(" -> check the name, the account and the Region, or create it")

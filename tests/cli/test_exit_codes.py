@@ -47,15 +47,29 @@ async def ends_with(end: int | BaseException) -> int:
         (KeyboardInterrupt(), 130, ""),
         (BrokenPipeError(), 141, ""),
         (OSError("disk full"), 2, "error: disk full\n"),
-        (FileNotFoundError(2, "No such file or directory", "a"), 2, "error: a: No such file or directory\n"),
+        (
+            FileNotFoundError(2, "No such file or directory", "a"),
+            2,
+            "error: a: No such file or directory\n",
+        ),
         (ECRLayerError("two\nlines"), 2, "error: two lines\n"),
-        (InvalidInputError("pass region_name=, or xregion_name=1"), 2, "error: pass --region, or xregion_name=1\n"),
+        (
+            InvalidInputError("pass region_name=, or xregion_name=1"),
+            2,
+            "error: pass --region, or xregion_name=1\n",
+        ),
         (InvalidInputError("profile_name='': a str"), 2, "error: --profile '': a str\n"),
         (AccessDeniedError("allow it"), 2, "error: allow it\n"),
         (CredentialsError("none: profile_name="), 2, "error: none: --profile\n"),
-        (TransportError("no answer: check endpoint_url"), 2, "error: no answer: check --endpoint-url\n"),
         (
-            OperationTimeoutError("not done within timeout=5.0 s; .partial keeps what was answered"),
+            TransportError("no answer: check endpoint_url"),
+            2,
+            "error: no answer: check --endpoint-url\n",
+        ),
+        (
+            OperationTimeoutError(
+                "not done within timeout=5.0 s; .partial keeps what was answered"
+            ),
             2,
             "error: not done within --timeout 5 s\n",
         ),
@@ -76,16 +90,24 @@ async def ends_with(end: int | BaseException) -> int:
         "timeout",
     ],
 )
-def test_an_end_is_a_code_and_at_most_one_line(capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str) -> None:
+def test_an_end_is_a_code_and_at_most_one_line(
+    capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str
+) -> None:
     """Each way to end has its exit code, and each error one line in terms of the options."""
     with pytest.raises(typer.Exit) as raised:
         run(ends_with(end))
     assert (raised.value.exit_code, capsys.readouterr().err) == (code, said)
 
 
-@pytest.mark.parametrize(("variable", "is_shown"), [("", False), ("1", True)], ids=["line", "traceback"])
+@pytest.mark.parametrize(
+    ("variable", "is_shown"), [("", False), ("1", True)], ids=["line", "traceback"]
+)
 def test_a_fault_of_its_own_is_one_line(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, *, variable: str, is_shown: bool
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    variable: str,
+    is_shown: bool,
 ) -> None:
     """What nobody foresaw is one line, too, which says how to see more."""
     monkeypatch.setenv("ECR_LAYERS_TRACEBACK", variable)
@@ -93,7 +115,11 @@ def test_a_fault_of_its_own_is_one_line(
         run(ends_with(KeyError("x")))
     said = capsys.readouterr().err
     line = "error: KeyError: 'x': this is a fault of ecr-layers; ECR_LAYERS_TRACEBACK=1 shows where, for a report"
-    assert (raised.value.exit_code, said.splitlines()[-1], "Traceback" in said) == (2, line, is_shown)
+    assert (raised.value.exit_code, said.splitlines()[-1], "Traceback" in said) == (
+        2,
+        line,
+        is_shown,
+    )
 
 
 @pytest.mark.asyncio
@@ -109,7 +135,10 @@ async def test_a_slow_reader_does_not_stop_the_event_loop(monkeypatch: pytest.Mo
         await output.drain()
         os.close(writing)
 
-    with open(reading, encoding="ascii") as reader, open(writing, "w", encoding="ascii", closefd=False) as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+    with (
+        open(reading, encoding="ascii") as reader,
+        open(writing, "w", encoding="ascii", closefd=False) as writer,
+    ):  # noqa: ASYNC230, PTH123 (a pipe's end)
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())
         read = await asyncio.to_thread(reader.read)
@@ -157,7 +186,10 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
         await output.drain()
         os.close(writing)
 
-    with open(reading, encoding="ascii") as reader, open(writing, "w", encoding="ascii", closefd=False) as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+    with (
+        open(reading, encoding="ascii") as reader,
+        open(writing, "w", encoding="ascii", closefd=False) as writer,
+    ):  # noqa: ASYNC230, PTH123 (a pipe's end)
         monkeypatch.setattr(sys, "stdin", reader)
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())
@@ -168,7 +200,9 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("stdin", [None, io.TextIOWrapper(io.BytesIO())], ids=["none", "empty"])
 @pytest.mark.asyncio
-async def test_no_standard_input_has_no_lines(monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None) -> None:
+async def test_no_standard_input_has_no_lines(
+    monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None
+) -> None:
     """A process started without a standard input reads nothing."""
     monkeypatch.setattr(sys, "stdin", stdin)
     assert await lines_of(StandardInput()) == []

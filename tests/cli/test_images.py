@@ -46,7 +46,12 @@ def images(ecr: LocalECR) -> None:
 @pytest.fixture
 def layout(tmp_path: Path) -> str:
     """Lay out the first image and return where."""
-    return str(write(tmp_path / "layout", layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs])))
+    return str(
+        write(
+            tmp_path / "layout",
+            layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]),
+        )
+    )
 
 
 @pytest.mark.usefixtures("images")
@@ -71,7 +76,11 @@ def test_plan_as_json(run: Run, layout: str) -> None:
     [line] = ran.stdout.splitlines()
     planned = json.loads(line)
     assert ([blob["digest"] for blob in planned["present"]], planned["to_upload"]) == (NAMES, [])
-    assert (planned["all_blobs_present"], planned["bytes_to_upload"], planned["repository"]) == (True, 0, f"{URI}/team/whole")
+    assert (planned["all_blobs_present"], planned["bytes_to_upload"], planned["repository"]) == (
+        True,
+        0,
+        f"{URI}/team/whole",
+    )
     assert ran.returncode == 0
 
 
@@ -88,16 +97,28 @@ def test_members_of_json(run: Run, layout: str) -> None:
     planned = json.loads(run("plan", layout, "team/empty", "--json").stdout)
     report = json.loads(run("verify", "team/whole:v1", "--json").stdout)
     audited = json.loads(run("audit", "team/whole", "--json").stdout.splitlines()[0])
-    assert ([*planned], [*report], [*audited]) == (PLANNED.split(), REPORTED.split(), REPORTED.split())
-    assert ([*planned["to_upload"][0]], [*report["children"][0]["available"][0]]) == (BLOB.split(), BLOB.split())
+    assert ([*planned], [*report], [*audited]) == (
+        PLANNED.split(),
+        REPORTED.split(),
+        REPORTED.split(),
+    )
+    assert ([*planned["to_upload"][0]], [*report["children"][0]["available"][0]]) == (
+        BLOB.split(),
+        BLOB.split(),
+    )
 
 
 @pytest.mark.usefixtures("images")
-def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(run: Run, ecr: LocalECR, layout: str) -> None:
+def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(
+    run: Run, ecr: LocalECR, layout: str
+) -> None:
     """A plan is of blobs: where all are there, it is exit code 0, though the image is not; whether that is there, `verify` says."""
     for blob in APP.blobs:
         ecr.put_layer("team/blobs", blob)
-    planned, verified = run("plan", layout, "team/blobs"), run("verify", f"team/blobs@{sha256(APP.manifest)}")
+    planned, verified = (
+        run("plan", layout, "team/blobs"),
+        run("verify", f"team/blobs@{sha256(APP.manifest)}"),
+    )
     assert (planned.returncode, verified.returncode) == (0, 1)
     assert "calls: 1 BatchCheckLayerAvailability, 1 PutImage" in planned.stdout.splitlines()
 
@@ -105,7 +126,11 @@ def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(run: Run, ecr: 
 def test_plan_of_standard_input(run: Run) -> None:
     """An image can't come from a pipe, and who tries is told what to do."""
     ran = run("plan", "-", "team/empty")
-    assert (ran.returncode, ran.stdout, "save it to a file" in " ".join(ran.stderr.split())) == (2, "", True)
+    assert (ran.returncode, ran.stdout, "save it to a file" in " ".join(ran.stderr.split())) == (
+        2,
+        "",
+        True,
+    )
 
 
 @pytest.mark.usefixtures("images")
@@ -115,7 +140,9 @@ def test_plan_of_a_manifest_that_is_none(run: Run, tmp_path: Path) -> None:
     path.write_bytes(APP.manifest[:-3])
     ran = run("plan", str(path), "team/empty")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(f"error: {path}: this is no manifest ({len(APP.manifest) - 3} bytes, sha256:")
+    assert ran.stderr.startswith(
+        f"error: {path}: this is no manifest ({len(APP.manifest) - 3} bytes, sha256:"
+    )
 
 
 @pytest.mark.usefixtures("images")
@@ -123,7 +150,10 @@ def test_plan_of_schema_1(run: Run, tmp_path: Path) -> None:
     """A size that nobody says is a dash."""
     path = tmp_path / "manifest.json"
     path.write_bytes(packed(schemaVersion=1, fsLayers=[{"blobSum": NAMES[0]}]))
-    assert run("plan", str(path), "team/empty").stdout.splitlines()[1] == f"upload           -  {NAMES[0]}"
+    assert (
+        run("plan", str(path), "team/empty").stdout.splitlines()[1]
+        == f"upload           -  {NAMES[0]}"
+    )
 
 
 @pytest.mark.usefixtures("images")
@@ -154,7 +184,13 @@ def test_verify_for_people(run: Run) -> None:
 
 @pytest.mark.usefixtures("images")
 @pytest.mark.parametrize(
-    "name", ["team/whole:v1", f"{URI}/team/whole:v1", f"team/whole@{sha256(BOTH)}", f"team/whole@{sha256(APP.manifest)}"]
+    "name",
+    [
+        "team/whole:v1",
+        f"{URI}/team/whole:v1",
+        f"team/whole@{sha256(BOTH)}",
+        f"team/whole@{sha256(APP.manifest)}",
+    ],
 )
 def test_verify_a_whole_image(run: Run, name: str) -> None:
     """An image is named by its tag or its digest, with or without its registry; a whole one is exit code 0."""
@@ -182,16 +218,28 @@ def test_verify_by_digest(run: Run, name: str) -> None:
 @pytest.mark.usefixtures("images")
 def test_verify_as_json(run: Run) -> None:
     """With --json a report is one object, an image that is not there, too."""
-    reports = [json.loads(run("verify", name, "--json").stdout) for name in ("team/whole:v1", "team/whole:v9")]
-    assert [(report["deployable"], report["defects"]) for report in reports] == [(True, []), (False, ["not found (ImageNotFound): v9"])]
-    assert [child["platform"]["architecture"] for child in reports[0]["children"]] == ["amd64", "arm64"]
+    reports = [
+        json.loads(run("verify", name, "--json").stdout)
+        for name in ("team/whole:v1", "team/whole:v9")
+    ]
+    assert [(report["deployable"], report["defects"]) for report in reports] == [
+        (True, []),
+        (False, ["not found (ImageNotFound): v9"]),
+    ]
+    assert [child["platform"]["architecture"] for child in reports[0]["children"]] == [
+        "amd64",
+        "arm64",
+    ]
 
 
 @pytest.mark.usefixtures("images")
 def test_verify_as_json_per_platform(run: Run) -> None:
     """With --json each image of an index has the members that the index has: whether it is deployable, too, and the repository's name."""
     report = json.loads(run("verify", "team/broken:v1", "--json").stdout)
-    children = [(child["platform"]["architecture"], child["repository"], child["deployable"]) for child in report["children"]]
+    children = [
+        (child["platform"]["architecture"], child["repository"], child["deployable"])
+        for child in report["children"]
+    ]
     assert children == [("amd64", "team/broken", False), ("arm64", "team/broken", True)]
     assert [child["defects"] for child in report["children"]] == [report["defects"], []]
     assert [*report["children"][0]] == [*report]
@@ -206,7 +254,10 @@ def test_verify_as_json_per_platform(run: Run) -> None:
         ("team/whole:a b", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
         (f"team/whole:a b@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
         (f"team/whole:@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is '': a tag"),
-        (f"team/whole@{sha256(BOTH)[:-1]}", "a tag, such as 'latest', or a digest, sha256: and 64 digits"),
+        (
+            f"team/whole@{sha256(BOTH)[:-1]}",
+            "a tag, such as 'latest', or a digest, sha256: and 64 digits",
+        ),
         (f"@{sha256(BOTH)}", "is no ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),
         (f"{URI}/team/whole", "names no image"),
@@ -259,7 +310,9 @@ def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
     """When an audit fails, what it found before is printed, one line says what failed and how far it was, and the exit code is 2."""
     ran = run("audit", "team/broken", *options)
-    found = [line for line in ran.stdout.splitlines() if sha256(APP.manifest) in line or NAMES[2] in line]
+    found = [
+        line for line in ran.stdout.splitlines() if sha256(APP.manifest) in line or NAMES[2] in line
+    ]
     assert (ran.returncode, len(found) > 0, "images:" in ran.stdout) == (2, True, False)
     [said] = ran.stderr.splitlines()
     assert said.startswith("error: BatchGetImage on repository 'team/broken'")
@@ -269,7 +322,12 @@ def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
 @pytest.mark.asyncio
 async def test_audit_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
     """Interrupted, an audit prints what it found, and says how far it was; the end's own line is not printed."""
-    broken = ImageReport(repository=Repository(name="team/app"), reference=NAMES[0], digest=NAMES[0], problem="archived")
+    broken = ImageReport(
+        repository=Repository(name="team/app"),
+        reference=NAMES[0],
+        digest=NAMES[0],
+        problem="archived",
+    )
 
     async def interrupted() -> AsyncIterator[ImageReport]:
         yield broken
@@ -301,4 +359,6 @@ def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_help(run: Run, command: str) -> None:
     """Each command says what it does, with examples, exit codes and the rights it needs."""
     said = run(command, "--help").stdout
-    assert [word in said for word in ("Examples:", "Exit codes:", "ecr:BatchCheckLayerAvailability")] == [True] * 3
+    assert [
+        word in said for word in ("Examples:", "Exit codes:", "ecr:BatchCheckLayerAvailability")
+    ] == [True] * 3

@@ -84,15 +84,27 @@ def test_ctrl_c_while_an_archive_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["plan", "{layout}", "team/three"], ["verify", "team/three:v9"], ["audit", "team/three", "--json"]],
+    [
+        ["plan", "{layout}", "team/three"],
+        ["verify", "team/three:v9"],
+        ["audit", "team/three", "--json"],
+    ],
     ids=["plan", "verify", "audit"],
 )
 def test_a_reader_that_has_enough(tmp_path: Path, arguments: list[str]) -> None:
     """When the pipe it prints to is closed, each command stops without a word."""
-    layout = write(tmp_path / "layout", layout_files([entry(IMAGES[0].manifest, IMAGE)], [IMAGES[0].manifest, *IMAGES[0].blobs]))
+    layout = write(
+        tmp_path / "layout",
+        layout_files([entry(IMAGES[0].manifest, IMAGE)], [IMAGES[0].manifest, *IMAGES[0].blobs]),
+    )
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-c", MAIN, *(argument.format(layout=layout) for argument in arguments)]
+    command = [
+        sys.executable,
+        "-c",
+        MAIN,
+        *(argument.format(layout=layout) for argument in arguments),
+    ]
     ran = subprocess.run(command, stdout=writing, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (141, "")

@@ -39,11 +39,22 @@ def outcome(digest: str) -> Layer:
 
 @pytest.mark.usefixtures("own")
 @pytest.mark.parametrize("held_back", [10_000, 10], ids=["all may wait", "few may wait"])
-def test_a_late_answer_holds_its_place(run: Run, monkeypatch: pytest.MonkeyPatch, held_back: int) -> None:
+def test_a_late_answer_holds_its_place(
+    run: Run, monkeypatch: pytest.MonkeyPatch, held_back: int
+) -> None:
     """Lines from standard input are answered in their order though the first batch comes last, in whatever spelling, and once."""
     monkeypatch.setattr(check, "_HELD_BACK", held_back)
     given = [line.upper() if number % 7 == 0 else line for number, line in enumerate(LINES)]
-    ran = run("check", "team/app", "--json", "--batch-size", "10", "--concurrency", "2", stdin="\n".join([*given, *LINES]))
+    ran = run(
+        "check",
+        "team/app",
+        "--json",
+        "--batch-size",
+        "10",
+        "--concurrency",
+        "2",
+        stdin="\n".join([*given, *LINES]),
+    )
     assert [json.loads(line)["digest"] for line in ran.stdout.splitlines()] == given
 
 
@@ -52,7 +63,16 @@ def test_an_error_keeps_no_answer_back(run: Run, own: LocalECR) -> None:
     """What was answered behind a batch that fails for good is printed, in its order."""
     own.faults.clear()
     own.faults.add(error="KmsException", times=1, latency=0.3)
-    ran = run("check", "team/app", "--json", "--batch-size", "10", "--concurrency", "2", stdin="\n".join(LINES[:40]))
+    ran = run(
+        "check",
+        "team/app",
+        "--json",
+        "--batch-size",
+        "10",
+        "--concurrency",
+        "2",
+        stdin="\n".join(LINES[:40]),
+    )
     printed = [json.loads(line)["digest"] for line in ran.stdout.splitlines()]
     assert (ran.returncode, printed != [], printed) == (2, True, sorted(printed))
 

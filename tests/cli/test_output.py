@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, Repository
+from ecr_layer_client import (
+    Layer,
+    LayerAvailability,
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+    Repository,
+)
 from ecr_layer_client.cli.check import _Printer
 from ecr_layer_client.cli.input_order import InputOrder
 from ecr_layer_client.cli.output import JSONLines, row
@@ -18,7 +25,9 @@ if TYPE_CHECKING:
 
 DIGEST = "sha256:aa"
 FROZEN = Layer(digest=DIGEST, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN")
-TIRED = LayerFailure(digest=DIGEST, code=LayerFailureCode.UNKNOWN, raw_code="Tired", reason="so\ntired")
+TIRED = LayerFailure(
+    digest=DIGEST, code=LayerFailureCode.UNKNOWN, raw_code="Tired", reason="so\ntired"
+)
 MISSING = LayerFailure(digest=DIGEST, code=LayerFailureCode.MISSING_LAYER_DIGEST, reason="not here")
 NOT_REPORTED = LayerFailure(digest=DIGEST, code=LayerFailureCode.NOT_REPORTED)
 NO_SIZE = Layer(digest=DIGEST, availability=LayerAvailability.AVAILABLE)
@@ -44,14 +53,32 @@ TEXTS = ["plain", 'with "quotes" and \\', "caf\u00e9 \U0001f40b", "\0\x1b[2J\n",
 
 
 @pytest.mark.parametrize("text", TEXTS, ids=ascii)
-@pytest.mark.parametrize("outcome", [FROZEN, TIRED, MISSING, NOT_REPORTED, NO_SIZE], ids=lambda outcome: type(outcome).__name__)
+@pytest.mark.parametrize(
+    "outcome",
+    [FROZEN, TIRED, MISSING, NOT_REPORTED, NO_SIZE],
+    ids=lambda outcome: type(outcome).__name__,
+)
 def test_a_json_line_is_what_json_dumps_prints(outcome: LayerOutcome, text: str) -> None:
     """The members are those of every table, in their order, null where they say nothing, a new word as ECR has it, whatever the text is."""
-    texts: dict[str, str] = {name: text for name in ("digest", "reason", "media_type") if name in type(outcome).model_fields}
+    texts: dict[str, str] = {
+        name: text
+        for name in ("digest", "reason", "media_type")
+        if name in type(outcome).model_fields
+    }
     given = outcome.model_copy(update=texts)
-    columns = ("repository", "digest", "outcome", "availability", "code", "reason", "size", "media_type")
+    columns = (
+        "repository",
+        "digest",
+        "outcome",
+        "availability",
+        "code",
+        "reason",
+        "size",
+        "media_type",
+    )
     members = {"repository": "app"} | {
-        column: getattr(given, f"raw_{column}", None) or getattr(given, column, None) for column in columns[1:]
+        column: getattr(given, f"raw_{column}", None) or getattr(given, column, None)
+        for column in columns[1:]
     }
     assert JSONLines(Repository(name="app")).line(given) == json.dumps(members)
 
@@ -74,5 +101,8 @@ async def test_an_interruption_loses_no_answer(capsysbinary: Any) -> None:
         await _Printer(Repository(name="app"), order, 3, as_json=False).print_all(stream)
     printed = capsysbinary.readouterr()
     digests = [line.split()[2] for line in printed.out.decode().splitlines()[1:]]
-    expected = ["a", "b"], b"interrupted; until then, 2 digests: 0 available (0 bytes), 0 absent, 2 undetermined\n"
+    expected = (
+        ["a", "b"],
+        b"interrupted; until then, 2 digests: 0 available (0 bytes), 0 absent, 2 undetermined\n",
+    )
     assert (digests, printed.err) == expected

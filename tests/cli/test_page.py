@@ -20,8 +20,12 @@ if TYPE_CHECKING:
     from collections.abc import Generator
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
-BLOCKS = [block.strip() for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)]
-COMMANDS = [line for block in BLOCKS for line in ([block] if "eval" in block else block.splitlines())]
+BLOCKS = [
+    block.strip() for block in re.findall(r"^```sh\n(.*?)^```$", PAGE, re.DOTALL | re.MULTILINE)
+]
+COMMANDS = [
+    line for block in BLOCKS for line in ([block] if "eval" in block else block.splitlines())
+]
 HELD = image("app", "base", "code")
 
 
@@ -46,9 +50,14 @@ def home(tmp_path: Path, of_the_page: LocalECR, monkeypatch: pytest.MonkeyPatch)
     programs.mkdir()
     (programs / "deploy").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{programs}:{os.environ['PATH']}")
-    write(tmp_path / "layout", layout_files([entry(HELD.manifest, IMAGE)], [HELD.manifest, *HELD.blobs]))
+    write(
+        tmp_path / "layout",
+        layout_files([entry(HELD.manifest, IMAGE)], [HELD.manifest, *HELD.blobs]),
+    )
     (tmp_path / "manifest.json").write_bytes(HELD.manifest)
-    (tmp_path / "digests.txt").write_text(f"{sha256(HELD.blobs[0])}\nsha256:{0:064x}\n", encoding="ascii")
+    (tmp_path / "digests.txt").write_text(
+        f"{sha256(HELD.blobs[0])}\nsha256:{0:064x}\n", encoding="ascii"
+    )
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -60,7 +69,9 @@ def test_a_command_of_the_page_runs(command: str) -> None:
     if " | jq" in command and shutil.which("jq") is None:
         pytest.skip("needs jq")
     with Path("printed").open("w") as out:
-        shell = subprocess.Popen(["/bin/bash", "-c", command], stdout=out, stderr=out, start_new_session=True)  # noqa: S603 (the project's own documentation)
+        shell = subprocess.Popen(
+            ["/bin/bash", "-c", command], stdout=out, stderr=out, start_new_session=True
+        )  # noqa: S603 (the project's own documentation)
         try:
             code = shell.wait(timeout=50)
         finally:
@@ -81,7 +92,12 @@ def _end(group: int) -> None:
 def test_the_doctor_prints_what_the_page_shows(of_the_page: LocalECR) -> None:
     """But for versions, times and the port, the page's example is what the doctor prints."""
     fault = of_the_page.faults.add(error="AccessDeniedException", after=1)
-    ran = subprocess.run(["ecr-layers", "doctor", "team/app", "--region", "eu-west-1"], capture_output=True, text=True, check=False)  # noqa: S607 (of this environment)
+    ran = subprocess.run(
+        ["ecr-layers", "doctor", "team/app", "--region", "eu-west-1"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )  # noqa: S607 (of this environment)
     fault.remove()
     shown = re.findall(r'^```text title="doctor"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
     assert (ran.returncode, plain(ran.stdout)) == (2, plain(shown[0]))

@@ -36,13 +36,21 @@ def test_a_process_streams_standard_input() -> None:
     """A thousand lines piped in are a thousand lines piped out, in their order, and absent ones make the exit code 1."""
     lines = [f"sha256:{number:064x}" for number in range(1000)]
     ran = finished([*COMMAND, "check", "team/app", "--json"], input="\n".join(lines))
-    assert (ran.returncode, [json.loads(line)["digest"] for line in ran.stdout.splitlines()], ran.stderr) == (1, lines, "")
+    assert (
+        ran.returncode,
+        [json.loads(line)["digest"] for line in ran.stdout.splitlines()],
+        ran.stderr,
+    ) == (1, lines, "")
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
+)
 def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> None:
     """Ended while it waits for more input, it has printed all answers so far, says how many, and exits with 128 and the signal's number."""
-    with started([*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+    with started(
+        [*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE, stderr=PIPE
+    ) as process:
         assert process.stdin is not None
         assert process.stdout is not None
         process.stdin.write("".join(f"sha256:{number:064x}\n" for number in range(150)))
@@ -52,7 +60,12 @@ def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> 
         process.wait()
         rest, said = process.stdout.read(), process.stderr.read() if process.stderr else ""
     found = process.returncode, len(set(answered)), rest, said
-    assert found == (code, 150, "", "interrupted; until then, 150 digests: 3 available (4.5 MB), 147 absent\n")
+    assert found == (
+        code,
+        150,
+        "",
+        "interrupted; until then, 150 digests: 3 available (4.5 MB), 147 absent\n",
+    )
 
 
 def test_slow_input_is_answered_as_it_comes() -> None:
@@ -67,21 +80,35 @@ def test_slow_input_is_answered_as_it_comes() -> None:
             answers.append(json.loads(process.stdout.readline())["digest"])
         process.stdin.close()
         rest = process.stdout.read()
-    assert (process.returncode, answers, rest) == (0, [f"sha256:{number:064x}" for number in (2, 0, 2)], "")
+    assert (process.returncode, answers, rest) == (
+        0,
+        [f"sha256:{number:064x}" for number in (2, 0, 2)],
+        "",
+    )
 
 
 def test_the_timeout_is_of_the_whole_input() -> None:
     """The seconds of --timeout go on while the input rests, and the message names them as they were given."""
-    with started([*COMMAND, "check", "team/app", "--timeout", "0.9"], stdin=PIPE, stdout=PIPE, stderr=PIPE) as process:
+    with started(
+        [*COMMAND, "check", "team/app", "--timeout", "0.9"], stdin=PIPE, stdout=PIPE, stderr=PIPE
+    ) as process:
         assert process.stdin is not None
         process.stdin.write(f"{HELD}\n")
         process.stdin.flush()
         process.wait()
         said = process.stderr.read() if process.stderr else ""
-    assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (2, True, 1)
+    assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (
+        2,
+        True,
+        1,
+    )
 
 
-@pytest.mark.parametrize("arguments", [["check", "team/none", HELD], ["check"], ["nosuch"]], ids=["error", "usage", "no such command"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "team/none", HELD], ["check"], ["nosuch"]],
+    ids=["error", "usage", "no such command"],
+)
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"], ids=["closed", "full"])
 def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -> None:
     """Where standard error can't be written, the exit code still says that there was an error."""
@@ -89,22 +116,37 @@ def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -
     assert subprocess.run(shell, capture_output=True, check=False).returncode == 2  # noqa: S603 (ours)
 
 
-@pytest.mark.parametrize("arguments", [["check", "team/app", HELD], ["--help"], ["--version"]], ids=["check", "help", "version"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "team/app", HELD], ["--help"], ["--version"]],
+    ids=["check", "help", "version"],
+)
 def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     """What can't be written is an error that names standard output."""
     with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 (a device)
-        ran = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
-    assert (ran.returncode, ran.stderr) == (2, "error: can't write to standard output: No space left on device\n")
+        ran = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=PIPE, text=True, check=False
+        )  # noqa: S603 (ours)
+    assert (ran.returncode, ran.stderr) == (
+        2,
+        "error: can't write to standard output: No space left on device\n",
+    )
 
 
-@pytest.mark.parametrize(("closed", "code"), [(">&-", 141), ("2>&-", 0)], ids=["standard output", "standard error"])
+@pytest.mark.parametrize(
+    ("closed", "code"), [(">&-", 141), ("2>&-", 0)], ids=["standard output", "standard error"]
+)
 def test_a_stream_that_is_closed_from_the_start(closed: str, code: int) -> None:
     """Without standard output it ends as where its reader has gone; without standard error it does its work."""
     ran = finished(["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "check", "team/app", HELD])
     assert (ran.returncode, ran.stderr) == (code, "")
 
 
-@pytest.mark.parametrize("arguments", [["check", "team/app", HELD], ["demo"], ["doctor"]], ids=["check", "demo", "doctor"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["check", "team/app", HELD], ["demo"], ["doctor"]],
+    ids=["check", "demo", "doctor"],
+)
 def test_a_reader_that_has_enough_ends_it_quietly(arguments: list[str]) -> None:
     """When the pipe it prints to is closed, as by `head`, it stops without a word, as programs do that SIGPIPE ends."""
     with started([*COMMAND, *arguments], stdout=PIPE, stderr=PIPE) as process:
@@ -127,7 +169,9 @@ def test_a_terminal_without_digests_is_not_read() -> None:
 def test_the_demo_shows_a_bar_in_a_terminal() -> None:
     """Where standard error is a terminal, a bar shows how far it is; standard output holds the table alone."""
     ours, theirs = pty.openpty()
-    with started([*COMMAND, "demo"], stdout=PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}) as process:
+    with started(
+        [*COMMAND, "demo"], stdout=PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}
+    ) as process:
         os.close(theirs)
         shown = _read_to_end(ours)
         assert process.stdout is not None
@@ -136,11 +180,17 @@ def test_the_demo_shows_a_bar_in_a_terminal() -> None:
     assert found == (0, True, False)
 
 
-def in_a_terminal(command: list[str], *, typed: bytes = b"", variables: Mapping[str, str] | None = None) -> tuple[int, str]:
+def in_a_terminal(
+    command: list[str], *, typed: bytes = b"", variables: Mapping[str, str] | None = None
+) -> tuple[int, str]:
     """Run a command in a terminal of 60 columns; return its exit code and all that was shown."""
     child, ours = pty.fork()
     if child == 0:
-        os.execve(command[0], command, os.environ | {"TERM": "xterm", "COLUMNS": "60"} | dict(variables or {}))  # noqa: S606 (ours)
+        os.execve(
+            command[0],
+            command,
+            os.environ | {"TERM": "xterm", "COLUMNS": "60"} | dict(variables or {}),
+        )  # noqa: S606 (ours)
     os.write(ours, typed)
     shown = _read_to_end(ours)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown
@@ -148,7 +198,9 @@ def in_a_terminal(command: list[str], *, typed: bytes = b"", variables: Mapping[
 
 def test_digests_are_typed_at_a_terminal() -> None:
     """With '-' lines are read from the terminal until Ctrl-D, and it is said so."""
-    code, shown = in_a_terminal([*COMMAND, "check", "team/app", "-"], typed=f"{HELD}\n\x04".encode())
+    code, shown = in_a_terminal(
+        [*COMMAND, "check", "team/app", "-"], typed=f"{HELD}\n\x04".encode()
+    )
     assert (code, "Ctrl-D ends" in shown, "available" in shown) == (0, True, True)
 
 
@@ -156,7 +208,9 @@ IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._PATIENCE
 
 
 @pytest.mark.parametrize(
-    ("to", "is_shown"), [("> /dev/null", True), ("", False), ("> /dev/null 2> /dev/null", False)], ids=["file", "terminal", "no terminal"]
+    ("to", "is_shown"),
+    [("> /dev/null", True), ("", False), ("> /dev/null 2> /dev/null", False)],
+    ids=["file", "terminal", "no terminal"],
 )
 def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown: bool) -> None:
     """A check of standard input shows how far it is on standard error, unless outcomes show that on the same terminal."""
@@ -166,7 +220,11 @@ def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown
     assert ("a second" in shown) == is_shown
 
 
-@pytest.mark.parametrize(("variables", "is_coloured"), [({}, True), ({"NO_COLOR": "1"}, False)], ids=["colours", "NO_COLOR"])
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False)],
+    ids=["colours", "NO_COLOR"],
+)
 def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_coloured: bool) -> None:
     """A terminal is shown each finding in colours unless NO_COLOR is set, and no line is wider than it."""
     code, shown = in_a_terminal([*COMMAND, "doctor", "team/app"], variables=variables)
@@ -180,7 +238,11 @@ def test_the_doctor_leaves_out_no_word(columns: int) -> None:
     asked = [*COMMAND, "doctor", "team/none", "--region", "us-east-1"]
     _, shown = in_a_terminal(asked, variables={"COLUMNS": str(columns)})
     told = [json.loads(line) for line in finished([*asked, "--json"]).stdout.splitlines()]
-    texts = [_packed(text) for line in told for text in (line["part"], line["status"], line["found"], line["to_do"] or "")]
+    texts = [
+        _packed(text)
+        for line in told
+        for text in (line["part"], line["status"], line["found"], line["to_do"] or "")
+    ]
     assert [text for text in texts if text not in _packed(_plain(shown))] == []
 
 
@@ -191,7 +253,9 @@ def test_help_waits_for_nothing_heavy() -> None:
         "import sys\nfrom ecr_layer_client.cli import main\ntry:\n    main()\nexcept SystemExit:\n"
         f"    print([name for name in {heavy} if name in sys.modules])"
     )
-    assert finished([sys.executable, "-c", program, "check", "--help"]).stdout.splitlines()[-1] == "[]"
+    assert (
+        finished([sys.executable, "-c", program, "check", "--help"]).stdout.splitlines()[-1] == "[]"
+    )
 
 
 @pytest.mark.full
@@ -202,7 +266,11 @@ def test_memory_does_not_grow_with_the_input() -> None:
         program = f"for number in range({count}): print('sha256:%064x' % number)"
         with (
             started([sys.executable, "-c", program], stdout=PIPE) as lines,
-            started([*COMMAND, "check", "team/app", "--json"], stdin=lines.stdout, stdout=subprocess.DEVNULL) as process,
+            started(
+                [*COMMAND, "check", "team/app", "--json"],
+                stdin=lines.stdout,
+                stdout=subprocess.DEVNULL,
+            ) as process,
         ):
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)

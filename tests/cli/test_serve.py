@@ -51,24 +51,35 @@ def taken_over(printed: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in shell.stdout.splitlines() if line.startswith("AWS_"))
 
 
-def test_a_shell_takes_over_its_variables(served: Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_shell_takes_over_its_variables(
+    served: Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     """What it prints, evaluated by a shell, makes boto3 without arguments reach it; what was asked is logged, and kept in its directory."""
     assert served.stdout is not None
     for name, value in taken_over(served.stdout.read()).items():
         monkeypatch.setenv(name, value)
     boto3: Any = importlib.import_module("boto3")  # it has no types
     created = boto3.Session().client("ecr").create_repository(repositoryName="team/app")
-    assert created["repository"]["repositoryUri"] == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
+    assert (
+        created["repository"]["repositoryUri"]
+        == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
+    )
     served.terminate()
     assert served.stderr is not None
     assert served.stderr.read().splitlines()[1].endswith(" CreateRepository: ok")
-    assert LocalECR(region="eu-west-1", data=tmp_path / "data").create_repository("team/app") == created["repository"]["repositoryUri"]
+    assert (
+        LocalECR(region="eu-west-1", data=tmp_path / "data").create_repository("team/app")
+        == created["repository"]["repositoryUri"]
+    )
     assert [each.name for each in (tmp_path / "data").iterdir()] == ["eu-west-1"]
 
 
 def test_its_variables_need_no_trust() -> None:
     """Values are quoted, and a profile of the shell's is put aside: some SDKs prefer it to keys."""
-    assert taken_over(_exports({"AWS_REGION": "a b; echo AWS_X=$(id)'\""}))["AWS_REGION"] == "a b; echo AWS_X=$(id)'\""
+    assert (
+        taken_over(_exports({"AWS_REGION": "a b; echo AWS_X=$(id)'\""}))["AWS_REGION"]
+        == "a b; echo AWS_X=$(id)'\""
+    )
     assert "AWS_PROFILE" not in taken_over(_exports({}))
 
 
@@ -83,7 +94,11 @@ def test_it_ends_when_it_is_told(served: Popen[str], how: signal.Signals, code: 
     """Ctrl-C and SIGTERM end it without a word, with the exit code that shells give them; before, it said where it is."""
     assert served.stdout is not None
     assert served.stderr is not None
-    url = next(line for line in served.stdout if "AWS_ENDPOINT_URL_ECR" in line).strip().partition("=")[2]
+    url = (
+        next(line for line in served.stdout if "AWS_ENDPOINT_URL_ECR" in line)
+        .strip()
+        .partition("=")[2]
+    )
     served.send_signal(how)
     served.wait()
     expected = f"a local ECR answers at {url}; Ctrl-C or `kill {served.pid}` ends it\n"
@@ -111,7 +126,12 @@ def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
     first = LocalECR(data=tmp_path)
     ended = run("serve", "--data", str(tmp_path))
     says = "in use by another local ECR of this process: close that first"
-    assert (ended.returncode, ended.stdout, says in " ".join(ended.stderr.split()), first.region) == (2, "", True, "us-east-1")
+    assert (
+        ended.returncode,
+        ended.stdout,
+        says in " ".join(ended.stderr.split()),
+        first.region,
+    ) == (2, "", True, "us-east-1")
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,9 @@ class _Steps:
         while True:
             self._tell()
             try:
-                awaited = self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+                awaited = (
+                    self._coroutine.send(None) if error is None else self._coroutine.throw(error)
+                )
             except StopIteration as end:
                 return end.value
             error = None
@@ -60,7 +62,9 @@ def _counted(tell: Callable[[], None]) -> Generator[None, None, None]:
             return await _Steps(coroutine, tell)
 
         task = asyncio.Task(run(), loop=loop, **options)
-        task.add_done_callback(lambda _: coroutine.close())  # one that is cancelled before its first step was not begun
+        task.add_done_callback(
+            lambda _: coroutine.close()
+        )  # one that is cancelled before its first step was not begun
         return task
 
     loop.set_task_factory(make)
@@ -95,13 +99,18 @@ async def _cancelled_after(steps: int, work: Coroutine[Any, Any, object]) -> boo
 def _left_on_the_loop() -> list[object]:
     """Return tasks and timers, but the test's own."""
     loop: Any = asyncio.get_running_loop()
-    return [*(asyncio.all_tasks() - {asyncio.current_task()}), *(timer for timer in loop._scheduled if not timer.cancelled())]
+    return [
+        *(asyncio.all_tasks() - {asyncio.current_task()}),
+        *(timer for timer in loop._scheduled if not timer.cancelled()),
+    ]
 
 
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
     """Return what is held of slots, of turns and of requests."""
     _, rate_limiter, slots = client._connection.resources_for(OPERATION)
-    own = sum(client._config.max_concurrency - slots_of._slots._value for slots_of in client._own_slots)
+    own = sum(
+        client._config.max_concurrency - slots_of._slots._value for slots_of in client._own_slots
+    )
     return {
         "slots": client._connection.config.max_concurrency - slots._value,
         "own slots": own,
@@ -114,7 +123,9 @@ def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
 NOTHING_HELD = {"slots": 0, "own slots": 0, "turns": 0, "waiting": 0, "requests": 0}
 
 
-async def _sweep(ecr: LocalECR, client: ECRLayerClient, work: Work, faults: dict[str, Any] | None = None) -> int:
+async def _sweep(
+    ecr: LocalECR, client: ECRLayerClient, work: Work, faults: dict[str, Any] | None = None
+) -> int:
     """Cancel the work at each of its steps, see after each that nothing is left, and return how many there were."""
     steps = 1
     while True:
@@ -183,7 +194,9 @@ SETTINGS: list[Any] = [
     pytest.param({"max_concurrency": 2}, None, id="slots"),
     pytest.param({"requests_per_second": 4.0}, None, id="line"),
     pytest.param({"retry": NO_WAITING}, {"status": 503, "times": 3}, id="backoff"),
-    pytest.param({"retry": NO_WAITING}, {"error": "ThrottlingException", "times": 3}, id="throttled"),
+    pytest.param(
+        {"retry": NO_WAITING}, {"error": "ThrottlingException", "times": 3}, id="throttled"
+    ),
     pytest.param({}, {"drop_rows": 1, "times": 2}, id="asked-again"),
     pytest.param({"attempt_timeout": 0.2}, {"latency": 1.0, "times": 2}, id="attempt-timeout"),
     pytest.param({}, {"drip": 2_000.0}, id="drip"),
@@ -192,7 +205,9 @@ SETTINGS: list[Any] = [
 
 @pytest.mark.parametrize(("options", "faults"), SETTINGS)
 @pytest.mark.parametrize("work", WORK)
-async def test_cancelled_at_each_step(ecr: LocalECR, work: Work, options: dict[str, Any], faults: dict[str, Any] | None) -> None:
+async def test_cancelled_at_each_step(
+    ecr: LocalECR, work: Work, options: dict[str, Any], faults: dict[str, Any] | None
+) -> None:
     """Wherever it is cancelled, CancelledError passes, no task, timer, slot, turn or request is left, and the client goes on."""
     ecr.seed("app", [])
     async with ecr.client(batch_size=1, **options) as client:
@@ -201,9 +216,12 @@ async def test_cancelled_at_each_step(ecr: LocalECR, work: Work, options: dict[s
 
 @pytest.mark.parametrize("transport", ["signed"])
 @pytest.mark.parametrize(
-    ("options", "faults"), [setting for setting in SETTINGS if setting.id in {"plain", "slots", "backoff", "asked-again"}]
+    ("options", "faults"),
+    [setting for setting in SETTINGS if setting.id in {"plain", "slots", "backoff", "asked-again"}],
 )
-async def test_single_checks_cancelled_at_each_step(ecr: LocalECR, options: dict[str, Any], faults: dict[str, Any] | None) -> None:
+async def test_single_checks_cancelled_at_each_step(
+    ecr: LocalECR, options: dict[str, Any], faults: dict[str, Any] | None
+) -> None:
     """So it is where single checks are cancelled together."""
     ecr.seed("app", [])
     async with ecr.client(batch_size=1, **options) as client:
@@ -226,7 +244,9 @@ async def test_cancelled_while_failing(ecr: LocalECR) -> None:
         return result[0]
 
     async with ecr.client(batch_size=1, max_concurrency=3) as client:
-        assert await _sweep(ecr, client, fail, {"error": "AccessDeniedException", "after": 2}) > len(FEW)
+        assert await _sweep(
+            ecr, client, fail, {"error": "AccessDeniedException", "after": 2}
+        ) > len(FEW)
 
 
 async def test_cancelled_while_opening(ecr: LocalECR) -> None:
@@ -235,7 +255,12 @@ async def test_cancelled_while_opening(ecr: LocalECR) -> None:
     client = ecr.client()
     steps = 1
     while await _cancelled_after(steps, client.open()):
-        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (steps, [], 0, " not open>")
+        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (
+            steps,
+            [],
+            0,
+            " not open>",
+        )
         steps += 1
     assert len(await client.check_layers("app", FEW)) == len(FEW)
     await client.aclose()
@@ -252,7 +277,12 @@ async def test_cancelled_while_closing(ecr: LocalECR) -> None:
         await asyncio.sleep(0.01)
         in_time = await _cancelled_after(steps, client.aclose())
         await asyncio.wait([reader])
-        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (steps, [], 0, " not open>")
+        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (
+            steps,
+            [],
+            0,
+            " not open>",
+        )
         assert isinstance(reader.exception(), ClientStateError)
         steps += 1
 
@@ -266,7 +296,14 @@ async def test_cancelled_amid_others(ecr: LocalECR) -> None:
         for check in checks[1::2]:
             check.cancel()
         results = await asyncio.gather(*checks, return_exceptions=True)
-    assert [isinstance(result, LayerCheckResult) for result in results] == [True, True, True, False, True, False]
+    assert [isinstance(result, LayerCheckResult) for result in results] == [
+        True,
+        True,
+        True,
+        False,
+        True,
+        False,
+    ]
 
 
 async def test_a_finally_that_waits_is_waited_for(ecr: LocalECR) -> None:

@@ -48,7 +48,9 @@ def _now() -> int:
     return round(1000 * asyncio.get_running_loop().time())
 
 
-def _check(client: ECRLayerClient, digest: str, repository: str | Repository = "app") -> asyncio.Task[LayerOutcome]:
+def _check(
+    client: ECRLayerClient, digest: str, repository: str | Repository = "app"
+) -> asyncio.Task[LayerOutcome]:
     return asyncio.create_task(client.check_layer(repository, digest))
 
 
@@ -87,7 +89,10 @@ async def test_the_answer_of_check_layers(ecr: LocalECR, digest: str) -> None:
     ecr.seed("app", [(AA, 1), (BB, 2)])
     ecr.archive("app", BB)
     async with ecr.client() as client:
-        assert await client.check_layer("app", digest) == (await client.check_layers("app", [digest]))[digest]
+        assert (
+            await client.check_layer("app", digest)
+            == (await client.check_layers("app", [digest]))[digest]
+        )
 
 
 async def test_ten_thousand_callers(ecr: LocalECR) -> None:
@@ -96,7 +101,9 @@ async def test_ten_thousand_callers(ecr: LocalECR) -> None:
     ecr.seed("app", [(digest, 1) for digest in digests[:1000:2]])
     async with ecr.client() as client:
         outcomes = await _all(client, digests)
-    assert [(outcome.digest, outcome.is_available) for outcome in outcomes] == [(digest, digest[-1] in "02468ace") for digest in digests]
+    assert [(outcome.digest, outcome.is_available) for outcome in outcomes] == [
+        (digest, digest[-1] in "02468ace") for digest in digests
+    ]
     assert ecr.stats.requests == 10
 
 
@@ -218,7 +225,12 @@ async def test_single_flight(ecr: LocalECR) -> None:
         first = _check(client, AA)
         await asyncio.sleep(0.04)
         second = await client.check_layer("app", AA.upper())
-        assert (second.digest, (await first).digest, _now(), ecr.stats.digests_checked) == (AA.upper(), AA, WINDOW + ROUND_TRIP, 1)
+        assert (second.digest, (await first).digest, _now(), ecr.stats.digests_checked) == (
+            AA.upper(),
+            AA,
+            WINDOW + ROUND_TRIP,
+            1,
+        )
 
 
 async def test_nothing_is_remembered(ecr: LocalECR) -> None:
@@ -267,7 +279,10 @@ async def test_a_malformed_digest(ecr: LocalECR, digest: str) -> None:
     """A malformed digest is answered without a request."""
     async with ecr.client() as client:
         outcome = await client.check_layer("app", digest)
-    assert (getattr(outcome, "code", None), ecr.stats.requests) == (LayerFailureCode.INVALID_LAYER_DIGEST, 0)
+    assert (getattr(outcome, "code", None), ecr.stats.requests) == (
+        LayerFailureCode.INVALID_LAYER_DIGEST,
+        0,
+    )
 
 
 @pytest.mark.parametrize("digest", [None, 3, b"sha256:aa", [AA]])
@@ -304,7 +319,10 @@ async def test_a_digest_that_answers_leave_out(ecr: LocalECR) -> None:
         done, left_out = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
         assert (len(done), _now()) == (1, WINDOW + ROUND_TRIP)
         (outcome,) = await asyncio.gather(*left_out)
-    assert (getattr(outcome, "code", None), ecr.stats.requests) == (LayerFailureCode.NOT_REPORTED, 2)
+    assert (getattr(outcome, "code", None), ecr.stats.requests) == (
+        LayerFailureCode.NOT_REPORTED,
+        2,
+    )
 
 
 async def test_a_cancelled_caller_takes_nobody_with_it(ecr: LocalECR) -> None:
@@ -340,7 +358,10 @@ async def test_a_batch_that_nobody_waits_for_does_not_leave(ecr: LocalECR) -> No
             check.cancel()
         await _ended(*checks)
         loop: Any = asyncio.get_running_loop()
-        assert ([timer for timer in loop._scheduled if not timer.cancelled()], ecr.stats.requests) == ([], 0)
+        assert (
+            [timer for timer in loop._scheduled if not timer.cancelled()],
+            ecr.stats.requests,
+        ) == ([], 0)
 
 
 async def test_a_request_that_nobody_waits_for_is_given_up(ecr: LocalECR) -> None:
@@ -373,7 +394,10 @@ async def test_a_late_caller_of_a_digest_nobody_waits_for(ecr: LocalECR) -> None
 async def test_the_rest_is_not_asked_again_for_nobody(ecr: LocalECR) -> None:
     """What an answer left out is asked again only while somebody waits for it."""
     ecr.seed("app", [])
-    ecr.faults.add(body=b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "UNAVAILABLE"}]}', times=1)
+    ecr.faults.add(
+        body=b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "UNAVAILABLE"}]}',
+        times=1,
+    )
     async with ecr.client() as client:
         checks = [_check(client, digest) for digest in (AA, BB)]
         await asyncio.sleep(0.01)
@@ -412,11 +436,19 @@ async def test_an_error_of_ones_own(ecr: LocalECR) -> None:
     """Each caller has an error of its own, which names its digest and keeps it in `.partial`."""
     ecr.faults.add(error="AccessDeniedException", times=1)
     async with ecr.client() as client:
-        errors: list[CallError] = await _ended(*(_check(client, digest) for digest in (AA, AA.upper(), BB)))
+        errors: list[CallError] = await _ended(
+            *(_check(client, digest) for digest in (AA, AA.upper(), BB))
+        )
     assert len({id(error) for error in errors}) == 3
     assert [(type(error), error.attempts) for error in errors] == [(AccessDeniedError, 1)] * 3
-    assert [str(error).rpartition("; ")[2] for error in errors] == [f"it was to check {digest!r}" for digest in (AA, AA.upper(), BB)]
-    assert [error.partial.unanswered for error in errors if error.partial is not None] == [(AA,), (AA.upper(),), (BB,)]
+    assert [str(error).rpartition("; ")[2] for error in errors] == [
+        f"it was to check {digest!r}" for digest in (AA, AA.upper(), BB)
+    ]
+    assert [error.partial.unanswered for error in errors if error.partial is not None] == [
+        (AA,),
+        (AA.upper(),),
+        (BB,),
+    ]
 
 
 async def test_an_error_keeps_its_cause(ecr: LocalECR) -> None:
@@ -484,7 +516,9 @@ async def test_closing_ends_what_waits(ecr: LocalECR) -> None:
     await asyncio.sleep(0.01)
     await client.aclose()
     errors = await _ended(on_its_way, gathering)
-    assert [(type(error), "closed while" in str(error)) for error in errors] == [(ClientStateError, True)] * 2
+    assert [(type(error), "closed while" in str(error)) for error in errors] == [
+        (ClientStateError, True)
+    ] * 2
 
 
 async def test_open_again(ecr: LocalECR) -> None:

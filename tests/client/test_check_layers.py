@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 import pytest
 
-from ecr_layer_client import InvalidInputError, LayerAvailability, LayerFailureCode, Progress, Repository
+from ecr_layer_client import (
+    InvalidInputError,
+    LayerAvailability,
+    LayerFailureCode,
+    Progress,
+    Repository,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -33,7 +39,9 @@ async def _agen(digests: list[str]) -> AsyncIterator[str]:
         pytest.param(_agen, id="async-generator"),
     ],
 )
-async def test_any_iterable(ecr: LocalECR, digests: list[str], given: Callable[[list[str]], object]) -> None:
+async def test_any_iterable(
+    ecr: LocalECR, digests: list[str], given: Callable[[list[str]], object]
+) -> None:
     """Any iterable of digests gives the same answer, in input order."""
     ecr.seed("app", [(digest, 1) for digest in digests[::2]])
     async with ecr.client() as client:
@@ -53,7 +61,9 @@ async def test_a_set(ecr: LocalECR, digests: list[str]) -> None:
 
 @pytest.mark.parametrize("batch_size", [1, 7, 100])
 @pytest.mark.parametrize("max_concurrency", [1, 10, 50])
-async def test_batching_changes_nothing(ecr: LocalECR, digests: list[str], batch_size: int, max_concurrency: int) -> None:
+async def test_batching_changes_nothing(
+    ecr: LocalECR, digests: list[str], batch_size: int, max_concurrency: int
+) -> None:
     """The answer is the same for every batch size and concurrency."""
     ecr.seed("app", [(digest, 1) for digest in digests[:100]])
     async with ecr.client(batch_size=batch_size, max_concurrency=max_concurrency) as client:
@@ -92,7 +102,11 @@ async def test_malformed_digest(ecr: LocalECR, digests: list[str]) -> None:
     async with ecr.client() as client:
         result = await client.check_layers("app", [digests[0], "latest", digests[1]])
     assert [failure.code for failure in result.failures] == [LayerFailureCode.INVALID_LAYER_DIGEST]
-    assert (result.available, result.undetermined, result.absent) == ((digests[0],), ("latest",), (digests[1],))
+    assert (result.available, result.undetermined, result.absent) == (
+        (digests[0],),
+        ("latest",),
+        (digests[1],),
+    )
     assert [outcome.digest for outcome in result] == [digests[0], "latest", digests[1]]
 
 
@@ -168,14 +182,19 @@ async def test_bad_item_of_a_generator(ecr: LocalECR, digests: list[str]) -> Non
     """In a generator, an item that is no str is refused with its index when it is reached, after what came before is answered."""
     ecr.seed("app", [(digest, 1) for digest in digests])
     seen: list[str] = []
-    async with ecr.client(batch_size=10) as client, client.stream_layers("app", iter([*digests[:15], 15, *digests])) as stream:  # type: ignore[arg-type]
+    async with (
+        ecr.client(batch_size=10) as client,
+        client.stream_layers("app", iter([*digests[:15], 15, *digests])) as stream,
+    ):  # type: ignore[arg-type]
         with pytest.raises(InvalidInputError, match=r"digests\[15\]"):
             async for outcome in stream:
                 seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)
     assert sorted(seen) == digests[:15]
 
 
-@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan"), "1", True, 10**400], ids=repr)
+@pytest.mark.parametrize(
+    "timeout", [0, -1, float("inf"), float("nan"), "1", True, 10**400], ids=repr
+)
 async def test_bad_timeout(ecr: LocalECR, timeout: object) -> None:
     """A timeout is seconds, more than 0."""
     async with ecr.client() as client:
@@ -189,7 +208,11 @@ async def test_progress(ecr: LocalECR, digests: list[str]) -> None:
     told: list[Progress] = []
     async with ecr.client(max_concurrency=1) as client:
         await client.check_layers("app", digests, progress=told.append)
-    assert [(progress.answered, progress.total) for progress in told] == [(100, 250), (200, 250), (250, 250)]
+    assert [(progress.answered, progress.total) for progress in told] == [
+        (100, 250),
+        (200, 250),
+        (250, 250),
+    ]
 
 
 async def test_progress_of_a_generator(ecr: LocalECR, digests: list[str]) -> None:
@@ -201,7 +224,9 @@ async def test_progress_of_a_generator(ecr: LocalECR, digests: list[str]) -> Non
     assert told[-1] == Progress(pulled=250, answered=250, total=None)
 
 
-async def test_progress_bar(ecr: LocalECR, digests: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+async def test_progress_bar(
+    ecr: LocalECR, digests: list[str], capfd: pytest.CaptureFixture[str]
+) -> None:
     """`progress=True` draws a bar on standard error."""
     ecr.seed("app", [])
     async with ecr.client() as client:

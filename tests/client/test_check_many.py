@@ -82,13 +82,16 @@ SHAPES = [_as_mapping, _as_lazy_mapping, _as_pairs, _as_generator, _as_async_gen
 
 
 @pytest.mark.parametrize("shaped", SHAPES, ids=lambda shaped: shaped.__name__[4:])
-async def test_the_answers_of_check_layers(seeded: LocalECR, digests: list[str], shaped: Callable[[list[str]], Any]) -> None:
+async def test_the_answers_of_check_layers(
+    seeded: LocalECR, digests: list[str], shaped: Callable[[list[str]], Any]
+) -> None:
     """Whatever the shape of the input, each repository has the result that `check_layers` gives, in full batches."""
     async with seeded.client() as client:
         results = await client.check_many(shaped(digests))
         asked = seeded.stats.requests
         assert dict(results) == {
-            where: await client.check_layers(name, digests) for where, name in zip((A, B), ("team/a", "team/b"), strict=True)
+            where: await client.check_layers(name, digests)
+            for where, name in zip((A, B), ("team/a", "team/b"), strict=True)
         }
     assert asked == 6
 
@@ -110,10 +113,18 @@ async def test_one_limit(seeded: LocalECR, digests: list[str]) -> None:
 async def test_a_repository_that_is_unknown(seeded: LocalECR, digests: list[str]) -> None:
     """A repository that is unknown does not spoil the others; its error keeps what was not answered."""
     async with seeded.client() as client:
-        results = await client.check_many({"team/a": digests, "team/gone": digests, "team/b": digests})
+        results = await client.check_many(
+            {"team/a": digests, "team/gone": digests, "team/b": digests}
+        )
     error = results.errors["team/gone"]
-    assert (type(error), [len(result) for result in results.values()]) == (RepositoryNotFoundError, [250, 250])
-    assert (error.repository, _partial(error).unanswered) == (Repository(name="team/gone"), tuple(digests))
+    assert (type(error), [len(result) for result in results.values()]) == (
+        RepositoryNotFoundError,
+        [250, 250],
+    )
+    assert (error.repository, _partial(error).unanswered) == (
+        Repository(name="team/gone"),
+        tuple(digests),
+    )
 
 
 async def test_a_repository_that_is_denied(seeded: LocalECR, digests: list[str]) -> None:
@@ -122,7 +133,12 @@ async def test_a_repository_that_is_denied(seeded: LocalECR, digests: list[str])
     async with seeded.client(max_concurrency=1) as client:
         results = await client.check_many({"team/a": digests, "team/b": digests})
     error = results.errors[A]
-    assert (type(error), len(_partial(error)), len(_partial(error).unanswered), len(results[B])) == (AccessDeniedError, 100, 150, 250)
+    assert (
+        type(error),
+        len(_partial(error)),
+        len(_partial(error).unanswered),
+        len(results[B]),
+    ) == (AccessDeniedError, 100, 150, 250)
 
 
 async def test_a_failed_repository_is_asked_no_more(seeded: LocalECR, digests: list[str]) -> None:
@@ -133,7 +149,9 @@ async def test_a_failed_repository_is_asked_no_more(seeded: LocalECR, digests: l
     assert (seeded.stats.requests, len(_partial(error).unanswered)) == (1, 250)
 
 
-async def test_what_waits_of_a_failed_repository_is_given_up(seeded: LocalECR, digests: list[str]) -> None:
+async def test_what_waits_of_a_failed_repository_is_given_up(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """Calls of a failed repository that wait for their turn or to be retried are given up; attempts under way finish."""
     seeded.faults.add(status=503, times=1)
     seeded.faults.add(error="AccessDeniedException", after=1, times=1)
@@ -158,15 +176,22 @@ async def test_two_calls_of_a_repository_fail(seeded: LocalECR, digests: list[st
     async with seeded.client() as client:
         results = await client.check_many({"team/gone": digests})
     notes: list[str] = getattr(results.errors[GONE], "__notes__", [])
-    assert [note.partition(":")[2].partition(":")[0] for note in notes] == [" RepositoryNotFoundError"] * 2
+    assert [note.partition(":")[2].partition(":")[0] for note in notes] == [
+        " RepositoryNotFoundError"
+    ] * 2
 
 
-async def test_a_malformed_digest_of_a_failed_repository(seeded: LocalECR, digests: list[str]) -> None:
+async def test_a_malformed_digest_of_a_failed_repository(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """What needs no request is answered even for a repository that failed."""
     async with seeded.client(max_concurrency=1, batch_size=2) as client:
         results = await client.check_many({"team/gone": [*digests[:2], "latest", digests[2]]})
     partial = _partial(results.errors[GONE])
-    assert ([outcome.digest for outcome in partial], partial.unanswered) == (["latest"], tuple(digests[:3]))
+    assert ([outcome.digest for outcome in partial], partial.unanswered) == (
+        ["latest"],
+        tuple(digests[:3]),
+    )
 
 
 async def test_two_spellings_are_one(seeded: LocalECR, digests: list[str]) -> None:
@@ -175,8 +200,13 @@ async def test_two_spellings_are_one(seeded: LocalECR, digests: list[str]) -> No
     arn = f"arn:aws:ecr:{seeded.region}:{seeded.account}:repository/team/a"
     named = Repository(name="team/a", region=seeded.region)
     async with seeded.client() as client:
-        results = await client.check_many([(uri, digests[0]), ("team/a", digests[0]), (named, digests[1]), (arn, digests[0])])
-    assert [(where, len(result)) for where, result in results.items()] == [(Repository.parse(uri), 1), (A, 2)]
+        results = await client.check_many(
+            [(uri, digests[0]), ("team/a", digests[0]), (named, digests[1]), (arn, digests[0])]
+        )
+    assert [(where, len(result)) for where, result in results.items()] == [
+        (Repository.parse(uri), 1),
+        (A, 2),
+    ]
 
 
 async def test_letter_cases_are_one(seeded: LocalECR, digests: list[str]) -> None:
@@ -192,19 +222,31 @@ async def test_nothing(seeded: LocalECR) -> None:
     async with seeded.client() as client:
         assert dict(await client.check_many({})) == {}
         results = await client.check_many({"team/a": []})
-    assert ({where: len(result) for where, result in results.items()}, seeded.stats.requests) == ({A: 0}, 0)
+    assert ({where: len(result) for where, result in results.items()}, seeded.stats.requests) == (
+        {A: 0},
+        0,
+    )
 
 
 @pytest.mark.parametrize(
     ("given", "match"),
     [
-        ("team/app", "digests is one str, 'team/app': pass a mapping of repositories to digests, or"),
+        (
+            "team/app",
+            "digests is one str, 'team/app': pass a mapping of repositories to digests, or",
+        ),
         (3, "a mapping of repositories to digests"),
         ({"team/a": "sha256:aa"}, "what is given for 'team/a' is one str"),
-        ({"team/a": 3}, "what is given for 'team/a' is 3: pass a list, or any iterable, of digests"),
+        (
+            {"team/a": 3},
+            "what is given for 'team/a' is 3: pass a list, or any iterable, of digests",
+        ),
         (["sha256:aa"], r"digests\[0\] is 'sha256:aa': every item is a pair"),
         ([("team/a", "sha256:aa", 1)], "every item is a pair"),
-        ([("team/a", "sha256:aa"), ("team/a", None)], "a digest of 'team/a' is None, of type NoneType"),
+        (
+            [("team/a", "sha256:aa"), ("team/a", None)],
+            "a digest of 'team/a' is None, of type NoneType",
+        ),
         ([("Team/A", "sha256:aa")], "no ECR repository name"),
         ({3: ["sha256:aa"]}, "a repository is a str or a Repository"),
         ([(Repository(name="team/a", region="eu-west-3"), "sha256:aa")], "for_region"),
@@ -256,8 +298,13 @@ async def test_credentials_concern_all(seeded: LocalECR, digests: list[str]) -> 
 async def test_timeout(seeded: LocalECR, digests: list[str]) -> None:
     """When the time runs out, `.partials` tells what was answered of each repository, failed ones included."""
     async with seeded.client(max_concurrency=1) as client:
-        with pytest.raises(OperationTimeoutError, match=r"on 3 repositories: not done within timeout=0.22 s; .partials keeps") as raised:
-            await client.check_many({"team/gone": digests[:1], "team/a": digests, "team/b": digests}, timeout=0.22)
+        with pytest.raises(
+            OperationTimeoutError,
+            match=r"on 3 repositories: not done within timeout=0.22 s; .partials keeps",
+        ) as raised:
+            await client.check_many(
+                {"team/gone": digests[:1], "team/a": digests, "team/b": digests}, timeout=0.22
+            )
     partials = raised.value.partials
     assert partials is not None
     assert [(where.name, type(error)) for where, error in partials.errors.items()] == [
@@ -274,7 +321,10 @@ async def test_timeout_of_a_lazy_input(seeded: LocalECR, digests: list[str]) -> 
             await client.check_many(_as_generator(digests), timeout=0.12)
     partials = raised.value.partials
     assert partials is not None
-    assert (len(partials), [len(_partial(error)) for error in partials.errors.values()]) == (0, [100, 100])
+    assert (len(partials), [len(_partial(error)) for error in partials.errors.values()]) == (
+        0,
+        [100, 100],
+    )
 
 
 async def test_closing_ends_it(seeded: LocalECR, digests: list[str]) -> None:
@@ -299,7 +349,11 @@ async def test_a_stream(seeded: LocalECR, digests: list[str]) -> None:
     """A stream yields each outcome with its repository."""
     async with seeded.client() as client, client.stream_many(_as_mapping(digests)) as stream:
         pairs = [(where, outcome.digest, outcome.is_available) async for where, outcome in stream]
-    expected = [(where, digest, (number % 2 == 0) == (where == A)) for where in (A, B) for number, digest in enumerate(digests)]
+    expected = [
+        (where, digest, (number % 2 == 0) == (where == A))
+        for where in (A, B)
+        for number, digest in enumerate(digests)
+    ]
     assert sorted(pairs, key=str) == sorted(expected, key=str)
 
 
@@ -307,7 +361,10 @@ async def test_a_stream_raises_in_the_end(seeded: LocalECR, digests: list[str]) 
     """A stream of which a repository failed yields all of the others, and then raises the error; `.errors` has it before."""
     seen: list[LayerOutcome] = []
     errors: list[int] = []
-    async with seeded.client() as client, client.stream_many({"team/gone": digests, "team/a": digests}) as stream:
+    async with (
+        seeded.client() as client,
+        client.stream_many({"team/gone": digests, "team/a": digests}) as stream,
+    ):
         with pytest.raises(RepositoryNotFoundError) as raised:
             async for _, outcome in stream:
                 seen.append(outcome)
@@ -317,17 +374,25 @@ async def test_a_stream_raises_in_the_end(seeded: LocalECR, digests: list[str]) 
 
 async def test_a_stream_of_two_that_fail(seeded: LocalECR, digests: list[str]) -> None:
     """When several failed, the first error is raised, and the others are its notes."""
-    async with seeded.client() as client, client.stream_many({"team/gone": digests[:1], "team/lost": digests[:1]}) as stream:
+    async with (
+        seeded.client() as client,
+        client.stream_many({"team/gone": digests[:1], "team/lost": digests[:1]}) as stream,
+    ):
         with pytest.raises(RepositoryNotFoundError, match="team/gone") as raised:
             await anext(stream)
     assert ["team/lost" in note for note in raised.value.__notes__] == [True]
 
 
-async def test_a_streams_error_keeps_what_was_not_answered(seeded: LocalECR, digests: list[str]) -> None:
+async def test_a_streams_error_keeps_what_was_not_answered(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """A streamed check that ends for all keeps what was not answered of each repository, and what was yielded is the reader's."""
     seeded.faults.add(status=503, after=1)
     seen = 0
-    async with seeded.client(max_concurrency=1, retry=ONCE) as client, client.stream_many(_as_mapping(digests)) as stream:
+    async with (
+        seeded.client(max_concurrency=1, retry=ONCE) as client,
+        client.stream_many(_as_mapping(digests)) as stream,
+    ):
         with pytest.raises(ServerError) as raised:
             async for _ in stream:
                 seen += 1
@@ -350,7 +415,11 @@ async def test_bounded_memory(ecr: LocalECR) -> None:
             await anext(stream)
         source = stream._source
         held = sum(map(len, source._gathering.values()))
-        assert (len(source.seen), held <= 10_000, stream.progress.pulled < 14_000) == (10_000, True, True)
+        assert (len(source.seen), held <= 10_000, stream.progress.pulled < 14_000) == (
+            10_000,
+            True,
+            True,
+        )
 
 
 async def test_an_endless_stream_of_a_failed_repository(seeded: LocalECR) -> None:
@@ -363,7 +432,11 @@ async def test_an_endless_stream_of_a_failed_repository(seeded: LocalECR) -> Non
             await asyncio.sleep(0)
         held = len(stream._source.seen), sum(map(len, stream._left.values()))
         reading.cancel()
-    assert (seeded.stats.requests, stream.progress.pulled > 15_000, held) == (10, True, (10_000, 1_000))
+    assert (seeded.stats.requests, stream.progress.pulled > 15_000, held) == (
+        10,
+        True,
+        (10_000, 1_000),
+    )
 
 
 async def test_an_async_stream_of_a_failed_repository(seeded: LocalECR, digests: list[str]) -> None:
@@ -406,7 +479,10 @@ async def test_each_batch_is_an_operation(seeded: LocalECR, digests: list[str]) 
 
     async with seeded.client(observer=Noting()) as client:
         await client.check_many({"team/a": digests, "team/gone": digests[:1]})
-    assert sorted(told, key=str) == [*[("team/a", None)] * 3, ("team/gone", "RepositoryNotFoundError")]
+    assert sorted(told, key=str) == [
+        *[("team/a", None)] * 3,
+        ("team/gone", "RepositoryNotFoundError"),
+    ]
 
 
 async def test_an_error_of_the_callers_iterator(seeded: LocalECR, digests: list[str]) -> None:
@@ -449,30 +525,45 @@ async def test_the_type_of_results(seeded: LocalECR) -> None:
         assert type(await client.check_many([])) is LayerCheckResults
 
 
-async def test_refused_digests_that_were_yielded_are_not_unanswered(seeded: LocalECR, digests: list[str]) -> None:
+async def test_refused_digests_that_were_yielded_are_not_unanswered(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """A digest that was refused and yielded is answered, though its batch was under way when all failed."""
     seeded.faults.add(error="InvalidSignatureException", times=1)
     yielded: list[str] = []
-    async with seeded.client(batch_size=2) as client, client.stream_many([("team/a", "bad"), ("team/a", digests[0])]) as stream:
+    async with (
+        seeded.client(batch_size=2) as client,
+        client.stream_many([("team/a", "bad"), ("team/a", digests[0])]) as stream,
+    ):
         with pytest.raises(CallError) as raised:
             async for _, outcome in stream:
                 yielded.append(outcome.digest)
     assert raised.value.partials is not None
-    assert (yielded, _partial(raised.value.partials.errors[A]).unanswered) == (["bad"], (digests[0],))
+    assert (yielded, _partial(raised.value.partials.errors[A]).unanswered) == (
+        ["bad"],
+        (digests[0],),
+    )
 
 
-async def test_a_batch_of_a_failed_repository_frees_its_place(seeded: LocalECR, digests: list[str]) -> None:
+async def test_a_batch_of_a_failed_repository_frees_its_place(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """An answer that leaves rows out, of a repository that failed meanwhile, is given up and holds no place in the window."""
     seeded.faults.add(error="AccessDeniedException", times=1)
     seeded.faults.add(drop_rows=1, latency=1.0, after=1, times=1)
     pairs = [("team/a", digest) for digest in digests[:20]]
-    async with seeded.client(batch_size=10, max_concurrency=2) as client, client.stream_many(pairs) as stream:
+    async with (
+        seeded.client(batch_size=10, max_concurrency=2) as client,
+        client.stream_many(pairs) as stream,
+    ):
         results = await stream.collect()
         assert len(stream._open) == 0
     assert len(_partial(results.errors[A]).unanswered) == 11
 
 
-async def test_a_timeout_blames_no_repository_that_had_failed_for_good(seeded: LocalECR, digests: list[str]) -> None:
+async def test_a_timeout_blames_no_repository_that_had_failed_for_good(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """A bound that runs out while others are slow does not name the error of one that had failed before."""
     seeded.faults.add(latency=60.0, after=1)
     async with seeded.client() as client:

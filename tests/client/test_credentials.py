@@ -78,7 +78,9 @@ def _keys(access_key: str = KEYS[0], secret_key: str = KEYS[1]) -> AioCredential
 
 
 async def _all(credentials: SharedCredentials, count: int = 100) -> list[Any]:
-    return await asyncio.gather(*(credentials.get_frozen_credentials() for _ in range(count)), return_exceptions=True)
+    return await asyncio.gather(
+        *(credentials.get_frozen_credentials() for _ in range(count)), return_exceptions=True
+    )
 
 
 async def test_found_once_for_all() -> None:
@@ -122,7 +124,10 @@ async def test_a_chain_that_hangs() -> None:
     assert asyncio.get_running_loop().time() == pytest.approx(60)
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file or directory", "helper"), RuntimeError("still expired")])
+@pytest.mark.parametrize(
+    "error",
+    [FileNotFoundError(2, "No such file or directory", "helper"), RuntimeError("still expired")],
+)
 async def test_a_chain_that_raises_anything(error: Exception) -> None:
     """Whatever a chain raises is told as botocore's own error, with its words."""
     with pytest.raises(CredentialRetrievalError, match=str(error).replace("[", r"\[")) as raised:
@@ -143,7 +148,11 @@ async def test_ended_keys_are_refreshed_once_for_all() -> None:
     """Keys that have ended are refreshed once for a hundred that ask at once, who wait for that."""
     credentials, found = await _refreshable()
     found.left = -1.0
-    assert (set(await _all(credentials)), found.refreshes, credentials.generation) == ({"keys 1"}, 1, 1)
+    assert (set(await _all(credentials)), found.refreshes, credentials.generation) == (
+        {"keys 1"},
+        1,
+        1,
+    )
 
 
 async def test_refreshed_ahead_once_for_all() -> None:
@@ -157,8 +166,12 @@ async def test_refreshed_ahead_once_for_all() -> None:
     assert (set(await _all(credentials)), found.refreshes) == ({"keys 1"}, 1)
 
 
-@pytest.mark.parametrize("trouble", [ConnectionError("the metadata service is away"), None], ids=["fails", "hangs"])
-async def test_a_refresh_ahead_that_fails(trouble: Exception | None, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    "trouble", [ConnectionError("the metadata service is away"), None], ids=["fails", "hangs"]
+)
+async def test_a_refresh_ahead_that_fails(
+    trouble: Exception | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """A refresh ahead that fails or hangs is logged and tried again ten seconds later; meanwhile the keys that hold sign on."""
     credentials, found = await _refreshable()
     found.left, found.takes, found.failing = 600.0, 1.0 if trouble else 3600.0, trouble
@@ -185,7 +198,10 @@ async def test_a_renewal_during_a_refresh_ahead() -> None:
     await credentials.get_frozen_credentials()
     await credentials.renew(1)
     await asyncio.sleep(6)
-    assert ((await credentials.get_frozen_credentials()).access_key, found.refreshes) == (KEYS[0], 1)
+    assert ((await credentials.get_frozen_credentials()).access_key, found.refreshes) == (
+        KEYS[0],
+        1,
+    )
 
 
 async def test_a_refresh_ahead_ends_with_its_clients() -> None:
@@ -221,14 +237,19 @@ async def test_renewed_once_for_all() -> None:
 
 
 @asynccontextmanager
-async def _lane(ecr: LocalECR, chain: Callable[[], Awaitable[Any]]) -> AsyncGenerator[tuple[Caller, SharedCredentials], None]:
+async def _lane(
+    ecr: LocalECR, chain: Callable[[], Awaitable[Any]]
+) -> AsyncGenerator[tuple[Caller, SharedCredentials], None]:
     """Give a caller whose transport signs with what the chain finds, as one with a session of the library's own does."""
     shared = SharedCredentials(chain)
     session: Any = ecr.session()
     session._credentials = shared
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
         transport = ClientMethodTransport(client, ClientConfig(), session, credentials=shared)
-        yield Caller(transport, RateLimiter(OPERATION), (), ClientConfig(), SafeObserver(None)), shared
+        yield (
+            Caller(transport, RateLimiter(OPERATION), (), ClientConfig(), SafeObserver(None)),
+            shared,
+        )
         await transport.aclose()
 
 
@@ -277,7 +298,9 @@ async def test_an_operation_that_is_over_renews_nothing(ecr: LocalECR) -> None:
     chain = Chain(_keys("unknown"))
     async with _lane(ecr, chain) as (caller, _):
         with pytest.raises(CredentialsError):
-            await caller.call(Check(Repository(name="app"), ["sha256:aa"]), OperationState(over=True))
+            await caller.call(
+                Check(Repository(name="app"), ["sha256:aa"]), OperationState(over=True)
+            )
     assert chain.runs == 1
 
 
@@ -300,7 +323,9 @@ class Failing(AioCredentials):
 DENIED = ClientError({"Error": {"Code": "AccessDenied", "Message": "not you"}}, "AssumeRole")
 TROUBLES = [
     pytest.param(DENIED, "AccessDenied.* when calling the AssumeRole operation", id="sts"),
-    pytest.param(FileNotFoundError(2, "No such file", "helper"), "No such file: 'helper'", id="process"),
+    pytest.param(
+        FileNotFoundError(2, "No such file", "helper"), "No such file: 'helper'", id="process"
+    ),
     pytest.param(RuntimeError("still expired"), "still expired", id="expired"),
     pytest.param(TimeoutError("the vault is slow"), "the vault is slow", id="slow"),
 ]
@@ -308,15 +333,25 @@ TROUBLES = [
 
 @pytest.mark.parametrize(("error", "words"), TROUBLES)
 async def test_keys_of_a_session_that_fail(
-    ecr: LocalECR, transport: TransportName, error: Exception, words: str, monkeypatch: pytest.MonkeyPatch
+    ecr: LocalECR,
+    transport: TransportName,
+    error: Exception,
+    words: str,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Whatever the credentials of a caller's session raise is told as one of our errors, which keeps what was answered."""
     ecr.seed("app", [])
     session: Any = ecr.session()
     monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=Failing(error, signs=6)))
     digests = [f"sha256:{number:064x}" for number in range(1000)]
-    options: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url, "session": session}
-    async with ECRLayerClient(**options, config=ClientConfig(transport=transport, max_concurrency=1)) as client:
+    options: dict[str, Any] = {
+        "region_name": ecr.region,
+        "endpoint_url": ecr.endpoint_url,
+        "session": session,
+    }
+    async with ECRLayerClient(
+        **options, config=ClientConfig(transport=transport, max_concurrency=1)
+    ) as client:
         with pytest.raises(CallError, match=words) as raised:
             await client.check_layers("app", digests)
     assert raised.value.partial is not None

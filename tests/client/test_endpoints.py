@@ -27,7 +27,12 @@ def sent(ecr: LocalECR) -> list[tuple[str, str]]:
     plain = service.answer
 
     async def answer(request: Any) -> Any:
-        scope = request.headers["authorization"].partition("Credential=")[2].partition(",")[0].split("/")
+        scope = (
+            request.headers["authorization"]
+            .partition("Credential=")[2]
+            .partition(",")[0]
+            .split("/")
+        )
         requests.append((request.headers["host"], "/".join(scope[2:4])))
         return await plain(request)
 
@@ -48,18 +53,31 @@ def _session(ecr: LocalECR, **options: Any) -> Any:
     ("options", "host"),
     [
         pytest.param({}, "api.ecr.us-east-1.amazonaws.com", id="plain"),
-        pytest.param({"use_fips_endpoint": True}, "api.ecr-fips.us-east-1.amazonaws.com", id="FIPS"),
+        pytest.param(
+            {"use_fips_endpoint": True}, "api.ecr-fips.us-east-1.amazonaws.com", id="FIPS"
+        ),
         pytest.param({"use_dualstack_endpoint": True}, "ecr.us-east-1.api.aws", id="dual-stack"),
-        pytest.param({"use_fips_endpoint": True, "use_dualstack_endpoint": True}, "ecr-fips.us-east-1.api.aws", id="both"),
+        pytest.param(
+            {"use_fips_endpoint": True, "use_dualstack_endpoint": True},
+            "ecr-fips.us-east-1.api.aws",
+            id="both",
+        ),
     ],
 )
 async def test_endpoints(
-    ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], transport: TransportName, options: dict[str, Any], host: str
+    ecr: LocalECR,
+    digests: list[str],
+    sent: list[tuple[str, str]],
+    transport: TransportName,
+    options: dict[str, Any],
+    host: str,
 ) -> None:
     """Every request, on either transport, goes to the endpoint that the configuration chooses, and its signature is verified."""
     ecr.seed("app", [])
     config = ClientConfig(transport=transport, max_concurrency=1)
-    async with ECRLayerClient(region_name="us-east-1", session=_session(ecr, **options), config=config) as client:
+    async with ECRLayerClient(
+        region_name="us-east-1", session=_session(ecr, **options), config=config
+    ) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250
     assert sent == [(host, "us-east-1/ecr")] * 3
 
@@ -84,12 +102,16 @@ async def test_endpoints_of_the_environment(
     monkeypatch.setenv(name, "true")
     ecr.seed("app", [])
     config = ClientConfig(transport=transport, max_concurrency=1)
-    async with ECRLayerClient(region_name="us-east-1", session=_session(ecr), config=config) as client:
+    async with ECRLayerClient(
+        region_name="us-east-1", session=_session(ecr), config=config
+    ) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250
     assert sent == [(host, "us-east-1/ecr")] * 3
 
 
-async def test_an_endpoint_of_the_callers(ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], transport: TransportName) -> None:
+async def test_an_endpoint_of_the_callers(
+    ecr: LocalECR, digests: list[str], sent: list[tuple[str, str]], transport: TransportName
+) -> None:
     """An endpoint of the caller's, with a port, is where every request goes, signed for the Region."""
     ecr.seed("app", [])
     config = ClientConfig(transport=transport, max_concurrency=1)

@@ -44,7 +44,9 @@ class Sent:
     def __init__(self) -> None:
         self.order: list[int] = []
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:  # noqa: ARG002 (the protocol's)
+    def attempt(
+        self, operation: str, repository: Repository, number: int, digests: int, /
+    ) -> AbstractContextManager[object]:  # noqa: ARG002 (the protocol's)
         """Note a request."""
         self.order.append(digests)
         return nullcontext()
@@ -95,15 +97,43 @@ THROTTLING: list[Any] = [
 ]
 FINAL: list[Any] = [
     pytest.param(
-        {"error": "AccessDeniedException"}, AccessDeniedError, "ecr:BatchCheckLayerAvailability on arn:aws:ecr", id="AccessDenied"
+        {"error": "AccessDeniedException"},
+        AccessDeniedError,
+        "ecr:BatchCheckLayerAvailability on arn:aws:ecr",
+        id="AccessDenied",
     ),
-    pytest.param({"error": "InvalidParameterException"}, InvalidParameterError, "InvalidParameterException", id="InvalidParameter"),
-    pytest.param({"error": "LimitExceededException"}, ServiceError, "LimitExceededException", id="LimitExceeded"),
+    pytest.param(
+        {"error": "InvalidParameterException"},
+        InvalidParameterError,
+        "InvalidParameterException",
+        id="InvalidParameter",
+    ),
+    pytest.param(
+        {"error": "LimitExceededException"},
+        ServiceError,
+        "LimitExceededException",
+        id="LimitExceeded",
+    ),
     pytest.param({"error": "KmsException"}, ServiceError, "KmsException", id="Kms"),
-    pytest.param({"error": "RepositoryNotFoundException", "status": 503}, RepositoryNotFoundError, "Region us-east-1", id="by-code"),
+    pytest.param(
+        {"error": "RepositoryNotFoundException", "status": 503},
+        RepositoryNotFoundError,
+        "Region us-east-1",
+        id="by-code",
+    ),
     pytest.param({"status": 404}, ServiceError, "HTTP 404", id="404"),
-    pytest.param({"error": "UnrecognizedClientException"}, CredentialsError, "yours to renew", id="UnrecognizedClient"),
-    pytest.param({"redirect_to": "http://127.0.0.1:2/"}, ResponseError, "ECR answered HTTP 307: redirects are refused", id="redirect"),
+    pytest.param(
+        {"error": "UnrecognizedClientException"},
+        CredentialsError,
+        "yours to renew",
+        id="UnrecognizedClient",
+    ),
+    pytest.param(
+        {"redirect_to": "http://127.0.0.1:2/"},
+        ResponseError,
+        "ECR answered HTTP 307: redirects are refused",
+        id="redirect",
+    ),
 ]
 
 
@@ -117,14 +147,20 @@ async def test_survives(seeded: LocalECR, digests: list[str], fault: dict[str, A
 
 
 @pytest.mark.parametrize("fault", TRANSIENT)
-async def test_a_lasting_fault_is_an_error(seeded: LocalECR, digests: list[str], fault: dict[str, Any]) -> None:
+async def test_a_lasting_fault_is_an_error(
+    seeded: LocalECR, digests: list[str], fault: dict[str, Any]
+) -> None:
     """A fault that outlasts the retry policy is a retryable error, and what it could not answer is unanswered."""
     seeded.faults.add(**fault)
     async with seeded.client(retry=RetryPolicy(max_attempts=3)) as client:
         with pytest.raises(CallError) as raised:
             await client.check_layers("app", digests)
     assert raised.value.partial is not None
-    assert (raised.value.retryable, raised.value.attempts, raised.value.partial.unanswered) == (True, 3, tuple(digests))
+    assert (raised.value.retryable, raised.value.attempts, raised.value.partial.unanswered) == (
+        True,
+        3,
+        tuple(digests),
+    )
 
 
 @pytest.mark.parametrize(("fault", "error", "match"), FINAL)
@@ -146,7 +182,11 @@ async def test_every_error_survives_pickling(seeded: LocalECR, digests: list[str
         with pytest.raises(AccessDeniedError) as raised:
             await client.check_layers("app", digests)
     copy = pickle.loads(pickle.dumps(raised.value))
-    assert (str(copy), copy.partial, copy.code) == (str(raised.value), raised.value.partial, "AccessDeniedException")
+    assert (str(copy), copy.partial, copy.code) == (
+        str(raised.value),
+        raised.value.partial,
+        "AccessDeniedException",
+    )
 
 
 async def test_throttling_costs_no_attempt(seeded: LocalECR, digests: list[str]) -> None:
@@ -161,7 +201,9 @@ async def test_400_calls_throttled_300_times(seeded: LocalECR) -> None:
     digests = [f"sha256:{number:064x}" for number in range(400)]
     seeded.faults.add(error="ThrottlingException", times=300)
     async with seeded.client(batch_size=1, max_concurrency=50) as client:
-        results = await asyncio.gather(*(client.check_layers("app", [digest]) for digest in digests))
+        results = await asyncio.gather(
+            *(client.check_layers("app", [digest]) for digest in digests)
+        )
     assert [result.outcomes[0].digest for result in results] == digests
 
 
@@ -193,7 +235,14 @@ class Unlucky:
             await asyncio.sleep(5)
             self.throttled += 1
             msg = "Rate exceeded"
-            raise ThrottledError(msg, code="ThrottlingException", message=msg, status=400, retryable=True, operation=question.operation)
+            raise ThrottledError(
+                msg,
+                code="ThrottlingException",
+                message=msg,
+                status=400,
+                retryable=True,
+                operation=question.operation,
+            )
         return await self._way.ask(question)
 
 
@@ -230,7 +279,9 @@ async def test_a_throttled_call_leaves_next(seeded: LocalECR, digests: list[str]
     seeded.faults.add(error="ThrottlingException", times=1)
     sent = Sent()
     async with seeded.client(requests_per_second=1.0, observer=sent) as client:
-        await asyncio.gather(*(client.check_layers("app", digests[:count]) for count in (1, 2, 3, 4)))
+        await asyncio.gather(
+            *(client.check_layers("app", digests[:count]) for count in (1, 2, 3, 4))
+        )
     assert sent.order == [1, 1, 2, 3, 4]
 
 
@@ -238,7 +289,9 @@ async def test_what_the_budget_adds_counts_against_nothing(seeded: LocalECR) -> 
     """Calls that the retry budget holds back for longer than `max_elapsed` are tried again all the same."""
     seeded.faults.add(status=503, times=800)
     async with seeded.client(max_concurrency=400, retry=RetryPolicy(max_elapsed=20.0)) as client:
-        results = await asyncio.gather(*(client.check_layers("app", [f"sha256:{number:064x}"]) for number in range(400)))
+        results = await asyncio.gather(
+            *(client.check_layers("app", [f"sha256:{number:064x}"]) for number in range(400))
+        )
     assert len(results) == 400
 
 
@@ -311,7 +364,10 @@ async def test_partial_of_a_stream(seeded: LocalECR, digests: list[str]) -> None
     """A stream yields all that was answered, then raises; its partial result holds what was not yielded."""
     seeded.faults.add(error="AccessDeniedException", after=1)
     seen: list[str] = []
-    async with seeded.client(max_concurrency=1) as client, client.stream_layers("app", digests) as stream:
+    async with (
+        seeded.client(max_concurrency=1) as client,
+        client.stream_layers("app", digests) as stream,
+    ):
         with pytest.raises(AccessDeniedError) as raised:
             async for outcome in stream:
                 seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)
@@ -353,7 +409,10 @@ async def test_timeout_names_the_last_failure(seeded: LocalECR, digests: list[st
     """When time runs out during retries, the message says what was being retried, and where."""
     seeded.faults.add(status=503)
     async with seeded.client() as client:
-        with pytest.raises(OperationTimeoutError, match=r"us-east-1.*; an attempt had failed: ECR answered HTTP 503:") as raised:
+        with pytest.raises(
+            OperationTimeoutError,
+            match=r"us-east-1.*; an attempt had failed: ECR answered HTTP 503:",
+        ) as raised:
             await client.check_layers("app", digests, timeout=1)
     assert isinstance(raised.value.__cause__, ServerError)
 
@@ -371,7 +430,10 @@ async def test_timeout_while_the_source_is_waited_for(seeded: LocalECR, digests:
             await client.check_layers("app", stuck(), timeout=10)
     partial = raised.value.partial
     assert partial is not None
-    assert ([outcome.digest for outcome in partial], partial.unanswered) == (digests[:100], tuple(digests[100:150]))
+    assert ([outcome.digest for outcome in partial], partial.unanswered) == (
+        digests[:100],
+        tuple(digests[100:150]),
+    )
 
 
 async def test_not_reported(seeded: LocalECR, digests: list[str]) -> None:
@@ -410,7 +472,9 @@ async def test_an_answer_cut_at_each_byte(seeded: LocalECR, digests: list[str]) 
 
 async def test_an_outage_of_five_minutes(seeded: LocalECR, digests: list[str]) -> None:
     """An outage loses nothing: the error carries what was answered, and asking again for the rest completes the set."""
-    async with seeded.client(max_concurrency=1, retry=RetryPolicy(max_elapsed=60.0, max_attempts=100)) as client:
+    async with seeded.client(
+        max_concurrency=1, retry=RetryPolicy(max_elapsed=60.0, max_attempts=100)
+    ) as client:
         outage = seeded.faults.add(reset=True, after=1)
         answered: list[str] = []
         missing: tuple[str, ...] = tuple(digests)
@@ -430,7 +494,10 @@ async def test_an_outage_of_five_minutes(seeded: LocalECR, digests: list[str]) -
 
 async def test_clock_skew(ecr: LocalECR, digests: list[str]) -> None:
     """A clock that is off is an error of its own, with the skew, and is final."""
-    ecr.faults.add(error="InvalidSignatureException", message="Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z")
+    ecr.faults.add(
+        error="InvalidSignatureException",
+        message="Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z",
+    )
     async with ecr.client() as client:
         with pytest.raises(ClockSkewError, match="clock is off"):
             await client.check_layers("app", digests)
@@ -453,4 +520,7 @@ async def test_another_status_of_success(ecr: LocalECR, status: int) -> None:
     ecr.faults.add(body=body, status=status, times=1)
     async with ecr.client() as client:
         result = await client.check_layers("app", ["sha256:aa"])
-    assert (result.absent, ecr.stats.by_operation["BatchCheckLayerAvailability"]) == (("sha256:aa",), {"body": 1, "ok": 1})
+    assert (result.absent, ecr.stats.by_operation["BatchCheckLayerAvailability"]) == (
+        ("sha256:aa",),
+        {"body": 1, "ok": 1},
+    )

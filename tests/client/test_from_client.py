@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from aiobotocore.config import AioConfig
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, RepositoryNotFoundError, ResponseError, RetryPolicy
+from ecr_layer_client import (
+    ClientConfig,
+    ECRLayerClient,
+    InvalidInputError,
+    RepositoryNotFoundError,
+    ResponseError,
+    RetryPolicy,
+)
 from ecr_layer_client._checks.operation import OPERATION
 
 if TYPE_CHECKING:
@@ -29,7 +36,9 @@ async def test_checks_through_it(ecr: LocalECR, digests: list[str]) -> None:
         async with ECRLayerClient.from_client(borrowed) as client:
             result = await client.check_layers("app", digests)
         assert (result.available, len(result)) == ((digests[0],), 250)
-        answer = await borrowed.batch_check_layer_availability(repositoryName="app", layerDigests=digests[:1])
+        answer = await borrowed.batch_check_layer_availability(
+            repositoryName="app", layerDigests=digests[:1]
+        )
     assert answer["layers"][0]["layerSize"] == 5
 
 
@@ -37,7 +46,9 @@ async def test_the_callers_own_calls_are_untouched(ecr: LocalECR, digests: list[
     """While it is borrowed, the caller's own calls parse as ever."""
     ecr.seed("app", [(digests[0], 5)])
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed):
-        answer = await borrowed.batch_check_layer_availability(repositoryName="app", layerDigests=digests[:1])
+        answer = await borrowed.batch_check_layer_availability(
+            repositoryName="app", layerDigests=digests[:1]
+        )
     assert answer["layers"][0]["layerSize"] == 5
 
 
@@ -63,7 +74,9 @@ async def test_errors_are_ours(ecr: LocalECR, digests: list[str]) -> None:
 async def test_its_retries_are_warned_of(ecr: LocalECR) -> None:
     """A borrowed client that retries itself multiplies attempts, and a warning says so."""
     config = AioConfig(retries={"total_max_attempts": 3, "mode": "standard"})
-    async with ecr.session().create_client("ecr", endpoint_url=ecr.endpoint_url, config=config) as borrowed:
+    async with ecr.session().create_client(
+        "ecr", endpoint_url=ecr.endpoint_url, config=config
+    ) as borrowed:
         with pytest.warns(UserWarning, match="up to 3 attempts of its own"):
             ECRLayerClient.from_client(borrowed)
 
@@ -95,14 +108,19 @@ async def test_a_stubbed_answer(ecr: LocalECR) -> None:
     """An answer that a stub puts in the wire's place, already parsed, is read as strictly."""
     rows = [{"layerDigest": "sha256:aa", "layerAvailability": "AVAILABLE", "layerSize": 9}]
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
-        await _stub(borrowed, {"layers": rows, "failures": [], "ResponseMetadata": {"HTTPStatusCode": 200}})
+        await _stub(
+            borrowed, {"layers": rows, "failures": [], "ResponseMetadata": {"HTTPStatusCode": 200}}
+        )
         assert (await client.check_layers("app", ["sha256:aa"])).layers[0].size == 9
 
 
 async def test_a_stubbed_empty_answer(ecr: LocalECR) -> None:
     """An empty stubbed answer is an error, as one from the wire is."""
     config = ClientConfig(retry=RetryPolicy(max_attempts=1))
-    async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed, config=config) as client:
+    async with (
+        _open(ecr) as borrowed,
+        ECRLayerClient.from_client(borrowed, config=config) as client,
+    ):
         await _stub(borrowed, {"ResponseMetadata": {"HTTPStatusCode": 200}})
         with pytest.raises(ResponseError, match="settles none"):
             await client.check_layers("app", ["sha256:aa"])
@@ -112,7 +130,10 @@ async def test_a_stubbed_error(ecr: LocalECR) -> None:
     """An error that a stub raises is translated by its code."""
     error = {"Code": "RepositoryNotFoundException", "Message": "no"}
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
-        await _stub(borrowed, {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "r-1"}})
+        await _stub(
+            borrowed,
+            {"Error": error, "ResponseMetadata": {"HTTPStatusCode": 400, "RequestId": "r-1"}},
+        )
         with pytest.raises(RepositoryNotFoundError) as raised:
             await client.check_layers("app", ["sha256:aa"])
     assert (raised.value.request_id, raised.value.status) == ("r-1", 400)

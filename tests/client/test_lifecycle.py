@@ -11,7 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import ClientConfig, ClientStateError, ECRLayerClient, InvalidInputError, LayerChecker, RetryPolicy
+from ecr_layer_client import (
+    ClientConfig,
+    ClientStateError,
+    ECRLayerClient,
+    InvalidInputError,
+    LayerChecker,
+    RetryPolicy,
+)
 from ecr_layer_client._transport import opening
 from ecr_layer_client.local import LocalECR
 
@@ -198,7 +205,9 @@ asyncio.run(main())
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 async def test_streams_in_a_forked_child() -> None:
     """A stream in a forked child is refused whatever is tried, and the parent's goes on."""
-    script = await asyncio.create_subprocess_exec(sys.executable, "-W", "ignore", "-c", FORKED, stdout=asyncio.subprocess.PIPE)
+    script = await asyncio.create_subprocess_exec(
+        sys.executable, "-W", "ignore", "-c", FORKED, stdout=asyncio.subprocess.PIPE
+    )
     stdout, _ = await script.communicate()
     assert stdout == b"0 150\n"
 
@@ -208,7 +217,9 @@ async def test_closing_ends_what_is_under_way(ecr: LocalECR) -> None:
     ecr.seed("app", [])
 
     async def endless() -> object:
-        async with client.stream_layers("app", (f"sha256:{n:064x}" for n in range(10**9))) as stream:
+        async with client.stream_layers(
+            "app", (f"sha256:{n:064x}" for n in range(10**9))
+        ) as stream:
             async for _ in stream:
                 pass
         return None
@@ -302,7 +313,9 @@ async def test_a_view_of_lower_concurrency(ecr: LocalECR, digests: list[str]) ->
     ("changes", "match"),
     [
         pytest.param({"max_concurrency": 11}, "more than the client's own 10", id="raised"),
-        pytest.param({"connect_timeout": 1.0}, "connect_timeout belongs to the connection", id="connection"),
+        pytest.param(
+            {"connect_timeout": 1.0}, "connect_timeout belongs to the connection", id="connection"
+        ),
         pytest.param({"batch_size": 0}, "batch_size=0", id="rule"),
         pytest.param({"colour": "red"}, "no option 'colour'", id="unknown"),
     ],
@@ -315,9 +328,16 @@ async def test_a_view_refuses(ecr: LocalECR, changes: dict[str, object], match: 
 
 async def test_a_view_of_a_view(ecr: LocalECR) -> None:
     """A view keeps its client's other options."""
-    view = ecr.client(retry=RetryPolicy(max_attempts=3)).with_config(batch_size=5).with_config(max_concurrency=4)
+    view = (
+        ecr.client(retry=RetryPolicy(max_attempts=3))
+        .with_config(batch_size=5)
+        .with_config(max_concurrency=4)
+    )
     assert view._config == ClientConfig(
-        retry=RetryPolicy(max_attempts=3), batch_size=5, max_concurrency=4, transport=view._config.transport
+        retry=RetryPolicy(max_attempts=3),
+        batch_size=5,
+        max_concurrency=4,
+        transport=view._config.transport,
     )
 
 
@@ -340,14 +360,22 @@ async def test_for_no_region(ecr: LocalECR, region: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "match"),
     [
-        pytest.param({"endpoint_url": "http://ecr.example"}, "plain http beyond this machine", id="insecure"),
-        pytest.param({"endpoint_url": "https://me:secret@ecr.example"}, "holds a user name or password", id="user"),
+        pytest.param(
+            {"endpoint_url": "http://ecr.example"}, "plain http beyond this machine", id="insecure"
+        ),
+        pytest.param(
+            {"endpoint_url": "https://me:secret@ecr.example"},
+            "holds a user name or password",
+            id="user",
+        ),
         pytest.param({"endpoint_url": "ecr.example"}, "not of the form", id="no-scheme"),
         pytest.param({"endpoint_url": "https://[::1"}, "no URL", id="no-url"),
         pytest.param({"region_name": ""}, "region_name=''", id="empty-region"),
         pytest.param({"profile_name": 3}, "profile_name=<int>", id="profile"),
         pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
-        pytest.param({"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"),
+        pytest.param(
+            {"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"
+        ),
         pytest.param({"session": object()}, "an aiobotocore session", id="no-session"),
         pytest.param({"observer": 5}, "observer=<int>", id="no-observer"),
     ],
@@ -359,7 +387,10 @@ async def test_bad_arguments(options: dict[str, object], match: str) -> None:
     assert "secret" not in str(refused.value)
 
 
-@pytest.mark.parametrize("endpoint_url", ["http://localhost:4566", "http://127.0.0.9:1", "http://[::1]:5000", "http://ecr.localhost"])
+@pytest.mark.parametrize(
+    "endpoint_url",
+    ["http://localhost:4566", "http://127.0.0.9:1", "http://[::1]:5000", "http://ecr.localhost"],
+)
 async def test_loopback_may_be_plain_http(endpoint_url: str) -> None:
     """Plain http is accepted where it can't leave the machine."""
     assert endpoint_url in repr(ECRLayerClient(endpoint_url=endpoint_url))
@@ -368,7 +399,9 @@ async def test_loopback_may_be_plain_http(endpoint_url: str) -> None:
 async def test_insecure_when_allowed() -> None:
     """Plain http beyond the machine is accepted when the options say so."""
     config = ClientConfig(allow_insecure_endpoint=True)
-    assert "http://ecr.example" in repr(ECRLayerClient(endpoint_url="http://ecr.example", config=config))
+    assert "http://ecr.example" in repr(
+        ECRLayerClient(endpoint_url="http://ecr.example", config=config)
+    )
 
 
 async def test_is_a_layer_checker(ecr: LocalECR) -> None:
@@ -382,7 +415,9 @@ async def test_not_pickled(ecr: LocalECR) -> None:
         pickle.dumps(ecr.client())
 
 
-async def test_aiobotocore_is_imported_when_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_aiobotocore_is_imported_when_it_is_opened(
+    ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where aiobotocore's rooms are not imported yet, opening imports them."""
     monkeypatch.delitem(sys.modules, "ecr_layer_client._transport.opening")
     async with ecr.client():
@@ -399,10 +434,17 @@ async def test_a_view_outlives_its_loop() -> None:
             ecr.seed("app", [])
             if not clients:
                 client = ecr.client()
-                clients.extend((client, client.with_config(max_concurrency=3).with_config(max_concurrency=2)))
+                clients.extend(
+                    (client, client.with_config(max_concurrency=3).with_config(max_concurrency=2))
+                )
             client, view = clients
             client._connection.target = ecr.client()._connection.target
             async with client:
-                return sum(len(result.absent) for result in await asyncio.gather(*(view.check_layers("app", digests) for _ in range(3))))
+                return sum(
+                    len(result.absent)
+                    for result in await asyncio.gather(
+                        *(view.check_layers("app", digests) for _ in range(3))
+                    )
+                )
 
     assert [await asyncio.to_thread(lambda: asyncio.run(check())) for _ in range(2)] == [3000, 3000]

@@ -45,7 +45,9 @@ class Recorder:
         """Note it."""
         return self._span("attempt", operation, repository.name, number, digests)
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:
+    def retry(
+        self, operation: str, repository: Repository, error: CallError, delay: float, /
+    ) -> None:
         """Note it."""
         self.told.append(("retry", operation, repository.name, type(error).__name__, delay >= 0))
 
@@ -96,7 +98,9 @@ async def test_a_check(ecr: LocalECR, observer: Recorder) -> None:
     assert observer.told == [("operation", CHECK, "app"), ATTEMPT, PASSED, ("operation ends", None)]
 
 
-async def test_each_batch_is_an_attempt(ecr: LocalECR, observer: Recorder, digests: list[str]) -> None:
+async def test_each_batch_is_an_attempt(
+    ecr: LocalECR, observer: Recorder, digests: list[str]
+) -> None:
     """Each batch is told with the number of its digests."""
     ecr.seed("app", [])
     async with ecr.client(observer=observer) as client:
@@ -141,7 +145,10 @@ async def test_the_pacer_is_readable(ecr: LocalECR, observer: Recorder, digests:
     async with ecr.client(observer=observer, batch_size=10) as client:
         await client.check_layers("app", digests)
     told = [facts[2:] for facts in observer.told if facts[0] == "throttle"]
-    assert (len(told), all(0.05 <= rate <= 800 and 0 < share <= 1 for rate, share in told)) == (5, True)
+    assert (len(told), all(0.05 <= rate <= 800 and 0 < share <= 1 for rate, share in told)) == (
+        5,
+        True,
+    )
 
 
 async def test_spans_see_the_error(ecr: LocalECR, observer: Recorder) -> None:
@@ -151,7 +158,11 @@ async def test_spans_see_the_error(ecr: LocalECR, observer: Recorder) -> None:
     async with ecr.client(observer=observer) as client:
         with pytest.raises(AccessDeniedError):
             await client.check_layers("app", ["sha256:aa"])
-    assert observer.told[1:] == [ATTEMPT, ("attempt ends", "AccessDeniedError"), ("operation ends", "AccessDeniedError")]
+    assert observer.told[1:] == [
+        ATTEMPT,
+        ("attempt ends", "AccessDeniedError"),
+        ("operation ends", "AccessDeniedError"),
+    ]
 
 
 async def test_a_timeout_of_an_attempt(ecr: LocalECR, observer: Recorder) -> None:
@@ -160,7 +171,10 @@ async def test_a_timeout_of_an_attempt(ecr: LocalECR, observer: Recorder) -> Non
     ecr.faults.add(latency=60.0, times=1)
     async with ecr.client(observer=observer, attempt_timeout=1.0) as client:
         await client.check_layers("app", ["sha256:aa"])
-    assert observer.told[2:4] == [("attempt ends", "TimeoutError"), ("retry", CHECK, "app", "TransportError", True)]
+    assert observer.told[2:4] == [
+        ("attempt ends", "TimeoutError"),
+        ("retry", CHECK, "app", "TransportError", True),
+    ]
 
 
 async def test_a_stream(ecr: LocalECR, observer: Recorder) -> None:
@@ -171,7 +185,11 @@ async def test_a_stream(ecr: LocalECR, observer: Recorder) -> None:
             async with client.stream_layers("app", ["sha256:aa"]):
                 observer.told.append(("inside",))
                 raise LookupError
-    assert observer.told == [("operation", CHECK, "app"), ("inside",), ("operation ends", "LookupError")]
+    assert observer.told == [
+        ("operation", CHECK, "app"),
+        ("inside",),
+        ("operation ends", "LookupError"),
+    ]
 
 
 async def test_a_view_tells_the_same_observer(ecr: LocalECR, observer: Recorder) -> None:
@@ -186,7 +204,9 @@ PLACES = ["operation enter", "operation exit", "attempt enter", "attempt exit", 
 
 
 @pytest.mark.parametrize("place", PLACES)
-async def test_what_it_raises_is_logged(ecr: LocalECR, place: str, caplog: pytest.LogCaptureFixture) -> None:
+async def test_what_it_raises_is_logged(
+    ecr: LocalECR, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Wherever the observer raises, it is logged with its error, and the check goes on."""
     ecr.seed("app", [])
     ecr.faults.add(status=503, times=1)
@@ -194,7 +214,10 @@ async def test_what_it_raises_is_logged(ecr: LocalECR, place: str, caplog: pytes
     async with ecr.client(observer=Raiser(place)) as client:
         result = await client.check_layers("app", ["sha256:aa"])
     logged = [record for record in caplog.records if record.levelname == "ERROR"]
-    assert (len(result), {record.getMessage() for record in logged}) == (1, {"the observer raised; the operation goes on"})
+    assert (len(result), {record.getMessage() for record in logged}) == (
+        1,
+        {"the observer raised; the operation goes on"},
+    )
     assert {record.exc_info[0] for record in logged if record.exc_info} == {LookupError}
 
 

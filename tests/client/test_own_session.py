@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, ResponseError, RetryPolicy, TransportError
+from ecr_layer_client import (
+    ClientConfig,
+    ECRLayerClient,
+    ResponseError,
+    RetryPolicy,
+    TransportError,
+)
 from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client.local import LocalECR
 
@@ -21,7 +27,9 @@ OFF = RetryPolicy(max_attempts=1)
 @pytest.fixture(autouse=True)
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the local ECR's keys and nothing else in the environment."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+    for name in [
+        name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")
+    ]:
         monkeypatch.delenv(name)
     settings = {
         "AWS_ACCESS_KEY_ID": "local-ecr-access-key",
@@ -63,7 +71,10 @@ def test_one_session_of_a_loop() -> None:
 
     async def check(ecr: LocalECR) -> bool:
         async with _client(ecr) as one, _client(ecr) as two:
-            return one._connection.resources_for(OPERATION)[1] is two._connection.resources_for(OPERATION)[1]
+            return (
+                one._connection.resources_for(OPERATION)[1]
+                is two._connection.resources_for(OPERATION)[1]
+            )
 
     assert _run(check)
 
@@ -147,7 +158,9 @@ def test_nobody_listens() -> None:
     """An endpoint where nobody listens is a TransportError."""
 
     async def check() -> None:
-        async with ECRLayerClient(endpoint_url="http://127.0.0.1:1", config=ClientConfig(retry=OFF)) as client:
+        async with ECRLayerClient(
+            endpoint_url="http://127.0.0.1:1", config=ClientConfig(retry=OFF)
+        ) as client:
             await client.check_layers("app", ["sha256:aa"])
 
     with pytest.raises(TransportError, match="check the network"):

@@ -24,7 +24,9 @@ from ecr_layer_client import (
 class FakeChecker:
     """A fake as another library would write one."""
 
-    async def check_layers(self, repository: str, digests: Any, *, timeout: float | None = None, progress: Any = False) -> LayerCheckResult:
+    async def check_layers(
+        self, repository: str, digests: Any, *, timeout: float | None = None, progress: Any = False
+    ) -> LayerCheckResult:
         """Answer."""
         del digests, timeout, progress
         return LayerCheckResult.of(repository, {})
@@ -38,13 +40,17 @@ class FakeChecker:
         """Answer."""
 
 
-@pytest.mark.parametrize("checker", [ECRLayerClient(region_name="eu-west-1"), FakeChecker()], ids=["client", "fake"])
+@pytest.mark.parametrize(
+    "checker", [ECRLayerClient(region_name="eu-west-1"), FakeChecker()], ids=["client", "fake"]
+)
 def test_layer_checker(checker: object) -> None:
     """The client is a LayerChecker, and so is a fake with its methods."""
     assert isinstance(checker, LayerChecker)
 
 
-@pytest.mark.parametrize("other", [object(), LayerCheckResult.of("app", {})], ids=lambda other: type(other).__name__)
+@pytest.mark.parametrize(
+    "other", [object(), LayerCheckResult.of("app", {})], ids=lambda other: type(other).__name__
+)
 def test_no_layer_checker(other: object) -> None:
     """What lacks the methods is no LayerChecker."""
     assert not isinstance(other, LayerChecker)
@@ -53,7 +59,9 @@ def test_no_layer_checker(other: object) -> None:
 @pytest.mark.parametrize("method", ["check_layers", "check_layer", "stream_layers"])
 def test_layer_checker_has_the_signature_of_the_client(method: str) -> None:
     """A method of the protocol takes what the client's takes."""
-    offered, had = (inspect.signature(getattr(cls, method)).parameters for cls in (LayerChecker, ECRLayerClient))
+    offered, had = (
+        inspect.signature(getattr(cls, method)).parameters for cls in (LayerChecker, ECRLayerClient)
+    )
     assert dict(offered) == dict(had)
 
 

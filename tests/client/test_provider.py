@@ -50,7 +50,9 @@ def _shared(provider: Any) -> SharedCredentials:
 
 async def _all(credentials: SharedCredentials, count: int = 100) -> set[str]:
     """Return what a hundred that ask at once get: the key's id, or the error's words."""
-    found = await asyncio.gather(*(credentials.get_frozen_credentials() for _ in range(count)), return_exceptions=True)
+    found = await asyncio.gather(
+        *(credentials.get_frozen_credentials() for _ in range(count)), return_exceptions=True
+    )
     return {str(keys) if isinstance(keys, BaseException) else keys.access_key for keys in found}
 
 
@@ -102,7 +104,9 @@ async def test_a_renewal_ahead_that_fails(caplog: pytest.LogCaptureFixture) -> N
     await _all(credentials)
     await asyncio.sleep(1.1)
     assert await _all(credentials) == {"key-3"}
-    assert ["LookupError: the vault is shut" in record.getMessage() for record in caplog.records] == [True]
+    assert [
+        "LookupError: the vault is shut" in record.getMessage() for record in caplog.records
+    ] == [True]
 
 
 @pytest.mark.asyncio
@@ -120,11 +124,17 @@ async def test_a_renewal_too_late() -> None:
 
 
 WRONG: list[Any] = [
-    pytest.param(Provider(LookupError("the vault is shut")), "LookupError: the vault is shut", id="raises"),
+    pytest.param(
+        Provider(LookupError("the vault is shut")), "LookupError: the vault is shut", id="raises"
+    ),
     pytest.param(Provider({"AccessKeyId": "x"}), "it gave a dict, not AWSKeys", id="other-type"),
     pytest.param(Provider(-60.0), "it gave keys that ended 6", id="ended"),
     pytest.param(Provider(HOUR, takes=100.0), "no answer within 60 s", id="hangs"),
-    pytest.param(lambda: AWSKeys("key", SECRET), "TypeError: object AWSKeys can't be used in 'await' expression", id="not-async"),
+    pytest.param(
+        lambda: AWSKeys("key", SECRET),
+        "TypeError: object AWSKeys can't be used in 'await' expression",
+        id="not-async",
+    ),
 ]
 
 
@@ -175,7 +185,9 @@ REFUSED: list[Any] = [
 @pytest.mark.parametrize(("options", "match"), REFUSED, ids=["session", "keys"])
 def test_refused(options: dict[str, Any], match: str) -> None:
     """A provider beside a session, and what can't be called, are refused."""
-    options = options | ({"session": type("Session", (), {"create_client": None})()} if "session" in options else {})
+    options = options | (
+        {"session": type("Session", (), {"create_client": None})()} if "session" in options else {}
+    )
     with pytest.raises(InvalidInputError, match=match):
         ECRLayerClient(**options)
 
@@ -183,7 +195,9 @@ def test_refused(options: dict[str, Any], match: str) -> None:
 @pytest.fixture
 def _environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave nothing of AWS in the environment."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")]:
+    for name in [
+        name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")
+    ]:
         monkeypatch.delenv(name)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
         monkeypatch.setenv(name, os.devnull)
@@ -200,7 +214,9 @@ def _on_loopback(check: Callable[[LocalECR], Awaitable[Any]]) -> Any:
 
 
 def _client(ecr: LocalECR, provider: Any) -> ECRLayerClient:
-    return ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, credentials=provider)
+    return ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, credentials=provider
+    )
 
 
 @pytest.mark.usefixtures("_environment")
@@ -239,7 +255,8 @@ def test_a_provider_that_fails() -> None:
     async def check(ecr: LocalECR) -> BaseException:
         async with _client(ecr, Provider(error, takes=0)) as client:
             with pytest.raises(
-                CredentialsError, match="the provider given as credentials= gave no AWS keys: 'LookupError: the vault"
+                CredentialsError,
+                match="the provider given as credentials= gave no AWS keys: 'LookupError: the vault",
             ) as raised:
                 await client.check_layers("app", ["sha256:aa"])
             return raised.value
@@ -254,10 +271,17 @@ def test_one_provider_is_one_account() -> None:
     provider = Provider(_keys(HOUR), takes=0)
 
     async def check(ecr: LocalECR) -> list[bool]:
-        async with _client(ecr, provider) as one, _client(ecr, provider) as two, _client(ecr, Provider(_keys(HOUR), takes=0)) as other:
+        async with (
+            _client(ecr, provider) as one,
+            _client(ecr, provider) as two,
+            _client(ecr, Provider(_keys(HOUR), takes=0)) as other,
+        ):
             for client in (one, two, other):
                 await client.check_layers("app", ["sha256:aa"])
-            lines = [client._connection._rate_limiters["BatchCheckLayerAvailability"] for client in (one, two, other)]
+            lines = [
+                client._connection._rate_limiters["BatchCheckLayerAvailability"]
+                for client in (one, two, other)
+            ]
             return [line is lines[0] for line in lines]
 
     assert (_on_loopback(check), provider.asked) == ([True, True, False], 1)
@@ -286,7 +310,10 @@ def test_a_provider_named_twice(*, as_method: bool) -> None:
     vault = Vault()
 
     async def check(ecr: LocalECR) -> int:
-        async with _client(ecr, vault.keys if as_method else vault) as one, _client(ecr, vault.keys if as_method else vault) as two:
+        async with (
+            _client(ecr, vault.keys if as_method else vault) as one,
+            _client(ecr, vault.keys if as_method else vault) as two,
+        ):
             for client in (one, two):
                 await client.check_layers("app", ["sha256:aa"])
         return vault.asked

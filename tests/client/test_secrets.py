@@ -38,9 +38,19 @@ PRESIGNED = f"https://bucket.example/layer?X-Amz-Credential={KEY}%2F20260101&X-A
 ECHO = f"<html>POST / HTTP/1.1\r\nAuthorization: {HEADER}\r\nX-Amz-Security-Token: {TOKEN}</html>".encode()
 
 FAULTS: list[Any] = [
-    pytest.param({"error": "InvalidSignatureException", "message": MISMATCH}, id="InvalidSignature"),
-    pytest.param({"error": "SignatureDoesNotMatch", "message": MISMATCH}, id="SignatureDoesNotMatch"),
-    pytest.param({"error": "InvalidSignatureException", "message": f"Signature expired: 20260101T000000Z {CANONICAL}"}, id="skew"),
+    pytest.param(
+        {"error": "InvalidSignatureException", "message": MISMATCH}, id="InvalidSignature"
+    ),
+    pytest.param(
+        {"error": "SignatureDoesNotMatch", "message": MISMATCH}, id="SignatureDoesNotMatch"
+    ),
+    pytest.param(
+        {
+            "error": "InvalidSignatureException",
+            "message": f"Signature expired: 20260101T000000Z {CANONICAL}",
+        },
+        id="skew",
+    ),
     pytest.param(
         {
             "error": "IncompleteSignatureException",
@@ -55,22 +65,56 @@ FAULTS: list[Any] = [
         },
         id="IncompleteSignature-quoted-first",
     ),
-    pytest.param({"error": "UnrecognizedClientException", "message": f"The security token: {TOKEN} is invalid"}, id="Unrecognized"),
-    pytest.param({"body": f'{{"layers": {{"X-Amz-Security-Token": "{TOKEN}"}}}}'.encode()}, id="headers in JSON"),
-    pytest.param({"body": f"<html><td>X-Amz-Security-Token</td><td>{TOKEN}</td>".encode()}, id="headers in HTML"),
+    pytest.param(
+        {
+            "error": "UnrecognizedClientException",
+            "message": f"The security token: {TOKEN} is invalid",
+        },
+        id="Unrecognized",
+    ),
+    pytest.param(
+        {"body": f'{{"layers": {{"X-Amz-Security-Token": "{TOKEN}"}}}}'.encode()},
+        id="headers in JSON",
+    ),
+    pytest.param(
+        {"body": f"<html><td>X-Amz-Security-Token</td><td>{TOKEN}</td>".encode()},
+        id="headers in HTML",
+    ),
     pytest.param({"error": "ExpiredTokenException"}, id="ExpiredToken"),
-    pytest.param({"error": "AccessDeniedException", "message": f"not allowed: {PRESIGNED}"}, id="AccessDenied"),
+    pytest.param(
+        {"error": "AccessDeniedException", "message": f"not allowed: {PRESIGNED}"},
+        id="AccessDenied",
+    ),
     pytest.param({"error": "RepositoryNotFoundException"}, id="RepositoryNotFound"),
-    pytest.param({"error": "InvalidParameterException", "message": f"invalid: {PRESIGNED}"}, id="InvalidParameter"),
-    pytest.param({"error": "ThrottlingException", "message": f"Rate exceeded {HEADER}"}, id="Throttling"),
+    pytest.param(
+        {"error": "InvalidParameterException", "message": f"invalid: {PRESIGNED}"},
+        id="InvalidParameter",
+    ),
+    pytest.param(
+        {"error": "ThrottlingException", "message": f"Rate exceeded {HEADER}"}, id="Throttling"
+    ),
     pytest.param({"error": "ServerException", "message": MISMATCH}, id="ServerException"),
     pytest.param({"error": "KmsException", "message": MISMATCH}, id="unknown-error"),
-    pytest.param({"error": "AccessDeniedException", "message": f"the key {KEY} may not: {TOKEN}"}, id="bare"),
-    pytest.param({"error": "AccessDeniedException", "message": f"may not: {quote(TOKEN, safe='')}"}, id="bare, percent-encoded"),
+    pytest.param(
+        {"error": "AccessDeniedException", "message": f"the key {KEY} may not: {TOKEN}"}, id="bare"
+    ),
+    pytest.param(
+        {"error": "AccessDeniedException", "message": f"may not: {quote(TOKEN, safe='')}"},
+        id="bare, percent-encoded",
+    ),
     pytest.param({"body": json.dumps({"layers": TOKEN}).encode()}, id="bare in JSON"),
     pytest.param({"body": f"<html>{TOKEN}".encode()}, id="bare in HTML"),
-    pytest.param({"body": json.dumps({"layers": {"Signature": SIGNATURE, "sessionToken": TOKEN}}).encode()}, id="members in JSON"),
-    pytest.param({"error": "ServerException", "message": f"X-Amz-Signature%3D{SIGNATURE}&Credential%3D{KEY}"}, id="percent-encoded"),
+    pytest.param(
+        {"body": json.dumps({"layers": {"Signature": SIGNATURE, "sessionToken": TOKEN}}).encode()},
+        id="members in JSON",
+    ),
+    pytest.param(
+        {
+            "error": "ServerException",
+            "message": f"X-Amz-Signature%3D{SIGNATURE}&Credential%3D{KEY}",
+        },
+        id="percent-encoded",
+    ),
     pytest.param({"status": 503}, id="503"),
     pytest.param({"body": ECHO, "status": 403}, id="echo-403"),
     pytest.param({"body": ECHO}, id="echo-200"),
@@ -113,7 +157,13 @@ def _canary_client(ecr: LocalECR, observer: Recorder | None = None) -> ECRLayerC
     session: Any = ecr.session()
     session.set_credentials(KEY, SECRET, TOKEN)
     config = ClientConfig(retry=RetryPolicy(max_attempts=2, max_elapsed=5.0), attempt_timeout=2.0)
-    return ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config, observer=observer)
+    return ECRLayerClient(
+        region_name=ecr.region,
+        endpoint_url=ecr.endpoint_url,
+        session=session,
+        config=config,
+        observer=observer,
+    )
 
 
 def _shown(error: BaseException) -> Iterator[str]:
@@ -126,7 +176,9 @@ def _shown(error: BaseException) -> Iterator[str]:
         yield repr(response.get("Error"))
         if isinstance(seen, CallError):
             yield pickle.dumps(seen).decode("latin-1")
-            yield repr({name: fact for name, fact in vars(seen).items() if not name.startswith("_")})
+            yield repr(
+                {name: fact for name, fact in vars(seen).items() if not name.startswith("_")}
+            )
         seen = seen.__cause__ or seen.__context__
 
 
@@ -137,15 +189,26 @@ def _told(facts: list[object]) -> Iterator[str]:
 
 def _logged(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """Return what was logged, but by botocore and aiobotocore, whose own DEBUG logs print what they sign."""
-    return [record for record in caplog.records if record.name.partition(".")[0] not in {"botocore", "aiobotocore"}]
+    return [
+        record
+        for record in caplog.records
+        if record.name.partition(".")[0] not in {"botocore", "aiobotocore"}
+    ]
 
 
 def _leaks(texts: Iterator[str]) -> list[str]:
-    return [canary for text in texts for canary in CANARIES if canary in text or repr(canary)[1:-1] in text]
+    return [
+        canary
+        for text in texts
+        for canary in CANARIES
+        if canary in text or repr(canary)[1:-1] in text
+    ]
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-async def test_no_secret_in_an_error(ecr: LocalECR, fault: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_secret_in_an_error(
+    ecr: LocalECR, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """Whatever error ECR or the network provokes, no secret is in it, in what it is chained to, in its pickle, in a log or an event."""
     caplog.set_level(logging.DEBUG)
     observer = Recorder()
@@ -153,20 +216,31 @@ async def test_no_secret_in_an_error(ecr: LocalECR, fault: dict[str, Any], caplo
     async with _canary_client(ecr, observer) as client:
         with pytest.raises(CallError) as raised:
             await client.check_layers("app", ["sha256:aa"])
-    logs = (text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record))))
-    assert (_leaks(_shown(raised.value)), _leaks(_told(observer.told)), _leaks(logs)) == ([], [], [])
+    logs = (
+        text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record)))
+    )
+    assert (_leaks(_shown(raised.value)), _leaks(_told(observer.told)), _leaks(logs)) == (
+        [],
+        [],
+        [],
+    )
 
 
 async def test_no_secret_where_all_is_well(ecr: LocalECR, caplog: pytest.LogCaptureFixture) -> None:
     """No secret is in the repr of a client, a configuration, a stream or a result, nor logged or told of a check that works."""
     caplog.set_level(logging.DEBUG)
     observer = Recorder()
-    async with _canary_client(ecr, observer) as client, client.stream_layers("app", ["sha256:aa"]) as stream:
+    async with (
+        _canary_client(ecr, observer) as client,
+        client.stream_layers("app", ["sha256:aa"]) as stream,
+    ):
         result = await stream.collect()
         connection = client._connection
         inside = (connection, connection.target, connection._transport, connection._rate_limiters)
         shown = [repr(each) for each in (client, client._config, stream, result, *inside)]
-    logs = [text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record)))]
+    logs = [
+        text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record)))
+    ]
     assert (len(result), _leaks(iter([*shown, *logs])), _leaks(_told(observer.told))) == (1, [], [])
 
 
@@ -184,13 +258,18 @@ FORGERIES: list[Any] = [
     pytest.param({"error": f"Server{FORGED}", "status": 503}, id="code"),
     pytest.param({"error": "ThrottlingException", "message": FORGED}, id="throttled"),
     pytest.param({"body": FORGED.encode()}, id="body"),
-    pytest.param({"body": b'{"layers": [{"layerDigest": "x\\ny", "layerAvailability": "GONE\\nFORGED"}]}'}, id="row"),
+    pytest.param(
+        {"body": b'{"layers": [{"layerDigest": "x\\ny", "layerAvailability": "GONE\\nFORGED"}]}'},
+        id="row",
+    ),
     pytest.param({"drop_rows": 2, "double_rows": 1}, id="rows"),
 ]
 
 
 @pytest.mark.parametrize("fault", FORGERIES)
-async def test_no_forged_line(ecr: LocalECR, fault: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+async def test_no_forged_line(
+    ecr: LocalECR, fault: dict[str, Any], caplog: pytest.LogCaptureFixture
+) -> None:
     """Newlines and escapes in what ECR says, or in a digest, come quoted: each record is one printable line, and so is each error."""
     caplog.set_level(logging.DEBUG, logger="ecr_layer_client")
     ecr.seed("app", [])
@@ -200,9 +279,15 @@ async def test_no_forged_line(ecr: LocalECR, fault: dict[str, Any], caplog: pyte
         with pytest.raises(CallError) as raised:
             await client.check_layers("app", ["sha256:aa", "sha256:bb", FORGED])
     lines = [record.getMessage() for record in caplog.records if record.name == "ecr_layer_client"]
-    assert [line for line in (*lines, str(raised.value), repr(raised.value.partial)) if not line.isprintable()] == []
+    assert [
+        line
+        for line in (*lines, str(raised.value), repr(raised.value.partial))
+        if not line.isprintable()
+    ] == []
     logged = "".join(traceback.format_exception(raised.value))
-    assert [line for line in logged.split("\n") if line.startswith("ERROR") or not line.isprintable()] == []
+    assert [
+        line for line in logged.split("\n") if line.startswith("ERROR") or not line.isprintable()
+    ] == []
 
 
 async def test_silent_by_default(ecr: LocalECR, capfd: pytest.CaptureFixture[str]) -> None:

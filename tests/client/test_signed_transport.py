@@ -12,7 +12,14 @@ import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
-from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError, Repository, ResponseError, RetryPolicy
+from ecr_layer_client import (
+    ClientConfig,
+    ECRLayerClient,
+    InvalidInputError,
+    Repository,
+    ResponseError,
+    RetryPolicy,
+)
 from ecr_layer_client._calls.caller import OperationState
 
 if TYPE_CHECKING:
@@ -32,7 +39,9 @@ def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
 
 
 @pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
-async def test_an_answer_that_breaks_the_contract(ecr: LocalECR, digests: list[str], warm: bool) -> None:  # noqa: FBT001 (parametrised)
+async def test_an_answer_that_breaks_the_contract(
+    ecr: LocalECR, digests: list[str], warm: bool
+) -> None:  # noqa: FBT001 (parametrised)
     """A first request's error is told as a later one's: once, and with the answer's request id."""
     async with ecr.client(transport="signed", retry=RetryPolicy(max_attempts=1)) as client:
         ecr.seed("app", [])
@@ -41,11 +50,16 @@ async def test_an_answer_that_breaks_the_contract(ecr: LocalECR, digests: list[s
         ecr.faults.add(drop_rows=1)
         with pytest.raises(ResponseError) as raised:
             await client.check_layers("app", digests[:1])
-    assert (str(raised.value).count("BatchCheckLayerAvailability on"), raised.value.request_id is None) == (1, False)
+    assert (
+        str(raised.value).count("BatchCheckLayerAvailability on"),
+        raised.value.request_id is None,
+    ) == (1, False)
 
 
 @pytest.mark.parametrize(("transport", "seen"), [("auto", 3), ("client", 3), ("signed", 1)])
-async def test_hooks(ecr: LocalECR, digests: list[str], transport: TransportName, seen: int) -> None:
+async def test_hooks(
+    ecr: LocalECR, digests: list[str], transport: TransportName, seen: int
+) -> None:
     """A session of the caller's keeps its hooks, unless the signed transport is asked for: then they see the first request alone."""
     ecr.seed("app", [])
     requests: list[Any] = []
@@ -55,12 +69,16 @@ async def test_hooks(ecr: LocalECR, digests: list[str], transport: TransportName
 
     session = _hooked(ecr, hook)
     config = ClientConfig(transport=transport, max_concurrency=1)
-    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+    async with ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+    ) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), ecr.stats.requests, len(requests)) == (250, 3, seen)
 
 
-async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: list[str], transport: TransportName) -> None:
+async def test_a_request_that_others_may_not_be_like(
+    ecr: LocalECR, digests: list[str], transport: TransportName
+) -> None:
     """Where the first request is not one to learn from, all go the ordinary way."""
     ecr.seed("app", [])
     requests: list[Any] = []
@@ -71,7 +89,9 @@ async def test_a_request_that_others_may_not_be_like(ecr: LocalECR, digests: lis
 
     config = ClientConfig(transport=transport, max_concurrency=1)
     session = _hooked(ecr, hook)
-    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+    async with ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+    ) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), len(requests)) == (250, 3)
 
@@ -86,7 +106,9 @@ class _Body:
         return self._body
 
 
-async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], transport: TransportName) -> None:
+async def test_a_hook_that_answers(
+    ecr: LocalECR, digests: list[str], transport: TransportName
+) -> None:
     """A hook that answers in ECR's place, as mocks do, answers every request, on the signed transport too."""
     asked: list[Any] = []
 
@@ -99,7 +121,9 @@ async def test_a_hook_that_answers(ecr: LocalECR, digests: list[str], transport:
 
     config = ClientConfig(transport=transport, max_concurrency=1)
     session = _hooked(ecr, hook)
-    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+    async with ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+    ) as client:
         result = await client.check_layers("app", digests)
     assert (result.available, asked, ecr.stats.requests) == (tuple(digests), digests, 0)
 
@@ -108,7 +132,10 @@ async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:
     """A borrowed client's HTTP session can't be reached by public names, so the signed transport is refused."""
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
-        with pytest.raises(InvalidInputError, match="transport='signed' needs a session"), pytest.warns(UserWarning, match="attempts"):
+        with (
+            pytest.raises(InvalidInputError, match="transport='signed' needs a session"),
+            pytest.warns(UserWarning, match="attempts"),
+        ):
             ECRLayerClient.from_client(borrowed, config=ClientConfig(transport="signed"))
 
 
@@ -155,9 +182,13 @@ async def test_keys_that_the_client_was_given(
         requests.append(request)
 
     session.register("before-send.ecr", hook)
-    session.create_client = partial(make, aws_access_key_id="local-ecr-access-key", aws_secret_access_key="local-ecr-secret-key")  # noqa: S106
+    session.create_client = partial(
+        make, aws_access_key_id="local-ecr-access-key", aws_secret_access_key="local-ecr-secret-key"
+    )  # noqa: S106
     config = ClientConfig(transport="signed", max_concurrency=1)
-    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+    async with ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+    ) as client:
         result = await client.check_layers("app", digests)
     assert (len(result.absent), len(requests)) == (250, 3)
 
@@ -171,7 +202,12 @@ async def test_a_session_without_the_means(ecr: LocalECR) -> None:
             return session.create_client(*args, **(options | {"config": None}))
 
     other: Any = Other()
-    client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=other, config=ClientConfig(transport="signed"))
+    client = ECRLayerClient(
+        region_name=ecr.region,
+        endpoint_url=ecr.endpoint_url,
+        session=other,
+        config=ClientConfig(transport="signed"),
+    )
     with pytest.raises(InvalidInputError, match="transport='signed' needs an aiobotocore session"):
         await client.open()
     assert ecr.connections == 0

@@ -59,7 +59,9 @@ class Rotating(AioCredentials):
             self._ecr.add_key(f"key-{number}", f"secret-{number}", f"token-{number}")
             if number - 2 in self._known:
                 self._ecr.remove_key(f"key-{number - 2}")
-        return await AioCredentials(f"key-{number}", f"secret-{number}", f"token-{number}").get_frozen_credentials()
+        return await AioCredentials(
+            f"key-{number}", f"secret-{number}", f"token-{number}"
+        ).get_frozen_credentials()
 
     @property
     def rotations(self) -> int:
@@ -75,7 +77,9 @@ async def _work(client: ECRLayerClient, random: Random, until: float) -> Counter
         asked = [f"sha256:{random.randrange(2_000):064x}" for _ in range(random.randrange(400))]
         distinct = set(asked)
         try:
-            result = await client.check_layers("app", asked, timeout=random.choice([None, 5.0, 60.0]))
+            result = await client.check_layers(
+                "app", asked, timeout=random.choice([None, 5.0, 60.0])
+            )
         except CallError as error:
             assert error.partial is not None
             result = error.partial
@@ -83,7 +87,9 @@ async def _work(client: ECRLayerClient, random: Random, until: float) -> Counter
         found = [outcome.digest for outcome in result]
         counts["checks"] += 1
         counts["lost"] += sorted([*found, *result.unanswered]) != sorted(distinct)
-        counts["wrong"] += set(result.available) != (distinct & set(HELD)) - set(result.unanswered) - set(result.undetermined)
+        counts["wrong"] += set(result.available) != (distinct & set(HELD)) - set(
+            result.unanswered
+        ) - set(result.undetermined)
         await asyncio.sleep(random.uniform(0.0, 10.0))
     return counts
 
@@ -94,7 +100,9 @@ def _session(ecr: LocalECR, keys: Rotating) -> Any:
     return session
 
 
-async def _soak(ecr: LocalECR, seconds: float, transport: TransportName) -> tuple[Counter[str], int]:
+async def _soak(
+    ecr: LocalECR, seconds: float, transport: TransportName
+) -> tuple[Counter[str], int]:
     ecr.seed("app", [(digest, 1) for digest in HELD])
     ecr.faults.seed(7)
     for fault in MIXED:
@@ -102,12 +110,22 @@ async def _soak(ecr: LocalECR, seconds: float, transport: TransportName) -> tupl
     ecr.faults.add(probability=0.3, latency=(0.0, 0.2))
     keys = Rotating(ecr)
     config = ClientConfig(max_concurrency=5, transport=transport)
-    client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=_session(ecr, keys), config=config)
+    client = ECRLayerClient(
+        region_name=ecr.region,
+        endpoint_url=ecr.endpoint_url,
+        session=_session(ecr, keys),
+        config=config,
+    )
     async with client:
         until = asyncio.get_running_loop().time() + seconds
         counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311 (no secrets)
         _, rate_limiter, slots = client._connection.resources_for(OPERATION)
-        assert (rate_limiter.pacer._in_flight, len(rate_limiter._waiting), slots._value, ecr.in_flight) == (0, 0, 5, 0)
+        assert (
+            rate_limiter.pacer._in_flight,
+            len(rate_limiter._waiting),
+            slots._value,
+            ecr.in_flight,
+        ) == (0, 0, 5, 0)
         loop: Any = asyncio.get_running_loop()
         assert [timer for timer in loop._scheduled if not timer.cancelled()] == []
         assert len(client._connection.users) <= 4
@@ -115,9 +133,18 @@ async def _soak(ecr: LocalECR, seconds: float, transport: TransportName) -> tupl
 
 
 @pytest.mark.parametrize(
-    "minutes", [pytest.param(10, id="10-min"), pytest.param(120, id="2-h", marks=[pytest.mark.full, pytest.mark.timeout(600)])]
+    "minutes",
+    [
+        pytest.param(10, id="10-min"),
+        pytest.param(120, id="2-h", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
+    ],
 )
 async def test_soak(ecr: LocalECR, transport: TransportName, minutes: int) -> None:
     """No digest is lost, no answer is wrong, and nothing is left: no task, turn, slot, timer, connection."""
     counts, rotations = await _soak(ecr, minutes * 60.0, transport)
-    assert (counts["lost"], counts["wrong"], counts["checks"] > minutes * 20, rotations >= minutes) == (0, 0, True, True)
+    assert (
+        counts["lost"],
+        counts["wrong"],
+        counts["checks"] > minutes * 20,
+        rotations >= minutes,
+    ) == (0, 0, True, True)

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_layer_client import ClientStateError, InvalidInputError, OperationTimeoutError, Progress, RepositoryNotFoundError
+from ecr_layer_client import (
+    ClientStateError,
+    InvalidInputError,
+    OperationTimeoutError,
+    Progress,
+    RepositoryNotFoundError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -51,10 +57,16 @@ async def test_nothing_before_the_first_pull(ecr: LocalECR) -> None:
 async def test_back_pressure(ecr: LocalECR) -> None:
     """A reader that stops reading stops the asking: beyond the batch it reads, `max_concurrency` are ahead of it."""
     ecr.seed("app", [])
-    async with ecr.client(max_concurrency=4) as client, client.stream_layers("app", _numbered()) as stream:
+    async with (
+        ecr.client(max_concurrency=4) as client,
+        client.stream_layers("app", _numbered()) as stream,
+    ):
         await anext(stream)
         await asyncio.sleep(60)
-        assert (ecr.stats.requests, stream.progress) == (5, Progress(pulled=500, answered=500, total=None))
+        assert (ecr.stats.requests, stream.progress) == (
+            5,
+            Progress(pulled=500, answered=500, total=None),
+        )
 
 
 async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
@@ -65,7 +77,10 @@ async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
         for digest in _numbered():
             yield digest
 
-    async with ecr.client(max_concurrency=4) as client, client.stream_layers("app", numbers()) as stream:
+    async with (
+        ecr.client(max_concurrency=4) as client,
+        client.stream_layers("app", numbers()) as stream,
+    ):
         await anext(stream)
         await asyncio.sleep(60)
         assert stream.progress == Progress(pulled=500, answered=500, total=None)
@@ -103,7 +118,10 @@ async def test_a_repeat_within_the_window(ecr: LocalECR) -> None:
     ecr.seed("app", [])
     first = f"sha256:{0:064x}"
     others = [f"sha256:{number:064x}" for number in range(1, 10_001)]
-    async with ecr.client() as client, client.stream_layers("app", [first, *others[:5000], first, *others, first]) as stream:
+    async with (
+        ecr.client() as client,
+        client.stream_layers("app", [first, *others[:5000], first, *others, first]) as stream,
+    ):
         outcomes = [outcome.digest async for outcome in stream]
     assert (outcomes.count(first), len(outcomes)) == (2, 10_002)
 
@@ -161,7 +179,11 @@ async def test_collected_twice(ecr: LocalECR) -> None:
 async def test_one_reader(ecr: LocalECR) -> None:
     """A second reader is refused while one waits."""
     ecr.seed("app", [])
-    async with ecr.client() as client, client.stream_layers("app", _numbered()) as stream, asyncio.TaskGroup() as readers:
+    async with (
+        ecr.client() as client,
+        client.stream_layers("app", _numbered()) as stream,
+        asyncio.TaskGroup() as readers,
+    ):
         first = readers.create_task(anext(stream))
         await asyncio.sleep(0)
         with pytest.raises(ClientStateError, match="one reader"):
@@ -195,7 +217,9 @@ class Ending(list[str]):
 
 
 @pytest.mark.parametrize("is_sized", [True, False], ids=["list", "iterator"])
-async def test_an_iterator_that_raises_stop_async_iteration(ecr: LocalECR, digests: list[str], *, is_sized: bool) -> None:
+async def test_an_iterator_that_raises_stop_async_iteration(
+    ecr: LocalECR, digests: list[str], *, is_sized: bool
+) -> None:
     """What a plain iterator raises is never taken for the end of the stream."""
     ecr.seed("app", [])
     given = Ending(digests) if is_sized else iter(Ending(digests))
@@ -266,15 +290,22 @@ async def test_a_reader_works_while_others_are_asked(ecr: LocalECR) -> None:
     ecr.seed("app", [])
     digests = [f"sha256:{number:064x}" for number in range(2000)]
     loop = asyncio.get_running_loop()
-    async with ecr.client(max_concurrency=2) as client, client.stream_layers("app", digests) as stream:
+    async with (
+        ecr.client(max_concurrency=2) as client,
+        client.stream_layers("app", digests) as stream,
+    ):
         async for outcome in stream:
             if outcome.digest.endswith("00"):
                 await asyncio.sleep(0.05)
     assert loop.time() < 20 * 0.05 + 10 * 0.05
 
 
-@pytest.mark.parametrize("error", [asyncio.CancelledError, GeneratorExit], ids=lambda error: error.__name__)
-async def test_a_source_that_ends_otherwise(ecr: LocalECR, digests: list[str], error: type[BaseException]) -> None:
+@pytest.mark.parametrize(
+    "error", [asyncio.CancelledError, GeneratorExit], ids=lambda error: error.__name__
+)
+async def test_a_source_that_ends_otherwise(
+    ecr: LocalECR, digests: list[str], error: type[BaseException]
+) -> None:
     """What is no Exception passes unchanged from an async input, too."""
     ecr.seed("app", [])
 
@@ -353,7 +384,9 @@ async def test_repeats_alone_for_long(ecr: LocalECR, digests: list[str], *, is_a
             yield digests[0]
 
     async with ecr.client() as client:
-        result = await client.check_layers("app", repeats() if is_async else (digests[0] for _ in range(25_000)))
+        result = await client.check_layers(
+            "app", repeats() if is_async else (digests[0] for _ in range(25_000))
+        )
     assert (len(result), ecr.stats.digests_checked) == (1, 1)
 
 
@@ -370,7 +403,9 @@ async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[s
 
 
 @pytest.mark.parametrize("collected", [True, False])
-async def test_an_iterator_that_swallows_a_cancellation(ecr: LocalECR, digests: list[str], *, collected: bool) -> None:
+async def test_an_iterator_that_swallows_a_cancellation(
+    ecr: LocalECR, digests: list[str], *, collected: bool
+) -> None:
     """An async iterator that goes on after it was cancelled holds up neither a timeout nor an end; what it gave is unanswered."""
     ecr.seed("app", [])
 
@@ -381,7 +416,10 @@ async def test_an_iterator_that_swallows_a_cancellation(ecr: LocalECR, digests: 
             yield digests[0]
         yield digests[1]
 
-    async with ecr.client(batch_size=1) as client, client.stream_layers("app", stubborn(), timeout=1.0) as stream:
+    async with (
+        ecr.client(batch_size=1) as client,
+        client.stream_layers("app", stubborn(), timeout=1.0) as stream,
+    ):
         with pytest.raises(OperationTimeoutError) as raised:
             await (stream.collect() if collected else anext(stream))
     assert raised.value.partial is not None

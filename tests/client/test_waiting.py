@@ -39,7 +39,9 @@ def transport() -> TransportName:
 
 def _push(ecr: LocalECR, seconds: float, *digests: str) -> None:
     """Let the repository hold more digests after some time."""
-    asyncio.get_running_loop().call_later(seconds, ecr.seed, "app", [(digest, 1) for digest in digests])
+    asyncio.get_running_loop().call_later(
+        seconds, ecr.seed, "app", [(digest, 1) for digest in digests]
+    )
 
 
 def _now() -> float:
@@ -77,7 +79,9 @@ async def test_what_comes_later(ecr: LocalECR, shaped: Callable[[list[str]], Any
     _push(ecr, 3.0, AA)
     _push(ecr, 30.0, CC)
     async with ecr.client() as client:
-        result = await client.wait_until_available("app", shaped([CC, AA.upper(), BB, AA]), timeout=600)
+        result = await client.wait_until_available(
+            "app", shaped([CC, AA.upper(), BB, AA]), timeout=600
+        )
     assert (result.available, 30 < _now() < 46) == ((CC, AA.upper(), BB), True)
 
 
@@ -122,7 +126,10 @@ async def test_each_as_it_comes(ecr: LocalECR) -> None:
     _push(ecr, 3.0, CC)
     _push(ecr, 60.0, AA)
     came: list[tuple[str, bool]] = []
-    async with ecr.client() as client, client.stream_until_available("app", [AA, BB, CC], timeout=600) as stream:
+    async with (
+        ecr.client() as client,
+        client.stream_until_available("app", [AA, BB, CC], timeout=600) as stream,
+    ):
         async for layer in stream:
             came.append((layer.digest, _now() < 60))  # noqa: PERF401 (the time counts)
     assert came == [(BB, True), (CC, True), (AA, False)]
@@ -145,18 +152,29 @@ async def test_pauses(ecr: LocalECR) -> None:
             await client.wait_until_available("app", [AA], timeout=100)
     pauses = [later - earlier - 0.05 for earlier, later in pairwise(arrivals)]
     bounds = [0.5, 1, 2, 4, 8, 15, 15]
-    assert [bound / 2 - 1e-6 <= pause <= bound + 1e-6 for pause, bound in zip(pauses, bounds, strict=False)] == [True] * 7
+    assert [
+        bound / 2 - 1e-6 <= pause <= bound + 1e-6
+        for pause, bound in zip(pauses, bounds, strict=False)
+    ] == [True] * 7
 
 
 async def test_timeout(ecr: LocalECR) -> None:
     """When the time runs out the error says how many are missing, and `.partial` which, and what is known of them."""
     ecr.seed("app", [(BB, 1)])
     async with ecr.client() as client:
-        with pytest.raises(OperationTimeoutError, match=r"2 of 3 layers are not available yet within timeout=20 s; \.partial") as raised:
+        with pytest.raises(
+            OperationTimeoutError,
+            match=r"2 of 3 layers are not available yet within timeout=20 s; \.partial",
+        ) as raised:
             await client.wait_until_available("app", [AA, BB, CC], timeout=20)
     partial = raised.value.partial
     assert partial is not None
-    assert (partial.not_available, partial.absent, partial.available, partial.unanswered) == ((AA, CC), (AA, CC), (BB,), ())
+    assert (partial.not_available, partial.absent, partial.available, partial.unanswered) == (
+        (AA, CC),
+        (AA, CC),
+        (BB,),
+        (),
+    )
     assert _now() == pytest.approx(20)
 
 
@@ -184,7 +202,10 @@ async def test_a_stream_that_runs_out_of_time(ecr: LocalECR) -> None:
     """A stream that runs out of time has told of what came, and so does its error."""
     ecr.seed("app", [(BB, 1)])
     came: list[str] = []
-    async with ecr.client() as client, client.stream_until_available("app", [AA, BB], timeout=5) as stream:
+    async with (
+        ecr.client() as client,
+        client.stream_until_available("app", [AA, BB], timeout=5) as stream,
+    ):
         with pytest.raises(OperationTimeoutError) as raised:
             async for layer in stream:
                 came.append(layer.digest)  # noqa: PERF401 (what came before the error counts)
@@ -198,10 +219,17 @@ async def test_what_can_never_come(ecr: LocalECR, shaped: Callable[[list[str]], 
     """What is no digest can never be available: that is told after one check of all, with its result."""
     ecr.seed("app", [(BB, 1)])
     async with ecr.client() as client:
-        with pytest.raises(LayerFailuresError, match=r"2 of 4 can never be available.*'latest'") as raised:
+        with pytest.raises(
+            LayerFailuresError, match=r"2 of 4 can never be available.*'latest'"
+        ) as raised:
             await client.wait_until_available("app", shaped([AA, "latest", BB, ""]), timeout=600)
     result = raised.value.result
-    assert (result.absent, result.available, result.undetermined, _now() < 1) == ((AA,), (BB,), ("latest", ""), True)
+    assert (result.absent, result.available, result.undetermined, _now() < 1) == (
+        (AA,),
+        (BB,),
+        ("latest", ""),
+        True,
+    )
 
 
 async def test_a_call_that_fails(ecr: LocalECR) -> None:
@@ -297,6 +325,13 @@ async def test_the_source_by_itself() -> None:
         batch = await source.pull()
         if batch is not None:
             given.append(list(batch.digests))
-            availability = LayerAvailability.AVAILABLE if len(given) > 2 else LayerAvailability.UNAVAILABLE
-            source.answer({digest: Layer(digest=digest, availability=availability) for digest in batch.digests})
+            availability = (
+                LayerAvailability.AVAILABLE if len(given) > 2 else LayerAvailability.UNAVAILABLE
+            )
+            source.answer(
+                {
+                    digest: Layer(digest=digest, availability=availability)
+                    for digest in batch.digests
+                }
+            )
     assert (given, _now()) == ([[AA, BB], [CC], [AA, BB], [CC]], 0.25)

@@ -86,10 +86,16 @@ def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("client", "requirement", "untold"),
-    [("boto3", "boto3", []), ("capo", "capo-ecr", []), ("aws", "awscli", ["resume"])],  # the command line prints an error's message alone
+    [
+        ("boto3", "boto3", []),
+        ("capo", "capo-ecr", []),
+        ("aws", "awscli", ["resume"]),
+    ],  # the command line prints an error's message alone
     ids=["boto3", "capo-ecr", "awscli"],
 )
-def test_a_python_client_pushes_and_pulls(seen: Any, tmp_path: Path, client: str, requirement: str, untold: list[str]) -> None:
+def test_a_python_client_pushes_and_pulls(
+    seen: Any, tmp_path: Path, client: str, requirement: str, untold: list[str]
+) -> None:
     """It creates a repository, uploads in parts, puts an image, pulls it byte for byte, and reads each refusal's code."""
     python = environment(tmp_path / client, requirement) / "python"
     assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(untold)}
@@ -101,9 +107,20 @@ def node(tmp_path: Path) -> Path:
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, of Node.js (Debian: apt-get install nodejs npm)")
-    installed = ran("npm", "install", "--prefix", tmp_path, "--no-audit", "--no-fund", "--ignore-scripts", JAVASCRIPT)
+    installed = ran(
+        "npm",
+        "install",
+        "--prefix",
+        tmp_path,
+        "--no-audit",
+        "--no-fund",
+        "--ignore-scripts",
+        JAVASCRIPT,
+    )
     if installed.returncode != 0:
-        pytest.skip(f"needs {JAVASCRIPT} from a package index, and npm says: {installed.stderr[-300:]}")
+        pytest.skip(
+            f"needs {JAVASCRIPT} from a package index, and npm says: {installed.stderr[-300:]}"
+        )
     shutil.copy(PROGRAMS / "journey.mjs", tmp_path)
     return tmp_path
 
@@ -112,4 +129,7 @@ def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
     """AWS's client for JavaScript sees what the Python clients see; what it sends unchecked, the server refuses, naming the member."""
     told = seen("node", node / "journey.mjs")
     unchecked = told.pop("unchecked")
-    assert (told, unchecked) == (SEEN, {what: ["InvalidParameterException", member] for what, member in UNCHECKED.items()})
+    assert (told, unchecked) == (
+        SEEN,
+        {what: ["InvalidParameterException", member] for what, member in UNCHECKED.items()},
+    )

@@ -24,7 +24,16 @@ from ecr_layer_client.images import Descriptor, ImageReport, Platform, PushPlan
 
 APP = Repository(name="team/app")
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
-NO_CALLS = dict.fromkeys(("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart", "CompleteLayerUpload", "PutImage"), 0)
+NO_CALLS = dict.fromkeys(
+    (
+        "BatchCheckLayerAvailability",
+        "InitiateLayerUpload",
+        "UploadLayerPart",
+        "CompleteLayerUpload",
+        "PutImage",
+    ),
+    0,
+)
 
 
 def digest(number: int) -> str:
@@ -39,8 +48,12 @@ def blob(number: int, size: int | None = 1000) -> Descriptor:
 
 def plan(**parts: object) -> PushPlan:
     """Return a plan of a push to team/app, of nothing but these parts."""
-    empty: dict[str, object] = dict.fromkeys(("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ())
-    return PushPlan.model_validate({"repository": APP, **empty, "calls": NO_CALLS, "shared_bytes": 0} | parts)
+    empty: dict[str, object] = dict.fromkeys(
+        ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()
+    )
+    return PushPlan.model_validate(
+        {"repository": APP, **empty, "calls": NO_CALLS, "shared_bytes": 0} | parts
+    )
 
 
 def test_a_result() -> None:
@@ -50,11 +63,17 @@ def test_a_result() -> None:
         digest(2): Layer(digest=digest(2), availability=LayerAvailability.AVAILABLE, size=500),
         digest(3): LayerAvailability.ARCHIVED,
         digest(4): LayerAvailability.UNAVAILABLE,
-        digest(5): Layer(digest=digest(5), availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"),
-        "latest": LayerFailure(digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="no digest"),
+        digest(5): Layer(
+            digest=digest(5), availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"
+        ),
+        "latest": LayerFailure(
+            digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="no digest"
+        ),
         digest(6): LayerFailure(digest=digest(6), code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
     }
-    result = LayerCheckResult.of("team/app", outcomes).model_copy(update={"unanswered": (digest(7),)})
+    result = LayerCheckResult.of("team/app", outcomes).model_copy(
+        update={"unanswered": (digest(7),)}
+    )
     undetermined = (
         ("sha256:000000000005...", "FROZEN", ""),
         ("latest", "InvalidLayerDigest", "no digest"),
@@ -86,25 +105,44 @@ def test_a_result() -> None:
 )
 def test_a_verdict(availabilities: list[LayerAvailability], verdict: str) -> None:
     """One line says how many of the layers are available."""
-    result = LayerCheckResult.of("team/app", {digest(number): state for number, state in enumerate(availabilities)})
+    result = LayerCheckResult.of(
+        "team/app", {digest(number): state for number, state in enumerate(availabilities)}
+    )
     assert described(result).verdict == verdict
 
 
 def test_results() -> None:
     """Of several results are told: the sums, the errors, and which repositories lack most."""
-    app = LayerCheckResult.of("team/app", {digest(1): LayerAvailability.AVAILABLE, digest(2): LayerAvailability.UNAVAILABLE})
-    new = LayerCheckResult.of("team/new", {digest(1): LayerAvailability.UNAVAILABLE, digest(2): LayerAvailability.ARCHIVED})
+    app = LayerCheckResult.of(
+        "team/app",
+        {digest(1): LayerAvailability.AVAILABLE, digest(2): LayerAvailability.UNAVAILABLE},
+    )
+    new = LayerCheckResult.of(
+        "team/new",
+        {digest(1): LayerAvailability.UNAVAILABLE, digest(2): LayerAvailability.ARCHIVED},
+    )
     whole = LayerCheckResult.of("team/whole", {digest(1): LayerAvailability.AVAILABLE})
-    results = LayerCheckResults([app, new, whole], {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")})
+    results = LayerCheckResults(
+        [app, new, whole],
+        {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")},
+    )
     failed = (("team/gone", "RepositoryNotFoundError", "there is no repository 'team/gone'"),)
     lacking = (("team/new", 2, 0, 1, 1), ("team/app", 2, 1, 1, 0))
     assert described(results) == Description(
         title="Layers of 4 repositories",
         verdict="2 of 5 layers available; 1 repository failed",
-        parts=(Part("available", Tone.GOOD, 2), Part("archived", Tone.HELD, 1), Part("absent", Tone.NEW, 2)),
+        parts=(
+            Part("available", Tone.GOOD, 2),
+            Part("archived", Tone.HELD, 1),
+            Part("absent", Tone.NEW, 2),
+        ),
         tables=(
             Table("Failed: 1", ("repository", "error", "message"), failed),
-            Table("Repositories that lack most: 2", ("repository", "asked", "available", "absent", "other"), lacking),
+            Table(
+                "Repositories that lack most: 2",
+                ("repository", "asked", "available", "absent", "other"),
+                lacking,
+            ),
         ),
     )
 
@@ -164,13 +202,21 @@ def test_a_plan_of_nothing_to_upload() -> None:
 
 def test_a_bar_of_sizes_that_nobody_says_is_of_counts() -> None:
     """Where no size is known, the bar shows counts."""
-    assert described(plan(to_upload=(blob(1, None), blob(2, None)), foreign=(blob(3, None),))).weights == (2, 1)
+    assert described(
+        plan(to_upload=(blob(1, None), blob(2, None)), foreign=(blob(3, None),))
+    ).weights == (2, 1)
 
 
 def test_a_report() -> None:
     """Of an index's report are told: whether it is deployable, its blobs once each, each defect, and the image of each platform."""
     shared, lost, grown = blob(1), blob(2), blob(3)
-    amd64 = ImageReport(repository=APP, reference=digest(8), digest=digest(8), platform=Platform.parse("linux/amd64"), available=(shared,))
+    amd64 = ImageReport(
+        repository=APP,
+        reference=digest(8),
+        digest=digest(8),
+        platform=Platform.parse("linux/amd64"),
+        available=(shared,),
+    )
     arm64 = ImageReport(
         repository=APP,
         reference=digest(9),
@@ -194,7 +240,11 @@ def test_a_report() -> None:
         ("linux/arm64", "wrong size", "sha256:000000000003..."),
         ("", "not found (ImageNotFound)", "sha256:000000000010..."),
     )
-    images = (("linux/amd64", 1, "whole"), ("linux/arm64", 3, "2 defects"), ("not said", 0, "1 defect"))
+    images = (
+        ("linux/amd64", 1, "whole"),
+        ("linux/arm64", 3, "2 defects"),
+        ("not said", 0, "1 defect"),
+    )
     assert described(report) == Description(
         title="Image team/app:1.0",
         verdict="not deployable: 3 defects",
@@ -203,7 +253,11 @@ def test_a_report() -> None:
             Part("absent", Tone.NEW, 1, 1000),
             Part("wrong size", Tone.BAD, 1, 1000),
         ),
-        facts=(("digest", "sha256:000000000007..."), ("tags", "1.0"), ("media type", "application/vnd.oci.image.index.v1+json")),
+        facts=(
+            ("digest", "sha256:000000000007..."),
+            ("tags", "1.0"),
+            ("media type", "application/vnd.oci.image.index.v1+json"),
+        ),
         tables=(
             Table("Defects: 3", ("platform", "what", "digest"), defects),
             Table("Images: 3", ("platform", "blobs", "state"), images),
@@ -214,7 +268,9 @@ def test_a_report() -> None:
 def test_a_report_that_is_whole() -> None:
     """A whole image is said to be so; by digest, it is named by it; of many tags the first are told."""
     tags = tuple(f"v{number}" for number in range(12))
-    told = described(ImageReport(repository=APP, reference=digest(8), tags=tags, available=(blob(1),)))
+    told = described(
+        ImageReport(repository=APP, reference=digest(8), tags=tags, available=(blob(1),))
+    )
     shown = "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more"
     assert (told.title, told.verdict, told.facts, told.tables) == (
         "Image team/app@sha256:000000000008...",
@@ -226,7 +282,9 @@ def test_a_report_that_is_whole() -> None:
 
 def test_a_report_without_a_manifest() -> None:
     """An image that is not found is said to be so; nothing else is known of it."""
-    told = described(ImageReport(repository=APP, reference="tomorrow", problem="not found (ImageNotFound)"))
+    told = described(
+        ImageReport(repository=APP, reference="tomorrow", problem="not found (ImageNotFound)")
+    )
     rows = (("not found (ImageNotFound)", "tomorrow"),)
     assert told == Description(
         "Image team/app:tomorrow",
@@ -238,14 +296,18 @@ def test_a_report_without_a_manifest() -> None:
 
 def test_many_rows_are_counted() -> None:
     """Of many rows ten are told, and how many there are."""
-    result = LayerCheckResult.of("team/app", {digest(number): LayerFailureCode.NOT_REPORTED for number in range(1234)})
+    result = LayerCheckResult.of(
+        "team/app", {digest(number): LayerFailureCode.NOT_REPORTED for number in range(1234)}
+    )
     (table,) = described(result).tables
     assert (table.caption, len(table.rows)) == ("Undetermined: 10 of 1,234", 10)
 
 
 def test_many_errors_are_counted() -> None:
     """Of many repositories that failed ten are told, and how many there are."""
-    results = LayerCheckResults([], {f"team/{number}": CallError("it failed") for number in range(30)})
+    results = LayerCheckResults(
+        [], {f"team/{number}": CallError("it failed") for number in range(30)}
+    )
     told = described(results)
     assert (told.verdict, told.tables[0].caption, len(told.tables[0].rows)) == (
         "nothing was asked; 30 repositories failed",
@@ -256,9 +318,16 @@ def test_many_errors_are_counted() -> None:
 
 def test_the_bar_in_words() -> None:
     """The bar is said in words, for those who do not see it: each part's count, and its share of the bar."""
-    told = Description("a title", "a verdict", (Part("good", Tone.GOOD, 2, 999), Part("none", Tone.BAD, 0), Part("new", Tone.NEW, 1, 1)))
+    told = Description(
+        "a title",
+        "a verdict",
+        (Part("good", Tone.GOOD, 2, 999), Part("none", Tone.BAD, 0), Part("new", Tone.NEW, 1, 1)),
+    )
     by_size = Description("a title", "a verdict", told.parts, by_size=True)
-    assert (told.bar_text, by_size.bar_text) == ("good 2 (67 %), new 1 (33 %)", "good 2 (over 99 %), new 1 (under 1 %)")
+    assert (told.bar_text, by_size.bar_text) == (
+        "good 2 (67 %), new 1 (33 %)",
+        "good 2 (over 99 %), new 1 (under 1 %)",
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,7 +342,16 @@ def test_the_bar_in_words() -> None:
         ("see https://user:secret@proxy/", "see https://***@proxy/"),
         (ValueError("an error"), "an error"),
     ],
-    ids=["plain", "control", "direction", "surrogate", "long", "long when escaped", "password", "object"],
+    ids=[
+        "plain",
+        "control",
+        "direction",
+        "surrogate",
+        "long",
+        "long when escaped",
+        "password",
+        "object",
+    ],
 )
 def test_text_from_outside(text: object, shown: str) -> None:
     """Text from outside is one line that prints, of bounded length, and without secrets."""
@@ -296,7 +374,11 @@ def test_a_short_digest(text: str, shown: str) -> None:
     assert short(text) == shown
 
 
-@pytest.mark.parametrize(("part", "shown"), [(0, "0 %"), (1, "under 1 %"), (500, "50 %"), (999, "over 99 %"), (1000, "100 %")], ids=str)
+@pytest.mark.parametrize(
+    ("part", "shown"),
+    [(0, "0 %"), (1, "under 1 %"), (500, "50 %"), (999, "over 99 %"), (1000, "100 %")],
+    ids=str,
+)
 def test_a_share(part: int, shown: str) -> None:
     """What is neither nothing nor all never looks so."""
     assert share(part, 1000) == shown

@@ -38,7 +38,13 @@ class Bar:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         self.closed = True
 
     def update(self, by: int) -> None:
@@ -91,10 +97,18 @@ def test_a_late_total_leaves_the_clock() -> None:
     assert made().start_t == 1.0
 
 
-@pytest.mark.parametrize("error", [LookupError, asyncio.CancelledError, KeyboardInterrupt], ids=lambda error: error.__name__)
-@pytest.mark.parametrize(("total", "is_left"), [(None, False), (250, True)], ids=["no total", "a total"])
+@pytest.mark.parametrize(
+    "error",
+    [LookupError, asyncio.CancelledError, KeyboardInterrupt],
+    ids=lambda error: error.__name__,
+)
+@pytest.mark.parametrize(
+    ("total", "is_left"), [(None, False), (250, True)], ids=["no total", "a total"]
+)
 @pytest.mark.usefixtures("tqdm")
-def test_bar_is_closed_by_an_error(error: type[BaseException], total: int | None, is_left: bool) -> None:  # noqa: FBT001 (a parameter of the test)
+def test_bar_is_closed_by_an_error(
+    error: type[BaseException], total: int | None, is_left: bool
+) -> None:  # noqa: FBT001 (a parameter of the test)
     """An error or a cancellation passes and leaves no open bar; one without a total goes away, for it would look done."""
     with pytest.raises(error), progress_bar() as show:
         assert show is not None
@@ -135,7 +149,13 @@ def test_disabled_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where tqdm is missing, a warning says how to get the bar, and the operation goes on without one."""
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
-    with pytest.warns(UserWarning, match=r"^progress=True shows a bar where tqdm is installed: pip install tqdm$"), progress_bar() as show:
+    with (
+        pytest.warns(
+            UserWarning,
+            match=r"^progress=True shows a bar where tqdm is installed: pip install tqdm$",
+        ),
+        progress_bar() as show,
+    ):
         assert show is None
 
 
@@ -144,7 +164,11 @@ def test_what_tqdm_warns_of_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
 
     class Warner(ModuleType):
         def __getattr__(self, name: str) -> Any:
-            warnings.warn("IProgress not found. Please update jupyter and ipywidgets.", TqdmWarning, stacklevel=2)
+            warnings.warn(
+                "IProgress not found. Please update jupyter and ipywidgets.",
+                TqdmWarning,
+                stacklevel=2,
+            )
             return Bar
 
     monkeypatch.setitem(sys.modules, "tqdm.auto", Warner("tqdm.auto"))

@@ -17,7 +17,9 @@ DESCRIPTION = Description(
     "a verdict",
     (Part("good", Tone.GOOD, 1200, 5_000_000), Part("new", Tone.NEW, 3)),
     facts=(("a fact", "its value"),),
-    tables=(Table("Rows: 1", ("a text", "a number", "a size"), (("a cell", 1200, Bytes(2_000_000)),)),),
+    tables=(
+        Table("Rows: 1", ("a text", "a number", "a size"), (("a cell", 1200, Bytes(2_000_000)),)),
+    ),
 )
 
 
@@ -29,14 +31,27 @@ def test_everything_is_in_it() -> None:
         [["a text", "a number", "a size"], ["a cell", "1,200", "2.0 MB"]],
     ]
     assert [text for text in seen.texts if text.strip()] == [
-        *("A title", "a verdict", "good", "1,200", "5.0 MB", "new", "3", "a fact:", " its value", "Rows: 1"),
+        *(
+            "A title",
+            "a verdict",
+            "good",
+            "1,200",
+            "5.0 MB",
+            "new",
+            "3",
+            "a fact:",
+            " its value",
+            "Rows: 1",
+        ),
         *("a text", "a number", "a size", "a cell", "1,200", "2.0 MB"),
     ]
 
 
 def test_the_bar_has_a_width_and_a_colour_for_each_part() -> None:
     """The bar's parts are as wide as they weigh, each in its colour."""
-    styles = [style for style in Seen(html_of(DESCRIPTION)).valued("style") if style.startswith("flex:")]
+    styles = [
+        style for style in Seen(html_of(DESCRIPTION)).valued("style") if style.startswith("flex:")
+    ]
     assert styles == [
         f"flex:1200 1 0;min-width:3px;background:{COLOURS[Tone.GOOD]}",
         f"flex:3 1 0;min-width:3px;background:{COLOURS[Tone.NEW]}",
@@ -46,7 +61,12 @@ def test_the_bar_has_a_width_and_a_colour_for_each_part() -> None:
 def test_it_is_told_to_those_who_do_not_see_it() -> None:
     """The whole has a name, the bar is said in words, the swatches are passed over, and heads of rows and columns are marked."""
     seen = Seen(html_of(DESCRIPTION))
-    assert (seen.valued("role"), seen.valued("aria-label"), seen.valued("aria-hidden"), seen.valued("scope")) == (
+    assert (
+        seen.valued("role"),
+        seen.valued("aria-label"),
+        seen.valued("aria-hidden"),
+        seen.valued("scope"),
+    ) == (
         ["group", "img"],
         ["A title", "good 1,200 (over 99 %), new 3 (under 1 %)"],
         ["true", "true"],
@@ -71,23 +91,40 @@ def test_no_script_and_no_address() -> None:
 def test_it_is_the_pages_own_colour() -> None:
     """But for the parts, text, lines and backgrounds are the page's own or grey half through, so that they are seen in any theme."""
     styles = ";".join(Seen(html_of(DESCRIPTION)).valued("style"))
-    colours = set(re.findall(r"(?:color|background):([^;]+)", styles)) | set(re.findall(r"solid ([^;]+)", styles))
-    assert colours == {"inherit", "transparent", "rgba(128,132,136,.35)", COLOURS[Tone.GOOD], COLOURS[Tone.NEW]}
+    colours = set(re.findall(r"(?:color|background):([^;]+)", styles)) | set(
+        re.findall(r"solid ([^;]+)", styles)
+    )
+    assert colours == {
+        "inherit",
+        "transparent",
+        "rgba(128,132,136,.35)",
+        COLOURS[Tone.GOOD],
+        COLOURS[Tone.NEW],
+    }
 
 
 def test_long_texts_stay_legible() -> None:
     """A column of long texts has a least width, and its table scrolls on a phone."""
     row = ("a short one", "a text that is long enough to be worth a width")
-    seen = Seen(html_of(Description("A title", "a verdict", (), tables=(Table("Rows: 1", ("a", "b"), (row,)),))))
+    seen = Seen(
+        html_of(
+            Description("A title", "a verdict", (), tables=(Table("Rows: 1", ("a", "b"), (row,)),))
+        )
+    )
     cells = [attributes["style"] for name, attributes in seen.elements if name == "td"]
-    assert (["min-width" in style for style in cells], any("overflow-x:auto" in style for style in seen.valued("style"))) == (
+    assert (
+        ["min-width" in style for style in cells],
+        any("overflow-x:auto" in style for style in seen.valued("style")),
+    ) == (
         [False, True],
         True,
     )
 
 
 @pytest.mark.parametrize("tone", Tone)
-@pytest.mark.parametrize("background", ["#ffffff", "#1e1e1e", "#111111"], ids=["light", "dark", "darker"])
+@pytest.mark.parametrize(
+    "background", ["#ffffff", "#1e1e1e", "#111111"], ids=["light", "dark", "darker"]
+)
 def test_the_colours_stand_out(tone: Tone, background: str) -> None:
     """Each part's colour has the contrast of 3 : 1 that WCAG 2.2 (1.4.11) asks of graphics, on light and dark backgrounds."""
     lighter, darker = sorted((_luminance(COLOURS[tone]), _luminance(background)), reverse=True)
@@ -101,7 +138,10 @@ def test_the_colours_differ() -> None:
 
 def test_a_result_shows_itself() -> None:
     """A notebook is given the HTML of the result's description."""
-    result = LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE, "sha256:bb": LayerAvailability.UNAVAILABLE})
+    result = LayerCheckResult.of(
+        "team/app",
+        {"sha256:aa": LayerAvailability.AVAILABLE, "sha256:bb": LayerAvailability.UNAVAILABLE},
+    )
     assert Seen(result._repr_html_()).tables == [[["available", "1"], ["absent", "1"]]]
 
 
@@ -110,7 +150,8 @@ def test_its_size_is_bounded() -> None:
 
     def html(failures: int) -> str:
         return LayerCheckResult.of(
-            "team/app", {f"{number:0999}": LayerFailureCode.NOT_REPORTED for number in range(failures)}
+            "team/app",
+            {f"{number:0999}": LayerFailureCode.NOT_REPORTED for number in range(failures)},
         )._repr_html_()
 
     assert (len(html(10_000)) - len(html(100)) < 20, len(html(100)) < 10_000) == (True, True)
@@ -119,5 +160,7 @@ def test_its_size_is_bounded() -> None:
 def _luminance(colour: str) -> float:
     """Return the relative luminance that WCAG defines."""
     parts = [int(colour[begin : begin + 2], 16) / 255 for begin in (1, 3, 5)]
-    red, green, blue = (part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts)
+    red, green, blue = (
+        part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
+    )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue

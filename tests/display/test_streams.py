@@ -20,7 +20,10 @@ pytestmark = pytest.mark.asyncio
 async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
     """A stream tells what was answered, what is asked, and what is to come."""
     ecr.seed("team/app", [])
-    async with ecr.client(max_concurrency=1) as client, client.stream_layers("team/app", digests) as stream:
+    async with (
+        ecr.client(max_concurrency=1) as client,
+        client.stream_layers("team/app", digests) as stream,
+    ):
         before = described(stream)
         await anext(stream)
         assert (before.verdict, described(stream)) == (
@@ -28,16 +31,25 @@ async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
             Description(
                 "Checking layers of team/app",
                 "100 of 250 digests answered",
-                (Part("answered", Tone.GOOD, 100), Part("asked, not answered", Tone.HELD, 100), Part("to come", Tone.REST, 50)),
+                (
+                    Part("answered", Tone.GOOD, 100),
+                    Part("asked, not answered", Tone.HELD, 100),
+                    Part("to come", Tone.REST, 50),
+                ),
             ),
         )
-        assert Seen(stream._repr_html_()).tables == [[["answered", "100"], ["asked, not answered", "100"], ["to come", "50"]]]
+        assert Seen(stream._repr_html_()).tables == [
+            [["answered", "100"], ["asked, not answered", "100"], ["to come", "50"]]
+        ]
 
 
 async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> None:
     """Of a generator, nobody knows what is to come."""
     ecr.seed("team/app", [])
-    async with ecr.client(max_concurrency=1) as client, client.stream_layers("team/app", iter(digests)) as stream:
+    async with (
+        ecr.client(max_concurrency=1) as client,
+        client.stream_layers("team/app", iter(digests)) as stream,
+    ):
         await anext(stream)
         told = described(stream)
         assert (told.verdict, told.parts) == (
@@ -49,7 +61,10 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
 async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
     """A stream of many repositories tells which failed, too."""
     ecr.seed("team/app", [])
-    async with ecr.client() as client, client.stream_many({"team/app": digests, "team/gone": digests[:3]}) as stream:
+    async with (
+        ecr.client() as client,
+        client.stream_many({"team/app": digests, "team/gone": digests[:3]}) as stream,
+    ):
         with pytest.raises(RepositoryNotFoundError):
             _ = [outcome async for outcome in stream]
         told = described(stream)
@@ -65,7 +80,10 @@ async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
 async def test_a_stream_that_waits(ecr: LocalECR, digests: list[str]) -> None:
     """A stream that waits for layers tells how many are available, and how many it waits for."""
     ecr.seed("team/app", [(digest, 1) for digest in digests[:200]])
-    async with ecr.client() as client, client.stream_until_available("team/app", digests, timeout=60.0) as stream:
+    async with (
+        ecr.client() as client,
+        client.stream_until_available("team/app", digests, timeout=60.0) as stream,
+    ):
         await anext(stream)
         assert described(stream) == Description(
             "Waiting for layers of team/app",
@@ -77,11 +95,17 @@ async def test_a_stream_that_waits(ecr: LocalECR, digests: list[str]) -> None:
 async def test_a_stream_that_waits_for_a_generators(ecr: LocalECR, digests: list[str]) -> None:
     """Of a generator, it waits for what it was given so far."""
     ecr.seed("team/app", [(digests[0], 1)])
-    async with ecr.client(max_concurrency=1) as client, client.stream_until_available("team/app", iter(digests), timeout=60.0) as stream:
+    async with (
+        ecr.client(max_concurrency=1) as client,
+        client.stream_until_available("team/app", iter(digests), timeout=60.0) as stream,
+    ):
         before = described(stream)
         await anext(stream)
         told = described(stream)
-        assert (before.verdict, sum(part.count for part in told.parts)) == ("nothing asked yet", stream.progress.pulled)
+        assert (before.verdict, sum(part.count for part in told.parts)) == (
+            "nothing asked yet",
+            stream.progress.pulled,
+        )
 
 
 async def test_repr(ecr: LocalECR, digests: list[str]) -> None:

@@ -17,7 +17,9 @@ DESCRIPTION = Description(
     "a verdict",
     (Part("good", Tone.GOOD, 1200, 5_000_000), Part("new", Tone.NEW, 400)),
     facts=(("a fact", "its value"),),
-    tables=(Table("Rows: 1", ("a text", "a number", "a size"), (("a cell", 1200, Bytes(2_000_000)),)),),
+    tables=(
+        Table("Rows: 1", ("a text", "a number", "a size"), (("a cell", 1200, Bytes(2_000_000)),)),
+    ),
 )
 
 
@@ -87,20 +89,44 @@ def test_a_narrow_terminal(width: int) -> None:
 
 def test_text_is_no_markup() -> None:
     """What looks like rich's markup or like a terminal's control in text from outside is shown as it is, and does nothing."""
-    failure = LayerFailure(digest="[red]x[/red]", code=LayerFailureCode.UNKNOWN, raw_code="[/]", reason="\x1b[2J[link=http://x]")
-    text = printed(LayerCheckResult.of("team/app", {failure.digest: failure}), width=80, force_terminal=True, color_system="standard")
-    assert ("[red]x[/red]" in text, "[/]" in text, r"\x1b[2J[link=http://x]" in text, "\x1b[2J" in text) == (True, True, True, False)
+    failure = LayerFailure(
+        digest="[red]x[/red]",
+        code=LayerFailureCode.UNKNOWN,
+        raw_code="[/]",
+        reason="\x1b[2J[link=http://x]",
+    )
+    text = printed(
+        LayerCheckResult.of("team/app", {failure.digest: failure}),
+        width=80,
+        force_terminal=True,
+        color_system="standard",
+    )
+    assert (
+        "[red]x[/red]" in text,
+        "[/]" in text,
+        r"\x1b[2J[link=http://x]" in text,
+        "\x1b[2J" in text,
+    ) == (True, True, True, False)
 
 
 def test_a_result_shows_itself() -> None:
     """`rich.print(result)` prints its panel."""
     text = printed(LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE}))
-    assert text.splitlines()[:2] == ["╭─ Layers of team/app ─────────────────────╮", "│ 1 layer available                        │"]
+    assert text.splitlines()[:2] == [
+        "╭─ Layers of team/app ─────────────────────╮",
+        "│ 1 layer available                        │",
+    ]
 
 
 @pytest.mark.parametrize(
     ("weights", "width", "cells"),
-    [((1, 1), 10, [5, 5]), ((1, 999_999), 10, [1, 9]), ((0, 5), 4, [1, 3]), ((1, 2, 3), 2, [1, 1, 1]), ((7,), 4, [4])],
+    [
+        ((1, 1), 10, [5, 5]),
+        ((1, 999_999), 10, [1, 9]),
+        ((0, 5), 4, [1, 3]),
+        ((1, 2, 3), 2, [1, 1, 1]),
+        ((7,), 4, [4]),
+    ],
     ids=["even", "a small one", "an empty one", "too narrow", "one"],
 )
 def test_cells(weights: tuple[int, ...], width: int, cells: list[int]) -> None:

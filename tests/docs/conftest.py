@@ -26,10 +26,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-IMAGE, NEXT = image("app", "base", "code"), image("next", "base", "new code")  # "team/app" holds one; the other is laid out on disk
+IMAGE, NEXT = (
+    image("app", "base", "code"),
+    image("next", "base", "new code"),
+)  # "team/app" holds one; the other is laid out on disk
 DIGESTS = [f"sha256:{number:064x}" for number in range(250)]  # "team/app" holds the even ones
 
-_FENCE = re.compile(r"^(?P<indent> *)```(?P<language>\w+)(?P<title>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$", re.DOTALL | re.MULTILINE)
+_FENCE = re.compile(
+    r"^(?P<indent> *)```(?P<language>\w+)(?P<title>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
+    re.DOTALL | re.MULTILINE,
+)
 
 
 class Block(NamedTuple):
@@ -61,7 +67,9 @@ class Examples:
     blocks above made of them.
     """
 
-    def __init__(self, runner: asyncio.Runner, names: dict[str, Any], given: dict[str, Any]) -> None:
+    def __init__(
+        self, runner: asyncio.Runner, names: dict[str, Any], given: dict[str, Any]
+    ) -> None:
         self.names: dict[str, Any] = {"__name__": "examples"} | names
         self._given = given
         self._runner = runner
@@ -73,7 +81,11 @@ class Examples:
             if block.language == "python":
                 self._printed = self._run(block, filename)
             elif block.language == "pycon":
-                self.doctest(doctest.DocTestParser().get_doctest(block.text, {}, filename, filename, block.line - 1))
+                self.doctest(
+                    doctest.DocTestParser().get_doctest(
+                        block.text, {}, filename, filename, block.line - 1
+                    )
+                )
             elif block.title == 'title="prints"':
                 assert self._printed == block.text
 
@@ -82,14 +94,20 @@ class Examples:
         self.names |= self._given
         test.globs = self.names
         report = io.StringIO()
-        outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, out=report.write, clear_globs=False)
+        outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
+            test, out=report.write, clear_globs=False
+        )
         assert outcome.failed == 0, report.getvalue()
 
     def _run(self, block: Block, filename: str) -> str:
         self.names |= self._given
         before = set(self.names)
-        source = "\n" * (block.line - 1) + block.text  # so that a traceback names the page's own line
-        code = compile(source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True)
+        source = (
+            "\n" * (block.line - 1) + block.text
+        )  # so that a traceback names the page's own line
+        code = compile(
+            source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
+        )
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             self._finish(eval(code, self.names))  # noqa: S307 (the project's own documentation)
             for name in sorted(set(self.names) - before):
@@ -100,7 +118,10 @@ class Examples:
     def _test(self, test: Callable[..., object]) -> None:
         asked = inspect.signature(test).parameters
         with contextlib.ExitStack() as stack:  # as the fixtures of these names
-            fixtures: dict[str, Any] = {"local_ecr": LocalECR, "monkeypatch": pytest.MonkeyPatch.context}
+            fixtures: dict[str, Any] = {
+                "local_ecr": LocalECR,
+                "monkeypatch": pytest.MonkeyPatch.context,
+            }
             self._finish(test(**{name: stack.enter_context(fixtures[name]()) for name in asked}))
 
     def _finish(self, value: object) -> None:
@@ -134,7 +155,10 @@ def aws() -> Iterator[LocalECR]:
 @pytest.fixture
 def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The process is that of a user whose AWS account is the local ECR; an OCI layout, `layout`, lies in the working directory."""
-    write(tmp_path / "layout", layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]))
+    write(
+        tmp_path / "layout",
+        layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]),
+    )
     monkeypatch.chdir(tmp_path)
     settings = {
         **aws.environment,

@@ -13,7 +13,21 @@ import pytest
 from ecr_layer_client import Repository
 from ecr_layer_client.images import ImageReport, ImageSource, PushPlan, parse_manifest, plan
 from ecr_layer_client.images import _tar as tar_room
-from images.making import CONFIG, IMAGE, INDEX, LAYER, docker_files, entry, image, index, layout_files, packed, sha256, tar, write
+from images.making import (
+    CONFIG,
+    IMAGE,
+    INDEX,
+    LAYER,
+    docker_files,
+    entry,
+    image,
+    index,
+    layout_files,
+    packed,
+    sha256,
+    tar,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -36,9 +50,15 @@ def _of_archive(files: Mapping[str, bytes]) -> Callable[[], object]:
     return lambda: ImageSource.from_docker_archive(tar(Path("other.tar"), files))
 
 
-def _saved(layer: bytes = b"layer", config: bytes | None = None, name: str = "a.tar") -> dict[str, bytes]:
+def _saved(
+    layer: bytes = b"layer", config: bytes | None = None, name: str = "a.tar"
+) -> dict[str, bytes]:
     """Return the files of an archive of `docker save` whose one layer is as given."""
-    known = json.dumps({"rootfs": {"diff_ids": [sha256(b"layer")]}}).encode() if config is None else config
+    known = (
+        json.dumps({"rootfs": {"diff_ids": [sha256(b"layer")]}}).encode()
+        if config is None
+        else config
+    )
     return docker_files(known, {name: layer})
 
 
@@ -73,7 +93,9 @@ def _gone_before_it_is_opened() -> None:
 def _of_another_algorithm() -> None:
     named = {"mediaType": LAYER, "digest": f"blake3:{'0' * 64}", "size": 1}
     manifest = packed(mediaType=IMAGE, config=entry(_APP.config, CONFIG), layers=[named])
-    files = layout_files([entry(manifest, IMAGE)], [manifest, _APP.config]) | {f"blobs/blake3/{'0' * 64}": b"x"}
+    files = layout_files([entry(manifest, IMAGE)], [manifest, _APP.config]) | {
+        f"blobs/blake3/{'0' * 64}": b"x"
+    }
     _read_whole(ImageSource.from_oci_layout(write(Path("other"), files)))
 
 
@@ -110,28 +132,44 @@ def _directory_in_place_of_a_file() -> None:
 
 
 FILES: dict[str, Callable[[], object]] = {
-    "… bytes and should have …": _of_layout(_laid_out(), (f"blobs/{sha256(_APP.layers[0]).replace(':', '/')}", b"more than it says")),
+    "… bytes and should have …": _of_layout(
+        _laid_out(), (f"blobs/{sha256(_APP.layers[0]).replace(':', '/')}", b"more than it says")
+    ),
     "… bytes, and a manifest at most … (4 MiB)": _long_manifest,
     "… is cut short: … bytes are missing": _cut_while_open,
     "… can't be opened: …": _gone_before_it_is_opened,
     "… can't be verified: …": _of_another_algorithm,
     "… names no image…": _of_layout(_laid_out(), ("index.json", packed(manifests=[]))),
-    "… is longer than … bytes (4 MiB)": _of_layout(_laid_out(), ("index.json", b" " * (4 * 2**20 + 1))),
+    "… is longer than … bytes (4 MiB)": _of_layout(
+        _laid_out(), ("index.json", b" " * (4 * 2**20 + 1))
+    ),
     "… is no index, but …": _of_layout(_laid_out(), ("index.json", _APP.manifest)),
     "… is no file…": _directory_in_place_of_a_file,
     "… is not that of an OCI layout: …": _of_layout(_laid_out(), ("oci-layout", b"{}")),
-    "… says imageLayoutVersion …: …": _of_layout(_laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')),
+    "… says imageLayoutVersion …: …": _of_layout(
+        _laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
+    ),
     "… is an index within more than … others": _nested,
-    "… does not say what its images hold: …": lambda: ImageSource.from_manifest(index({"linux/amd64": _APP.manifest})),
+    "… does not say what its images hold: …": lambda: ImageSource.from_manifest(
+        index({"linux/amd64": _APP.manifest})
+    ),
     "this is no manifest (…): …": lambda: parse_manifest(b'{"layers": []}'),
     "a manifest is bytes, exactly as the registry holds them, not …": lambda: parse_manifest(_any),
     "media_type=…: a str, or None": lambda: parse_manifest(_APP.manifest, _any),
     "path=…: a str or a Path": lambda: ImageSource.from_path(_any),
     "path='': the path of a file or a directory; …": lambda: ImageSource.from_path(""),
-    "blob=…: a Descriptor, one of source.blobs": lambda: ImageSource.from_manifest(_APP.manifest).open(_any),
-    "an ImageReport has no truth value: …": lambda: bool(ImageReport(repository=Repository(name="app"), reference="latest")),
-    "a PushPlan has no truth value: …": lambda: bool(plan(ImageSource.from_manifest(_APP.manifest), {})),
-    "children=…: the manifests that an index names, each as bytes": lambda: ImageSource.from_manifest(_APP.manifest, [_any]),
+    "blob=…: a Descriptor, one of source.blobs": lambda: ImageSource.from_manifest(
+        _APP.manifest
+    ).open(_any),
+    "an ImageReport has no truth value: …": lambda: bool(
+        ImageReport(repository=Repository(name="app"), reference="latest")
+    ),
+    "a PushPlan has no truth value: …": lambda: bool(
+        plan(ImageSource.from_manifest(_APP.manifest), {})
+    ),
+    "children=…: the manifests that an index names, each as bytes": lambda: (
+        ImageSource.from_manifest(_APP.manifest, [_any])
+    ),
     "… is compressed with …": _of_xz,
     "there is no … in this archive…": _of_archive({"a": b""}),
     "… bytes: at most … are read": _of_archive({"manifest.json": b" " * (4 * 2**20 + 1)}),

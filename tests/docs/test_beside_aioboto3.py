@@ -24,7 +24,16 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 def test_pip_finds_no_versions_that_go_together(root: Path) -> None:
     """No aioboto3 of the present goes with this library's aiobotocore; when one does, the page is to be mended."""
-    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--dry-run", "--ignore-installed")
+    pip = (
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "install",
+        "--dry-run",
+        "--ignore-installed",
+    )
     alone = ran(*pip, "aioboto3>=15")
     if alone.returncode != 0:
         pytest.skip(f"needs aioboto3 from a package index, and pip says: {alone.stderr[-300:]}")
@@ -32,12 +41,27 @@ def test_pip_finds_no_versions_that_go_together(root: Path) -> None:
     assert (both.returncode, "ResolutionImpossible" in both.stderr) == (1, True), both.stderr
 
 
-def test_a_client_of_aioboto3_is_borrowed(aws: LocalECR, root: Path, blocks: Callable[..., list[Block]], tmp_path: Path) -> None:
+def test_a_client_of_aioboto3_is_borrowed(
+    aws: LocalECR, root: Path, blocks: Callable[..., list[Block]], tmp_path: Path
+) -> None:
     """The page's example runs where aioboto3 was installed without its pin, and answers every digest."""
-    (block,) = [each for each in blocks((root / "docs/depend.md").read_text(encoding="utf-8")) if each.title == 'title="with aioboto3"']
+    (block,) = [
+        each
+        for each in blocks((root / "docs/depend.md").read_text(encoding="utf-8"))
+        if each.title == 'title="with aioboto3"'
+    ]
     boto3 = f"boto3=={version('boto3')}"
     programs = environment(tmp_path / "environment", str(root), boto3, "aiofiles")
-    unpinned = ran(programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet", "install", "--no-deps", "aioboto3>=15")
+    unpinned = ran(
+        programs / "python",
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "--quiet",
+        "install",
+        "--no-deps",
+        "aioboto3>=15",
+    )
     assert unpinned.returncode == 0, unpinned.stderr
     program = tmp_path / "program.py"
     lines = [

@@ -18,7 +18,10 @@ if TYPE_CHECKING:
     from .conftest import Block, Examples
 
 _ROOT = Path(__file__).parents[2]
-_PAGES = [path.relative_to(_ROOT).as_posix() for path in (*sorted(_ROOT.glob("*.md")), *sorted(_ROOT.glob("docs/**/*.md")))]
+_PAGES = [
+    path.relative_to(_ROOT).as_posix()
+    for path in (*sorted(_ROOT.glob("*.md")), *sorted(_ROOT.glob("docs/**/*.md")))
+]
 _MODULES = [
     "ecr_layer_client",
     *(
@@ -30,35 +33,51 @@ _MODULES = [
 
 
 @pytest.mark.parametrize("page", _PAGES)
-def test_the_examples_of_a_page_run(page: str, examples: Examples, blocks: Callable[..., list[Block]]) -> None:
+def test_the_examples_of_a_page_run(
+    page: str, examples: Examples, blocks: Callable[..., list[Block]]
+) -> None:
     """Each Python block of a page runs after the ones above it, and prints what the page says it prints."""
     path = _ROOT / page
     examples.run(blocks(path.read_text(encoding="utf-8")), str(path))
 
 
 @pytest.mark.parametrize("module", _MODULES)
-def test_the_examples_of_a_module_run(module: str, examples: Examples, blocks: Callable[..., list[Block]]) -> None:
+def test_the_examples_of_a_module_run(
+    module: str, examples: Examples, blocks: Callable[..., list[Block]]
+) -> None:
     """Each doctest and each Python block of a module's docstrings runs, in the names of its module."""
     known = dict(examples.names)
     for test in doctest.DocTestFinder().find(import_module(module)):
         examples.names = _names(module) | known
         examples.doctest(test)
-        fenced = [block for block in blocks(test.docstring, (test.lineno or 0) + 1) if block.language == "python"]
+        fenced = [
+            block
+            for block in blocks(test.docstring, (test.lineno or 0) + 1)
+            if block.language == "python"
+        ]
         examples.run(fenced, str(test.filename))
 
 
 def _names(module: str) -> dict[str, Any]:
-    return {name: value for name, value in vars(import_module(module)).items() if not name.startswith("__")}
+    return {
+        name: value
+        for name, value in vars(import_module(module)).items()
+        if not name.startswith("__")
+    }
 
 
-def test_an_example_that_prints_something_else_fails(examples: Examples, blocks: Callable[..., list[Block]]) -> None:
+def test_an_example_that_prints_something_else_fails(
+    examples: Examples, blocks: Callable[..., list[Block]]
+) -> None:
     """A page whose "prints" block is not what the example above it prints is not passed."""
     page = '```python\nprint("one")\n```\n\n```text title="prints"\ntwo\n```\n'
     with pytest.raises(AssertionError):
         examples.run(blocks(page), "page.md")
 
 
-def test_an_example_that_fails_names_its_line_in_the_page(examples: Examples, blocks: Callable[..., list[Block]]) -> None:
+def test_an_example_that_fails_names_its_line_in_the_page(
+    examples: Examples, blocks: Callable[..., list[Block]]
+) -> None:
     """A traceback leads to the example's own line in the page."""
     with pytest.raises(ZeroDivisionError) as raised:
         examples.run(blocks("# Title\n\n```python\none = 1\none / 0\n```\n"), "page.md")

@@ -52,7 +52,11 @@ def shown(notebook: Any, kind: str) -> list[Any]:
 
 def printed(notebook: Any, name: str) -> str:
     """Return what it printed to one of the two streams."""
-    return "".join(output.text for output in outputs(notebook) if output.output_type == "stream" and output.name == name)
+    return "".join(
+        output.text
+        for output in outputs(notebook)
+        if output.output_type == "stream" and output.name == name
+    )
 
 
 def cells(*sources: str) -> Any:
@@ -69,7 +73,10 @@ def stored(request: pytest.FixtureRequest, root: Path) -> Any:
 @pytest.mark.parametrize("stored", NOTEBOOKS, indirect=True)
 def test_a_notebook_is_stored_clean(stored: Any) -> None:
     """A notebook is stored without outputs and counts, so that a change of it can be read; the documentation runs it."""
-    assert (outputs(stored), {cell.execution_count for cell in stored.cells if cell.cell_type == "code"}) == ([], {None})
+    assert (
+        outputs(stored),
+        {cell.execution_count for cell in stored.cells if cell.cell_type == "code"},
+    ) == ([], {None})
 
 
 @pytest.mark.full
@@ -81,7 +88,11 @@ def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) ->
     titles = [label[0] for each in seen if (label := each.valued("aria-label"))]
     pictures = [alternative for each in seen for alternative in each.valued("alt")]
     assert (titles, pictures, printed(ran, "stderr")) == (
-        ["Layers of 135 repositories", "Layers of gcr.io/distroless/cc-debian11", "Layers of 135 repositories"],
+        [
+            "Layers of 135 repositories",
+            "Layers of gcr.io/distroless/cc-debian11",
+            "Layers of 135 repositories",
+        ],
         [
             "How much 24 repositories hold of their last image.",
             "Most layers are small, most bytes are in large ones.",
@@ -95,11 +106,16 @@ def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) ->
 def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs, complains of nothing, and shows a plan, a report that is whole, one that is not, and a stream at its end."""
     ran = executed(stored, monkeypatch)
-    told = [[text for text in Seen(html).texts if text.strip()][:2] for html in shown(ran, "text/html")]
+    told = [
+        [text for text in Seen(html).texts if text.strip()][:2] for html in shown(ran, "text/html")
+    ]
     assert (told, printed(ran, "stderr")) == (
         [
             ["Push of 1 manifest to production/base", "9 blobs to upload, 9.5 MB"],
-            ["Image production/base:debug-nonroot-s390x", "whole: every manifest and blob is there"],
+            [
+                "Image production/base:debug-nonroot-s390x",
+                "whole: every manifest and blob is there",
+            ],
             ["Image production/base:debug-nonroot-s390x", "not deployable: 1 defect"],
             ["Checking layers of production/base", "7,254 of 7,254 digests answered so far"],
         ],
@@ -116,9 +132,15 @@ await client.with_config(max_concurrency=1).check_layers("app", digests, progres
 """
     succeeding = "result = await client.check_layers('app', iter(digests), progress=True)"
     ran = executed(cells(BEGIN, CHECK, succeeding, failing), monkeypatch, allow_errors=True)
-    assert [output.ename for output in outputs(ran) if output.output_type == "error"] == ["ServerError"]
+    assert [output.ename for output in outputs(ran) if output.output_type == "error"] == [
+        "ServerError"
+    ]
     assert (_bars(ran), printed(ran, "stderr")) == (
-        [("success", 250.0, 250.0, True), ("success", 1.0, 1.0, False), ("danger", 100.0, 250.0, True)],
+        [
+            ("success", 250.0, 250.0, True),
+            ("success", 1.0, 1.0, False),
+            ("danger", 100.0, 250.0, True),
+        ],
         "",
     )
 
@@ -136,9 +158,16 @@ task.cancel()
 await asyncio.wait([task])
 print(task.cancelled(), len(tqdm._instances))
 """
-    ran = executed(cells("import sys; sys.modules['ipywidgets'] = None", BEGIN, CHECK, cancelled), monkeypatch)
+    ran = executed(
+        cells("import sys; sys.modules['ipywidgets'] = None", BEGIN, CHECK, cancelled), monkeypatch
+    )
     text = printed(ran, "stderr")
-    assert (printed(ran, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == ("True 0\n", True, True, False)
+    assert (printed(ran, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == (
+        "True 0\n",
+        True,
+        True,
+        False,
+    )
 
 
 def _bars(notebook: Any) -> list[tuple[str, float, float, bool]]:
@@ -147,4 +176,7 @@ def _bars(notebook: Any) -> list[tuple[str, float, float, bool]]:
     states = {identity: model["state"] for identity, model in models.items()}
     bars = [state for state in states.values() if state["_model_name"] == "FloatProgressModel"]
     layouts = [states[bar["layout"].removeprefix("IPY_MODEL_")] for bar in bars]
-    return [(bar["bar_style"], bar["value"], bar["max"], layout["width"] is None) for bar, layout in zip(bars, layouts, strict=True)]
+    return [
+        (bar["bar_style"], bar["value"], bar["max"], layout["width"] is None)
+        for bar, layout in zip(bars, layouts, strict=True)
+    ]

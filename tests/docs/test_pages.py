@@ -20,7 +20,14 @@ from typer.main import get_command
 from typer.testing import CliRunner
 
 import ecr_layer_client
-from ecr_layer_client import ClientConfig, ECRLayerError, Layer, LayerAvailability, Repository, RetryPolicy
+from ecr_layer_client import (
+    ClientConfig,
+    ECRLayerError,
+    Layer,
+    LayerAvailability,
+    Repository,
+    RetryPolicy,
+)
 from ecr_layer_client._models import errors
 from ecr_layer_client._transport.opening import _aio_config
 from ecr_layer_client.cli.app import app
@@ -59,22 +66,38 @@ def test_the_page_shows_the_tree_of_errors_as_the_docstring_does(root: Path) -> 
 
 def test_the_tree_names_every_error() -> None:
     """The tree names the public errors, all of them and no other."""
-    named = set(re.findall(r"\b[A-Z]\w+Error\b", _tree(errors.__doc__ or ""))) - {"ValueError", "RuntimeError", "TimeoutError"}
-    assert named == {name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))}
+    named = set(re.findall(r"\b[A-Z]\w+Error\b", _tree(errors.__doc__ or ""))) - {
+        "ValueError",
+        "RuntimeError",
+        "TimeoutError",
+    }
+    assert named == {
+        name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))
+    }
 
 
 def test_the_page_says_what_to_do_for_each_error(root: Path) -> None:
     """Each error below ECRLayerError that may be raised has a row that says what to do."""
     rows = re.findall(r"^\| `(\w+Error)` \|", _page(root, "errors.md"), re.MULTILINE)
-    errors = {name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))}
+    errors = {
+        name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))
+    }
     assert sorted(rows) == sorted(errors - {"ECRLayerError", "CallError"})
 
 
-@pytest.mark.parametrize("options", [ClientConfig, RetryPolicy], ids=lambda options: options.__name__)
+@pytest.mark.parametrize(
+    "options", [ClientConfig, RetryPolicy], ids=lambda options: options.__name__
+)
 def test_the_page_says_each_default(options: type[ClientConfig | RetryPolicy], root: Path) -> None:
     """Each option stands in the page with the default that the code gives it, in the code's order."""
-    section = _page(root, "configuration.md").partition(f"## {options.__name__}\n")[2].partition("\n## ")[0]
-    assert _ROW.findall(section) == [(name, _shown(field.default)) for name, field in options.model_fields.items()]
+    section = (
+        _page(root, "configuration.md")
+        .partition(f"## {options.__name__}\n")[2]
+        .partition("\n## ")[0]
+    )
+    assert _ROW.findall(section) == [
+        (name, _shown(field.default)) for name, field in options.model_fields.items()
+    ]
 
 
 def _shown(default: object) -> str:
@@ -84,9 +107,16 @@ def _shown(default: object) -> str:
 def test_the_reference_has_every_public_name_once(root: Path) -> None:
     """The reference has an entry for each name in the `__all__` of a public module, and none twice, wherever it can be imported from."""
     pages = sorted((root / "docs/reference").glob("*.md"))
-    entries = [_home(entry) for page in pages for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))]
+    entries = [
+        _home(entry)
+        for page in pages
+        for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))
+    ]
     offered = {name for module in _public_modules() for name in _offered(module)}
-    assert (sorted(offered - set(entries)), sorted(name for name in set(entries) if entries.count(name) > 1)) == ([], [])
+    assert (
+        sorted(offered - set(entries)),
+        sorted(name for name in set(entries) if entries.count(name) > 1),
+    ) == ([], [])
 
 
 # A program; and what results show themselves by, reached through their own methods.
@@ -95,7 +125,10 @@ _NOT_TO_IMPORT = {"ecr_layer_client.cli", "ecr_layer_client.display"}
 
 def _public_modules() -> list[str]:
     """Return the modules that a user may import: no part of their name is private."""
-    names = ["ecr_layer_client", *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client."))]
+    names = [
+        "ecr_layer_client",
+        *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client.")),
+    ]
     return [name for name in names if "._" not in name and name not in _NOT_TO_IMPORT]
 
 
@@ -115,14 +148,25 @@ def _home(entry: str) -> str:
     ("title", "actions"),
     [
         ("policy", "ecr:BatchCheckLayerAvailability"),
-        ("policy for images", ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:ListImages"]),
+        (
+            "policy for images",
+            ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:ListImages"],
+        ),
     ],
     ids=["layers", "images"],
 )
-def test_a_policy_allows_what_is_needed_alone(title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]) -> None:
+def test_a_policy_allows_what_is_needed_alone(
+    title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]
+) -> None:
     """A policy of the page is JSON that allows these actions, and on a repository alone."""
-    (policy,) = [json.loads(block.text) for block in blocks(_page(root, "security.md")) if block.title == f'title="{title}"']
-    allowed = [(entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]]
+    (policy,) = [
+        json.loads(block.text)
+        for block in blocks(_page(root, "security.md"))
+        if block.title == f'title="{title}"'
+    ]
+    allowed = [
+        (entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]
+    ]
     assert allowed == [("Allow", actions, "arn:aws:ecr:eu-west-1:123456789012:repository/team/app")]
 
 
@@ -140,28 +184,46 @@ _ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
 
 
 @pytest.mark.parametrize("method", list(_ASKED))
-def test_the_page_names_the_actions_that_a_method_asks_for(method: str, root: Path, examples: Examples, aws: LocalECR) -> None:
+def test_the_page_names_the_actions_that_a_method_asks_for(
+    method: str, root: Path, examples: Examples, aws: LocalECR
+) -> None:
     """The actions that the page tells for a method are the operations that it asks ECR for, no more and no less."""
-    row = next(line for line in _page(root, "security.md").splitlines() if line.startswith("| `") and f"`{method}`" in line)
+    row = next(
+        line
+        for line in _page(root, "security.md").splitlines()
+        if line.startswith("| `") and f"`{method}`" in line
+    )
     before = _counted(aws)
     examples._finish(_ASKED[method](examples._given["client"]))
-    asked = {f"ecr:{operation}" for operation, count in _counted(aws).items() if count > before.get(operation, 0)}
+    asked = {
+        f"ecr:{operation}"
+        for operation, count in _counted(aws).items()
+        if count > before.get(operation, 0)
+    }
     assert set(re.findall(r"ecr:\w+", row)) == asked
 
 
 def _counted(aws: LocalECR) -> dict[str, int]:
-    return {operation: sum(answers.values()) for operation, answers in aws.stats.by_operation.items()}
+    return {
+        operation: sum(answers.values()) for operation, answers in aws.stats.by_operation.items()
+    }
 
 
 def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None:
     """Each option of the aiobotocore client that this library makes is a row of the page, in its order, with botocore's default."""
-    rows = re.findall(r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE)
+    rows = re.findall(
+        r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE
+    )
     assert rows == [(name, _botocore_default(name)) for name in _options_of_ours()]
 
 
 def _options_of_ours() -> list[str]:
     """Return the options that `AioConfig` is given, by reading the code."""
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(_aio_config))) if isinstance(node, ast.Call)]
+    calls = [
+        node
+        for node in ast.walk(ast.parse(inspect.getsource(_aio_config)))
+        if isinstance(node, ast.Call)
+    ]
     (made,) = [call for call in calls if ast.unparse(call.func) == "AioConfig"]
     return [str(keyword.arg) for keyword in made.keywords]
 
@@ -176,8 +238,16 @@ def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
     """What the page says of this library's options is what an aiobotocore client of its making is given."""
     session: Any = AioSession()
     config = _aio_config(session, ClientConfig(), [])
-    here = dict(re.findall(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE))
-    shown = {name: ast.literal_eval(value) for name, value in here.items() if not value.startswith("ecr-layer-client")}
+    here = dict(
+        re.findall(
+            r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE
+        )
+    )
+    shown = {
+        name: ast.literal_eval(value)
+        for name, value in here.items()
+        if not value.startswith("ecr-layer-client")
+    }
     assert shown == {name: getattr(config, name) for name in shown}
 
 
@@ -185,12 +255,23 @@ _COMMAND = re.compile(r"\becr-layers(?: +[^|&;<>()\n]*)?")
 
 
 @pytest.mark.usefixtures("user")  # in whose directory the layout lies that a line may name
-def test_the_commands_of_the_pages_are_understood(root: Path, blocks: Callable[..., list[Block]]) -> None:
+def test_the_commands_of_the_pages_are_understood(
+    root: Path, blocks: Callable[..., list[Block]]
+) -> None:
     """Each `ecr-layers` line in a shell block of README and the pages has a command, options and arguments that it takes."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
-    shown = [block.text for page in pages for block in blocks(page.read_text(encoding="utf-8")) if block.language in {"sh", "bash"}]
+    shown = [
+        block.text
+        for page in pages
+        for block in blocks(page.read_text(encoding="utf-8"))
+        if block.language in {"sh", "bash"}
+    ]
     lines = [line for text in shown for line in _COMMAND.findall(text.replace("\\\n", " "))]
-    assert [line for line in lines if not _is_understood(shlex.split(line.rstrip('"'), comments=True)[1:])] == []
+    assert [
+        line
+        for line in lines
+        if not _is_understood(shlex.split(line.rstrip('"'), comments=True)[1:])
+    ] == []
     assert len(lines) > 5
 
 
@@ -201,7 +282,9 @@ def _is_understood(words: list[str]) -> bool:
     if words[0].startswith("-"):
         return any(words[0] in option.opts for option in group.params)
     try:
-        name, command, rest = group.resolve_command(group.make_context("ecr-layers", [*words], resilient_parsing=True), words)
+        name, command, rest = group.resolve_command(
+            group.make_context("ecr-layers", [*words], resilient_parsing=True), words
+        )
         command.make_context(name, rest)
     except typer.TyperException:
         return False
@@ -225,15 +308,29 @@ def _leads_somewhere(root: Path, link: str) -> bool:
 
 def _headings(text: str) -> set[str]:
     """Return what headings are linked by: in lower case, hyphens for spaces, without other signs."""
-    return {re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-") for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)}
+    return {
+        re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-")
+        for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    }
 
 
 def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
     """The figures of the home page and of README are those of the packaged sample."""
     said = CliRunner().invoke(app, ["demo"]).output
     rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", said, re.MULTILINE))
-    figures = [rows[name] for name in ("images", "requests made", "  with one HEAD per layer of each image", "bytes a push would skip")]
-    sentences = [" ".join(_page(root, "index.md").split()), " ".join((root / "README.md").read_text(encoding="utf-8").split())]
+    figures = [
+        rows[name]
+        for name in (
+            "images",
+            "requests made",
+            "  with one HEAD per layer of each image",
+            "bytes a push would skip",
+        )
+    ]
+    sentences = [
+        " ".join(_page(root, "index.md").split()),
+        " ".join((root / "README.md").read_text(encoding="utf-8").split()),
+    ]
     told = (
         "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each layer of each image would be {}, "
         "and finds {} that a push may skip."
@@ -244,40 +341,68 @@ def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     """Each `make` command of a page is a target of the Makefile."""
-    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", (root / page).read_text(encoding="utf-8"), re.MULTILINE))
-    targets = set(re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(
+        re.findall(
+            r"(?:^|`)make ([a-z-]+)", (root / page).read_text(encoding="utf-8"), re.MULTILINE
+        )
+    )
+    targets = set(
+        re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    )
     assert named - targets == set()
 
 
 @pytest.mark.parametrize(
     ("name", "section"),
-    [("check", "Check digests"), ("doctor", "Find out what is wrong"), ("serve", "Serve a local ECR")],
+    [
+        ("check", "Check digests"),
+        ("doctor", "Find out what is wrong"),
+        ("serve", "Serve a local ECR"),
+    ],
     ids=["check", "doctor", "serve"],
 )
 def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
     """The command line's page has a row for each option of a command, in its order, and for no other."""
     command: Any = get_command(app)
-    options = ["/".join(parameter.opts + parameter.secondary_opts) for parameter in command.commands[name].params]
+    options = [
+        "/".join(parameter.opts + parameter.secondary_opts)
+        for parameter in command.commands[name].params
+    ]
     shown = _page(root, "command-line.md").partition(f"## {section}\n")[2].partition("\n## ")[0]
-    assert re.findall(r"^\| `(--[a-z/-]+)` \|", shown, re.MULTILINE) == [option for option in options if option.startswith("--")]
+    assert re.findall(r"^\| `(--[a-z/-]+)` \|", shown, re.MULTILINE) == [
+        option for option in options if option.startswith("--")
+    ]
 
 
-def test_the_page_shows_a_json_line_as_it_is_printed(root: Path, blocks: Callable[..., list[Block]]) -> None:
+def test_the_page_shows_a_json_line_as_it_is_printed(
+    root: Path, blocks: Callable[..., list[Block]]
+) -> None:
     """The JSON line in the command line's page is what `--json` prints of a layer that is absent."""
-    (line,) = [block.text for block in blocks(_page(root, "command-line.md")) if block.title == 'title="JSON line"']
+    (line,) = [
+        block.text
+        for block in blocks(_page(root, "command-line.md"))
+        if block.title == 'title="JSON line"'
+    ]
     absent = Layer(digest="sha256:00", availability=LayerAvailability.UNAVAILABLE)
     assert line == JSONLines(Repository(name="team/app")).line(absent) + "\n"
 
 
-def test_the_readme_opens_with_the_two_commands(root: Path, blocks: Callable[..., list[Block]]) -> None:
+def test_the_readme_opens_with_the_two_commands(
+    root: Path, blocks: Callable[..., list[Block]]
+) -> None:
     """The first block of README is `make demo` and `make test`, and nothing else."""
     first = blocks((root / "README.md").read_text(encoding="utf-8"))[0]
-    assert [line.partition("#")[0].strip() for line in first.text.splitlines()] == ["make demo", "make test"]
+    assert [line.partition("#")[0].strip() for line in first.text.splitlines()] == [
+        "make demo",
+        "make test",
+    ]
 
 
 def test_the_changelog_is_of_this_version(root: Path) -> None:
     """The newest version that the changelog speaks of is the code's."""
-    versions = re.findall(r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    versions = re.findall(
+        r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
+    )
     assert versions[0] == ecr_layer_client.__version__
 
 

@@ -92,10 +92,28 @@ class _Quiet(SimpleHTTPRequestHandler):
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """Build the site and serve it on this machine."""
-    pytest.importorskip("mkdocs", reason="needs the documentation's tools: pip install --group docs")
+    pytest.importorskip(
+        "mkdocs", reason="needs the documentation's tools: pip install --group docs"
+    )
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
-    built = subprocess.run(command, cwd=_ROOT, env=os.environ | {"NO_MKDOCS_2_WARNING": "1"}, check=False, capture_output=True, text=True)  # noqa: S603
+    command = [
+        sys.executable,
+        "-m",
+        "mkdocs",
+        "build",
+        "--strict",
+        "--quiet",
+        "--site-dir",
+        str(folder),
+    ]
+    built = subprocess.run(
+        command,
+        cwd=_ROOT,
+        env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
+        check=False,
+        capture_output=True,
+        text=True,
+    )  # noqa: S603
     assert built.returncode == 0, built.stderr
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
         serving = threading.Thread(target=server.serve_forever)
@@ -108,7 +126,9 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """The machine's Chromium, without a window."""
-    api = pytest.importorskip("playwright.sync_api", reason="needs playwright: pip install --group browser")
+    api = pytest.importorskip(
+        "playwright.sync_api", reason="needs playwright: pip install --group browser"
+    )
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if program is None:
         pytest.skip("needs Chromium, as by apt-get install chromium")
@@ -121,7 +141,14 @@ def browser() -> Iterator[Any]:
 class Opened:
     """A page, opened, and what went wrong with it."""
 
-    def __init__(self, browser: Any, url: str, viewport: dict[str, int], scheme: str = "light", **options: Any) -> None:
+    def __init__(
+        self,
+        browser: Any,
+        url: str,
+        viewport: dict[str, int],
+        scheme: str = "light",
+        **options: Any,
+    ) -> None:
         self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
         self.page = self.context.new_page()
         self.troubles: list[str] = []
@@ -145,7 +172,9 @@ class Opened:
         self.troubles.append(f"failed: {request.url}")
 
     def _asked(self, request: Any) -> None:
-        if f"//{self.origin}/" not in request.url and not request.url.startswith(("data:", "blob:")):
+        if f"//{self.origin}/" not in request.url and not request.url.startswith(
+            ("data:", "blob:")
+        ):
             self.troubles.append(f"from elsewhere: {request.url}")
 
     def _answered(self, answer: Any) -> None:
@@ -159,7 +188,9 @@ class Opened:
         self.context.close()
 
 
-@pytest.fixture(scope="module", params=[(page, scheme) for page in _PAGES for scheme in _SCHEMES], ids="-".join)
+@pytest.fixture(
+    scope="module", params=[(page, scheme) for page in _PAGES for scheme in _SCHEMES], ids="-".join
+)
 def opened(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator[Opened]:
     """Each page of the site on a desk, light and dark."""
     page, scheme = request.param
@@ -170,7 +201,9 @@ def opened(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator
 @pytest.fixture(scope="module", params=_PAGES)
 def on_a_phone(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator[Opened]:
     """Each page of the site on a phone."""
-    with Opened(browser, f"{site.url}{request.param}", _PHONES[0], is_mobile=True, has_touch=True) as opened:
+    with Opened(
+        browser, f"{site.url}{request.param}", _PHONES[0], is_mobile=True, has_touch=True
+    ) as opened:
         yield opened
 
 
@@ -199,7 +232,11 @@ def test_a_page_is_as_light_or_dark_as_is_preferred(opened: Opened) -> None:
 
 def test_a_page_is_legible(opened: Opened) -> None:
     """Each kind of text in the article stands out from what lies behind it."""
-    assert {kind: contrast for kind, contrast in opened.page.evaluate(_CONTRASTS).items() if contrast < _LEAST_CONTRAST} == {}
+    assert {
+        kind: contrast
+        for kind, contrast in opened.page.evaluate(_CONTRASTS).items()
+        if contrast < _LEAST_CONTRAST
+    } == {}
 
 
 def test_the_links_of_a_page_lead_somewhere(opened: Opened, site: Site) -> None:
@@ -217,7 +254,12 @@ def test_a_page_fits_a_phone(on_a_phone: Opened, viewport: dict[str, int]) -> No
 
 def test_the_text_is_large_enough_on_a_phone(on_a_phone: Opened) -> None:
     """The article's text is no smaller than 14 pixels."""
-    assert on_a_phone.page.evaluate("parseFloat(getComputedStyle(document.querySelector('article')).fontSize)") >= 14
+    assert (
+        on_a_phone.page.evaluate(
+            "parseFloat(getComputedStyle(document.querySelector('article')).fontSize)"
+        )
+        >= 14
+    )
 
 
 def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
@@ -235,7 +277,9 @@ def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
 
 def test_code_is_copied(site: Site, browser: Any) -> None:
     """The button beside an example copies it as it stands."""
-    with Opened(browser, f"{site.url}index.html", _DESK, permissions=["clipboard-read", "clipboard-write"]) as opened:
+    with Opened(
+        browser, f"{site.url}index.html", _DESK, permissions=["clipboard-read", "clipboard-write"]
+    ) as opened:
         opened.page.locator("article .highlight").first.hover()
         opened.page.locator("article .highlight").first.get_by_role("button").first.click()
         copied = opened.page.evaluate("navigator.clipboard.readText()")
@@ -245,13 +289,17 @@ def test_code_is_copied(site: Site, browser: Any) -> None:
 def test_the_scheme_is_toggled(site: Site, browser: Any) -> None:
     """Who prefers the other scheme gets it by a click, and keeps it on the next page."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
-        opened.page.locator("label[for=__palette_1]:visible, label[for=__palette_0]:visible").first.click()
+        opened.page.locator(
+            "label[for=__palette_1]:visible, label[for=__palette_0]:visible"
+        ).first.click()
         opened.page.goto(f"{site.url}tutorial.html", wait_until="networkidle")
         assert opened.page.evaluate("document.body.dataset.mdColorScheme") == "slate"
 
 
 def _links(opened: Opened) -> list[str]:
-    links: list[str] = opened.page.evaluate("[...document.querySelectorAll('a[href]')].map(link => link.href)")
+    links: list[str] = opened.page.evaluate(
+        "[...document.querySelectorAll('a[href]')].map(link => link.href)"
+    )
     return links
 
 
@@ -259,9 +307,15 @@ def _leads_somewhere(site: Site, link: str) -> bool:
     path, fragment = urldefrag(link)
     file = site.folder / (unquote(path) or "index.html")
     file = file / "index.html" if file.is_dir() else file
-    return file.is_file() and (not fragment or fragment == "__skip" or unquote(fragment) in _anchors(file))
+    return file.is_file() and (
+        not fragment or fragment == "__skip" or unquote(fragment) in _anchors(file)
+    )
 
 
 @cache
 def _anchors(file: Path) -> set[str]:
-    return set(re.findall(r"\bid=[\"']?([^\"'\s>]+)", file.read_text(encoding="utf-8"))) if file.suffix == ".html" else set()
+    return (
+        set(re.findall(r"\bid=[\"']?([^\"'\s>]+)", file.read_text(encoding="utf-8")))
+        if file.suffix == ".html"
+        else set()
+    )

@@ -69,7 +69,9 @@ def _faulty(**fault: Any) -> Case:
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(**fault)
-        async with ecr.client(retry=_HASTY, max_response_bytes=1_000, attempt_timeout=0.2) as client:
+        async with ecr.client(
+            retry=_HASTY, max_response_bytes=1_000, attempt_timeout=0.2
+        ) as client:
             await _asked(client)
 
     return ask
@@ -147,7 +149,9 @@ async def _expired_keys_of_a_session(_: LocalECR) -> None:
         other.expire(keys["aws_access_key_id"])
         session = AioSession()
         session.set_credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
-        async with _client(session=session, endpoint_url=other.endpoint_url, region_name=other.region) as client:
+        async with _client(
+            session=session, endpoint_url=other.endpoint_url, region_name=other.region
+        ) as client:
             await _asked(client)
 
 
@@ -263,7 +267,9 @@ def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
 
     async def borrow(_: LocalECR) -> None:
         session: Any = AioSession()
-        async with session.create_client("ecr", config=AioConfig(retries={"total_max_attempts": retries})) as client:
+        async with session.create_client(
+            "ecr", config=AioConfig(retries={"total_max_attempts": retries})
+        ) as client:
             use(client)
 
     return borrow
@@ -274,7 +280,9 @@ def _not_installed(module: str, use: Case) -> Case:
 
     async def without(ecr: LocalECR) -> None:
         with pytest.MonkeyPatch.context() as patch:
-            for name in [name for name in sys.modules if name == module or name.startswith(f"{module}.")]:
+            for name in [
+                name for name in sys.modules if name == module or name.startswith(f"{module}.")
+            ]:
                 patch.delitem(sys.modules, name)
             patch.setitem(sys.modules, module, None)
             for name in ("arrow", "otel", "_models.record_batches", "images._record_batches"):
@@ -312,8 +320,17 @@ async def _other_platform(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         image = (await client.get_image(_APP, "1.0")).roots[0]
         platform = {"os": "linux", "architecture": "amd64"}
-        here = {"mediaType": image.media_type, "digest": image.digest, "size": len(image.raw), "platform": platform}
-        index = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [here]}
+        here = {
+            "mediaType": image.media_type,
+            "digest": image.digest,
+            "size": len(image.raw),
+            "platform": platform,
+        }
+        index = {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [here],
+        }
         ecr.put_image(_APP, json.dumps(index), "all")
         await client.get_image(_APP, "all", "linux/arm64")
 
@@ -341,22 +358,32 @@ def _listed(answer: dict[str, Any]) -> Case:
     return ask
 
 
-_IMAGES_OF_ANOTHER = {"images": [{"imageId": {"imageDigest": _NEW, "imageTag": "1.0"}, "imageManifest": "{}"}]}
+_IMAGES_OF_ANOTHER = {
+    "images": [{"imageId": {"imageDigest": _NEW, "imageTag": "1.0"}, "imageManifest": "{}"}]
+}
 _any: Any = object()  # what type checkers would refuse
 _unknown: dict[str, Any] = {"size": 1}
 _CASES: dict[str, Case] = {
-    "found no usable AWS credentials: …": _without("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"),
+    "found no usable AWS credentials: …": _without(
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
+    ),
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
     "the session or client is yours, so its credentials are yours to renew": _expired_keys_of_a_session,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
-    "the provider given as credentials= gave no AWS keys: …": _opened(credentials=_keys_of_the_provider),
+    "the provider given as credentials= gave no AWS keys: …": _opened(
+        credentials=_keys_of_the_provider
+    ),
     "there is no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
     "the AWS configuration is refused: …": _opened(profile_name="none"),
     "repository … lies in Region …, and this client asks …": _called(
-        lambda client: client.check_layers("123456789012.dkr.ecr.ap-south-1.amazonaws.com/team/app", [_NEW])
+        lambda client: client.check_layers(
+            "123456789012.dkr.ecr.ap-south-1.amazonaws.com/team/app", [_NEW]
+        )
     ),
-    "endpoint_url=… is plain http beyond this machine: …": _made(lambda: ECRLayerClient(endpoint_url="http://ecr.example.com")),
+    "endpoint_url=… is plain http beyond this machine: …": _made(
+        lambda: ECRLayerClient(endpoint_url="http://ecr.example.com")
+    ),
     "no answer, …: check the network, proxies, and the Region and endpoint_url for typing errors": _opened(
         endpoint_url="http://127.0.0.1:9"
     ),
@@ -364,13 +391,20 @@ _CASES: dict[str, Case] = {
     "TLS failed, …": _by_tls,
     "the request failed, …": _without_bundle,
     "the request could not be made, …": _opened(session=_unsigned_session()),
-    "… within timeout=… s; … keeps what was answered": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)),
-    "ECR answered RepositoryNotFoundException …": _called(lambda client: client.check_layers("team/gone", [_NEW])),
+    "… within timeout=… s; … keeps what was answered": _called(
+        lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)
+    ),
+    "ECR answered RepositoryNotFoundException …": _called(
+        lambda client: client.check_layers("team/gone", [_NEW])
+    ),
     "the request was signed for ECR in Region …: …": _faulty(
-        error="InvalidSignatureException", message="Credential should be scoped to a valid region, not 'us-east-1'. "
+        error="InvalidSignatureException",
+        message="Credential should be scoped to a valid region, not 'us-east-1'. ",
     ),
     "allow the IAM action …": _faulty(error="AccessDeniedException"),
-    "lower requests_per_second, or ask AWS to raise the quota": _faulty(error="ThrottlingException"),
+    "lower requests_per_second, or ask AWS to raise the quota": _faulty(
+        error="ThrottlingException"
+    ),
     "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
     "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
     "an answer of ECR's has status 200, so this is none: …": _faulty(body=b"{}", status=202),
@@ -390,87 +424,159 @@ _CASES: dict[str, Case] = {
     "a … has one reader, and another task is reading this one": _called(_two_readers),
     "… layers of … are not available; …": _called(_one_way),
     "… layers of … could not be determined; …": _called(_failed),
-    "… can never be available, …": _called(lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)),
+    "… can never be available, …": _called(
+        lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)
+    ),
     "a LayerCheckResult has no truth value: …": _called(_as_a_bool),
     "LayerCheckResults have no truth value: …": _called(_many_as_a_bool),
     "… is named and not there …": _made(_changed_layout(Path.unlink)),
     "…: it was changed…": _made(_changed_layout(_flipped)),
     "… this is no whole tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
-    "… can't be read, and an OCI layout has one: …": _made(lambda: ImageSource.from_oci_layout(".")),
+    "… can't be read, and an OCI layout has one: …": _made(
+        lambda: ImageSource.from_oci_layout(".")
+    ),
     "… has no image for …: …": _other_platform,
     "ECR gives no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
-    "ECR's answer has a manifest that is not what its digest says: …": _answered(_IMAGES_OF_ANOTHER),
+    "ECR's answer has a manifest that is not what its digest says: …": _answered(
+        _IMAGES_OF_ANOTHER
+    ),
     "ECR's answer says nothing of … of … images that were asked for: …": _answered({}),
     "ECR's answer lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
-    "ECR's answer gives as the next page one that was read already": _listed({"imageIds": [], "nextToken": "again"}),
+    "ECR's answer gives as the next page one that was read already": _listed(
+        {"imageIds": [], "nextToken": "again"}
+    ),
     **{message: _made(read) for message, read in FILES.items()},
-    "a manifest has at most … bytes (4 MiB), and this one …": _made(lambda: parse_manifest(b" " * (4 * 2**20 + 1))),
-    "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(ECRLayerClient.from_client, retries=5),
+    "a manifest has at most … bytes (4 MiB), and this one …": _made(
+        lambda: parse_manifest(b" " * (4 * 2**20 + 1))
+    ),
+    "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(
+        ECRLayerClient.from_client, retries=5
+    ),
     "progress=True shows a bar where tqdm is installed: …": _not_installed(
         "tqdm", _called(lambda client: client.check_layers(_APP, [_NEW], progress=True))
     ),
-    "tables need pyarrow: …": _not_installed("pyarrow", _made(lambda: import_module("ecr_layer_client.arrow"))),
-    "to_pandas() needs pandas: …": _not_installed("pandas", _made(lambda: LayerCheckResult.of(_APP, {}).to_pandas())),
-    "traces and metrics need opentelemetry-api: …": _not_installed("opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))),
+    "tables need pyarrow: …": _not_installed(
+        "pyarrow", _made(lambda: import_module("ecr_layer_client.arrow"))
+    ),
+    "to_pandas() needs pandas: …": _not_installed(
+        "pandas", _made(lambda: LayerCheckResult.of(_APP, {}).to_pandas())
+    ),
+    "traces and metrics need opentelemetry-api: …": _not_installed(
+        "opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))
+    ),
     "… is no ECR repository name: …": _made(lambda: Repository(name="Team/App")),
     "… is more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
-    "… is no registry URI: …": _made(lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")),
-    "… names a registry and no repository: …": _made(lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")),
+    "… is no registry URI: …": _made(
+        lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")
+    ),
+    "… names a registry and no repository: …": _made(
+        lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
+    ),
     "… is no ARN of an ECR repository: …": _made(lambda: Repository.parse("arn:aws:s3:::bucket")),
     "… is no registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
     "… is no AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
     "a repository is a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
     "digests is one str, …: pass …": _called(lambda client: client.check_layers(_APP, _NEW)),
     "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
-    "digests[…] is …, of type …: every digest is a str": _called(lambda client: client.check_layers(_APP, [_any])),
-    "digest is …, of type …: a digest is a str": _called(lambda client: client.check_layer(_APP, _any)),
-    "a digest of … is …, of type …: every digest is a str": _called(lambda client: client.check_many({_APP: [_any]})),
-    "digests[…] is …: every item is a pair (repository, digest)": _called(lambda client: client.check_many([_any])),
+    "digests[…] is …, of type …: every digest is a str": _called(
+        lambda client: client.check_layers(_APP, [_any])
+    ),
+    "digest is …, of type …: a digest is a str": _called(
+        lambda client: client.check_layer(_APP, _any)
+    ),
+    "a digest of … is …, of type …: every digest is a str": _called(
+        lambda client: client.check_many({_APP: [_any]})
+    ),
+    "digests[…] is …: every item is a pair (repository, digest)": _called(
+        lambda client: client.check_many([_any])
+    ),
     "the digests of … are an async iterable: …": _called(_many_async),
     "two of the repositories differ in their Region alone: …": _made(
-        lambda: ByRepository({Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2})
+        lambda: ByRepository(
+            {Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2}
+        )
     ),
-    "timeout=…: seconds, more than 0": _called(lambda client: client.check_layers(_APP, [_NEW], timeout=0)),
+    "timeout=…: seconds, more than 0": _called(
+        lambda client: client.check_layers(_APP, [_NEW], timeout=0)
+    ),
     "progress=…: True, False, or a plain function that takes a Progress": _called(
         lambda client: client.check_layers(_APP, [_NEW], progress=_any)
     ),
     "config=…: a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
     "ClientConfig …=…: …": _made(lambda: ClientConfig(batch_size=101)),
     "ClientConfig has no option …: …": _made(lambda: ClientConfig(**_unknown)),
-    "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)),
+    "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(
+        lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)
+    ),
     "observer=…: an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
     "session=…: an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
-    "profile_name=… beside session=: …": _made(lambda: ECRLayerClient(profile_name="p", session=AioSession())),
-    "credentials= beside session=: …": _made(lambda: ECRLayerClient(credentials=_keys_of_the_provider, session=AioSession())),
+    "profile_name=… beside session=: …": _made(
+        lambda: ECRLayerClient(profile_name="p", session=AioSession())
+    ),
+    "credentials= beside session=: …": _made(
+        lambda: ECRLayerClient(credentials=_keys_of_the_provider, session=AioSession())
+    ),
     "credentials is of type …: …": _made(lambda: ECRLayerClient(credentials=_any)),
     "AWSKeys …: a str that is not empty": _made(lambda: AWSKeys("", "secret")),
-    "AWSKeys expires=…: …": _made(lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))),  # noqa: DTZ901 (it is naive)
-    "region_name=…: a str that is not empty, or None": _made(lambda: ECRLayerClient(region_name="")),
+    "AWSKeys expires=…: …": _made(
+        lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))
+    ),  # noqa: DTZ901 (it is naive)
+    "region_name=…: a str that is not empty, or None": _made(
+        lambda: ECRLayerClient(region_name="")
+    ),
     "endpoint_url is no URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
-    "endpoint_url holds a user name or password: …": _made(lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")),
-    "endpoint_url is not of the form https://HOST[:PORT], …": _made(lambda: ECRLayerClient(endpoint_url="ecr.example.com")),
-    "from_client takes an open aiobotocore ECR client, not …": _made(lambda: ECRLayerClient.from_client(_any)),
+    "endpoint_url holds a user name or password: …": _made(
+        lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")
+    ),
+    "endpoint_url is not of the form https://HOST[:PORT], …": _made(
+        lambda: ECRLayerClient(endpoint_url="ecr.example.com")
+    ),
+    "from_client takes an open aiobotocore ECR client, not …": _made(
+        lambda: ECRLayerClient.from_client(_any)
+    ),
     "a borrowed aiobotocore client is bound to its Region: …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client).for_region("us-east-1")
     ),
     "transport='signed' needs a session, …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client, config=ClientConfig(transport="signed"))
     ),
-    "transport='signed' needs an aiobotocore session, …": _opened(session=_OnlyClients(), config=ClientConfig(transport="signed")),
-    "… belongs to the connection, which a view borrows: …": _called(lambda client: client.with_config(transport="client")),
-    "max_concurrency=… is more than the client's own …": _called(lambda client: client.with_config(max_concurrency=11)),
-    "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
-    "…: give its own Layer or LayerFailure, …": _made(lambda: LayerCheckResult.of(_APP, {_NEW: _any})),
-    "a digest is given in two letter cases: …": _made(
-        lambda: LayerCheckResult.of(_APP, {_NEW: LayerAvailability.AVAILABLE, "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED})
+    "transport='signed' needs an aiobotocore session, …": _opened(
+        session=_OnlyClients(), config=ClientConfig(transport="signed")
     ),
-    "two of the results are of one repository: …": _made(lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)),
-    "reference=…: a tag, such as 'latest', or a digest, …": _called(lambda client: client.get_image(_APP, "a tag")),
+    "… belongs to the connection, which a view borrows: …": _called(
+        lambda client: client.with_config(transport="client")
+    ),
+    "max_concurrency=… is more than the client's own …": _called(
+        lambda client: client.with_config(max_concurrency=11)
+    ),
+    "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
+    "…: give its own Layer or LayerFailure, …": _made(
+        lambda: LayerCheckResult.of(_APP, {_NEW: _any})
+    ),
+    "a digest is given in two letter cases: …": _made(
+        lambda: LayerCheckResult.of(
+            _APP,
+            {
+                _NEW: LayerAvailability.AVAILABLE,
+                "sha256:" + "B" * 64: LayerFailureCode.NOT_REPORTED,
+            },
+        )
+    ),
+    "two of the results are of one repository: …": _made(
+        lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)
+    ),
+    "reference=…: a tag, such as 'latest', or a digest, …": _called(
+        lambda client: client.get_image(_APP, "a tag")
+    ),
     "part_size=…: … bytes": _made(lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)),
     "…: an ImageSource, or several; …": _called(lambda client: client.plan_push(_APP, _any)),
-    "…: a mapping of repositories to an ImageSource, or several": _called(lambda client: client.plan_pushes(_any)),
-    "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(lambda client: client.get_image(_APP, "1.0", "linux")),
+    "…: a mapping of repositories to an ImageSource, or several": _called(
+        lambda client: client.plan_pushes(_any)
+    ),
+    "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(
+        lambda client: client.get_image(_APP, "1.0", "linux")
+    ),
 }
 
 
@@ -496,7 +602,9 @@ async def _within(case: Case) -> None:
 
 
 @pytest.mark.usefixtures("settings")
-@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")  # Python 3.12 of fork, which is what is tried
+@pytest.mark.filterwarnings(
+    "ignore:This process .* is multi-threaded:DeprecationWarning"
+)  # Python 3.12 of fork, which is what is tried
 @pytest.mark.parametrize("entry", _ENTRIES)
 def test_the_library_gives_this_message(entry: str) -> None:
     """The message of this heading or row is really given, as an error or as a warning."""
@@ -550,9 +658,15 @@ _NOT_SPECIFIC = {
 @pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
 def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
     """Each message that a room of the core or of images composes is found on the page."""
-    assert [message for message in _messages(source) if message not in _NOT_SPECIFIC and not _is_found(message)] == []
+    assert [
+        message
+        for message in _messages(source)
+        if message not in _NOT_SPECIFIC and not _is_found(message)
+    ] == []
 
 
 def _is_found(message: str) -> bool:
     """Say whether an entry is a part of a message, or says more of it."""
-    return any(_pattern(entry).search(message) or _pattern(message).search(entry) for entry in _ENTRIES)
+    return any(
+        _pattern(entry).search(message) or _pattern(message).search(entry) for entry in _ENTRIES
+    )

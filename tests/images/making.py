@@ -67,7 +67,9 @@ class Image:
     def manifest(self) -> bytes:
         """The manifest's bytes."""
         layers = [entry(layer, LAYER) for layer in self.layers]
-        layers += [entry(layer, FOREIGN, urls=["https://example.com/layer"]) for layer in self.foreign]
+        layers += [
+            entry(layer, FOREIGN, urls=["https://example.com/layer"]) for layer in self.foreign
+        ]
         more = {"annotations": self.annotations} if self.annotations else {}
         return packed(mediaType=IMAGE, config=entry(self.config, CONFIG), layers=layers, **more)
 
@@ -79,14 +81,28 @@ class Image:
 
 def image(name: str, *layers: str, foreign: Iterable[str] = ()) -> Image:
     """Make an image whose blobs are made of a few words."""
-    config = json.dumps({"name": name, "rootfs": {"diff_ids": [sha256(f"plain {layer}".encode()) for layer in layers]}}).encode()
-    return Image(config, tuple(f"layer {layer}".encode() for layer in layers), tuple(f"foreign {layer}".encode() for layer in foreign))
+    config = json.dumps(
+        {
+            "name": name,
+            "rootfs": {"diff_ids": [sha256(f"plain {layer}".encode()) for layer in layers]},
+        }
+    ).encode()
+    return Image(
+        config,
+        tuple(f"layer {layer}".encode() for layer in layers),
+        tuple(f"foreign {layer}".encode() for layer in foreign),
+    )
 
 
 def index(children: Mapping[str, bytes], **more: Any) -> bytes:
     """Return an index of manifests by their platforms, such as `linux/amd64`."""
     platforms = [(platform.split("/"), data) for platform, data in children.items()]
-    entries = [entry(data, json.loads(data)["mediaType"], platform={"os": parts[0], "architecture": parts[1]}) for parts, data in platforms]
+    entries = [
+        entry(
+            data, json.loads(data)["mediaType"], platform={"os": parts[0], "architecture": parts[1]}
+        )
+        for parts, data in platforms
+    ]
     return packed(mediaType=INDEX, manifests=entries, **more)
 
 
@@ -128,7 +144,9 @@ def linked(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.Tar
     return member
 
 
-def docker_files(config: bytes, layers: Mapping[str, bytes], names: Iterable[str] = ("team/app:1",)) -> dict[str, bytes]:
+def docker_files(
+    config: bytes, layers: Mapping[str, bytes], names: Iterable[str] = ("team/app:1",)
+) -> dict[str, bytes]:
     """Return the files of an archive as `docker save` wrote them before version 25."""
     config_name = f"{sha256(config)[7:]}.json"
     saved = [{"Config": config_name, "RepoTags": list(names), "Layers": list(layers)}]

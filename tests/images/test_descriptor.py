@@ -16,7 +16,9 @@ def test_platform_reads_what_it_shows(text: str) -> None:
     assert str(Platform.parse(text)) == text
 
 
-@pytest.mark.parametrize("text", ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux /amd64", None])
+@pytest.mark.parametrize(
+    "text", ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux /amd64", None]
+)
 def test_no_platform(text: Any) -> None:
     """What has no operating system and architecture is refused, naming the form."""
     with pytest.raises(InvalidInputError, match="'os/architecture' or 'os/architecture/variant'"):
@@ -60,19 +62,30 @@ def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:
 
 def test_a_variant_that_is_empty() -> None:
     """An empty variant, as some write it, is none."""
-    empty, none = (Platform(os="linux", architecture="arm64", variant=variant) for variant in ("", None))
-    assert (str(empty), empty.is_exactly(none), none.is_exactly(empty)) == ("linux/arm64", True, True)
+    empty, none = (
+        Platform(os="linux", architecture="arm64", variant=variant) for variant in ("", None)
+    )
+    assert (str(empty), empty.is_exactly(none), none.is_exactly(empty)) == (
+        "linux/arm64",
+        True,
+        True,
+    )
     assert empty.accepts(Platform.parse("linux/arm64/v9"))
 
 
 def test_platform_accepts_a_version() -> None:
     """A version that is asked for must be the other's."""
-    builds = [Platform(os="windows", architecture="amd64", os_version=version) for version in ("10.0.1", "10.0.2")]
+    builds = [
+        Platform(os="windows", architecture="amd64", os_version=version)
+        for version in ("10.0.1", "10.0.2")
+    ]
     assert [Platform.parse("windows/amd64").accepts(build) for build in builds] == [True, True]
     assert [builds[0].accepts(build) for build in builds] == [True, False]
 
 
 def test_descriptors_are_values() -> None:
     """Descriptors of the same members are equal, and one in a set."""
-    one, two = (Descriptor(digest="sha256:" + "a" * 64, size=1, annotations={"a": "b"}) for _ in range(2))
+    one, two = (
+        Descriptor(digest="sha256:" + "a" * 64, size=1, annotations={"a": "b"}) for _ in range(2)
+    )
     assert {one, two} == {one}

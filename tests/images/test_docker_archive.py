@@ -12,7 +12,18 @@ import pytest
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource
 from ecr_layer_client.images._tar import Tar
-from images.making import IMAGE, INDEX, docker_files, entry, image, index, layout_files, packed, sha256, tar
+from images.making import (
+    IMAGE,
+    INDEX,
+    docker_files,
+    entry,
+    image,
+    index,
+    layout_files,
+    packed,
+    sha256,
+    tar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,12 +46,23 @@ def saved(path: Path, layers: Mapping[str, bytes], *diff_ids: str, gzipped: bool
     return tar(path, docker_files(config_of(*diff_ids), layers), gzipped=gzipped)
 
 
-@pytest.mark.parametrize("root", [{"type": "layers"}, {"type": "layers", "diff_ids": None}, {"type": "layers", "diff_ids": []}], ids=str)
+@pytest.mark.parametrize(
+    "root",
+    [{"type": "layers"}, {"type": "layers", "diff_ids": None}, {"type": "layers", "diff_ids": []}],
+    ids=str,
+)
 @pytest.mark.parametrize("layers", [None, []])
-def test_an_image_without_layers(tmp_path: Path, root: dict[str, Any], layers: list[str] | None) -> None:
+def test_an_image_without_layers(
+    tmp_path: Path, root: dict[str, Any], layers: list[str] | None
+) -> None:
     """An image without layers, as one of labels alone, is read, whether its lists are empty, null or left out."""
     config = json.dumps({"rootfs": root}).encode()
-    files = {"c.json": config, "manifest.json": json.dumps([{"Config": "c.json", "RepoTags": None, "Layers": layers}]).encode()}
+    files = {
+        "c.json": config,
+        "manifest.json": json.dumps(
+            [{"Config": "c.json", "RepoTags": None, "Layers": layers}]
+        ).encode(),
+    }
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
     assert [blob.digest for blob in source.blobs] == [sha256(config)]
 
@@ -48,7 +70,12 @@ def test_an_image_without_layers(tmp_path: Path, root: dict[str, Any], layers: l
 @OUTER
 @pytest.mark.parametrize(
     ("layer", "found"),
-    [(BASE[:-1], sha256(BASE[:-1])), (b"", sha256(b"")), (gzip.compress(b"other"), sha256(b"other")), (b"other", sha256(b"other"))],
+    [
+        (BASE[:-1], sha256(BASE[:-1])),
+        (b"", sha256(b"")),
+        (gzip.compress(b"other"), sha256(b"other")),
+        (b"other", sha256(b"other")),
+    ],
     ids=["cut", "empty", "gzipped", "plain"],
 )
 def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
@@ -56,25 +83,41 @@ def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipp
     path = saved(tmp_path / "a.tar", {"a/layer.tar": layer}, sha256(BASE), gzipped=gzipped)
     with pytest.raises(InvalidInputError) as raised:
         ImageSource.from_docker_archive(path)
-    assert str(raised.value) == f"{path}: 'a/layer.tar' should be {sha256(BASE)}, and is {found}: it was changed, or cut"
+    assert (
+        str(raised.value)
+        == f"{path}: 'a/layer.tar' should be {sha256(BASE)}, and is {found}: it was changed, or cut"
+    )
 
 
 @OUTER
-@pytest.mark.parametrize("layer", [ZIPPED[:-1], ZIPPED[:30], ZIPPED + b"x", ZIPPED[:20] + b"x" * 20], ids=["end", "cut", "more", "changed"])
-def test_a_gzipped_layer_that_cannot_be_unpacked(tmp_path: Path, layer: bytes, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+@pytest.mark.parametrize(
+    "layer",
+    [ZIPPED[:-1], ZIPPED[:30], ZIPPED + b"x", ZIPPED[:20] + b"x" * 20],
+    ids=["end", "cut", "more", "changed"],
+)
+def test_a_gzipped_layer_that_cannot_be_unpacked(
+    tmp_path: Path, layer: bytes, gzipped: bool
+) -> None:  # noqa: FBT001 (parametrised)
     """A gzipped layer that is cut or broken is refused, naming the file, the layer and its digest."""
     path = saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
-    with pytest.raises(InvalidInputError, match=rf"a\.tar: 'a\.tar\.gz', which should be {sha256(BASE)}, can't be read: .+"):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"a\.tar: 'a\.tar\.gz', which should be {sha256(BASE)}, can't be read: .+",
+    ):
         ImageSource.from_docker_archive(path)
 
 
 @OUTER
 @pytest.mark.parametrize(
-    "layer", [ZIPPED, ZIPPED + bytes(100), gzip.compress(BASE[:500]) + gzip.compress(BASE[500:])], ids=["one", "padded", "two"]
+    "layer",
+    [ZIPPED, ZIPPED + bytes(100), gzip.compress(BASE[:500]) + gzip.compress(BASE[500:])],
+    ids=["one", "padded", "two"],
 )
 def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
     """A gzipped layer has the digest of what stands there, padded or of several parts, once what it unpacks to was verified."""
-    source = ImageSource.from_docker_archive(saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped))
+    source = ImageSource.from_docker_archive(
+        saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
+    )
     [blob] = source.images[0].layers
     with source.open(blob) as file:
         assert (file.read(), blob.digest, blob.size) == (layer, sha256(layer), len(layer))
@@ -83,7 +126,10 @@ def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:  
 def test_a_layer_of_another_compression(tmp_path: Path) -> None:
     """A layer that is compressed by zstd can't be verified, and is refused with its digest."""
     path = saved(tmp_path / "a.tar", {"a.tar.zst": b"\x28\xb5\x2f\xfd" + BASE}, sha256(BASE))
-    with pytest.raises(InvalidInputError, match=f"'a.tar.zst', which should be {sha256(BASE)}, is compressed with zstd"):
+    with pytest.raises(
+        InvalidInputError,
+        match=f"'a.tar.zst', which should be {sha256(BASE)}, is compressed with zstd",
+    ):
         ImageSource.from_docker_archive(path)
 
 
@@ -91,7 +137,9 @@ def test_a_layer_of_another_compression(tmp_path: Path) -> None:
 def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
     """A config that calls its layers by sha512 is verified, too; the manifest goes by sha256, as registries do."""
     diff_id = f"sha512:{hashlib.sha512(BASE).hexdigest()}"
-    source = ImageSource.from_docker_archive(saved(tmp_path / "a.tar", {"a": BASE}, diff_id, gzipped=gzipped))
+    source = ImageSource.from_docker_archive(
+        saved(tmp_path / "a.tar", {"a": BASE}, diff_id, gzipped=gzipped)
+    )
     assert [layer.digest for layer in source.images[0].layers] == [sha256(BASE)]
     with pytest.raises(InvalidInputError, match=r"b\.tar: 'blake3:ab' can't be verified"):
         ImageSource.from_docker_archive(saved(tmp_path / "b.tar", {"a": BASE}, "blake3:ab"))
@@ -103,8 +151,14 @@ def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:  # noqa: F
     diff_ids = [sha256(b"windows"), sha256(BASE)]
     files = docker_files(config_of(*diff_ids), {"w": b"windows", "a": BASE})
     [listed] = json.loads(files["manifest.json"])
-    far = entry(b"gzipped", "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", urls=["https://example.com/layer"])
-    files["manifest.json"] = json.dumps([{**listed, "LayerSources": {diff_ids[0]: far, diff_ids[1]: entry(BASE, "a/b")}}]).encode()
+    far = entry(
+        b"gzipped",
+        "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+        urls=["https://example.com/layer"],
+    )
+    files["manifest.json"] = json.dumps(
+        [{**listed, "LayerSources": {diff_ids[0]: far, diff_ids[1]: entry(BASE, "a/b")}}]
+    ).encode()
     if not has_its_bytes:
         del files["w"]
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
@@ -123,7 +177,10 @@ def test_a_foreign_layer_that_says_too_little(tmp_path: Path) -> None:
     far = {"mediaType": "a/b", "digest": sha256(BASE), "urls": ["https://example.com/layer"]}
     files["manifest.json"] = json.dumps([{**listed, "LayerSources": {sha256(BASE): far}}]).encode()
     path = tar(tmp_path / "a.tar", files)
-    with pytest.raises(InvalidInputError, match=rf"{path}: the manifest of {sha256(config)}: .*layers\.0: no 'size'"):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"{path}: the manifest of {sha256(config)}: .*layers\.0: no 'size'",
+    ):
         ImageSource.from_docker_archive(path)
 
 
@@ -145,12 +202,16 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     [(False, BASE, ["a"]), (False, ZIPPED, ["a"]), (True, BASE, []), (True, ZIPPED, ["a"])],
     ids=["plain", "plain-of-gzipped", "gzipped", "gzipped-of-gzipped"],
 )
-def test_layers_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gzipped: bool, layer: bytes, again: list[str]) -> None:  # noqa: FBT001 (parametrised)
+def test_layers_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gzipped: bool, layer: bytes, again: list[str]
+) -> None:  # noqa: FBT001 (parametrised)
     """Each layer is hashed once, however many images name it; of a gzipped archive plain ones on the way through it."""
     config = config_of(sha256(BASE), sha256(BASE))
     files = docker_files(config, {"a": layer})
     name = f"{sha256(config)[7:]}.json"
-    files["manifest.json"] = json.dumps([{"Config": name, "RepoTags": [f"app:{tag}"], "Layers": ["a", "a"]} for tag in range(3)]).encode()
+    files["manifest.json"] = json.dumps(
+        [{"Config": name, "RepoTags": [f"app:{tag}"], "Layers": ["a", "a"]} for tag in range(3)]
+    ).encode()
     names = opened(monkeypatch)
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files, gzipped=gzipped))
     assert names == ["manifest.json", name, *again]
@@ -165,27 +226,46 @@ BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
 
 def of_layout(path: Path, roots: list[dict[str, Any]], *blobs: bytes) -> ImageSource:
     """Save a layout as docker does since version 25."""
-    return ImageSource.from_docker_archive(tar(path, {**layout_files(roots, blobs), "manifest.json": b"[]"}))
+    return ImageSource.from_docker_archive(
+        tar(path, {**layout_files(roots, blobs), "manifest.json": b"[]"})
+    )
 
 
 def test_a_platform_of_which_the_manifest_alone_was_saved(tmp_path: Path) -> None:
     """Docker may save the manifest of a platform whose blobs it does not have: that image is left out, as if it were not there."""
-    source = of_layout(tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH, APP.manifest, ARM.manifest, *APP.blobs)
+    source = of_layout(
+        tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH, APP.manifest, ARM.manifest, *APP.blobs
+    )
     assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
 
 
 def test_a_platform_that_lost_a_layer(tmp_path: Path) -> None:
     """An image whose config is there and a layer is not was not left out: it is broken."""
     with pytest.raises(InvalidInputError, match=f"{sha256(ARM.layers[1])} is named and not there"):
-        of_layout(tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH, APP.manifest, ARM.manifest, *APP.blobs, ARM.config)
+        of_layout(
+            tmp_path / "a.tar",
+            [entry(BOTH, INDEX)],
+            BOTH,
+            APP.manifest,
+            ARM.manifest,
+            *APP.blobs,
+            ARM.config,
+        )
 
 
 def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
     """An index is left out with an index that it names; what is there below counts once, under the tag."""
     outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)])
     blobs = (outer, BOTH, APP.manifest, *APP.blobs)
-    source = of_layout(tmp_path / "a.tar", [entry(outer, INDEX, annotations={REF: "v1"}), entry(BOTH, INDEX)], *blobs)
-    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([APP.manifest], {sha256(APP.manifest): ("v1",)})
+    source = of_layout(
+        tmp_path / "a.tar",
+        [entry(outer, INDEX, annotations={REF: "v1"}), entry(BOTH, INDEX)],
+        *blobs,
+    )
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == (
+        [APP.manifest],
+        {sha256(APP.manifest): ("v1",)},
+    )
 
 
 def test_nothing_that_is_named_was_saved(tmp_path: Path) -> None:
@@ -194,18 +274,25 @@ def test_nothing_that_is_named_was_saved(tmp_path: Path) -> None:
         of_layout(tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH)
 
 
-def test_indexes_that_name_each_other_many_times(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_indexes_that_name_each_other_many_times(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Indexes within indexes, all left out, are each gone through once, though the ways to them are very many."""
     level = [BOTH, packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX)])]
     blobs = [*level, APP.manifest, *APP.blobs]
     for depth in range(6):
         names = [entry(each, INDEX) for each in level]
-        level = [packed(mediaType=INDEX, manifests=names, annotations={"n": f"{depth}.{number}"}) for number in range(12)]
+        level = [
+            packed(mediaType=INDEX, manifests=names, annotations={"n": f"{depth}.{number}"})
+            for number in range(12)
+        ]
         blobs += level
     finds = opened(monkeypatch)
     source = of_layout(tmp_path / "a.tar", [entry(each, INDEX) for each in level], *blobs)
     assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
-    assert max(finds.count(name) for name in set(finds)) == 2  # to see whether it is there, and to read it
+    assert (
+        max(finds.count(name) for name in set(finds)) == 2
+    )  # to see whether it is there, and to read it
 
 
 @pytest.mark.parametrize(
@@ -226,5 +313,10 @@ def test_indexes_that_name_each_other_many_times(tmp_path: Path, monkeypatch: py
 )
 def test_tags(tmp_path: Path, name: str, tags: tuple[str, ...]) -> None:
     """The tag of a name is what registries take for one; a name without, or with another, is no tag."""
-    source = of_layout(tmp_path / "a.tar", [entry(APP.manifest, IMAGE, annotations={REF: name})], APP.manifest, *APP.blobs)
+    source = of_layout(
+        tmp_path / "a.tar",
+        [entry(APP.manifest, IMAGE, annotations={REF: name})],
+        APP.manifest,
+        *APP.blobs,
+    )
     assert source.tags.get(sha256(APP.manifest), ()) == tags

@@ -13,7 +13,19 @@ import pytest
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import Descriptor, ImageIndex, ImageManifest, Platform, parse_manifest
-from images.making import CONFIG, DOCKER, FOREIGN, IMAGE, INDEX, LAYER, entry, image, index, packed, sha256
+from images.making import (
+    CONFIG,
+    DOCKER,
+    FOREIGN,
+    IMAGE,
+    INDEX,
+    LAYER,
+    entry,
+    image,
+    index,
+    packed,
+    sha256,
+)
 
 SAMPLES = Path(__file__).parent / "samples"
 ROWS = list(csv.DictReader((SAMPLES / "INDEX.csv").read_text().splitlines()))
@@ -64,7 +76,11 @@ def test_real_manifest_keeps_its_bytes(row: dict[str, str]) -> None:
 def test_real_image(row: dict[str, str]) -> None:
     """A real image's layers, distinct ones, foreign ones and bytes are as many as were counted, and its type is what it was served as."""
     manifest = parsed_image(sample(row))
-    counts = (len(manifest.layers), len({layer.digest for layer in manifest.layers}), len(manifest.foreign))
+    counts = (
+        len(manifest.layers),
+        len({layer.digest for layer in manifest.layers}),
+        len(manifest.foreign),
+    )
     assert (*counts, sum(layer.size or 0 for layer in manifest.layers), manifest.media_type) == (
         *(int(row[column]) for column in ("layers", "distinct", "foreign", "bytes")),
         row["media_type"],
@@ -78,7 +94,11 @@ def test_real_index() -> None:
     assert [child.digest for child in manifest.manifests] == children
     assert [str(child.platform) for child in manifest.manifests] == [
         *("linux/amd64", "linux/arm/v7", "linux/arm64/v8"),
-        *("windows/amd64 (10.0.17134.1130)", "windows/amd64 (10.0.17763.864)", "windows/arm (10.0.17763.864)"),
+        *(
+            "windows/amd64 (10.0.17134.1130)",
+            "windows/amd64 (10.0.17763.864)",
+            "windows/arm (10.0.17763.864)",
+        ),
         *("windows/amd64 (10.0.18362.476)", "windows/amd64 (10.0.18363.476)"),
     ]
 
@@ -87,7 +107,9 @@ def test_real_schema_1() -> None:
     """A signed schema 1 manifest has layers in its own order, repeats kept, whose sizes nobody says, and no config."""
     manifest = parsed_image(sample(SCHEMA_1))
     digests = [layer["blobSum"] for layer in json.loads(sample(SCHEMA_1))["fsLayers"]]
-    assert [(layer.digest, layer.size, layer.media_type) for layer in manifest.layers] == [(digest, None, None) for digest in digests]
+    assert [(layer.digest, layer.size, layer.media_type) for layer in manifest.layers] == [
+        (digest, None, None) for digest in digests
+    ]
     assert (manifest.config, manifest.media_type) == (None, f"{DOCKER}.v1+prettyjws")
 
 
@@ -95,7 +117,10 @@ def test_blobs_are_config_and_layers_once() -> None:
     """What a registry stores is the config and each layer once, in order, without the foreign ones; `layers` keeps all."""
     manifest = parsed_image(image("app", "base", "code", "base", foreign=["windows"]).manifest)
     assert [layer.media_type for layer in manifest.layers] == [LAYER, LAYER, LAYER, FOREIGN]
-    assert [blob.digest for blob in manifest.blobs] == [manifest.config.digest, *(layer.digest for layer in manifest.layers[:2])]  # type: ignore[union-attr]
+    assert [blob.digest for blob in manifest.blobs] == [
+        manifest.config.digest,
+        *(layer.digest for layer in manifest.layers[:2]),
+    ]  # type: ignore[union-attr]
     assert manifest.foreign == (manifest.layers[3],)
 
 
@@ -112,7 +137,17 @@ def test_blobs_are_config_and_layers_once() -> None:
         ({"mediaType": "application/vnd.oci.image.layer.v1.tar+zstd"}, False),
         ({"mediaType": "application/vnd.foreign-office.layer"}, False),
     ],
-    ids=["ordinary", "no-urls", "null-urls", "urls", "nondistributable", "foreign", "foreign-zstd", "zstd", "foreign-by-name"],
+    ids=[
+        "ordinary",
+        "no-urls",
+        "null-urls",
+        "urls",
+        "nondistributable",
+        "foreign",
+        "foreign-zstd",
+        "zstd",
+        "foreign-by-name",
+    ],
 )
 def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:  # noqa: FBT001 (parametrised)
     """A layer is foreign by its media type or by its URLs."""
@@ -123,8 +158,13 @@ def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:  # noqa: FBT00
 def test_a_config_is_never_foreign() -> None:
     """A config is stored, wherever else its bytes may be had, and though a foreign layer has the same digest."""
     config = entry(b"{}", CONFIG, urls=["https://example.com/config"])
-    manifest = parsed_image(packed(config=config, layers=[entry(b"{}", FOREIGN), entry(b"x", FOREIGN)]))
-    assert ([blob.digest for blob in manifest.blobs], [blob.digest for blob in manifest.foreign]) == ([sha256(b"{}")], [sha256(b"x")])
+    manifest = parsed_image(
+        packed(config=config, layers=[entry(b"{}", FOREIGN), entry(b"x", FOREIGN)])
+    )
+    assert (
+        [blob.digest for blob in manifest.blobs],
+        [blob.digest for blob in manifest.foreign],
+    ) == ([sha256(b"{}")], [sha256(b"x")])
 
 
 def test_unsigned_schema_1() -> None:
@@ -137,25 +177,55 @@ def test_artifact() -> None:
     """An artifact is an image of another config: its kind, its subject and its annotations are kept."""
     subject = entry(APP.manifest, IMAGE)
     empty = entry(b"{}", "application/vnd.oci.empty.v1+json", urls=None)
-    data = packed(artifactType="application/vnd.example.sbom", config=empty, layers=[empty], subject=subject, annotations={"a": "b"})
+    data = packed(
+        artifactType="application/vnd.example.sbom",
+        config=empty,
+        layers=[empty],
+        subject=subject,
+        annotations={"a": "b"},
+    )
     manifest = parsed_image(data)
-    assert manifest.subject == Descriptor(digest=sha256(APP.manifest), size=len(APP.manifest), media_type=IMAGE)
-    assert (manifest.artifact_type, manifest.annotations, len(manifest.blobs)) == ("application/vnd.example.sbom", {"a": "b"}, 1)
+    assert manifest.subject == Descriptor(
+        digest=sha256(APP.manifest), size=len(APP.manifest), media_type=IMAGE
+    )
+    assert (manifest.artifact_type, manifest.annotations, len(manifest.blobs)) == (
+        "application/vnd.example.sbom",
+        {"a": "b"},
+        1,
+    )
 
 
-@pytest.mark.parametrize("blobs", [{"blobs": [entry(b"sbom", "application/json")]}, {}], ids=["blobs", "none"])
+@pytest.mark.parametrize(
+    "blobs", [{"blobs": [entry(b"sbom", "application/json")]}, {}], ids=["blobs", "none"]
+)
 def test_artifact_manifest_of_the_draft(blobs: dict[str, Any]) -> None:
     """The artifact manifest of OCI's draft, which has blobs and no config, is read, too."""
     media_type = "application/vnd.oci.artifact.manifest.v1+json"
-    manifest = parsed_image(json.dumps({"mediaType": media_type, "artifactType": "a/b", **blobs}).encode())
-    assert (manifest.media_type, manifest.config, len(manifest.layers)) == (media_type, None, len(blobs))
+    manifest = parsed_image(
+        json.dumps({"mediaType": media_type, "artifactType": "a/b", **blobs}).encode()
+    )
+    assert (manifest.media_type, manifest.config, len(manifest.layers)) == (
+        media_type,
+        None,
+        len(blobs),
+    )
 
 
 def test_platform_in_full() -> None:
     """A platform's members are all read, those with a dot in their name, too."""
-    platform = {"os": "windows", "architecture": "amd64", "os.version": "10.0.1", "os.features": ["win32k"], "features": ["sse4"]}
-    [child] = parsed_index(packed(manifests=[entry(APP.manifest, IMAGE, platform=platform)])).manifests
-    assert child.platform == Platform(os="windows", architecture="amd64", os_version="10.0.1", os_features=("win32k",))
+    platform = {
+        "os": "windows",
+        "architecture": "amd64",
+        "os.version": "10.0.1",
+        "os.features": ["win32k"],
+        "features": ["sse4"],
+    }
+    [child] = parsed_index(
+        packed(manifests=[entry(APP.manifest, IMAGE, platform=platform)])
+    ).manifests
+    assert child.platform == Platform(
+        os="windows", architecture="amd64", os_version="10.0.1", os_features=("win32k",)
+    )
 
 
 def oci(**members: Any) -> bytes:
@@ -163,7 +233,12 @@ def oci(**members: Any) -> bytes:
     return json.dumps(members).encode()
 
 
-EMPTY = {"mediaType": "application/vnd.oci.empty.v1+json", "digest": sha256(b"{}"), "size": 2, "data": "e30="}
+EMPTY = {
+    "mediaType": "application/vnd.oci.empty.v1+json",
+    "digest": sha256(b"{}"),
+    "size": 2,
+    "data": "e30=",
+}
 BYTES = {"mediaType": LAYER, "digest": D, "size": 32_654}
 
 
@@ -171,22 +246,95 @@ BYTES = {"mediaType": LAYER, "digest": D, "size": 32_654}
     ("data", "media_type", "blobs"),
     [
         (oci(schemaVersion=2, config=EMPTY, layers=[EMPTY]), IMAGE, 1),
-        (oci(schemaVersion=2, mediaType=IMAGE, artifactType="application/vnd.example+type", config=EMPTY, layers=[BYTES]), IMAGE, 2),
-        (oci(schemaVersion=2, mediaType=IMAGE, config=EMPTY, layers=[]), IMAGE, 1),
-        (oci(schemaVersion=2, config={**BYTES, "digest": "multihash+base58:QmRZxt"}, layers=[BYTES]), IMAGE, 2),
-        (oci(schemaVersion=2, config=EMPTY, layers=[BYTES], subject={**BYTES, "mediaType": IMAGE}), IMAGE, 2),
-        (oci(schemaVersion=2, config=EMPTY, layers=[{**BYTES, "size": 0}, {**BYTES, "size": 2**63 - 1, "digest": sha256(b"")}]), IMAGE, 3),
-        (oci(schemaVersion=2, config=EMPTY, layers=[BYTES], annotations={"com.example.key1": "value1", "": ""}), IMAGE, 2),
-        (oci(schemaVersion=2, manifests=[]), INDEX, 0),
-        (oci(schemaVersion=2, manifests=[{**BYTES, "mediaType": IMAGE}, {**BYTES, "mediaType": INDEX}]), INDEX, 0),
         (
-            oci(schemaVersion=2, mediaType=INDEX, artifactType="a/b", manifests=[{**BYTES, "mediaType": IMAGE, "artifactType": "a/b"}]),
+            oci(
+                schemaVersion=2,
+                mediaType=IMAGE,
+                artifactType="application/vnd.example+type",
+                config=EMPTY,
+                layers=[BYTES],
+            ),
+            IMAGE,
+            2,
+        ),
+        (oci(schemaVersion=2, mediaType=IMAGE, config=EMPTY, layers=[]), IMAGE, 1),
+        (
+            oci(
+                schemaVersion=2,
+                config={**BYTES, "digest": "multihash+base58:QmRZxt"},
+                layers=[BYTES],
+            ),
+            IMAGE,
+            2,
+        ),
+        (
+            oci(
+                schemaVersion=2, config=EMPTY, layers=[BYTES], subject={**BYTES, "mediaType": IMAGE}
+            ),
+            IMAGE,
+            2,
+        ),
+        (
+            oci(
+                schemaVersion=2,
+                config=EMPTY,
+                layers=[{**BYTES, "size": 0}, {**BYTES, "size": 2**63 - 1, "digest": sha256(b"")}],
+            ),
+            IMAGE,
+            3,
+        ),
+        (
+            oci(
+                schemaVersion=2,
+                config=EMPTY,
+                layers=[BYTES],
+                annotations={"com.example.key1": "value1", "": ""},
+            ),
+            IMAGE,
+            2,
+        ),
+        (oci(schemaVersion=2, manifests=[]), INDEX, 0),
+        (
+            oci(
+                schemaVersion=2,
+                manifests=[{**BYTES, "mediaType": IMAGE}, {**BYTES, "mediaType": INDEX}],
+            ),
             INDEX,
             0,
         ),
-        (oci(schemaVersion=2, manifests=[{**BYTES, "mediaType": "application/xml"}], subject={**BYTES, "mediaType": INDEX}), INDEX, 1),
+        (
+            oci(
+                schemaVersion=2,
+                mediaType=INDEX,
+                artifactType="a/b",
+                manifests=[{**BYTES, "mediaType": IMAGE, "artifactType": "a/b"}],
+            ),
+            INDEX,
+            0,
+        ),
+        (
+            oci(
+                schemaVersion=2,
+                manifests=[{**BYTES, "mediaType": "application/xml"}],
+                subject={**BYTES, "mediaType": INDEX},
+            ),
+            INDEX,
+            1,
+        ),
     ],
-    ids=["empty", "artifact", "no-layers", "algorithm", "subject", "sizes", "annotations", "no-manifests", "index", "kinds", "unknown"],
+    ids=[
+        "empty",
+        "artifact",
+        "no-layers",
+        "algorithm",
+        "subject",
+        "sizes",
+        "annotations",
+        "no-manifests",
+        "index",
+        "kinds",
+        "unknown",
+    ],
 )
 def test_what_oci_allows(data: bytes, media_type: str, blobs: int) -> None:
     """Each form that OCI's specification describes is read: empty configs, artifacts, embedded data, other digests, unknown types."""
@@ -224,9 +372,15 @@ def test_what_oci_does_not_allow(descriptor: dict[str, Any] | None, place: str) 
 
 def test_index_of_other_things() -> None:
     """What an index names beside manifests, as a build cache does, are blobs of it."""
-    data = packed(mediaType=INDEX, manifests=[entry(APP.manifest, IMAGE), entry(b"layer", LAYER), entry(b"far", FOREIGN)])
+    data = packed(
+        mediaType=INDEX,
+        manifests=[entry(APP.manifest, IMAGE), entry(b"layer", LAYER), entry(b"far", FOREIGN)],
+    )
     manifest = parsed_index(data)
-    assert [len(part) for part in (manifest.manifests, manifest.children, manifest.blobs, manifest.foreign)] == [3, 1, 1, 1]
+    assert [
+        len(part)
+        for part in (manifest.manifests, manifest.children, manifest.blobs, manifest.foreign)
+    ] == [3, 1, 1, 1]
 
 
 @pytest.mark.parametrize(
@@ -266,7 +420,10 @@ def test_unknown_members_are_left_alone() -> None:
 def test_a_member_given_twice() -> None:
     """Of a member given twice the last one counts, as in other clients."""
     data = (
-        packed(config=entry(b"{}", CONFIG), layers=[]).rstrip(b"}\n") + b', "layers": [' + json.dumps(entry(b"x", LAYER)).encode() + b"]}"
+        packed(config=entry(b"{}", CONFIG), layers=[]).rstrip(b"}\n")
+        + b', "layers": ['
+        + json.dumps(entry(b"x", LAYER)).encode()
+        + b"]}"
     )
     assert len(parsed_image(data).layers) == 1
 
@@ -297,14 +454,32 @@ def test_a_member_given_twice() -> None:
         (changed(layers=[{"digest": D, "size": 1}]), f"layers.0: no 'mediaType', of {D}"),
         (changed(config={"digest": D, "size": 1}), f"config: no 'mediaType', of {D}"),
         (changed(layers=[{"size": 1, "mediaType": LAYER}]), "layers.0.digest: Field required"),
-        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": -1}]), "layers.0.size: Input should be greater than or equal to 0: -1"),
-        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": 1.0}]), "layers.0.size: Input should be a valid integer"),
-        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": True}]), "layers.0.size: Input should be a valid integer"),
-        (changed(layers=[{"digest": D, "mediaType": LAYER, "size": 2**63}]), "layers.0.size: Input should be less than"),
+        (
+            changed(layers=[{"digest": D, "mediaType": LAYER, "size": -1}]),
+            "layers.0.size: Input should be greater than or equal to 0: -1",
+        ),
+        (
+            changed(layers=[{"digest": D, "mediaType": LAYER, "size": 1.0}]),
+            "layers.0.size: Input should be a valid integer",
+        ),
+        (
+            changed(layers=[{"digest": D, "mediaType": LAYER, "size": True}]),
+            "layers.0.size: Input should be a valid integer",
+        ),
+        (
+            changed(layers=[{"digest": D, "mediaType": LAYER, "size": 2**63}]),
+            "layers.0.size: Input should be less than",
+        ),
         (b'{"layers": [], "size": ' + b"9" * 100_000 + b"}", "number out of range"),
         (b'{"layers": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "recursion limit exceeded"),
-        (packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:1"}]), "fsLayers.0.blobSum: Value error, no digest"),
-        (packed(manifests=[entry(b"", IMAGE, platform={"os": "linux"})]), "manifests.0.platform.architecture: Field required"),
+        (
+            packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:1"}]),
+            "fsLayers.0.blobSum: Value error, no digest",
+        ),
+        (
+            packed(manifests=[entry(b"", IMAGE, platform={"os": "linux"})]),
+            "manifests.0.platform.architecture: Field required",
+        ),
     ],
     ids=range(31),
 )
@@ -356,33 +531,68 @@ def test_what_is_wrong_very_often(name: str, wrong: object) -> None:
             f"sha256:{'g' * 64}",
             f"sha512:{'a' * 64}",
         ),
-        *(f"SHA256:{'a' * 64}", f"sha256:{'a' * 64}\n", f"sha256:../{'a' * 61}", f"md5:{'a' * 1000}"),
+        *(
+            f"SHA256:{'a' * 64}",
+            f"sha256:{'a' * 64}\n",
+            f"sha256:../{'a' * 61}",
+            f"md5:{'a' * 1000}",
+        ),
     ],
     ids=ascii,
 )
 def test_malformed_digest(digest: str) -> None:
     """A malformed digest is refused, naming its place and quoting it."""
-    with pytest.raises(InvalidInputError, match=r"layers\.0\.digest: Value error, no digest: .*: '"):
+    with pytest.raises(
+        InvalidInputError, match=r"layers\.0\.digest: Value error, no digest: .*: '"
+    ):
         parse_manifest(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}]))
 
 
 @pytest.mark.parametrize("digest", [D, f"sha512:{'a' * 128}", "blake3:abc", "sha256+b64u:LCa0_-="])
 def test_well_formed_digest(digest: str) -> None:
     """A digest of a registered algorithm has its length in lower-case hexadecimal; of others, the grammar holds alone."""
-    assert parsed_image(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}])).layers[0].digest == digest
+    assert (
+        parsed_image(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}]))
+        .layers[0]
+        .digest
+        == digest
+    )
 
 
 @pytest.mark.parametrize(
     ("data", "media_type", "why"),
     [
         (APP.manifest, INDEX, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
-        (index({"linux/amd64": APP.manifest}), IMAGE, f"its media type is {IMAGE}, and its members are those of {INDEX}"),
+        (
+            index({"linux/amd64": APP.manifest}),
+            IMAGE,
+            f"its media type is {IMAGE}, and its members are those of {INDEX}",
+        ),
         (APP.manifest, SIGNED, f"its media type is {SIGNED}, and its members are those of {IMAGE}"),
-        (packed(schemaVersion=1, fsLayers=[]), IMAGE, f"its media type is {IMAGE}, and its members are those of {DOCKER}.v1+json"),
-        (packed(mediaType=IMAGE, blobs=[]), None, f"its media type is {IMAGE}, and its members are those of {ARTIFACT}"),
-        (changed(mediaType=INDEX), None, f"its media type is {INDEX}, and its members are those of {IMAGE}"),
+        (
+            packed(schemaVersion=1, fsLayers=[]),
+            IMAGE,
+            f"its media type is {IMAGE}, and its members are those of {DOCKER}.v1+json",
+        ),
+        (
+            packed(mediaType=IMAGE, blobs=[]),
+            None,
+            f"its media type is {IMAGE}, and its members are those of {ARTIFACT}",
+        ),
+        (
+            changed(mediaType=INDEX),
+            None,
+            f"its media type is {INDEX}, and its members are those of {IMAGE}",
+        ),
     ],
-    ids=["image-as-index", "index-as-image", "image-as-schema-1", "schema-1-as-image", "artifact-as-image", "own"],
+    ids=[
+        "image-as-index",
+        "index-as-image",
+        "image-as-schema-1",
+        "schema-1-as-image",
+        "artifact-as-image",
+        "own",
+    ],
 )
 def test_a_type_that_its_members_deny(data: bytes, media_type: str | None, why: str) -> None:
     """What is called by the type of another format is refused: two clients might take it for two different things."""
@@ -395,14 +605,20 @@ def test_too_long() -> None:
     """More than 4 MiB are refused unread; 4 MiB are read."""
     data = APP.manifest.ljust(4 * 1024 * 1024)
     assert len(parse_manifest(data).raw) == 4 * 1024 * 1024
-    with pytest.raises(InvalidInputError, match=r"at most 4194304 bytes \(4 MiB\), and this one 4194305"):
+    with pytest.raises(
+        InvalidInputError, match=r"at most 4194304 bytes \(4 MiB\), and this one 4194305"
+    ):
         parse_manifest(data + b" ")
 
 
-@pytest.mark.parametrize("data", [APP.manifest.decode(), json.loads(APP.manifest), None], ids=["str", "dict", "none"])
+@pytest.mark.parametrize(
+    "data", [APP.manifest.decode(), json.loads(APP.manifest), None], ids=["str", "dict", "none"]
+)
 def test_no_bytes(data: Any) -> None:
     """What is no bytes is refused: decoded or parsed, a manifest has lost its digest."""
-    with pytest.raises(InvalidInputError, match="a manifest is bytes, exactly as the registry holds them, not"):
+    with pytest.raises(
+        InvalidInputError, match="a manifest is bytes, exactly as the registry holds them, not"
+    ):
         parse_manifest(data)
 
 
@@ -412,7 +628,9 @@ def test_media_type_is_text() -> None:
         parse_manifest(APP.manifest, 1)  # type: ignore[arg-type]  # what a caller may pass
 
 
-@pytest.mark.parametrize("data", [APP.manifest, index({"linux/amd64": APP.manifest})], ids=["image", "index"])
+@pytest.mark.parametrize(
+    "data", [APP.manifest, index({"linux/amd64": APP.manifest})], ids=["image", "index"]
+)
 def test_values(data: bytes) -> None:
     """A manifest is a value: hashable, equal to one of the same bytes, and whole after pickle and JSON."""
     manifest = parse_manifest(data)
@@ -424,6 +642,12 @@ def test_values(data: bytes) -> None:
 def test_repr_is_one_bounded_line() -> None:
     """However many layers it has, a manifest shows as one short line."""
     many = image("many", *map(str, range(500)))
-    assert repr(parse_manifest(many.manifest)) == f"ImageManifest(digest='{sha256(many.manifest)}', media_type='{IMAGE}', layers=500)"
+    assert (
+        repr(parse_manifest(many.manifest))
+        == f"ImageManifest(digest='{sha256(many.manifest)}', media_type='{IMAGE}', layers=500)"
+    )
     listed = index({"linux/amd64": many.manifest})
-    assert repr(parse_manifest(listed)) == f"ImageIndex(digest='{sha256(listed)}', media_type='{INDEX}', manifests=1)"
+    assert (
+        repr(parse_manifest(listed))
+        == f"ImageIndex(digest='{sha256(listed)}', media_type='{INDEX}', manifests=1)"
+    )

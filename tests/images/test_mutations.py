@@ -26,14 +26,48 @@ ARCHIVES = (
     layout_files([entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]),
     layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]),
 )
-SOURCES: tuple[Callable[[Path], ImageSource], ...] = (ImageSource.from_path, ImageSource.from_docker_archive, ImageSource.from_oci_layout)
+SOURCES: tuple[Callable[[Path], ImageSource], ...] = (
+    ImageSource.from_path,
+    ImageSource.from_docker_archive,
+    ImageSource.from_oci_layout,
+)
 
 pytestmark = pytest.mark.full
 
-FIELDS = {100: 8, 124: 12, 136: 12, 156: 1, 157: 100, 257: 8, 345: 100}  # of a header: where they begin, and their bytes
-SIZES = [b"\xff" * 10 + b"\xfe\x00", b"\x80" + b"\xff" * 11, b"77777777777\0", b"-0000000777\0", b"00000000000\0"]
+FIELDS = {
+    100: 8,
+    124: 12,
+    136: 12,
+    156: 1,
+    157: 100,
+    257: 8,
+    345: 100,
+}  # of a header: where they begin, and their bytes
+SIZES = [
+    b"\xff" * 10 + b"\xfe\x00",
+    b"\x80" + b"\xff" * 11,
+    b"77777777777\0",
+    b"-0000000777\0",
+    b"00000000000\0",
+]
 VALUES: st.SearchStrategy[Any] = st.sampled_from(
-    [None, True, -1, 0, 2**63, 1.5, "", "x" * 300, "\n\x1b[31m", [], {}, [[]], {"a": 1}, f"sha256:{'a' * 64}", "SHA256:"]
+    [
+        None,
+        True,
+        -1,
+        0,
+        2**63,
+        1.5,
+        "",
+        "x" * 300,
+        "\n\x1b[31m",
+        [],
+        {},
+        [[]],
+        {"a": 1},
+        f"sha256:{'a' * 64}",
+        "SHA256:",
+    ]
 )
 
 
@@ -49,7 +83,11 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
         elif kind in {"field", "size"}:
             begin = place // 512 * 512
             field = 124 if kind == "size" else draw(st.sampled_from(sorted(FIELDS)))
-            value = draw(st.sampled_from(SIZES)) if kind == "size" else draw(st.binary(min_size=1, max_size=FIELDS[field]))
+            value = (
+                draw(st.sampled_from(SIZES))
+                if kind == "size"
+                else draw(st.binary(min_size=1, max_size=FIELDS[field]))
+            )
             changing[begin + field : begin + field + len(value)] = value
             changing[begin + 148 : begin + 156] = b" " * 8
             changing[begin + 148 : begin + 156] = b"%06o\0 " % sum(changing[begin : begin + 512])
@@ -67,7 +105,9 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
 @pytest.mark.parametrize("files", ARCHIVES, ids=["docker", "index", "image"])
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-def test_archives(tmp_path: Path, data: st.DataObject, files: dict[str, bytes], gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_archives(
+    tmp_path: Path, data: st.DataObject, files: dict[str, bytes], gzipped: bool
+) -> None:  # noqa: FBT001 (parametrised)
     """However an archive is changed, what it gives is verified to the last byte, or refused in one bounded line that names it."""
     path = tar(tmp_path / "a.tar", files)
     packed = data.draw(changed(path.read_bytes()))
@@ -89,7 +129,10 @@ def test_archives(tmp_path: Path, data: st.DataObject, files: dict[str, bytes], 
             assert (str(path) in said, "\n" in said, len(said) < 1000) == (True, False, True)
 
 
-KEYS: dict[type, Callable[[Any], Iterable[Any]]] = {dict: tuple, list: lambda each: range(len(each))}
+KEYS: dict[type, Callable[[Any], Iterable[Any]]] = {
+    dict: tuple,
+    list: lambda each: range(len(each)),
+}
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
@@ -98,7 +141,9 @@ def places(value: Any) -> list[tuple[Any, Any]]:
     return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
 
 
-@pytest.mark.parametrize("manifest", [APP.manifest, ARM.manifest, BOTH], ids=["image", "foreign", "index"])
+@pytest.mark.parametrize(
+    "manifest", [APP.manifest, ARM.manifest, BOTH], ids=["image", "foreign", "index"]
+)
 @given(data=st.data())
 def test_manifests(data: st.DataObject, manifest: bytes) -> None:
     """However a manifest is changed, it is kept to the byte, or refused in one bounded line that has its digest."""

@@ -8,7 +8,14 @@ from typing import Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, Repository, ResponseError
-from ecr_layer_client.images._operations import GetImages, Held, ListedImage, ListImages, NotGiven, checked_reference
+from ecr_layer_client.images._operations import (
+    GetImages,
+    Held,
+    ListedImage,
+    ListImages,
+    NotGiven,
+    checked_reference,
+)
 from images.making import DOCKER, IMAGE, image, sha256
 
 APP = Repository(name="team/app")
@@ -19,7 +26,12 @@ DIGEST = sha256(RAW)
 
 def row(**changes: Any) -> dict[str, Any]:
     """Return a row of BatchGetImage's answer."""
-    return {"imageId": {"imageDigest": DIGEST, "imageTag": "v1"}, "imageManifest": RAW.decode(), "imageManifestMediaType": IMAGE, **changes}
+    return {
+        "imageId": {"imageDigest": DIGEST, "imageTag": "v1"},
+        "imageManifest": RAW.decode(),
+        "imageManifestMediaType": IMAGE,
+        **changes,
+    }
 
 
 def answer(*images: dict[str, Any], failures: list[dict[str, Any]] | None = None) -> bytes:
@@ -32,13 +44,19 @@ def test_members_of_get_images() -> None:
     members = GetImages(THEIRS, ["v1", DIGEST]).members()
     assert members["imageIds"] == [{"imageTag": "v1"}, {"imageDigest": DIGEST}]
     assert (members["repositoryName"], members["registryId"]) == ("team/app", "123456789012")
-    assert {IMAGE, f"{DOCKER}.list.v2+json", f"{DOCKER}.v1+prettyjws"} <= {*members["acceptedMediaTypes"]}
+    assert {IMAGE, f"{DOCKER}.list.v2+json", f"{DOCKER}.v1+prettyjws"} <= {
+        *members["acceptedMediaTypes"]
+    }
 
 
 def test_members_of_list_images() -> None:
     """The first page has no token, a later one its own; pages are as large as they may be."""
     assert ListImages(APP).members() == {"repositoryName": "team/app", "maxResults": 1000}
-    assert ListImages(APP, "next").members() == {"repositoryName": "team/app", "maxResults": 1000, "nextToken": "next"}
+    assert ListImages(APP, "next").members() == {
+        "repositoryName": "team/app",
+        "maxResults": 1000,
+        "nextToken": "next",
+    }
 
 
 @pytest.mark.parametrize("parsed", [False, True], ids=["bytes", "members"])
@@ -46,18 +64,27 @@ def test_images(parsed: bool) -> None:  # noqa: FBT001 (parametrised)
     """An image is found by the tag or the digest that was asked for; one of several tags comes several times and is one."""
     body: Any = answer(row(), row(imageId={"imageDigest": DIGEST, "imageTag": "v2"}))
     held = Held(DIGEST, RAW, IMAGE)
-    assert GetImages(APP, ["v2", DIGEST]).read(json.loads(body) if parsed else body) == {"v2": held, DIGEST: held}
+    assert GetImages(APP, ["v2", DIGEST]).read(json.loads(body) if parsed else body) == {
+        "v2": held,
+        DIGEST: held,
+    }
 
 
 def test_image_without_a_digest() -> None:
     """A row that names only the tag has the digest of its bytes."""
-    assert GetImages(APP, ["v1"]).read(answer(row(imageId={"imageTag": "v1"}))) == {"v1": Held(DIGEST, RAW, IMAGE)}
+    assert GetImages(APP, ["v1"]).read(answer(row(imageId={"imageTag": "v1"}))) == {
+        "v1": Held(DIGEST, RAW, IMAGE)
+    }
 
 
 def test_failures() -> None:
     """What ECR does not give comes with its code and its words."""
     failures = [
-        {"imageId": {"imageTag": "v9"}, "failureCode": "ImageNotFound", "failureReason": "Requested image not found"},
+        {
+            "imageId": {"imageTag": "v9"},
+            "failureCode": "ImageNotFound",
+            "failureReason": "Requested image not found",
+        },
         {"imageId": {"imageDigest": DIGEST}, "failureCode": "Tomorrow"},
     ]
     assert GetImages(APP, ["v9", DIGEST]).read(answer(failures=failures)) == {
@@ -70,7 +97,9 @@ def test_signed_schema_1_goes_by_its_own_digest() -> None:
     """Of a signed schema 1 manifest the registry's digest leaves the signatures out, so it is not that of the bytes."""
     other = "sha256:" + "a" * 64
     signed = row(imageId={"imageDigest": other}, imageManifestMediaType=f"{DOCKER}.v1+prettyjws")
-    assert GetImages(APP, [other]).read(answer(signed))[other] == Held(other, RAW, f"{DOCKER}.v1+prettyjws")
+    assert GetImages(APP, [other]).read(answer(signed))[other] == Held(
+        other, RAW, f"{DOCKER}.v1+prettyjws"
+    )
 
 
 @pytest.mark.parametrize(
@@ -82,7 +111,10 @@ def test_signed_schema_1_goes_by_its_own_digest() -> None:
         (answer({"imageId": {}}), "images.0.imageManifest: Field required"),
         (answer(row(imageManifest=RAW.decode() + " ")), f"'{DIGEST}' is {sha256(RAW + b' ')}"),
         (answer(row(imageManifest=None)), "images.0.imageManifest: Input should be a valid string"),
-        (answer(failures=[{"imageId": {}, "failureCode": "ImageNotFound"}]), "says nothing of 1 of 1"),
+        (
+            answer(failures=[{"imageId": {}, "failureCode": "ImageNotFound"}]),
+            "says nothing of 1 of 1",
+        ),
         (answer(row(imageId={"imageDigest": DIGEST, "imageTag": "v2"})), "says nothing of 1 of 1"),
     ],
     ids=range(8),
@@ -98,11 +130,16 @@ def test_page() -> None:
     """A page gives digests and tags, and the token of the next."""
     rows = [{"imageDigest": DIGEST, "imageTag": "v1"}, {"imageDigest": DIGEST}]
     page = ListImages(APP).read(json.dumps({"imageIds": rows, "nextToken": "more"}).encode())
-    assert (page.rows, page.next_token) == ([ListedImage(DIGEST, "v1"), ListedImage(DIGEST, None)], "more")
+    assert (page.rows, page.next_token) == (
+        [ListedImage(DIGEST, "v1"), ListedImage(DIGEST, None)],
+        "more",
+    )
     assert ListImages(APP).read({}).next_token is None
 
 
-@pytest.mark.parametrize("body", [{"imageIds": [{"imageTag": "v1"}]}, {"imageIds": 1}], ids=["tag", "shape"])
+@pytest.mark.parametrize(
+    "body", [{"imageIds": [{"imageTag": "v1"}]}, {"imageIds": 1}], ids=["tag", "shape"]
+)
 def test_broken_page(body: dict[str, Any]) -> None:
     """A page with an image without a digest, or of another shape, is refused."""
     with pytest.raises(ResponseError, match="ECR's answer"):
@@ -115,14 +152,30 @@ def test_reference(reference: str) -> None:
     assert checked_reference(reference) == reference
 
 
-@pytest.mark.parametrize("reference", [DIGEST.upper(), f"sha256:{DIGEST[7:].upper()}", f"SHA256:{DIGEST[7:]}"])
+@pytest.mark.parametrize(
+    "reference", [DIGEST.upper(), f"sha256:{DIGEST[7:].upper()}", f"SHA256:{DIGEST[7:]}"]
+)
 def test_reference_in_upper_case(reference: str) -> None:
     """A digest is taken in either letter case, and asked for in lower case; a tag is what it is."""
     assert [checked_reference(each) for each in (reference, "V1")] == [DIGEST, "V1"]
 
 
 @pytest.mark.parametrize(
-    "reference", ["", "a" * 129, ".a", "-a", "a b", "a:b", "team/app", DIGEST[:-1], f"{DIGEST}0", "sha512:" + "a" * 64, "v1\n", None]
+    "reference",
+    [
+        "",
+        "a" * 129,
+        ".a",
+        "-a",
+        "a b",
+        "a:b",
+        "team/app",
+        DIGEST[:-1],
+        f"{DIGEST}0",
+        "sha512:" + "a" * 64,
+        "v1\n",
+        None,
+    ],
 )
 def test_no_reference(reference: Any) -> None:
     """What is neither is refused before any request."""

@@ -8,9 +8,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client import InvalidInputError, Layer, LayerAvailability, LayerCheckResult, LayerFailureCode
+from ecr_layer_client import (
+    InvalidInputError,
+    Layer,
+    LayerAvailability,
+    LayerCheckResult,
+    LayerFailureCode,
+)
 from ecr_layer_client.images import ImageSource, PushPlan, plan
-from images.making import CONFIG, IMAGE, Image, entry, image, index, layout_files, packed, sha256, write
+from images.making import (
+    CONFIG,
+    IMAGE,
+    Image,
+    entry,
+    image,
+    index,
+    layout_files,
+    packed,
+    sha256,
+    write,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,38 +48,63 @@ def source(*images: Image) -> ImageSource:
 
 def held(**outcomes: LayerAvailability | LayerFailureCode) -> LayerCheckResult:
     """Return a result for layers by the word they are made of."""
-    return LayerCheckResult.of("team/app", {sha256(f"layer {word}".encode()): outcome for word, outcome in outcomes.items()})
+    return LayerCheckResult.of(
+        "team/app",
+        {sha256(f"layer {word}".encode()): outcome for word, outcome in outcomes.items()},
+    )
 
 
 def of_sizes(*sizes: int | None) -> ImageSource:
     """Return a source whose layers have sizes."""
-    layers = [{"mediaType": "a/b", "digest": f"sha256:{number:064x}", "size": size} for number, size in enumerate(sizes)]
+    layers = [
+        {"mediaType": "a/b", "digest": f"sha256:{number:064x}", "size": size}
+        for number, size in enumerate(sizes)
+    ]
     return ImageSource.from_manifest(packed(config=entry(b"{}", CONFIG), layers=layers))
 
 
 def test_new_image() -> None:
     """To an empty repository everything is uploaded, each digest once, and nothing else is said of it."""
     planned = plan(source(APP), {})
-    assert [blob.digest for blob in planned.to_upload] == [sha256(blob) for blob in (APP.config, *APP.layers[:2])]
+    assert [blob.digest for blob in planned.to_upload] == [
+        sha256(blob) for blob in (APP.config, *APP.layers[:2])
+    ]
     assert planned.bytes_to_upload == sum(map(len, (APP.config, *APP.layers[:2])))
-    assert (planned.present, planned.foreign, planned.archived, planned.undetermined) == ((), (), (), ())
+    assert (planned.present, planned.foreign, planned.archived, planned.undetermined) == (
+        (),
+        (),
+        (),
+        (),
+    )
     assert (planned.all_blobs_present, planned.repository) == (False, None)
 
 
 def test_half_present_image() -> None:
     """What the repository holds is left out of the uploads, and foreign layers are neither."""
     planned = plan(source(NEXT), held(base=HELD))
-    assert [blob.digest for blob in planned.to_upload] == [sha256(NEXT.config), sha256(NEXT.layers[1])]
+    assert [blob.digest for blob in planned.to_upload] == [
+        sha256(NEXT.config),
+        sha256(NEXT.layers[1]),
+    ]
     assert [blob.digest for blob in planned.present] == [sha256(NEXT.layers[0])]
     assert [blob.digest for blob in planned.foreign] == [sha256(b"foreign windows")]
-    assert (planned.bytes_present, planned.bytes_foreign) == (len("layer base"), len("foreign windows"))
+    assert (planned.bytes_present, planned.bytes_foreign) == (
+        len("layer base"),
+        len("foreign windows"),
+    )
 
 
 def test_whole_image() -> None:
     """Of an image that is all there only the manifest is put."""
-    planned = plan(source(APP), {sha256(blob): Layer(digest=sha256(blob), availability=HELD) for blob in APP.blobs})
+    planned = plan(
+        source(APP),
+        {sha256(blob): Layer(digest=sha256(blob), availability=HELD) for blob in APP.blobs},
+    )
     assert planned.all_blobs_present
-    assert {name: count for name, count in planned.calls.items() if count} == {"BatchCheckLayerAvailability": 1, "PutImage": 1}
+    assert {name: count for name, count in planned.calls.items() if count} == {
+        "BatchCheckLayerAvailability": 1,
+        "PutImage": 1,
+    }
 
 
 def test_archived_and_undetermined() -> None:
@@ -71,7 +113,10 @@ def test_archived_and_undetermined() -> None:
     planned = plan(source(APP), outcomes)
     assert planned.archived == (planned.to_upload[1],)
     assert planned.undetermined == (planned.to_upload[2],)
-    planned = plan(source(APP), held(base=LayerAvailability.UNKNOWN, code=LayerFailureCode.MISSING_LAYER_DIGEST))
+    planned = plan(
+        source(APP),
+        held(base=LayerAvailability.UNKNOWN, code=LayerFailureCode.MISSING_LAYER_DIGEST),
+    )
     assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
 
 
@@ -86,16 +131,24 @@ def test_held_by_hand() -> None:
     assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
 
 
-@pytest.mark.parametrize("given", [None, [1], "sha256:aa", {1: HELD}, {"sha256:aa": 1}, {"sha256:aa": HELD, "sha256:AA": HELD}])
+@pytest.mark.parametrize(
+    "given",
+    [None, [1], "sha256:aa", {1: HELD}, {"sha256:aa": 1}, {"sha256:aa": HELD, "sha256:AA": HELD}],
+)
 def test_no_outcomes(given: Any) -> None:
     """What says nothing of a repository is refused."""
-    with pytest.raises(InvalidInputError, match=r"held=.*: a mapping of digests|give its own Layer|two letter cases"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"held=.*: a mapping of digests|give its own Layer|two letter cases",
+    ):
         plan(source(APP), given)
 
 
 def test_no_truth_value() -> None:
     """Whether a plan uploads anything is a question of its own."""
-    with pytest.raises(TypeError, match=r"a PushPlan has no truth value: ask plan\.all_blobs_present"):
+    with pytest.raises(
+        TypeError, match=r"a PushPlan has no truth value: ask plan\.all_blobs_present"
+    ):
         bool(plan(source(APP), {}))
 
 
@@ -107,11 +160,21 @@ def test_repository() -> None:
 
 @pytest.mark.parametrize(
     ("size", "parts"),
-    [(0, 1), (1, 1), (10 * MIB, 1), (10 * MIB + 1, 2), (100 * MIB, 10), (42_000 * MIB, 4200), (52_000 * MIB, 4200)],
+    [
+        (0, 1),
+        (1, 1),
+        (10 * MIB, 1),
+        (10 * MIB + 1, 2),
+        (100 * MIB, 10),
+        (42_000 * MIB, 4200),
+        (52_000 * MIB, 4200),
+    ],
 )
 def test_parts(size: int, parts: int) -> None:
     """A layer is uploaded in parts of 10 MiB; one without bytes in one, and the largest in 4,200, the most there may be."""
-    calls = plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}).calls
+    calls = plan(
+        of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}
+    ).calls
     assert calls == {
         "BatchCheckLayerAvailability": 1,
         "InitiateLayerUpload": 1,
@@ -142,7 +205,10 @@ def test_seconds_at_quota(sizes: list[int], seconds: float) -> None:
 
 def test_checks_are_batches() -> None:
     """One check answers for 100 digests."""
-    assert [plan(of_sizes(*[1] * layers), {}).calls["BatchCheckLayerAvailability"] for layers in (99, 100, 250)] == [1, 2, 3]
+    assert [
+        plan(of_sizes(*[1] * layers), {}).calls["BatchCheckLayerAvailability"]
+        for layers in (99, 100, 250)
+    ] == [1, 2, 3]
 
 
 def test_index() -> None:
@@ -150,21 +216,34 @@ def test_index() -> None:
     planned = plan(source(APP, NEXT), {})
     digests = [sha256(blob) for blob in (APP.config, *APP.layers[:2], NEXT.config, NEXT.layers[1])]
     assert [blob.digest for blob in planned.to_upload] == digests
-    assert [manifest.digest for manifest in planned.manifests][:2] == [sha256(APP.manifest), sha256(NEXT.manifest)]
+    assert [manifest.digest for manifest in planned.manifests][:2] == [
+        sha256(APP.manifest),
+        sha256(NEXT.manifest),
+    ]
     assert (planned.calls["PutImage"], planned.shared_bytes) == (3, len("layer base"))
 
 
 def test_several_sources() -> None:
     """Of several sources at once, what they share is checked and uploaded once, and the bytes spared are said."""
-    together, apart = plan([source(APP), source(NEXT), source(APP)], {}), [plan(source(one), {}) for one in (APP, NEXT)]
-    assert together.bytes_to_upload + together.shared_bytes == sum(one.bytes_to_upload for one in apart)
+    together, apart = (
+        plan([source(APP), source(NEXT), source(APP)], {}),
+        [plan(source(one), {}) for one in (APP, NEXT)],
+    )
+    assert together.bytes_to_upload + together.shared_bytes == sum(
+        one.bytes_to_upload for one in apart
+    )
     assert (len(together.to_upload), together.calls["PutImage"]) == (5, 2)
 
 
 def test_tags(tmp_path: Path) -> None:
     """A manifest is put once for each of its tags."""
-    roots = [entry(APP.manifest, IMAGE, annotations={"org.opencontainers.image.ref.name": tag}) for tag in ("1", "1.0", "1")]
-    laid_out = ImageSource.from_oci_layout(write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs])))
+    roots = [
+        entry(APP.manifest, IMAGE, annotations={"org.opencontainers.image.ref.name": tag})
+        for tag in ("1", "1.0", "1")
+    ]
+    laid_out = ImageSource.from_oci_layout(
+        write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs]))
+    )
     assert plan(laid_out, {}).calls["PutImage"] == 2
 
 
@@ -172,7 +251,11 @@ def test_unknown_sizes() -> None:
     """Layers of schema 1, whose sizes nobody says, are named, and count as one part at least."""
     data = packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}] * 2)
     planned = plan(ImageSource.from_manifest(data), {})
-    assert (planned.unknown_sizes, planned.bytes_to_upload, planned.calls["UploadLayerPart"]) == (planned.to_upload, 0, 1)
+    assert (planned.unknown_sizes, planned.bytes_to_upload, planned.calls["UploadLayerPart"]) == (
+        planned.to_upload,
+        0,
+        1,
+    )
 
 
 def test_total() -> None:
@@ -200,7 +283,10 @@ def test_total_of_what_are_no_plans(plans: Any) -> None:
 @pytest.mark.parametrize("sources", [None, [], ["a.tar"], "a.tar", 1])
 def test_no_source(sources: Any) -> None:
     """What is no source is refused, naming how to make one."""
-    with pytest.raises(InvalidInputError, match=r"an ImageSource, or several; such as ImageSource\.from_oci_layout\(path\)"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"an ImageSource, or several; such as ImageSource\.from_oci_layout\(path\)",
+    ):
         plan(sources, {})
 
 
@@ -233,12 +319,26 @@ def test_str_is_for_people() -> None:
 
 def test_str_in_full() -> None:
     """What is out of the ordinary has a line of its own."""
-    schema_1 = ImageSource.from_manifest(packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}]))
-    outcomes = {**held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED).by_digest}
+    schema_1 = ImageSource.from_manifest(
+        packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}])
+    )
+    outcomes = {
+        **held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED).by_digest
+    }
     lines = str(plan([source(APP, NEXT), schema_1], outcomes)).splitlines()
     assert [line.split("  ")[0] for line in lines[:-2]] == [
-        *("push of 4 manifests", "to upload", "present", "foreign, not pushed", "of the uploads, archived"),
-        *("of the uploads, undetermined", "of the uploads, of unknown size", "shared between the images"),
+        *(
+            "push of 4 manifests",
+            "to upload",
+            "present",
+            "foreign, not pushed",
+            "of the uploads, archived",
+        ),
+        *(
+            "of the uploads, undetermined",
+            "of the uploads, of unknown size",
+            "shared between the images",
+        ),
     ]
 
 
@@ -256,19 +356,32 @@ def test_str_in_full() -> None:
 )
 def test_bytes_for_people(size: int, shown: str) -> None:
     """Bytes show in the unit in which people read them."""
-    assert shown in str(plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)})).splitlines()[1]
+    assert (
+        shown
+        in str(
+            plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)})
+        ).splitlines()[1]
+    )
 
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), max_size=6)
 OUTCOMES = st.sampled_from([*LayerAvailability, *LayerFailureCode])
 
 
-@given(st.lists(WORDS, min_size=1, max_size=4), st.dictionaries(st.sampled_from("abcdefgh"), OUTCOMES))
-def test_a_plan_is_a_partition(images: list[list[str]], outcomes: dict[str, LayerAvailability | LayerFailureCode]) -> None:
+@given(
+    st.lists(WORDS, min_size=1, max_size=4), st.dictionaries(st.sampled_from("abcdefgh"), OUTCOMES)
+)
+def test_a_plan_is_a_partition(
+    images: list[list[str]], outcomes: dict[str, LayerAvailability | LayerFailureCode]
+) -> None:
     """Whatever is held, each blob of the images is in one part; the bytes add up; more held means no more to upload."""
     sources = [source(image(f"image {number}", *words)) for number, words in enumerate(images)]
     planned = plan(sources, held(**outcomes))
-    parts = [blob.digest for part in (planned.to_upload, planned.present, planned.foreign) for blob in part]
+    parts = [
+        blob.digest
+        for part in (planned.to_upload, planned.present, planned.foreign)
+        for blob in part
+    ]
     assert sorted(parts) == sorted({blob.digest for one in sources for blob in one.blobs})
     assert planned.bytes_to_upload + planned.bytes_present == plan(sources, {}).bytes_to_upload
     assert {*planned.archived, *planned.undetermined} <= {*planned.to_upload}

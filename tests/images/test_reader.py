@@ -21,7 +21,19 @@ from ecr_layer_client import (
     ServiceError,
 )
 from ecr_layer_client.images import Descriptor, ImageReport, ImageSource, Platform, PushPlan, plan
-from images.making import CONFIG, DOCKER, IMAGE, INDEX, LAYER, Image, entry, image, index, packed, sha256
+from images.making import (
+    CONFIG,
+    DOCKER,
+    IMAGE,
+    INDEX,
+    LAYER,
+    Image,
+    entry,
+    image,
+    index,
+    packed,
+    sha256,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -37,7 +49,9 @@ BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
 DIGEST, ARM_DIGEST, BOTH_DIGEST = map(sha256, (APP.manifest, ARM.manifest, BOTH))
 
 
-def push(ecr: LocalECR, *images: Image, tag: str | None = None, repository: str = "team/app") -> None:
+def push(
+    ecr: LocalECR, *images: Image, tag: str | None = None, repository: str = "team/app"
+) -> None:
     """Put images into the repository, the last under a tag."""
     for one in images:
         for blob in one.blobs:
@@ -58,12 +72,18 @@ def inside(ecr: LocalECR, repository: str = "team/app") -> StoredRepository:
 
 def named(reports: Iterable[ImageReport]) -> dict[str, tuple[str, ...]]:
     """Return the defects of the images that are not deployable, by digest."""
-    return {report.digest or report.reference: report.defects for report in reports if not report.deployable}
+    return {
+        report.digest or report.reference: report.defects
+        for report in reports
+        if not report.deployable
+    }
 
 
 def calls(ecr: LocalECR) -> dict[str, int]:
     """Return how many requests there were, by operation."""
-    return {operation: sum(outcomes.values()) for operation, outcomes in ecr.stats.by_operation.items()}
+    return {
+        operation: sum(outcomes.values()) for operation, outcomes in ecr.stats.by_operation.items()
+    }
 
 
 # -- get_image ---------------------------------------------------------------------------------------------------------
@@ -72,7 +92,10 @@ def calls(ecr: LocalECR) -> dict[str, int]:
 _NAMED_FOR = ("amd64", "386", "amd64")
 TWO_OF_ONE = packed(
     mediaType=INDEX,
-    manifests=[entry(APP.manifest, IMAGE, platform={"os": "linux", "architecture": name}) for name in _NAMED_FOR],
+    manifests=[
+        entry(APP.manifest, IMAGE, platform={"os": "linux", "architecture": name})
+        for name in _NAMED_FOR
+    ],
 )
 
 
@@ -102,7 +125,10 @@ async def test_a_report_of_two_platforms(ecr: LocalECR) -> None:
 async def test_an_image_within_an_index_and_beside_it(ecr: LocalECR) -> None:
     """An image that an index names, and another one within it, too, is in the reports of both."""
     push_both(ecr)
-    outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE), entry(BOTH, INDEX)])
+    outer = packed(
+        mediaType=INDEX,
+        manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE), entry(BOTH, INDEX)],
+    )
     ecr.put_image("team/app", outer, "v2")
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v2")
@@ -113,14 +139,21 @@ async def test_an_image_within_an_index_and_beside_it(ecr: LocalECR) -> None:
 async def test_a_size_that_one_platform_has_wrong(ecr: LocalECR) -> None:
     """Of one image that an index describes twice, the size that is wrong is told for its platform alone; of one that is gone, for both."""
     push(ecr, APP)
-    entries = [entry(APP.manifest, IMAGE) | {"platform": {"os": "linux", "architecture": name}} for name in ("amd64", "386")]
-    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entries[0], entries[1] | {"size": 1}]), "v1")
+    entries = [
+        entry(APP.manifest, IMAGE) | {"platform": {"os": "linux", "architecture": name}}
+        for name in ("amd64", "386")
+    ]
+    ecr.put_image(
+        "team/app", packed(mediaType=INDEX, manifests=[entries[0], entries[1] | {"size": 1}]), "v1"
+    )
     async with ecr.client() as client:
         one = (await client.verify_image("team/app", "v1")).defects
         del inside(ecr).images[DIGEST]
         both = (await client.verify_image("team/app", "v1")).defects
     assert one == (f"linux/386: it has {len(APP.manifest)} bytes, and its index says 1: {DIGEST}",)
-    assert both == tuple(f"linux/{name}: not found (ImageNotFound): {DIGEST}" for name in ("amd64", "386"))
+    assert both == tuple(
+        f"linux/{name}: not found (ImageNotFound): {DIGEST}" for name in ("amd64", "386")
+    )
 
 
 async def test_the_blobs_of_get_image_are_not_here(ecr: LocalECR) -> None:
@@ -128,11 +161,16 @@ async def test_the_blobs_of_get_image_are_not_here(ecr: LocalECR) -> None:
     push(ecr, APP, tag="v1")
     async with ecr.client() as client:
         source = await client.get_image("team/app", "v1")
-    with pytest.raises(InvalidInputError, match=f"team/app:v1: {sha256(APP.config)} is not here: this source has an image's manifests"):
+    with pytest.raises(
+        InvalidInputError,
+        match=f"team/app:v1: {sha256(APP.config)} is not here: this source has an image's manifests",
+    ):
         source.open(source.blobs[0])
 
 
-@pytest.mark.parametrize(("reference", "tags"), [("v1", {DIGEST: ("v1",)}), (DIGEST, {})], ids=["tag", "digest"])
+@pytest.mark.parametrize(
+    ("reference", "tags"), [("v1", {DIGEST: ("v1",)}), (DIGEST, {})], ids=["tag", "digest"]
+)
 async def test_get_image(ecr: LocalECR, reference: str, tags: dict[str, tuple[str, ...]]) -> None:
     """An image comes with the exact bytes of its manifest, by tag or by digest, in one request."""
     push(ecr, APP, tag="v1")
@@ -152,19 +190,28 @@ async def test_get_image_of_an_index(ecr: LocalECR) -> None:
     assert calls(ecr) == {"BatchGetImage": 2}
 
 
-@pytest.mark.parametrize("platform", ["linux/arm64", Platform(os="linux", architecture="arm64")], ids=["str", "value"])
+@pytest.mark.parametrize(
+    "platform", ["linux/arm64", Platform(os="linux", architecture="arm64")], ids=["str", "value"]
+)
 async def test_get_image_of_a_platform(ecr: LocalECR, platform: str | Platform) -> None:
     """Of an index, the image of a platform can be had alone, under the tag."""
     push_both(ecr)
     async with ecr.client() as client:
         source = await client.get_image("team/app", "v1", platform=platform)
-    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([ARM.manifest], {ARM_DIGEST: ("v1",)})
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == (
+        [ARM.manifest],
+        {ARM_DIGEST: ("v1",)},
+    )
 
 
 async def test_get_image_of_a_platform_in_an_inner_index(ecr: LocalECR) -> None:
     """A platform is found in an index within the index, too; a plain image is what it is."""
     push_both(ecr)
-    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)]), "outer")
+    ecr.put_image(
+        "team/app",
+        packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)]),
+        "outer",
+    )
     async with ecr.client() as client:
         inner = await client.get_image("team/app", "outer", platform="linux/arm64")
         plain = await client.get_image("team/app", DIGEST, platform="linux/s390x")
@@ -184,11 +231,25 @@ async def test_get_image_of_a_platform_in_an_inner_index(ecr: LocalECR) -> None:
 )
 async def test_get_image_of_a_variant(ecr: LocalECR, platform: str, variant: str | None) -> None:
     """Of several variants the architecture's own is taken where none is said, whichever comes first in the index."""
-    offered = [("arm", "v5"), ("arm", "v6"), ("arm", "v7"), ("arm64", "v9"), ("arm64", "v8"), ("amd64", "v3"), ("amd64", None)]
+    offered = [
+        ("arm", "v5"),
+        ("arm", "v6"),
+        ("arm", "v7"),
+        ("arm64", "v9"),
+        ("arm64", "v8"),
+        ("amd64", "v3"),
+        ("amd64", None),
+    ]
     images = [image(f"{architecture} {own}", "base") for architecture, own in offered]
     push(ecr, *images)
-    platforms = [{"os": "linux", "architecture": architecture, "variant": own} for architecture, own in offered]
-    manifests = [entry(one.manifest, IMAGE, platform=each) for one, each in zip(images, platforms, strict=True)]
+    platforms = [
+        {"os": "linux", "architecture": architecture, "variant": own}
+        for architecture, own in offered
+    ]
+    manifests = [
+        entry(one.manifest, IMAGE, platform=each)
+        for one, each in zip(images, platforms, strict=True)
+    ]
     ecr.put_image("team/app", packed(mediaType=INDEX, manifests=manifests), "v1")
     async with ecr.client() as client:
         source = await client.get_image("team/app", "v1", platform=platform)
@@ -199,11 +260,17 @@ async def test_get_image_of_a_variant(ecr: LocalECR, platform: str, variant: str
 async def test_a_variant_that_may_serve(ecr: LocalECR) -> None:
     """Where the architecture's own variant is not there, the first that is asked for without a variant serves."""
     push(ecr, APP)
-    child = entry(APP.manifest, IMAGE, platform={"os": "linux", "architecture": "arm", "variant": "v6"})
+    child = entry(
+        APP.manifest, IMAGE, platform={"os": "linux", "architecture": "arm", "variant": "v6"}
+    )
     ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[child]), "v1")
     async with ecr.client() as client:
-        assert (await client.get_image("team/app", "v1", platform="linux/arm")).roots[0].raw == APP.manifest
-        with pytest.raises(InvalidInputError, match="has no image for linux/arm/v7: it has linux/arm/v6"):
+        assert (await client.get_image("team/app", "v1", platform="linux/arm")).roots[
+            0
+        ].raw == APP.manifest
+        with pytest.raises(
+            InvalidInputError, match="has no image for linux/arm/v7: it has linux/arm/v6"
+        ):
             await client.get_image("team/app", "v1", platform="linux/arm/v7")
 
 
@@ -212,15 +279,26 @@ async def test_a_digest_in_upper_case(ecr: LocalECR) -> None:
     push(ecr, APP)
     upper = f"sha256:{DIGEST[7:].upper()}"
     async with ecr.client() as client:
-        source, report = await client.get_image("team/app", upper), await client.verify_image("team/app", upper)
-    assert (source.name, report.reference, report.digest, report.deployable) == (f"team/app@{DIGEST}", DIGEST, DIGEST, True)
+        source, report = (
+            await client.get_image("team/app", upper),
+            await client.verify_image("team/app", upper),
+        )
+    assert (source.name, report.reference, report.digest, report.deployable) == (
+        f"team/app@{DIGEST}",
+        DIGEST,
+        DIGEST,
+        True,
+    )
 
 
 async def test_get_image_of_another_platform(ecr: LocalECR) -> None:
     """A platform that the index does not have is refused, naming those it has."""
     push_both(ecr)
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match=r"team/app:v1 has no image for linux/s390x: it has linux/amd64, linux/arm64"):
+        with pytest.raises(
+            InvalidInputError,
+            match=r"team/app:v1 has no image for linux/s390x: it has linux/amd64, linux/arm64",
+        ):
             await client.get_image("team/app", "v1", platform="linux/s390x")
 
 
@@ -229,11 +307,17 @@ async def test_get_image_not_found(ecr: LocalECR) -> None:
     ecr.create_repository("team/app")
     async with ecr.client() as client:
         with pytest.raises(
-            ServiceError, match=r"team/app:v9: ECR gives no such image \(ImageNotFound\).*check the tag or digest"
+            ServiceError,
+            match=r"team/app:v9: ECR gives no such image \(ImageNotFound\).*check the tag or digest",
         ) as raised:
             await client.get_image("team/app", "v9")
     error = raised.value
-    assert (error.code, error.operation, error.retryable, str(error.repository)) == ("ImageNotFound", "BatchGetImage", False, "team/app")
+    assert (error.code, error.operation, error.retryable, str(error.repository)) == (
+        "ImageNotFound",
+        "BatchGetImage",
+        False,
+        "team/app",
+    )
 
 
 async def test_get_image_archived(ecr: LocalECR) -> None:
@@ -241,7 +325,9 @@ async def test_get_image_archived(ecr: LocalECR) -> None:
     push(ecr, APP, tag="v1")
     ecr.archive("team/app", DIGEST)
     async with ecr.client() as client:
-        with pytest.raises(ServiceError, match=r"\(ImageInaccessible\).*it is archived: restore it"):
+        with pytest.raises(
+            ServiceError, match=r"\(ImageInaccessible\).*it is archived: restore it"
+        ):
             await client.get_image("team/app", "v1")
 
 
@@ -262,7 +348,9 @@ async def test_get_image_that_is_called_schema_1(ecr: LocalECR) -> None:
     held = inside(ecr).images[DIGEST]
     held.media_type = f"{DOCKER}.v1+prettyjws"
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match=r"team/app:v1: this is no manifest.*its members are those of"):
+        with pytest.raises(
+            ResponseError, match=r"team/app:v1: this is no manifest.*its members are those of"
+        ):
             await client.get_image("team/app", "v1")
 
 
@@ -271,16 +359,26 @@ async def test_get_image_that_cannot_be_read(ecr: LocalECR) -> None:
     push(ecr, APP, tag="v1")
     inside(ecr).images[DIGEST].media_type = INDEX
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match=f"team/app:v1: this is no manifest.*its media type is {INDEX}".replace("+", r"\+")):
+        with pytest.raises(
+            ResponseError,
+            match=f"team/app:v1: this is no manifest.*its media type is {INDEX}".replace(
+                "+", r"\+"
+            ),
+        ):
             await client.get_image("team/app", "v1")
 
 
 async def test_get_image_with_a_child_of_another_size(ecr: LocalECR) -> None:
     """An index that says another size of its image than it has is an answer that can't be used."""
     push(ecr, APP)
-    ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[entry(APP.manifest, IMAGE, size=1)]), "v1")
+    ecr.put_image(
+        "team/app", packed(mediaType=INDEX, manifests=[entry(APP.manifest, IMAGE, size=1)]), "v1"
+    )
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match=f"team/app:v1: {DIGEST} has {len(APP.manifest)} bytes and should have 1"):
+        with pytest.raises(
+            ResponseError,
+            match=f"team/app:v1: {DIGEST} has {len(APP.manifest)} bytes and should have 1",
+        ):
             await client.get_image("team/app", "v1")
 
 
@@ -288,7 +386,11 @@ async def test_get_image_of_many(ecr: LocalECR) -> None:
     """An index of 250 images is fetched a hundred at a time."""
     images = [image(f"image {number}", "base") for number in range(250)]
     push(ecr, *images)
-    ecr.put_image("team/app", index({f"linux/{number}": one.manifest for number, one in enumerate(images)}), "all")
+    ecr.put_image(
+        "team/app",
+        index({f"linux/{number}": one.manifest for number, one in enumerate(images)}),
+        "all",
+    )
     async with ecr.client() as client:
         assert len((await client.get_image("team/app", "all")).images) == 250
     assert calls(ecr) == {"BatchGetImage": 1 + 3}
@@ -298,7 +400,11 @@ async def test_manifests_too_large_for_one_answer(ecr: LocalECR) -> None:
     """Where the manifests of a hundred images are too much for one answer, they are asked for in halves, and nothing is tried in vain."""
     images = [image(f"image {number}", *map(str, range(20))) for number in range(10)]
     push(ecr, *images)
-    ecr.put_image("team/app", index({f"linux/{number}": one.manifest for number, one in enumerate(images)}), "all")
+    ecr.put_image(
+        "team/app",
+        index({f"linux/{number}": one.manifest for number, one in enumerate(images)}),
+        "all",
+    )
     async with ecr.client(max_response_bytes=25_000) as client:
         assert len((await client.get_image("team/app", "all")).images) == 10
     assert calls(ecr) == {"BatchGetImage": 1 + 1 + 2}
@@ -325,7 +431,9 @@ async def test_get_image_is_retried(ecr: LocalECR) -> None:
 
 
 @pytest.mark.parametrize("verb", ["get_image", "verify_image"])
-@pytest.mark.parametrize("reference", ["a b", "\N{LATIN SMALL LETTER LONG S}" + DIGEST[1:], DIGEST[:-1]], ids=ascii)
+@pytest.mark.parametrize(
+    "reference", ["a b", "\N{LATIN SMALL LETTER LONG S}" + DIGEST[1:], DIGEST[:-1]], ids=ascii
+)
 async def test_no_reference(ecr: LocalECR, verb: str, reference: str) -> None:
     """What is neither a tag nor a digest is refused before any request."""
     async with ecr.client() as client:
@@ -375,7 +483,9 @@ async def test_cancelled_and_closed(ecr: LocalECR) -> None:
         await task
 
 
-@pytest.mark.parametrize("seconds", [0.02, 0.07, 0.12, 0.17], ids=["first", "second", "third", "fourth"])
+@pytest.mark.parametrize(
+    "seconds", [0.02, 0.07, 0.12, 0.17], ids=["first", "second", "third", "fourth"]
+)
 @pytest.mark.parametrize("verb", ["get_image", "verify_image", "plan_push", "plan_pushes", "audit"])
 async def test_cancelled(ecr: LocalECR, verb: str, seconds: float) -> None:
     """Cancelled in any of its requests, a verb ends at once, leaves nothing behind, and the client works on."""
@@ -415,7 +525,10 @@ async def test_plan_push(ecr: LocalECR) -> None:
         planned = await client.plan_push("team/app", source)
         checked = await client.check_layers("team/app", [blob.digest for blob in source.blobs])
     assert planned == plan(source, checked)
-    assert [blob.digest for blob in planned.to_upload] == [sha256(ARM.config), sha256(ARM.layers[1])]
+    assert [blob.digest for blob in planned.to_upload] == [
+        sha256(ARM.config),
+        sha256(ARM.layers[1]),
+    ]
     assert (len(planned.foreign), calls(ecr)["BatchCheckLayerAvailability"]) == (1, 2)
 
 
@@ -434,19 +547,28 @@ async def test_plan_push_of_several(ecr: LocalECR) -> None:
     sources = [ImageSource.from_manifest(one.manifest) for one in (APP, ARM)]
     async with ecr.client() as client:
         planned = await client.plan_push("team/app", sources)
-    assert (ecr.stats.digests_checked, len(planned.to_upload), planned.shared_bytes) == (5, 5, len("layer base"))
+    assert (ecr.stats.digests_checked, len(planned.to_upload), planned.shared_bytes) == (
+        5,
+        5,
+        len("layer base"),
+    )
 
 
 async def test_plan_pushes(ecr: LocalECR) -> None:
     """Several repositories are planned at once, in order, and add up."""
     for name in ("team/app", "team/arm"):
         ecr.create_repository(name)
-    sources = {"team/app": [ImageSource.from_manifest(APP.manifest)], "team/arm": [ImageSource.from_manifest(ARM.manifest)]}
+    sources = {
+        "team/app": [ImageSource.from_manifest(APP.manifest)],
+        "team/arm": [ImageSource.from_manifest(ARM.manifest)],
+    }
     async with ecr.client() as client:
         plans = await client.plan_pushes(sources)
         alone = [await client.plan_push(name, its) for name, its in sources.items()]
     assert [*plans] == alone
-    assert PushPlan.total(plans).bytes_to_upload == sum(planned.bytes_to_upload for planned in plans)
+    assert PushPlan.total(plans).bytes_to_upload == sum(
+        planned.bytes_to_upload for planned in plans
+    )
 
 
 async def test_plan_pushes_of_one_repository_in_two_spellings(ecr: LocalECR) -> None:
@@ -458,7 +580,9 @@ async def test_plan_pushes_of_one_repository_in_two_spellings(ecr: LocalECR) -> 
     }
     async with ecr.client() as client:
         plans = await client.plan_pushes(sources)
-    assert [(len(planned.to_upload), planned.shared_bytes) for planned in plans] == [(5, len("layer base"))]
+    assert [(len(planned.to_upload), planned.shared_bytes) for planned in plans] == [
+        (5, len("layer base"))
+    ]
     assert ecr.stats.digests_checked == 5
 
 
@@ -471,10 +595,16 @@ async def test_plan_pushes_of_nothing(ecr: LocalECR) -> None:
         [planned] = await client.plan_pushes({"team/app": empty})
         alone = await client.plan_push("team/app", empty)
     assert (planned, calls(ecr)) == (alone, {})
-    assert (planned.all_blobs_present, planned.calls["PutImage"], str(planned.repository)) == (True, 1, "team/app")
+    assert (planned.all_blobs_present, planned.calls["PutImage"], str(planned.repository)) == (
+        True,
+        1,
+        "team/app",
+    )
 
 
-@pytest.mark.parametrize("sources", [None, [], [("team/app", None)], {"team/app": None}, {"team/app": []}], ids=range(5))
+@pytest.mark.parametrize(
+    "sources", [None, [], [("team/app", None)], {"team/app": None}, {"team/app": []}], ids=range(5)
+)
 async def test_plan_pushes_of_no_sources(ecr: LocalECR, sources: Any) -> None:
     """What is no mapping of repositories to sources is refused before any request."""
     async with ecr.client() as client:
@@ -497,13 +627,19 @@ async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> No
     from ecr_layer_client.local import sample_images
 
     sizes = Counter(one.repository for one in sample_images())
-    sources: dict[Any, list[ImageSource]] = {repository: [] for repository, _ in sizes.most_common(50)}
+    sources: dict[Any, list[ImageSource]] = {
+        repository: [] for repository, _ in sizes.most_common(50)
+    }
     for one in sample_images():
         if one.repository not in sources:
             continue
         config = entry(f"{one.repository}:{one.tag}".encode(), CONFIG)
-        layers = [{"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in one.layers]
-        sources[one.repository].append(ImageSource.from_manifest(packed(config=config, layers=layers)))
+        layers = [
+            {"mediaType": LAYER, "digest": layer.digest, "size": layer.size} for layer in one.layers
+        ]
+        sources[one.repository].append(
+            ImageSource.from_manifest(packed(config=config, layers=layers))
+        )
     for repository in sources:
         ecr.create_repository(repository)
     async with ecr.client() as client:
@@ -511,7 +647,11 @@ async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> No
     total = PushPlan.total(plans)
     assert ecr.stats.digests_checked == len(total.to_upload)
     ideal = sum(-(-len(planned.to_upload) // 100) for planned in plans)
-    assert calls(ecr)["BatchCheckLayerAvailability"] == total.calls["BatchCheckLayerAvailability"] == ideal
+    assert (
+        calls(ecr)["BatchCheckLayerAvailability"]
+        == total.calls["BatchCheckLayerAvailability"]
+        == ideal
+    )
 
 
 # -- verify_image ------------------------------------------------------------------------------------------------------
@@ -522,7 +662,12 @@ async def test_whole_image(ecr: LocalECR) -> None:
     push_both(ecr)
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v1")
-    assert (report.deployable, report.defects, report.digest, report.media_type) == (True, (), BOTH_DIGEST, INDEX)
+    assert (report.deployable, report.defects, report.digest, report.media_type) == (
+        True,
+        (),
+        BOTH_DIGEST,
+        INDEX,
+    )
     assert [(str(one.platform), one.digest, len(one.available)) for one in report.images] == [
         ("linux/amd64", DIGEST, 3),
         ("linux/arm64", ARM_DIGEST, 3),
@@ -561,14 +706,20 @@ async def test_image_that_is_not_there(ecr: LocalECR) -> None:
     ecr.create_repository("team/app")
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v9")
-    assert (report.deployable, report.digest, report.defects) == (False, None, ("not found (ImageNotFound): v9",))
+    assert (report.deployable, report.digest, report.defects) == (
+        False,
+        None,
+        ("not found (ImageNotFound): v9",),
+    )
 
 
 async def test_children_that_are_not_there(ecr: LocalECR) -> None:
     """An index whose images are archived, gone or no manifests is not deployable, and says which is what."""
     other = image("other", "base")
     push(ecr, APP, ARM, other)
-    listed = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest, "linux/arm": other.manifest})
+    listed = index(
+        {"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest, "linux/arm": other.manifest}
+    )
     ecr.put_image("team/app", listed, "v1")
     ecr.archive("team/app", DIGEST)
     del inside(ecr).images[ARM_DIGEST]
@@ -623,7 +774,9 @@ async def test_digests_that_differ_in_case_alone(ecr: LocalECR) -> None:
     layers = [{"mediaType": LAYER, "digest": digest, "size": 1} for digest in names]
     ecr.seed("team/app", [("blake3:ab", 1)])
     ecr.put_layer("team/app", b"{}")
-    ecr.put_image("team/app", packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=layers), "v1")
+    ecr.put_image(
+        "team/app", packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=layers), "v1"
+    )
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v1")
     assert [blob.digest for blob in report.undetermined] == ["blake3:ab"]
@@ -633,7 +786,9 @@ async def test_what_ecr_gives_no_image_for(ecr: LocalECR) -> None:
     """Why ECR gives no image is told from an image that is not there, in ECR's words."""
     ecr.create_repository("team/app")
     row = '{"imageId": {"imageTag": "v1"}, "failureCode": "UpstreamUnavailable", "failureReason": "try later"}'
-    ecr.faults.add(operation="BatchGetImage", body=f'{{"images": [], "failures": [{row}]}}'.encode())
+    ecr.faults.add(
+        operation="BatchGetImage", body=f'{{"images": [], "failures": [{row}]}}'.encode()
+    )
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v1")
     assert report.defects == ("not given (UpstreamUnavailable: 'try later'): v1",)
@@ -642,7 +797,11 @@ async def test_what_ecr_gives_no_image_for(ecr: LocalECR) -> None:
 async def test_words_of_an_index_forge_no_line(ecr: LocalECR) -> None:
     """What an index says of a platform is quoted and cut, for it may be anything."""
     push(ecr, APP)
-    child = entry(APP.manifest, IMAGE, platform={"os": "linux\nteam/app:v1: whole", "architecture": "a" * 1000})
+    child = entry(
+        APP.manifest,
+        IMAGE,
+        platform={"os": "linux\nteam/app:v1: whole", "architecture": "a" * 1000},
+    )
     ecr.put_image("team/app", packed(mediaType=INDEX, manifests=[child]), "v1")
     inside(ecr).layers.clear()
     async with ecr.client() as client:
@@ -654,7 +813,12 @@ async def test_words_of_an_index_forge_no_line(ecr: LocalECR) -> None:
 async def test_words_that_are_quoted_already_are_quoted_once() -> None:
     """The line for people quotes what a defect holds no second time; what was made by hand forges no line."""
     platform = Platform(os="linux\n", architecture="x")
-    report = ImageReport(repository=Repository(name="team/app"), reference="v1", platform=platform, problem="gone\nand whole")
+    report = ImageReport(
+        repository=Repository(name="team/app"),
+        reference="v1",
+        platform=platform,
+        problem="gone\nand whole",
+    )
     assert report.defects == ("linux\\n/x: gone\\nand whole: v1",)
     assert str(report) == "team/app:v1: linux\\n/x: gone\\nand whole: v1 (1 in all)"
 
@@ -662,7 +826,9 @@ async def test_words_that_are_quoted_already_are_quoted_once() -> None:
 async def test_a_report_has_no_truth_value() -> None:
     """Whether an image is whole is a question of its own."""
     report = ImageReport(repository=Repository(name="team/app"), reference="v1")
-    with pytest.raises(TypeError, match=r"an ImageReport has no truth value: ask report\.deployable"):
+    with pytest.raises(
+        TypeError, match=r"an ImageReport has no truth value: ask report\.deployable"
+    ):
         bool(report)
 
 
@@ -670,7 +836,12 @@ async def test_a_report_of_more_than_fits_into_memory() -> None:
     """A report counts what is wrong, and names the first, without writing a line for each: a shared layer may be wrong a million times."""
     absent = tuple(Descriptor(digest=f"sha256:{number:064x}", size=1) for number in range(1000))
     child = ImageReport(repository=Repository(name="team/app"), reference=DIGEST, absent=absent)
-    report = ImageReport(repository=Repository(name="team/app"), reference="v1", problem="gone", children=(child,) * 1000)
+    report = ImageReport(
+        repository=Repository(name="team/app"),
+        reference="v1",
+        problem="gone",
+        children=(child,) * 1000,
+    )
     begin = f"team/app:v1: gone: v1; absent: {absent[0].digest}; absent: {absent[1].digest}; ... "
     tracemalloc.start()
     try:
@@ -678,7 +849,11 @@ async def test_a_report_of_more_than_fits_into_memory() -> None:
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert (shown[0], shown[1][-18:], peak < 2**20) == (f"{begin}(1000001 in all)", ", defects=1000001)", True)
+    assert (shown[0], shown[1][-18:], peak < 2**20) == (
+        f"{begin}(1000001 in all)",
+        ", defects=1000001)",
+        True,
+    )
 
 
 async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
@@ -688,7 +863,11 @@ async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
     inside(ecr).layers.clear()
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v1")
-    assert (len(report.absent), len(str(report)) < 600, "(301 in all)" in str(report)) == (301, True, True)
+    assert (len(report.absent), len(str(report)) < 600, "(301 in all)" in str(report)) == (
+        301,
+        True,
+        True,
+    )
     assert repr(report).endswith("images=1, deployable=False, defects=301)")
     assert ImageReport.model_validate_json(report.model_dump_json()) == report
 
@@ -698,7 +877,10 @@ async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
 
 async def test_audit_names_exactly_what_is_broken(ecr: LocalECR) -> None:
     """Of 500 images with 20 planted defects, the audit names exactly those 20, each with its defect."""
-    images = [image(f"image {number}", "base", f"shared {number % 50}", f"own {number}") for number in range(500)]
+    images = [
+        image(f"image {number}", "base", f"shared {number % 50}", f"own {number}")
+        for number in range(500)
+    ]
     for number, one in enumerate(images):
         push(ecr, one, tag=f"v{number}")
     held = inside(ecr)
@@ -749,9 +931,16 @@ async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.Monkey
 async def test_audit_of_pages_in_a_circle(ecr: LocalECR, tokens: list[str]) -> None:
     """A page that gives one as the next which was read already is refused, and not read for ever."""
     for token in tokens:
-        ecr.faults.add(operation="ListImages", body=b'{"imageIds": [], "nextToken": "%s"}' % token.encode(), times=1)
+        ecr.faults.add(
+            operation="ListImages",
+            body=b'{"imageIds": [], "nextToken": "%s"}' % token.encode(),
+            times=1,
+        )
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match="ListImages: team/app: ECR's answer gives as the next page one that was read already"):
+        with pytest.raises(
+            ResponseError,
+            match="ListImages: team/app: ECR's answer gives as the next page one that was read already",
+        ):
             await anext(client.audit("team/app"))
     assert calls(ecr) == {"ListImages": len(tokens)}
 
@@ -766,7 +955,9 @@ async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
 
 
 @pytest.mark.parametrize("change", ["deleted", "archived", "tagged anew"])
-async def test_audit_of_images_that_change_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, change: str) -> None:
+async def test_audit_of_images_that_change_meanwhile(
+    ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
     """An image that is deleted or archived after it was listed is left out; one whose tag moved on is whole."""
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     images = [image(f"image {number}", "base") for number in range(3)]
@@ -786,22 +977,30 @@ async def test_audit_of_images_that_change_meanwhile(ecr: LocalECR, monkeypatch:
     assert (len(rest), named([first, *rest])) == (2 if change == "tagged anew" else 1, {})
 
 
-async def test_audit_of_an_index_that_loses_an_image_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_audit_of_an_index_that_loses_an_image_meanwhile(
+    ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An image that an index still names is a defect of the index, though it was deleted after it was listed."""
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     push_both(ecr)
     others = (image(f"other {number}") for number in range(1000))
-    push(ecr, next(one for one in others if sha256(one.manifest) < min(BOTH_DIGEST, ARM_DIGEST)))  # listed first
+    push(
+        ecr, next(one for one in others if sha256(one.manifest) < min(BOTH_DIGEST, ARM_DIGEST))
+    )  # listed first
     async with ecr.client() as client:
         audit = client.audit("team/app")
         first = await anext(audit)
         del inside(ecr).images[ARM_DIGEST]
         rest = [report async for report in audit]
-    assert named([first, *rest]) == {BOTH_DIGEST: (f"linux/arm64: not found (ImageNotFound): {ARM_DIGEST}",)}
+    assert named([first, *rest]) == {
+        BOTH_DIGEST: (f"linux/arm64: not found (ImageNotFound): {ARM_DIGEST}",)
+    }
     assert [report.digest for report in (first, *rest)].count(ARM_DIGEST) == 0
 
 
-async def test_audit_of_a_repository_that_is_deleted_meanwhile(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_audit_of_a_repository_that_is_deleted_meanwhile(
+    ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """When the repository is deleted in the middle, the audit ends with that error, after what it had found."""
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     push_both(ecr)
@@ -816,15 +1015,27 @@ async def test_audit_of_a_repository_that_is_deleted_meanwhile(ecr: LocalECR, mo
 
 async def test_audit_of_many_images_in_few_requests(ecr: LocalECR) -> None:
     """Many images and their indexes take a request for each thousand listed, and one for each hundred manifests and digests."""
-    pairs = [(image(f"amd {number}", "base"), image(f"arm {number}", "base")) for number in range(400)]
+    pairs = [
+        (image(f"amd {number}", "base"), image(f"arm {number}", "base")) for number in range(400)
+    ]
     for number, (amd, arm) in enumerate(pairs):
         push(ecr, amd, arm)
-        ecr.put_image("team/app", index({"linux/amd64": amd.manifest, "linux/arm64": arm.manifest}), f"v{number}")
+        ecr.put_image(
+            "team/app",
+            index({"linux/amd64": amd.manifest, "linux/arm64": arm.manifest}),
+            f"v{number}",
+        )
     async with ecr.client() as client:
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 1200
     done = calls(ecr)
-    assert (done["ListImages"], ecr.stats.digests_checked, done["BatchCheckLayerAvailability"] <= 10) == (2, 801, True)
-    assert 12 <= done["BatchGetImage"] <= 20  # an index and its images may lie in two rounds of a thousand
+    assert (
+        done["ListImages"],
+        ecr.stats.digests_checked,
+        done["BatchCheckLayerAvailability"] <= 10,
+    ) == (2, 801, True)
+    assert (
+        12 <= done["BatchGetImage"] <= 20
+    )  # an index and its images may lie in two rounds of a thousand
 
 
 async def test_audit_of_an_empty_repository(ecr: LocalECR) -> None:

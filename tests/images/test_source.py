@@ -40,8 +40,12 @@ ARM = image("arm", "base", "arm code", foreign=["windows"])
 BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
 REF = "org.opencontainers.image.ref.name"
 
-ONE_IMAGE = layout_files([entry(APP.manifest, IMAGE, annotations={REF: "v1"})], [APP.manifest, *APP.blobs])
-TWO_PLATFORMS = layout_files([entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs])
+ONE_IMAGE = layout_files(
+    [entry(APP.manifest, IMAGE, annotations={REF: "v1"})], [APP.manifest, *APP.blobs]
+)
+TWO_PLATFORMS = layout_files(
+    [entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]
+)
 
 
 def without(files: dict[str, bytes], data: bytes) -> dict[str, bytes]:
@@ -61,7 +65,11 @@ def laid_out(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[s
     def lay_out(files: dict[str, bytes]) -> Path:
         if request.param == "directory":
             return write(tmp_path / "layout", files)
-        return tar(tmp_path / "layout.tar", {f"./{name}": data for name, data in files.items()}, gzipped=request.param == "gzipped")
+        return tar(
+            tmp_path / "layout.tar",
+            {f"./{name}": data for name, data in files.items()},
+            gzipped=request.param == "gzipped",
+        )
 
     return lay_out
 
@@ -70,7 +78,9 @@ def test_layout_of_one_image(laid_out: Callable[[dict[str, bytes]], Path]) -> No
     """A layout gives its manifest, its blobs with their sizes and its tag."""
     source = ImageSource.from_oci_layout(laid_out(ONE_IMAGE))
     assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
-    assert [(blob.digest, blob.size) for blob in source.blobs] == [(sha256(blob), len(blob)) for blob in APP.blobs]
+    assert [(blob.digest, blob.size) for blob in source.blobs] == [
+        (sha256(blob), len(blob)) for blob in APP.blobs
+    ]
     assert (source.foreign, source.tags) == ((), {sha256(APP.manifest): ("v1",)})
 
 
@@ -78,8 +88,13 @@ def test_layout_of_an_index(laid_out: Callable[[dict[str, bytes]], Path]) -> Non
     """An index is followed: children come before it, blobs that they share once, foreign ones apart and not missed."""
     source = ImageSource.from_oci_layout(str(laid_out(TWO_PLATFORMS)))
     assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH]
-    assert ([root.raw for root in source.roots], [image.raw for image in source.images]) == ([BOTH], [APP.manifest, ARM.manifest])
-    assert digests(source.blobs) == [sha256(blob) for blob in (*APP.blobs, ARM.config, ARM.layers[1])]
+    assert ([root.raw for root in source.roots], [image.raw for image in source.images]) == (
+        [BOTH],
+        [APP.manifest, ARM.manifest],
+    )
+    assert digests(source.blobs) == [
+        sha256(blob) for blob in (*APP.blobs, ARM.config, ARM.layers[1])
+    ]
     assert digests(source.foreign) == [sha256(b"foreign windows")]
 
 
@@ -87,10 +102,16 @@ def test_index_within_an_index(tmp_path: Path) -> None:
     """Indexes nest, and what is named twice is read once."""
     outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)])
     files = layout_files(
-        [entry(outer, INDEX), entry(APP.manifest, IMAGE)], [outer, BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]
+        [entry(outer, INDEX), entry(APP.manifest, IMAGE)],
+        [outer, BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs],
     )
     source = ImageSource.from_oci_layout(write(tmp_path, files))
-    assert [manifest.raw for manifest in source.manifests] == [APP.manifest, ARM.manifest, BOTH, outer]
+    assert [manifest.raw for manifest in source.manifests] == [
+        APP.manifest,
+        ARM.manifest,
+        BOTH,
+        outer,
+    ]
 
 
 def test_nesting_is_bounded(tmp_path: Path) -> None:
@@ -98,7 +119,9 @@ def test_nesting_is_bounded(tmp_path: Path) -> None:
     chain = [BOTH]
     while len(chain) < 10:
         chain.append(packed(mediaType=INDEX, manifests=[entry(chain[-1], INDEX)]))
-    files = layout_files([entry(chain[-1], INDEX)], [*chain, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs])
+    files = layout_files(
+        [entry(chain[-1], INDEX)], [*chain, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]
+    )
     with pytest.raises(InvalidInputError, match="is an index within more than 8 others"):
         ImageSource.from_oci_layout(write(tmp_path, files))
 
@@ -107,13 +130,19 @@ def test_what_a_layout_names_beside_images(laid_out: Callable[[dict[str, bytes]]
     """What a layout's index names and is of no known type is no error, as OCI has it, and no image; the images beside it count."""
     other = entry(b"<xml/>", "application/xml")
     path = laid_out(layout_files([other, entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]))
-    assert [manifest.raw for manifest in ImageSource.from_oci_layout(path).manifests] == [APP.manifest]
+    assert [manifest.raw for manifest in ImageSource.from_oci_layout(path).manifests] == [
+        APP.manifest
+    ]
 
 
 def test_a_layout_without_images(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
     """A layout that names other things alone is refused, saying which."""
-    with pytest.raises(InvalidInputError, match="names no image that is there, but 'application/xml'"):
-        ImageSource.from_oci_layout(laid_out(layout_files([entry(b"<xml/>", "application/xml")], [b"<xml/>"])))
+    with pytest.raises(
+        InvalidInputError, match="names no image that is there, but 'application/xml'"
+    ):
+        ImageSource.from_oci_layout(
+            laid_out(layout_files([entry(b"<xml/>", "application/xml")], [b"<xml/>"]))
+        )
 
 
 @pytest.mark.parametrize("name", ["oci-layout", "index.json"])
@@ -145,7 +174,9 @@ def test_open_reads_a_large_blob(tmp_path: Path) -> None:
 def test_an_empty_blob(tmp_path: Path) -> None:
     """A blob without bytes is a blob."""
     empty = Image(b"", (b"",))
-    source = ImageSource.from_oci_layout(write(tmp_path, layout_files([entry(empty.manifest, IMAGE)], [empty.manifest, b""])))
+    source = ImageSource.from_oci_layout(
+        write(tmp_path, layout_files([entry(empty.manifest, IMAGE)], [empty.manifest, b""]))
+    )
     with source.open(source.blobs[0]) as file:
         assert (file.read(), file.readable()) == (b"", True)
 
@@ -182,22 +213,30 @@ def test_open_of_what_is_gone(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", ONE_IMAGE)
     source = ImageSource.from_oci_layout(path)
     path.unlink()
-    with pytest.raises(InvalidInputError, match=r"a\.tar: sha256:\w+ can't be opened: No such file"):
+    with pytest.raises(
+        InvalidInputError, match=r"a\.tar: sha256:\w+ can't be opened: No such file"
+    ):
         source.open(source.blobs[1])
 
 
-@pytest.mark.parametrize("absent", [APP.manifest, APP.config, APP.layers[0]], ids=["manifest", "config", "layer"])
+@pytest.mark.parametrize(
+    "absent", [APP.manifest, APP.config, APP.layers[0]], ids=["manifest", "config", "layer"]
+)
 def test_absent_blob(laid_out: Callable[[dict[str, bytes]], Path], absent: bytes) -> None:
     """A layout that names a blob and does not have it is refused, naming the layout and the digest."""
     path = laid_out(without(ONE_IMAGE, absent))
-    with pytest.raises(InvalidInputError, match=f"{path}.*: {sha256(absent)} is named and not there"):
+    with pytest.raises(
+        InvalidInputError, match=f"{path}.*: {sha256(absent)} is named and not there"
+    ):
         ImageSource.from_oci_layout(path)
 
 
 def test_wrong_size(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
     """A blob of another size than the manifest says is refused without reading it."""
     path = laid_out(ONE_IMAGE | {f"blobs/{sha256(b'layer base').replace(':', '/')}": b"layer"})
-    with pytest.raises(InvalidInputError, match=f"{sha256(b'layer base')} has 5 bytes and should have 10"):
+    with pytest.raises(
+        InvalidInputError, match=f"{sha256(b'layer base')} has 5 bytes and should have 10"
+    ):
         ImageSource.from_oci_layout(path)
 
 
@@ -205,7 +244,9 @@ def test_manifest_of_another_digest(laid_out: Callable[[dict[str, bytes]], Path]
     """A manifest whose bytes are not those of its digest is refused."""
     changed = APP.manifest.replace(b"schemaVersion", b"SchemaVersion")
     path = laid_out(ONE_IMAGE | {f"blobs/{sha256(APP.manifest).replace(':', '/')}": changed})
-    with pytest.raises(InvalidInputError, match=f"what should be {sha256(APP.manifest)} is {sha256(changed)}"):
+    with pytest.raises(
+        InvalidInputError, match=f"what should be {sha256(APP.manifest)} is {sha256(changed)}"
+    ):
         ImageSource.from_oci_layout(path)
 
 
@@ -213,21 +254,31 @@ def test_a_manifest_too_long(tmp_path: Path) -> None:
     """A manifest of more than 4 MiB is refused unread."""
     long = APP.manifest.ljust(4 * 1024 * 1024 + 1)
     files = layout_files([entry(long, IMAGE)], [long, *APP.blobs])
-    with pytest.raises(InvalidInputError, match=rf"{sha256(long)} has 4194305 bytes, and a manifest at most 4194304 \(4 MiB\)"):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"{sha256(long)} has 4194305 bytes, and a manifest at most 4194304 \(4 MiB\)",
+    ):
         ImageSource.from_oci_layout(write(tmp_path, files))
 
 
 def test_a_digest_that_cannot_be_verified(tmp_path: Path) -> None:
     """A manifest under a digest of another algorithm is refused, for nothing can be said of it."""
-    files = layout_files([{**entry(APP.manifest, IMAGE), "digest": "blake3:abc"}], APP.blobs) | {"blobs/blake3/abc": APP.manifest}
-    with pytest.raises(InvalidInputError, match="'blake3:abc' can't be verified: its algorithm is neither sha256 nor sha512"):
+    files = layout_files([{**entry(APP.manifest, IMAGE), "digest": "blake3:abc"}], APP.blobs) | {
+        "blobs/blake3/abc": APP.manifest
+    }
+    with pytest.raises(
+        InvalidInputError,
+        match="'blake3:abc' can't be verified: its algorithm is neither sha256 nor sha512",
+    ):
         ImageSource.from_oci_layout(write(tmp_path, files))
 
 
 def test_a_manifest_that_is_none(tmp_path: Path) -> None:
     """A blob that is called a manifest and is none is refused, naming the place and the digest."""
     files = layout_files([entry(b"[]", IMAGE)], [b"[]"])
-    with pytest.raises(InvalidInputError, match=rf"{tmp_path}: {sha256(b'[]')}: this is no manifest"):
+    with pytest.raises(
+        InvalidInputError, match=rf"{tmp_path}: {sha256(b'[]')}: this is no manifest"
+    ):
         ImageSource.from_oci_layout(write(tmp_path, files))
 
 
@@ -237,7 +288,10 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"index.json": None}, r"index\.json"),
         ({"oci-layout": None}, "oci-layout"),
         ({"oci-layout": b"{}"}, "oci-layout is not that of an OCI layout: Field required"),
-        ({"oci-layout": b'{"imageLayoutVersion": "1.x"}'}, "oci-layout says imageLayoutVersion '1.x': layouts of version 1"),
+        (
+            {"oci-layout": b'{"imageLayoutVersion": "1.x"}'},
+            "oci-layout says imageLayoutVersion '1.x': layouts of version 1",
+        ),
         (
             {"oci-layout": b'{"imageLayoutVersion": "2.0.0"}'},
             "oci-layout says imageLayoutVersion '2.0.0': layouts of version 1",
@@ -245,11 +299,26 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         ({"oci-layout": b" " * 5_000_000}, "4194304"),
         ({"index.json": b"{"}, r"index\.json: this is no manifest"),
         ({"index.json": APP.manifest}, rf"index\.json is no index, but '{re.escape(IMAGE)}'"),
-        ({"index.json": packed(manifests=[])}, r"layout(\.tar)?: index\.json names no image: its 'manifests' are empty$"),
+        (
+            {"index.json": packed(manifests=[])},
+            r"layout(\.tar)?: index\.json names no image: its 'manifests' are empty$",
+        ),
     ],
-    ids=["no-index", "no-version", "version", "no-number", "other-version", "long", "cut", "image", "empty"],
+    ids=[
+        "no-index",
+        "no-version",
+        "version",
+        "no-number",
+        "other-version",
+        "long",
+        "cut",
+        "image",
+        "empty",
+    ],
 )
-def test_no_layout(laid_out: Callable[[dict[str, bytes]], Path], change: dict[str, bytes | None], why: str) -> None:
+def test_no_layout(
+    laid_out: Callable[[dict[str, bytes]], Path], change: dict[str, bytes | None], why: str
+) -> None:
     """What is no layout is refused, naming it and the file that is wrong."""
     files = {name: data for name, data in (ONE_IMAGE | change).items() if data is not None}
     path = laid_out(files)
@@ -271,8 +340,14 @@ def test_sha512(tmp_path: Path) -> None:
     import hashlib
 
     digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
-    manifest = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[{**entry(b"layer", LAYER), "digest": digest}])
-    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {f"blobs/{digest.replace(':', '/')}": b"layer"}
+    manifest = packed(
+        mediaType=IMAGE,
+        config=entry(b"{}", CONFIG),
+        layers=[{**entry(b"layer", LAYER), "digest": digest}],
+    )
+    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {
+        f"blobs/{digest.replace(':', '/')}": b"layer"
+    }
     source = ImageSource.from_oci_layout(write(tmp_path, files))
     with source.open(source.blobs[1]) as file:
         assert file.read() == b"layer"
@@ -283,11 +358,17 @@ def test_an_archive_without_its_checksum(tmp_path: Path, left_out: int) -> None:
     """A gzipped archive that ends behind its last file, before its checksum and length do, is cut."""
     path = tar(tmp_path / "a.tar.gz", ONE_IMAGE, gzipped=True)
     path.write_bytes(path.read_bytes()[:-left_out])
-    with pytest.raises(InvalidInputError, match="no whole tar archive, plain or gzipped: 'Compressed file ended"):
+    with pytest.raises(
+        InvalidInputError, match="no whole tar archive, plain or gzipped: 'Compressed file ended"
+    ):
         ImageSource.from_path(path)
 
 
-@pytest.mark.parametrize(("place", "why"), [(-8, "CRC check failed"), (-4, "Incorrect length")], ids=["checksum", "length"])
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [(-8, "CRC check failed"), (-4, "Incorrect length")],
+    ids=["checksum", "length"],
+)
 def test_an_archive_of_another_checksum(tmp_path: Path, place: int, why: str) -> None:
     """A gzipped archive that is not what its checksum and its length say is refused."""
     path = tar(tmp_path / "a.tar.gz", ONE_IMAGE, gzipped=True)
@@ -303,20 +384,32 @@ def test_an_archive_of_another_checksum(tmp_path: Path, place: int, why: str) ->
 def test_truncated_archive(tmp_path: Path, part: float, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
     """An archive cut anywhere is one error that names it."""
     large = Image(b"{}", (b"".join(sha256(bytes([number])).encode() for number in range(256)) * 4,))
-    path = tar(tmp_path / "a.tar", layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]), gzipped=gzipped)
+    path = tar(
+        tmp_path / "a.tar",
+        layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]),
+        gzipped=gzipped,
+    )
     data = path.read_bytes()
-    whole = len(data) - (0 if gzipped else tarfile.RECORDSIZE)  # the padding behind a plain archive is not missed
+    whole = len(data) - (
+        0 if gzipped else tarfile.RECORDSIZE
+    )  # the padding behind a plain archive is not missed
     path.write_bytes(data[: int(whole * part)])
     with pytest.raises(InvalidInputError, match=str(path)):
         ImageSource.from_oci_layout(path)
 
 
-@pytest.mark.parametrize("data", [b"", b"no archive", b"\x1f\x8b no gzip", b"PK\x03\x04"], ids=["empty", "text", "gzip", "zip"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no archive", b"\x1f\x8b no gzip", b"PK\x03\x04"],
+    ids=["empty", "text", "gzip", "zip"],
+)
 def test_no_archive(tmp_path: Path, data: bytes) -> None:
     """What is no archive is refused, naming it."""
     path = tmp_path / "a.tar"
     path.write_bytes(data)
-    with pytest.raises(InvalidInputError, match=r"a\.tar: this is no whole tar archive, plain or gzipped"):
+    with pytest.raises(
+        InvalidInputError, match=r"a\.tar: this is no whole tar archive, plain or gzipped"
+    ):
         ImageSource.from_docker_archive(path)
 
 
@@ -326,8 +419,13 @@ def test_from_path(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_bytes(b"\n " + APP.manifest)
     packed_layout = tar(tmp_path / "layout.tar.gz", ONE_IMAGE, gzipped=True)
     saved = tar(tmp_path / "saved.tar", SAVED)
-    sources = [ImageSource.from_path(path) for path in (layout, packed_layout, saved, tmp_path / "manifest.json")]
-    assert [source.name for source in sources] == [str(path) for path in (layout, packed_layout, saved, tmp_path / "manifest.json")]
+    sources = [
+        ImageSource.from_path(path)
+        for path in (layout, packed_layout, saved, tmp_path / "manifest.json")
+    ]
+    assert [source.name for source in sources] == [
+        str(path) for path in (layout, packed_layout, saved, tmp_path / "manifest.json")
+    ]
     assert [len(source.blobs) for source in sources] == [3, 3, 3, 3]
 
 
@@ -354,8 +452,14 @@ def test_from_path_of_no_image(tmp_path: Path, data: bytes | None, why: str) -> 
         (b'{"schemaVersion": 2}', "no 'layers', 'manifests' or 'fsLayers'"),
         (b' \n{"layers": [', "EOF"),
         (b"[]", "Input should be an object"),
-        (b"\xef\xbb\xbf" + APP.manifest, "it begins with a byte order mark: JSON is UTF-8 without one"),
-        (APP.manifest.decode().encode("utf-16"), "it begins with a byte order mark: JSON is UTF-8 without one"),
+        (
+            b"\xef\xbb\xbf" + APP.manifest,
+            "it begins with a byte order mark: JSON is UTF-8 without one",
+        ),
+        (
+            APP.manifest.decode().encode("utf-16"),
+            "it begins with a byte order mark: JSON is UTF-8 without one",
+        ),
     ],
     ids=["shape", "cut", "list", "utf-8-mark", "utf-16"],
 )
@@ -366,14 +470,20 @@ def test_from_path_of_json_that_is_no_manifest(tmp_path: Path, data: bytes, why:
     with pytest.raises(InvalidInputError) as raised:
         ImageSource.from_path(path)
     said = str(raised.value)
-    assert (said.startswith(f"{path}: this is no manifest ({len(data)} bytes, {sha256(data)})"), why in said) == (True, True)
+    assert (
+        said.startswith(f"{path}: this is no manifest ({len(data)} bytes, {sha256(data)})"),
+        why in said,
+    ) == (True, True)
 
 
 def test_from_path_of_an_index(tmp_path: Path) -> None:
     """An index alone is refused, with what to do: nothing in it says what its images hold; one that names nothing holds nothing."""
     path = tmp_path / "index.json"
     path.write_bytes(BOTH)
-    with pytest.raises(InvalidInputError, match=rf"{path}: an index alone \({sha256(BOTH)}\) does not say.*give their manifests, too"):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"{path}: an index alone \({sha256(BOTH)}\) does not say.*give their manifests, too",
+    ):
         ImageSource.from_path(path)
     path.write_bytes(index({}))
     assert ImageSource.from_path(path).blobs == ()
@@ -382,7 +492,9 @@ def test_from_path_of_an_index(tmp_path: Path) -> None:
 def test_from_path_of_a_pipe(tmp_path: Path) -> None:
     """A pipe is refused, and not waited for."""
     os.mkfifo(tmp_path / "image")
-    with pytest.raises(InvalidInputError, match="is no file: an archive is read in more than one pass"):
+    with pytest.raises(
+        InvalidInputError, match="is no file: an archive is read in more than one pass"
+    ):
         ImageSource.from_path(tmp_path / "image")
 
 
@@ -398,8 +510,12 @@ def test_a_file_that_may_not_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyP
         ImageSource.from_path(path)
 
 
-@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
-def test_a_path_that_may_not_be_looked_at(make: Callable[[Path], ImageSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    "make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive]
+)
+def test_a_path_that_may_not_be_looked_at(
+    make: Callable[[Path], ImageSource], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A path in a directory that may not be entered is refused, naming it and why."""
 
     def refuse(*_: object, **__: object) -> None:
@@ -411,7 +527,9 @@ def test_a_path_that_may_not_be_looked_at(make: Callable[[Path], ImageSource], t
         make(tmp_path / "a.tar")
 
 
-@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+@pytest.mark.parametrize(
+    "make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive]
+)
 def test_a_path_that_is_too_long(make: Callable[[str], ImageSource]) -> None:
     """A path that is longer than the system's is refused."""
     with pytest.raises(InvalidInputError, match="a can't be read: File name too long"):
@@ -420,7 +538,9 @@ def test_a_path_that_is_too_long(make: Callable[[str], ImageSource]) -> None:
 
 def test_no_file(tmp_path: Path) -> None:
     """A path where nothing is, is refused, naming it."""
-    with pytest.raises(InvalidInputError, match=r"nothing\.tar can't be read: No such file or directory"):
+    with pytest.raises(
+        InvalidInputError, match=r"nothing\.tar can't be read: No such file or directory"
+    ):
         ImageSource.from_oci_layout(tmp_path / "nothing.tar")
 
 
@@ -431,7 +551,9 @@ def test_no_path(path: Any) -> None:
         ImageSource.from_oci_layout(path)
 
 
-@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+@pytest.mark.parametrize(
+    "make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive]
+)
 def test_an_empty_path(make: Callable[[str], ImageSource]) -> None:
     """An empty path, as a variable that is not set leaves it, does not mean the current directory."""
     with pytest.raises(InvalidInputError, match="path='': the path of a file or a directory"):
@@ -443,7 +565,9 @@ class _BytesPath:
         return b"a.tar"
 
 
-@pytest.mark.parametrize("make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive])
+@pytest.mark.parametrize(
+    "make", [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive]
+)
 def test_a_path_of_bytes(make: Callable[[Any], ImageSource]) -> None:
     """A path whose name is bytes is refused as bytes are."""
     with pytest.raises(InvalidInputError, match="a str or a Path"):
@@ -489,14 +613,22 @@ def test_links_within_an_archive(tmp_path: Path, kind: bytes) -> None:
         "b/layer.tar": linked("b/layer.tar", target, kind),
     }
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
-    assert [(layer.digest, layer.size) for layer in source.images[0].layers] == [(sha256(b"same"), 4)] * 2
+    assert [(layer.digest, layer.size) for layer in source.images[0].layers] == [
+        (sha256(b"same"), 4)
+    ] * 2
 
 
 def test_links_in_a_circle(tmp_path: Path) -> None:
     """Links that lead to each other lead nowhere."""
     config = json.dumps({"rootfs": {"diff_ids": [sha256(b"x")]}}).encode()
-    files: dict[str, Any] = {**docker_files(config, {"a": b""}), "a": linked("a", "b"), "b": linked("b", "a")}
-    with pytest.raises(InvalidInputError, match=f"there is no 'a' in this archive, which should be {sha256(b'x')}"):
+    files: dict[str, Any] = {
+        **docker_files(config, {"a": b""}),
+        "a": linked("a", "b"),
+        "b": linked("b", "a"),
+    }
+    with pytest.raises(
+        InvalidInputError, match=f"there is no 'a' in this archive, which should be {sha256(b'x')}"
+    ):
         ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
 
 
@@ -508,9 +640,13 @@ def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 DIFFS = (b"plain base", b"plain code")
-DOCKER_CONFIG = json.dumps({"rootfs": {"type": "layers", "diff_ids": [sha256(diff) for diff in DIFFS]}}).encode()
+DOCKER_CONFIG = json.dumps(
+    {"rootfs": {"type": "layers", "diff_ids": [sha256(diff) for diff in DIFFS]}}
+).encode()
 DOCKER_LAYERS = {"a/layer.tar": DIFFS[0], "b/layer.tar": DIFFS[1]}
-SAVED = docker_files(DOCKER_CONFIG, DOCKER_LAYERS, ["team/app:1", "other/app:1", "localhost:5000/app:2"])
+SAVED = docker_files(
+    DOCKER_CONFIG, DOCKER_LAYERS, ["team/app:1", "other/app:1", "localhost:5000/app:2"]
+)
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
@@ -519,8 +655,12 @@ def test_docker_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", SAVED, gzipped=gzipped))
     [manifest] = source.images
     assert manifest.media_type == "application/vnd.docker.distribution.manifest.v2+json"
-    assert [(blob.digest, blob.size) for blob in manifest.blobs] == [(sha256(blob), len(blob)) for blob in (DOCKER_CONFIG, *DIFFS)]
-    assert [layer.media_type for layer in manifest.layers] == ["application/vnd.docker.image.rootfs.diff.tar"] * 2
+    assert [(blob.digest, blob.size) for blob in manifest.blobs] == [
+        (sha256(blob), len(blob)) for blob in (DOCKER_CONFIG, *DIFFS)
+    ]
+    assert [layer.media_type for layer in manifest.layers] == [
+        "application/vnd.docker.image.rootfs.diff.tar"
+    ] * 2
     assert source.tags == {manifest.digest: ("1", "2")}
     with source.open(manifest.layers[1]) as file:
         assert file.read() == DIFFS[1]
@@ -533,7 +673,9 @@ def test_docker_archive_of_gzipped_layers(tmp_path: Path) -> None:
     gzipped = gzip.compress(DIFFS[0], mtime=0)
     files = docker_files(DOCKER_CONFIG, {"0.tar.gz": gzipped, "1.tar.gz": DIFFS[1]})
     saved = json.loads(files["manifest.json"]) * 2
-    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files | {"manifest.json": json.dumps(saved).encode()}))
+    source = ImageSource.from_docker_archive(
+        tar(tmp_path / "a.tar", files | {"manifest.json": json.dumps(saved).encode()})
+    )
     [manifest] = source.images
     assert [layer.digest for layer in manifest.layers] == [sha256(gzipped), sha256(DIFFS[1])]
     assert manifest.layers[0].media_type == "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -541,7 +683,11 @@ def test_docker_archive_of_gzipped_layers(tmp_path: Path) -> None:
 
 def test_docker_archive_without_tags(tmp_path: Path) -> None:
     """An image that was saved by its id has no tag."""
-    files = SAVED | {"manifest.json": SAVED["manifest.json"].replace(b'["team/app:1", "other/app:1", "localhost:5000/app:2"]', b"null")}
+    files = SAVED | {
+        "manifest.json": SAVED["manifest.json"].replace(
+            b'["team/app:1", "other/app:1", "localhost:5000/app:2"]', b"null"
+        )
+    }
     assert ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files)).tags == {}
 
 
@@ -551,15 +697,24 @@ def test_docker_archive_without_tags(tmp_path: Path) -> None:
         ({"manifest.json": None}, r"there is no 'manifest\.json' in this archive"),
         ({"manifest.json": b"{}"}, r"manifest\.json is not what docker save writes"),
         ({"manifest.json": b"[]"}, "names no image"),
-        ({"manifest.json": b'[{"Config": "../../etc/passwd", "Layers": []}]'}, r"there is no '\.\./\.\./etc/passwd' in this archive"),
+        (
+            {"manifest.json": b'[{"Config": "../../etc/passwd", "Layers": []}]'},
+            r"there is no '\.\./\.\./etc/passwd' in this archive",
+        ),
         ({f"{sha256(DOCKER_CONFIG)[7:]}.json": b"{}"}, f"is {sha256(b'{}')}: it was changed"),
-        ({"b/layer.tar": None}, f"there is no 'b/layer.tar' in this archive, which should be {sha256(DIFFS[1])}"),
+        (
+            {"b/layer.tar": None},
+            f"there is no 'b/layer.tar' in this archive, which should be {sha256(DIFFS[1])}",
+        ),
     ],
     ids=["no-list", "shape", "empty", "traversal", "changed", "absent"],
 )
 def test_no_docker_archive(tmp_path: Path, change: dict[str, bytes | None], why: str) -> None:
     """What is no archive of `docker save` is refused, naming it and what is wrong."""
-    path = tar(tmp_path / "a.tar", {name: data for name, data in (SAVED | change).items() if data is not None})
+    path = tar(
+        tmp_path / "a.tar",
+        {name: data for name, data in (SAVED | change).items() if data is not None},
+    )
     with pytest.raises(InvalidInputError, match=why) as raised:
         ImageSource.from_docker_archive(path)
     assert str(path) in str(raised.value)
@@ -567,7 +722,10 @@ def test_no_docker_archive(tmp_path: Path, change: dict[str, bytes | None], why:
 
 @pytest.mark.parametrize(
     ("config", "why"),
-    [(b"[]", "is no image's config"), (b'{"rootfs": {"diff_ids": []}}', r"has 0 layers, and manifest\.json names 2 of it")],
+    [
+        (b"[]", "is no image's config"),
+        (b'{"rootfs": {"diff_ids": []}}', r"has 0 layers, and manifest\.json names 2 of it"),
+    ],
     ids=["shape", "count"],
 )
 def test_config_of_another_image(tmp_path: Path, config: bytes, why: str) -> None:
@@ -582,16 +740,26 @@ def test_docker_archive_with_a_layout(tmp_path: Path) -> None:
     """An archive that has the image's own manifest, as of Docker 25, gives that, under the tag of its name."""
     name = {"io.containerd.image.name": "docker.io/team/app:1", REF: "1"}
     files = layout_files([entry(APP.manifest, IMAGE, annotations=name)], [APP.manifest, *APP.blobs])
-    source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", {**files, "manifest.json": b"[]"}))
-    assert ([manifest.raw for manifest in source.roots], source.tags) == ([APP.manifest], {sha256(APP.manifest): ("1",)})
+    source = ImageSource.from_docker_archive(
+        tar(tmp_path / "a.tar", {**files, "manifest.json": b"[]"})
+    )
+    assert ([manifest.raw for manifest in source.roots], source.tags) == (
+        [APP.manifest],
+        {sha256(APP.manifest): ("1",)},
+    )
 
 
 def test_docker_archive_of_one_platform(tmp_path: Path) -> None:
     """An index of which one platform was saved is left out, and the image that is there counts, under the index's tag."""
-    files = layout_files([entry(BOTH, INDEX, annotations={REF: "1"})], [BOTH, APP.manifest, *APP.blobs])
+    files = layout_files(
+        [entry(BOTH, INDEX, annotations={REF: "1"})], [BOTH, APP.manifest, *APP.blobs]
+    )
     path = tar(tmp_path / "a.tar", files)
     source = ImageSource.from_docker_archive(path)
-    assert ([manifest.raw for manifest in source.manifests], source.tags) == ([APP.manifest], {sha256(APP.manifest): ("1",)})
+    assert ([manifest.raw for manifest in source.manifests], source.tags) == (
+        [APP.manifest],
+        {sha256(APP.manifest): ("1",)},
+    )
     with pytest.raises(InvalidInputError, match=f"{sha256(ARM.manifest)} is named and not there"):
         ImageSource.from_oci_layout(path)
 
@@ -600,11 +768,18 @@ def test_from_manifest() -> None:
     """A manifest alone is a source: its blobs are known, and can't be opened."""
     source = ImageSource.from_manifest(APP.manifest)
     assert digests(source.blobs) == [sha256(blob) for blob in APP.blobs]
-    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(APP.config)} is not here: this source has an image's manifests"):
+    with pytest.raises(
+        InvalidInputError,
+        match=f"a manifest: {sha256(APP.config)} is not here: this source has an image's manifests",
+    ):
         source.open(source.blobs[0])
 
 
-@pytest.mark.parametrize("children", [APP.manifest, "abc", [APP.manifest, None], [APP.manifest.decode()], None, 1], ids=range(6))
+@pytest.mark.parametrize(
+    "children",
+    [APP.manifest, "abc", [APP.manifest, None], [APP.manifest.decode()], None, 1],
+    ids=range(6),
+)
 def test_children_that_are_no_bytes(children: Any) -> None:
     """Children that are not each the bytes of one are refused."""
     with pytest.raises(InvalidInputError, match="the manifests that an index names, each as bytes"):
@@ -619,7 +794,9 @@ def test_from_an_index() -> None:
 
 def test_from_an_index_without_a_child() -> None:
     """An index without all its children is refused, naming one that is absent."""
-    with pytest.raises(InvalidInputError, match=f"a manifest: {sha256(ARM.manifest)} is named and not there"):
+    with pytest.raises(
+        InvalidInputError, match=f"a manifest: {sha256(ARM.manifest)} is named and not there"
+    ):
         ImageSource.from_manifest(BOTH, [APP.manifest])
 
 

@@ -12,7 +12,20 @@ import pytest
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource
-from images.making import CONFIG, IMAGE, LAYER, LAYOUT, Image, entry, image, layout_files, linked, packed, sha256, tar
+from images.making import (
+    CONFIG,
+    IMAGE,
+    LAYER,
+    LAYOUT,
+    Image,
+    entry,
+    image,
+    layout_files,
+    linked,
+    packed,
+    sha256,
+    tar,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -57,12 +70,24 @@ def refused(path: Path, data: bytes) -> str:
     [
         (header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
         (FIRST + header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
-        (FIRST + header("b", tarfile.XHDTYPE, 16) + NEXT_IS_NEGATIVE.ljust(512, b"\0") + FIRST, "a header that leads backwards"),
-        (FIRST + FIRST + header("b", tarfile.GNUTYPE_SPARSE, -1024), "a header that leads backwards"),
-        (header("b", tarfile.GNUTYPE_SPARSE, -4096), "a header that leads before the archive's beginning"),
+        (
+            FIRST + header("b", tarfile.XHDTYPE, 16) + NEXT_IS_NEGATIVE.ljust(512, b"\0") + FIRST,
+            "a header that leads backwards",
+        ),
+        (
+            FIRST + FIRST + header("b", tarfile.GNUTYPE_SPARSE, -1024),
+            "a header that leads backwards",
+        ),
+        (
+            header("b", tarfile.GNUTYPE_SPARSE, -4096),
+            "a header that leads before the archive's beginning",
+        ),
         (header("b", tarfile.GNUTYPE_LONGNAME, -1024), "a header that claims -1024 bytes"),
         (header("b", tarfile.GNUTYPE_LONGNAME, 2**33 - 1), "a header that claims 8589934592 bytes"),
-        ((header("b", tarfile.GNUTYPE_LONGNAME, 1) + b"x".ljust(512, b"\0")) * 2000, "maximum recursion depth exceeded"),
+        (
+            (header("b", tarfile.GNUTYPE_LONGNAME, 1) + b"x".ljust(512, b"\0")) * 2000,
+            "maximum recursion depth exceeded",
+        ),
     ],
     ids=["size", "second", "pax", "sparse", "beginning", "name", "long", "nested"],
 )
@@ -82,7 +107,9 @@ def _global(number: int) -> bytes:
     """Return a pax header of nearly a mebibyte that holds for all that follow."""
     told = f" k{number}={'x' * 1_000_000}\n"
     record = f"{len(told) + 7}{told}".encode()
-    return header("g", tarfile.XGLTYPE, len(record)) + record.ljust(-(-len(record) // 512) * 512, b"\0")
+    return header("g", tarfile.XGLTYPE, len(record)) + record.ljust(
+        -(-len(record) // 512) * 512, b"\0"
+    )
 
 
 @pytest.mark.parametrize(
@@ -92,7 +119,9 @@ def _global(number: int) -> bytes:
 )
 def test_other_compressions(tmp_path: Path, beginning: bytes, compression: str) -> None:
     """What is compressed otherwise than by gzip is refused, with what to do."""
-    assert f"is compressed with {compression}: decompress it first" in refused(tmp_path / "a.tar", beginning + bytes(1000))
+    assert f"is compressed with {compression}: decompress it first" in refused(
+        tmp_path / "a.tar", beginning + bytes(1000)
+    )
 
 
 @BOTH
@@ -101,7 +130,13 @@ def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) ->
     large = Image(b"{}", (bytes(range(256)) * 5000,))
     files = layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs])
     name = f"blobs/{sha256(large.layers[0]).replace(':', '/')}"
-    data = b"".join(file_of(*member) for member in ((name, b"small"), ("oci-layout", b"none"), *files.items())) + END
+    data = (
+        b"".join(
+            file_of(*member)
+            for member in ((name, b"small"), ("oci-layout", b"none"), *files.items())
+        )
+        + END
+    )
     path = tmp_path / "a.tar"
     path.write_bytes(gzip.compress(data, 1) if gzipped else data)
     source = ImageSource.from_path(path)
@@ -131,8 +166,15 @@ def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
 def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
     """Names longer than a header holds, which GNU and POSIX write each in their way, are read; endless ones are nobody's."""
     digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
-    manifest = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[{**entry(b"layer", LAYER), "digest": digest}])
-    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {f"blobs/{digest.replace(':', '/')}": b"layer", "x" * 5000: b"x"}
+    manifest = packed(
+        mediaType=IMAGE,
+        config=entry(b"{}", CONFIG),
+        layers=[{**entry(b"layer", LAYER), "digest": digest}],
+    )
+    files = layout_files([entry(manifest, IMAGE)], [manifest, b"{}"]) | {
+        f"blobs/{digest.replace(':', '/')}": b"layer",
+        "x" * 5000: b"x",
+    }
     packing = io.BytesIO()
     with tarfile.open(fileobj=packing, mode="w", format=form) as opened:
         for name, data in files.items():
@@ -164,19 +206,36 @@ def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa
 @BOTH
 def test_an_archive_whose_first_file_looks_like_json(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
     """An archive is known by what it is, though a file in it may have a name that begins as JSON does."""
-    assert len(ImageSource.from_path(tar(tmp_path / "a.tar", {"{": b"", **FILES}, gzipped=gzipped)).blobs) == 3
+    assert (
+        len(
+            ImageSource.from_path(
+                tar(tmp_path / "a.tar", {"{": b"", **FILES}, gzipped=gzipped)
+            ).blobs
+        )
+        == 3
+    )
 
 
 @pytest.mark.parametrize("part", [0.1, 0.9], ids=["before", "within"])
 def test_a_gzipped_archive_that_was_cut_meanwhile(tmp_path: Path, part: float) -> None:
     """A gzipped archive that is cut after it was read through, before a blob or within it, is one error that names it and the digest."""
-    layers = [b"".join(sha256(b"%d %d" % (layer, number)).encode() for number in range(30_000)) for layer in range(2)]
+    layers = [
+        b"".join(sha256(b"%d %d" % (layer, number)).encode() for number in range(30_000))
+        for layer in range(2)
+    ]
     large = Image(b"{}", tuple(layers))
-    path = tar(tmp_path / "a.tar.gz", layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]), gzipped=True)
+    path = tar(
+        tmp_path / "a.tar.gz",
+        layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]),
+        gzipped=True,
+    )
     source = ImageSource.from_path(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     how = "opened" if part < 0.5 else "read"
-    with pytest.raises(InvalidInputError, match=rf"a\.tar\.gz: {sha256(layers[1])} can't be {how}: 'Compressed file ended"):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"a\.tar\.gz: {sha256(layers[1])} can't be {how}: 'Compressed file ended",
+    ):
         source.open(source.blobs[2]).read()
 
 

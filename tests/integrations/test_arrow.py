@@ -27,14 +27,27 @@ if TYPE_CHECKING:
 
     from ecr_layer_client import LayerOutcome
 
-COLUMNS = ["repository", "digest", "outcome", "availability", "code", "reason", "size", "media_type"]
+COLUMNS = [
+    "repository",
+    "digest",
+    "outcome",
+    "availability",
+    "code",
+    "reason",
+    "size",
+    "media_type",
+]
 PLAN_COLUMNS = ["repository", "digest", "action", "note", "size", "media_type"]
 GZIP = "application/vnd.oci.image.layer.v1.tar+gzip"
 HOSTILE = "é\U0001f433\x00\x1b[31m\n\"',;<script>" + "x" * 5_000
 
-LAYER = Layer(digest="sha256:aa", availability=LayerAvailability.AVAILABLE, size=2**63 - 1, media_type=GZIP)
+LAYER = Layer(
+    digest="sha256:aa", availability=LayerAvailability.AVAILABLE, size=2**63 - 1, media_type=GZIP
+)
 BARE = Layer(digest="sha256:bb", availability=LayerAvailability.UNAVAILABLE)
-FROZEN = Layer(digest="sha256:cc", availability=LayerAvailability("FROZEN"), raw_availability="FROZEN", size=0)
+FROZEN = Layer(
+    digest="sha256:cc", availability=LayerAvailability("FROZEN"), raw_availability="FROZEN", size=0
+)
 UNNAMED = Layer(digest="sha256:dd", availability=LayerAvailability.UNKNOWN)
 FAILURE = LayerFailure(digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=HOSTILE)
 TIRED = LayerFailure(digest="sha256:ee", code=LayerFailureCode("Tired"), raw_code="Tired")
@@ -42,7 +55,9 @@ NAMELESS = LayerFailure(digest="sha256:ff", code=LayerFailureCode.UNKNOWN)
 OUTCOMES = (LAYER, BARE, FROZEN, UNNAMED, FAILURE, TIRED, NAMELESS)
 
 
-def result(outcomes: Iterable[LayerOutcome] = OUTCOMES, repository: str = "team/app") -> LayerCheckResult:
+def result(
+    outcomes: Iterable[LayerOutcome] = OUTCOMES, repository: str = "team/app"
+) -> LayerCheckResult:
     """Make a result."""
     return LayerCheckResult(repository=Repository(name=repository), outcomes=tuple(outcomes))
 
@@ -57,7 +72,10 @@ def rows(table: object) -> list[dict[str, Any]]:
 def row(outcome: LayerOutcome, repository: str = "team/app") -> dict[str, Any]:
     """Return the row that an outcome should have."""
     said = dict(outcome)
-    said |= {"repository": repository, "availability": said.get("raw_availability") or said.get("availability")}
+    said |= {
+        "repository": repository,
+        "availability": said.get("raw_availability") or said.get("availability"),
+    }
     said |= {"code": said.get("raw_code") or said.get("code")}
     return {column: said.get(column) for column in COLUMNS}
 
@@ -67,7 +85,13 @@ def outcome_of(row: dict[str, Any]) -> LayerOutcome:
     if row["outcome"] == "layer":
         availability = LayerAvailability(row["availability"])
         raw = row["availability"] if row["availability"] not in list(LayerAvailability) else None
-        return Layer(digest=row["digest"], availability=availability, raw_availability=raw, size=row["size"], media_type=row["media_type"])
+        return Layer(
+            digest=row["digest"],
+            availability=availability,
+            raw_availability=raw,
+            size=row["size"],
+            media_type=row["media_type"],
+        )
     code = LayerFailureCode(row["code"])
     raw = row["code"] if row["code"] not in list(LayerFailureCode) else None
     return LayerFailure(digest=row["digest"], code=code, raw_code=raw, reason=row["reason"])
@@ -119,7 +143,12 @@ def test_a_failure() -> None:
 
 @pytest.mark.parametrize(
     ("outcome", "column", "said"),
-    [(FROZEN, "availability", "FROZEN"), (UNNAMED, "availability", "UNKNOWN"), (TIRED, "code", "Tired"), (NAMELESS, "code", "Unknown")],
+    [
+        (FROZEN, "availability", "FROZEN"),
+        (UNNAMED, "availability", "UNKNOWN"),
+        (TIRED, "code", "Tired"),
+        (NAMELESS, "code", "Unknown"),
+    ],
     ids=["availability", "availability without its spelling", "code", "code without its spelling"],
 )
 def test_what_is_unknown_keeps_its_spelling(outcome: LayerOutcome, column: str, said: str) -> None:
@@ -142,16 +171,23 @@ def test_nothing() -> None:
 def test_many(number: int) -> None:
     """Any number of outcomes comes whole and in order, in batches of at most 10,000 rows."""
     digests = [f"sha256:{index:064x}" for index in range(number)]
-    many = result(Layer(digest=digest, availability=LayerAvailability.AVAILABLE, size=1) for digest in digests)
+    many = result(
+        Layer(digest=digest, availability=LayerAvailability.AVAILABLE, size=1) for digest in digests
+    )
     table: Any = pa.table(many)
     batches = table.to_batches()
     assert table.column("digest").to_pylist() == digests
-    assert [batch.num_rows for batch in batches] == [10_000] * (number // 10_000) + ([number % 10_000] if number % 10_000 else [])
+    assert [batch.num_rows for batch in batches] == [10_000] * (number // 10_000) + (
+        [number % 10_000] if number % 10_000 else []
+    )
 
 
 def test_half_a_surrogate_pair() -> None:
     """A digest that no UTF-8 can hold, refused as malformed, is told with what it can't hold escaped; so are no others."""
-    outcomes = [LayerFailure(digest=digest, code=LayerFailureCode.INVALID_LAYER_DIGEST) for digest in ("a\ud800", "é", "\\ud800")]
+    outcomes = [
+        LayerFailure(digest=digest, code=LayerFailureCode.INVALID_LAYER_DIGEST)
+        for digest in ("a\ud800", "é", "\\ud800")
+    ]
     assert [row["digest"] for row in rows(result(outcomes))] == ["a\\ud800", "é", "\\ud800"]
 
 
@@ -164,14 +200,20 @@ def test_the_registry_is_told() -> None:
 
 def test_unanswered_is_no_row() -> None:
     """What an error keeps has a row for what was answered, and none for what was not."""
-    partial = LayerCheckResult(repository=Repository(name="team/app"), outcomes=(BARE,), unanswered=("sha256:99",))
+    partial = LayerCheckResult(
+        repository=Repository(name="team/app"), outcomes=(BARE,), unanswered=("sha256:99",)
+    )
     assert [row["digest"] for row in rows(partial)] == ["sha256:bb"]
 
 
 def test_results_of_several_repositories() -> None:
     """The results of several repositories are one table, in their order; a repository that failed has no row."""
-    errors: dict[str, CallError] = {"gone": OperationTimeoutError("too late", partial=result([LAYER], "gone"))}
-    several = LayerCheckResults([result([FAILURE, LAYER], "bb"), result([], "cc"), result([BARE], "aa")], errors)
+    errors: dict[str, CallError] = {
+        "gone": OperationTimeoutError("too late", partial=result([LAYER], "gone"))
+    }
+    several = LayerCheckResults(
+        [result([FAILURE, LAYER], "bb"), result([], "cc"), result([BARE], "aa")], errors
+    )
     assert rows(several) == [row(FAILURE, "bb"), row(LAYER, "bb"), row(BARE, "aa")]
 
 
@@ -179,12 +221,18 @@ def test_many_small_results() -> None:
     """Small results share batches, so that a thousand repositories are not a thousand of them."""
     several = LayerCheckResults(result([BARE], f"repository-{index}") for index in range(1_000))
     table: Any = pa.table(several)
-    assert ([batch.num_rows for batch in table.to_batches()], len(set(table.column("repository").to_pylist()))) == ([1_000], 1_000)
+    assert (
+        [batch.num_rows for batch in table.to_batches()],
+        len(set(table.column("repository").to_pylist())),
+    ) == ([1_000], 1_000)
 
 
 def test_no_results() -> None:
     """Results of no repository are a table without rows."""
-    assert (pa.table(LayerCheckResults([])).schema, rows(LayerCheckResults([]))) == (pa.table(result()).schema, [])
+    assert (pa.table(LayerCheckResults([])).schema, rows(LayerCheckResults([]))) == (
+        pa.table(result()).schema,
+        [],
+    )
 
 
 def requested(kind: Any) -> pa.Schema:
@@ -192,7 +240,9 @@ def requested(kind: Any) -> pa.Schema:
     return pa.schema([(name, pa.int64() if name == "size" else kind) for name in COLUMNS])
 
 
-@pytest.mark.parametrize("kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+@pytest.mark.parametrize(
+    "kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str
+)
 def test_other_types_of_text(kind: Any) -> None:
     """Text comes as large or dictionary-encoded where that is asked for, with the same values."""
     arrow: Any = pa
@@ -224,12 +274,18 @@ def test_pandas() -> None:
     """`to_pandas` gives the columns and rows, with sizes that are whole numbers or missing."""
     frame = result([LAYER, BARE]).to_pandas()
     sizes = frame["size"]
-    assert (list(frame.columns), str(sizes.dtype), sizes.tolist()) == (COLUMNS, "Int64", [2**63 - 1, pd.NA])
+    assert (list(frame.columns), str(sizes.dtype), sizes.tolist()) == (
+        COLUMNS,
+        "Int64",
+        [2**63 - 1, pd.NA],
+    )
 
 
 def test_pandas_of_results() -> None:
     """`to_pandas` of several results is one frame."""
-    assert LayerCheckResults([result([BARE], "aa"), result([BARE], "bb")]).to_pandas()["repository"].tolist() == ["aa", "bb"]
+    assert LayerCheckResults([result([BARE], "aa"), result([BARE], "bb")]).to_pandas()[
+        "repository"
+    ].tolist() == ["aa", "bb"]
 
 
 def test_pandas_of_nothing() -> None:
@@ -239,7 +295,9 @@ def test_pandas_of_nothing() -> None:
 
 def blob(letter: str, size: int | None = 10) -> Descriptor:
     """Make a descriptor."""
-    return Descriptor(digest=f"sha256:{letter * 64}", size=size, media_type=None if size is None else GZIP)
+    return Descriptor(
+        digest=f"sha256:{letter * 64}", size=size, media_type=None if size is None else GZIP
+    )
 
 
 def push(repository: str | None = "team/app") -> PushPlan:
@@ -271,8 +329,16 @@ def test_a_plan() -> None:
 
 def test_columns_of_a_plan() -> None:
     """A plan has these columns, whatever is in it."""
-    nothing = push().model_copy(update=dict.fromkeys(("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()))
-    assert (pa.table(push()).schema.names, pa.table(nothing).schema, rows(nothing)) == (PLAN_COLUMNS, pa.table(push()).schema, [])
+    nothing = push().model_copy(
+        update=dict.fromkeys(
+            ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()
+        )
+    )
+    assert (pa.table(push()).schema.names, pa.table(nothing).schema, rows(nothing)) == (
+        PLAN_COLUMNS,
+        pa.table(push()).schema,
+        [],
+    )
 
 
 def test_a_plan_without_a_repository() -> None:
@@ -296,14 +362,18 @@ def test_pandas_of_a_plan() -> None:
     assert (list(frame.columns), frame["size"].sum()) == (PLAN_COLUMNS, 130)
 
 
-@pytest.mark.parametrize("table", [result(), LayerCheckResults([result()]), push()], ids=["result", "results", "plan"])
+@pytest.mark.parametrize(
+    "table", [result(), LayerCheckResults([result()]), push()], ids=["result", "results", "plan"]
+)
 def test_without_pyarrow(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, a table is refused with what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for module in ("_models.record_batches", "images._record_batches"):
         monkeypatch.delitem(sys.modules, f"ecr_layer_client.{module}", raising=False)
     for ask in (table.__arrow_c_stream__, table.to_pandas):
-        with pytest.raises(ImportError, match=r"^tables need pyarrow: pip install 'ecr-layer-client\[arrow\]'$"):
+        with pytest.raises(
+            ImportError, match=r"^tables need pyarrow: pip install 'ecr-layer-client\[arrow\]'$"
+        ):
             ask()
 
 

@@ -12,7 +12,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from ecr_layer_client import Layer, LayerAvailability, LayerCheckResult, LayerCheckResults, LayerFailure, LayerFailureCode, Repository
+from ecr_layer_client import (
+    Layer,
+    LayerAvailability,
+    LayerCheckResult,
+    LayerCheckResults,
+    LayerFailure,
+    LayerFailureCode,
+    Repository,
+)
 from ecr_layer_client.images import Descriptor, PushPlan
 
 arrow: Any = pa  # what these take and give is not all typed
@@ -29,9 +37,16 @@ def made(repository: str = "team/app") -> LayerCheckResult:
     return LayerCheckResult(
         repository=Repository(name=repository),
         outcomes=(
-            Layer(digest="sha256:aa", availability=LayerAvailability.AVAILABLE, size=2**62, media_type=GZIP),
+            Layer(
+                digest="sha256:aa",
+                availability=LayerAvailability.AVAILABLE,
+                size=2**62,
+                media_type=GZIP,
+            ),
             Layer(digest="sha256:bb", availability=LayerAvailability.UNAVAILABLE),
-            LayerFailure(digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="é \U0001f433"),
+            LayerFailure(
+                digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="é \U0001f433"
+            ),
         ),
     )
 
@@ -78,20 +93,29 @@ def test_polars() -> None:
     """Polars gives text as String, so that it joins and compares with text, and sizes as Int64."""
     frame = pl.DataFrame(made())
     kinds = {str(kind) for kind in frame.drop("size").dtypes}
-    assert (kinds, str(frame["size"].dtype), frame["size"].to_list()) == ({"String"}, "Int64", SIZES)
+    assert (kinds, str(frame["size"].dtype), frame["size"].to_list()) == (
+        {"String"},
+        "Int64",
+        SIZES,
+    )
     assert frame.filter(pl.col("availability") == "AVAILABLE")["digest"].to_list() == ["sha256:aa"]
 
 
 def test_polars_of_several_results() -> None:
     """Polars takes the results of several repositories from pyarrow's hands: it takes a mapping for columns."""
     several = pl.DataFrame(arrow.table(LayerCheckResults([made("bb"), made("aa")])))
-    assert several.group_by("repository", maintain_order=True).agg(pl.col("size").sum()).rows() == [("bb", 2**62), ("aa", 2**62)]
+    assert several.group_by("repository", maintain_order=True).agg(pl.col("size").sum()).rows() == [
+        ("bb", 2**62),
+        ("aa", 2**62),
+    ]
 
 
 def test_pandas_and_duckdb_of_several_results() -> None:
     """Pandas and DuckDB take the results of several repositories, too."""
     results = LayerCheckResults([made("bb"), made("aa")])
-    assert duck.sql("select repository, count(*) from results group by repository order by repository").fetchall() == [
+    assert duck.sql(
+        "select repository, count(*) from results group by repository order by repository"
+    ).fetchall() == [
         ("aa", 3),
         ("bb", 3),
     ]
@@ -100,24 +124,37 @@ def test_pandas_and_duckdb_of_several_results() -> None:
 
 def test_polars_of_nothing() -> None:
     """Polars gives an empty frame the columns of a full one."""
-    assert (pl.DataFrame(empty()).schema, len(pl.DataFrame(empty()))) == (pl.DataFrame(made()).schema, 0)
+    assert (pl.DataFrame(empty()).schema, len(pl.DataFrame(empty()))) == (
+        pl.DataFrame(made()).schema,
+        0,
+    )
 
 
 def test_polars_of_100_000() -> None:
     """Polars takes 100,000 outcomes whole."""
     frame = pl.DataFrame(large())
-    assert (len(frame), frame["size"].sum(), frame["code"].drop_nulls().unique().to_list()) == (100_000, LARGE_SUM, ["NotReported"])
+    assert (len(frame), frame["size"].sum(), frame["code"].drop_nulls().unique().to_list()) == (
+        100_000,
+        LARGE_SUM,
+        ["NotReported"],
+    )
 
 
 def test_polars_chooses_types() -> None:
     """Polars has a column as a categorical where its schema says so."""
-    assert pl.DataFrame(made(), schema_overrides={"outcome": pl.Categorical})["outcome"].dtype == pl.Categorical
+    assert (
+        pl.DataFrame(made(), schema_overrides={"outcome": pl.Categorical})["outcome"].dtype
+        == pl.Categorical
+    )
 
 
 def test_pandas() -> None:
     """Pandas takes it by `DataFrame.from_arrow`, missing values included."""
     frame = pandas.DataFrame.from_arrow(made())
-    assert (frame["availability"].eq("AVAILABLE").tolist(), frame["size"].isna().tolist()) == ([True, False, False], [False, True, True])
+    assert (frame["availability"].eq("AVAILABLE").tolist(), frame["size"].isna().tolist()) == (
+        [True, False, False],
+        [False, True, True],
+    )
 
 
 def test_pandas_of_nothing() -> None:
@@ -138,8 +175,14 @@ def test_pandas_of_100_000() -> None:
 def test_duckdb() -> None:
     """DuckDB finds a result by the name of its variable, with text, whole numbers and nulls."""
     result = made()
-    found = duck.sql("select digest, size, reason from result where size is null or availability = 'AVAILABLE' order by digest")
-    assert found.fetchall() == [("latest", None, "é \U0001f433"), ("sha256:aa", 2**62, None), ("sha256:bb", None, None)]
+    found = duck.sql(
+        "select digest, size, reason from result where size is null or availability = 'AVAILABLE' order by digest"
+    )
+    assert found.fetchall() == [
+        ("latest", None, "é \U0001f433"),
+        ("sha256:aa", 2**62, None),
+        ("sha256:bb", None, None),
+    ]
     assert len(result) == 3
 
 
@@ -153,23 +196,37 @@ def test_duckdb_of_nothing() -> None:
 def test_duckdb_of_100_000() -> None:
     """DuckDB reads 100,000 outcomes whole."""
     result = large()
-    assert duck.sql("select count(*), sum(size)::bigint from result").fetchall() == [(100_000, LARGE_SUM)]
+    assert duck.sql("select count(*), sum(size)::bigint from result").fetchall() == [
+        (100_000, LARGE_SUM)
+    ]
     assert len(result) == 100_000
 
 
 def test_duckdb_of_a_plan() -> None:
     """DuckDB takes a plan."""
     plan = planned()
-    assert duck.sql("select action, sum(size)::bigint from plan group by action").fetchall() == [("upload", plan.bytes_to_upload)]
+    assert duck.sql("select action, sum(size)::bigint from plan group by action").fetchall() == [
+        ("upload", plan.bytes_to_upload)
+    ]
 
 
 def test_pyarrow() -> None:
     """Pyarrow takes a result, and computes with it."""
     table = arrow.table(made())
-    assert (table.column("size").to_pylist(), compute.sum(table.column("size")).as_py()) == (SIZES, 2**62)
+    assert (table.column("size").to_pylist(), compute.sum(table.column("size")).as_py()) == (
+        SIZES,
+        2**62,
+    )
 
 
-@pytest.mark.parametrize("frame", [pl.DataFrame(planned()), pandas.DataFrame.from_arrow(planned())], ids=["polars", "pandas"])
+@pytest.mark.parametrize(
+    "frame",
+    [pl.DataFrame(planned()), pandas.DataFrame.from_arrow(planned())],
+    ids=["polars", "pandas"],
+)
 def test_a_plan(frame: Any) -> None:
     """Polars and pandas take a plan."""
-    assert (list(frame.columns), frame["size"].to_list()) == (["repository", "digest", "action", "note", "size", "media_type"], [7])
+    assert (list(frame.columns), frame["size"].to_list()) == (
+        ["repository", "digest", "action", "note", "size", "media_type"],
+        [7],
+    )

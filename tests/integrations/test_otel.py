@@ -17,7 +17,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.semconv._incubating.attributes import aws_attributes, cloud_attributes, rpc_attributes  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.semconv._incubating.attributes import (
+    aws_attributes,
+    cloud_attributes,
+    rpc_attributes,
+)  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry.semconv._incubating.metrics import rpc_metrics  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry.semconv.attributes import error_attributes, http_attributes
 from opentelemetry.semconv.schemas import Schemas
@@ -58,7 +62,9 @@ class Telemetry:
         self.tracers.add_span_processor(SimpleSpanProcessor(self._exporter))
         self.meters = MeterProvider([self._reader])
         self.tracer = self.tracers.get_tracer("a test")
-        self.observer = OpenTelemetryObserver(tracer_provider=self.tracers, meter_provider=self.meters)
+        self.observer = OpenTelemetryObserver(
+            tracer_provider=self.tracers, meter_provider=self.meters
+        )
 
     def spans(self, name: str | None = None) -> list[Any]:
         """Return the spans that ended, of one name or all."""
@@ -73,7 +79,12 @@ class Telemetry:
     def points(self, *names: str) -> list[Any]:
         """Return the measurements of these names, in their order; exemplars come once."""
         data: Any = self._reader.get_metrics_data()
-        metrics = [metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics]
+        metrics = [
+            metric
+            for resource in data.resource_metrics
+            for scope in resource.scope_metrics
+            for metric in scope.metrics
+        ]
         points = {metric.name: metric.data.data_points for metric in metrics}
         return [point for name in names for point in points[name]]
 
@@ -153,7 +164,9 @@ async def test_the_registry(ecr: LocalECR, telemetry: Telemetry) -> None:
     """A repository of a registry that is named says so."""
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers(Repository(name="app", registry_id=ecr.account), DIGESTS[:1])
-    assert {span.attributes["ecr_layer_client.registry_id"] for span in telemetry.spans()} == {ecr.account}
+    assert {span.attributes["ecr_layer_client.registry_id"] for span in telemetry.spans()} == {
+        ecr.account
+    }
 
 
 async def lazily() -> AsyncIterator[str]:
@@ -163,8 +176,12 @@ async def lazily() -> AsyncIterator[str]:
 
 
 @pytest.mark.asyncio
-@pytest.mark.parametrize("digests", [DIGESTS, iter(DIGESTS), lazily()], ids=["list", "iterator", "async iterator"])
-async def test_attempts_are_below_their_operation(ecr: LocalECR, telemetry: Telemetry, digests: Any) -> None:
+@pytest.mark.parametrize(
+    "digests", [DIGESTS, iter(DIGESTS), lazily()], ids=["list", "iterator", "async iterator"]
+)
+async def test_attempts_are_below_their_operation(
+    ecr: LocalECR, telemetry: Telemetry, digests: Any
+) -> None:
     """The requests of a check are below its span, whichever task makes them; its span is below the caller's own."""
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with ecr.client(observer=telemetry.observer) as client:
@@ -187,25 +204,35 @@ async def test_two_checks_at_once(ecr: LocalECR, telemetry: Telemetry) -> None:
 async def test_a_stream_is_current_in_its_block(ecr: LocalECR, telemetry: Telemetry) -> None:
     """Inside a stream's block its span is the current one, and outside the caller's own is again."""
     with telemetry.tracer.start_as_current_span("mine") as mine:
-        async with ecr.client(observer=telemetry.observer) as client, client.stream_layers("app", DIGESTS) as stream:
+        async with (
+            ecr.client(observer=telemetry.observer) as client,
+            client.stream_layers("app", DIGESTS) as stream,
+        ):
             with telemetry.tracer.start_as_current_span("inner"):
                 pass
             async for _ in stream:
                 pass
         assert trace.get_current_span() is mine
     operation = telemetry.span(OPERATION)
-    assert parents([*telemetry.spans("inner"), *telemetry.spans(ATTEMPT)]) == [operation.context] * 4
+    assert (
+        parents([*telemetry.spans("inner"), *telemetry.spans(ATTEMPT)]) == [operation.context] * 4
+    )
 
 
 @pytest.mark.asyncio
-async def test_a_stream_left_in_another_context(ecr: LocalECR, telemetry: Telemetry, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_stream_left_in_another_context(
+    ecr: LocalECR, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
+) -> None:
     """A stream that another task leaves ends its span there, and nobody complains."""
     async with ecr.client(observer=telemetry.observer) as client:
         stream = client.stream_layers("app", DIGESTS[:1])
         await asyncio.create_task(stream.__aenter__())
         await asyncio.create_task(stream.collect())
         await asyncio.create_task(stream.__aexit__(None, None, None))
-    assert (len(telemetry.spans(OPERATION)), [record for record in caplog.records if record.levelname != "INFO"]) == (1, [])
+    assert (
+        len(telemetry.spans(OPERATION)),
+        [record for record in caplog.records if record.levelname != "INFO"],
+    ) == (1, [])
 
 
 @pytest.mark.asyncio
@@ -243,7 +270,11 @@ async def test_single_checks_that_share_a_request(ecr: LocalECR, telemetry: Tele
     callers = [telemetry.span(f"caller {number}").context for number in range(3)]
     checks = {span.parent.span_id: span.context for span in telemetry.spans(OPERATION)}
     first, *others = [checks[caller.span_id] for caller in callers]
-    assert (attempt.parent, [link.context for link in attempt.links], attempt.context.trace_id) == (first, others, callers[0].trace_id)
+    assert (attempt.parent, [link.context for link in attempt.links], attempt.context.trace_id) == (
+        first,
+        others,
+        callers[0].trace_id,
+    )
 
 
 @pytest.mark.asyncio
@@ -256,7 +287,11 @@ async def test_a_caller_that_left(ecr: LocalECR, telemetry: Telemetry) -> None:
         await asyncio.wait(tasks)
     left, waited = telemetry.spans(OPERATION)
     attempt = telemetry.span(ATTEMPT)
-    assert (left.attributes["error.type"], attempt.parent, attempt.links) == ("CancelledError", waited.context, ())
+    assert (left.attributes["error.type"], attempt.parent, attempt.links) == (
+        "CancelledError",
+        waited.context,
+        (),
+    )
 
 
 @pytest.mark.asyncio
@@ -285,7 +320,9 @@ async def test_many_repositories(ecr: LocalECR, telemetry: Telemetry) -> None:
             await client.check_many({"app": DIGESTS[:1], "other": DIGESTS[:1]})
     operations = telemetry.spans(OPERATION)
     assert parents(operations) == [mine.get_span_context()] * 2
-    assert {span.span_id for span in parents(telemetry.spans(ATTEMPT))} == {span.context.span_id for span in operations}
+    assert {span.span_id for span in parents(telemetry.spans(ATTEMPT))} == {
+        span.context.span_id for span in operations
+    }
 
 
 @pytest.mark.asyncio
@@ -296,13 +333,21 @@ async def test_image_operations(ecr: LocalECR, telemetry: Telemetry) -> None:
         {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
         for kind, digest, size in (("config.v1+json", config, 6), ("layer.v1.tar", layer, 5))
     ]
-    ecr.put_image("app", {"schemaVersion": 2, "mediaType": _IMAGE, "config": blobs[0], "layers": blobs[1:]})
+    ecr.put_image(
+        "app", {"schemaVersion": 2, "mediaType": _IMAGE, "config": blobs[0], "layers": blobs[1:]}
+    )
     async with ecr.client(observer=telemetry.observer) as client:
         assert [report.defects async for report in client.audit("app")] == [()]
     names = {span.context.span_id: span.name for span in telemetry.spans()}
-    told = [(span.name, span.parent and names[span.parent.span_id], span.status.status_code) for span in telemetry.spans()]
+    told = [
+        (span.name, span.parent and names[span.parent.span_id], span.status.status_code)
+        for span in telemetry.spans()
+    ]
     asked = ("ListImages", "BatchGetImage", CHECK)
-    tree = [((f"ECR.{name}", f"ecr_layer_client.{name}"), (f"ecr_layer_client.{name}", None)) for name in asked]
+    tree = [
+        ((f"ECR.{name}", f"ecr_layer_client.{name}"), (f"ecr_layer_client.{name}", None))
+        for name in asked
+    ]
     assert told == [(*span, StatusCode.UNSET) for pair in tree for span in pair]
 
 
@@ -316,7 +361,11 @@ async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry
         await asyncio.sleep(0.01)
         auditing.cancel()
         await asyncio.wait([auditing])
-    told = [(span.name, span.attributes["error.type"], span.status.status_code) for span in telemetry.spans() if span.parent is None]
+    told = [
+        (span.name, span.attributes["error.type"], span.status.status_code)
+        for span in telemetry.spans()
+        if span.parent is None
+    ]
     assert told == [
         ("ecr_layer_client.BatchGetImage", "RepositoryNotFoundException", StatusCode.ERROR),
         ("ecr_layer_client.ListImages", "CancelledError", StatusCode.UNSET),
@@ -331,21 +380,33 @@ async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
     failed, succeeded = telemetry.spans(ATTEMPT)
     operation = telemetry.span(OPERATION)
     (event,) = operation.events
-    assert (failed.status.status_code, failed.attributes["error.type"], failed.attributes["http.response.status_code"]) == (
+    assert (
+        failed.status.status_code,
+        failed.attributes["error.type"],
+        failed.attributes["http.response.status_code"],
+    ) == (
         StatusCode.ERROR,
         "ServerException",
         500,
     )
-    assert (succeeded.status.status_code, succeeded.attributes["ecr_layer_client.attempt.number"]) == (StatusCode.UNSET, 2)
-    assert (event.name, event.attributes["error.type"], 0 <= event.attributes["ecr_layer_client.retry.delay"] <= 0.05) == (
+    assert (
+        succeeded.status.status_code,
+        succeeded.attributes["ecr_layer_client.attempt.number"],
+    ) == (StatusCode.UNSET, 2)
+    assert (
+        event.name,
+        event.attributes["error.type"],
+        0 <= event.attributes["ecr_layer_client.retry.delay"] <= 0.05,
+    ) == (
         "retry",
         "ServerException",
         True,
     )
     assert operation.status.status_code == StatusCode.UNSET
-    assert [(point.value, point.attributes["error.type"]) for point in telemetry.points("ecr_layer_client.retries")] == [
-        (1, "ServerException")
-    ]
+    assert [
+        (point.value, point.attributes["error.type"])
+        for point in telemetry.points("ecr_layer_client.retries")
+    ] == [(1, "ServerException")]
 
 
 @pytest.mark.asyncio
@@ -359,7 +420,10 @@ async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
         {"ecr_layer_client.pacer.rate": 10.0, "ecr_layer_client.throttled.share": 0.04},
     )
     assert telemetry.spans(ATTEMPT)[0].attributes["error.type"] == "ThrottlingException"
-    assert [point.value for point in telemetry.points("ecr_layer_client.throttled", "ecr_layer_client.pacer.rate")] == [1, 10.0]
+    assert [
+        point.value
+        for point in telemetry.points("ecr_layer_client.throttled", "ecr_layer_client.pacer.rate")
+    ] == [1, 10.0]
 
 
 @pytest.mark.asyncio
@@ -370,7 +434,10 @@ async def test_what_befalls_a_shared_request(ecr: LocalECR, telemetry: Telemetry
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:2]))
     first = telemetry.spans(ATTEMPT)[0].parent
-    told = {span.context.span_id: [event.name for event in span.events] for span in telemetry.spans(OPERATION)}
+    told = {
+        span.context.span_id: [event.name for event in span.events]
+        for span in telemetry.spans(OPERATION)
+    }
     assert (told.pop(first.span_id), list(told.values())) == (["throttled", "retry"], [[]])
 
 
@@ -395,7 +462,11 @@ async def test_an_error(ecr: LocalECR, telemetry: Telemetry) -> None:
         aws_attributes.AWS_REQUEST_ID: raised.value.request_id,
     }
     for span in telemetry.spans():
-        assert (span.status.status_code, span.status.description, said.items() - dict(span.attributes).items()) == (
+        assert (
+            span.status.status_code,
+            span.status.description,
+            said.items() - dict(span.attributes).items(),
+        ) == (
             StatusCode.ERROR,
             str(raised.value),
             set(),
@@ -412,7 +483,9 @@ async def test_an_error(ecr: LocalECR, telemetry: Telemetry) -> None:
     ],
     ids=["no code", "a code that is none", "no answer of ECR's"],
 )
-async def test_error_types_are_few(ecr: LocalECR, telemetry: Telemetry, fault: Any, said: str) -> None:
+async def test_error_types_are_few(
+    ecr: LocalECR, telemetry: Telemetry, fault: Any, said: str
+) -> None:
     """An error without a code is told by its status, one with a strange code as other, and one that ECR did not give by its class."""
     ecr.faults.add(**fault)
     async with ecr.client(observer=telemetry.observer, retry=RetryPolicy(max_attempts=1)) as client:
@@ -425,12 +498,20 @@ async def test_error_types_are_few(ecr: LocalECR, telemetry: Telemetry, fault: A
 async def test_a_timeout_of_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
     """A request that ran out of time is a TimeoutError without a status; its operation fails with the error it became."""
     ecr.faults.add(latency=60.0)
-    async with ecr.client(observer=telemetry.observer, attempt_timeout=1.0, retry=RetryPolicy(max_attempts=1)) as client:
+    async with ecr.client(
+        observer=telemetry.observer, attempt_timeout=1.0, retry=RetryPolicy(max_attempts=1)
+    ) as client:
         with pytest.raises(TransportError):
             await client.check_layers("app", DIGESTS[:1])
     attempt, operation = telemetry.spans()
-    assert (attempt.attributes["error.type"], attempt.attributes.get("http.response.status_code")) == ("TimeoutError", None)
-    assert (operation.attributes["error.type"], operation.status.status_code) == ("TransportError", StatusCode.ERROR)
+    assert (
+        attempt.attributes["error.type"],
+        attempt.attributes.get("http.response.status_code"),
+    ) == ("TimeoutError", None)
+    assert (operation.attributes["error.type"], operation.status.status_code) == (
+        "TransportError",
+        StatusCode.ERROR,
+    )
 
 
 @pytest.mark.asyncio
@@ -453,7 +534,11 @@ async def test_a_reader_s_own_error(ecr: LocalECR, telemetry: Telemetry) -> None
             async with client.stream_layers("app", DIGESTS):
                 raise LookupError("a secret of the reader's")
     span = telemetry.span(OPERATION)
-    assert (span.status.status_code, span.status.description, span.attributes["error.type"]) == (StatusCode.ERROR, None, "LookupError")
+    assert (span.status.status_code, span.status.description, span.attributes["error.type"]) == (
+        StatusCode.ERROR,
+        None,
+        "LookupError",
+    )
 
 
 @pytest.mark.asyncio
@@ -465,7 +550,11 @@ async def test_no_secrets_and_no_digests(ecr: LocalECR, telemetry: Telemetry) ->
         with pytest.raises(CredentialsError):
             await client.check_layers("app", DIGESTS)
     exported = "".join(span.to_json() for span in telemetry.spans())
-    secrets = [value for name, value in ecr.environment.items() if ("KEY" in name or "TOKEN" in name) and value]
+    secrets = [
+        value
+        for name, value in ecr.environment.items()
+        if ("KEY" in name or "TOKEN" in name) and value
+    ]
     assert [text for text in (*secrets, *DIGESTS) if text in exported] == []
 
 
@@ -475,7 +564,10 @@ async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
     ecr.faults.add(status=503, times=1)
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers("app", DIGESTS[:1])
-    succeeded, failed = sorted(telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION), key=lambda point: len(point.attributes))
+    succeeded, failed = sorted(
+        telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION),
+        key=lambda point: len(point.attributes),
+    )
     measured = {
         rpc_attributes.RPC_SYSTEM: "aws-api",
         rpc_attributes.RPC_SYSTEM_NAME: "aws-api",
@@ -483,10 +575,21 @@ async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
         rpc_attributes.RPC_METHOD: CHECK,
         cloud_attributes.CLOUD_REGION: "eu-west-1",
     }
-    assert (dict(succeeded.attributes), dict(failed.attributes)) == (measured, measured | {"error.type": "503"})
-    assert (succeeded.count, round(succeeded.sum, 3), succeeded.explicit_bounds[:4]) == (1, 0.05, (0.005, 0.01, 0.025, 0.05))
+    assert (dict(succeeded.attributes), dict(failed.attributes)) == (
+        measured,
+        measured | {"error.type": "503"},
+    )
+    assert (succeeded.count, round(succeeded.sum, 3), succeeded.explicit_bounds[:4]) == (
+        1,
+        0.05,
+        (0.005, 0.01, 0.025, 0.05),
+    )
     (operation,) = telemetry.points("ecr_layer_client.operation.duration")
-    assert (operation.count, dict(operation.attributes), operation.sum >= succeeded.sum + failed.sum) == (1, measured, True)
+    assert (
+        operation.count,
+        dict(operation.attributes),
+        operation.sum >= succeeded.sum + failed.sum,
+    ) == (1, measured, True)
 
 
 @pytest.mark.asyncio
@@ -495,14 +598,21 @@ async def test_digests_of_a_request(ecr: LocalECR, telemetry: Telemetry) -> None
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers("app", DIGESTS)
     (point,) = telemetry.points("ecr_layer_client.attempt.digests")
-    assert (point.sum, point.explicit_bounds[-1], point.bucket_counts[-1], point.bucket_counts[-4:]) == (250, 99, 2, (1, 0, 0, 2))
+    assert (
+        point.sum,
+        point.explicit_bounds[-1],
+        point.bucket_counts[-1],
+        point.bucket_counts[-4:],
+    ) == (250, 99, 2, (1, 0, 0, 2))
 
 
 @pytest.mark.asyncio
 async def test_durations_lead_to_their_spans(ecr: LocalECR, telemetry: Telemetry) -> None:
     """A measured duration has its span for an exemplar."""
     await checked(ecr, telemetry)
-    points = telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION, "ecr_layer_client.operation.duration")
+    points = telemetry.points(
+        rpc_metrics.RPC_CLIENT_CALL_DURATION, "ecr_layer_client.operation.duration"
+    )
     spans = [telemetry.span(name).context.span_id for name in (ATTEMPT, OPERATION)]
     assert [exemplar.span_id for point in points for exemplar in point.exemplars] == spans
 
@@ -513,8 +623,13 @@ async def test_without_an_sdk(ecr: LocalECR) -> None:
     ecr.faults.add(error="ThrottlingException", times=1)
     async with ecr.client(observer=OpenTelemetryObserver()) as client:
         result = await client.check_layers("app", DIGESTS)
-        outcomes = await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:2]))
-    assert (result.absent, [outcome.digest for outcome in outcomes]) == (tuple(DIGESTS), DIGESTS[:2])
+        outcomes = await asyncio.gather(
+            *(client.check_layer("app", digest) for digest in DIGESTS[:2])
+        )
+    assert (result.absent, [outcome.digest for outcome in outcomes]) == (
+        tuple(DIGESTS),
+        DIGESTS[:2],
+    )
 
 
 @pytest.mark.asyncio
@@ -534,5 +649,8 @@ def test_without_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the extra, importing it says what to install."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     monkeypatch.delitem(sys.modules, "ecr_layer_client.otel")
-    with pytest.raises(ImportError, match=r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$"):
+    with pytest.raises(
+        ImportError,
+        match=r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$",
+    ):
         importlib.import_module("ecr_layer_client.otel")

@@ -20,10 +20,57 @@ if TYPE_CHECKING:
 HELD = "sha256:" + "a" * 64
 DEEP = 100_000
 TEXTS = [
-    *("", "a", "app", "team/app", "Not A Name", "app\n", "x" * 300, "x" * 70_000, "\0", "a\0b", "é", "\ud800", "💥", "\r\nX-Injected: y"),
-    *("..", "../../x", "..\\..\\x", "/etc/passwd", "....//x", "%2e%2e/%2e%2e/x", "..%2f..%2fx", "%00", "app/../../x", "CON", "~/x"),
-    *(HELD, HELD.upper(), "sha256:", "sha256:../../x", "sha256:" + "/" * 64, "sha256:" + "0" * 63, "md5:00", "latest", "*", "{}", "[]"),
-    *("null", "123456789012", "12345678901\u0662", "AAAA", "====", "2026-01-01", "6f0f0000-0000-0000-0000-000000000000"),
+    *(
+        "",
+        "a",
+        "app",
+        "team/app",
+        "Not A Name",
+        "app\n",
+        "x" * 300,
+        "x" * 70_000,
+        "\0",
+        "a\0b",
+        "é",
+        "\ud800",
+        "💥",
+        "\r\nX-Injected: y",
+    ),
+    *(
+        "..",
+        "../../x",
+        "..\\..\\x",
+        "/etc/passwd",
+        "....//x",
+        "%2e%2e/%2e%2e/x",
+        "..%2f..%2fx",
+        "%00",
+        "app/../../x",
+        "CON",
+        "~/x",
+    ),
+    *(
+        HELD,
+        HELD.upper(),
+        "sha256:",
+        "sha256:../../x",
+        "sha256:" + "/" * 64,
+        "sha256:" + "0" * 63,
+        "md5:00",
+        "latest",
+        "*",
+        "{}",
+        "[]",
+    ),
+    *(
+        "null",
+        "123456789012",
+        "12345678901\u0662",
+        "AAAA",
+        "====",
+        "2026-01-01",
+        "6f0f0000-0000-0000-0000-000000000000",
+    ),
 ]
 OTHERS: list[Any] = [
     None,
@@ -60,7 +107,13 @@ HEADERS = [
         "Transfer-Encoding: identity",
         "Connection: upgrade\r\nUpgrade: h2c",
     ),
-    *("Expect: 100-continue", "Expect: 200-ok", "Content-Encoding: gzip", "Content-Type: text/html", "Accept-Encoding: " + "gzip," * 500),
+    *(
+        "Expect: 100-continue",
+        "Expect: 200-ok",
+        "Content-Encoding: gzip",
+        "Content-Type: text/html",
+        "Accept-Encoding: " + "gzip," * 500,
+    ),
     *(
         "Host: ",
         "Host: a\r\nHost: b",
@@ -77,7 +130,12 @@ HEADERS = [
         "Authorization: Basic eDp5",
         "Authorization: AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,SignedHeaders=x,Signature=0",
     ),
-    *("Authorization: AWS4-HMAC-SHA256 " + "Credential=" * 400, "X-Amz-Date: 99999999T999999Z", "X-Amz-Date: \ud83d", "Date: yesterday"),
+    *(
+        "Authorization: AWS4-HMAC-SHA256 " + "Credential=" * 400,
+        "X-Amz-Date: 99999999T999999Z",
+        "X-Amz-Date: \ud83d",
+        "Date: yesterday",
+    ),
     *(
         "X-Amz-Security-Token: " + "t" * 5_000,
         "Range: bytes=0-",
@@ -87,16 +145,52 @@ HEADERS = [
         "Range: x",
     ),
 ]
-LAYERS: list[Any] = [None, {}, [[]], [{}], [{"digest": None}], [{"digest": HELD.upper(), "size": -1}], [5], "x"]
+LAYERS: list[Any] = [
+    None,
+    {},
+    [[]],
+    [{}],
+    [{"digest": None}],
+    [{"digest": HELD.upper(), "size": -1}],
+    [5],
+    "x",
+]
 CHANGES: list[dict[str, Any]] = [  # of a manifest without layers
-    *({"config": each} for each in (None, 5, {}, {"digest": "x"}, {"digest": HELD, "size": "9"}, {"digest": [HELD], "size": 9})),
+    *(
+        {"config": each}
+        for each in (
+            None,
+            5,
+            {},
+            {"digest": "x"},
+            {"digest": HELD, "size": "9"},
+            {"digest": [HELD], "size": 9},
+        )
+    ),
     *({"layers": each} for each in LAYERS),
-    *({"manifests": each} for each in (None, 7, ["x"], [{"digest": HELD}], [{"digest": "../../x", "size": 1e9}], {"a": 1})),
-    *({"mediaType": each} for each in (None, 5, "", "text/plain", {"a": 1}, "application/vnd.oci.image.index.v1+json")),
+    *(
+        {"manifests": each}
+        for each in (
+            None,
+            7,
+            ["x"],
+            [{"digest": HELD}],
+            [{"digest": "../../x", "size": 1e9}],
+            {"a": 1},
+        )
+    ),
+    *(
+        {"mediaType": each}
+        for each in (None, 5, "", "text/plain", {"a": 1}, "application/vnd.oci.image.index.v1+json")
+    ),
     *({"subject": each} for each in (5, {}, {"digest": "x"})),
     *({"annotations": []}, {"artifactType": {}}, {"schemaVersion": None}, {"schemaVersion": 1}, {}),
 ]
-MANIFEST: dict[str, Any] = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "layers": []}
+MANIFEST: dict[str, Any] = {
+    "schemaVersion": 2,
+    "mediaType": "application/vnd.oci.image.manifest.v1+json",
+    "layers": [],
+}
 MANIFESTS = [json.dumps({**MANIFEST, **change}) for change in CHANGES]
 GOOD: dict[str, list[Any]] = {  # values of members that lead on
     "repositoryName": ["app", "app", "app", "team/app", "new"],
@@ -105,11 +199,54 @@ GOOD: dict[str, list[Any]] = {  # values of members that lead on
     "partFirstByte": [0],
     "partLastByte": [2, 3, 74_999],
     "maxResults": [1, 100, 1000],
-    "imageManifest": ["{}", "[]", "null", "x", "[" * 50_000, '{"schemaVersion": 1e400}', *MANIFESTS],
+    "imageManifest": [
+        "{}",
+        "[]",
+        "null",
+        "x",
+        "[" * 50_000,
+        '{"schemaVersion": 1e400}',
+        *MANIFESTS,
+    ],
 }
-METHODS = ["POST", "POST", "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS", "TRACE", "CONNECT", "BREW", "post", "", "P\0ST", "G" * 5_000]
-VERSIONS = ["HTTP/1.1", "HTTP/1.1", "HTTP/1.0", "HTTP/0.9", "HTTP/2.0", "HTTP/9.9", "HTTP/", "http/1.1", "", "\0"]
-PLACES = ["", "layers/us-east-1/", "layers/eu-west-1/", "layers/", "v2/", "layers//", "layers/us-east-1/" + "a" * 64]
+METHODS = [
+    "POST",
+    "POST",
+    "POST",
+    "GET",
+    "HEAD",
+    "PUT",
+    "DELETE",
+    "OPTIONS",
+    "TRACE",
+    "CONNECT",
+    "BREW",
+    "post",
+    "",
+    "P\0ST",
+    "G" * 5_000,
+]
+VERSIONS = [
+    "HTTP/1.1",
+    "HTTP/1.1",
+    "HTTP/1.0",
+    "HTTP/0.9",
+    "HTTP/2.0",
+    "HTTP/9.9",
+    "HTTP/",
+    "http/1.1",
+    "",
+    "\0",
+]
+PLACES = [
+    "",
+    "layers/us-east-1/",
+    "layers/eu-west-1/",
+    "layers/",
+    "v2/",
+    "layers//",
+    "layers/us-east-1/" + "a" * 64,
+]
 QUERIES = [
     "",
     "?",
@@ -123,7 +260,15 @@ QUERIES = [
 
 def bad_request(draw: Random, texts: list[str]) -> bytes:
     """Return one; `texts` are further texts to put into members and paths, such as the id of an upload or the path of a file."""
-    makers: list[Callable[[Random, list[str]], bytes]] = [_noise, _broken, _elsewhere, _no_json, _hostile, _pipelined, _chunked]
+    makers: list[Callable[[Random, list[str]], bytes]] = [
+        _noise,
+        _broken,
+        _elsewhere,
+        _no_json,
+        _hostile,
+        _pipelined,
+        _chunked,
+    ]
     (maker,) = draw.choices(makers, [1, 3, 2, 3, 8, 1, 1])
     return maker(draw, texts)
 
@@ -134,7 +279,11 @@ def _noise(draw: Random, _: list[str]) -> bytes:
 
 def _broken(draw: Random, texts: list[str]) -> bytes:
     """Return a request that was well formed, with bytes of it dropped, doubled or changed."""
-    data = bytearray(_request(draw, _body(_members(draw, draw.choice(OPERATIONS), texts)), headers=_some_headers(draw)))
+    data = bytearray(
+        _request(
+            draw, _body(_members(draw, draw.choice(OPERATIONS), texts)), headers=_some_headers(draw)
+        )
+    )
     for _ in range(draw.randrange(1, 6)):
         at = draw.randrange(max(1, min(len(data), 400)))
         match draw.randrange(4):
@@ -153,7 +302,14 @@ def _elsewhere(draw: Random, texts: list[str]) -> bytes:
     """Return a request of any method, for any path."""
     path = "/" + draw.choice(PLACES) + draw.choice(texts + TEXTS)[:9_000] + draw.choice(QUERIES)
     path = path.replace(" ", "%20") if draw.random() < 0.8 else path
-    return _request(draw, b"", method=draw.choice(METHODS), path=path, version=draw.choice(VERSIONS), headers=_some_headers(draw))
+    return _request(
+        draw,
+        b"",
+        method=draw.choice(METHODS),
+        path=path,
+        version=draw.choice(VERSIONS),
+        headers=_some_headers(draw),
+    )
 
 
 def _no_json(draw: Random, texts: list[str]) -> bytes:
@@ -183,28 +339,50 @@ def _no_json(draw: Random, texts: list[str]) -> bytes:
             b'{"repositoryName":1e999999}',
             b'{"\\ud800":"\\udfff"}',
         ),
-        *(good[:cut], good[cut:], good + good, good.decode(errors="surrogatepass").encode("utf-16", errors="surrogatepass")),
+        *(
+            good[:cut],
+            good[cut:],
+            good + good,
+            good.decode(errors="surrogatepass").encode("utf-16", errors="surrogatepass"),
+        ),
     ]
-    return _request(draw, draw.choice(bodies), headers=[*_some_headers(draw), *([draw.choice(HEADERS)] if draw.random() < 0.1 else [])])
+    return _request(
+        draw,
+        draw.choice(bodies),
+        headers=[*_some_headers(draw), *([draw.choice(HEADERS)] if draw.random() < 0.1 else [])],
+    )
 
 
 def _hostile(draw: Random, texts: list[str]) -> bytes:
     """Return a request for an operation, its members wrong in type or content."""
-    operation = draw.choice([*OPERATIONS, *OPERATIONS, "PutLifecyclePolicy", "__init__", "", "x" * 500, "Batch\0"])
+    operation = draw.choice(
+        [*OPERATIONS, *OPERATIONS, "PutLifecyclePolicy", "__init__", "", "x" * 500, "Batch\0"]
+    )
     return _request(draw, _body(_members(draw, operation, texts)), operation=operation)
 
 
 def _pipelined(draw: Random, texts: list[str]) -> bytes:
-    return b"".join(draw.choice([_hostile, _hostile, _no_json, _elsewhere])(draw, texts) for _ in range(draw.randrange(2, 12)))
+    return b"".join(
+        draw.choice([_hostile, _hostile, _no_json, _elsewhere])(draw, texts)
+        for _ in range(draw.randrange(2, 12))
+    )
 
 
 def _chunked(draw: Random, texts: list[str]) -> bytes:
     """Return a request with a body in chunks, some of them not what they say."""
     body = _body(_members(draw, draw.choice(OPERATIONS), texts))
     half = len(body) // 2
-    sizes = draw.choice([f"{half:x}", f"{half:X};ext=1", f"{half + 1:x}", "-1", "zz", "", "f" * 20, f"0{half:x}"])
+    sizes = draw.choice(
+        [f"{half:x}", f"{half:X};ext=1", f"{half + 1:x}", "-1", "zz", "", "f" * 20, f"0{half:x}"]
+    )
     rest = draw.choice(
-        [f"{len(body) - half:x}\r\n".encode() + body[half:] + b"\r\n0\r\n\r\n", b"0\r\n", b"", b"0\r\nTrailer: x\r\n\r\n", body[half:]]
+        [
+            f"{len(body) - half:x}\r\n".encode() + body[half:] + b"\r\n0\r\n\r\n",
+            b"0\r\n",
+            b"",
+            b"0\r\nTrailer: x\r\n\r\n",
+            body[half:],
+        ]
     )
     head = f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET_PREFIX}.PutImage\r\nTransfer-Encoding: chunked\r\n\r\n{sizes}\r\n"
     return head.encode() + body[:half] + b"\r\n" + rest
@@ -220,7 +398,9 @@ def _request(
     version: str = "HTTP/1.1",
     headers: list[str] | None = None,
 ) -> bytes:
-    length = len(body) if draw.random() < 0.9 else max(0, len(body) + draw.choice([-1, 1, 1_000, 10**9]))
+    length = (
+        len(body) if draw.random() < 0.9 else max(0, len(body) + draw.choice([-1, 1, 1_000, 10**9]))
+    )
     lines = [
         f"{method} {path} {version}",
         "Host: x",
@@ -228,15 +408,23 @@ def _request(
         f"Content-Length: {length}",
         *(headers or []),
     ]
-    return ("\r\n".join(lines) + "\r\n\r\n").encode(errors="surrogateescape" if _is_wire(lines) else "surrogatepass") + body
+    return ("\r\n".join(lines) + "\r\n\r\n").encode(
+        errors="surrogateescape" if _is_wire(lines) else "surrogatepass"
+    ) + body
 
 
 def _is_wire(lines: list[str]) -> bool:
-    return not any("\ud800" <= each <= "\udc7f" or "\udd00" <= each <= "\udfff" for line in lines for each in line)
+    return not any(
+        "\ud800" <= each <= "\udc7f" or "\udd00" <= each <= "\udfff"
+        for line in lines
+        for each in line
+    )
 
 
 def _some_headers(draw: Random) -> list[str]:
-    return draw.sample(HEADERS, draw.choice([0, 0, 1, 2, 5])) + ["A: b"] * draw.choice([0, 0, 0, 0, 2_000])
+    return draw.sample(HEADERS, draw.choice([0, 0, 1, 2, 5])) + ["A: b"] * draw.choice(
+        [0, 0, 0, 0, 2_000]
+    )
 
 
 def _body(members: Any) -> bytes:
@@ -246,7 +434,9 @@ def _body(members: Any) -> bytes:
 def _members(draw: Random, operation: str, texts: list[str]) -> Any:
     if operation not in OPERATIONS or draw.random() < 0.05:
         return draw.choice(OTHERS)
-    spoilt = draw.choice([0.0, 0.02, 0.2])  # some requests are good, and lead to states that others then meet
+    spoilt = draw.choice(
+        [0.0, 0.02, 0.2]
+    )  # some requests are good, and lead to states that others then meet
     return _Values(draw, texts, spoilt).of(service_model().operation_model(operation).input_shape)
 
 
@@ -273,7 +463,11 @@ class _Values:
         return kinds.get(shape.type_name, self._text)(shape, name)
 
     def _structure(self, shape: Any, _: str) -> dict[str, Any]:
-        wanted = (each for each in shape.members if self._draw.random() < (0.99 if each in shape.required_members else 0.3))
+        wanted = (
+            each
+            for each in shape.members
+            if self._draw.random() < (0.99 if each in shape.required_members else 0.3)
+        )
         return {each: self.of(shape.members[each], each) for each in wanted}
 
     def _list(self, shape: Any, name: str) -> list[Any]:

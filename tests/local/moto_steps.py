@@ -21,12 +21,35 @@ def digest_of(data: bytes) -> str:
 
 
 def _manifest(*layers: bytes) -> str:
-    rows = [{"mediaType": "application/vnd.oci.image.layer.v1.tar+gzip", "digest": digest_of(each), "size": len(each)} for each in layers]
-    config = {"mediaType": "application/vnd.oci.image.config.v1+json", "digest": digest_of(LAYERS[2]), "size": 2}
-    return json.dumps({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": config, "layers": rows})
+    rows = [
+        {
+            "mediaType": "application/vnd.oci.image.layer.v1.tar+gzip",
+            "digest": digest_of(each),
+            "size": len(each),
+        }
+        for each in layers
+    ]
+    config = {
+        "mediaType": "application/vnd.oci.image.config.v1+json",
+        "digest": digest_of(LAYERS[2]),
+        "size": 2,
+    }
+    return json.dumps(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config,
+            "layers": rows,
+        }
+    )
 
 
-MANIFESTS = (_manifest(LAYERS[0]), _manifest(*LAYERS[:2]), _manifest(LAYERS[1]), _manifest(b"never uploaded"))
+MANIFESTS = (
+    _manifest(LAYERS[0]),
+    _manifest(*LAYERS[:2]),
+    _manifest(LAYERS[1]),
+    _manifest(b"never uploaded"),
+)
 
 
 @dataclass(frozen=True)
@@ -59,9 +82,9 @@ class Walker:
             answer = dict(getattr(self.client, step.operation)(**self._request(step)))
         except ClientError as error:
             response: Any = error.response
-            answer = {name: value for name, value in response.items() if name not in {"Error", "message"}} | {
-                "error": response["Error"]["Code"]
-            }
+            answer = {
+                name: value for name, value in response.items() if name not in {"Error", "message"}
+            } | {"error": response["Error"]["Code"]}
         except Exception as error:  # moto, in this process, raises what it did not foresee
             if type(error) is not Exception:
                 raise
@@ -79,17 +102,28 @@ class Walker:
         if "imageIds" in request:
             asked: list[dict[str, Any]] = request["imageIds"]
             request["imageIds"] = [
-                {name: value if isinstance(value, str) else self._digest_of(value) for name, value in each.items()} for each in asked
+                {
+                    name: value if isinstance(value, str) else self._digest_of(value)
+                    for name, value in each.items()
+                }
+                for each in asked
             ]
         if step.upload is not None:
-            request["uploadId"] = self.uploads[step.upload] if step.upload < len(self.uploads) else NOWHERE
+            request["uploadId"] = (
+                self.uploads[step.upload] if step.upload < len(self.uploads) else NOWHERE
+            )
         if "layerPartBlob" in request:
             first = max(0, self.received.get(request["uploadId"], 0) + step.offset)
-            request |= {"partFirstByte": first, "partLastByte": first + len(request["layerPartBlob"]) - 1}
+            request |= {
+                "partFirstByte": first,
+                "partLastByte": first + len(request["layerPartBlob"]) - 1,
+            }
         return request
 
     def _digest_of(self, number: int) -> str:
-        return next((digest for digest, name in self.images.items() if name == f"image {number}"), ABSENT)
+        return next(
+            (digest for digest, name in self.images.items() if name == f"image {number}"), ABSENT
+        )
 
     def _note(self, step: Step, answer: dict[str, Any]) -> None:
         match step.operation:
@@ -98,7 +132,9 @@ class Walker:
             case "upload_layer_part":
                 self.received[answer["uploadId"]] = answer["lastByteReceived"] + 1
             case "put_image":
-                self.images[answer["image"]["imageId"]["imageDigest"]] = f"image {MANIFESTS.index(step.members['imageManifest'])}"
+                self.images[answer["image"]["imageId"]["imageDigest"]] = (
+                    f"image {MANIFESTS.index(step.members['imageManifest'])}"
+                )
             case _:
                 pass
 
@@ -132,28 +168,49 @@ def pushed(data: bytes, number: int) -> list[Step]:
     ]
 
 
-BEGIN = [Step("create_repository", "app", {}), *(step for number, data in enumerate(LAYERS) for step in pushed(data, number))]
+BEGIN = [
+    Step("create_repository", "app", {}),
+    *(step for number, data in enumerate(LAYERS) for step in pushed(data, number)),
+]
 
 _tags = st.sampled_from(["1.0", "latest"])
 _numbers = st.sampled_from(range(len(MANIFESTS)))
-_id = st.one_of(_tags.map(lambda tag: {"imageTag": tag}), _numbers.map(lambda number: {"imageDigest": number}))
+_id = st.one_of(
+    _tags.map(lambda tag: {"imageTag": tag}), _numbers.map(lambda number: {"imageDigest": number})
+)
 _ids = st.lists(_id, min_size=1, max_size=2, unique_by=str)
-_digests = st.lists(st.sampled_from([*map(digest_of, LAYERS), ABSENT, "nonsense"]), min_size=1, max_size=4, unique=True)
-_images = st.fixed_dictionaries({"imageManifest": st.sampled_from([*MANIFESTS[:3] * 4, MANIFESTS[3]])}, optional={"imageTag": _tags})
-_uploads = st.sampled_from([2, 3, 3, 3, 4, 5])  # the last that was completed, some that may have begun, and one that hardly has
+_digests = st.lists(
+    st.sampled_from([*map(digest_of, LAYERS), ABSENT, "nonsense"]),
+    min_size=1,
+    max_size=4,
+    unique=True,
+)
+_images = st.fixed_dictionaries(
+    {"imageManifest": st.sampled_from([*MANIFESTS[:3] * 4, MANIFESTS[3]])},
+    optional={"imageTag": _tags},
+)
+_uploads = st.sampled_from(
+    [2, 3, 3, 3, 4, 5]
+)  # the last that was completed, some that may have begun, and one that hardly has
 _parts = st.sampled_from(LAYERS).map(lambda data: {"layerPartBlob": data})
 
 _MEMBERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "batch_check_layer_availability": st.builds(dict[str, Any], layerDigests=_digests),
     "batch_delete_image": st.builds(dict[str, Any], imageIds=_ids),
     "batch_get_image": st.builds(dict[str, Any], imageIds=_ids),
-    "complete_layer_upload": st.sampled_from(LAYERS).map(lambda data: {"layerDigests": [digest_of(data)]}),
+    "complete_layer_upload": st.sampled_from(LAYERS).map(
+        lambda data: {"layerDigests": [digest_of(data)]}
+    ),
     "create_repository": st.sampled_from([{}, {"imageTagMutability": "IMMUTABLE"}]),
     "delete_repository": st.sampled_from([{"force": False}, {}, {"force": False}, {"force": True}]),
-    "describe_images": st.one_of(st.builds(dict[str, Any]), st.builds(dict[str, Any], imageIds=_ids)),
+    "describe_images": st.one_of(
+        st.builds(dict[str, Any]), st.builds(dict[str, Any], imageIds=_ids)
+    ),
     "describe_repositories": st.just({}),
     "initiate_layer_upload": st.just({}),
-    "list_images": st.sampled_from([{}, {"filter": {"tagStatus": "TAGGED"}}, {"filter": {"tagStatus": "UNTAGGED"}}]),
+    "list_images": st.sampled_from(
+        [{}, {"filter": {"tagStatus": "TAGGED"}}, {"filter": {"tagStatus": "UNTAGGED"}}]
+    ),
     "put_image": _images,
     "upload_layer_part": _parts,
 }
@@ -168,4 +225,6 @@ def steps(draw: st.DrawFn) -> Step:
     members = draw(_MEMBERS[operation])
     if operation not in {"upload_layer_part", "complete_layer_upload"}:
         return Step(operation, repository, members)
-    return Step(operation, repository, members, draw(_uploads), draw(st.sampled_from([0, 0, 0, 1, -1])))
+    return Step(
+        operation, repository, members, draw(_uploads), draw(st.sampled_from([0, 0, 0, 1, -1]))
+    )

@@ -42,7 +42,11 @@ def structure_problems(value: dict[str, Any], shape: Any, where: str) -> list[st
     found = [f"{where}.{name} is missing" for name in shape.required_members if name not in value]
     found += [f"{where}.{name} is unknown" for name in value if name not in shape.members]
     known = [(name, each) for name, each in value.items() if name in shape.members]
-    return found + [problem for name, each in known for problem in problems(each, shape.members[name], f"{where}.{name}")]
+    return found + [
+        problem
+        for name, each in known
+        for problem in problems(each, shape.members[name], f"{where}.{name}")
+    ]
 
 
 def string_problems(value: str, shape: Any, where: str) -> list[str]:
@@ -54,7 +58,9 @@ def string_problems(value: str, shape: Any, where: str) -> list[str]:
         "min": len(value) < meta.get("min", 0),
         "max": len(value) > meta.get("max", len(value)),
     }
-    return [f"{where}: {value[:100]!r} breaks {name}" for name, is_wrong in wrong.items() if is_wrong]
+    return [
+        f"{where}: {value[:100]!r} breaks {name}" for name, is_wrong in wrong.items() if is_wrong
+    ]
 
 
 class Checked:
@@ -62,14 +68,18 @@ class Checked:
 
     def __init__(self) -> None:
         """Hold nothing yet."""
-        self.service = Service(Registry(account="123456789012", region="us-east-1", now=Clock().now))
+        self.service = Service(
+            Registry(account="123456789012", region="us-east-1", now=Clock().now)
+        )
         self.asked: set[str] = set()
         self.codes: set[str] = set()
 
     async def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Return a checked answer."""
         headers = {"x-amz-target": f"{TARGET_PREFIX}.{operation}", "host": "127.0.0.1:1"}
-        reply = await self.service.answer(Request("POST", "/", headers, json.dumps(members).encode()))
+        reply = await self.service.answer(
+            Request("POST", "/", headers, json.dumps(members).encode())
+        )
         answer: dict[str, Any] = json.loads(reply.body[:])
         model = service_model().operation_model(operation)
         if reply.status == 200:
@@ -83,12 +93,25 @@ class Checked:
         return answer
 
 
-async def upload(checked: Checked, data: str, *digests: str, first: int = 0, parts: int = 1, repository: str = "app") -> None:
+async def upload(
+    checked: Checked,
+    data: str,
+    *digests: str,
+    first: int = 0,
+    parts: int = 1,
+    repository: str = "app",
+) -> None:
     """Upload parts of four bytes of base64, the first byte being said to be another, and complete twice."""
     upload_id = (await checked.ask("InitiateLayerUpload", repositoryName=repository))["uploadId"]
     upload = {"repositoryName": repository, "uploadId": upload_id}
     for start in range(first, first + 4 * parts, 4):
-        await checked.ask("UploadLayerPart", **upload, partFirstByte=start, partLastByte=start + 3, layerPartBlob=data)
+        await checked.ask(
+            "UploadLayerPart",
+            **upload,
+            partFirstByte=start,
+            partLastByte=start + 3,
+            layerPartBlob=data,
+        )
     for _ in range(2):
         await checked.ask("CompleteLayerUpload", **upload, layerDigests=list(digests))
 
@@ -99,14 +122,24 @@ async def test_every_answer_is_as_the_model_says() -> None:
     checked = Checked()
     ask = checked.ask
     of_1234 = "sha256:03ac674216f3e15c761ee1a5e255f067953623c8b388b4459e13f978d7c846f4"
-    manifest: Any = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": of_1234}, "layers": []}
-    image, index = json.dumps(manifest), {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": LAYER}]}
+    manifest: Any = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": of_1234},
+        "layers": [],
+    }
+    image, index = (
+        json.dumps(manifest),
+        {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": LAYER}]},
+    )
     filters = [{"filterType": "WILDCARD", "filter": "v*"}]
     await ask("CreateRepository", repositoryName="app")
     await ask("CreateRepository", repositoryName="app")
     await ask("CreateRepository", repositoryName="t1", tags=[{"Key": "", "Value": ""}])
     await ask("CreateRepository", repositoryName="t2", tags=[{"Key": "k", "Value": ""}] * 51)
-    immutable = {"imageTagMutability": "IMMUTABLE_WITH_EXCLUSION", "imageTagMutabilityExclusionFilters": filters}
+    immutable = {
+        "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+        "imageTagMutabilityExclusionFilters": filters,
+    }
     await ask("CreateRepository", repositoryName="immutable", **immutable)
     await ask("DescribeRepositories", maxResults=1)
     await ask("DescribeRepositories", repositoryNames=["nope"])
@@ -115,7 +148,9 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await upload(checked, "MTIzNA==", of_1234)
     await upload(checked, "MTIzNA==", LAYER, first=1)
     await upload(checked, "MTIzNA==", LAYER)
-    await ask("BatchCheckLayerAvailability", repositoryName="app", layerDigests=[of_1234, LAYER, "x", ""])
+    await ask(
+        "BatchCheckLayerAvailability", repositoryName="app", layerDigests=[of_1234, LAYER, "x", ""]
+    )
     await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
     await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
     await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
@@ -129,12 +164,18 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await ask("PutImage", repositoryName="app", imageManifest="{")
     await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
     await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=LAYER)
-    await ask("BatchGetImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}, {}, {"imageDigest": "x"}])
+    await ask(
+        "BatchGetImage",
+        repositoryName="app",
+        imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}, {}, {"imageDigest": "x"}],
+    )
     await ask("ListImages", repositoryName="app", maxResults=1)
     await ask("DescribeImages", repositoryName="app")
     await ask("DescribeImages", repositoryName="app", imageIds=[{"imageTag": "nope"}])
     await ask("DeleteRepository", repositoryName="app")
-    await ask("BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}])
+    await ask(
+        "BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}]
+    )
     await ask("ListImages", repositoryName="app")
     await ask("DeleteRepository", repositoryName="app")
     await ask("GetAuthorizationToken")
@@ -175,5 +216,7 @@ async def test_every_answer_is_as_the_model_says() -> None:
 )
 def test_this_test_sees_what_the_model_does_not_say(answer: dict[str, Any], problem: str) -> None:
     """An answer that breaks the model has a problem."""
-    found = problems(answer, service_model().operation_model("BatchCheckLayerAvailability").output_shape)
+    found = problems(
+        answer, service_model().operation_model("BatchCheckLayerAvailability").output_shape
+    )
     assert [each for each in found if problem in each] == found != []

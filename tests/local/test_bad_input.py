@@ -72,8 +72,17 @@ def filled(ecr: LocalECR) -> list[str]:
     """Let it hold an image, and an upload under way; return their names, and the path of a download."""
     image = ecr.seed_image("app", [bytes(100_000), b"small"], "latest")
     upload = ecr._registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    url = ecr._service.downloads.url("x", ecr.region, f"sha256:{hashlib.sha256(b'small').hexdigest()}")
-    return [image, upload, upload, upload, url.removeprefix("http://x/"), url[:-1].removeprefix("http://x/")]
+    url = ecr._service.downloads.url(
+        "x", ecr.region, f"sha256:{hashlib.sha256(b'small').hexdigest()}"
+    )
+    return [
+        image,
+        upload,
+        upload,
+        upload,
+        url.removeprefix("http://x/"),
+        url[:-1].removeprefix("http://x/"),
+    ]
 
 
 def files(folder: Path) -> list[str]:
@@ -86,12 +95,21 @@ def files(folder: Path) -> list[str]:
     [
         pytest.param(300, False, id="unsigned"),
         pytest.param(300, True, id="signed"),
-        pytest.param(10_000, False, id="10,000-unsigned", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
-        pytest.param(2_000, True, id="2,000-signed", marks=[pytest.mark.full, pytest.mark.timeout(600)]),
+        pytest.param(
+            10_000, False, id="10,000-unsigned", marks=[pytest.mark.full, pytest.mark.timeout(600)]
+        ),
+        pytest.param(
+            2_000, True, id="2,000-signed", marks=[pytest.mark.full, pytest.mark.timeout(600)]
+        ),
     ],
 )
 async def test_bad_requests_leave_it_answering(
-    count: int, *, auth: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    count: int,
+    *,
+    auth: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Of any number of bad requests, with stalled connections beside them, none is answered 5xx, logged, or leaves a file out of place."""
     home, outside = tmp_path / "very" / "deep" / "data", tmp_path / "outside"
@@ -118,8 +136,16 @@ async def test_bad_requests_leave_it_answering(
                 result = await client.check_layers("still/there", [digest])
             for writer in stalled:
                 writer.close()
-    wrong = {number: answer[:300] for number, answer in enumerate(answers) if b"HTTP/1.1 5" in answer or b"Traceback" in answer}
-    logged = [record.getMessage() for record in caplog.records if record.name.startswith(("ecr_layer_client", "aiohttp", "asyncio"))]
+    wrong = {
+        number: answer[:300]
+        for number, answer in enumerate(answers)
+        if b"HTTP/1.1 5" in answer or b"Traceback" in answer
+    }
+    logged = [
+        record.getMessage()
+        for record in caplog.records
+        if record.name.startswith(("ecr_layer_client", "aiohttp", "asyncio"))
+    ]
     astray = [each for each in files(tmp_path) if not IN_PLACE(each)]
     assert (wrong, logged, complaints, astray) == ({}, [], [], [])
     assert (result.available, set(OPERATIONS) - set(ecr.stats.by_operation)) == ((digest,), set())

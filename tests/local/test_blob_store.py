@@ -15,7 +15,17 @@ from ecr_layer_client.local._registry.blob_store import IN_MEMORY, FileBytes, St
 from local.limits import no_file_above
 
 LARGE = b"x" * (IN_MEMORY + 1)
-HOSTILE = ["", "sha256:", "sha256:../../etc/passwd", "../secret", "/etc/passwd", "sha512:" + "0" * 64, "sha256:" + "A" * 64, "\0", "\ud800"]
+HOSTILE = [
+    "",
+    "sha256:",
+    "sha256:../../etc/passwd",
+    "../secret",
+    "/etc/passwd",
+    "sha512:" + "0" * 64,
+    "sha256:" + "A" * 64,
+    "\0",
+    "\ud800",
+]
 
 
 def digest_of(data: bytes) -> str:
@@ -25,7 +35,9 @@ def digest_of(data: bytes) -> str:
 
 @given(sizes=st.lists(st.integers(0, 2 * IN_MEMORY), max_size=5), in_files=st.booleans())
 @settings(max_examples=50, derandomize=True, database=None, deadline=None)
-def test_bytes_come_back_however_they_came(sizes: list[int], in_files: bool, tmp_path_factory: pytest.TempPathFactory) -> None:  # noqa: FBT001
+def test_bytes_come_back_however_they_came(
+    sizes: list[int], in_files: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:  # noqa: FBT001
     """What a draft took in any number of parts has the digest of the whole and comes back whole, from memory and from files."""
     parts = [bytes([number]) * size for number, size in enumerate(sizes)]
     whole = b"".join(parts)
@@ -38,7 +50,9 @@ def test_bytes_come_back_however_they_came(sizes: list[int], in_files: bool, tmp
 
 @given(st.integers(0, 40), st.integers(0, 40), st.integers(-5, 45), st.integers(-5, 45))
 @settings(max_examples=200, derandomize=True, database=None, deadline=None)
-def test_a_part_of_a_file_is_the_part_of_its_bytes(start: int, stop: int, first: int, last: int) -> None:
+def test_a_part_of_a_file_is_the_part_of_its_bytes(
+    start: int, stop: int, first: int, last: int
+) -> None:
     """A part of a file slices as the same part of its bytes does."""
     data = Path(__file__).read_bytes()
     start, stop = min(start, stop), max(start, stop)
@@ -117,7 +131,9 @@ def test_the_same_bytes_are_held_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
 @pytest.mark.parametrize("first", [b"", b"small", LARGE], ids=["nothing", "small", "large"])
 @pytest.mark.parametrize("in_files", [False, True])
-def test_what_can_not_be_written_is_not_taken(first: bytes, tmp_path: Path, *, in_files: bool) -> None:
+def test_what_can_not_be_written_is_not_taken(
+    first: bytes, tmp_path: Path, *, in_files: bool
+) -> None:
     """A write that fails midway takes none of its bytes: size and digest stay, and what is written next follows what was there."""
     store = Store(tmp_path if in_files else None)
     draft = store.draft()

@@ -61,7 +61,9 @@ class Download:
 
     async def url(self, data: bytes = SMALL) -> str:
         """Ask for the URL of a layer."""
-        answer = await self.client.get_download_url_for_layer(repositoryName="app", layerDigest=digest_of(data))
+        answer = await self.client.get_download_url_for_layer(
+            repositoryName="app", layerDigest=digest_of(data)
+        )
         assert answer["layerDigest"] == digest_of(data)
         return str(answer["downloadUrl"])
 
@@ -69,7 +71,11 @@ class Download:
         """Follow a URL as a client of the session does."""
         session = self.client._endpoint.http_session
         response = await session.send(AWSRequest(method=method, url=url, headers=headers).prepare())
-        return Answer(response.status_code, {name.lower(): value for name, value in response.headers.items()}, await response.content)
+        return Answer(
+            response.status_code,
+            {name.lower(): value for name, value in response.headers.items()},
+            await response.content,
+        )
 
 
 def digest_of(data: bytes) -> str:
@@ -101,7 +107,10 @@ def test_a_layer_comes_back_byte_for_byte(data: bytes, *, in_memory: bool) -> No
 
     async def play(it: Download) -> None:
         answer = await it.get(await it.url(data))
-        told = {name: answer.headers[name] for name in ("content-length", "accept-ranges", "content-type", "etag")}
+        told = {
+            name: answer.headers[name]
+            for name in ("content-length", "accept-ranges", "content-type", "etag")
+        }
         expected = {
             "content-length": str(len(data)),
             "accept-ranges": "bytes",
@@ -119,12 +128,19 @@ def test_a_layer_that_was_uploaded_comes_back() -> None:
     async def play(it: Download) -> None:
         parts = (b"\0" * 5 * 1024 * 1024, b"last")
         digest = digest_of(b"".join(parts))
-        upload_id, first = (await it.client.initiate_layer_upload(repositoryName="app"))["uploadId"], 0
+        upload_id, first = (
+            (await it.client.initiate_layer_upload(repositoryName="app"))["uploadId"],
+            0,
+        )
         for part in parts:
             where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
-            await it.client.upload_layer_part(repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where)
+            await it.client.upload_layer_part(
+                repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where
+            )
             first += len(part)
-        await it.client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest])
+        await it.client.complete_layer_upload(
+            repositoryName="app", uploadId=upload_id, layerDigests=[digest]
+        )
         it.ecr.seed_image("app", [(digest, first)])
         assert (await it.get(await it.url(b"".join(parts)))).body == b"".join(parts)
 
@@ -134,10 +150,22 @@ def test_a_layer_that_was_uploaded_comes_back() -> None:
 @pytest.mark.parametrize(
     ("digest", "code", "said"),
     [
-        (digest_of(b"absent"), "LayersNotFoundException", "does not exist within the repository with name 'app'"),
-        (digest_of(b"alone"), "LayerInaccessibleException", "because it is not associated with an image"),
+        (
+            digest_of(b"absent"),
+            "LayersNotFoundException",
+            "does not exist within the repository with name 'app'",
+        ),
+        (
+            digest_of(b"alone"),
+            "LayerInaccessibleException",
+            "because it is not associated with an image",
+        ),
         (digest_of(b"archived"), "LayerInaccessibleException", "because it is archived"),
-        (digest_of(b"seeded"), "LayerInaccessibleException", "was given its digest and size, not its bytes"),
+        (
+            digest_of(b"seeded"),
+            "LayerInaccessibleException",
+            "was given its digest and size, not its bytes",
+        ),
     ],
     ids=["absent", "alone", "archived", "seeded"],
 )
@@ -150,7 +178,10 @@ def test_what_cannot_be_downloaded_says_why(digest: str, code: str, said: str) -
         with pytest.raises(ClientError) as caught:
             await it.client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)
         error: Any = caught.value
-        assert (error.response["Error"]["Code"], said in error.response["Error"]["Message"]) == (code, True)
+        assert (error.response["Error"]["Code"], said in error.response["Error"]["Message"]) == (
+            code,
+            True,
+        )
 
     download(play)
 
@@ -169,23 +200,38 @@ def test_a_digest_in_upper_case_is_found() -> None:
 # -- ranges ----------------------------------------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 2 * len(LARGE)), st.integers(0, 2 * len(LARGE)), st.sampled_from(["{}-{}", "{}-", "-{1}"]), st.booleans())
+@given(
+    st.integers(0, 2 * len(LARGE)),
+    st.integers(0, 2 * len(LARGE)),
+    st.sampled_from(["{}-{}", "{}-", "-{1}"]),
+    st.booleans(),
+)
 @example(0, 0, "{}-{}", False).via("the first byte")  # noqa: FBT003
 @example(0, 0, "-{1}", False).via("the last none")  # noqa: FBT003
 @example(len(LARGE) - 1, len(LARGE), "{}-{}", True).via("the last byte")  # noqa: FBT003
 @settings(max_examples=100, derandomize=True, database=None, deadline=None)
-def test_a_range_is_the_slice_that_http_means(first: int, last: int, form: str, is_large: bool) -> None:  # noqa: FBT001
+def test_a_range_is_the_slice_that_http_means(
+    first: int, last: int, form: str, is_large: bool
+) -> None:  # noqa: FBT001
     """A range gives 206 with exactly its bytes, 416 when it begins beyond the end, and the whole when it is none."""
     data = LARGE if is_large else SMALL
     asked, size = form.format(first, last), len(data)
-    start, stop = {"{}-{}": (first, min(size, last + 1)), "{}-": (first, size), "-{1}": (max(0, size - last), size)}[form]
+    start, stop = {
+        "{}-{}": (first, min(size, last + 1)),
+        "{}-": (first, size),
+        "-{1}": (max(0, size - last), size),
+    }[form]
     downloads, digest = a_server(data)
     try:
         reply = downloads.answer(a_request(downloads, digest, range=f"bytes={asked}"))
     except AwsError as error:
         answer: tuple[Any, ...] = (error.status, error.code)
     else:
-        answer = (reply.status, reply.body[:] == data[start:stop], reply.headers.get("content-range"))
+        answer = (
+            reply.status,
+            reply.body[:] == data[start:stop],
+            reply.headers.get("content-range"),
+        )
     if form == "{}-{}" and last < first:
         assert answer == (200, data == data[start:stop], None)
     elif start >= size:
@@ -194,7 +240,18 @@ def test_a_range_is_the_slice_that_http_means(first: int, last: int, form: str, 
         assert answer == (206, True, f"bytes {start}-{stop - 1}/{size}")
 
 
-@pytest.mark.parametrize("asked", ["", "bytes", "bytes=-", "bytes=a-b", "items=0-1", "bytes=0-1,3-4", "bytes=" + "9" * 5000 + "-5"])
+@pytest.mark.parametrize(
+    "asked",
+    [
+        "",
+        "bytes",
+        "bytes=-",
+        "bytes=a-b",
+        "items=0-1",
+        "bytes=0-1,3-4",
+        "bytes=" + "9" * 5000 + "-5",
+    ],
+)
 def test_a_range_that_s3_cannot_read_is_ignored(asked: str) -> None:
     """What is no single range of bytes is as if it were not there."""
     downloads, digest = a_server(SMALL)
@@ -207,11 +264,16 @@ def test_a_range_that_s3_cannot_read_is_ignored(asked: str) -> None:
     [
         ("bytes=4-" + "9" * 5000, (206, f"bytes 4-{len(SMALL) - 1}/{len(SMALL)}", SMALL[4:])),
         ("bytes=-" + "9" * 5000, (206, f"bytes 0-{len(SMALL) - 1}/{len(SMALL)}", SMALL)),
-        ("bytes=" + "0" * 5000 + "4-" + "0" * 5000 + "5", (206, f"bytes 4-5/{len(SMALL)}", SMALL[4:6])),
+        (
+            "bytes=" + "0" * 5000 + "4-" + "0" * 5000 + "5",
+            (206, f"bytes 4-5/{len(SMALL)}", SMALL[4:6]),
+        ),
     ],
     ids=["last", "suffix", "zeros"],
 )
-def test_a_range_beyond_any_integer_ends_with_the_layer(asked: str, answer: tuple[int, str, bytes]) -> None:
+def test_a_range_beyond_any_integer_ends_with_the_layer(
+    asked: str, answer: tuple[int, str, bytes]
+) -> None:
     """However far a range goes, it is cut to the layer's size (RFC 9110, section 14.1.2)."""
     downloads, digest = a_server(SMALL)
     reply = downloads.answer(a_request(downloads, digest, range=asked))
@@ -248,7 +310,10 @@ def test_ranges_work_on_the_wire(*, in_memory: bool) -> None:
         rest = await it.get(url, Range=f"bytes={len(LARGE) - 5}-")
         assert (rest.status, rest.body, rest.headers["content-length"]) == (206, LARGE[-5:], "5")
         beyond = await it.get(url, Range=f"bytes={len(LARGE)}-")
-        assert (beyond.error, f"<ActualObjectSize>{len(LARGE)}</ActualObjectSize>" in beyond.body.decode()) == ((416, "InvalidRange"), True)
+        assert (
+            beyond.error,
+            f"<ActualObjectSize>{len(LARGE)}</ActualObjectSize>" in beyond.body.decode(),
+        ) == ((416, "InvalidRange"), True)
 
     download(play, in_memory=in_memory)
 
@@ -263,10 +328,22 @@ def a_server(data: bytes = SMALL) -> tuple[Downloads, str]:
     return Downloads({"eu-west-1": store}, Clock()), store.put(data)
 
 
-def a_request(downloads: Downloads, digest: str, *, method: str = "GET", change: tuple[str, str] = ("", ""), **headers: str) -> Request:
+def a_request(
+    downloads: Downloads,
+    digest: str,
+    *,
+    method: str = "GET",
+    change: tuple[str, str] = ("", ""),
+    **headers: str,
+) -> Request:
     """Return the request of a client that follows the URL, with a part of it put in another's place."""
     url = downloads.url(HOST, "eu-west-1", digest)
-    return Request(method, url.removeprefix(f"http://{HOST}").replace(*change, 1), {"host": HOST, **headers}, b"")
+    return Request(
+        method,
+        url.removeprefix(f"http://{HOST}").replace(*change, 1),
+        {"host": HOST, **headers},
+        b"",
+    )
 
 
 def query_of(url: str) -> dict[str, str]:
@@ -280,8 +357,13 @@ def test_a_url_is_what_botocore_would_sign() -> None:
     downloads, digest = a_server()
     url = downloads.url(HOST, "eu-west-1", digest)
     theirs = AWSRequest(method="GET", url=url.partition("?")[0])
-    with mock.patch("botocore.auth.get_current_datetime", return_value=now), mock.patch.object(downloads, "_clock", now=now.timestamp):
-        signer = S3SigV4QueryAuth(Credentials(ACCESS_KEY, downloads._key.secret), "s3", "eu-west-1", expires=3600)
+    with (
+        mock.patch("botocore.auth.get_current_datetime", return_value=now),
+        mock.patch.object(downloads, "_clock", now=now.timestamp),
+    ):
+        signer = S3SigV4QueryAuth(
+            Credentials(ACCESS_KEY, downloads._key.secret), "s3", "eu-west-1", expires=3600
+        )
         signer.add_auth(theirs)
         ours = downloads.url(HOST, "eu-west-1", digest)
     assert query_of(ours) == query_of(str(theirs.url))
@@ -294,8 +376,13 @@ def test_a_url_names_the_host_that_the_caller_used() -> None:
         host = it.ecr.endpoint_url.replace("127.0.0.1", "localhost")
         session: Any = it.ecr.session()
         async with session.create_client("ecr", endpoint_url=host) as client:
-            answer = await client.get_download_url_for_layer(repositoryName="app", layerDigest=digest_of(SMALL))
-        assert (answer["downloadUrl"].startswith(f"{host}/layers/us-east-1/"), (await it.get(answer["downloadUrl"])).body) == (True, SMALL)
+            answer = await client.get_download_url_for_layer(
+                repositoryName="app", layerDigest=digest_of(SMALL)
+            )
+        assert (
+            answer["downloadUrl"].startswith(f"{host}/layers/us-east-1/"),
+            (await it.get(answer["downloadUrl"])).body,
+        ) == (True, SMALL)
 
     download(play, in_memory=False)
 
@@ -318,7 +405,10 @@ def test_a_changed_query_does_not_match(position: int, character: str) -> None:
         return
     with pytest.raises(AwsError) as caught:
         downloads.answer(Request("GET", changed, request.headers, b""))
-    assert (caught.value.status, caught.value.code) in {(403, "SignatureDoesNotMatch"), (403, "AccessDenied")}
+    assert (caught.value.status, caught.value.code) in {
+        (403, "SignatureDoesNotMatch"),
+        (403, "AccessDenied"),
+    }
     assert caught.value.code == "SignatureDoesNotMatch" or "X-Amz-Signature=" not in changed
 
 
@@ -342,7 +432,10 @@ def test_a_forged_url_is_refused(change: tuple[str, str]) -> None:
     downloads, digest = a_server()
     with pytest.raises(AwsError) as caught:
         downloads.answer(a_request(downloads, digest, change=change))
-    assert (caught.value.status, caught.value.code) in {(403, "SignatureDoesNotMatch"), (403, "AccessDenied")}
+    assert (caught.value.status, caught.value.code) in {
+        (403, "SignatureDoesNotMatch"),
+        (403, "AccessDenied"),
+    }
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "POST"])
@@ -368,7 +461,9 @@ def test_a_clients_own_spelling_of_the_query_is_fine() -> None:
     request = a_request(downloads, digest)
     before, _, query = request.path.partition("?")
     spelled = "&".join(reversed(query.replace("%2F", "/").split("&")))
-    assert downloads.answer(Request("GET", f"{before}?{spelled}", request.headers, b"")).status == 200
+    assert (
+        downloads.answer(Request("GET", f"{before}?{spelled}", request.headers, b"")).status == 200
+    )
 
 
 @FACES
@@ -382,14 +477,29 @@ def test_a_url_expires_after_an_hour(*, in_memory: bool) -> None:
         it.ecr.clock_skew = 3610
         answer = await it.get(url)
         error = ET.fromstring(answer.body)  # noqa: S314  (our own XML)
-        assert (answer.error, error.findtext("Message")) == ((403, "AccessDenied"), "Request has expired")
-        assert [child.tag for child in error] == ["Code", "Message", "X-Amz-Expires", "Expires", "ServerTime"]
+        assert (answer.error, error.findtext("Message")) == (
+            (403, "AccessDenied"),
+            "Request has expired",
+        )
+        assert [child.tag for child in error] == [
+            "Code",
+            "Message",
+            "X-Amz-Expires",
+            "Expires",
+            "ServerTime",
+        ]
 
     download(play, in_memory=in_memory)
 
 
 @pytest.mark.parametrize(
-    "path", ["/layers/", "/layers/../../etc/passwd", "/layers/us-east-1/" + "0" * 64, "/layers/us-east-1/x?X-Amz-Signature=x"]
+    "path",
+    [
+        "/layers/",
+        "/layers/../../etc/passwd",
+        "/layers/us-east-1/" + "0" * 64,
+        "/layers/us-east-1/x?X-Amz-Signature=x",
+    ],
 )
 @FACES
 def test_without_a_signature_nothing_is_told(path: str, *, in_memory: bool) -> None:
@@ -444,10 +554,16 @@ def test_aiohttp_follows_the_url() -> None:
 @FACES
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [({"reset": True}, EndpointConnectionError), ({"cut_at": CHUNK + 7}, ConnectionClosedError), ({"cut_at": 5}, ConnectionClosedError)],
+    [
+        ({"reset": True}, EndpointConnectionError),
+        ({"cut_at": CHUNK + 7}, ConnectionClosedError),
+        ({"cut_at": 5}, ConnectionClosedError),
+    ],
     ids=["reset", "cut", "cut-early"],
 )
-def test_a_download_breaks_off(fault: dict[str, Any], error: type[Exception], *, in_memory: bool) -> None:
+def test_a_download_breaks_off(
+    fault: dict[str, Any], error: type[Exception], *, in_memory: bool
+) -> None:
     """A download can be reset or cut, like any answer, and the next one is whole."""
 
     async def play(it: Download) -> None:
@@ -478,10 +594,15 @@ def test_a_download_takes_its_time() -> None:
 @FACES
 @pytest.mark.parametrize(
     ("fault", "error"),
-    [({"error": "SlowDown"}, (503, "SlowDown")), ({"error": "AccessDenied", "status": 403, "message": "<&>"}, (403, "AccessDenied"))],
+    [
+        ({"error": "SlowDown"}, (503, "SlowDown")),
+        ({"error": "AccessDenied", "status": 403, "message": "<&>"}, (403, "AccessDenied")),
+    ],
     ids=["slow-down", "denied"],
 )
-def test_an_error_of_a_download_is_in_xml(fault: dict[str, Any], error: tuple[int, str], *, in_memory: bool) -> None:
+def test_an_error_of_a_download_is_in_xml(
+    fault: dict[str, Any], error: tuple[int, str], *, in_memory: bool
+) -> None:
     """An error that a fault plays on a download comes as S3 writes errors."""
 
     async def play(it: Download) -> None:

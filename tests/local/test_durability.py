@@ -62,15 +62,21 @@ def answers(ecr: LocalECR) -> list[Any]:
     found: list[Any] = []
     for registry in registries(ecr):
         for registry_id in ("123456789012", "999999999999"):
-            for repository in registry.run("DescribeRepositories", {"registryId": registry_id})["repositories"]:
+            for repository in registry.run("DescribeRepositories", {"registryId": registry_id})[
+                "repositories"
+            ]:
                 of_it = {"repositoryName": repository["repositoryName"], "registryId": registry_id}
-                images = registry.run("ListImages", {**of_it, "filter": {"imageStatus": "ANY"}})["imageIds"]
+                images = registry.run("ListImages", {**of_it, "filter": {"imageStatus": "ANY"}})[
+                    "imageIds"
+                ]
                 layers = [HELD, digest_of(b"one"), digest_of(b"two")]
                 found += [
                     repository,
                     images,
                     registry.run("DescribeImages", {**of_it, "filter": {"imageStatus": "ANY"}}),
-                    registry.run("BatchGetImage", {**of_it, "imageIds": images}) if images else None,
+                    registry.run("BatchGetImage", {**of_it, "imageIds": images})
+                    if images
+                    else None,
                     registry.run("BatchCheckLayerAvailability", {**of_it, "layerDigests": layers}),
                     [blob and blob[:] for blob in map(registry.store.get, layers)],
                 ]
@@ -83,10 +89,16 @@ def test_all_that_was_held_is_held_after_a_restart(tmp_path: Path) -> None:
     first.seed("seeded", [(HELD, 7, "text/plain")])
     first.put_layer("layers", b"one")
     first.archive("layers", digest_of(b"one"))
-    first.seed_image("arn:aws:ecr:eu-west-1:999999999999:repository/team/app", [b"one", b"two" * 100_000, (HELD, 7)], "1.0")
+    first.seed_image(
+        "arn:aws:ecr:eu-west-1:999999999999:repository/team/app",
+        [b"one", b"two" * 100_000, (HELD, 7)],
+        "1.0",
+    )
     first.archive("app", first.seed_image("app", [b"two"], "old"))
     first.seed_image("app", [b"one"])
-    registries(first)[0].run("CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"})
+    registries(first)[0].run(
+        "CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"}
+    )
     before = answers(first)
     del first
     assert answers(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
@@ -102,7 +114,9 @@ def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
     registry.run("DeleteRepository", {"repositoryName": "gone", "force": True})
     del first, registry
     again = registries(LocalECR(data=tmp_path))[0]
-    assert [each["repositoryName"] for each in again.run("DescribeRepositories", {})["repositories"]] == ["kept"]
+    assert [
+        each["repositoryName"] for each in again.run("DescribeRepositories", {})["repositories"]
+    ] == ["kept"]
     assert again.run("ListImages", {"repositoryName": "kept"})["imageIds"] == []
     assert [held(again, b"one"), held(again, b"two")] == [True, False]
 
@@ -112,7 +126,13 @@ def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
     registry = registries(first := LocalECR(data=tmp_path))[0]
     first.create_repository("app")
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    part = {
+        "repositoryName": "app",
+        "uploadId": upload_id,
+        "partFirstByte": 0,
+        "partLastByte": 3,
+        "layerPartBlob": b"data",
+    }
     registry.run("UploadLayerPart", part)
     assert len(files(tmp_path)) == 2
     del first, registry
@@ -127,7 +147,13 @@ def test_a_repository_that_is_deleted_takes_its_uploads_along(tmp_path: Path) ->
     registry = registries(ecr := LocalECR(data=tmp_path))[0]
     ecr.create_repository("app")
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    part = {
+        "repositoryName": "app",
+        "uploadId": upload_id,
+        "partFirstByte": 0,
+        "partLastByte": 3,
+        "layerPartBlob": b"data",
+    }
     registry.run("UploadLayerPart", part)
     registry.run("DeleteRepository", {"repositoryName": "app"})
     assert files(tmp_path) == []
@@ -138,7 +164,14 @@ def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
     LocalECR(data=tmp_path, region="eu-west-1").seed("app", [(HELD, 7)])
     other = LocalECR(data=tmp_path, region="us-east-1")
     assert registries(other)[0].run("DescribeRepositories", {}) == {"repositories": []}
-    assert len(registries(LocalECR(data=tmp_path, region="eu-west-1"))[0].run("DescribeRepositories", {})["repositories"]) == 1
+    assert (
+        len(
+            registries(LocalECR(data=tmp_path, region="eu-west-1"))[0].run(
+                "DescribeRepositories", {}
+            )["repositories"]
+        )
+        == 1
+    )
 
 
 def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
@@ -156,7 +189,9 @@ def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"{", b"[]", b"null", b'{"format": 2}', b"\xff"], ids=["empty", "cut", "list", "null", "later", "bytes"]
+    "content",
+    [b"", b"{", b"[]", b"null", b'{"format": 2}', b"\xff"],
+    ids=["empty", "cut", "list", "null", "later", "bytes"],
 )
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
     """A file that is no repository stops the start with its name: nothing is passed over in silence."""
@@ -174,9 +209,17 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
         ("description.registryId", ..., "description.registryId: Field required"),
         ("description.repositoryUri", ..., "description.repositoryUri: Field required"),
         ("description.imageTagMutability", ..., "description.imageTagMutability: Field required"),
-        ("description.imageTagMutability", "SOMETIMES", "description.imageTagMutability: Input should be 'MUTABLE'"),
+        (
+            "description.imageTagMutability",
+            "SOMETIMES",
+            "description.imageTagMutability: Input should be 'MUTABLE'",
+        ),
         ("description.unheard", 1, "description.unheard: Extra inputs are not permitted"),
-        ("description.createdAt", "yesterday", "description.createdAt: Input should be a valid number"),
+        (
+            "description.createdAt",
+            "yesterday",
+            "description.createdAt: Input should be a valid number",
+        ),
         ("description.repositoryName", "../../app", "'../../app' is no ECR repository name"),
         ("description.repositoryName", "other", "holds the repository 'other', whose file is"),
         ("layers.0.digest", "../../x", "'../../x' is no digest in lower case"),
@@ -189,7 +232,9 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_record_that_makes_no_sense_is_named(where: str, value: Any, says: str, tmp_path: Path) -> None:
+def test_a_record_that_makes_no_sense_is_named(
+    where: str, value: Any, says: str, tmp_path: Path
+) -> None:
     """A record of JSON that is well formed, with a part missing, of another kind or against another part, is one error that names it."""
     assert LocalECR(data=tmp_path).seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
     record = next(tmp_path.rglob("*.json"))
@@ -204,7 +249,12 @@ def places(value: Any, *path: str) -> list[str]:
     members: dict[str, Any] = {str(name): each for name, each in rows}
     inner = {name: each for name, each in members.items() if "." not in name}
     found = [".".join((*path, name)) for name in inner]
-    return found + [place for name, each in inner.items() if isinstance(each, (dict, list)) for place in places(each, *path, name)]
+    return found + [
+        place
+        for name, each in inner.items()
+        if isinstance(each, (dict, list))
+        for place in places(each, *path, name)
+    ]
 
 
 def whole() -> dict[str, Any]:
@@ -212,7 +262,14 @@ def whole() -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as data:
         ecr = LocalECR(data=data)
         image = ecr.seed_image("app", [b"one", b"two"], "latest")
-        ecr.put_image("app", {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": image}]}, "index")
+        ecr.put_image(
+            "app",
+            {
+                "mediaType": "application/vnd.oci.image.index.v1+json",
+                "manifests": [{"digest": image}],
+            },
+            "index",
+        )
         ecr.archive("app", ecr.seed_image("app", [b"three"]))
         return dict(json.loads(next(Path(data).rglob("*.json")).read_bytes()))
 
@@ -222,12 +279,18 @@ READING: dict[str, dict[str, Any]] = {
     "DescribeRepositories": {},
     "ListImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
     "DescribeImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
-    "BatchDeleteImage": {"repositoryName": "app", "imageIds": [{"imageTag": "latest"}, {"imageTag": "index"}]},
+    "BatchDeleteImage": {
+        "repositoryName": "app",
+        "imageIds": [{"imageTag": "latest"}, {"imageTag": "index"}],
+    },
 }
 
 
 @given(
-    where=st.sampled_from(places(WHOLE)), value=st.sampled_from([..., None, True, -1, "", "x", "sha256:00", [], [[]], {}, {"a": 1}, ["x"]])
+    where=st.sampled_from(places(WHOLE)),
+    value=st.sampled_from(
+        [..., None, True, -1, "", "x", "sha256:00", [], [[]], {}, {"a": 1}, ["x"]]
+    ),
 )
 @settings(max_examples=100, derandomize=True, database=None, deadline=None)
 def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
@@ -259,8 +322,16 @@ def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
     """While one has it, a second is refused, and touches nothing of the first's; once the first is closed or gone, it may."""
     first = LocalECR(data=tmp_path)
     first.create_repository("app")
-    upload_id = registries(first)[0].run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    part = {"repositoryName": "app", "uploadId": upload_id, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": b"data"}
+    upload_id = registries(first)[0].run("InitiateLayerUpload", {"repositoryName": "app"})[
+        "uploadId"
+    ]
+    part = {
+        "repositoryName": "app",
+        "uploadId": upload_id,
+        "partFirstByte": 0,
+        "partLastByte": 3,
+        "layerPartBlob": b"data",
+    }
     registries(first)[0].run("UploadLayerPart", part)
     with pytest.raises(OSError, match=in_use(by="of this process")):
         LocalECR(data=tmp_path)
@@ -296,7 +367,10 @@ def test_one_region_in_use_keeps_no_other_in_use(tmp_path: Path) -> None:
     first = LocalECR(data=tmp_path, region="eu-west-1")
     with pytest.raises(OSError, match="eu-west-1' is in use"):
         LocalECR(data=tmp_path, region="us-east-1", regions=["eu-west-1"])
-    assert (LocalECR(data=tmp_path, region="us-east-1").region, first.region) == ("us-east-1", "eu-west-1")
+    assert (LocalECR(data=tmp_path, region="us-east-1").region, first.region) == (
+        "us-east-1",
+        "eu-west-1",
+    )
 
 
 FORKED = """
@@ -324,7 +398,9 @@ print(taken, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_no_lock(tmp_path: Path) -> None:
     """A child forked while the lock is held is refused it, and does not keep it when its parent lets go."""
-    ran = subprocess.run([sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True)  # noqa: S603 (ours)
+    ran = subprocess.run(
+        [sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True
+    )  # noqa: S603 (ours)
     assert ran.stdout == "True 0\n"
 
 
@@ -339,7 +415,9 @@ time.sleep(600)
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     """Another process that has the directory is named; once it is killed, the directory is free."""
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:  # noqa: S603
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE
+    ) as holder:  # noqa: S603
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(OSError, match=in_use(by=f"(process {holder.pid})")):
@@ -353,7 +431,10 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
 def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -> None:
     """Where no directory can be made, nothing starts, and the error says where and why."""
     (tmp_path / "file").touch()
-    with pytest.raises((OSError, ValueError), match=r"can't be used: Not a directory|data must be the path of a directory"):
+    with pytest.raises(
+        (OSError, ValueError),
+        match=r"can't be used: Not a directory|data must be the path of a directory",
+    ):
         LocalECR(data=tmp_path / place)
 
 
@@ -385,7 +466,9 @@ def change(ecr: LocalECR, operation: str) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
-@pytest.mark.parametrize("operation", ["CreateRepository", "BatchDeleteImage", "PutImage", "archive", "seed"])
+@pytest.mark.parametrize(
+    "operation", ["CreateRepository", "BatchDeleteImage", "PutImage", "archive", "seed"]
+)
 def test_what_cannot_be_saved_is_not_done(operation: str, tmp_path: Path) -> None:
     """A change that can't be written is an error and no change, neither now nor after a restart; once there is room, it is done."""
     ecr = LocalECR(data=tmp_path)
@@ -402,25 +485,42 @@ def test_what_cannot_be_saved_is_not_done(operation: str, tmp_path: Path) -> Non
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
-def test_an_upload_that_could_not_be_saved_completes_later(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_upload_that_could_not_be_saved_completes_later(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     """CompleteLayerUpload on a full disk is ServerException with the reason, a line in the log, and can be asked again."""
 
     async def play() -> list[Any]:
         async with LocalECR(data=tmp_path, in_memory=True) as ecr:
             session: Any = ecr.session()
-            async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=ONCE) as client:
+            async with session.create_client(
+                "ecr", endpoint_url=ecr.endpoint_url, config=ONCE
+            ) as client:
                 await client.create_repository(repositoryName="app")
-                upload = {"repositoryName": "app", "uploadId": (await client.initiate_layer_upload(repositoryName="app"))["uploadId"]}
-                await client.upload_layer_part(**upload, partFirstByte=0, partLastByte=2, layerPartBlob=b"one")
+                upload = {
+                    "repositoryName": "app",
+                    "uploadId": (await client.initiate_layer_upload(repositoryName="app"))[
+                        "uploadId"
+                    ],
+                }
+                await client.upload_layer_part(
+                    **upload, partFirstByte=0, partLastByte=2, layerPartBlob=b"one"
+                )
                 with no_file_above(10), pytest.raises(ClientError) as caught:
                     await client.complete_layer_upload(**upload, layerDigests=[digest_of(b"one")])
                 told: Any = caught.value
-                done = await client.complete_layer_upload(**upload, layerDigests=[digest_of(b"one")])
+                done = await client.complete_layer_upload(
+                    **upload, layerDigests=[digest_of(b"one")]
+                )
         return [told.response["Error"], done["layerDigest"]]
 
     error = {"Code": "ServerException", "Message": "The local ECR can't keep it: File too large"}
     assert asyncio.run(play()) == [error, digest_of(b"one")]
-    assert [record.exc_info for record in caplog.records if "can't keep what CompleteLayerUpload brings" in record.getMessage()] == [None]
+    assert [
+        record.exc_info
+        for record in caplog.records
+        if "can't keep what CompleteLayerUpload brings" in record.getMessage()
+    ] == [None]
     assert held(registries(LocalECR(data=tmp_path))[0], b"one")
 
 
@@ -431,7 +531,9 @@ def test_a_manifest_that_was_taken_away_is_an_error(tmp_path: Path) -> None:
     for path in tmp_path.rglob(digest[7:]):
         path.unlink()
     with pytest.raises(AwsError, match="ServerException: The bytes of the manifest"):
-        registries(ecr)[0].run("BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]})
+        registries(ecr)[0].run(
+            "BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
+        )
 
 
 def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
@@ -439,7 +541,10 @@ def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
     LocalECR(data=tmp_path).create_repository("app")
     record = next(tmp_path.rglob("*.json"))
     record.with_suffix(".new").write_bytes(b"{")
-    assert len(registries(LocalECR(data=tmp_path))[0].run("DescribeRepositories", {})["repositories"]) == 1
+    assert (
+        len(registries(LocalECR(data=tmp_path))[0].run("DescribeRepositories", {})["repositories"])
+        == 1
+    )
 
 
 @given(name=st.from_regex(NAME, fullmatch=True).filter(lambda name: 2 <= len(name) <= 256))
@@ -453,10 +558,25 @@ def test_no_name_becomes_a_path(name: str, tmp_path_factory: pytest.TempPathFact
     written = files(data)
     assert {path.suffix for path in written} == {"", ".json"}
     assert all(len(path.stem) == 64 and int(path.stem, 16) >= 0 for path in written)
-    assert len(registries(LocalECR(data=data))[0].run("DescribeRepositories", {"repositoryNames": [name]})["repositories"]) == 1
+    assert (
+        len(
+            registries(LocalECR(data=data))[0].run(
+                "DescribeRepositories", {"repositoryNames": [name]}
+            )["repositories"]
+        )
+        == 1
+    )
 
 
-@pytest.mark.parametrize("digest", ["sha256:../../../secret", "../secret:00", "sha256:00/../../secret", "sha256:" + "0" * 63 + "/"])
+@pytest.mark.parametrize(
+    "digest",
+    [
+        "sha256:../../../secret",
+        "../secret:00",
+        "sha256:00/../../secret",
+        "sha256:" + "0" * 63 + "/",
+    ],
+)
 def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
     """A hostile digest finds nothing, stores nothing and reads nothing outside the directory."""
     secret = tmp_path / "secret"
@@ -466,8 +586,14 @@ def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(AwsError, match="LayersNotFoundException"):
         registry.run("GetDownloadUrlForLayer", {"repositoryName": "app", "layerDigest": digest})
-    images = registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]})
-    assert (images["images"], registry.store.get(digest), sorted(tmp_path.rglob("*"))) == ([], None, before)
+    images = registry.run(
+        "BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
+    )
+    assert (images["images"], registry.store.get(digest), sorted(tmp_path.rglob("*"))) == (
+        [],
+        None,
+        before,
+    )
 
 
 @pytest.mark.asyncio
@@ -481,7 +607,9 @@ async def test_uploads_and_downloads_go_through_the_directory(tmp_path: Path) ->
             upload_id = (await client.initiate_layer_upload(repositoryName="app"))["uploadId"]
             part = {"partFirstByte": 0, "partLastByte": len(data) - 1, "layerPartBlob": data}
             await client.upload_layer_part(repositoryName="app", uploadId=upload_id, **part)
-            await client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest_of(data)])
+            await client.complete_layer_upload(
+                repositoryName="app", uploadId=upload_id, layerDigests=[digest_of(data)]
+            )
     assert held(registries(LocalECR(data=tmp_path))[0], data)
 
 
@@ -501,7 +629,9 @@ while True:
 @pytest.mark.parametrize("lines", range(1, 16))
 def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> None:
     """A process killed while it puts images leaves a directory in which all that it had put is whole."""
-    process = subprocess.Popen([sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE)  # noqa: S603
+    process = subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
+    )  # noqa: S603
     assert process.stdout is not None
     for _ in range(lines):
         process.stdout.readline()
@@ -509,7 +639,9 @@ def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> N
     put = lines + len(process.communicate()[0].splitlines())
     registry = registries(LocalECR(data=tmp_path))[0]
     ids = [{"imageTag": f"v{number}"} for number in range(put)]
-    assert registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": ids})["failures"] == []
+    assert (
+        registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": ids})["failures"] == []
+    )
     for digest in registry.repository("app").layers:
         blob = registry.store.get(digest)
         assert blob is not None

@@ -64,9 +64,16 @@ class Played:
 
     async def ask(self, operation: str = CHECK, **members: Any) -> Reply:
         """Return the reply to one request; without members, to a check of all digests."""
-        members = members or ({"repositoryName": "app", "layerDigests": DIGESTS} if operation == CHECK else {})
+        members = members or (
+            {"repositoryName": "app", "layerDigests": DIGESTS} if operation == CHECK else {}
+        )
         return await self.service.answer(
-            Request("POST", "/", {"x-amz-target": f"{TARGET_PREFIX}.{operation}"}, json.dumps(members).encode())
+            Request(
+                "POST",
+                "/",
+                {"x-amz-target": f"{TARGET_PREFIX}.{operation}"},
+                json.dumps(members).encode(),
+            )
         )
 
     def outcomes(self, count: int, operation: str = CHECK) -> list[str]:
@@ -86,7 +93,9 @@ class Played:
 
     def rows(self) -> list[str]:
         """Ask once and return the digests of the answer's rows."""
-        return [row["layerDigest"] for row in json.loads(in_virtual_time(self.ask()).body[:])["layers"]]
+        return [
+            row["layerDigest"] for row in json.loads(in_virtual_time(self.ask()).body[:])["layers"]
+        ]
 
     def body(self) -> tuple[list[tuple[float, bytes]], bytes]:
         """Ask once and return the chunks that are sent, each with its time, and the body that was meant."""
@@ -94,7 +103,10 @@ class Played:
         async def main() -> tuple[list[tuple[float, bytes]], bytes]:
             reply = await self.ask()
             assert reply.stream is not None
-            return [(asyncio.get_running_loop().time(), chunk) async for chunk in reply.stream(reply.body)], reply.body[:]
+            return [
+                (asyncio.get_running_loop().time(), chunk)
+                async for chunk in reply.stream(reply.body)
+            ], reply.body[:]
 
         return in_virtual_time(main())
 
@@ -218,20 +230,42 @@ def test_faults_say_what_they_are() -> None:
 @pytest.mark.parametrize(
     ("options", "status", "answer"),
     [
-        ({"error": "ThrottlingException"}, 400, {"__type": "ThrottlingException", "message": "Rate exceeded"}),
-        ({"error": "ServerException", "message": "m"}, 500, {"__type": "ServerException", "message": "m"}),
-        ({"error": "TooManyRequestsException"}, 429, {"__type": "TooManyRequestsException", "message": "Too Many Requests"}),
+        (
+            {"error": "ThrottlingException"},
+            400,
+            {"__type": "ThrottlingException", "message": "Rate exceeded"},
+        ),
+        (
+            {"error": "ServerException", "message": "m"},
+            500,
+            {"__type": "ServerException", "message": "m"},
+        ),
+        (
+            {"error": "TooManyRequestsException"},
+            429,
+            {"__type": "TooManyRequestsException", "message": "Too Many Requests"},
+        ),
         ({"error": "SlowDown", "message": ""}, 503, {"__type": "SlowDown", "message": ""}),
-        ({"error": "Other", "status": 418}, 418, {"__type": "Other", "message": "The local ECR plays this error"}),
+        (
+            {"error": "Other", "status": 418},
+            418,
+            {"__type": "Other", "message": "The local ECR plays this error"},
+        ),
     ],
     ids=["throttled", "server", "429", "503", "own-status"],
 )
-def test_an_error_comes_as_aws_answers_it(options: Any, status: int, answer: dict[str, str]) -> None:
+def test_an_error_comes_as_aws_answers_it(
+    options: Any, status: int, answer: dict[str, str]
+) -> None:
     """An error has AWS's status and wording unless told otherwise."""
     played = Played()
     played.faults.add(**options)
     reply = in_virtual_time(played.ask())
-    assert (reply.status, json.loads(reply.body[:]), reply.outcome) == (status, answer, options["error"])
+    assert (reply.status, json.loads(reply.body[:]), reply.outcome) == (
+        status,
+        answer,
+        options["error"],
+    )
 
 
 def test_a_bare_status_has_an_html_body() -> None:
@@ -239,10 +273,16 @@ def test_a_bare_status_has_an_html_body() -> None:
     played = Played()
     played.faults.add(status=503)
     reply = in_virtual_time(played.ask())
-    assert (reply.status, reply.headers["content-type"], reply.body[:18]) == (503, "text/html", b"<html><head><title")
+    assert (reply.status, reply.headers["content-type"], reply.body[:18]) == (
+        503,
+        "text/html",
+        b"<html><head><title",
+    )
 
 
-@pytest.mark.parametrize("body", [b"", b"null", b"\xef\xbb\xbf{}", b"<html>"], ids=["empty", "null", "bom", "html"])
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"\xef\xbb\xbf{}", b"<html>"], ids=["empty", "null", "bom", "html"]
+)
 def test_a_body_is_sent_as_it_is(body: bytes) -> None:
     """`body` is the whole body of a 200."""
     played = Played()
@@ -258,18 +298,30 @@ def test_a_body_may_have_a_status() -> None:
     assert in_virtual_time(played.ask()).status == 500
 
 
-@pytest.mark.parametrize(("options", "status"), [({}, 307), ({"status": 302}, 302)], ids=["default", "302"])
+@pytest.mark.parametrize(
+    ("options", "status"), [({}, 307), ({"status": 302}, 302)], ids=["default", "302"]
+)
 def test_a_redirect_names_its_target(options: Any, status: int) -> None:
     """`redirect_to` answers 307 with a Location."""
     played = Played()
     played.faults.add(redirect_to="http://127.0.0.1:9/x", **options)
     reply = in_virtual_time(played.ask())
-    assert (reply.status, reply.headers["location"], reply.outcome) == (status, "http://127.0.0.1:9/x", "redirect_to")
+    assert (reply.status, reply.headers["location"], reply.outcome) == (
+        status,
+        "http://127.0.0.1:9/x",
+        "redirect_to",
+    )
 
 
 @pytest.mark.parametrize(
     "options",
-    [{"error": "X"}, {"status": 503}, {"body": b"{}"}, {"redirect_to": "http://x"}, {"reset": True}],
+    [
+        {"error": "X"},
+        {"status": 503},
+        {"body": b"{}"},
+        {"redirect_to": "http://x"},
+        {"reset": True},
+    ],
     ids="+".join,
 )
 def test_the_operation_does_not_run_when_a_fault_answers(options: Any) -> None:
@@ -295,7 +347,11 @@ async def time_of(played: Played) -> float:
     return loop.time() - start
 
 
-@pytest.mark.parametrize("more", [{}, {"error": "X"}, {"reset": True}, {"cut_at": 3}], ids=["alone", "error", "reset", "cut"])
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"error": "X"}, {"reset": True}, {"cut_at": 3}],
+    ids=["alone", "error", "reset", "cut"],
+)
 def test_latency_is_waited_first(more: Any) -> None:
     """Latency passes before whatever else a fault does."""
     played = Played()
@@ -334,7 +390,11 @@ def test_a_slow_drip_sends_single_bytes() -> None:
     """Below ten bytes a second, each byte comes alone: a read timeout shorter than the whole never fires."""
     played = Played()
     played.faults.add(drip=2.0)
-    assert [(at, len(chunk)) for at, chunk in played.body()[0][:3]] == [(0.5, 1), (1.0, 1), (1.5, 1)]
+    assert [(at, len(chunk)) for at, chunk in played.body()[0][:3]] == [
+        (0.5, 1),
+        (1.0, 1),
+        (1.5, 1),
+    ]
 
 
 # -- what it does: cuts and resets ----------------------------------------------------------------------------------
@@ -417,12 +477,17 @@ def test_two_rows_are_shuffled_for_certain() -> None:
 
     async def main() -> set[str]:
         members: dict[str, Any] = {"repositoryName": "app", "layerDigests": DIGESTS[:2]}
-        return {json.loads((await played.ask(**members)).body[:])["layers"][0]["layerDigest"] for _ in range(10)}
+        return {
+            json.loads((await played.ask(**members)).body[:])["layers"][0]["layerDigest"]
+            for _ in range(10)
+        }
 
     assert in_virtual_time(main()) == {DIGESTS[1]}
 
 
-@pytest.mark.parametrize(("count", "left"), [(1, ROWS - 1), (ROWS, 0), (ROWS + 1, 0)], ids=["one", "all", "more"])
+@pytest.mark.parametrize(
+    ("count", "left"), [(1, ROWS - 1), (ROWS, 0), (ROWS + 1, 0)], ids=["one", "all", "more"]
+)
 def test_dropped_rows_are_missing(count: int, left: int) -> None:
     """`drop_rows` leaves out that many rows, and keeps the order of the others."""
     played = Played()
@@ -535,16 +600,25 @@ async def seen(options: Any, *, in_memory: bool) -> tuple[str, dict[str, dict[st
         ecr.create_repository("app")
         ecr.faults.add(**options)
         session: Any = ecr.session()
-        async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=config) as client:
+        async with session.create_client(
+            "ecr", endpoint_url=ecr.endpoint_url, config=config
+        ) as client:
             try:
-                answer = await client.batch_check_layer_availability(repositoryName="app", layerDigests=DIGESTS)
+                answer = await client.batch_check_layer_availability(
+                    repositoryName="app", layerDigests=DIGESTS
+                )
             except ClientError as error:
                 result = str(error)
             except BotoCoreError as error:
                 result = type(error).__name__
             else:
-                result = repr({name: value for name, value in answer.items() if name != "ResponseMetadata"})
-    return result, ecr.stats.by_operation  # once closed: over HTTP, a request that its caller gave up may outlive the client
+                result = repr(
+                    {name: value for name, value in answer.items() if name != "ResponseMetadata"}
+                )
+    return (
+        result,
+        ecr.stats.by_operation,
+    )  # once closed: over HTTP, a request that its caller gave up may outlive the client
 
 
 @pytest.mark.asyncio
@@ -581,7 +655,9 @@ async def test_a_cut_at_the_first_byte_still_has_its_headers() -> None:
         ecr.faults.add(cut_at=0)
         host, port = ecr.endpoint_url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET_PREFIX}.{CHECK}\r\nContent-Length: 2\r\n\r\n{{}}".encode())
+        writer.write(
+            f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET_PREFIX}.{CHECK}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+        )
         head, _, body = (await reader.read()).partition(b"\r\n\r\n")
         writer.close()
     assert (head.split(b"\r\n")[0], body) == (b"HTTP/1.1 400 Bad Request", b"")

@@ -58,10 +58,19 @@ def upload(client: Any) -> str:
     for part in parts():
         sha256.update(part)
         where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
-        first = client.upload_layer_part(repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where)["lastByteReceived"] + 1
+        first = (
+            client.upload_layer_part(
+                repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where
+            )["lastByteReceived"]
+            + 1
+        )
     digest = f"sha256:{sha256.hexdigest()}"
     client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest])
-    manifest: dict[str, Any] = {"mediaType": OCI_MANIFEST, "config": {"digest": digest}, "layers": []}
+    manifest: dict[str, Any] = {
+        "mediaType": OCI_MANIFEST,
+        "config": {"digest": digest},
+        "layers": [],
+    }
     client.put_image(repositoryName="app", imageManifest=json.dumps(manifest))
     return digest
 
@@ -70,7 +79,9 @@ def download(url: str) -> str:
     """Download it in ranges of 256 MiB, and return the digest of what came."""
     sha256 = hashlib.sha256()
     for first in range(0, GIB, GIB // 4):
-        request = urllib.request.Request(url, headers={"Range": f"bytes={first}-{first + GIB // 4 - 1}"})  # noqa: S310  (our own URL)
+        request = urllib.request.Request(
+            url, headers={"Range": f"bytes={first}-{first + GIB // 4 - 1}"}
+        )  # noqa: S310  (our own URL)
         with urllib.request.urlopen(request) as response:  # noqa: S310
             while chunk := response.read(MIB):
                 sha256.update(chunk)
@@ -86,11 +97,17 @@ def test_a_gigabyte_leaves_the_server_small(store: str, tmp_path: Path) -> None:
     boto3: Any = importlib.import_module("boto3")  # it has no types
     command = [sys.executable, "-c", SERVER, str(tmp_path) if store == "directory" else ""]
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # the temporary store's, too
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment) as server:  # noqa: S603
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as server:  # noqa: S603
         assert server.stdout is not None
         client = boto3.client("ecr", **json.loads(server.stdout.readline()))
         digest = upload(client)
-        downloaded = download(client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)["downloadUrl"])
+        downloaded = download(
+            client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)[
+                "downloadUrl"
+            ]
+        )
         peak = 1024 * int(server.communicate()[0])
     assert downloaded == digest
     assert peak < BOUND, f"{peak / MIB:.0f} MiB"

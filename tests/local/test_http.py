@@ -36,7 +36,9 @@ async def unsigned() -> AsyncIterator[LocalECR]:
 def boto(ecr: LocalECR, **config: Any) -> Any:
     """Return boto3's client of it, without retries."""
     boto3: Any = importlib.import_module("boto3")  # it has no types
-    return boto3.client("ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config))
+    return boto3.client(
+        "ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config)
+    )
 
 
 async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
@@ -68,11 +70,11 @@ async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
     return bytes(answer)
 
 
-def http(body: bytes, *, target: str = TARGET, path: str = "/", method: str = "POST", more: str = "") -> bytes:
+def http(
+    body: bytes, *, target: str = TARGET, path: str = "/", method: str = "POST", more: str = ""
+) -> bytes:
     """Return an HTTP request that closes its connection."""
-    head = (
-        f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {target}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
-    )
+    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {target}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
     return head.encode() + body
 
 
@@ -86,7 +88,9 @@ async def test_boto3_sees_held_and_absent_layers(ecr: LocalECR) -> None:
     """boto3's check answers AVAILABLE for a held layer, UNAVAILABLE for another, and a failure for a malformed one."""
     ecr.seed("app", [(HELD, 7)])
     ask = boto(ecr).batch_check_layer_availability
-    answer = await asyncio.to_thread(ask, repositoryName="app", layerDigests=[HELD, "sha256:00", "x"])
+    answer = await asyncio.to_thread(
+        ask, repositoryName="app", layerDigests=[HELD, "sha256:00", "x"]
+    )
     assert [row["layerAvailability"] for row in answer["layers"]] == ["AVAILABLE", "UNAVAILABLE"]
     assert [row["failureCode"] for row in answer["failures"]] == ["InvalidLayerDigest"]
 
@@ -102,8 +106,15 @@ async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
         first = 0
         for part in parts:
             where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
-            first = client.upload_layer_part(repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where)["lastByteReceived"] + 1
-        client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest])
+            first = (
+                client.upload_layer_part(
+                    repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where
+                )["lastByteReceived"]
+                + 1
+            )
+        client.complete_layer_upload(
+            repositoryName="app", uploadId=upload_id, layerDigests=[digest]
+        )
         answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=[digest])
         return str(answer["layers"][0]["layerAvailability"])
 
@@ -113,16 +124,30 @@ async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
 async def test_boto3_puts_lists_and_describes_an_image(ecr: LocalECR) -> None:
     """boto3 puts an image, and finds it with a time that it can read."""
     config = ecr.put_layer("app", b"{}")
-    manifest: dict[str, Any] = {"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {"digest": config}, "layers": []}
+    manifest: dict[str, Any] = {
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": {"digest": config},
+        "layers": [],
+    }
     client = boto(ecr)
 
     def put() -> tuple[str, list[dict[str, Any]], dict[str, Any]]:
-        image = client.put_image(repositoryName="app", imageManifest=json.dumps(manifest), imageTag="1.0")["image"]
+        image = client.put_image(
+            repositoryName="app", imageManifest=json.dumps(manifest), imageTag="1.0"
+        )["image"]
         listed = client.list_images(repositoryName="app")["imageIds"]
-        return image["imageId"]["imageDigest"], listed, client.describe_images(repositoryName="app", imageIds=listed)["imageDetails"][0]
+        return (
+            image["imageId"]["imageDigest"],
+            listed,
+            client.describe_images(repositoryName="app", imageIds=listed)["imageDetails"][0],
+        )
 
     digest, listed, details = await asyncio.to_thread(put)
-    assert (listed, details["imageTags"], details["imageSizeInBytes"]) == ([{"imageDigest": digest, "imageTag": "1.0"}], ["1.0"], 2)
+    assert (listed, details["imageTags"], details["imageSizeInBytes"]) == (
+        [{"imageDigest": digest, "imageTag": "1.0"}],
+        ["1.0"],
+        2,
+    )
     assert details["imagePushedAt"].year > 2000
 
 
@@ -130,41 +155,71 @@ async def test_boto3_reads_where_to_resume(ecr: LocalECR) -> None:
     """The members of InvalidLayerPartException arrive in boto3's error."""
     ecr.create_repository("app")
     client = boto(ecr)
-    upload_id = (await asyncio.to_thread(client.initiate_layer_upload, repositoryName="app"))["uploadId"]
+    upload_id = (await asyncio.to_thread(client.initiate_layer_upload, repositoryName="app"))[
+        "uploadId"
+    ]
     members = {"repositoryName": "app", "uploadId": upload_id, "layerPartBlob": b"1234"}
     await asyncio.to_thread(client.upload_layer_part, **members, partFirstByte=0, partLastByte=3)
     answer = await refused(client.upload_layer_part, **members, partFirstByte=9, partLastByte=12)
-    assert (answer["Error"]["Code"], answer["lastValidByteReceived"]) == ("InvalidLayerPartException", 3)
+    assert (answer["Error"]["Code"], answer["lastValidByteReceived"]) == (
+        "InvalidLayerPartException",
+        3,
+    )
 
 
 async def test_boto3_pages_through_repositories(ecr: LocalECR) -> None:
     """boto3's paginator sees every repository once."""
     for number in range(7):
         ecr.create_repository(f"r{number}")
-    pages = boto(ecr).get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 3})
-    names = await asyncio.to_thread(lambda: [each["repositoryName"] for page in pages for each in page["repositories"]])
+    pages = (
+        boto(ecr).get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 3})
+    )
+    names = await asyncio.to_thread(
+        lambda: [each["repositoryName"] for page in pages for each in page["repositories"]]
+    )
     assert names == [f"r{number}" for number in range(7)]
 
 
 async def test_boto3_creates_a_repository(ecr: LocalECR) -> None:
     """boto3's create_repository answers the repository, with a time that it can read."""
     answer = await asyncio.to_thread(boto(ecr).create_repository, repositoryName="team/app")
-    assert answer["repository"]["repositoryUri"] == "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    assert (
+        answer["repository"]["repositoryUri"]
+        == "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    )
     assert answer["repository"]["createdAt"].year > 2000
 
 
 @pytest.mark.parametrize(
     ("operation", "members", "code"),
     [
-        ("batch_check_layer_availability", {"repositoryName": "nope", "layerDigests": ["x"]}, "RepositoryNotFoundException"),
-        ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": ["x"] * 101}, "InvalidParameterException"),
-        ("batch_check_layer_availability", {"repositoryName": "app", "layerDigests": []}, "InvalidParameterException"),
+        (
+            "batch_check_layer_availability",
+            {"repositoryName": "nope", "layerDigests": ["x"]},
+            "RepositoryNotFoundException",
+        ),
+        (
+            "batch_check_layer_availability",
+            {"repositoryName": "app", "layerDigests": ["x"] * 101},
+            "InvalidParameterException",
+        ),
+        (
+            "batch_check_layer_availability",
+            {"repositoryName": "app", "layerDigests": []},
+            "InvalidParameterException",
+        ),
         ("create_repository", {"repositoryName": "app"}, "RepositoryAlreadyExistsException"),
-        ("start_image_scan", {"repositoryName": "app", "imageId": {"imageTag": "1.0"}}, "UnknownOperationException"),
+        (
+            "start_image_scan",
+            {"repositoryName": "app", "imageId": {"imageTag": "1.0"}},
+            "UnknownOperationException",
+        ),
     ],
     ids=["unknown", "101", "none", "twice", "not-served"],
 )
-async def test_boto3_reads_the_error_codes(ecr: LocalECR, operation: str, members: dict[str, Any], code: str) -> None:
+async def test_boto3_reads_the_error_codes(
+    ecr: LocalECR, operation: str, members: dict[str, Any], code: str
+) -> None:
     """Errors reach boto3 as HTTP 400 with their code and a request id."""
     ecr.create_repository("app")
     answer = await refused(getattr(boto(ecr, parameter_validation=False), operation), **members)
@@ -198,10 +253,18 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
         (http(b"[" * 100_000), 400, "SerializationException"),
         (http(b'{"repositoryName": ' + b"9" * 5000 + b"}"), 400, "SerializationException"),
         (http(b""), 400, "InvalidParameterException"),
-        (http(b'{"repositoryName": "app", "layerDigests": null}'), 400, "InvalidParameterException"),
+        (
+            http(b'{"repositoryName": "app", "layerDigests": null}'),
+            400,
+            "InvalidParameterException",
+        ),
         (http(b"{}", target="DescribeRepositories"), 400, "UnknownOperationException"),
         (http(b"{}", target="DynamoDB_20120810.ListTables"), 400, "UnknownOperationException"),
-        (http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.__class__"), 400, "UnknownOperationException"),
+        (
+            http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.__class__"),
+            400,
+            "UnknownOperationException",
+        ),
         (http(b"{}", path="/v2/"), 404, "UnknownOperationException"),
         (http(b"{}", path="/../../etc/passwd"), 404, "UnknownOperationException"),
         (http(b"", method="GET"), 405, "UnknownOperationException"),
@@ -209,7 +272,9 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
     ],
     ids=lambda value: str(value)[-40:],
 )
-async def test_bad_requests_get_aws_answers(unsigned: LocalECR, sent: bytes, status: int, code: str) -> None:
+async def test_bad_requests_get_aws_answers(
+    unsigned: LocalECR, sent: bytes, status: int, code: str
+) -> None:
     """A request that is HTTP but not the protocol gets a JSON error with its code, and the log stays quiet."""
     answered, body = parsed(await raw(unsigned, sent))
     assert (answered, body["__type"]) == (status, code)
@@ -244,12 +309,19 @@ async def test_bad_requests_get_aws_answers(unsigned: LocalECR, sent: bytes, sta
     ],
     ids=lambda value: repr(value)[2:60],
 )
-async def test_garbage_never_gets_a_500_and_the_server_lives(unsigned: LocalECR, sent: bytes) -> None:
+async def test_garbage_never_gets_a_500_and_the_server_lives(
+    unsigned: LocalECR, sent: bytes
+) -> None:
     """Whatever comes in on the socket, no answer is a 500 or holds a traceback, and the next request is served."""
     answer = await raw(unsigned, sent)
     assert not answer.startswith(b"HTTP/1.1 5")
     assert b"Traceback" not in answer
-    assert parsed(await raw(unsigned, http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"))) == (
+    assert parsed(
+        await raw(
+            unsigned,
+            http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"),
+        )
+    ) == (
         200,
         {"repositories": []},
     )
@@ -258,11 +330,15 @@ async def test_garbage_never_gets_a_500_and_the_server_lives(unsigned: LocalECR,
 async def test_a_lone_surrogate_is_echoed(unsigned: LocalECR) -> None:
     """A digest that no UTF-8 can carry comes back as it was escaped."""
     unsigned.create_repository("app")
-    status, body = parsed(await raw(unsigned, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}')))
+    status, body = parsed(
+        await raw(unsigned, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}'))
+    )
     assert (status, [row["layerDigest"] for row in body["failures"]]) == (200, ["\ud800"])
 
 
-async def test_a_body_beyond_any_layer_part_is_refused(unsigned: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_body_beyond_any_layer_part_is_refused(
+    unsigned: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A body larger than a layer part can be (here: 10 bytes) is refused with 413, in JSON."""
     monkeypatch.setattr(_protocol, "MAX_BODY", 10)
     status, body = parsed(await raw(unsigned, http(b"x" * 11)))
@@ -278,17 +354,31 @@ async def test_a_client_that_waits_for_100_continue_is_served(unsigned: LocalECR
 async def test_pipelined_requests_are_answered_in_their_order(unsigned: LocalECR) -> None:
     """Requests that come at once on one connection are answered one after the other, the refused among them, too."""
     unsigned.create_repository("app")
-    sent = [http(b'{"repositoryName": "app"}', target=TARGET.replace("BatchCheckLayerAvailability", "ListImages")), http(b"{"), http(b"")]
+    sent = [
+        http(
+            b'{"repositoryName": "app"}',
+            target=TARGET.replace("BatchCheckLayerAvailability", "ListImages"),
+        ),
+        http(b"{"),
+        http(b""),
+    ]
     answer = await raw(unsigned, b"".join(sent).replace(b"Connection: close\r\n", b""))
     bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 ")[1:]]
-    assert [json.loads(body).get("__type", "ok") for body in bodies] == ["ok", "SerializationException", "InvalidParameterException"]
+    assert [json.loads(body).get("__type", "ok") for body in bodies] == [
+        "ok",
+        "SerializationException",
+        "InvalidParameterException",
+    ]
 
 
 @pytest.mark.parametrize("more", ["", "Content-Type: text/html\r\n"], ids=["none", "another"])
 async def test_the_content_type_is_not_looked_at(unsigned: LocalECR, more: str) -> None:
     """A request is taken by its target and its body, whatever content type it says it has (assumed)."""
     target = TARGET.replace("BatchCheckLayerAvailability", "DescribeRepositories")
-    assert parsed(await raw(unsigned, http(b"{}", target=target, more=more))) == (200, {"repositories": []})
+    assert parsed(await raw(unsigned, http(b"{}", target=target, more=more))) == (
+        200,
+        {"repositories": []},
+    )
 
 
 async def test_a_body_in_chunks_is_read(unsigned: LocalECR) -> None:
@@ -296,6 +386,12 @@ async def test_a_body_in_chunks_is_read(unsigned: LocalECR) -> None:
     head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {TARGET}\r\nTransfer-Encoding: chunked\r\n\r\n"
     unsigned.create_repository("app")
     body = b'{"repositoryName": "app", "layerDigests": ["sha256:00"]}'
-    chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:])) + b"0\r\n\r\n"
+    chunks = (
+        b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:20], body[20:]))
+        + b"0\r\n\r\n"
+    )
     status, answer = parsed(await raw(unsigned, head.encode() + chunks))
-    assert (status, [row["layerAvailability"] for row in answer["layers"]]) == (200, ["UNAVAILABLE"])
+    assert (status, [row["layerAvailability"] for row in answer["layers"]]) == (
+        200,
+        ["UNAVAILABLE"],
+    )

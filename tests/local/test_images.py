@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_layer_client.local._registry.errors import AwsError
-from ecr_layer_client.local._registry.manifest import DOCKER_MANIFEST, DOCKER_SCHEMA_1, OCI_CONFIG, OCI_INDEX, OCI_LAYER, OCI_MANIFEST
+from ecr_layer_client.local._registry.manifest import (
+    DOCKER_MANIFEST,
+    DOCKER_SCHEMA_1,
+    OCI_CONFIG,
+    OCI_INDEX,
+    OCI_LAYER,
+    OCI_MANIFEST,
+)
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
 
@@ -30,7 +37,9 @@ class Played:
         self.now = NOW
         self.registry = Registry(account=ACCOUNT, region="us-east-1", now=lambda: self.now)
         self.registry.run("CreateRepository", {"repositoryName": "app", **options})
-        self.registry.repository("app").hold([StoredLayer(CONFIG, 3, "text/plain"), StoredLayer(LAYER, 7, "text/plain")])
+        self.registry.repository("app").hold(
+            [StoredLayer(CONFIG, 3, "text/plain"), StoredLayer(LAYER, 7, "text/plain")]
+        )
 
     def run(self, operation: str, **members: Any) -> dict[str, Any]:
         """Run an operation on the repository."""
@@ -39,7 +48,11 @@ class Played:
     def put(self, manifest: str, tag: str | None = None, **members: Any) -> str:
         """Put an image and return its digest."""
         tagged = {} if tag is None else {"imageTag": tag}
-        return str(self.run("PutImage", imageManifest=manifest, **tagged, **members)["image"]["imageId"]["imageDigest"])
+        return str(
+            self.run("PutImage", imageManifest=manifest, **tagged, **members)["image"]["imageId"][
+                "imageDigest"
+            ]
+        )
 
     def refused(self, operation: str, **members: Any) -> tuple[str, str]:
         """Return code and message of a refusal."""
@@ -47,10 +60,15 @@ class Played:
             self.run(operation, **members)
         return caught.value.code, caught.value.message
 
-    def get(self, *ids: dict[str, str], **members: Any) -> tuple[list[tuple[str, str | None]], list[str]]:
+    def get(
+        self, *ids: dict[str, str], **members: Any
+    ) -> tuple[list[tuple[str, str | None]], list[str]]:
         """Return the digests and tags of the rows of BatchGetImage, and the codes of its failures."""
         answer = self.run("BatchGetImage", imageIds=list(ids), **members)
-        found = [(row["imageId"]["imageDigest"], row["imageId"].get("imageTag")) for row in answer["images"]]
+        found = [
+            (row["imageId"]["imageDigest"], row["imageId"].get("imageTag"))
+            for row in answer["images"]
+        ]
         return found, [failure["failureCode"] for failure in answer["failures"]]
 
     def delete(self, *ids: dict[str, str]) -> tuple[list[dict[str, str]], list[str]]:
@@ -60,7 +78,9 @@ class Played:
 
     def listed(self, **asked: str) -> list[str]:
         """Return the tags that ListImages gives, "" for an image without any."""
-        return sorted(row.get("imageTag", "") for row in self.run("ListImages", filter=asked)["imageIds"])
+        return sorted(
+            row.get("imageTag", "") for row in self.run("ListImages", filter=asked)["imageIds"]
+        )
 
     def described(self, **members: Any) -> list[dict[str, Any]]:
         """Return the rows of DescribeImages."""
@@ -69,20 +89,34 @@ class Played:
 
     def availability(self, digest: str) -> str:
         """Return what a check says of a layer."""
-        return str(self.run("BatchCheckLayerAvailability", layerDigests=[digest])["layers"][0]["layerAvailability"])
+        return str(
+            self.run("BatchCheckLayerAvailability", layerDigests=[digest])["layers"][0][
+                "layerAvailability"
+            ]
+        )
 
 
 def a_manifest(*layers: str, note: str = "", **members: Any) -> str:
     """Return the text of a manifest of these layers; another note makes another image."""
-    descriptors = [{"mediaType": OCI_LAYER, "digest": layer, "size": 7} for layer in layers or (LAYER,)]
+    descriptors = [
+        {"mediaType": OCI_LAYER, "digest": layer, "size": 7} for layer in layers or (LAYER,)
+    ]
     config = {"mediaType": OCI_CONFIG, "digest": CONFIG, "size": 3}
-    whole = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": config, "layers": descriptors, "annotations": {"note": note}}
+    whole = {
+        "schemaVersion": 2,
+        "mediaType": OCI_MANIFEST,
+        "config": config,
+        "layers": descriptors,
+        "annotations": {"note": note},
+    }
     return json.dumps(whole | members)
 
 
 def an_index(*digests: str, **members: Any) -> str:
     """Return the text of an index of these images."""
-    return json.dumps({"mediaType": OCI_INDEX, "manifests": [{"digest": digest} for digest in digests]} | members)
+    return json.dumps(
+        {"mediaType": OCI_INDEX, "manifests": [{"digest": digest} for digest in digests]} | members
+    )
 
 
 def digest_of(text: str) -> str:
@@ -110,7 +144,12 @@ def test_an_image_is_put_and_answered() -> None:
 @given(st.text(alphabet=" \n\t", max_size=5), st.text(st.characters(codec="utf-8"), max_size=5))
 def test_the_digest_is_that_of_the_exact_text(space: str, note: str) -> None:
     """ImageDigest is the sha256 of the manifest's own bytes, whitespace and escapes included, and it comes back unchanged."""
-    played, text = Played(), space + json.dumps(json.loads(a_manifest(note=note)), ensure_ascii=False, indent=len(space)) + space
+    played, text = (
+        Played(),
+        space
+        + json.dumps(json.loads(a_manifest(note=note)), ensure_ascii=False, indent=len(space))
+        + space,
+    )
     digest = played.put(text)
     images = played.run("BatchGetImage", imageIds=[{"imageDigest": digest}])["images"]
     assert (digest, [image["imageManifest"] for image in images]) == (digest_of(text), [text])
@@ -147,7 +186,10 @@ def test_a_digest_in_upper_case_names_the_layer_that_is_held() -> None:
 def test_an_index_comes_after_its_images() -> None:
     """An index of images that are not there is ReferencedImagesNotFoundException, and lists them."""
     code, message = Played().refused("PutImage", imageManifest=an_index(ABSENT))
-    assert (code, f"Images with digests '[{ABSENT}]'" in message) == ("ReferencedImagesNotFoundException", True)
+    assert (code, f"Images with digests '[{ABSENT}]'" in message) == (
+        "ReferencedImagesNotFoundException",
+        True,
+    )
 
 
 def test_an_index_of_images_that_are_there_is_put() -> None:
@@ -163,16 +205,24 @@ def test_the_same_image_and_tag_already_exist(setting: str, tag: str | None) -> 
     """PutImage that changes nothing is ImageAlreadyExistsException (in an immutable repository: assumed)."""
     played, text = Played(imageTagMutability=setting), a_manifest()
     played.put(text, tag)
-    code, message = played.refused("PutImage", imageManifest=text, **({"imageTag": tag} if tag else {}))
+    code, message = played.refused(
+        "PutImage", imageManifest=text, **({"imageTag": tag} if tag else {})
+    )
     expected = f"Image with digest '{digest_of(text)}' and tag '{tag or 'null'}' already exists in the repository with name 'app'"
-    assert (code, message) == ("ImageAlreadyExistsException", f"{expected} in registry with id '{ACCOUNT}'")
+    assert (code, message) == (
+        "ImageAlreadyExistsException",
+        f"{expected} in registry with id '{ACCOUNT}'",
+    )
 
 
 def test_a_tag_moves() -> None:
     """Putting another image under a tag takes the tag away from the first, which stays."""
     played = Played()
     first, second = played.put(a_manifest(), "latest"), played.put(a_manifest(note="new"), "latest")
-    assert played.get({"imageTag": "latest"}, {"imageDigest": first}) == ([(second, "latest"), (first, None)], [])
+    assert played.get({"imageTag": "latest"}, {"imageDigest": first}) == (
+        [(second, "latest"), (first, None)],
+        [],
+    )
 
 
 def test_another_tag_for_an_image_that_is_there() -> None:
@@ -193,17 +243,19 @@ def test_another_tag_for_an_image_that_is_there() -> None:
         ("MUTABLE_WITH_EXCLUSION", ["dev-*"], False),
     ],
 )
-def test_an_immutable_tag_does_not_move(setting: str, filters: list[str] | None, *, is_refused: bool) -> None:
+def test_an_immutable_tag_does_not_move(
+    setting: str, filters: list[str] | None, *, is_refused: bool
+) -> None:
     """A tag of an immutable repository, or one that the exclusion filters make so, is ImageTagAlreadyExistsException."""
     options: dict[str, Any] = {"imageTagMutability": setting}
     if filters is not None:
-        options["imageTagMutabilityExclusionFilters"] = [{"filterType": "WILDCARD", "filter": each} for each in filters]
+        options["imageTagMutabilityExclusionFilters"] = [
+            {"filterType": "WILDCARD", "filter": each} for each in filters
+        ]
     played = Played(**options)
     played.put(a_manifest(), "v1")
     if is_refused:
-        expected = (
-            "The image tag 'v1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."
-        )
+        expected = "The image tag 'v1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."
         answer = played.refused("PutImage", imageManifest=a_manifest(note="new"), imageTag="v1")
         assert answer == ("ImageTagAlreadyExistsException", expected)
     else:
@@ -232,7 +284,11 @@ def test_a_digest_that_matches_is_taken() -> None:
         ("{}", {}, "it has no mediaType, so imageManifestMediaType must say it"),
         ("{}", {"imageManifestMediaType": "text/plain"}, "its media type must be one of"),
         ('{"mediaType": 5}', {}, "its media type must be one of"),
-        (a_manifest(), {"imageManifestMediaType": DOCKER_MANIFEST}, "must be the mediaType of the manifest"),
+        (
+            a_manifest(),
+            {"imageManifestMediaType": DOCKER_MANIFEST},
+            "must be the mediaType of the manifest",
+        ),
         (a_manifest(config=None), {}, "config must be an object"),
         (a_manifest(layers={}), {}, "layers must be a list"),
         (a_manifest(layers=["x"]), {}, "each of layers must be an object"),
@@ -241,18 +297,31 @@ def test_a_digest_that_matches_is_taken() -> None:
         (a_manifest(subject="x"), {}, "subject must be an object"),
         (an_index(manifests=None), {}, "manifests must be a list"),
         (a_manifest(), {"imageTag": "-"}, "must satisfy regular expression"),
-        (a_manifest(manifests=[]), {}, f"a manifest of type {OCI_MANIFEST} must not have manifests"),
+        (
+            a_manifest(manifests=[]),
+            {},
+            f"a manifest of type {OCI_MANIFEST} must not have manifests",
+        ),
         (a_manifest(fsLayers=[]), {}, f"a manifest of type {OCI_MANIFEST} must not have fsLayers"),
         (an_index(layers=[]), {}, f"a manifest of type {OCI_INDEX} must not have layers"),
         (an_index(config={}), {}, f"a manifest of type {OCI_INDEX} must not have config"),
-        (an_index(mediaType=DOCKER_SCHEMA_1, fsLayers=[]), {}, f"a manifest of type {DOCKER_SCHEMA_1} must not have manifests"),
+        (
+            an_index(mediaType=DOCKER_SCHEMA_1, fsLayers=[]),
+            {},
+            f"a manifest of type {DOCKER_SCHEMA_1} must not have manifests",
+        ),
     ],
     ids=lambda value: str(value)[-30:],
 )
-def test_a_manifest_that_is_none_is_refused(manifest: str, members: dict[str, str], said: str) -> None:
+def test_a_manifest_that_is_none_is_refused(
+    manifest: str, members: dict[str, str], said: str
+) -> None:
     """A manifest that can't be read is InvalidParameterException, and says why (wordings assumed)."""
     code, message = Played().refused("PutImage", imageManifest=manifest, **members)
-    assert (code, f"failed to satisfy constraint: '{said}" in message) == ("InvalidParameterException", True)
+    assert (code, f"failed to satisfy constraint: '{said}" in message) == (
+        "InvalidParameterException",
+        True,
+    )
 
 
 def test_a_manifest_without_a_media_type_is_told_it() -> None:
@@ -264,14 +333,20 @@ def test_a_manifest_without_a_media_type_is_told_it() -> None:
 def test_a_manifest_of_schema_1_names_its_layers_otherwise() -> None:
     """The layers of Docker's first schema are its blobSums."""
     text = json.dumps({"schemaVersion": 1, "fsLayers": [{"blobSum": ABSENT}]})
-    assert Played().refused("PutImage", imageManifest=text, imageManifestMediaType=DOCKER_SCHEMA_1)[0] == "LayersNotFoundException"
+    assert (
+        Played().refused("PutImage", imageManifest=text, imageManifestMediaType=DOCKER_SCHEMA_1)[0]
+        == "LayersNotFoundException"
+    )
 
 
 def test_a_put_tells_the_media_types_of_its_layers() -> None:
     """After PutImage a check answers the layer's media type as the manifest has it (assumed)."""
     played = Played()
     played.put(a_manifest())
-    assert played.run("BatchCheckLayerAvailability", layerDigests=[LAYER])["layers"][0]["mediaType"] == OCI_LAYER
+    assert (
+        played.run("BatchCheckLayerAvailability", layerDigests=[LAYER])["layers"][0]["mediaType"]
+        == OCI_LAYER
+    )
 
 
 # -- BatchGetImage ---------------------------------------------------------------------------------------------------------
@@ -284,7 +359,10 @@ def test_an_image_is_found_by_tag_by_digest_and_by_both() -> None:
     played.put(a_manifest(), "b")
     assert played.get({"imageTag": "b"}) == ([(digest, "b")], [])
     assert played.get({"imageDigest": digest}) == ([(digest, "a"), (digest, "b")], [])
-    assert played.get({"imageDigest": digest, "imageTag": "a"}, {"imageTag": "a"}) == ([(digest, "a")], [])
+    assert played.get({"imageDigest": digest, "imageTag": "a"}, {"imageTag": "a"}) == (
+        [(digest, "a")],
+        [],
+    )
 
 
 @pytest.mark.parametrize(
@@ -308,7 +386,9 @@ def test_what_is_not_there_fails_alone(operation: str, image_id: dict[str, str],
     played.put(a_manifest(), "1")
     played.put(a_manifest(note="new"), "2")
     answer = played.run(operation, imageIds=[image_id, {"imageTag": "2"}])
-    assert [(failure["imageId"], failure["failureCode"]) for failure in answer["failures"]] == [(image_id, code)]
+    assert [(failure["imageId"], failure["failureCode"]) for failure in answer["failures"]] == [
+        (image_id, code)
+    ]
     assert len(answer["images"] if operation == "BatchGetImage" else answer["imageIds"]) == 1
 
 
@@ -316,8 +396,14 @@ def test_a_media_type_that_is_not_accepted_is_not_found() -> None:
     """BatchGetImage answers ImageNotFound for an image of a media type that is not among acceptedMediaTypes (assumed)."""
     played = Played()
     digest = played.put(a_manifest(), "1")
-    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST]) == ([], ["ImageNotFound"])
-    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST, OCI_MANIFEST]) == ([(digest, "1")], [])
+    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST]) == (
+        [],
+        ["ImageNotFound"],
+    )
+    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST, OCI_MANIFEST]) == (
+        [(digest, "1")],
+        [],
+    )
 
 
 # -- BatchDeleteImage ------------------------------------------------------------------------------------------------------
@@ -340,14 +426,21 @@ def test_deleting_a_digest_deletes_all_its_tags() -> None:
     digest = played.put(a_manifest(), "a")
     played.put(a_manifest(), "b")
     expected = [{"imageDigest": digest, "imageTag": tag} for tag in ("a", "b")]
-    assert (played.delete({"imageDigest": digest}), played.listed(), played.availability(LAYER)) == ((expected, []), [], "AVAILABLE")
+    assert (
+        played.delete({"imageDigest": digest}),
+        played.listed(),
+        played.availability(LAYER),
+    ) == ((expected, []), [], "AVAILABLE")
 
 
 def test_deleting_an_untagged_image() -> None:
     """An image without a tag is answered by its digest alone."""
     played = Played()
     digest = played.put(a_manifest())
-    assert (played.delete({"imageDigest": digest}), played.listed()) == (([{"imageDigest": digest}], []), [])
+    assert (played.delete({"imageDigest": digest}), played.listed()) == (
+        ([{"imageDigest": digest}], []),
+        [],
+    )
 
 
 @pytest.mark.parametrize("by", ["imageDigest", "imageTag"])
@@ -361,7 +454,11 @@ def test_an_image_that_an_index_lists_is_not_deleted(by: str) -> None:
     assert [(each["failureCode"], each["failureReason"]) for each in failures] == [
         ("ImageReferencedByManifestList", f"Requested image referenced by manifest list: [{index}]")
     ]
-    assert (played.listed(), played.delete({"imageTag": "all"}, image_id)[1], played.listed()) == (["all", "child"], [], [])
+    assert (played.listed(), played.delete({"imageTag": "all"}, image_id)[1], played.listed()) == (
+        ["all", "child"],
+        [],
+        [],
+    )
 
 
 def test_an_image_that_an_index_lists_gives_up_a_tag_that_is_not_its_last() -> None:
@@ -381,7 +478,11 @@ def test_images_are_listed_a_row_for_each_tag() -> None:
     for tag in ("a", "b"):
         played.put(a_manifest(), tag)
     played.put(a_manifest(note="untagged"))
-    assert (played.listed(), played.listed(tagStatus="TAGGED"), played.listed(tagStatus="UNTAGGED")) == (["", "a", "b"], ["a", "b"], [""])
+    assert (
+        played.listed(),
+        played.listed(tagStatus="TAGGED"),
+        played.listed(tagStatus="UNTAGGED"),
+    ) == (["", "a", "b"], ["a", "b"], [""])
 
 
 def test_an_image_is_described() -> None:
@@ -408,7 +509,9 @@ def test_an_index_is_as_large_as_its_largest_image() -> None:
     played = Played()
     small = played.put(a_manifest(layers=[]))
     index = played.put(an_index(small, played.put(a_manifest())))
-    assert [row["imageSizeInBytes"] for row in played.described(imageIds=[{"imageDigest": index}])] == [10]
+    assert [
+        row["imageSizeInBytes"] for row in played.described(imageIds=[{"imageDigest": index}])
+    ] == [10]
 
 
 def test_images_are_described_by_name_once_each() -> None:
@@ -428,8 +531,16 @@ def test_images_are_described_by_name_once_each() -> None:
             f"The image with imageId {{imageDigest:'null', imageTag:'nope'}} does not exist within {PLACE}",
         ),
         ({"imageIds": [NOBODY]}, "InvalidParameterException", "both tag and digest cannot be null"),
-        ({"imageIds": [{"imageTag": "1"}], "maxResults": 5}, "InvalidParameterException", "at 'maxResults'"),
-        ({"imageIds": [{"imageTag": "1"}], "nextToken": "YQ=="}, "InvalidParameterException", "at 'nextToken'"),
+        (
+            {"imageIds": [{"imageTag": "1"}], "maxResults": 5},
+            "InvalidParameterException",
+            "at 'maxResults'",
+        ),
+        (
+            {"imageIds": [{"imageTag": "1"}], "nextToken": "YQ=="},
+            "InvalidParameterException",
+            "at 'nextToken'",
+        ),
         ({"nextToken": "?"}, "InvalidParameterException", "at 'nextToken'"),
     ],
     ids=["unknown", "neither", "maxResults", "nextToken", "token"],
@@ -479,9 +590,15 @@ def test_an_archived_image_is_not_pulled_but_described() -> None:
     played.now += 5
     played.registry.archive("app", digest)
     assert played.get({"imageTag": "old"}) == ([], ["ImageInaccessible"])
-    assert (played.listed(), played.listed(imageStatus="ARCHIVED"), played.listed(imageStatus="ANY")) == ([], ["old"], ["old"])
+    assert (
+        played.listed(),
+        played.listed(imageStatus="ARCHIVED"),
+        played.listed(imageStatus="ANY"),
+    ) == ([], ["old"], ["old"])
     details = played.described(imageIds=[{"imageDigest": digest}])
-    assert [(row["imageStatus"], row["lastArchivedAt"]) for row in details] == [("ARCHIVED", NOW + 5)]
+    assert [(row["imageStatus"], row["lastArchivedAt"]) for row in details] == [
+        ("ARCHIVED", NOW + 5)
+    ]
 
 
 def test_pushing_an_archived_image_again_restores_it() -> None:
@@ -493,8 +610,13 @@ def test_pushing_an_archived_image_again_restores_it() -> None:
     played.put(a_manifest(), "old")
     played.put(a_manifest(), "new")
     played.delete({"imageTag": "new"})
-    assert (played.get({"imageTag": "old"}), played.availability(LAYER)) == (([(digest, "old")], []), "AVAILABLE")
-    assert [(row["imagePushedAt"], row["lastActivatedAt"]) for row in played.described()] == [(NOW, NOW + 5)]
+    assert (played.get({"imageTag": "old"}), played.availability(LAYER)) == (
+        ([(digest, "old")], []),
+        "AVAILABLE",
+    )
+    assert [(row["imagePushedAt"], row["lastActivatedAt"]) for row in played.described()] == [
+        (NOW, NOW + 5)
+    ]
 
 
 # -- repositories of images ------------------------------------------------------------------------------------------------
@@ -540,14 +662,22 @@ def test_a_repositorys_tags_have_limits(tags: list[dict[str, str]], code: str) -
 )
 def test_exclusion_filters_go_with_a_mutability_that_takes_them(members: dict[str, Any]) -> None:
     """Filters without WITH_EXCLUSION, and the reverse, are InvalidParameterException (assumed)."""
-    assert Played().refused("CreateRepository", repositoryName="other", **members)[0] == "InvalidParameterException"
+    assert (
+        Played().refused("CreateRepository", repositoryName="other", **members)[0]
+        == "InvalidParameterException"
+    )
 
 
 def test_a_token_for_each_registry_that_is_named() -> None:
     """GetAuthorizationToken answers a token of 12 hours for each registry, at its own address; without names, for the account's."""
     registry = Registry(account=ACCOUNT, region="cn-north-1", now=lambda: NOW)
-    rows = registry.run("GetAuthorizationToken", {"registryIds": ["999999999999", ACCOUNT]})["authorizationData"]
-    assert [row["proxyEndpoint"] for row in rows] == [
-        f"https://{registry_id}.dkr.ecr.cn-north-1.amazonaws.com.cn" for registry_id in ("999999999999", ACCOUNT)
+    rows = registry.run("GetAuthorizationToken", {"registryIds": ["999999999999", ACCOUNT]})[
+        "authorizationData"
     ]
-    assert [row["expiresAt"] for row in registry.run("GetAuthorizationToken", {})["authorizationData"]] == [NOW + 12 * 3600]
+    assert [row["proxyEndpoint"] for row in rows] == [
+        f"https://{registry_id}.dkr.ecr.cn-north-1.amazonaws.com.cn"
+        for registry_id in ("999999999999", ACCOUNT)
+    ]
+    assert [
+        row["expiresAt"] for row in registry.run("GetAuthorizationToken", {})["authorizationData"]
+    ] == [NOW + 12 * 3600]

@@ -47,7 +47,9 @@ class Gate:
 
 def a_request(body: Any = b"{}", *, stream: bool = False) -> Any:
     """Return a prepared request, as botocore makes them."""
-    request: Any = AWSRequest(method="POST", url="http://127.0.0.1:1/", headers=TARGET, data=body, stream_output=stream).prepare()
+    request: Any = AWSRequest(
+        method="POST", url="http://127.0.0.1:1/", headers=TARGET, data=body, stream_output=stream
+    ).prepare()
     return request
 
 
@@ -59,7 +61,9 @@ async def a_session(**options: Any) -> MemorySession:
 
 
 @pytest.mark.parametrize(
-    "body", [b"{}", "{}", None, bytearray(b"{}"), io.BytesIO(b"{}")], ids=["bytes", "str", "none", "bytearray", "file"]
+    "body",
+    [b"{}", "{}", None, bytearray(b"{}"), io.BytesIO(b"{}")],
+    ids=["bytes", "str", "none", "bytearray", "file"],
 )
 async def test_every_kind_of_body_is_sent(body: Any) -> None:
     """Bodies may be bytes, text, a file or nothing."""
@@ -72,7 +76,11 @@ async def test_a_streamed_response_is_read_in_chunks() -> None:
     session = await a_session()
     response = await session.send(a_request(stream=True))
     assert session.face.in_flight == 1
-    assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [b'{"reposi', b'tories":', b"[]}"]
+    assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [
+        b'{"reposi',
+        b'tories":',
+        b"[]}",
+    ]
     assert session.face.in_flight == 0
 
 
@@ -158,5 +166,7 @@ async def test_a_clients_own_config_keeps_it_in_memory() -> None:
     """A config given to create_client is merged over the session's and does not open a socket."""
     async with LocalECR(in_memory=True) as ecr:
         session: Any = ecr.session()
-        async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=AioConfig(max_pool_connections=3)) as client:
+        async with session.create_client(
+            "ecr", endpoint_url=ecr.endpoint_url, config=AioConfig(max_pool_connections=3)
+        ) as client:
             assert (await client.describe_repositories())["repositories"] == []

@@ -9,7 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError, ConnectionClosedError, EndpointConnectionError, ReadTimeoutError
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    ConnectionClosedError,
+    EndpointConnectionError,
+    ReadTimeoutError,
+)
 
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._protocol import Reply
@@ -20,7 +26,10 @@ if TYPE_CHECKING:
 
     from ecr_layer_client.local._interceptors import Call
 
-pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])]
+pytestmark = [
+    pytest.mark.asyncio,
+    pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"]),
+]
 
 
 class Script:
@@ -42,7 +51,9 @@ class Script:
     async def after(self, call: Call, reply: Reply) -> Reply:
         """Do what comes on the way out."""
         assert call.at <= asyncio.get_running_loop().time()
-        return replace(reply, stream=self.does.get("stream"), outcome=self.does.get("outcome", reply.outcome))
+        return replace(
+            reply, stream=self.does.get("stream"), outcome=self.does.get("outcome", reply.outcome)
+        )
 
 
 async def cut(body: bytes) -> AsyncIterator[bytes]:
@@ -75,7 +86,9 @@ async def describe(ecr: LocalECR, script: Script, **config: Any) -> dict[str, An
     ecr._service.interceptors.append(script)  # pyright: ignore[reportPrivateUsage]
     options = Config(retries={"total_max_attempts": 1}, **config)
     session: Any = ecr.session()
-    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=options) as client:
+    async with session.create_client(
+        "ecr", endpoint_url=ecr.endpoint_url, config=options
+    ) as client:
         answer: dict[str, Any] = await client.describe_repositories()
         return answer
 
@@ -102,7 +115,9 @@ async def test_a_dripped_body_arrives_whole(*, in_memory: bool) -> None:
     ],
     ids=["throttled", "reset", "late", "cut", "stalled", "reset-midway", "503", "bug"],
 )
-async def test_a_fault_is_what_the_wire_would_make_of_it(*, in_memory: bool, does: dict[str, Any], error: type[Exception]) -> None:
+async def test_a_fault_is_what_the_wire_would_make_of_it(
+    *, in_memory: bool, does: dict[str, Any], error: type[Exception]
+) -> None:
     """Each kind of fault raises the same botocore exception on both faces, and leaves nothing in flight."""
     async with asyncio.timeout(20), LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(error):
@@ -129,7 +144,9 @@ async def test_outcomes_are_counted(*, in_memory: bool, does: dict[str, Any], ou
     assert ecr.stats.by_operation == {"DescribeRepositories": {outcome: 1}}
 
 
-async def test_a_bug_is_a_server_exception_without_a_traceback(*, in_memory: bool, caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_bug_is_a_server_exception_without_a_traceback(
+    *, in_memory: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     """A bug of ours is answered ServerException 500 in JSON; the traceback goes to the log."""
     async with LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(ClientError) as caught:
@@ -145,6 +162,8 @@ async def test_after_close_nobody_listens(*, in_memory: bool) -> None:
     async with LocalECR(in_memory=in_memory) as ecr:
         session: Any = ecr.session()
         url = ecr.endpoint_url
-    async with session.create_client("ecr", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})) as client:
+    async with session.create_client(
+        "ecr", endpoint_url=url, config=Config(retries={"total_max_attempts": 1})
+    ) as client:
         with pytest.raises(EndpointConnectionError):
             await client.describe_repositories()

@@ -35,11 +35,15 @@ class Blob:
     size: int
 
 
-async def rows(ecr: LocalECR, *digests: str, repository: str = "app", **members: str) -> list[dict[str, Any]]:
+async def rows(
+    ecr: LocalECR, *digests: str, repository: str = "app", **members: str
+) -> list[dict[str, Any]]:
     """Check digests through its session."""
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
-        answer = await client.batch_check_layer_availability(repositoryName=repository, layerDigests=list(digests), **members)
+        answer = await client.batch_check_layer_availability(
+            repositoryName=repository, layerDigests=list(digests), **members
+        )
         return [*answer["layers"], *answer["failures"]]
 
 
@@ -59,11 +63,19 @@ async def test_a_descriptor_has_many_shapes(descriptor: Any) -> None:
     """Tuples, mappings and objects seed alike; digests are held in lower case."""
     async with LocalECR(in_memory=True) as ecr:
         ecr.seed("app", [descriptor])
-        expected = {"layerDigest": HELD, "layerAvailability": "AVAILABLE", "layerSize": 7, "mediaType": "text/plain"}
+        expected = {
+            "layerDigest": HELD,
+            "layerAvailability": "AVAILABLE",
+            "layerSize": 7,
+            "mediaType": "text/plain",
+        }
         assert await rows(ecr, HELD) == [expected]
 
 
-@pytest.mark.parametrize("descriptor", ["x", (HELD,), (HELD, -1), (HELD, True), (HELD, "7"), ("sha256:", 7), (None, 7), {}, None])
+@pytest.mark.parametrize(
+    "descriptor",
+    ["x", (HELD,), (HELD, -1), (HELD, True), (HELD, "7"), ("sha256:", 7), (None, 7), {}, None],
+)
 def test_a_bad_descriptor_seeds_nothing(descriptor: Any) -> None:
     """A descriptor without a well-formed digest and size is a ValueError that shows it."""
     with pytest.raises(ValueError, match=r"descriptor|size"):
@@ -76,7 +88,9 @@ async def test_put_layer_answers_the_digest_and_holds_the_layer() -> None:
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.put_layer("app", b"data", "text/plain")
         assert digest == "sha256:" + hashlib.sha256(b"data").hexdigest()
-        assert [(row["layerSize"], row["mediaType"]) for row in await rows(ecr, digest)] == [(4, "text/plain")]
+        assert [(row["layerSize"], row["mediaType"]) for row in await rows(ecr, digest)] == [
+            (4, "text/plain")
+        ]
 
 
 @pytest.mark.asyncio
@@ -149,7 +163,9 @@ def test_creating_a_repository_twice_is_fine() -> None:
 @pytest.mark.parametrize("name", ["App", "a", "", "a//b"])
 def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
     """A name that ECR refuses is a ValueError that shows it and says the rule."""
-    with pytest.raises(ValueError, match=f"^'{name}' is no ECR repository name: 2 to 256 characters"):
+    with pytest.raises(
+        ValueError, match=f"^'{name}' is no ECR repository name: 2 to 256 characters"
+    ):
         LocalECR().create_repository(name)
 
 
@@ -170,7 +186,9 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
 def test_bad_options_are_value_errors(name: str, value: Any) -> None:
     """An option that can't be meant is refused at once, with its name, its value and the rule."""
     shown = "" if value == ["eu-west-1", ""] else value  # the one of them
-    with pytest.raises(ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"):
+    with pytest.raises(
+        ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"
+    ):
         LocalECR(**dict[str, Any]({name: value}))
 
 
@@ -192,7 +210,9 @@ def its_session(ecr: LocalECR) -> object:
 @pytest.mark.parametrize("use", [its_url, its_keywords, its_session])
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_before_open_and_after_close_it_says_so(use: Callable[[LocalECR], Any], *, in_memory: bool) -> None:
+async def test_before_open_and_after_close_it_says_so(
+    use: Callable[[LocalECR], Any], *, in_memory: bool
+) -> None:
     """What needs it open raises RuntimeError with the mend, before and after."""
     ecr = LocalECR(in_memory=in_memory)
     with pytest.raises(RuntimeError, match="async with LocalECR"):
@@ -226,7 +246,9 @@ async def test_it_opens_once_at_a_time() -> None:
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_its_session_is_deaf_to_the_users_settings(*, in_memory: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_its_session_is_deaf_to_the_users_settings(
+    *, in_memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """No AWS_* variable, profile, configuration file, proxy or CA bundle reaches its session."""
     hostile = {
         "AWS_PROFILE": "nope",
@@ -295,19 +317,30 @@ async def test_an_image_is_seeded_in_one_call() -> None:
         digest = ecr.seed_image("app", [b"a layer", (HELD, 7)], "1.0")
         assert await images(ecr) == [(digest, "1.0")]
         details = ecr._registry.run("DescribeImages", {"repositoryName": "app"})["imageDetails"][0]
-        assert (details["imageManifestMediaType"], details["artifactMediaType"]) == (OCI_MANIFEST, OCI_CONFIG)
+        assert (details["imageManifestMediaType"], details["artifactMediaType"]) == (
+            OCI_MANIFEST,
+            OCI_CONFIG,
+        )
         layer = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
-        assert [(row["layerAvailability"], row["layerSize"]) for row in await rows(ecr, layer, HELD)] == [("AVAILABLE", 7)] * 2
+        assert [
+            (row["layerAvailability"], row["layerSize"]) for row in await rows(ecr, layer, HELD)
+        ] == [("AVAILABLE", 7)] * 2
 
 
 @pytest.mark.asyncio
 async def test_a_manifest_is_put_in_any_form() -> None:
     """put_image takes text, bytes or a dict, and answers the digest of the bytes; a second time it does not mind."""
     async with LocalECR(in_memory=True) as ecr:
-        manifest: dict[str, Any] = {"mediaType": OCI_MANIFEST, "config": {"digest": ecr.put_layer("app", b"{}")}, "layers": []}
+        manifest: dict[str, Any] = {
+            "mediaType": OCI_MANIFEST,
+            "config": {"digest": ecr.put_layer("app", b"{}")},
+            "layers": [],
+        }
         text = json.dumps(manifest)
         expected = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-        assert [ecr.put_image("app", form, "1.0") for form in (manifest, text, text.encode())] == [expected] * 3
+        assert [ecr.put_image("app", form, "1.0") for form in (manifest, text, text.encode())] == [
+            expected
+        ] * 3
         assert await images(ecr) == [(expected, "1.0")]
 
 
@@ -317,7 +350,10 @@ async def test_a_manifest_is_put_in_any_form() -> None:
         ("{}", r"InvalidParameterException: .*it has no mediaType"),
         ("", r"InvalidParameterException: .* length"),
         (b"\xff", "utf-8"),
-        ({"mediaType": OCI_MANIFEST, "config": {"digest": HELD}, "layers": []}, f"LayersNotFoundException: .*{HELD}"),
+        (
+            {"mediaType": OCI_MANIFEST, "config": {"digest": HELD}, "layers": []},
+            f"LayersNotFoundException: .*{HELD}",
+        ),
     ],
     ids=["empty", "nothing", "bytes", "layers"],
 )
@@ -335,7 +371,10 @@ async def test_an_archived_image_archives_its_layers() -> None:
         ecr.archive("app", digest)
         before = await rows(ecr, HELD)
         ecr.seed_image("app", [(HELD, 7)], "1.0")
-        assert [row["layerAvailability"] for row in before + await rows(ecr, HELD)] == ["ARCHIVED", "AVAILABLE"]
+        assert [row["layerAvailability"] for row in before + await rows(ecr, HELD)] == [
+            "ARCHIVED",
+            "AVAILABLE",
+        ]
 
 
 # -- registries by account and Region --------------------------------------------------------------------------------------
@@ -346,7 +385,10 @@ async def test_an_archived_image_archives_its_layers() -> None:
 @pytest.mark.asyncio
 async def test_each_region_is_a_registry_of_its_own(*, in_memory: bool, auth: bool) -> None:
     """A request is answered by the registry of the Region that it is signed for."""
-    async with LocalECR(in_memory=in_memory, regions=["eu-west-1"], auth=auth) as ecr, ecr.client() as client:
+    async with (
+        LocalECR(in_memory=in_memory, regions=["eu-west-1"], auth=auth) as ecr,
+        ecr.client() as client,
+    ):
         ecr.seed("app", [(HELD, 7)])
         ecr.create_repository("123456789012.dkr.ecr.eu-west-1.amazonaws.com/app")
         here = await client.check_layers("app", [HELD])
@@ -373,8 +415,12 @@ async def test_a_layer_of_another_region_is_downloaded_there() -> None:
         ecr.seed_image(Repository(name="app", region="eu-west-1"), [b"a layer"])
         digest = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
         session: Any = ecr.session()
-        async with session.create_client("ecr", region_name="eu-west-1", endpoint_url=ecr.endpoint_url) as client:
-            url = (await client.get_download_url_for_layer(repositoryName="app", layerDigest=digest))["downloadUrl"]
+        async with session.create_client(
+            "ecr", region_name="eu-west-1", endpoint_url=ecr.endpoint_url
+        ) as client:
+            url = (
+                await client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)
+            )["downloadUrl"]
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             assert await response.read() == b"a layer"
 
@@ -390,7 +436,10 @@ async def test_a_layer_of_another_region_is_downloaded_there() -> None:
 )
 def test_a_repository_is_named_as_the_client_names_it(repository: str | Repository) -> None:
     """A URI, an ARN and a Repository name the registry and the Region, too."""
-    assert LocalECR().create_repository(repository) == "999999999999.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    assert (
+        LocalECR().create_repository(repository)
+        == "999999999999.dkr.ecr.us-east-1.amazonaws.com/team/app"
+    )
 
 
 @pytest.fixture
@@ -416,4 +465,6 @@ def test_a_thread_may_seed_while_another_asks() -> None:
     while seeding.is_alive():
         ecr._registry.run("DescribeRepositories", {"maxResults": 1000})
     seeding.join()
-    assert len(ecr._registry.run("DescribeRepositories", {"maxResults": 1000})["repositories"]) == 500
+    assert (
+        len(ecr._registry.run("DescribeRepositories", {"maxResults": 1000})["repositories"]) == 500
+    )

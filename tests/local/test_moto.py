@@ -13,7 +13,18 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client.local import LocalECR
-from local.moto_steps import ABSENT, BEGIN, LAYERS, MANIFESTS, Step, Walker, digest_of, ordered, pushed, steps
+from local.moto_steps import (
+    ABSENT,
+    BEGIN,
+    LAYERS,
+    MANIFESTS,
+    Step,
+    Walker,
+    digest_of,
+    ordered,
+    pushed,
+    steps,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -55,14 +66,20 @@ def without(*names: str) -> Mend:
 
 def where(ours: str | None, theirs: str | None) -> Mend:
     """See past two answers with these errors, None being no error."""
-    return lambda mine, others: ALIKE if (mine.get("error"), others.get("error")) == (ours, theirs) else (mine, others)
+    return lambda mine, others: (
+        ALIKE if (mine.get("error"), others.get("error")) == (ours, theirs) else (mine, others)
+    )
 
 
 def absent_as_rows(ours: Any, theirs: Any) -> tuple[Any, Any]:
     """Turn failures of absent layers into rows."""
     if "failures" not in theirs:
         return ours, theirs
-    absent = [each["layerDigest"] for each in theirs["failures"] if each["failureCode"] == "MissingLayerDigest"]
+    absent = [
+        each["layerDigest"]
+        for each in theirs["failures"]
+        if each["failureCode"] == "MissingLayerDigest"
+    ]
     rows = [{"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in absent]
     failures = [each for each in theirs["failures"] if each["failureCode"] != "MissingLayerDigest"]
     return ours, {"layers": sorted([*theirs["layers"], *rows], key=str), "failures": failures}
@@ -70,7 +87,11 @@ def absent_as_rows(ours: Any, theirs: Any) -> tuple[Any, Any]:
 
 def without_nothing_received(ours: Any, theirs: Any) -> tuple[Any, Any]:
     """Leave the last byte of nothing out of their answer."""
-    return ours, {name: value for name, value in theirs.items() if (name, value) != ("lastValidByteReceived", -1)}
+    return ours, {
+        name: value
+        for name, value in theirs.items()
+        if (name, value) != ("lastValidByteReceived", -1)
+    }
 
 
 def told_once(ours: Any, theirs: Any) -> tuple[Any, Any]:
@@ -90,7 +111,9 @@ def without_untagged(ours: Any, theirs: Any) -> tuple[Any, Any]:
 
     def tagged(answer: Any) -> Any:
         return {
-            name: [row for row in rows if row.keys() & {"imageTag", "imageTags"}] if name in {"imageIds", "imageDetails"} else rows
+            name: [row for row in rows if row.keys() & {"imageTag", "imageTags"}]
+            if name in {"imageIds", "imageDetails"}
+            else rows
             for name, rows in answer.items()
         }
 
@@ -102,7 +125,11 @@ def _check(*digests: str) -> Step:
 
 
 def _put(number: int, tag: str | None = None, repository: str = "app") -> Step:
-    return Step("put_image", repository, {"imageManifest": MANIFESTS[number]} | ({} if tag is None else {"imageTag": tag}))
+    return Step(
+        "put_image",
+        repository,
+        {"imageManifest": MANIFESTS[number]} | ({} if tag is None else {"imageTag": tag}),
+    )
 
 
 def _part(offset: int = 0) -> Step:
@@ -119,7 +146,10 @@ BY_DIGEST = {"imageIds": [{"imageDigest": 0}]}
 
 KNOWN = [
     Known(
-        "an absent layer is a failure to moto, as to others like it", "batch_check_layer_availability", absent_as_rows, (_check(ABSENT),)
+        "an absent layer is a failure to moto, as to others like it",
+        "batch_check_layer_availability",
+        absent_as_rows,
+        (_check(ABSENT),),
     ),
     Known(
         "moto has one media type for all layers",
@@ -128,7 +158,12 @@ KNOWN = [
         (_put(0), _check(digest_of(LAYERS[0]))),
     ),
     Known("moto has other words", "", without("failureReason"), (_check("nonsense"),)),
-    Known("moto names -1 as the last byte of nothing", "upload_layer_part", without_nothing_received, (INITIATE, _part(1))),
+    Known(
+        "moto names -1 as the last byte of nothing",
+        "upload_layer_part",
+        without_nothing_received,
+        (INITIATE, _part(1)),
+    ),
     Known(
         "moto does not look at the digest that completes an upload",
         "complete_layer_upload",
@@ -163,7 +198,13 @@ KNOWN = [
         where("RepositoryNotFoundException", "unforeseen"),
         (_put(0, repository="team/app"),),
     ),
-    Known("moto takes images whose layers are missing", "put_image", where("LayersNotFoundException", None), (_put(3),), parts_them=True),
+    Known(
+        "moto takes images whose layers are missing",
+        "put_image",
+        where("LayersNotFoundException", None),
+        (_put(3),),
+        parts_them=True,
+    ),
     Known(
         "moto takes an image that it holds again, if no tag comes with it",
         "put_image",
@@ -231,7 +272,9 @@ def unforeseen(clients: dict[str, Any], walk: Sequence[Step]) -> tuple[list[Any]
                 ours, theirs = mended
         if ours != theirs:
             return [step, ours, theirs], met
-        if any(known.parts_them for known in met) or any(each not in untagged for each in _untagged(local, step)):
+        if any(known.parts_them for known in met) or any(
+            each not in untagged for each in _untagged(local, step)
+        ):
             break
     return [], met
 
@@ -240,7 +283,9 @@ def _untagged(walker: Walker, step: Step) -> list[Any]:
     """Return the images without a tag, where a step puts one with a tag."""
     if step.operation != "put_image" or "imageTag" not in step.members:
         return []
-    answer: dict[str, Any] = walker.take(Step("list_images", step.repository, {"filter": {"tagStatus": "UNTAGGED"}}))
+    answer: dict[str, Any] = walker.take(
+        Step("list_images", step.repository, {"filter": {"tagStatus": "UNTAGGED"}})
+    )
     return list(answer.get("imageIds", []))
 
 
@@ -251,7 +296,14 @@ def test_each_known_difference_is_there(clients: dict[str, Any], known: Known) -
     assert (found, known in met) == ([], True)
 
 
-@settings(max_examples=6, deadline=None, derandomize=True, database=None, phases=[Phase.generate], suppress_health_check=UNHURRIED)
+@settings(
+    max_examples=6,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    phases=[Phase.generate],
+    suppress_health_check=UNHURRIED,
+)
 @given(walk=walks)
 def test_a_walk_meets_known_differences_alone(clients: dict[str, Any], walk: list[Step]) -> None:
     """Whatever is asked, in whatever order, moto and the local ECR answer alike, but for the differences on the list."""
@@ -260,7 +312,13 @@ def test_a_walk_meets_known_differences_alone(clients: dict[str, Any], walk: lis
 
 @pytest.mark.full
 @pytest.mark.timeout(900)
-@settings(max_examples=1_000, deadline=None, database=None, print_blob=True, suppress_health_check=UNHURRIED)
+@settings(
+    max_examples=1_000,
+    deadline=None,
+    database=None,
+    print_blob=True,
+    suppress_health_check=UNHURRIED,
+)
 @given(walk=walks)
 def test_long_walks_meet_known_differences_alone(clients: dict[str, Any], walk: list[Step]) -> None:
     """So it is in 1,000 walks, others each time; one that fails is told at its shortest, with what repeats it."""
@@ -271,14 +329,24 @@ def test_an_image_that_loses_its_last_tag(walkers: dict[str, Walker]) -> None:
     """ECR keeps an image whose only tag goes to another, without a tag; moto deletes it."""
     answers = told(walkers, *BEGIN[1:], _put(0, "1.0"), _put(1, "1.0"), LIST)
     tagged = {"imageDigest": "image 1", "imageTag": "1.0"}
-    assert answers == {"local": {"imageIds": [{"imageDigest": "image 0"}, tagged]}, "moto": {"imageIds": [tagged]}}
+    assert answers == {
+        "local": {"imageIds": [{"imageDigest": "image 0"}, tagged]},
+        "moto": {"imageIds": [tagged]},
+    }
 
 
 def test_the_media_types_that_are_accepted(walkers: dict[str, Walker]) -> None:
     """ECR does not answer an image of another media type than those accepted (assumed: not found); moto does."""
-    step = Step("batch_get_image", "app", {"imageIds": [{"imageTag": "1.0"}], "acceptedMediaTypes": ["text/plain"]})
+    step = Step(
+        "batch_get_image",
+        "app",
+        {"imageIds": [{"imageTag": "1.0"}], "acceptedMediaTypes": ["text/plain"]},
+    )
     answers = told(walkers, *BEGIN[1:], _put(0, "1.0"), step)
-    assert {name: len(answer["images"]) for name, answer in answers.items()} == {"local": 0, "moto": 1}
+    assert {name: len(answer["images"]) for name, answer in answers.items()} == {
+        "local": 0,
+        "moto": 1,
+    }
 
 
 # -- moto's own tests of layers, as facts -----------------------------------------------------------------------------
@@ -317,7 +385,9 @@ def test_an_uploaded_layer_is_available(walkers: dict[str, Walker]) -> None:
         "layerSize": 9,
         "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
     }
-    assert told(walkers, Step("batch_check_layer_availability", "app", {"layerDigests": [ONE]})) == both({"layers": [row], "failures": []})
+    assert told(
+        walkers, Step("batch_check_layer_availability", "app", {"layerDigests": [ONE]})
+    ) == both({"layers": [row], "failures": []})
 
 
 def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
@@ -326,31 +396,63 @@ def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
     second = Step("upload_layer_part", "app", {"layerPartBlob": b"second-part"}, upload=0)
     assert told(walkers, initiate, first, second) == both({**IDENTITY, "lastByteReceived": 21})
     whole = digest_of(b"first-part-second-part")
-    answers = {"local": {"error": "LayerPartTooSmallException"}, "moto": {**IDENTITY, "layerDigest": whole}}
-    assert told(walkers, Step("complete_layer_upload", "app", {"layerDigests": [whole]}, upload=0)) == answers
+    answers = {
+        "local": {"error": "LayerPartTooSmallException"},
+        "moto": {**IDENTITY, "layerDigest": whole},
+    }
+    assert (
+        told(walkers, Step("complete_layer_upload", "app", {"layerDigests": [whole]}, upload=0))
+        == answers
+    )
 
 
 def test_a_layer_that_is_not_there(walkers: dict[str, Walker]) -> None:
     """To ECR an absent layer is a row, to moto a failure; a malformed digest is a failure to both."""
-    answers = told(walkers, Step("batch_check_layer_availability", "app", {"layerDigests": [ABSENT, "not-a-valid-digest"]}))
-    rows = {name: [row["layerAvailability"] for row in answer["layers"]] for name, answer in answers.items()}
-    failures = {name: sorted(each["failureCode"] for each in answer["failures"]) for name, answer in answers.items()}
+    answers = told(
+        walkers,
+        Step(
+            "batch_check_layer_availability",
+            "app",
+            {"layerDigests": [ABSENT, "not-a-valid-digest"]},
+        ),
+    )
+    rows = {
+        name: [row["layerAvailability"] for row in answer["layers"]]
+        for name, answer in answers.items()
+    }
+    failures = {
+        name: sorted(each["failureCode"] for each in answer["failures"])
+        for name, answer in answers.items()
+    }
     assert rows == {"local": ["UNAVAILABLE"], "moto": []}
-    assert failures == {"local": ["InvalidLayerDigest"], "moto": ["InvalidLayerDigest", "MissingLayerDigest"]}
+    assert failures == {
+        "local": ["InvalidLayerDigest"],
+        "moto": ["InvalidLayerDigest", "MissingLayerDigest"],
+    }
 
 
 @pytest.mark.parametrize(
     ("operation", "members"),
-    [("upload_layer_part", {"layerPartBlob": b"xx"}), ("complete_layer_upload", {"layerDigests": [ABSENT]})],
+    [
+        ("upload_layer_part", {"layerPartBlob": b"xx"}),
+        ("complete_layer_upload", {"layerDigests": [ABSENT]}),
+    ],
     ids=["part", "complete"],
 )
-def test_an_upload_that_nobody_began(walkers: dict[str, Walker], operation: str, members: dict[str, Any]) -> None:
+def test_an_upload_that_nobody_began(
+    walkers: dict[str, Walker], operation: str, members: dict[str, Any]
+) -> None:
     """An unknown upload is not found; an id that breaks the service model's pattern is another error to ECR, and the same to moto."""
-    assert told(walkers, Step(operation, "app", members, upload=0)) == both({"error": "UploadNotFoundException"})
+    assert told(walkers, Step(operation, "app", members, upload=0)) == both(
+        {"error": "UploadNotFoundException"}
+    )
     for walker in walkers.values():
         walker.uploads.append("does-not-exist")
     answers = told(walkers, Step(operation, "app", members, upload=0))
-    assert answers == {"local": {"error": "InvalidParameterException"}, "moto": {"error": "UploadNotFoundException"}}
+    assert answers == {
+        "local": {"error": "InvalidParameterException"},
+        "moto": {"error": "UploadNotFoundException"},
+    }
 
 
 def test_a_part_that_leaves_a_gap(walkers: dict[str, Walker]) -> None:
@@ -362,10 +464,15 @@ def test_a_part_that_leaves_a_gap(walkers: dict[str, Walker]) -> None:
     assert told(walkers, initiate, first, gap) == both(refused)
     second = Step(first.operation, "app", {"layerPartBlob": b"BBBB"}, upload=0)
     assert told(walkers, second) == both({**IDENTITY, "lastByteReceived": 7})
-    answers = {"local": {"error": "LayerPartTooSmallException"}, "moto": {**IDENTITY, "layerDigest": digest_of(b"AAAABBBB")}}
+    answers = {
+        "local": {"error": "LayerPartTooSmallException"},
+        "moto": {**IDENTITY, "layerDigest": digest_of(b"AAAABBBB")},
+    }
     assert told(walkers, complete) == answers
 
 
 def test_an_upload_to_no_repository(walkers: dict[str, Walker]) -> None:
     """A repository that does not exist takes no upload."""
-    assert told(walkers, Step("initiate_layer_upload", "none", {})) == both({"error": "RepositoryNotFoundException"})
+    assert told(walkers, Step("initiate_layer_upload", "none", {})) == both(
+        {"error": "RepositoryNotFoundException"}
+    )

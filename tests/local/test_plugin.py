@@ -81,20 +81,39 @@ class Alone(unittest.IsolatedAsyncioTestCase):
         assert await is_held(self.ecr)
 """
 
-OWN = ["ecr_layer_client", "ecr_layer_client._models", "ecr_layer_client._models.version", "ecr_layer_client.testing"]
+OWN = [
+    "ecr_layer_client",
+    "ecr_layer_client._models",
+    "ecr_layer_client._models.version",
+    "ecr_layer_client.testing",
+]
 
 
 @pytest.fixture
-def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, int]]:
+def run(
+    pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., dict[str, int]]:
     """Run files of tests in a process of its own, with the plugin, and return how many of the tests ended how."""
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, (str(SOURCE), os.environ.get("PYTHONPATH")))))
-    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # what else is installed here is no part of what is tested
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join(filter(None, (str(SOURCE), os.environ.get("PYTHONPATH"))))
+    )
+    monkeypatch.setenv(
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
+    )  # what else is installed here is no part of what is tested
 
     def run(*arguments: str) -> dict[str, int]:
         files = [argument for argument in arguments if "\n" in argument]
         pytester.makepyfile(**{f"test_{number}": file for number, file in enumerate(files)})
-        plugins = ("-p", "ecr_layer_client.testing", "-p", "pytest_asyncio.plugin", "-oasyncio_default_fixture_loop_scope=function")
-        return pytester.runpytest_subprocess("-Werror", *plugins, *(each for each in arguments if each not in files)).parseoutcomes()
+        plugins = (
+            "-p",
+            "ecr_layer_client.testing",
+            "-p",
+            "pytest_asyncio.plugin",
+            "-oasyncio_default_fixture_loop_scope=function",
+        )
+        return pytester.runpytest_subprocess(
+            "-Werror", *plugins, *(each for each in arguments if each not in files)
+        ).parseoutcomes()
 
     return run
 
@@ -102,7 +121,15 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Callable[
 @pytest.mark.parametrize("mode", ["strict", pytest.param("auto", marks=pytest.mark.full)])
 def test_every_framework_is_served(run: Any, mode: str) -> None:
     """Tests that block, of pytest-asyncio, of anyio and of unittest all reach it; each has a registry of its own."""
-    assert run(BLOCKING, UNITTEST, ANYIO, ASYNCIO[mode], "-p", "anyio.pytest_plugin", f"-oasyncio_mode={mode}") == {"passed": 6}
+    assert run(
+        BLOCKING,
+        UNITTEST,
+        ANYIO,
+        ASYNCIO[mode],
+        "-p",
+        "anyio.pytest_plugin",
+        f"-oasyncio_mode={mode}",
+    ) == {"passed": 6}
 
 
 def test_the_plugin_alone_imports_nothing() -> None:
@@ -124,5 +151,15 @@ def test_an_installed_package_brings_the_fixture(tmp_path: Path) -> None:
     """Where the package is installed beside pytest, `local_ecr` is there without a word of configuration."""
     python = environment(tmp_path / "environment", str(ROOT), "pytest", "boto3") / "python"
     (tmp_path / "test_mine.py").write_text(BLOCKING)
-    said = ran(python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", tmp_path, tmp_path / "test_mine.py")
+    said = ran(
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        tmp_path,
+        tmp_path / "test_mine.py",
+    )
     assert said.stdout.splitlines()[-1].startswith("2 passed"), said.stdout

@@ -25,7 +25,9 @@ def in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def asked(client: Any, times: int, operation: str = "describe_repositories", **members: Any) -> str:
+async def asked(
+    client: Any, times: int, operation: str = "describe_repositories", **members: Any
+) -> str:
     """Ask so many times, one after the other, and return a letter for each answer: o(k), T(hrottled)."""
 
     async def once() -> str:
@@ -40,7 +42,11 @@ async def asked(client: Any, times: int, operation: str = "describe_repositories
 
 def facts(error: Any) -> tuple[int, str, str]:
     """Return the status, the code and the message of an error."""
-    return error.response["ResponseMetadata"]["HTTPStatusCode"], error.response["Error"]["Code"], error.response["Error"]["Message"]
+    return (
+        error.response["ResponseMetadata"]["HTTPStatusCode"],
+        error.response["Error"]["Code"],
+        error.response["Error"]["Message"],
+    )
 
 
 def scenario(play: Callable[[LocalECR, Any], Coroutine[Any, Any, T]], **options: Any) -> T:
@@ -50,7 +56,9 @@ def scenario(play: Callable[[LocalECR, Any], Coroutine[Any, Any, T]], **options:
         async with LocalECR(in_memory=True, **options) as ecr:
             session: Any = ecr.session()
             config = Config(retries={"total_max_attempts": 1})
-            async with session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=config) as client:
+            async with session.create_client(
+                "ecr", endpoint_url=ecr.endpoint_url, config=config
+            ) as client:
                 return await play(ecr, client)
 
     return in_virtual_time(main())
@@ -104,7 +112,10 @@ def test_above_the_quota_is_throttled() -> None:
     async def play(ecr: LocalECR, client: Any) -> tuple[str, Any]:
         return await asked(client, 5), ecr.stats.by_operation
 
-    assert scenario(play, quota=3) == ("oooTT", {"DescribeRepositories": {"ok": 3, "ThrottlingException": 2}})
+    assert scenario(play, quota=3) == (
+        "oooTT",
+        {"DescribeRepositories": {"ok": 3, "ThrottlingException": 2}},
+    )
 
 
 def test_tokens_come_back_with_time() -> None:
@@ -133,7 +144,9 @@ def test_each_operation_has_its_bucket() -> None:
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.create_repository("app")
-        check = await asked(client, 2, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS)
+        check = await asked(
+            client, 2, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
+        )
         return check + await asked(client, 2)
 
     assert scenario(play, quota=1) == "oToT"
@@ -144,7 +157,9 @@ def test_a_mapping_limits_only_what_it_names() -> None:
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.create_repository("app")
-        check = await asked(client, 3, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS)
+        check = await asked(
+            client, 3, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
+        )
         return check + await asked(client, 3)
 
     name = "BatchCheckLayerAvailability"
@@ -219,7 +234,10 @@ def test_waiting_faults_do_not_spend_tokens_early() -> None:
         ({"quota": {"Nope": 1}}, "quota: 'Nope' is none of BatchCheckLayerAvailability"),
         ({"quota": 5, "burst": 0.5}, "burst must be a finite number of at least 1, not 0.5"),
         ({"burst": 5}, "burst needs a quota beside it"),
-        ({"quota": {"CreateRepository": 1}, "burst": {"DescribeRepositories": 1}}, "burst: 'DescribeRepositories' is none of"),
+        (
+            {"quota": {"CreateRepository": 1}, "burst": {"DescribeRepositories": 1}},
+            "burst: 'DescribeRepositories' is none of",
+        ),
         ({"latency": -1}, "latency must be a finite number of at least 0, not -1"),
         ({"latency": float("nan")}, "latency must be a finite number"),
     ],

@@ -35,10 +35,15 @@ def a_registry(absent: AbsentAs = "unavailable") -> Registry:
 
 def check(registry: Registry, *digests: str, **members: Any) -> dict[str, Any]:
     """Check digests in it."""
-    return registry.run("BatchCheckLayerAvailability", {"repositoryName": "app", "layerDigests": list(digests), **members})
+    return registry.run(
+        "BatchCheckLayerAvailability",
+        {"repositoryName": "app", "layerDigests": list(digests), **members},
+    )
 
 
-def upload(registry: Registry, *parts: bytes, digest: str | None = None, repository: str = "app") -> dict[str, Any]:
+def upload(
+    registry: Registry, *parts: bytes, digest: str | None = None, repository: str = "app"
+) -> dict[str, Any]:
     """Upload a layer from initiate to complete."""
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": repository})["uploadId"]
     first = 0
@@ -46,13 +51,23 @@ def upload(registry: Registry, *parts: bytes, digest: str | None = None, reposit
         send(registry, upload_id, first, part)
         first += len(part)
     digest = digest or digest_of(b"".join(parts))
-    return registry.run("CompleteLayerUpload", {"repositoryName": repository, "uploadId": upload_id, "layerDigests": [digest]})
+    return registry.run(
+        "CompleteLayerUpload",
+        {"repositoryName": repository, "uploadId": upload_id, "layerDigests": [digest]},
+    )
 
 
-def send(registry: Registry, upload_id: str, first: int, data: bytes, last: int | None = None) -> dict[str, Any]:
+def send(
+    registry: Registry, upload_id: str, first: int, data: bytes, last: int | None = None
+) -> dict[str, Any]:
     """Send one part."""
     last = first + len(data) - 1 if last is None else last
-    members = {"uploadId": upload_id, "partFirstByte": first, "partLastByte": last, "layerPartBlob": data}
+    members = {
+        "uploadId": upload_id,
+        "partFirstByte": first,
+        "partLastByte": last,
+        "layerPartBlob": data,
+    }
     return registry.run("UploadLayerPart", {"repositoryName": "app", **members})
 
 
@@ -63,52 +78,76 @@ def digest_of(data: bytes) -> str:
 
 def test_a_held_layer_is_available_with_size_and_media_type() -> None:
     """A layer that the repository holds is AVAILABLE, with its size and media type."""
-    expected = {"layerDigest": HELD, "layerAvailability": "AVAILABLE", "layerSize": 7, "mediaType": "text/plain"}
+    expected = {
+        "layerDigest": HELD,
+        "layerAvailability": "AVAILABLE",
+        "layerSize": 7,
+        "mediaType": "text/plain",
+    }
     assert check(a_registry(), HELD) == {"layers": [expected], "failures": []}
 
 
 def test_an_absent_layer_is_unavailable_without_a_size() -> None:
     """A layer never uploaded is a row UNAVAILABLE and nothing more, as AWS's own pusher expects."""
-    assert check(a_registry(), OTHER) == {"layers": [{"layerDigest": OTHER, "layerAvailability": "UNAVAILABLE"}], "failures": []}
+    assert check(a_registry(), OTHER) == {
+        "layers": [{"layerDigest": OTHER, "layerAvailability": "UNAVAILABLE"}],
+        "failures": [],
+    }
 
 
 def test_absent_missing_plays_the_emulators_answer() -> None:
     """With `absent="missing"` a layer never uploaded is a failure MissingLayerDigest."""
     answer = check(a_registry("missing"), OTHER)
-    assert (answer["layers"], [row["failureCode"] for row in answer["failures"]]) == ([], ["MissingLayerDigest"])
+    assert (answer["layers"], [row["failureCode"] for row in answer["failures"]]) == (
+        [],
+        ["MissingLayerDigest"],
+    )
 
 
-@pytest.mark.parametrize("digest", ["app", "sha256:", ":00", "sha256:xyz", "sha256:00\n", " sha256:00", "\ud800"])
+@pytest.mark.parametrize(
+    "digest", ["app", "sha256:", ":00", "sha256:xyz", "sha256:00\n", " sha256:00", "\ud800"]
+)
 def test_a_malformed_digest_fails_alone(digest: str) -> None:
     """A malformed digest is a failure InvalidLayerDigest of its own; the others are answered (assumed)."""
     answer = check(a_registry(), digest, HELD)
-    assert [(row["layerDigest"], row["failureCode"]) for row in answer["failures"]] == [(digest, "InvalidLayerDigest")]
+    assert [(row["layerDigest"], row["failureCode"]) for row in answer["failures"]] == [
+        (digest, "InvalidLayerDigest")
+    ]
     assert [row["layerDigest"] for row in answer["layers"]] == [HELD]
 
 
 def test_an_empty_digest_is_missing() -> None:
     """An empty string is a failure MissingLayerDigest (assumed)."""
-    assert [row["failureCode"] for row in check(a_registry(), "")["failures"]] == ["MissingLayerDigest"]
+    assert [row["failureCode"] for row in check(a_registry(), "")["failures"]] == [
+        "MissingLayerDigest"
+    ]
 
 
 def test_registries_hold_lower_case() -> None:
     """A digest in upper case is well formed and not held."""
     asked = "sha256:" + "A" * 64
-    assert check(a_registry(), asked)["layers"] == [{"layerDigest": asked, "layerAvailability": "UNAVAILABLE"}]
+    assert check(a_registry(), asked)["layers"] == [
+        {"layerDigest": asked, "layerAvailability": "UNAVAILABLE"}
+    ]
 
 
 def test_an_archived_layer_says_so_with_its_size() -> None:
     """A layer of an archived image is ARCHIVED and keeps its size."""
     registry = a_registry()
     registry.archive("app", HELD)
-    assert [(row["layerAvailability"], row["layerSize"]) for row in check(registry, HELD)["layers"]] == [("ARCHIVED", 7)]
+    assert [
+        (row["layerAvailability"], row["layerSize"]) for row in check(registry, HELD)["layers"]
+    ] == [("ARCHIVED", 7)]
 
 
 def test_another_repositorys_layer_is_unavailable() -> None:
     """The scope of a check is one repository."""
     registry = a_registry()
     registry.run("CreateRepository", {"repositoryName": "other"})
-    assert check(registry, HELD, repositoryName="other")["layers"][0]["layerAvailability"] == "UNAVAILABLE"
+    assert (
+        check(registry, HELD, repositoryName="other")["layers"][0]["layerAvailability"]
+        == "UNAVAILABLE"
+    )
 
 
 def test_another_registrys_repository_is_another_one() -> None:
@@ -121,13 +160,19 @@ def test_an_unknown_repository_is_named() -> None:
     """The message of RepositoryNotFoundException is ECR's own, naming repository and registry."""
     with pytest.raises(AwsError) as caught:
         check(a_registry(), HELD, repositoryName="nope")
-    assert caught.value.message == f"The repository with name 'nope' does not exist in the registry with id '{ACCOUNT}'"
+    assert (
+        caught.value.message
+        == f"The repository with name 'nope' does not exist in the registry with id '{ACCOUNT}'"
+    )
     assert (caught.value.code, caught.value.status) == ("RepositoryNotFoundException", 400)
 
 
 def test_creating_a_repository_twice_is_refused() -> None:
     """CreateRepository of a name that exists is RepositoryAlreadyExistsException."""
-    with pytest.raises(AwsError, match=f"The repository with name 'app' already exists in the registry with id '{ACCOUNT}'"):
+    with pytest.raises(
+        AwsError,
+        match=f"The repository with name 'app' already exists in the registry with id '{ACCOUNT}'",
+    ):
         a_registry().run("CreateRepository", {"repositoryName": "app"})
 
 
@@ -136,14 +181,21 @@ def test_creating_a_repository_twice_is_refused() -> None:
     [
         ("us-east-1", "arn:aws:ecr:us-east-1", "dkr.ecr.us-east-1.amazonaws.com/app"),
         ("cn-north-1", "arn:aws-cn:ecr:cn-north-1", "dkr.ecr.cn-north-1.amazonaws.com.cn/app"),
-        ("us-gov-west-1", "arn:aws-us-gov:ecr:us-gov-west-1", "dkr.ecr.us-gov-west-1.amazonaws.com/app"),
+        (
+            "us-gov-west-1",
+            "arn:aws-us-gov:ecr:us-gov-west-1",
+            "dkr.ecr.us-gov-west-1.amazonaws.com/app",
+        ),
     ],
 )
 def test_a_repository_has_its_partitions_arn_and_uri(region: str, arn: str, uri: str) -> None:
     """A repository's ARN and URI are those of its Region's partition."""
     registry = Registry(account=ACCOUNT, region=region)
     repository = registry.run("CreateRepository", {"repositoryName": "app"})["repository"]
-    assert (repository["repositoryArn"], repository["repositoryUri"]) == (f"{arn}:{ACCOUNT}:repository/app", f"{ACCOUNT}.{uri}")
+    assert (repository["repositoryArn"], repository["repositoryUri"]) == (
+        f"{arn}:{ACCOUNT}:repository/app",
+        f"{ACCOUNT}.{uri}",
+    )
 
 
 def test_repositories_are_described_page_by_page() -> None:
@@ -197,7 +249,12 @@ def test_a_part_answers_the_last_byte_received() -> None:
     """UploadLayerPart answers the last byte received and whose upload it was."""
     registry = a_registry()
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    expected = {"registryId": ACCOUNT, "repositoryName": "app", "uploadId": upload_id, "lastByteReceived": 3}
+    expected = {
+        "registryId": ACCOUNT,
+        "repositoryName": "app",
+        "uploadId": upload_id,
+        "lastByteReceived": 3,
+    }
     assert send(registry, upload_id, 0, b"1234") == expected
 
 
@@ -213,7 +270,12 @@ def test_a_part_out_of_place_says_where_to_resume(first: int, last: int, data: b
     send(registry, upload_id, 0, b"1234")
     with pytest.raises(AwsError) as caught:
         send(registry, upload_id, first, data, last)
-    members = {"registryId": ACCOUNT, "repositoryName": "app", "uploadId": upload_id, "lastValidByteReceived": 3}
+    members = {
+        "registryId": ACCOUNT,
+        "repositoryName": "app",
+        "uploadId": upload_id,
+        "lastValidByteReceived": 3,
+    }
     assert (caught.value.code, caught.value.members) == ("InvalidLayerPartException", members)
 
 
@@ -261,7 +323,10 @@ def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, 
         else:
             assert taken.add(first, first + size - 1, data) == received + size - 1
             expected.append(data)
-    assert (taken.received, draft.digest) == (len(b"".join(expected)), digest_of(b"".join(expected)))
+    assert (taken.received, draft.digest) == (
+        len(b"".join(expected)),
+        digest_of(b"".join(expected)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -273,7 +338,9 @@ def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, 
     ],
     ids=["empty", "small-part", "digest"],
 )
-def test_completing_refuses_what_ecr_refuses(parts: tuple[bytes, ...], digest: str | None, code: str) -> None:
+def test_completing_refuses_what_ecr_refuses(
+    parts: tuple[bytes, ...], digest: str | None, code: str
+) -> None:
     """An upload without parts, with a small part before the last, or of another digest is refused."""
     with pytest.raises(AwsError) as caught:
         upload(a_registry(), *parts, digest=digest)
@@ -323,10 +390,15 @@ def test_a_refused_digest_may_be_mended() -> None:
     request = {"repositoryName": "app", "uploadId": upload_id}
     with pytest.raises(AwsError, match="InvalidLayerException"):
         registry.run("CompleteLayerUpload", {**request, "layerDigests": [OTHER]})
-    assert registry.run("CompleteLayerUpload", {**request, "layerDigests": [digest_of(b"data")]})["layerDigest"] == digest_of(b"data")
+    assert registry.run("CompleteLayerUpload", {**request, "layerDigests": [digest_of(b"data")]})[
+        "layerDigest"
+    ] == digest_of(b"data")
 
 
 def test_an_unknown_operation_names_what_is_served() -> None:
     """An operation that is not served is UnknownOperationException, with the list of those that are."""
-    with pytest.raises(AwsError, match=r"UnknownOperationException.*'StartImageScan'.*BatchCheckLayerAvailability.*UploadLayerPart"):
+    with pytest.raises(
+        AwsError,
+        match=r"UnknownOperationException.*'StartImageScan'.*BatchCheckLayerAvailability.*UploadLayerPart",
+    ):
         a_registry().run("StartImageScan", {})

@@ -17,7 +17,12 @@ def test_the_sample_is_of_a_telling_size() -> None:
     """856 images of 135 repositories refer to 7,254 distinct digests 10,349 times."""
     images = sample_images()
     layers = [layer for image in images for layer in image.layers]
-    counts = len(images), len({image.repository for image in images}), len({layer.digest for layer in layers}), len(layers)
+    counts = (
+        len(images),
+        len({image.repository for image in images}),
+        len({layer.digest for layer in layers}),
+        len(layers),
+    )
     assert counts == (856, 135, 7254, 10349)
 
 
@@ -31,8 +36,22 @@ def test_an_image_is_as_its_manifest_has_it() -> None:
     """Digests, sizes and media types are those of the manifest, in its order."""
     image = sample_images()[0]
     first = image.layers[0]
-    found = image.repository, image.tag, len(image.layers), first.digest[:14], first.size, first.media_type
-    expected = "aerospike", "3.12.1.1", 8, "sha256:bd97b43", 46933232, "application/vnd.docker.image.rootfs.diff.tar.gzip"
+    found = (
+        image.repository,
+        image.tag,
+        len(image.layers),
+        first.digest[:14],
+        first.size,
+        first.media_type,
+    )
+    expected = (
+        "aerospike",
+        "3.12.1.1",
+        8,
+        "sha256:bd97b43",
+        46933232,
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    )
     assert found == expected
 
 
@@ -44,7 +63,12 @@ def test_repository_names_are_valid_in_ecr() -> None:
 
 def test_digests_are_whole_and_lower_case() -> None:
     """Every digest is a lower-case sha256."""
-    wrong = [layer for image in sample_images() for layer in image.layers if not re.fullmatch("sha256:[0-9a-f]{64}", layer.digest)]
+    wrong = [
+        layer
+        for image in sample_images()
+        for layer in image.layers
+        if not re.fullmatch("sha256:[0-9a-f]{64}", layer.digest)
+    ]
     assert wrong == []
 
 
@@ -57,7 +81,10 @@ def test_a_digest_has_one_size() -> None:
 
 def test_no_layer_is_foreign() -> None:
     """Layers that ordinary clients never push are left out, so the media types are two."""
-    expected = {"application/vnd.docker.image.rootfs.diff.tar.gzip", "application/vnd.oci.image.layer.v1.tar+gzip"}
+    expected = {
+        "application/vnd.docker.image.rootfs.diff.tar.gzip",
+        "application/vnd.oci.image.layer.v1.tar+gzip",
+    }
     assert {layer.media_type for image in sample_images() for layer in image.layers} == expected
 
 
@@ -67,7 +94,9 @@ def test_the_sample_is_packed_small() -> None:
 
 
 @pytest.mark.parametrize(
-    "named", ["container-chonks", "fa067497", "MIT License", "LLNS, LLC"], ids=["source", "commit", "licence", "holder"]
+    "named",
+    ["container-chonks", "fa067497", "MIT License", "LLNS, LLC"],
+    ids=["source", "commit", "licence", "holder"],
 )
 def test_the_sample_is_attributed(named: str) -> None:
     """The attribution beside it names source, commit, licence and holder."""

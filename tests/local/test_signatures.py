@@ -61,13 +61,20 @@ def a_request(
     service: str = "ecr",
 ) -> Request:
     """Return a request that botocore signed now."""
-    request: Any = AWSRequest(method=method, url=HERE + target, headers={"X-Amz-Target": "x", **(headers or {})}, data=body)
+    request: Any = AWSRequest(
+        method=method,
+        url=HERE + target,
+        headers={"X-Amz-Target": "x", **(headers or {})},
+        data=body,
+    )
     auth: Any = SigV4Auth(Credentials(ID, secret, token), service, region)
     auth.add_auth(request)
     return _request(request.prepare())
 
 
-def signatures(*, token: str | None = None, expires: float | None = None, skew: float = 0.0) -> Signatures:
+def signatures(
+    *, token: str | None = None, expires: float | None = None, skew: float = 0.0
+) -> Signatures:
     """Return a check that knows one key."""
     clock = Clock()
     clock.skew = skew
@@ -88,26 +95,40 @@ def refusal(request: Request, known: Signatures | None = None) -> tuple[str, str
 def with_header(request: Request, name: str, value: str | None) -> Request:
     """Return the request with another header; None takes it away."""
     headers = {**request.headers, name: value}
-    return replace(request, headers={each: text for each, text in headers.items() if text is not None})
+    return replace(
+        request, headers={each: text for each, text in headers.items() if text is not None}
+    )
 
 
 # -- botocore's signatures pass ---------------------------------------------------------------------------------------
 
-names = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=12).map(lambda text: f"X-Amz-{text}")
+names = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=12).map(
+    lambda text: f"X-Amz-{text}"
+)
 values = st.text(string.ascii_letters + string.digits + string.punctuation + "  é", max_size=20)
 words = st.text(max_size=8, alphabet=st.characters(codec="utf-8"))
 queries = st.lists(st.tuples(words, words), max_size=4).map(
-    lambda pairs: "&".join(f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs)
+    lambda pairs: "&".join(
+        f"{quote(name, safe='-_.~')}={quote(value, safe='-_.~')}" for name, value in pairs
+    )
 )
-paths = st.lists(st.one_of(words, st.sampled_from(["", ".", "..", "a b", "%", "é"])), max_size=5).map(
-    lambda parts: "/" + "/".join(quote(part, safe="-_.~") for part in parts)
-)
+paths = st.lists(
+    st.one_of(words, st.sampled_from(["", ".", "..", "a b", "%", "é"])), max_size=5
+).map(lambda parts: "/" + "/".join(quote(part, safe="-_.~") for part in parts))
 secrets = st.text(string.ascii_letters + string.digits + "/+=", min_size=1, max_size=40)
 
 
 @quick
-@given(st.sampled_from(["GET", "POST", "PUT"]), paths, queries, st.dictionaries(names, values, max_size=4), st.binary(max_size=200))
-def test_what_botocore_signs_passes(method: str, path: str, query: str, headers: dict[str, str], body: bytes) -> None:
+@given(
+    st.sampled_from(["GET", "POST", "PUT"]),
+    paths,
+    queries,
+    st.dictionaries(names, values, max_size=4),
+    st.binary(max_size=200),
+)
+def test_what_botocore_signs_passes(
+    method: str, path: str, query: str, headers: dict[str, str], body: bytes
+) -> None:
     """Any method, path, query, headers and body that botocore signs are verified."""
     target = f"{path}?{query}" if query else path
     assert refusal(a_request(method=method, target=target, headers=headers, body=body)) is None
@@ -160,7 +181,9 @@ def test_the_signing_key_is_derived_once_a_day() -> None:
 def test_a_changed_byte_of_the_body_is_refused(body: bytes, data: st.DataObject) -> None:
     """Whichever byte of the body changes, the signature does not match."""
     index = data.draw(st.integers(0, len(body) - 1))
-    changed = body[:index] + bytes([body[index] ^ data.draw(st.integers(1, 255))]) + body[index + 1 :]
+    changed = (
+        body[:index] + bytes([body[index] ^ data.draw(st.integers(1, 255))]) + body[index + 1 :]
+    )
     assert refusal(replace(a_request(body=body), body=changed)) == MISMATCH
 
 
@@ -183,9 +206,20 @@ def test_a_changed_character_of_what_is_signed_is_refused(where: str, data: st.D
     request = a_request(target="/team/app%20x/?b=2&a=1%2F&c", headers=headers)
     text = request.path if where == "path" else request.headers[where]
     index = data.draw(st.sampled_from([place for place, each in enumerate(text) if each.isalnum()]))
-    other = data.draw(st.sampled_from([each for each in string.ascii_lowercase + string.digits if each != text[index].lower()]))
+    other = data.draw(
+        st.sampled_from(
+            [each for each in string.ascii_lowercase + string.digits if each != text[index].lower()]
+        )
+    )
     changed = text[:index] + other + text[index + 1 :]
-    assert refusal(replace(request, path=changed) if where == "path" else with_header(request, where, changed)) == MISMATCH
+    assert (
+        refusal(
+            replace(request, path=changed)
+            if where == "path"
+            else with_header(request, where, changed)
+        )
+        == MISMATCH
+    )
 
 
 @pytest.mark.parametrize(
@@ -203,7 +237,11 @@ def test_a_changed_character_of_what_is_signed_is_refused(where: str, data: st.D
 def test_a_change_of_what_is_signed_is_refused(change: dict[str, Any]) -> None:
     """Method, path, query and signed headers can't change after signing."""
     request = a_request()
-    changed = with_header(request, *change["header"]) if "header" in change else replace(request, **change)
+    changed = (
+        with_header(request, *change["header"])
+        if "header" in change
+        else replace(request, **change)
+    )
     assert refusal(changed) == MISMATCH
 
 
@@ -233,7 +271,11 @@ def test_an_unknown_key_is_refused() -> None:
     assert refusal(a_request(), Signatures(region=REGION, clock=Clock())) == UNKNOWN
 
 
-@pytest.mark.parametrize(("sent", "known"), [(None, TOKEN), ("other", TOKEN), (TOKEN, None)], ids=["none", "wrong", "needless"])
+@pytest.mark.parametrize(
+    ("sent", "known"),
+    [(None, TOKEN), ("other", TOKEN), (TOKEN, None)],
+    ids=["none", "wrong", "needless"],
+)
 def test_a_wrong_session_token_is_refused(sent: str | None, known: str | None) -> None:
     """A key goes with its session token, or with none."""
     assert refusal(a_request(token=sent), signatures(token=known)) == UNKNOWN
@@ -250,7 +292,10 @@ def test_an_expired_key_is_refused() -> None:
 def test_a_request_without_authorization_is_refused(header: str | None) -> None:
     """Who does not sign has no authentication token."""
     request = with_header(a_request(), "authorization", header)
-    assert refusal(request) == ("MissingAuthenticationTokenException", "Missing Authentication Token")
+    assert refusal(request) == (
+        "MissingAuthenticationTokenException",
+        "Missing Authentication Token",
+    )
 
 
 def test_another_region_is_refused() -> None:
@@ -261,7 +306,10 @@ def test_another_region_is_refused() -> None:
 
 def test_another_service_is_refused() -> None:
     """A signature for another service is told the right one."""
-    assert refusal(a_request(service="s3")) == (INVALID, "Credential should be scoped to correct service: 'ecr'. ")
+    assert refusal(a_request(service="s3")) == (
+        INVALID,
+        "Credential should be scoped to correct service: 'ecr'. ",
+    )
 
 
 SCOPE = f"{ID}/20260101/{REGION}/ecr/aws4_request"
@@ -271,10 +319,22 @@ SCOPE = f"{ID}/20260101/{REGION}/ecr/aws4_request"
     ("header", "says"),
     [
         ("Basic dTpw", "Unsupported AWS 'algorithm'"),
-        ("AWS4-HMAC-SHA256", "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter."),
-        (f"AWS4-HMAC-SHA256 Credential={SCOPE}, Signature=0", "Authorization header requires 'SignedHeaders' parameter."),
-        (f"AWS4-HMAC-SHA256 Credential={ID}, SignedHeaders=host, Signature=0", "Credential must have the form"),
-        (f"AWS4-HMAC-SHA256 Credential={SCOPE}5, SignedHeaders=host, Signature=0", "Credential must have the form"),
+        (
+            "AWS4-HMAC-SHA256",
+            "Authorization header requires 'Credential' parameter. Authorization header requires 'Signature' parameter.",
+        ),
+        (
+            f"AWS4-HMAC-SHA256 Credential={SCOPE}, Signature=0",
+            "Authorization header requires 'SignedHeaders' parameter.",
+        ),
+        (
+            f"AWS4-HMAC-SHA256 Credential={ID}, SignedHeaders=host, Signature=0",
+            "Credential must have the form",
+        ),
+        (
+            f"AWS4-HMAC-SHA256 Credential={SCOPE}5, SignedHeaders=host, Signature=0",
+            "Credential must have the form",
+        ),
     ],
     ids=["basic", "nothing", "no-signed-headers", "no-scope", "terminator"],
 )
@@ -285,7 +345,9 @@ def test_an_incomplete_authorization_is_refused(header: str, says: str) -> None:
     assert (refused[0], refused[1][: len(says)]) == ("IncompleteSignatureException", says)
 
 
-@pytest.mark.parametrize("date", [None, "", "today", "20269999T999999Z", "Mon, 99 Foo 99999 99:99:99"], ids=str)
+@pytest.mark.parametrize(
+    "date", [None, "", "today", "20269999T999999Z", "Mon, 99 Foo 99999 99:99:99"], ids=str
+)
 def test_a_request_without_a_time_is_refused(date: str | None) -> None:
     """The time of signing must be there, and a time."""
     request = with_header(a_request(), "x-amz-date", date)
@@ -301,7 +363,10 @@ def test_the_scope_is_of_the_day_of_signing() -> None:
     stamp = re.sub(r"/\d{8}/", "/20200101/", request.headers["authorization"])
     refused = refusal(with_header(request, "authorization", stamp))
     assert refused is not None
-    assert (refused[0], refused[1][:45]) == (INVALID, "Date in Credential scope does not match YYYYM")
+    assert (refused[0], refused[1][:45]) == (
+        INVALID,
+        "Date in Credential scope does not match YYYYM",
+    )
 
 
 # -- clocks -----------------------------------------------------------------------------------------------------------
@@ -313,7 +378,10 @@ TIME = "[0-9]{8}T[0-9]{6}Z"
     ("skew", "says"),
     [
         (600, rf"Signature expired: {TIME} is now earlier than {TIME} \({TIME} - 5 min\.\)"),
-        (-600, rf"Signature not yet current: {TIME} is still later than {TIME} \({TIME} \+ 5 min\.\)"),
+        (
+            -600,
+            rf"Signature not yet current: {TIME} is still later than {TIME} \({TIME} \+ 5 min\.\)",
+        ),
     ],
     ids=["ahead", "behind"],
 )
@@ -340,7 +408,9 @@ async def test_every_answer_tells_the_servers_time(*, in_memory: bool, outcome: 
         if outcome == "status":
             ecr.faults.add(status=503)
         answer = await ask(ecr)
-    ahead = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) - datetime.now(UTC)
+    ahead = parsedate_to_datetime(answer["ResponseMetadata"]["HTTPHeaders"]["date"]) - datetime.now(
+        UTC
+    )
     assert (ecr.clock_skew, round(ahead.total_seconds() / 10)) == (200, 20)
 
 
@@ -348,7 +418,9 @@ async def test_every_answer_tells_the_servers_time(*, in_memory: bool, outcome: 
 
 
 @pytest.mark.parametrize(
-    "change", [("x-amz-target", "y"), ("x-amz-security-token", "other"), ("authorization", CANARY)], ids=lambda each: each[0]
+    "change",
+    [("x-amz-target", "y"), ("x-amz-security-token", "other"), ("authorization", CANARY)],
+    ids=lambda each: each[0],
 )
 def test_no_secret_is_told(change: tuple[str, str]) -> None:
     """Neither secret nor token nor signature is in a refusal or a repr."""
@@ -369,14 +441,25 @@ text = st.text(alphabet=st.characters(), max_size=40)  # lone surrogates include
 
 @quick
 @given(
-    st.one_of(text, text.map(lambda each: f"AWS4-HMAC-SHA256 Credential={SCOPE},SignedHeaders={each},Signature={each}")),
+    st.one_of(
+        text,
+        text.map(
+            lambda each: (
+                f"AWS4-HMAC-SHA256 Credential={SCOPE},SignedHeaders={each},Signature={each}"
+            )
+        ),
+    ),
     st.one_of(text, st.from_regex(r"\A[0-9]{8}T[0-9]{6}Z\Z")),
     st.dictionaries(text, text, max_size=3),
     text,
 )
-def test_garbage_is_refused_in_aws_words(authorization: str, date: str, headers: dict[str, str], path: str) -> None:
+def test_garbage_is_refused_in_aws_words(
+    authorization: str, date: str, headers: dict[str, str], path: str
+) -> None:
     """Whatever stands in the headers, the answer is one of AWS's errors."""
-    request = Request("POST", path, {**headers, "authorization": authorization, "x-amz-date": date}, b"")
+    request = Request(
+        "POST", path, {**headers, "authorization": authorization, "x-amz-date": date}, b""
+    )
     assert refusal(request) is not None
 
 
@@ -406,7 +489,11 @@ async def code(ecr: LocalECR, *keys: str | None) -> str:
 async def test_both_faces_verify(*, in_memory: bool) -> None:
     """The keys of the session pass, a wrong secret and an unknown key do not, and the statistics count why."""
     async with LocalECR(in_memory=in_memory) as ecr:
-        codes = [await code(ecr), await code(ecr, ACCESS_KEY, "wrong"), await code(ecr, "nobody", "wrong")]
+        codes = [
+            await code(ecr),
+            await code(ecr, ACCESS_KEY, "wrong"),
+            await code(ecr, "nobody", "wrong"),
+        ]
     assert codes == ["ok", INVALID, UNKNOWN[0]]
     assert ecr.stats.by_operation == {"DescribeRepositories": {"ok": 1, INVALID: 1, UNKNOWN[0]: 1}}
 
@@ -434,7 +521,10 @@ async def test_keys_can_be_rotated() -> None:
         ecr.expire("temporary")
         codes += [await code(ecr, "temporary", CANARY, TOKEN)]
         ecr.add_key("temporary", CANARY, "another")
-        codes += [await code(ecr, "temporary", CANARY, TOKEN), await code(ecr, "temporary", CANARY, "another")]
+        codes += [
+            await code(ecr, "temporary", CANARY, TOKEN),
+            await code(ecr, "temporary", CANARY, "another"),
+        ]
         ecr.remove_key("temporary")
         codes += [await code(ecr, "temporary", CANARY, "another")]
     assert codes == ["ok", EXPIRED[0], UNKNOWN[0], "ok", UNKNOWN[0]]
@@ -455,7 +545,11 @@ async def test_a_key_expires_on_the_registrys_clock() -> None:
 async def test_who_is_not_known_spends_no_quota() -> None:
     """A refused signature takes no token from the bucket."""
     async with LocalECR(in_memory=True, quota=0.001) as ecr:
-        assert [await code(ecr, "nobody", "wrong"), await code(ecr), await code(ecr)] == [UNKNOWN[0], "ok", "ThrottlingException"]
+        assert [await code(ecr, "nobody", "wrong"), await code(ecr), await code(ecr)] == [
+            UNKNOWN[0],
+            "ok",
+            "ThrottlingException",
+        ]
 
 
 @pytest.mark.parametrize("how", ["expire", "remove_key"])
@@ -471,7 +565,10 @@ def test_an_unknown_key_cannot_expire(how: str) -> None:
         ({"access_key": "", "secret_key": "s"}, "an access key has an id"),
         ({"access_key": "a", "secret_key": ""}, "an access key has an id"),
         ({"access_key": "a", "secret_key": "s", "session_token": ""}, "an access key has an id"),
-        ({"access_key": "a", "secret_key": "s", "expires": datetime(2026, 1, 1)}, "expires=datetime"),  # noqa: DTZ001  (that is the point)
+        (
+            {"access_key": "a", "secret_key": "s", "expires": datetime(2026, 1, 1)},
+            "expires=datetime",
+        ),  # noqa: DTZ001  (that is the point)
     ],
     ids=["no-id", "no-secret", "no-token", "naive"],
 )
@@ -485,12 +582,20 @@ def test_a_key_that_cannot_be_meant_is_refused(arguments: dict[str, Any], says: 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 async def test_a_client_of_another_region_is_told_so(*, in_memory: bool) -> None:
     """A client whose Region is not the endpoint's is told both, in AWS's words, and not that its keys are wrong; it asks once."""
-    async with LocalECR(in_memory=in_memory, region="eu-west-1") as ecr, ecr.client() as client, client.for_region("us-east-1") as other:
+    async with (
+        LocalECR(in_memory=in_memory, region="eu-west-1") as ecr,
+        ecr.client() as client,
+        client.for_region("us-east-1") as other,
+    ):
         ecr.create_repository("app")
         with pytest.raises(ServiceError) as caught:
             await other.check_layers("app", ["sha256:" + "0" * 64])
     told = "saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": the request was signed for ECR in Region us-east-1"
-    assert (type(caught.value), told in str(caught.value), ecr.stats.requests) == (ServiceError, True, 1)
+    assert (type(caught.value), told in str(caught.value), ecr.stats.requests) == (
+        ServiceError,
+        True,
+        1,
+    )
 
 
 @pytest.mark.asyncio
@@ -500,7 +605,9 @@ async def test_a_repeated_header_is_one_list() -> None:
         host, port = ecr.endpoint_url.removeprefix("http://").split(":")
         reader, writer = await asyncio.open_connection(host, int(port))
         target = "X-Amz-Target: AmazonEC2ContainerRegistry_V20150921.DescribeRepositories\r\n"
-        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}{target}Content-Length: 0\r\n\r\n".encode())
+        writer.write(
+            f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{target}{target}Content-Length: 0\r\n\r\n".encode()
+        )
         await reader.read()
         writer.close()
     assert ecr.stats.by_operation == {"": {"UnknownOperationException": 1}}

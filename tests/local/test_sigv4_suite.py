@@ -24,9 +24,16 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.full, pytest.mark.timeout(300)]
 
 SUITE = "tests/unit/auth/aws4_testsuite/"
-ID, SECRET, REGION, SERVICE = "AKIDEXAMPLE", "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "us-east-1", "service"
+ID, SECRET, REGION, SERVICE = (
+    "AKIDEXAMPLE",
+    "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+    "us-east-1",
+    "service",
+)
 SIGNED_AT = datetime(2015, 8, 30, 12, 36, tzinfo=UTC).timestamp()
-UNSIGNED_TOKEN = {"post-sts-header-after"}  # a token that is added after signing: some services take that, ECR is assumed not to
+UNSIGNED_TOKEN = {
+    "post-sts-header-after"
+}  # a token that is added after signing: some services take that, ECR is assumed not to
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +41,27 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     """Give the folders of all cases, from the source distribution of the botocore that is installed."""
     folder = tmp_path_factory.mktemp("botocore")
     wanted = f"botocore=={botocore.__version__}"
-    said = ran(sys.executable, "-m", "pip", "download", "--quiet", "--no-binary=:all:", "--no-deps", "--dest", folder, wanted)
+    said = ran(
+        sys.executable,
+        "-m",
+        "pip",
+        "download",
+        "--quiet",
+        "--no-binary=:all:",
+        "--no-deps",
+        "--dest",
+        folder,
+        wanted,
+    )
     if said.returncode != 0:
-        pytest.skip(f"needs the source distribution of {wanted}, and pip says: {said.stderr[-300:]}")
+        pytest.skip(
+            f"needs the source distribution of {wanted}, and pip says: {said.stderr[-300:]}"
+        )
     (archive,) = folder.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
-        packed.extractall(folder, [each for each in packed.getmembers() if SUITE in each.name], filter="data")
+        packed.extractall(
+            folder, [each for each in packed.getmembers() if SUITE in each.name], filter="data"
+        )
     return sorted(path.parent for path in folder.rglob("*.sreq"))
 
 
@@ -64,8 +86,15 @@ def signed_request(case: Path) -> Request:
     headers: dict[str, str] = {}
     for line in lines:
         name, _, value = line.partition(":")
-        headers[name.lower()] = f"{headers[name.lower()]},{value}" if name.lower() in headers else value
-    return Request(method, target.rpartition(" ")[0], {**headers, "authorization": read(case, "authz")}, body.encode())
+        headers[name.lower()] = (
+            f"{headers[name.lower()]},{value}" if name.lower() in headers else value
+        )
+    return Request(
+        method,
+        target.rpartition(" ")[0],
+        {**headers, "authorization": read(case, "authz")},
+        body.encode(),
+    )
 
 
 def outcome(request: Request) -> str:
@@ -81,7 +110,9 @@ def outcome(request: Request) -> str:
     return "ok"
 
 
-def differing(cases: list[Path], found: Callable[[Request], object], expected: Callable[[Path], object]) -> dict[str, object]:
+def differing(
+    cases: list[Path], found: Callable[[Request], object], expected: Callable[[Path], object]
+) -> dict[str, object]:
     """Return what was found where it is not what is expected."""
     answers = {case: found(signed_request(case)) for case in cases}
     return {case.name: answer for case, answer in answers.items() if answer != expected(case)}
@@ -96,7 +127,9 @@ def test_each_canonical_request_is_the_suites(cases: list[Path]) -> None:
     """Of every signed request the text that is hashed is, to the byte, the one in the suite."""
 
     def canonical(request: Request) -> str:
-        return canonical_request(request, Authorization.parse(request.headers["authorization"]).signed_headers).decode()
+        return canonical_request(
+            request, Authorization.parse(request.headers["authorization"]).signed_headers
+        ).decode()
 
     assert differing(cases, canonical, lambda case: read(case, "creq")) == {}
 
@@ -116,6 +149,13 @@ def test_no_signature_is_of_another_case(cases: list[Path]) -> None:
     def changed(request: Request) -> str:
         authorization = request.headers["authorization"]
         last = "0" if authorization[-1] != "0" else "1"
-        return outcome(Request(request.method, request.path, {**request.headers, "authorization": authorization[:-1] + last}, request.body))
+        return outcome(
+            Request(
+                request.method,
+                request.path,
+                {**request.headers, "authorization": authorization[:-1] + last},
+                request.body,
+            )
+        )
 
     assert differing(cases, changed, lambda _: "InvalidSignatureException") == {}

@@ -34,7 +34,9 @@ def ecr() -> Iterator[LocalECR]:
 def boto(**options: Any) -> Any:
     """Return boto3's client of ECR."""
     boto3: Any = importlib.import_module("boto3")  # it has no types
-    return boto3.Session().client("ecr", **options)  # a session of its own: the default one keeps the environment it first saw
+    return boto3.Session().client(
+        "ecr", **options
+    )  # a session of its own: the default one keeps the environment it first saw
 
 
 def check(client: Any, *digests: str) -> list[str]:
@@ -60,8 +62,14 @@ def test_every_loop_reaches_it(ecr: LocalECR) -> None:
     assert [asyncio.run(ask()), asyncio.run(ask())] == [True, True]
 
 
-@pytest.mark.parametrize("set_before", [{}, {"AWS_SESSION_TOKEN": "of-the-shell", "AWS_REGION": "eu-west-1"}], ids=["clean", "logged-in"])
-def test_its_environment_reaches_it(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, set_before: dict[str, str]) -> None:
+@pytest.mark.parametrize(
+    "set_before",
+    [{}, {"AWS_SESSION_TOKEN": "of-the-shell", "AWS_REGION": "eu-west-1"}],
+    ids=["clean", "logged-in"],
+)
+def test_its_environment_reaches_it(
+    ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, set_before: dict[str, str]
+) -> None:
     """With its variables set, boto3 without arguments asks it, whatever the shell was logged in to."""
     for name, value in {**set_before, **ecr.environment}.items():
         monkeypatch.setenv(name, value)
@@ -142,7 +150,12 @@ def test_it_listens_where_it_is_told(host: str) -> None:
 
 @pytest.mark.parametrize(
     ("host", "url"),
-    [("0.0.0.0", "http://127.0.0.1:4510"), ("::", "http://[::1]:4510"), ("::1", "http://[::1]:4510"), ("a.test", "http://a.test:4510")],  # noqa: S104 (nothing binds)
+    [
+        ("0.0.0.0", "http://127.0.0.1:4510"),
+        ("::", "http://[::1]:4510"),
+        ("::1", "http://[::1]:4510"),
+        ("a.test", "http://a.test:4510"),
+    ],  # noqa: S104 (nothing binds)
 )
 def test_its_url_is_one_to_call(host: str, url: str) -> None:
     """Every address of the machine is called by its loopback one."""
@@ -184,12 +197,17 @@ def test_changes_come_between_requests(ecr: LocalECR) -> None:
 def test_no_fault_is_lost(ecr: LocalECR) -> None:
     """Each of the faults added while requests use others up is played, once."""
     client = boto(**ecr.client_kwargs)
-    adding = threading.Thread(target=lambda: [ecr.faults.add(latency=0.0001, times=1) for _ in range(200)])
+    adding = threading.Thread(
+        target=lambda: [ecr.faults.add(latency=0.0001, times=1) for _ in range(200)]
+    )
     adding.start()
     while adding.is_alive():
         client.describe_repositories()
     client.describe_repositories()
-    assert (len(ecr.faults), ecr.stats.by_operation["DescribeRepositories"].get("latency", 0) > 0) == (0, True)
+    assert (
+        len(ecr.faults),
+        ecr.stats.by_operation["DescribeRepositories"].get("latency", 0) > 0,
+    ) == (0, True)
 
 
 def test_a_quota_changes_by_the_servers_clock(ecr: LocalECR) -> None:
@@ -218,7 +236,10 @@ def test_counts_are_of_one_moment(ecr: LocalECR) -> None:
     client.describe_repositories()
     before = ecr.stats.by_operation
     client.describe_repositories()
-    assert (before, ecr.stats.by_operation) == ({"DescribeRepositories": {"ok": 1}}, {"DescribeRepositories": {"ok": 2}})
+    assert (before, ecr.stats.by_operation) == (
+        {"DescribeRepositories": {"ok": 1}},
+        {"DescribeRepositories": {"ok": 2}},
+    )
 
 
 def _outcome_in_a_child(work: Callable[[], bool]) -> int:
@@ -243,7 +264,10 @@ def test_leaving_it_in_a_forked_child(ecr: LocalECR) -> None:
         ecr.__exit__()
         return True
 
-    assert (_outcome_in_a_child(leave), boto(**ecr.client_kwargs).describe_repositories()["repositories"]) == (0, [])
+    assert (
+        _outcome_in_a_child(leave),
+        boto(**ecr.client_kwargs).describe_repositories()["repositories"],
+    ) == (0, [])
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

@@ -13,7 +13,13 @@ from ecr_layer_client.local._validation import request_parser
 
 GOOD = {"repositoryName": "app", "layerDigests": ["sha256:00"]}
 UPLOAD_ID = "00000000-0000-0000-0000-000000000000"
-PART = {"repositoryName": "app", "uploadId": UPLOAD_ID, "partFirstByte": 0, "partLastByte": 3, "layerPartBlob": "MTIzNA=="}
+PART = {
+    "repositoryName": "app",
+    "uploadId": UPLOAD_ID,
+    "partFirstByte": 0,
+    "partLastByte": 3,
+    "layerPartBlob": "MTIzNA==",
+}
 NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 
 
@@ -29,38 +35,75 @@ def refusal(operation: str, members: dict[str, Any]) -> AwsError:
     [
         ({"repositoryName": None}, "repositoryName", "must not be null"),
         ({"repositoryName": "a"}, "repositoryName", "must have length greater than or equal to 2"),
-        ({"repositoryName": "a" * 257}, "repositoryName", "must have length less than or equal to 256"),
-        ({"repositoryName": "App"}, "repositoryName", f"must satisfy regular expression '{NAME_PATTERN}'"),
-        ({"repositoryName": "app\n"}, "repositoryName", f"must satisfy regular expression '{NAME_PATTERN}'"),
+        (
+            {"repositoryName": "a" * 257},
+            "repositoryName",
+            "must have length less than or equal to 256",
+        ),
+        (
+            {"repositoryName": "App"},
+            "repositoryName",
+            f"must satisfy regular expression '{NAME_PATTERN}'",
+        ),
+        (
+            {"repositoryName": "app\n"},
+            "repositoryName",
+            f"must satisfy regular expression '{NAME_PATTERN}'",
+        ),
         ({"repositoryName": 5}, "repositoryName", "must be a string"),
         ({"registryId": "12"}, "registryId", "must satisfy regular expression '[0-9]{12}'"),
         ({"layerDigests": None}, "layerDigests", "must not be null"),
-        ({"layerDigests": []}, "layerDigests", "Member must have length greater than or equal to 1"),
-        ({"layerDigests": ["x"] * 101}, "layerDigests", "Member must have length less than or equal to 100"),
+        (
+            {"layerDigests": []},
+            "layerDigests",
+            "Member must have length greater than or equal to 1",
+        ),
+        (
+            {"layerDigests": ["x"] * 101},
+            "layerDigests",
+            "Member must have length less than or equal to 100",
+        ),
         ({"layerDigests": "sha256:00"}, "layerDigests", "must be a list"),
         ({"layerDigests": {"0": "x"}}, "layerDigests", "must be a list"),
         ({"layerDigests": ["x", None]}, "layerDigests.2.member", "must not be null"),
-        ({"layerDigests": ["x", "y" * 1001]}, "layerDigests.2.member", "must have length less than or equal to 1000"),
+        (
+            {"layerDigests": ["x", "y" * 1001]},
+            "layerDigests.2.member",
+            "must have length less than or equal to 1000",
+        ),
         ({"layerDigests": ["x", ["y"]]}, "layerDigests.2.member", "must be a string"),
     ],
 )
-def test_a_check_is_refused_as_ecr_does(change: dict[str, Any], where: str, constraint: str) -> None:
+def test_a_check_is_refused_as_ecr_does(
+    change: dict[str, Any], where: str, constraint: str
+) -> None:
     """A check that breaks the model is InvalidParameterException naming the member and the constraint."""
     error = refusal("BatchCheckLayerAvailability", {**GOOD, **change})
     assert error.code == "InvalidParameterException"
-    assert error.message == f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'"
+    assert (
+        error.message
+        == f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'"
+    )
 
 
 @pytest.mark.parametrize("count", [1, 100])
 def test_up_to_a_hundred_digests_pass(count: int) -> None:
     """1 to 100 digests pass, malformed ones too: the model has no pattern for them."""
     digests = ["not a digest"] * count
-    assert request_parser("BatchCheckLayerAvailability")({**GOOD, "layerDigests": digests})["layerDigests"] == digests
+    assert (
+        request_parser("BatchCheckLayerAvailability")({**GOOD, "layerDigests": digests})[
+            "layerDigests"
+        ]
+        == digests
+    )
 
 
 def test_unheard_and_null_members_are_dropped() -> None:
     """Members that the model does not know, and optional ones that are null, are as if they were not there."""
-    assert request_parser("BatchCheckLayerAvailability")({**GOOD, "unheard": 1, "registryId": None}) == GOOD
+    assert (
+        request_parser("BatchCheckLayerAvailability")({**GOOD, "unheard": 1, "registryId": None})
+        == GOOD
+    )
 
 
 def test_a_part_is_decoded() -> None:
@@ -74,7 +117,11 @@ def test_a_part_is_decoded() -> None:
         ({"layerPartBlob": "***"}, "layerPartBlob", "must be a string of base64"),
         ({"layerPartBlob": "é"}, "layerPartBlob", "must be a string of base64"),
         ({"layerPartBlob": 5}, "layerPartBlob", "must be a string of base64"),
-        ({"layerPartBlob": base64.b64encode(bytes(20971521)).decode()}, "layerPartBlob", "must have length less than or equal to 20971520"),
+        (
+            {"layerPartBlob": base64.b64encode(bytes(20971521)).decode()},
+            "layerPartBlob",
+            "must have length less than or equal to 20971520",
+        ),
         ({"partFirstByte": -1}, "partFirstByte", "must have value greater than or equal to 0"),
         ({"partFirstByte": "0"}, "partFirstByte", "must be an integer"),
         ({"partFirstByte": True}, "partFirstByte", "must be an integer"),
@@ -92,14 +139,20 @@ def test_a_part_is_refused_as_ecr_does(change: dict[str, Any], where: str, const
     ("change", "where"),
     [
         ({"imageTagMutability": "SOMETIMES"}, "imageTagMutability"),
-        ({"imageScanningConfiguration": {"scanOnPush": "yes"}}, "imageScanningConfiguration.scanOnPush"),
+        (
+            {"imageScanningConfiguration": {"scanOnPush": "yes"}},
+            "imageScanningConfiguration.scanOnPush",
+        ),
         ({"imageScanningConfiguration": []}, "imageScanningConfiguration"),
         ({"tags": [{"Key": "a", "Value": "b"}, {"Key": "a"}]}, "tags.2.member.Value"),
     ],
 )
 def test_nested_members_are_named_by_their_path(change: dict[str, Any], where: str) -> None:
     """A member inside a structure or a list is named by its path."""
-    assert f"at '{where}' failed" in refusal("CreateRepository", {"repositoryName": "app", **change}).message
+    assert (
+        f"at '{where}' failed"
+        in refusal("CreateRepository", {"repositoryName": "app", **change}).message
+    )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

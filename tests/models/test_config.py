@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, get_type_hints
 import pytest
 from pydantic import ValidationError
 
-from ecr_layer_client import AWSKeys, ClientConfig, ClientConfigChanges, ECRLayerClient, InvalidInputError, RetryPolicy
+from ecr_layer_client import (
+    AWSKeys,
+    ClientConfig,
+    ClientConfigChanges,
+    ECRLayerClient,
+    InvalidInputError,
+    RetryPolicy,
+)
 from ecr_layer_client._transport.options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -30,7 +37,12 @@ def test_defaults() -> None:
         "coalesce_window": 0.002,
         "transport": "auto",
         "allow_insecure_endpoint": False,
-        "retry": {"max_attempts": 10, "initial_backoff": 0.05, "max_backoff": 20.0, "max_elapsed": 120.0},
+        "retry": {
+            "max_attempts": 10,
+            "initial_backoff": 0.05,
+            "max_backoff": 20.0,
+            "max_elapsed": 120.0,
+        },
     }
 
 
@@ -71,13 +83,22 @@ def test_option(options: dict[str, Any]) -> None:
         ({"attempt_timeout": INF}, "attempt_timeout=inf: Input should be a finite number"),
         ({"attempt_timeout": NAN}, "attempt_timeout=nan: Input should be a finite number"),
         ({"attempt_timeout": None}, "attempt_timeout=None: Input should be a valid number"),
-        ({"max_response_bytes": 0}, "max_response_bytes=0: Input should be greater than or equal to 1"),
+        (
+            {"max_response_bytes": 0},
+            "max_response_bytes=0: Input should be greater than or equal to 1",
+        ),
         ({"requests_per_second": 0}, "requests_per_second=0: Input should be greater than 0"),
         ({"requests_per_second": -1.5}, "requests_per_second=-1.5: Input should be greater than 0"),
         ({"requests_per_second": INF}, "requests_per_second=inf: Input should be a finite number"),
-        ({"coalesce_window": -0.1}, "coalesce_window=-0.1: Input should be greater than or equal to 0"),
+        (
+            {"coalesce_window": -0.1},
+            "coalesce_window=-0.1: Input should be greater than or equal to 0",
+        ),
         ({"transport": "fast"}, "transport='fast': Input should be "),
-        ({"allow_insecure_endpoint": 1}, "allow_insecure_endpoint=1: Input should be a valid boolean"),
+        (
+            {"allow_insecure_endpoint": 1},
+            "allow_insecure_endpoint=1: Input should be a valid boolean",
+        ),
         ({"retry": None}, "retry=None: Input should be "),
     ],
     ids=str,
@@ -87,17 +108,27 @@ def test_option_that_breaks_its_rule(options: dict[str, Any], told: str) -> None
     with pytest.raises(InvalidInputError) as caught:
         ClientConfig(**options)
     assert str(caught.value).startswith(f"ClientConfig {told}")
-    assert (caught.value.__cause__, caught.value.__suppress_context__, "\n" in str(caught.value)) == (None, True, False)
+    assert (
+        caught.value.__cause__,
+        caught.value.__suppress_context__,
+        "\n" in str(caught.value),
+    ) == (None, True, False)
 
 
 @pytest.mark.parametrize(
     ("options", "told"),
     [
-        ({"max_attempts": 0}, "RetryPolicy max_attempts=0: Input should be greater than or equal to 1"),
+        (
+            {"max_attempts": 0},
+            "RetryPolicy max_attempts=0: Input should be greater than or equal to 1",
+        ),
         ({"initial_backoff": 0}, "RetryPolicy initial_backoff=0: Input should be greater than 0"),
         ({"max_backoff": NAN}, "RetryPolicy max_backoff=nan: Input should be a finite number"),
         ({"max_elapsed": "1"}, "RetryPolicy max_elapsed='1': Input should be a valid number"),
-        ({"initial_backoff": 30}, "RetryPolicy: initial_backoff=30.0 is longer than max_backoff=20.0"),
+        (
+            {"initial_backoff": 30},
+            "RetryPolicy: initial_backoff=30.0 is longer than max_backoff=20.0",
+        ),
     ],
     ids=str,
 )
@@ -119,7 +150,10 @@ def test_unknown_option(cls: type[ClientConfig | RetryPolicy]) -> None:
     options: dict[str, Any] = {"max_retries": 3}
     with pytest.raises(InvalidInputError) as caught:
         cls(**options)
-    assert str(caught.value) == f"{cls.__name__} has no option 'max_retries': it has {', '.join(cls.model_fields)}"
+    assert (
+        str(caught.value)
+        == f"{cls.__name__} has no option 'max_retries': it has {', '.join(cls.model_fields)}"
+    )
 
 
 def test_message_is_bounded() -> None:
@@ -148,7 +182,9 @@ def test_replace_checks() -> None:
 def test_changes_are_the_options() -> None:
     """What `with_config` takes is exactly what the configuration has, of the same types."""
     hints = get_type_hints(ClientConfig)
-    assert get_type_hints(ClientConfigChanges) == {name: hints[name] for name in ClientConfig.model_fields}
+    assert get_type_hints(ClientConfigChanges) == {
+        name: hints[name] for name in ClientConfig.model_fields
+    }
 
 
 def test_config_is_a_value() -> None:
@@ -187,7 +223,13 @@ def test_endpoint(endpoint_url: str | None) -> None:
 
 @pytest.mark.parametrize(
     "endpoint_url",
-    ["http://ecr.example", "http://10.0.0.1:4566", "http://localhost.example", "http://127.0.0.1.example", "http://0.0.0.0:4566"],
+    [
+        "http://ecr.example",
+        "http://10.0.0.1:4566",
+        "http://localhost.example",
+        "http://127.0.0.1.example",
+        "http://0.0.0.0:4566",
+    ],
 )
 def test_plain_http_beyond_this_machine(endpoint_url: str) -> None:
     """Plain http beyond this machine is refused with both ways out."""
@@ -219,11 +261,15 @@ def test_plain_http_where_it_is_allowed() -> None:
         "http://ecr.example:http",
     ],
 )
-@pytest.mark.parametrize("allow_insecure_endpoint", [False, True], ids=["strict", "insecure allowed"])
+@pytest.mark.parametrize(
+    "allow_insecure_endpoint", [False, True], ids=["strict", "insecure allowed"]
+)
 def test_what_is_no_endpoint(endpoint_url: str, *, allow_insecure_endpoint: bool) -> None:
     """What is no plain URL of a host is refused, whatever is allowed."""
     with pytest.raises(InvalidInputError, match=r"^endpoint_url"):
-        ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=allow_insecure_endpoint)
+        ConnectionOptions(endpoint_url=endpoint_url).check(
+            allow_insecure_endpoint=allow_insecure_endpoint
+        )
 
 
 @pytest.mark.parametrize(
@@ -261,7 +307,10 @@ def test_part_of_target_is_a_str(name: str, value: object) -> None:
 def test_profile_beside_a_session() -> None:
     """A profile beside a session is refused: the session has its own."""
     session: Any = object()
-    with pytest.raises(InvalidInputError, match=r"^profile_name='dev' beside session=: give the profile to the session$"):
+    with pytest.raises(
+        InvalidInputError,
+        match=r"^profile_name='dev' beside session=: give the profile to the session$",
+    ):
         ConnectionOptions(profile_name="dev", session=session).check(allow_insecure_endpoint=False)
 
 
@@ -284,7 +333,15 @@ def _refused(make: Callable[..., object], name: str) -> Callable[[Any], object]:
     [
         *(
             pytest.param(_refused(ECRLayerClient, name), id=name)
-            for name in ("session", "observer", "config", "region_name", "profile_name", "endpoint_url", "credentials")
+            for name in (
+                "session",
+                "observer",
+                "config",
+                "region_name",
+                "profile_name",
+                "endpoint_url",
+                "credentials",
+            )
         ),
         pytest.param(_refused(ECRLayerClient.from_client, "client"), id="from_client"),
         pytest.param(_refused(ClientConfig, "retry"), id="retry"),

@@ -58,7 +58,13 @@ ERRORS = [
     pytest.param(ClientStateError("text"), {}, id="ClientStateError"),
     *(
         pytest.param(cls("text", **FACTS), FACTS, id=cls.__name__)
-        for cls in (CallError, OperationTimeoutError, TransportError, ResponseError, CredentialsError)
+        for cls in (
+            CallError,
+            OperationTimeoutError,
+            TransportError,
+            ResponseError,
+            CredentialsError,
+        )
     ),
     *(
         pytest.param(cls("text", **ANSWER, **FACTS), ANSWER | FACTS, id=cls.__name__)
@@ -71,7 +77,9 @@ ERRORS = [
             ServerError,
         )
     ),
-    pytest.param(ClockSkewError("text", skew=-301.5, **FACTS), {"skew": -301.5} | FACTS, id="ClockSkewError"),
+    pytest.param(
+        ClockSkewError("text", skew=-301.5, **FACTS), {"skew": -301.5} | FACTS, id="ClockSkewError"
+    ),
     pytest.param(LayerFailuresError("text", RESULT), {"result": RESULT}, id="LayerFailuresError"),
 ]
 
@@ -85,28 +93,45 @@ def pickled(protocol: int, error: ECRLayerError) -> ECRLayerError:
 TRAVELS = [
     pytest.param(copy.copy, id="copied"),
     pytest.param(copy.deepcopy, id="deeply copied"),
-    *(pytest.param(partial(pickled, protocol), id=f"pickled, protocol {protocol}") for protocol in range(pickle.HIGHEST_PROTOCOL + 1)),
+    *(
+        pytest.param(partial(pickled, protocol), id=f"pickled, protocol {protocol}")
+        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
+    ),
 ]
 
 
 def test_every_public_error_is_tried_here() -> None:
     """No public error is left out of the tests below."""
-    public = {name for name in library.__all__ if isinstance(value := getattr(library, name), type) and issubclass(value, ECRLayerError)}
+    public = {
+        name
+        for name in library.__all__
+        if isinstance(value := getattr(library, name), type) and issubclass(value, ECRLayerError)
+    }
     assert {type(case.values[0]).__name__ for case in ERRORS} == public
 
 
 @pytest.mark.parametrize(("error", "facts"), ERRORS)
 def test_facts(error: ECRLayerError, facts: dict[str, Any]) -> None:
     """An error has the facts it was made with, and its text is its message alone."""
-    assert (str(error), error.args, {name: getattr(error, name) for name in facts}) == ("text", ("text",), facts)
+    assert (str(error), error.args, {name: getattr(error, name) for name in facts}) == (
+        "text",
+        ("text",),
+        facts,
+    )
 
 
 @pytest.mark.parametrize("travel", TRAVELS)
 @pytest.mark.parametrize(("error", "facts"), ERRORS)
-def test_error_survives_travel(error: ECRLayerError, facts: dict[str, Any], travel: Callable[[ECRLayerError], ECRLayerError]) -> None:
+def test_error_survives_travel(
+    error: ECRLayerError, facts: dict[str, Any], travel: Callable[[ECRLayerError], ECRLayerError]
+) -> None:
     """A pickled or copied error keeps class, message and every fact."""
     travelled = travel(error)
-    assert (type(travelled), travelled.args, {name: getattr(travelled, name) for name in facts}) == (type(error), ("text",), facts)
+    assert (
+        type(travelled),
+        travelled.args,
+        {name: getattr(travelled, name) for name in facts},
+    ) == (type(error), ("text",), facts)
 
 
 @pytest.mark.parametrize("travel", TRAVELS)
@@ -179,7 +204,9 @@ def test_fact_of_one_error_wins(fact: str) -> None:
     [
         pytest.param("plain", "'plain'", id="plain"),
         pytest.param("a\nb\r\x1b[31m\x00", r"'a\nb\r\x1b[31m\x00'", id="control characters"),
-        pytest.param("\u2028\u202e\x85", r"'\u2028\u202e\x85'", id="separators and overrides of Unicode"),
+        pytest.param(
+            "\u2028\u202e\x85", r"'\u2028\u202e\x85'", id="separators and overrides of Unicode"
+        ),
         pytest.param("\ud800", r"'\ud800'", id="lone surrogate"),
         pytest.param("x" * 198, "'" + "x" * 198 + "'", id="longest"),
         pytest.param("x" * 199, "'" + "x" * 199 + "...", id="cut"),
@@ -195,7 +222,9 @@ def test_quoted(text: object, shown: str) -> None:
     assert quoted(text) == shown
 
 
-@pytest.mark.parametrize("text", ["\x1b]0;title\x07", "a\nERROR root: forged", "\ud800", "x" * 10_000], ids=ascii)
+@pytest.mark.parametrize(
+    "text", ["\x1b]0;title\x07", "a\nERROR root: forged", "\ud800", "x" * 10_000], ids=ascii
+)
 def test_quoted_can_be_logged(text: str) -> None:
     """What comes out is printable and encodes as UTF-8."""
     shown = quoted(text)

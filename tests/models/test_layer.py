@@ -10,19 +10,37 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-from ecr_layer_client._models.layer import MAX_DIGEST_LENGTH, TaggedOutcome, canonical, is_well_formed
+from ecr_layer_client._models.layer import (
+    MAX_DIGEST_LENGTH,
+    TaggedOutcome,
+    canonical,
+    is_well_formed,
+)
 
 DIGEST = "sha256:" + "a" * 64
 OUTCOME: TypeAdapter[LayerOutcome] = TypeAdapter(TaggedOutcome)
 
-KNOWN_LAYER = Layer(digest=DIGEST, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain")
-KNOWN_FAILURE = LayerFailure(digest=DIGEST, code=LayerFailureCode.MISSING_LAYER_DIGEST, reason="gone")
+KNOWN_LAYER = Layer(
+    digest=DIGEST, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"
+)
+KNOWN_FAILURE = LayerFailure(
+    digest=DIGEST, code=LayerFailureCode.MISSING_LAYER_DIGEST, reason="gone"
+)
 OUTCOMES = [
     pytest.param(KNOWN_LAYER, id="layer"),
-    pytest.param(Layer(digest=DIGEST, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"), id="unknown layer"),
+    pytest.param(
+        Layer(digest=DIGEST, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"),
+        id="unknown layer",
+    ),
     pytest.param(KNOWN_FAILURE, id="failure"),
-    pytest.param(LayerFailure(digest=DIGEST, code=LayerFailureCode.UNKNOWN, raw_code="Tired"), id="unknown failure"),
-    pytest.param(LayerFailure(digest="no\ndigest \x1b[31m", code=LayerFailureCode.INVALID_LAYER_DIGEST), id="failure of hostile text"),
+    pytest.param(
+        LayerFailure(digest=DIGEST, code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
+        id="unknown failure",
+    ),
+    pytest.param(
+        LayerFailure(digest="no\ndigest \x1b[31m", code=LayerFailureCode.INVALID_LAYER_DIGEST),
+        id="failure of hostile text",
+    ),
 ]
 
 
@@ -84,14 +102,18 @@ def test_failure_code_keeps_the_spelling_of_ecr(value: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("value", ["", "FROZEN", "available", "AVAILABLE ", "\x1b[31m"])
-@pytest.mark.parametrize("enum", [LayerAvailability, LayerFailureCode], ids=lambda enum: enum.__name__)
+@pytest.mark.parametrize(
+    "enum", [LayerAvailability, LayerFailureCode], ids=lambda enum: enum.__name__
+)
 def test_enums_are_open(enum: type[LayerAvailability | LayerFailureCode], value: str) -> None:
     """A str this version does not know reads as UNKNOWN."""
     assert enum(value) is enum.UNKNOWN
 
 
 @pytest.mark.parametrize("value", [None, 1, True, ["AVAILABLE"]], ids=repr)
-@pytest.mark.parametrize("enum", [LayerAvailability, LayerFailureCode], ids=lambda enum: enum.__name__)
+@pytest.mark.parametrize(
+    "enum", [LayerAvailability, LayerFailureCode], ids=lambda enum: enum.__name__
+)
 def test_enums_are_of_str(enum: Any, value: object) -> None:
     """What is no str is no value of tomorrow either."""
     with pytest.raises(ValueError, match="is not a valid"):
@@ -107,7 +129,9 @@ def test_enums_are_of_str(enum: Any, value: object) -> None:
         (LayerAvailability.UNKNOWN, False, False),
     ],
 )
-def test_layer_says_what_its_availability_means(availability: LayerAvailability, *, is_available: bool, is_absent: bool) -> None:
+def test_layer_says_what_its_availability_means(
+    availability: LayerAvailability, *, is_available: bool, is_absent: bool
+) -> None:
     """Only AVAILABLE is available and only UNAVAILABLE is absent."""
     layer = Layer(digest=DIGEST, availability=availability)
     assert (layer.is_available, layer.is_absent) == (is_available, is_absent)
@@ -117,15 +141,23 @@ def test_layer_says_what_its_availability_means(availability: LayerAvailability,
     ("digest", "code", "is_absent"),
     [
         pytest.param(DIGEST, LayerFailureCode.MISSING_LAYER_DIGEST, True, id="missing"),
-        pytest.param(DIGEST.upper(), LayerFailureCode.MISSING_LAYER_DIGEST, True, id="missing, in upper case"),
-        pytest.param("", LayerFailureCode.MISSING_LAYER_DIGEST, False, id="missing, of an empty str"),
-        pytest.param("latest", LayerFailureCode.MISSING_LAYER_DIGEST, False, id="missing, of no digest"),
+        pytest.param(
+            DIGEST.upper(), LayerFailureCode.MISSING_LAYER_DIGEST, True, id="missing, in upper case"
+        ),
+        pytest.param(
+            "", LayerFailureCode.MISSING_LAYER_DIGEST, False, id="missing, of an empty str"
+        ),
+        pytest.param(
+            "latest", LayerFailureCode.MISSING_LAYER_DIGEST, False, id="missing, of no digest"
+        ),
         pytest.param(DIGEST, LayerFailureCode.INVALID_LAYER_DIGEST, False, id="invalid"),
         pytest.param(DIGEST, LayerFailureCode.NOT_REPORTED, False, id="not reported"),
         pytest.param(DIGEST, LayerFailureCode.UNKNOWN, False, id="unknown"),
     ],
 )
-def test_failure_means_absent_only_when_a_digest_is_missing(digest: str, code: LayerFailureCode, *, is_absent: bool) -> None:
+def test_failure_means_absent_only_when_a_digest_is_missing(
+    digest: str, code: LayerFailureCode, *, is_absent: bool
+) -> None:
     """A failure means absent only where it says that a well-formed digest is missing, and never means available."""
     failure = LayerFailure(digest=digest, code=code)
     assert (failure.is_absent, failure.is_available) == (is_absent, False)

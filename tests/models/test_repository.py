@@ -19,7 +19,19 @@ NAME_RULE = "is no ECR repository name: 2 to 256 characters"
 
 @pytest.mark.parametrize(
     "name",
-    ["ab", "app", "team/app", "a-b", "a--b", "a_b", "a__b", "a.b", "0/1", "gcr.io/distroless/base-debian12", "a" * 256],
+    [
+        "ab",
+        "app",
+        "team/app",
+        "a-b",
+        "a--b",
+        "a_b",
+        "a__b",
+        "a.b",
+        "0/1",
+        "gcr.io/distroless/base-debian12",
+        "a" * 256,
+    ],
     ids=lambda name: name[:40],
 )
 def test_name(name: str) -> None:
@@ -30,7 +42,22 @@ def test_name(name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        *("", "a", "a" * 257, "App", "a b", "a___b", "a..b", "a.-b", "-a", "a-", "/app", "app/", "team//app", "app\n"),
+        *(
+            "",
+            "a",
+            "a" * 257,
+            "App",
+            "a b",
+            "a___b",
+            "a..b",
+            "a.-b",
+            "-a",
+            "a-",
+            "/app",
+            "app/",
+            "team//app",
+            "app\n",
+        ),
         *("äpp", "a\x1b[31mb", "\ud800a"),
     ],
     ids=lambda name: ascii(name[:20]),
@@ -58,25 +85,39 @@ def test_uri_of_every_partition(region: str, host: str) -> None:
     """A registry URI of every partition is read, and the repository's own URI is that one."""
     uri = f"{ACCOUNT}.{host}/team/app"
     read = Repository.parse(uri)
-    assert (read.registry_id, read.region, read.name, read.uri) == (ACCOUNT, region, "team/app", uri)
+    assert (read.registry_id, read.region, read.name, read.uri) == (
+        ACCOUNT,
+        region,
+        "team/app",
+        uri,
+    )
 
 
 @pytest.mark.parametrize(
     ("host", "region"),
     [
         pytest.param("dkr.ecr-fips.us-east-1.amazonaws.com", "us-east-1", id="FIPS"),
-        pytest.param("dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1", id="FIPS, GovCloud"),
+        pytest.param(
+            "dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1", id="FIPS, GovCloud"
+        ),
         pytest.param("dkr-ecr.us-west-2.on.aws", "us-west-2", id="dual-stack"),
         pytest.param("dkr-ecr-fips.us-west-2.on.aws", "us-west-2", id="dual-stack FIPS"),
-        pytest.param("dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1", id="dual-stack, China"),
+        pytest.param(
+            "dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1", id="dual-stack, China"
+        ),
     ],
 )
 def test_uri_of_other_endpoints(host: str, region: str) -> None:
     """A FIPS or dual-stack URI names the same repository as the ordinary one."""
-    assert Repository.parse(f"{ACCOUNT}.{host}/app") == Repository(name="app", registry_id=ACCOUNT, region=region)
+    assert Repository.parse(f"{ACCOUNT}.{host}/app") == Repository(
+        name="app", registry_id=ACCOUNT, region=region
+    )
 
 
-@pytest.mark.parametrize("partition", ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"])
+@pytest.mark.parametrize(
+    "partition",
+    ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"],
+)
 def test_arn_of_every_partition(partition: str) -> None:
     """An ARN of every partition is read."""
     assert Repository.parse(f"arn:{partition}:ecr:eu-west-1:{ACCOUNT}:repository/team/app") == WHOLE
@@ -85,7 +126,11 @@ def test_arn_of_every_partition(partition: str) -> None:
 @pytest.mark.parametrize(
     ("text", "told"),
     [
-        pytest.param("team/app:v1", "'team/app:v1' is more than a repository: leave out the tag: 'team/app'", id="tag"),
+        pytest.param(
+            "team/app:v1",
+            "'team/app:v1' is more than a repository: leave out the tag: 'team/app'",
+            id="tag",
+        ),
         pytest.param(
             "team/app@sha256:aa",
             "'team/app@sha256:aa' is more than a repository: leave out the digest: 'team/app', and pass the digest in the list of digests",
@@ -128,8 +173,13 @@ def test_refused_with_the_mend(text: str, told: str) -> None:
         pytest.param("team/app:v1", id="tag"),
         pytest.param("team/app@sha256:aa", id="digest"),
         pytest.param("team/app:v1@sha256:aa", id="tag and digest"),
-        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1", id="ARN with a tag"),
-        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1@sha256:aa", id="ARN with a tag and a digest"),
+        pytest.param(
+            f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1", id="ARN with a tag"
+        ),
+        pytest.param(
+            f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1@sha256:aa",
+            id="ARN with a tag and a digest",
+        ),
     ],
 )
 def test_mend_is_taken(text: str) -> None:
@@ -174,13 +224,21 @@ def test_region_within_is_checked() -> None:
             f"'{ACCOUNT}\\n' is no registry id: the 12 digits of an AWS account, as a str",
             id="registry id with a newline",
         ),
-        pytest.param({"name": "app", "region": "Frankfurt"}, "'Frankfurt' is no AWS Region: such as 'eu-west-1'", id="region"),
+        pytest.param(
+            {"name": "app", "region": "Frankfurt"},
+            "'Frankfurt' is no AWS Region: such as 'eu-west-1'",
+            id="region",
+        ),
         pytest.param(
             {"name": "app", "registry_id": 123456789012},
             "Repository registry_id: Input should be a valid string, not 123456789012",
             id="registry id as int",
         ),
-        pytest.param({"name": "app", "tag": "v1"}, "Repository tag: Extra inputs are not permitted, not 'v1'", id="unknown part"),
+        pytest.param(
+            {"name": "app", "tag": "v1"},
+            "Repository tag: Extra inputs are not permitted, not 'v1'",
+            id="unknown part",
+        ),
         pytest.param({}, "Repository name: Field required, not {}", id="no name"),
     ],
 )
@@ -194,7 +252,10 @@ def test_part_that_breaks_its_rule(parts: dict[str, Any], told: str) -> None:
 @pytest.mark.parametrize("value", [5, None, b"app", ["app"]], ids=repr)
 def test_what_is_no_str(value: Any) -> None:
     """What is neither a str nor a Repository is refused, naming its type."""
-    with pytest.raises(InvalidInputError, match=rf"^a repository is a str or a Repository, not {type(value).__name__} "):
+    with pytest.raises(
+        InvalidInputError,
+        match=rf"^a repository is a str or a Repository, not {type(value).__name__} ",
+    ):
         Repository.coerce(value)
 
 

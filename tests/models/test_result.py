@@ -38,7 +38,9 @@ MIXED = LayerCheckResult.of(
     {
         ODD: Layer(digest=ODD, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"),
         NEW: LayerAvailability.UNAVAILABLE,
-        HELD: Layer(digest=HELD, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"),
+        HELD: Layer(
+            digest=HELD, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"
+        ),
         GONE: LayerFailureCode.MISSING_LAYER_DIGEST,
         "latest": LayerFailureCode.MISSING_LAYER_DIGEST,
         BAD: LayerFailure(digest=BAD, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="bad"),
@@ -47,7 +49,9 @@ MIXED = LayerCheckResult.of(
         TIRED: LayerFailure(digest=TIRED, code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
     },
 )
-PARTIAL = LayerCheckResult(repository=Repository(name="app"), outcomes=MIXED.outcomes[2:3], unanswered=("sha256:99",))
+PARTIAL = LayerCheckResult(
+    repository=Repository(name="app"), outcomes=MIXED.outcomes[2:3], unanswered=("sha256:99",)
+)
 
 
 def pickled(result: LayerCheckResult) -> LayerCheckResult:
@@ -56,7 +60,11 @@ def pickled(result: LayerCheckResult) -> LayerCheckResult:
     return travelled
 
 
-RESULTS = [pytest.param(EMPTY, id="empty"), pytest.param(MIXED, id="mixed"), pytest.param(PARTIAL, id="partial")]
+RESULTS = [
+    pytest.param(EMPTY, id="empty"),
+    pytest.param(MIXED, id="mixed"),
+    pytest.param(PARTIAL, id="partial"),
+]
 
 
 @pytest.mark.parametrize(
@@ -92,10 +100,20 @@ def test_layers_and_failures_part_the_outcomes_by_class() -> None:
     ("result", "all_available"),
     [
         pytest.param(EMPTY, True, id="none asked"),
-        pytest.param(LayerCheckResult.of("app", {HELD: LayerAvailability.AVAILABLE}), True, id="held"),
-        pytest.param(LayerCheckResult.of("app", {HELD: LayerAvailability.ARCHIVED}), False, id="archived"),
-        pytest.param(LayerCheckResult.of("app", {HELD: LayerAvailability.UNKNOWN}), False, id="unknown"),
-        pytest.param(LayerCheckResult.of("app", {HELD: LayerFailureCode.NOT_REPORTED}), False, id="not reported"),
+        pytest.param(
+            LayerCheckResult.of("app", {HELD: LayerAvailability.AVAILABLE}), True, id="held"
+        ),
+        pytest.param(
+            LayerCheckResult.of("app", {HELD: LayerAvailability.ARCHIVED}), False, id="archived"
+        ),
+        pytest.param(
+            LayerCheckResult.of("app", {HELD: LayerAvailability.UNKNOWN}), False, id="unknown"
+        ),
+        pytest.param(
+            LayerCheckResult.of("app", {HELD: LayerFailureCode.NOT_REPORTED}),
+            False,
+            id="not reported",
+        ),
         pytest.param(MIXED, False, id="mixed"),
         pytest.param(PARTIAL, False, id="unanswered"),
     ],
@@ -110,10 +128,16 @@ def test_unanswered_are_not_available() -> None:
     assert (PARTIAL.not_available, PARTIAL.undetermined) == (("sha256:99",), ())
 
 
-@pytest.mark.parametrize("spelled", [str, str.upper, str.title], ids=["as asked", "upper case", "mixed case"])
+@pytest.mark.parametrize(
+    "spelled", [str, str.upper, str.title], ids=["as asked", "upper case", "mixed case"]
+)
 def test_digest_is_found_in_either_letter_case(spelled: Callable[[str], str]) -> None:
     """A digest is found whichever letter case it is given in."""
-    assert (MIXED[spelled(HELD)].digest, spelled(HELD) in MIXED, spelled(HELD) in MIXED.by_digest) == (HELD, True, True)
+    assert (
+        MIXED[spelled(HELD)].digest,
+        spelled(HELD) in MIXED,
+        spelled(HELD) in MIXED.by_digest,
+    ) == (HELD, True, True)
 
 
 def test_digest_asked_in_upper_case_is_found_in_lower_case() -> None:
@@ -164,28 +188,47 @@ def test_by_digest_in_one_line() -> None:
 
 def test_truth_is_refused() -> None:
     """A result has no truth value; the error names what to ask."""
-    with pytest.raises(TypeError, match=r"^a LayerCheckResult has no truth value: ask result\.all_available, or len\(result\)$"):
+    with pytest.raises(
+        TypeError,
+        match=r"^a LayerCheckResult has no truth value: ask result\.all_available, or len\(result\)$",
+    ):
         bool(MIXED)
 
 
 @pytest.mark.parametrize(
     ("result", "shown"),
     [
-        pytest.param(EMPTY, "repository='team/app', outcomes=0, available=0, archived=0, absent=0, undetermined=0", id="empty"),
-        pytest.param(MIXED, "repository='team/app', outcomes=9, available=1, archived=1, absent=2, undetermined=5", id="mixed"),
         pytest.param(
-            PARTIAL, "repository='app', outcomes=1, available=1, archived=0, absent=0, undetermined=0, unanswered=1", id="partial"
+            EMPTY,
+            "repository='team/app', outcomes=0, available=0, archived=0, absent=0, undetermined=0",
+            id="empty",
+        ),
+        pytest.param(
+            MIXED,
+            "repository='team/app', outcomes=9, available=1, archived=1, absent=2, undetermined=5",
+            id="mixed",
+        ),
+        pytest.param(
+            PARTIAL,
+            "repository='app', outcomes=1, available=1, archived=0, absent=0, undetermined=0, unanswered=1",
+            id="partial",
         ),
     ],
 )
 def test_repr(result: LayerCheckResult, shown: str) -> None:
     """A result shows its counts in one line, as text too."""
-    assert (repr(result), str(result)) == (f"LayerCheckResult({shown})", f"LayerCheckResult({shown})")
+    assert (repr(result), str(result)) == (
+        f"LayerCheckResult({shown})",
+        f"LayerCheckResult({shown})",
+    )
 
 
 def test_repr_is_bounded() -> None:
     """A result of 100,000 outcomes, the longest repository and an unanswered rest still shows as one short line."""
-    outcomes = tuple(Layer(digest=f"sha256:{n:064x}", availability=LayerAvailability.AVAILABLE) for n in range(100_000))
+    outcomes = tuple(
+        Layer(digest=f"sha256:{n:064x}", availability=LayerAvailability.AVAILABLE)
+        for n in range(100_000)
+    )
     repository = Repository(name="a" * 256, registry_id="123456789012", region="eu-west-1")
     result = LayerCheckResult(repository=repository, outcomes=outcomes, unanswered=("\n" * 10_000,))
     assert (len(repr(result)) < 500, "\n" in repr(result)) == (True, False)
@@ -194,17 +237,29 @@ def test_repr_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("given", "outcome"),
     [
-        pytest.param(LayerAvailability.ARCHIVED, Layer(digest=HELD, availability=LayerAvailability.ARCHIVED), id="availability"),
-        pytest.param(LayerFailureCode.NOT_REPORTED, LayerFailure(digest=HELD, code=LayerFailureCode.NOT_REPORTED), id="failure code"),
+        pytest.param(
+            LayerAvailability.ARCHIVED,
+            Layer(digest=HELD, availability=LayerAvailability.ARCHIVED),
+            id="availability",
+        ),
+        pytest.param(
+            LayerFailureCode.NOT_REPORTED,
+            LayerFailure(digest=HELD, code=LayerFailureCode.NOT_REPORTED),
+            id="failure code",
+        ),
         pytest.param(MIXED[HELD], MIXED[HELD], id="layer"),
     ],
 )
-def test_of(given: LayerOutcome | LayerAvailability | LayerFailureCode, outcome: LayerOutcome) -> None:
+def test_of(
+    given: LayerOutcome | LayerAvailability | LayerFailureCode, outcome: LayerOutcome
+) -> None:
     """A result made by hand holds the outcome given, or made from what was given."""
     assert LayerCheckResult.of("app", {HELD: given}).outcomes == (outcome,)
 
 
-@pytest.mark.parametrize("repository", ["team/app", Repository(name="team/app")], ids=["str", "Repository"])
+@pytest.mark.parametrize(
+    "repository", ["team/app", Repository(name="team/app")], ids=["str", "Repository"]
+)
 def test_of_takes_a_repository_as_a_client_does(repository: str | Repository) -> None:
     """A result made by hand takes a repository as text or as a value."""
     assert LayerCheckResult.of(repository, {}).repository == Repository(name="team/app")
@@ -226,7 +281,9 @@ def test_of_refuses_what_is_no_outcome(value: Any) -> None:
 def test_of_refuses_one_digest_twice() -> None:
     """Two letter cases of one digest are one digest, which has one outcome."""
     with pytest.raises(InvalidInputError):
-        LayerCheckResult.of("app", {HELD: LayerAvailability.AVAILABLE, HELD.upper(): LayerAvailability.UNAVAILABLE})
+        LayerCheckResult.of(
+            "app", {HELD: LayerAvailability.AVAILABLE, HELD.upper(): LayerAvailability.UNAVAILABLE}
+        )
 
 
 def test_of_refuses_a_bad_repository() -> None:
@@ -239,7 +296,11 @@ def test_of_refuses_a_bad_repository() -> None:
 def test_result_survives_json(result: LayerCheckResult) -> None:
     """A result read back from its JSON is equal to it, its views too."""
     read = LayerCheckResult.model_validate_json(result.model_dump_json())
-    assert (read, read.undetermined, read.outcomes) == (result, result.undetermined, result.outcomes)
+    assert (read, read.undetermined, read.outcomes) == (
+        result,
+        result.undetermined,
+        result.outcomes,
+    )
 
 
 @pytest.mark.parametrize("result", RESULTS)
@@ -251,11 +312,17 @@ def test_result_survives_json(result: LayerCheckResult) -> None:
         pytest.param(copy.copy, id="copied"),
     ],
 )
-def test_result_survives_travel(result: LayerCheckResult, travel: Callable[[LayerCheckResult], LayerCheckResult]) -> None:
+def test_result_survives_travel(
+    result: LayerCheckResult, travel: Callable[[LayerCheckResult], LayerCheckResult]
+) -> None:
     """A pickled or copied result is equal to it, of one hash, and finds its digests, after its views were built as before."""
     len(result.by_digest)
     travelled = travel(result)
-    assert (travelled, hash(travelled), dict(travelled.by_digest)) == (result, hash(result), dict(result.by_digest))
+    assert (travelled, hash(travelled), dict(travelled.by_digest)) == (
+        result,
+        hash(result),
+        dict(result.by_digest),
+    )
 
 
 def test_views_do_not_count_in_equality() -> None:
@@ -279,7 +346,9 @@ def test_result_can_not_be_changed() -> None:
 def test_unknown_member_is_refused() -> None:
     """A member that a result does not have is refused."""
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        LayerCheckResult.model_validate({"repository": {"name": "app"}, "outcomes": [], "complete": True})
+        LayerCheckResult.model_validate(
+            {"repository": {"name": "app"}, "outcomes": [], "complete": True}
+        )
 
 
 def test_raise_for_failures() -> None:
@@ -319,13 +388,21 @@ def test_nothing_to_raise_returns_the_result(check: str) -> None:
 
 def test_absent_is_no_failure() -> None:
     """Absent in either of ECR's two ways of saying so is nothing to raise for."""
-    result = LayerCheckResult.of("app", {NEW: LayerAvailability.UNAVAILABLE, GONE: LayerFailureCode.MISSING_LAYER_DIGEST})
+    result = LayerCheckResult.of(
+        "app", {NEW: LayerAvailability.UNAVAILABLE, GONE: LayerFailureCode.MISSING_LAYER_DIGEST}
+    )
     assert result.raise_for_failures() is result
 
 
 def test_raised_message_is_bounded() -> None:
     """Digests of 10 kB with newlines make a message of one bounded line."""
-    result = LayerCheckResult.of("app", {f"{n}\n\x1b[31m" + "x" * 10_000: LayerFailureCode.INVALID_LAYER_DIGEST for n in range(1_000)})
+    result = LayerCheckResult.of(
+        "app",
+        {
+            f"{n}\n\x1b[31m" + "x" * 10_000: LayerFailureCode.INVALID_LAYER_DIGEST
+            for n in range(1_000)
+        },
+    )
     with pytest.raises(LayerFailuresError) as caught:
         result.raise_for_failures()
     message = str(caught.value)
@@ -334,7 +411,11 @@ def test_raised_message_is_bounded() -> None:
 
 def test_raised_code_can_not_forge_a_line() -> None:
     """ECR's own spelling of a code is quoted and cut like any text from outside."""
-    failure = LayerFailure(digest=HELD, code=LayerFailureCode.UNKNOWN, raw_code="Tired\nERROR root: forged" + "x" * 10_000)
+    failure = LayerFailure(
+        digest=HELD,
+        code=LayerFailureCode.UNKNOWN,
+        raw_code="Tired\nERROR root: forged" + "x" * 10_000,
+    )
     with pytest.raises(LayerFailuresError) as caught:
         LayerCheckResult.of("app", {HELD: failure}).raise_for_failures()
     assert (len(str(caught.value)) < 1_000, str(caught.value).isprintable()) == (True, True)
@@ -342,10 +423,14 @@ def test_raised_code_can_not_forge_a_line() -> None:
 
 def test_outcomes_by_digest_equals_a_dict() -> None:
     """As a mapping it equals the dict of the same items."""
-    assert OutcomesByDigest(MIXED.outcomes) == {outcome.digest: outcome for outcome in MIXED.outcomes}
+    assert OutcomesByDigest(MIXED.outcomes) == {
+        outcome.digest: outcome for outcome in MIXED.outcomes
+    }
 
 
-@pytest.mark.parametrize("outcomes", [None, ["sha256:aa"], {3: LayerAvailability.AVAILABLE}], ids=repr)
+@pytest.mark.parametrize(
+    "outcomes", [None, ["sha256:aa"], {3: LayerAvailability.AVAILABLE}], ids=repr
+)
 def test_of_no_mapping_of_digests(outcomes: Any) -> None:
     """What is no mapping of digests is refused."""
     with pytest.raises(InvalidInputError, match="outcomes="):

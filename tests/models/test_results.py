@@ -20,9 +20,14 @@ from ecr_layer_client import (
 )
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/b"
-A = LayerCheckResult.of("team/a", {"sha256:aa": LayerAvailability.AVAILABLE, "latest": LayerFailureCode.INVALID_LAYER_DIGEST})
+A = LayerCheckResult.of(
+    "team/a",
+    {"sha256:aa": LayerAvailability.AVAILABLE, "latest": LayerFailureCode.INVALID_LAYER_DIGEST},
+)
 B = LayerCheckResult.of(URI, {"sha256:aa": LayerAvailability.UNAVAILABLE})
-GONE = RepositoryNotFoundError("there is no 'team/gone'", code="RepositoryNotFoundException", status=400)
+GONE = RepositoryNotFoundError(
+    "there is no 'team/gone'", code="RepositoryNotFoundException", status=400
+)
 DENIED = AccessDeniedError("'team/shut' is denied")
 
 
@@ -46,10 +51,17 @@ def test_any_spelling_finds_it(results: LayerCheckResults, spelling: str | Repos
     assert (results[spelling], spelling in results, results.get(spelling)) == (B, True, B)
 
 
-OTHERS: list[Any] = ["team/b", "team/c", URI.replace("eu-west-1", "eu-west-2"), URI.replace("1234", "4321")]
+OTHERS: list[Any] = [
+    "team/b",
+    "team/c",
+    URI.replace("eu-west-1", "eu-west-2"),
+    URI.replace("1234", "4321"),
+]
 
 
-@pytest.mark.parametrize("other", OTHERS, ids=["name-alone", "other-name", "other-region", "other-registry"])
+@pytest.mark.parametrize(
+    "other", OTHERS, ids=["name-alone", "other-name", "other-region", "other-registry"]
+)
 def test_others_do_not(results: LayerCheckResults, other: str) -> None:
     """Another repository is not found: not in another Region or registry, nor by a name that may be of any registry."""
     with pytest.raises(KeyError):
@@ -79,7 +91,11 @@ def test_a_failed_repository_is_not_empty(results: LayerCheckResults) -> None:
     """Asking for a repository that failed raises a copy of its error: it can't pass for one without layers."""
     with pytest.raises(RepositoryNotFoundError) as raised:
         results["team/gone"]
-    assert (raised.value is GONE, raised.value.code, "team/gone" in results) == (False, "RepositoryNotFoundException", False)
+    assert (raised.value is GONE, raised.value.code, "team/gone" in results) == (
+        False,
+        "RepositoryNotFoundException",
+        False,
+    )
 
 
 def test_raise_for_errors(results: LayerCheckResults) -> None:
@@ -105,7 +121,9 @@ GATES: list[Any] = [
 ]
 
 
-@pytest.mark.parametrize(("results", "expected"), GATES, ids=["nothing", "held", "one-is-not", "one-failed"])
+@pytest.mark.parametrize(
+    ("results", "expected"), GATES, ids=["nothing", "held", "one-is-not", "one-failed"]
+)
 def test_all_available(results: LayerCheckResults, *, expected: bool) -> None:
     """All is available when every repository was answered and holds all that was asked of it."""
     assert results.all_available == expected
@@ -119,9 +137,15 @@ def test_no_truth_value(results: LayerCheckResults) -> None:
 
 def test_repr_is_one_bounded_line() -> None:
     """The repr is one line of counts, however many there are."""
-    many = LayerCheckResults([LayerCheckResult.of(f"team/{number}", {"sha256:aa": LayerAvailability.ARCHIVED}) for number in range(1000)])
+    many = LayerCheckResults(
+        [
+            LayerCheckResult.of(f"team/{number}", {"sha256:aa": LayerAvailability.ARCHIVED})
+            for number in range(1000)
+        ]
+    )
     assert (
-        repr(many) == "LayerCheckResults(repositories=1000, outcomes=1000, available=0, archived=1000, absent=0, undetermined=0, errors=0)"
+        repr(many)
+        == "LayerCheckResults(repositories=1000, outcomes=1000, available=0, archived=1000, absent=0, undetermined=0, errors=0)"
     )
 
 
@@ -134,25 +158,36 @@ def test_equal() -> None:
     """Results are equal by what was answered and by their errors."""
     same = LayerCheckResults([A, B], {"team/gone": GONE})
     assert LayerCheckResults([A, B], {Repository(name="team/gone"): GONE}) == same
-    assert [same == other for other in (LayerCheckResults([A, B]), LayerCheckResults([A], {"team/gone": GONE}), 3)] == [False] * 3
+    assert [
+        same == other
+        for other in (LayerCheckResults([A, B]), LayerCheckResults([A], {"team/gone": GONE}), 3)
+    ] == [False] * 3
 
 
 def test_pickled(results: LayerCheckResults) -> None:
     """Results cross processes with their errors."""
     back = pickle.loads(pickle.dumps(results))
-    assert (list(back.items()), [str(error) for error in back.errors.values()]) == (list(results.items()), [str(GONE), str(DENIED)])
+    assert (list(back.items()), [str(error) for error in back.errors.values()]) == (
+        list(results.items()),
+        [str(GONE), str(DENIED)],
+    )
 
 
 def test_by_repository_with_the_region() -> None:
     """A name is found by the name with the Region, and so the other way round."""
     with_region = Repository(name="team/a", region="eu-west-1")
-    assert (ByRepository({with_region: 1})["team/a"], ByRepository({Repository(name="team/a"): 1})[with_region]) == (1, 1)
+    assert (
+        ByRepository({with_region: 1})["team/a"],
+        ByRepository({Repository(name="team/a"): 1})[with_region],
+    ) == (1, 1)
 
 
 def test_repositories_that_differ_in_region_alone() -> None:
     """Results of one name in two Regions are refused: the one would stand for the other."""
     with pytest.raises(InvalidInputError, match="differ in their Region alone"):
-        ByRepository({Repository(name="team/a", region=region): 1 for region in ("eu-west-1", "us-east-1")})
+        ByRepository(
+            {Repository(name="team/a", region=region): 1 for region in ("eu-west-1", "us-east-1")}
+        )
 
 
 def test_two_results_of_one_repository() -> None:

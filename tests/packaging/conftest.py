@@ -18,7 +18,18 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("needs the source tree: the wheel is built from it")
     folder = tmp_path_factory.mktemp("dist")
-    built = ran(sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
+    built = ran(
+        sys.executable,
+        "-m",
+        "pip",
+        "--disable-pip-version-check",
+        "wheel",
+        "--quiet",
+        "--no-deps",
+        "--wheel-dir",
+        folder,
+        ROOT,
+    )
     if "hatchling" in built.stderr and built.returncode != 0:
         pytest.skip(f"needs hatchling from a package index, and pip says: {built.stderr[-300:]}")
     assert built.returncode == 0, built.stderr

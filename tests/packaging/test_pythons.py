@@ -18,16 +18,28 @@ from wire.processes import SOURCE
 pytestmark = [pytest.mark.full, pytest.mark.timeout(1200)]
 
 ROOT = Path(__file__).parents[2]
-PROJECT: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text()) if (ROOT / "pyproject.toml").exists() else {}
-NAMED = re.findall(r"Programming Language :: Python :: (3\.\d+)", "\n".join(PROJECT.get("project", {}).get("classifiers", ())))
-TESTS = tuple(f"tests/{folder}" for folder in ("calls", "checks", "client", "models", "property", "text", "transport", "wire"))
+PROJECT: dict[str, Any] = (
+    tomllib.loads((ROOT / "pyproject.toml").read_text())
+    if (ROOT / "pyproject.toml").exists()
+    else {}
+)
+NAMED = re.findall(
+    r"Programming Language :: Python :: (3\.\d+)",
+    "\n".join(PROJECT.get("project", {}).get("classifiers", ())),
+)
+TESTS = tuple(
+    f"tests/{folder}"
+    for folder in ("calls", "checks", "client", "models", "property", "text", "transport", "wire")
+)
 THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def interpreter(version: str) -> Path:
     """Return an interpreter of a version, from the search path or pyenv's folder; skip the test where there is none."""
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = [Path(each) for each in (shutil.which(f"python{version}"),) if each] + sorted(versions.glob(f"{version}.*/bin/python{version}"))
+    found = [Path(each) for each in (shutil.which(f"python{version}"),) if each] + sorted(
+        versions.glob(f"{version}.*/bin/python{version}")
+    )
     for python in reversed(found):
         if ran(python, "-c", "import ensurepip, ssl, venv").returncode == 0:
             return python
@@ -49,7 +61,17 @@ def test_python(version: str, tmp_path: Path) -> None:
     ]
     python = environment(tmp_path / version, *wanted, python=interpreter(version)) / "python"
     path = os.pathsep.join((SOURCE, str(ROOT / "tests"), str(ROOT / "benchmarks")))
-    options = ("-q", "-n", "2", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml")
+    options = (
+        "-q",
+        "-n",
+        "2",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ROOT,
+        "-c",
+        ROOT / "pyproject.toml",
+    )
     said = ran(python, "-m", "pytest", *options, *(ROOT / each for each in TESTS), PYTHONPATH=path)
     assert said.returncode == 0, said.stdout[-5000:] + said.stderr[-2000:]
     print(said.stdout.splitlines()[-1])  # noqa: T201 (how many passed)

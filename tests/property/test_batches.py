@@ -17,8 +17,22 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable
 
 LOWER = [f"{algorithm}:{number:x}" for algorithm in ("sha256", "a+b.c_d-e") for number in range(20)]
-WELL_FORMED = st.sampled_from([spelled(digest) for digest in LOWER for spelled in (str, str.upper, str.title)])
-MALFORMED = st.sampled_from(["", "latest", "LATEST", "sha256:", "sha256:xyz", "sha256:\u212a", "\ud800", "sha256:aa\n", "a:" + "0" * 1_000])
+WELL_FORMED = st.sampled_from(
+    [spelled(digest) for digest in LOWER for spelled in (str, str.upper, str.title)]
+)
+MALFORMED = st.sampled_from(
+    [
+        "",
+        "latest",
+        "LATEST",
+        "sha256:",
+        "sha256:xyz",
+        "sha256:\u212a",
+        "\ud800",
+        "sha256:aa\n",
+        "a:" + "0" * 1_000,
+    ]
+)
 DIGESTS = st.lists(WELL_FORMED | MALFORMED | st.text(max_size=3), max_size=40)
 BATCH_SIZES = st.integers(1, 100)
 
@@ -55,25 +69,35 @@ def distinct(digests: Iterable[str]) -> list[str]:
 
 
 @given(DIGESTS, BATCH_SIZES, SHAPES)
-def test_each_str_is_accounted_for_once(digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]) -> None:
+def test_each_str_is_accounted_for_once(
+    digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]
+) -> None:
     """Each distinct digest is asked once if it is well-formed, else refused once; in input order."""
     batches = drawn(shaped(digests), batch_size)
     assert asked(batches) == [digest for digest in distinct(digests) if is_well_formed(digest)]
-    assert list(map(canonical, refused(batches))) == [digest for digest in distinct(digests) if not is_well_formed(digest)]
+    assert list(map(canonical, refused(batches))) == [
+        digest for digest in distinct(digests) if not is_well_formed(digest)
+    ]
 
 
 @given(DIGESTS, BATCH_SIZES, SHAPES)
-def test_first_spelling_is_kept(digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]) -> None:
+def test_first_spelling_is_kept(
+    digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]
+) -> None:
     """What is left to ask, and what is refused, is spelled as it was given first."""
     firsts: dict[str, str] = {}
     for digest in digests:
         firsts.setdefault(canonical(digest), digest)
     batches = drawn(shaped(digests), batch_size)
-    assert sorted([*(text for batch in batches for text in batch.remaining), *refused(batches)]) == sorted(firsts.values())
+    assert sorted(
+        [*(text for batch in batches for text in batch.remaining), *refused(batches)]
+    ) == sorted(firsts.values())
 
 
 @given(DIGESTS, BATCH_SIZES, SHAPES)
-def test_batches_are_full_and_bounded(digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]) -> None:
+def test_batches_are_full_and_bounded(
+    digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]
+) -> None:
     """No batch is empty, none asks more than a request may, and none but the last is less than full."""
     batches = drawn(shaped(digests), batch_size)
     sizes = [(len(batch.digests), len(batch.refused)) for batch in batches]
@@ -82,9 +106,13 @@ def test_batches_are_full_and_bounded(digests: list[str], batch_size: int, shape
 
 
 @given(st.data(), DIGESTS, BATCH_SIZES, BATCH_SIZES)
-def test_order_duplication_and_batch_size_change_nothing(data: st.DataObject, digests: list[str], one: int, other: int) -> None:
+def test_order_duplication_and_batch_size_change_nothing(
+    data: st.DataObject, digests: list[str], one: int, other: int
+) -> None:
     """The same digests in another order, some of them doubled, in batches of another size: the same are asked and refused."""
-    doubled = digests + (data.draw(st.lists(st.sampled_from(digests), max_size=20)) if digests else [])
+    doubled = digests + (
+        data.draw(st.lists(st.sampled_from(digests), max_size=20)) if digests else []
+    )
     shuffled = data.draw(st.permutations(doubled))
     first, second = drawn(digests, one), drawn(shuffled, other)
     assert sorted(asked(first)) == sorted(asked(second))
@@ -92,9 +120,14 @@ def test_order_duplication_and_batch_size_change_nothing(data: st.DataObject, di
 
 
 @given(st.data(), st.lists(WELL_FORMED, max_size=40), BATCH_SIZES)
-def test_letter_case_changes_nothing(data: st.DataObject, digests: list[str], batch_size: int) -> None:
+def test_letter_case_changes_nothing(
+    data: st.DataObject, digests: list[str], batch_size: int
+) -> None:
     """The same digests in other letter cases: the same are asked, in the same order."""
-    respelled = [data.draw(st.sampled_from([digest, digest.upper(), digest.lower(), digest.swapcase()])) for digest in digests]
+    respelled = [
+        data.draw(st.sampled_from([digest, digest.upper(), digest.lower(), digest.swapcase()]))
+        for digest in digests
+    ]
     assert asked(drawn(respelled, batch_size)) == asked(drawn(digests, batch_size))
 
 
@@ -119,7 +152,9 @@ def test_window_is_a_cache_of_the_last_distinct_digests(
 
 
 @given(DIGESTS, BATCH_SIZES, st.integers(0, 8), st.sampled_from([list, iter]))
-def test_nothing_taken_is_ever_lost(digests: list[str], batch_size: int, takes: int, shaped: Callable[[list[str]], object]) -> None:
+def test_nothing_taken_is_ever_lost(
+    digests: list[str], batch_size: int, takes: int, shaped: Callable[[list[str]], object]
+) -> None:
     """At any moment what was handed out and what is not are together what was seen."""
     source = DigestSource(shaped(digests), batch_size)  # type: ignore[arg-type]  # any shape
     source.start()
@@ -129,7 +164,12 @@ def test_nothing_taken_is_ever_lost(digests: list[str], batch_size: int, takes: 
     assert source.pulled == len(handed_out)
 
 
-@given(DIGESTS, BATCH_SIZES, st.sampled_from([5, None, b"sha256:aa", ["sha256:aa"]]), st.sampled_from([iter, as_async]))
+@given(
+    DIGESTS,
+    BATCH_SIZES,
+    st.sampled_from([5, None, b"sha256:aa", ["sha256:aa"]]),
+    st.sampled_from([iter, as_async]),
+)
 def test_what_comes_before_a_bad_item_is_handed_out(
     digests: list[str], batch_size: int, item: object, shaped: Callable[[list[object]], object]
 ) -> None:

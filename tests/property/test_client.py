@@ -38,7 +38,9 @@ FAULTS: list[dict[str, Any]] = [
     {"shuffle": True},
     {"drip": 300.0},
 ]
-PLANS = st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(1, 4), st.integers(0, 4)), max_size=4)
+PLANS = st.lists(
+    st.tuples(st.sampled_from(FAULTS), st.integers(1, 4), st.integers(0, 4)), max_size=4
+)
 
 
 async def as_async(digests: list[str]) -> AsyncIterator[str]:
@@ -52,7 +54,11 @@ SHAPES = st.sampled_from([list, iter, as_async])
 
 
 def checked(
-    digests: Any, batch_size: int, max_concurrency: int, plan: list[tuple[dict[str, Any], int, int]], timeout: float | None = None
+    digests: Any,
+    batch_size: int,
+    max_concurrency: int,
+    plan: list[tuple[dict[str, Any], int, int]],
+    timeout: float | None = None,
 ) -> tuple[LayerCheckResult, bool]:
     """Check in a loop of its own; return the result, or what an error kept of it, and whether it is whole."""
 
@@ -62,7 +68,9 @@ def checked(
             for fault, times, after in plan:
                 ecr.faults.add(times=times, after=after, **fault)
             policy = RetryPolicy(max_attempts=3, max_elapsed=30.0)
-            async with ecr.client(batch_size=batch_size, max_concurrency=max_concurrency, retry=policy) as client:
+            async with ecr.client(
+                batch_size=batch_size, max_concurrency=max_concurrency, retry=policy
+            ) as client:
                 try:
                     return await client.check_layers("app", digests, timeout=timeout), True
                 except CallError as error:
@@ -87,17 +95,27 @@ def wrong(result: LayerCheckResult) -> list[str]:
     """Return what is answered otherwise than the registry holds it; what is undetermined, or refused as malformed, is not wrong."""
     available = {digest for digest in map(canonical, result.available) if digest not in HELD}
     absent = {digest for digest in map(canonical, result.absent) if digest in HELD}
-    malformed = {digest for digest in (*result.available, *result.absent) if not is_well_formed(digest)}
+    malformed = {
+        digest for digest in (*result.available, *result.absent) if not is_well_formed(digest)
+    }
     return sorted(available | absent | malformed)
 
 
-quick = settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+quick = (
+    settings()
+    if "HYPOTHESIS_PROFILE" in os.environ
+    else settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+)
 
 
 @quick
 @given(DIGESTS, st.integers(1, 12), st.integers(1, 6), PLANS, SHAPES)
 def test_every_digest_is_accounted_for(
-    digests: list[str], batch_size: int, max_concurrency: int, plan: list[tuple[dict[str, Any], int, int]], shaped: Callable[[Any], Any]
+    digests: list[str],
+    batch_size: int,
+    max_concurrency: int,
+    plan: list[tuple[dict[str, Any], int, int]],
+    shaped: Callable[[Any], Any],
 ) -> None:
     """Outcomes and unanswered are exactly the distinct digests (of a lazy input that failed: a prefix), and no answer is wrong."""
     result, is_whole = checked(shaped(digests), batch_size, max_concurrency, plan)
@@ -112,7 +130,14 @@ def test_every_digest_is_accounted_for(
         taken = (
             len(digests)
             if shaped is list
-            else next((n for n in range(len(digests) + 1) if len(distinct(digests[:n])) == len(accounted)), -1)
+            else next(
+                (
+                    n
+                    for n in range(len(digests) + 1)
+                    if len(distinct(digests[:n])) == len(accounted)
+                ),
+                -1,
+            )
         )
         assert accounted == set(distinct(digests[:taken]).values())
 
@@ -124,13 +149,17 @@ def test_every_digest_is_accounted_for_in_time(
 ) -> None:
     """So are they when `timeout=` runs out at any moment."""
     result, _ = checked(digests, batch_size, 2, plan, timeout)
-    assert sorted([*(outcome.digest for outcome in result), *result.unanswered]) == sorted(distinct(digests).values())
+    assert sorted([*(outcome.digest for outcome in result), *result.unanswered]) == sorted(
+        distinct(digests).values()
+    )
     assert wrong(result) == []
 
 
 @quick
 @given(st.data(), DIGESTS, st.integers(1, 12), st.integers(1, 6))
-def test_order_and_batches_change_no_answer(data: st.DataObject, digests: list[str], batch_size: int, max_concurrency: int) -> None:
+def test_order_and_batches_change_no_answer(
+    data: st.DataObject, digests: list[str], batch_size: int, max_concurrency: int
+) -> None:
     """Any permutation, batch size and concurrency gives the same answer for each digest."""
     permuted = data.draw(st.permutations(digests))
     first, _ = checked(digests, 100, 10, [])

@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
-from ecr_layer_client import CallError, ClientConfig, ClientStateError, ECRLayerClient, LayerOutcome, RetryPolicy
+from ecr_layer_client import (
+    CallError,
+    ClientConfig,
+    ClientStateError,
+    ECRLayerClient,
+    LayerOutcome,
+    RetryPolicy,
+)
 from ecr_layer_client.local import LocalECR
 from virtual_time import VirtualTimeLoop
 
@@ -22,7 +35,10 @@ if TYPE_CHECKING:
 
 POOL = [f"sha256:{number:x}" for number in range(16, 28)]
 ASKED = [*POOL, *map(str.upper, POOL), "latest"]
-HELD = {"one": frozenset(POOL[::2]), "two": frozenset(POOL[1::2])}  # what one holds the other does not
+HELD = {
+    "one": frozenset(POOL[::2]),
+    "two": frozenset(POOL[1::2]),
+}  # what one holds the other does not
 FAULTS: list[dict[str, Any]] = [
     {"error": "ServerException"},
     {"error": "AccessDeniedException"},
@@ -46,16 +62,24 @@ class CheckLayer(RuleBasedStateMachine):
         self.runner = runner
         self.ecr = ecr
         config = ClientConfig(retry=RetryPolicy(max_attempts=2, max_elapsed=30.0))
-        self.client = ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config)
+        self.client = ECRLayerClient(
+            region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+        )
         self.views: list[ECRLayerClient] = []
         self.waiting: dict[asyncio.Task[LayerOutcome], tuple[str, str]] = {}
         self.cancelled: set[asyncio.Task[LayerOutcome]] = set()
 
-    @initialize(batch_size=st.integers(1, 4), slots=st.integers(1, 3), window=st.sampled_from([0.0, 0.002, 0.5]))
+    @initialize(
+        batch_size=st.integers(1, 4),
+        slots=st.integers(1, 3),
+        window=st.sampled_from([0.0, 0.002, 0.5]),
+    )
     def open(self, batch_size: int, slots: int, window: float) -> None:
         """Open the client, with two views of it."""
         self._run(self.client.open())
-        wide = self.client.with_config(batch_size=batch_size, max_concurrency=slots, coalesce_window=window)
+        wide = self.client.with_config(
+            batch_size=batch_size, max_concurrency=slots, coalesce_window=window
+        )
         self.views = [wide, wide.with_config(batch_size=2, max_concurrency=1)]
 
     def _run(self, step: Awaitable[object]) -> None:
@@ -64,7 +88,9 @@ class CheckLayer(RuleBasedStateMachine):
 
         self.runner.run(run())
 
-    @rule(name=st.sampled_from(["one", "two"]), digest=st.sampled_from(ASKED), view=st.integers(0, 1))
+    @rule(
+        name=st.sampled_from(["one", "two"]), digest=st.sampled_from(ASKED), view=st.integers(0, 1)
+    )
     def ask(self, name: str, digest: str, view: int) -> None:
         """Ask, and do not wait."""
 
@@ -122,7 +148,10 @@ class CheckLayer(RuleBasedStateMachine):
                 self._judge_outcome(task.result(), name, digest)
             elif isinstance(error, CallError):
                 assert error.partial is not None
-                assert (error.repository is None or error.repository.name, error.partial.unanswered) == (name, (digest,))
+                assert (
+                    error.repository is None or error.repository.name,
+                    error.partial.unanswered,
+                ) == (name, (digest,))
             else:
                 assert (type(error), closed) == (ClientStateError, True)
 
@@ -138,15 +167,27 @@ class CheckLayer(RuleBasedStateMachine):
         assert {task for task in self.waiting if not task.done()} == set()
         self._judge()
         loop: Any = self.runner.get_loop()
-        left = [*asyncio.all_tasks(loop), *(timer for timer in loop._scheduled if not timer.cancelled())]
-        asked = [digest for view in self.views for loader in view._coalescers.values() for digest in loader._batches]
+        left = [
+            *asyncio.all_tasks(loop),
+            *(timer for timer in loop._scheduled if not timer.cancelled()),
+        ]
+        asked = [
+            digest
+            for view in self.views
+            for loader in view._coalescers.values()
+            for digest in loader._batches
+        ]
         assert (left, self.ecr.in_flight, asked) == ([], 0, [])
         self._run(self.client.aclose())
 
 
 def test_check_layer() -> None:
     """Whatever is asked, cancelled, refused or closed, at whatever moment: each caller is answered, told or cancelled, and rightly."""
-    quick = settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=60, stateful_step_count=30)
+    quick = (
+        settings()
+        if "HYPOTHESIS_PROFILE" in os.environ
+        else settings(max_examples=60, stateful_step_count=30)
+    )
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         ecr = runner.run(LocalECR(in_memory=True, latency=0.05).open())
         for name, held in HELD.items():

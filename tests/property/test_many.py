@@ -30,8 +30,15 @@ FAULTS: list[dict[str, Any]] = [
     {"drop_rows": 1},
     {"latency": 1.0},
 ]
-PLANS = st.lists(st.tuples(st.sampled_from(FAULTS), st.integers(1, 4), st.integers(0, 4)), max_size=3)
-PAIRS = st.lists(st.tuples(st.sampled_from([*HELD, "gone"]), st.sampled_from([*POOL, *map(str.upper, POOL), "latest"])), max_size=30)
+PLANS = st.lists(
+    st.tuples(st.sampled_from(FAULTS), st.integers(1, 4), st.integers(0, 4)), max_size=3
+)
+PAIRS = st.lists(
+    st.tuples(
+        st.sampled_from([*HELD, "gone"]), st.sampled_from([*POOL, *map(str.upper, POOL), "latest"])
+    ),
+    max_size=30,
+)
 
 
 def as_mapping(pairs: list[Pair]) -> dict[str, list[str]]:
@@ -49,7 +56,9 @@ async def as_async(pairs: list[Pair]) -> AsyncIterator[Pair]:
         yield pair
 
 
-def checked(pairs: Any, batch_size: int, max_concurrency: int, plan: list[tuple[dict[str, Any], int, int]]) -> LayerCheckResults:
+def checked(
+    pairs: Any, batch_size: int, max_concurrency: int, plan: list[tuple[dict[str, Any], int, int]]
+) -> LayerCheckResults:
     """Check in a loop of its own; return the results, or what an error kept of them."""
 
     async def check() -> LayerCheckResults:
@@ -59,7 +68,9 @@ def checked(pairs: Any, batch_size: int, max_concurrency: int, plan: list[tuple[
             for fault, times, after in plan:
                 ecr.faults.add(times=times, after=after, **fault)
             policy = RetryPolicy(max_attempts=2, max_elapsed=30.0)
-            async with ecr.client(batch_size=batch_size, max_concurrency=max_concurrency, retry=policy) as client:
+            async with ecr.client(
+                batch_size=batch_size, max_concurrency=max_concurrency, retry=policy
+            ) as client:
                 try:
                     return await client.check_many(pairs)
                 except CallError as error:
@@ -80,11 +91,21 @@ def wrong(result: LayerCheckResult) -> list[str]:
     ]
 
 
-quick = settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+quick = (
+    settings()
+    if "HYPOTHESIS_PROFILE" in os.environ
+    else settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
+)
 
 
 @quick
-@given(PAIRS, st.integers(1, 12), st.integers(1, 6), PLANS, st.sampled_from([list, as_mapping, iter, as_async]))
+@given(
+    PAIRS,
+    st.integers(1, 12),
+    st.integers(1, 6),
+    PLANS,
+    st.sampled_from([list, as_mapping, iter, as_async]),
+)
 def test_every_digest_of_every_repository_is_accounted_for(
     pairs: list[Pair],
     batch_size: int,
@@ -102,7 +123,10 @@ def test_every_digest_of_every_repository_is_accounted_for(
     for where, error in results.errors.items():
         assert error.partial is not None
         parts[where.name] = error.partial
-    accounted = {name: [*(outcome.digest for outcome in part), *part.unanswered] for name, part in parts.items()}
+    accounted = {
+        name: [*(outcome.digest for outcome in part), *part.unanswered]
+        for name, part in parts.items()
+    }
     assert [wrong(part) for part in parts.values()] == [[]] * len(parts)
     assert [result.unanswered for result in results.values()] == [()] * len(results)
     if shaped in {list, as_mapping}:
@@ -110,5 +134,9 @@ def test_every_digest_of_every_repository_is_accounted_for(
             name: sorted(digests) for name, digests in expected.items()
         }
     else:  # what an error left in the caller's iterator was not asked
-        assert [name for name, digests in accounted.items() if not set(digests) <= set(expected[name])] == []
-        assert {where.name: accounted[where.name] for where in results} == {where.name: expected[where.name] for where in results}
+        assert [
+            name for name, digests in accounted.items() if not set(digests) <= set(expected[name])
+        ] == []
+        assert {where.name: accounted[where.name] for where in results} == {
+            where.name: expected[where.name] for where in results
+        }

@@ -41,7 +41,9 @@ def played(pacer: Pacer, events: list[tuple[float, bool, str]]) -> Iterator[floa
 
 
 @given(EVENTS, CEILINGS, DRAWS)
-def test_the_rate_stays_within_its_bounds(events: list[tuple[float, bool, str]], ceiling: float, draw: float) -> None:
+def test_the_rate_stays_within_its_bounds(
+    events: list[tuple[float, bool, str]], ceiling: float, draw: float
+) -> None:
     """A rate is never below 0.05, or a ceiling below that, and never above the ceiling."""
     pacer = Pacer(lambda: draw)
     pacer.ceiling = ceiling
@@ -51,7 +53,9 @@ def test_the_rate_stays_within_its_bounds(events: list[tuple[float, bool, str]],
 
 
 @given(EVENTS, CEILINGS, DRAWS)
-def test_a_wait_is_never_negative_and_ends(events: list[tuple[float, bool, str]], ceiling: float, draw: float) -> None:
+def test_a_wait_is_never_negative_and_ends(
+    events: list[tuple[float, bool, str]], ceiling: float, draw: float
+) -> None:
     """A wait is None only while something is in flight, else finite and not negative; when it is over, a request may leave."""
     pacer = Pacer(lambda: draw)
     pacer.ceiling = ceiling
@@ -65,7 +69,9 @@ def test_a_wait_is_never_negative_and_ends(events: list[tuple[float, bool, str]]
 
 
 @given(EVENTS, CEILINGS, DRAWS)
-def test_what_is_in_flight_is_counted(events: list[tuple[float, bool, str]], ceiling: float, draw: float) -> None:
+def test_what_is_in_flight_is_counted(
+    events: list[tuple[float, bool, str]], ceiling: float, draw: float
+) -> None:
     """What is in flight is never negative, and the share of throttled answers stays a share."""
     pacer = Pacer(lambda: draw)
     pacer.ceiling = ceiling

@@ -9,12 +9,24 @@ from ecr_layer_client import InvalidInputError, Repository
 from ecr_layer_client._transport.error_responses import arn_of
 
 PARTS = st.lists(st.text(alphabet="a1b", min_size=1, max_size=3), min_size=1, max_size=3)
-NAMESPACES = st.sampled_from([".", "_", "__", "-", "---"]).flatmap(lambda joint: PARTS.map(joint.join))
-NAMES = st.lists(NAMESPACES, min_size=1, max_size=3).map("/".join).filter(lambda name: len(name) > 1)
+NAMESPACES = st.sampled_from([".", "_", "__", "-", "---"]).flatmap(
+    lambda joint: PARTS.map(joint.join)
+)
+NAMES = (
+    st.lists(NAMESPACES, min_size=1, max_size=3).map("/".join).filter(lambda name: len(name) > 1)
+)
 ACCOUNTS = st.integers(0, 10**12 - 1).map("{:012}".format)
 REGIONS = st.sampled_from(
     [
-        *("us-east-1", "eu-west-1", "ap-southeast-7", "cn-north-1", "us-gov-east-1", "us-iso-west-1", "us-isob-east-1"),
+        *(
+            "us-east-1",
+            "eu-west-1",
+            "ap-southeast-7",
+            "cn-north-1",
+            "us-gov-east-1",
+            "us-iso-west-1",
+            "us-isob-east-1",
+        ),
         *("us-isof-south-1", "eu-isoe-west-1", "eusc-de-east-1"),
     ]
 )

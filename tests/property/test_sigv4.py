@@ -33,15 +33,23 @@ KEYS = st.builds(ReadOnlyCredentials, PRINTABLE, PRINTABLE, st.none() | PRINTABL
     st.integers(0, 4_000_000_000),
     st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True),
 )
-def test_signed_as_botocore_signs(url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str) -> None:
+def test_signed_as_botocore_signs(
+    url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str
+) -> None:
     """A request's signature is the one that botocore's signer gives it."""
-    headers = RequestTemplate(url, {"content-type": content_type, "x-amz-target": target}, region, "ecr").signed(body, keys, now)
-    request: Any = AWSRequest("POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body)
+    headers = RequestTemplate(
+        url, {"content-type": content_type, "x-amz-target": target}, region, "ecr"
+    ).signed(body, keys, now)
+    request: Any = AWSRequest(
+        "POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body
+    )
     request.headers["X-Amz-Date"] = request.context["timestamp"] = headers["x-amz-date"]
     if keys.token:
         request.headers["X-Amz-Security-Token"] = keys.token
     signer: Any = SigV4Auth(keys, "ecr", region)
-    signature: str = signer.signature(signer.string_to_sign(request, signer.canonical_request(request)), request)
+    signature: str = signer.signature(
+        signer.string_to_sign(request, signer.canonical_request(request)), request
+    )
     assert headers["authorization"] == (
         f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, "
         f"SignedHeaders={signer.signed_headers(signer.headers_to_sign(request))}, Signature={signature}"

@@ -12,14 +12,18 @@ from ecr_layer_client import Repository
 from ecr_layer_client.local import LocalECR, sample_images
 from virtual_time import VirtualTimeLoop
 
-REFERENCES = [(image.repository, layer.digest) for image in sample_images() for layer in image.layers]
+REFERENCES = [
+    (image.repository, layer.digest) for image in sample_images() for layer in image.layers
+]
 TASKS = 200
 
 
 DISTINCT: defaultdict[str, set[str]] = defaultdict(set)
 for name, referenced in REFERENCES:
     DISTINCT[name].add(referenced)
-FEWEST = sum(ceil(len(digests) / 100) for digests in DISTINCT.values())  # requests that ask each digest of each repository once
+FEWEST = sum(
+    ceil(len(digests) / 100) for digests in DISTINCT.values()
+)  # requests that ask each digest of each repository once
 
 
 async def _requests(round_trip: float, spread: float) -> int:
@@ -33,7 +37,9 @@ async def _requests(round_trip: float, spread: float) -> int:
 
             async def work() -> None:
                 for repository, digest in queue:
-                    assert (await client.check_layer(Repository(name=repository), digest)).is_available
+                    assert (
+                        await client.check_layer(Repository(name=repository), digest)
+                    ).is_available
 
             await asyncio.gather(*(work() for _ in range(TASKS)))
         return ecr.stats.requests

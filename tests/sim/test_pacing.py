@@ -28,7 +28,9 @@ def _outcome(
     random.seed(0)
     config = ClientConfig(batch_size=1, max_concurrency=in_flight, requests_per_second=ceiling)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        tallies = runner.run(run(config, clients=clients, rate=rate, burst=burst, round_trip=round_trip, seconds=end))
+        tallies = runner.run(
+            run(config, clients=clients, rate=rate, burst=burst, round_trip=round_trip, seconds=end)
+        )
     return Outcome.of(tallies, rate, start, end)
 
 
@@ -43,7 +45,11 @@ def _outcome(
 def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
     """Clients fill a quota of 100 requests a second, waste little of it and share it fairly."""
     outcome = _outcome(clients, rate=100, burst=20, round_trip=0.05, start=20, end=60)
-    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (True, True, True), outcome
+    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (
+        True,
+        True,
+        True,
+    ), outcome
 
 
 @pytest.mark.full
@@ -59,7 +65,11 @@ def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: flo
 def test_ecrs_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
     """Clients fill ECR's own quota of 1,000 requests a second, waste little of it and share it fairly."""
     outcome = _outcome(clients, rate=1000, burst=200, round_trip=0.05, start=20, end=60)
-    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (True, True, True), outcome
+    assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (
+        True,
+        True,
+        True,
+    ), outcome
 
 
 def test_the_default_ceiling() -> None:
@@ -72,7 +82,10 @@ def test_the_default_ceiling() -> None:
 def test_the_first_second_counts(in_flight: int) -> None:
     """One client on a quota of 50 wastes little even with its first second, which knows nothing of the quota, counted in."""
     outcome = _outcome(1, rate=50, burst=50, round_trip=0.03, start=0, end=20, in_flight=in_flight)
-    assert (outcome.goodput >= 0.95, outcome.waste <= (0.06 if in_flight == 10 else 0.08)) == (True, True), outcome
+    assert (outcome.goodput >= 0.95, outcome.waste <= (0.06 if in_flight == 10 else 0.08)) == (
+        True,
+        True,
+    ), outcome
 
 
 def test_eight_that_begin_at_once() -> None:
@@ -85,14 +98,20 @@ def _job(seed: int) -> Job:
     random.seed(seed)
     config = ClientConfig(batch_size=1, max_concurrency=10)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        return runner.run(run_job(config, clients=8, digests=1_000, rate=50, burst=50, round_trip=0.03))
+        return runner.run(
+            run_job(config, clients=8, digests=1_000, rate=50, burst=50, round_trip=0.03)
+        )
 
 
 def test_work_that_ends() -> None:
     """Eight clients that share work on a quota of 50 use it to the end of the last one, and waste little, in each of 12 runs."""
     jobs = [_job(seed) for seed in range(12)]
     goodput, waste = sorted(job.goodput for job in jobs), sorted(job.waste for job in jobs)
-    assert ({job.answered for job in jobs}, goodput[0] >= 0.88, waste[-1] <= 0.12) == ({1_000}, True, True), (goodput, waste)
+    assert ({job.answered for job in jobs}, goodput[0] >= 0.88, waste[-1] <= 0.12) == (
+        {1_000},
+        True,
+        True,
+    ), (goodput, waste)
 
 
 @pytest.mark.full

@@ -23,12 +23,41 @@ LONG = f"{CANARY}+/gG" * 13  # as long as a session token
     [
         pytest.param(f"the key {text} is not active".replace("CANARY", CANARY), id=text[:60])
         for text in (
-            *("AKIACANARY".replace("CANARY", "C4N4RYC4N4RY"), "'ASIAC4N4RYC4N4RY'", "x_AKIAC4N4RYC4N4RY"),
-            *("FwoGZXIvYXdzECANARY/+=", "IQoJb3JpZ2luX2VjECANARY", "FQoGZXIvYXdzECANARY", "AQoDYXdzECANARYCANARY"),
-            *("sessionToken=CANARY", "session_token: CANARY", "aws_session_token=CANARY", "AWS_SESSION_TOKEN = CANARY"),
-            *("secret_access_key=CANARY", "aws_secret_access_key = CANARY", "SecretAccessKey: CANARY", "secretKey=CANARY"),
-            *("access_key_id=CANARY", "accessKeyId: CANARY", "AWSAccessKeyId=CANARY&", "Secret Access Key: CANARY"),
-            *('{"Signature": "CANARY"}', '{"SessionToken":"CANARY"}', "{'signature' : 'CANARY'}", r"{\"Signature\": \"CANARY\"}"),
+            *(
+                "AKIACANARY".replace("CANARY", "C4N4RYC4N4RY"),
+                "'ASIAC4N4RYC4N4RY'",
+                "x_AKIAC4N4RYC4N4RY",
+            ),
+            *(
+                "FwoGZXIvYXdzECANARY/+=",
+                "IQoJb3JpZ2luX2VjECANARY",
+                "FQoGZXIvYXdzECANARY",
+                "AQoDYXdzECANARYCANARY",
+            ),
+            *(
+                "sessionToken=CANARY",
+                "session_token: CANARY",
+                "aws_session_token=CANARY",
+                "AWS_SESSION_TOKEN = CANARY",
+            ),
+            *(
+                "secret_access_key=CANARY",
+                "aws_secret_access_key = CANARY",
+                "SecretAccessKey: CANARY",
+                "secretKey=CANARY",
+            ),
+            *(
+                "access_key_id=CANARY",
+                "accessKeyId: CANARY",
+                "AWSAccessKeyId=CANARY&",
+                "Secret Access Key: CANARY",
+            ),
+            *(
+                '{"Signature": "CANARY"}',
+                '{"SessionToken":"CANARY"}',
+                "{'signature' : 'CANARY'}",
+                r"{\"Signature\": \"CANARY\"}",
+            ),
             *("<SessionToken>CANARY</SessionToken>", "<SecretAccessKey>CANARY</SecretAccessKey>"),
             *(
                 "Signature%3DCANARY",
@@ -37,7 +66,12 @@ LONG = f"{CANARY}+/gG" * 13  # as long as a session token
                 "Credential%3DCANARY",
                 "X-Amz-Security-Token%3DCANARY",
             ),
-            *("https://user:CANARY@host/", "http://user:p@CANARY@host:80/path", "//CANARY@@host", "https://a@CANARY@b@host?x"),
+            *(
+                "https://user:CANARY@host/",
+                "http://user:p@CANARY@host:80/path",
+                "//CANARY@@host",
+                "https://a@CANARY@b@host?x",
+            ),
             *("Authorization: Bearer CANARY", "authorizationToken CANARY"),
         )
     ],
@@ -91,7 +125,9 @@ OPAQUE = "zq/" + CANARY + "+opaque="
 
 
 @pytest.mark.parametrize(
-    "spelled", [OPAQUE, quote(OPAQUE, safe=""), OPAQUE[:16], f"<td>{OPAQUE}</td>"], ids=["plain", "encoded", "cut", "HTML"]
+    "spelled",
+    [OPAQUE, quote(OPAQUE, safe=""), OPAQUE[:16], f"<td>{OPAQUE}</td>"],
+    ids=["plain", "encoded", "cut", "HTML"],
 )
 def test_what_is_in_use_is_left_out(spelled: str) -> None:
     """What a living sender sent is left out by its value, though nothing tells it from any word, and is forgotten with the sender."""

@@ -18,7 +18,12 @@ from ecr_layer_client import (
 )
 from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._transport.client_errors import call_error, credentials_error, opening_error, redacted_cause
+from ecr_layer_client._transport.client_errors import (
+    call_error,
+    credentials_error,
+    opening_error,
+    redacted_cause,
+)
 
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"
@@ -101,14 +106,23 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "to_do"),
     [
-        (botocore.InvalidRegionError(region_name="us east"), "check region_name, AWS_DEFAULT_REGION and the profile's region"),
-        (ValueError("Invalid endpoint: x"), "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"),
+        (
+            botocore.InvalidRegionError(region_name="us east"),
+            "check region_name, AWS_DEFAULT_REGION and the profile's region",
+        ),
+        (
+            ValueError("Invalid endpoint: x"),
+            "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint",
+        ),
     ],
     ids=["Region", "endpoint"],
 )
 def test_what_of_the_configuration_can_not_be_used(error: Exception, to_do: str) -> None:
     """Where botocore says what it refuses, the places where that is set are named."""
-    assert str(opening_error(error)) == f"the AWS configuration is refused: {quoted(str(error))}: {to_do}"
+    assert (
+        str(opening_error(error))
+        == f"the AWS configuration is refused: {quoted(str(error))}: {to_do}"
+    )
 
 
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
@@ -134,12 +148,18 @@ def test_error_without_words() -> None:
 
 def test_tls() -> None:
     """TLS that fails is final, and names what to check."""
-    ours = call_error(botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OPERATION, OWN, REGION)
+    ours = call_error(
+        botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OPERATION, OWN, REGION
+    )
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check endpoint_url, AWS_CA_BUNDLE and proxies")
 
 
-@pytest.mark.parametrize("cause", [FileNotFoundError("ca.pem"), PermissionError("ca.pem"), ssl.SSLError("bad")], ids=by_class)
+@pytest.mark.parametrize(
+    "cause",
+    [FileNotFoundError("ca.pem"), PermissionError("ca.pem"), ssl.SSLError("bad")],
+    ids=by_class,
+)
 def test_files_that_can_not_be_read(cause: Exception) -> None:
     """What asking again can't mend is final, and names what to check."""
     ours = call_error(botocore.HTTPClientError(error=cause), OPERATION, OWN, REGION)
@@ -161,7 +181,9 @@ def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -
 
 def test_request_that_could_not_be_made() -> None:
     """What botocore refuses to send is final."""
-    ours = call_error(botocore.UnknownSignatureVersionError(signature_version="v9"), OPERATION, OWN, REGION)
+    ours = call_error(
+        botocore.UnknownSignatureVersionError(signature_version="v9"), OPERATION, OWN, REGION
+    )
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).startswith(f"{WHAT}the request could not be made, ")
 
@@ -171,19 +193,39 @@ def test_request_that_could_not_be_made() -> None:
 def test_answer_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> None:
     """An answer that breaks ECR's contract stays what it is, wrapped or not, with what was asked and the request id."""
     broken = ResponseError("cut", retryable=retryable)
-    ours = call_error(botocore.HTTPClientError(error=broken) if wrapped else broken, OPERATION, OWN, REGION, request_id="5f1c")
-    assert (*facts(ours), ours.request_id, str(ours)) == (ResponseError, retryable, OWN, "5f1c", f"{WHAT}cut")
+    ours = call_error(
+        botocore.HTTPClientError(error=broken) if wrapped else broken,
+        OPERATION,
+        OWN,
+        REGION,
+        request_id="5f1c",
+    )
+    assert (*facts(ours), ours.request_id, str(ours)) == (
+        ResponseError,
+        retryable,
+        OWN,
+        "5f1c",
+        f"{WHAT}cut",
+    )
 
 
-@pytest.mark.parametrize("hostile", ["a\nERROR root: forged", "\x1b[31m\udcff", "x" * 10_000], ids=lambda text: ascii(text[:20]))
+@pytest.mark.parametrize(
+    "hostile",
+    ["a\nERROR root: forged", "\x1b[31m\udcff", "x" * 10_000],
+    ids=lambda text: ascii(text[:20]),
+)
 def test_hostile_text_makes_one_line(hostile: str) -> None:
     """Hostile text in botocore's words makes a message of one bounded, printable line."""
     errors: list[ECRLayerError] = [
         opening_error(botocore.ProfileNotFound(profile=hostile)),
         opening_error(botocore.InvalidConfigError(error_msg=hostile)),
         call_error(botocore.InvalidConfigError(error_msg=hostile), OPERATION, OWN, REGION),
-        call_error(botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), OPERATION, OWN, REGION),
+        call_error(
+            botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), OPERATION, OWN, REGION
+        ),
         call_error(botocore.HTTPClientError(error=OSError(hostile)), OPERATION, OWN, REGION),
         call_error(ValueError(hostile), OPERATION, OWN, REGION),
     ]
-    assert [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors] == [(True, True)] * len(errors)
+    assert [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors] == [
+        (True, True)
+    ] * len(errors)

@@ -22,7 +22,13 @@ from ecr_layer_client import (
     ThrottledError,
 )
 from ecr_layer_client._checks.operation import OPERATION
-from ecr_layer_client._transport.error_responses import ErrorResponse, arn_of, attempted, error_from, located
+from ecr_layer_client._transport.error_responses import (
+    ErrorResponse,
+    arn_of,
+    attempted,
+    error_from,
+    located,
+)
 
 ACCOUNT = "123456789012"
 OWN = Repository(name="team/app")
@@ -30,7 +36,14 @@ OTHER = Repository(name="team/app", registry_id=ACCOUNT)
 REGION = "eu-west-1"
 WHAT = f"BatchCheckLayerAvailability on repository 'team/app' (registry {ACCOUNT}, Region eu-west-1): ECR answered "
 
-THROTTLING = ["ThrottlingException", "Throttling", "TooManyRequestsException", "RequestLimitExceeded", "SlowDown", "RequestThrottled"]
+THROTTLING = [
+    "ThrottlingException",
+    "Throttling",
+    "TooManyRequestsException",
+    "RequestLimitExceeded",
+    "SlowDown",
+    "RequestThrottled",
+]
 TRANSIENT = [
     *("ServerException", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"),
     *("RequestTimeout", "RequestTimeoutException"),
@@ -55,12 +68,16 @@ FINAL: list[tuple[str, type[CallError]]] = [
 STATUSES = [400, 403, 500, 502, 503, 504]
 
 
-def refusal(code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None) -> ErrorResponse:
+def refusal(
+    code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None
+) -> ErrorResponse:
     """Return an answer that is no 200."""
     return ErrorResponse(status, code, message, "5f1c", date)
 
 
-def refused(answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True) -> CallError:
+def refused(
+    answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True
+) -> CallError:
     """Return the error of an answer to a client of one Region, by default with credentials that this library found."""
     return error_from(answer, OPERATION, repository, REGION, owned=owned)
 
@@ -77,7 +94,9 @@ def test_throttling_code(code: str, status: int) -> None:
     assert facts(refused(refusal(code, status))) == (ThrottledError, True, True, False)
 
 
-@pytest.mark.parametrize("code", ["Unknown", "ServerException", *STALE, *(code for code, _ in FINAL)])
+@pytest.mark.parametrize(
+    "code", ["Unknown", "ServerException", *STALE, *(code for code, _ in FINAL)]
+)
 def test_status_429(code: str) -> None:
     """A 429 is throttled whatever its code."""
     assert facts(refused(refusal(code, 429))) == (ThrottledError, True, True, False)
@@ -109,7 +128,9 @@ def test_stale_credentials_of_the_caller(code: str) -> None:
     """Stale credentials of the caller's own session or client are final, for only the caller can renew them, and the error says so."""
     error = refused(refusal(code, 400), owned=False)
     assert facts(error) == (CredentialsError, False, False, False)
-    assert str(error).endswith(": the session or client is yours, so its credentials are yours to renew")
+    assert str(error).endswith(
+        ": the session or client is yours, so its credentials are yours to renew"
+    )
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
@@ -122,8 +143,14 @@ def test_wrong_signature(code: str) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("InvalidSignatureException", "Signature expired: 20261123T120000Z is now earlier than 20261123T122000Z"),
-        ("InvalidSignatureException", "Signature not yet current: 20261123T124000Z is still later than 20261123T122500Z"),
+        (
+            "InvalidSignatureException",
+            "Signature expired: 20261123T120000Z is now earlier than 20261123T122000Z",
+        ),
+        (
+            "InvalidSignatureException",
+            "Signature not yet current: 20261123T124000Z is still later than 20261123T122500Z",
+        ),
         ("SignatureDoesNotMatch", "Signature expired: 20261123T120000Z"),
         ("RequestExpired", ""),
         ("RequestTimeTooSkewed", ""),
@@ -151,7 +178,9 @@ def test_clock_skew(code: str, message: str) -> None:
     ],
 )
 @pytest.mark.parametrize("code", ["Unknown", "SomethingOfTomorrow"])
-def test_status_of_an_unknown_code(code: str, status: int, cls: type[CallError], *, retryable: bool) -> None:
+def test_status_of_an_unknown_code(
+    code: str, status: int, cls: type[CallError], *, retryable: bool
+) -> None:
     """Of a code this version does not know, the status decides."""
     assert facts(refused(refusal(code, status))) == (cls, retryable, False, False)
 
@@ -212,7 +241,11 @@ def test_redirect(status: int, code: str) -> None:
             id="wrong signature",
         ),
         pytest.param(
-            refusal("InvalidSignatureException", 400, "Credential should be scoped to a valid region, not 'us-east-1'. "),
+            refusal(
+                "InvalidSignatureException",
+                400,
+                "Credential should be scoped to a valid region, not 'us-east-1'. ",
+            ),
             "InvalidSignatureException (HTTP 400), saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
             "the request was signed for ECR in Region eu-west-1: check that the Region and endpoint_url belong together",
             id="wrong scope",
@@ -222,7 +255,11 @@ def test_redirect(status: int, code: str) -> None:
             "RequestExpired (HTTP 400): this machine's clock is off: set it, by NTP",
             id="clock skew",
         ),
-        pytest.param(refusal("LimitExceededException", 400), "LimitExceededException (HTTP 400)", id="limit exceeded"),
+        pytest.param(
+            refusal("LimitExceededException", 400),
+            "LimitExceededException (HTTP 400)",
+            id="limit exceeded",
+        ),
     ],
 )
 def test_message(given: ErrorResponse, told: str) -> None:
@@ -232,8 +269,9 @@ def test_message(given: ErrorResponse, told: str) -> None:
 
 def test_repository_not_found_in_the_own_registry() -> None:
     """Without a registry id the message says whose registry was looked in, and how to name another."""
-    assert "looked in registry of the caller's own account (a full URI names another), Region eu-west-1" in str(
-        refused(refusal("RepositoryNotFoundException"))
+    assert (
+        "looked in registry of the caller's own account (a full URI names another), Region eu-west-1"
+        in str(refused(refusal("RepositoryNotFoundException")))
     )
 
 
@@ -291,13 +329,35 @@ def test_skew_without_a_date_that_reads(date: str | None) -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "code", "message"),
     [
-        pytest.param({}, b'{"__type":"ServerException","message":"said"}', "ServerException", "said", id="JSON 1.1"),
         pytest.param(
-            {}, b'{"__type":"com.amazonaws.ecr#ServerException","Message":"said"}', "ServerException", "said", id="with a namespace"
+            {},
+            b'{"__type":"ServerException","message":"said"}',
+            "ServerException",
+            "said",
+            id="JSON 1.1",
+        ),
+        pytest.param(
+            {},
+            b'{"__type":"com.amazonaws.ecr#ServerException","Message":"said"}',
+            "ServerException",
+            "said",
+            id="with a namespace",
         ),
         pytest.param({}, b'{"code":"ServerException"}', "ServerException", "", id="code alone"),
-        pytest.param({"x-amzn-errortype": "ServerException:http://internal.amazon.com/"}, b"", "ServerException", "", id="header"),
-        pytest.param({"x-amzn-errortype": "Header"}, b'{"__type":"Body"}', "Header", "", id="header before body"),
+        pytest.param(
+            {"x-amzn-errortype": "ServerException:http://internal.amazon.com/"},
+            b"",
+            "ServerException",
+            "",
+            id="header",
+        ),
+        pytest.param(
+            {"x-amzn-errortype": "Header"},
+            b'{"__type":"Body"}',
+            "Header",
+            "",
+            id="header before body",
+        ),
         pytest.param({}, b"", "Unknown", "", id="empty"),
         pytest.param({}, b"<html>503</html>", "Unknown", "", id="HTML"),
         pytest.param({}, b"[1]", "Unknown", "", id="a list"),
@@ -318,20 +378,31 @@ def test_read(headers: dict[str, str], body: bytes, code: str, message: str) -> 
 
 def test_read_headers() -> None:
     """The request id and the date come from the headers."""
-    read = ErrorResponse.read(400, {"x-amzn-requestid": "5f1c", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}, b"{}")
+    read = ErrorResponse.read(
+        400, {"x-amzn-requestid": "5f1c", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}, b"{}"
+    )
     assert (read.request_id, read.date) == ("5f1c", "Mon, 23 Nov 2026 12:00:00 GMT")
 
 
 @pytest.mark.parametrize("code", ["ServerException", "\udcff", 'a"b\n'], ids=ascii)
 def test_body_is_readable_json(code: str) -> None:
     """The code and words alone are written as JSON that every parser reads, whatever came."""
-    members = json.loads(ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}').body)
+    members = json.loads(
+        ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}').body
+    )
     assert (set(members), members["message"]) == ({"__type", "message"}, "said\n\x00")
 
 
 @pytest.mark.parametrize(
     "hostile",
-    ["a\nERROR root: forged", "\x1b]0;title\x07\x1b[31m", "\u2028\u202e", "\udcff", "x" * 10_000, "\n" * 10_000],
+    [
+        "a\nERROR root: forged",
+        "\x1b]0;title\x07\x1b[31m",
+        "\u2028\u202e",
+        "\udcff",
+        "x" * 10_000,
+        "\n" * 10_000,
+    ],
     ids=lambda text: ascii(text[:20]),
 )
 @pytest.mark.parametrize("status", [302, 400, 403, 429, 500])
@@ -359,7 +430,10 @@ def test_arn_of_every_partition(region: str, partition: str) -> None:
     """The ARN names the Region's partition, and is one that is read back."""
     repository = Repository(name="team/app", registry_id=ACCOUNT, region=region)
     arn = arn_of(repository)
-    assert (arn, Repository.parse(arn)) == (f"arn:{partition}:ecr:{region}:{ACCOUNT}:repository/team/app", repository)
+    assert (arn, Repository.parse(arn)) == (
+        f"arn:{partition}:ecr:{region}:{ACCOUNT}:repository/team/app",
+        repository,
+    )
 
 
 def test_arn_of_what_is_not_known() -> None:
@@ -369,7 +443,10 @@ def test_arn_of_what_is_not_known() -> None:
 
 def test_located() -> None:
     """A repository is located in the Region that a client looks in, itself unchanged."""
-    assert (located(OTHER, REGION), OTHER.region) == (Repository(name="team/app", registry_id=ACCOUNT, region=REGION), None)
+    assert (located(OTHER, REGION), OTHER.region) == (
+        Repository(name="team/app", registry_id=ACCOUNT, region=REGION),
+        None,
+    )
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,22 @@ def test_data(name: str) -> None:
 
 def test_endpoints() -> None:
     """ECR's endpoints are botocore's, in each Region of each partition; no other service's are kept."""
-    own, botocores = (EndpointResolver(loader.load_data("endpoints")) for loader in (OWN, BOTOCORES))
-    regions = [(region, part) for part in own.get_available_partitions() for region in own.get_available_endpoints("api.ecr", part, True)]  # noqa: FBT003 (botocore's)
+    own, botocores = (
+        EndpointResolver(loader.load_data("endpoints")) for loader in (OWN, BOTOCORES)
+    )
+    regions = [
+        (region, part)
+        for part in own.get_available_partitions()
+        for region in own.get_available_endpoints("api.ecr", part, True)
+    ]  # noqa: FBT003 (botocore's)
     assert len(regions) > 40
     for region, partition in regions:
-        assert own.construct_endpoint("api.ecr", region, partition) == botocores.construct_endpoint("api.ecr", region, partition)
-    assert {name for each in OWN.load_data("endpoints")["partitions"] for name in each["services"]} == {"api.ecr"}
+        assert own.construct_endpoint("api.ecr", region, partition) == botocores.construct_endpoint(
+            "api.ecr", region, partition
+        )
+    assert {
+        name for each in OWN.load_data("endpoints")["partitions"] for name in each["services"]
+    } == {"api.ecr"}
 
 
 def test_no_such_service() -> None:
@@ -56,7 +66,9 @@ def test_data_path(tmp_path: Path) -> None:
     folder = tmp_path / "ecr" / "2099-01-01"
     folder.mkdir(parents=True)
     (folder / "service-2.json").write_text('{"metadata": {"apiVersion": "2099-01-01"}}')
-    assert _loader(str(tmp_path)).load_service_model("ecr", "service-2") == {"metadata": {"apiVersion": "2099-01-01"}}
+    assert _loader(str(tmp_path)).load_service_model("ecr", "service-2") == {
+        "metadata": {"apiVersion": "2099-01-01"}
+    }
 
 
 @pytest.mark.asyncio

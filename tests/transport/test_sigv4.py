@@ -32,9 +32,15 @@ def learned(url: str = URL, method: str = "POST", **changed: Any) -> RequestTemp
     return RequestTemplate.of("BatchCheckLayerAvailability", method, url, HEADERS | changed)
 
 
-def signed_by_botocore(url: str, headers: dict[str, str], body: bytes, keys: Any, region: str) -> str:
+def signed_by_botocore(
+    url: str, headers: dict[str, str], body: bytes, keys: Any, region: str
+) -> str:
     """Return botocore's own signature of a request with these headers."""
-    unsigned = {name: value for name, value in headers.items() if name not in {"authorization", "x-amz-security-token", "user-agent"}}
+    unsigned = {
+        name: value
+        for name, value in headers.items()
+        if name not in {"authorization", "x-amz-security-token", "user-agent"}
+    }
     request: Any = AWSRequest("POST", url, headers=unsigned, data=body)
     request.context["timestamp"] = headers["x-amz-date"]
     signer: Any = SigV4Auth(keys, "ecr", region)
@@ -93,7 +99,10 @@ def test_keys_change() -> None:
     other: Any = ReadOnlyCredentials("AKIDOTHER", "another secret", "token")
     days = [(KEYS, NOON), (other, NOON), (KEYS, NOON + 86_400), (KEYS, NOON)]
     signatures = [pattern.signed(b"{}", keys, now) for keys, now in days]
-    expected = [signed_by_botocore(URL, headers, b"{}", keys, "eu-west-1") for headers, (keys, _) in zip(signatures, days, strict=True)]
+    expected = [
+        signed_by_botocore(URL, headers, b"{}", keys, "eu-west-1")
+        for headers, (keys, _) in zip(signatures, days, strict=True)
+    ]
     assert [headers["authorization"].rpartition(", ")[2] for headers in signatures] == expected
 
 
@@ -101,10 +110,18 @@ def test_keys_change() -> None:
     ("request_", "headers"),
     [
         pytest.param({"method": "GET"}, {}, id="another method"),
-        pytest.param({}, {"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.ListImages"}, id="another operation"),
+        pytest.param(
+            {},
+            {"X-Amz-Target": "AmazonEC2ContainerRegistry_V20150921.ListImages"},
+            id="another operation",
+        ),
         pytest.param({"url": "https://proxy.example/ecr"}, {}, id="a path"),
         pytest.param({"url": f"{URL}?x=1"}, {}, id="a query"),
-        pytest.param({}, {"Authorization": "AWS4-ECDSA-P256-SHA256 Credential=AKID/20260101/ecr/aws4_request"}, id="another algorithm"),
+        pytest.param(
+            {},
+            {"Authorization": "AWS4-ECDSA-P256-SHA256 Credential=AKID/20260101/ecr/aws4_request"},
+            id="another algorithm",
+        ),
         pytest.param({}, {"Authorization": "Bearer token"}, id="a bearer token"),
         pytest.param({}, {"Authorization": ""}, id="unsigned"),
         pytest.param({}, {"X-Amzn-Trace-Id": "Root=1"}, id="a trace of one Lambda invocation"),

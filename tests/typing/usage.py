@@ -152,7 +152,9 @@ def make() -> None:
             "sha256:aa": LayerAvailability.AVAILABLE,
             "sha256:bb": LayerFailureCode.NOT_REPORTED,
             "sha256:cc": Layer(digest="sha256:cc", availability=LayerAvailability.ARCHIVED, size=1),
-            "sha256:dd": LayerFailure(digest="sha256:dd", code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
+            "sha256:dd": LayerFailure(
+                digest="sha256:dd", code=LayerFailureCode.UNKNOWN, raw_code="Tired"
+            ),
         },
     )
     assert_type(made, LayerCheckResult)
@@ -171,7 +173,10 @@ def configure(client: ECRLayerClient) -> None:
     ClientConfig(batch_size="7")  # type: ignore[arg-type]
     assert_type({ClientConfig(): 1}, dict[ClientConfig, int])
     ClientConfig().batch_size = 7  # type: ignore[misc]
-    assert_type(client.with_config(batch_size=7, retry=RetryPolicy(), requests_per_second=None), ECRLayerClient)
+    assert_type(
+        client.with_config(batch_size=7, retry=RetryPolicy(), requests_per_second=None),
+        ECRLayerClient,
+    )
     client.with_config(max_retries=3)  # type: ignore[call-arg]
     client.with_config(batch_size="7")  # type: ignore[arg-type]
     client.with_config(transport="fast")  # type: ignore[arg-type]
@@ -239,7 +244,9 @@ async def check_many(client: ECRLayerClient) -> None:
 
 async def wait(client: ECRLayerClient) -> None:
     """Wait for layers."""
-    assert_type(await client.wait_until_available("team/app", generated(), timeout=60.0), LayerCheckResult)
+    assert_type(
+        await client.wait_until_available("team/app", generated(), timeout=60.0), LayerCheckResult
+    )
     await client.wait_until_available("team/app", generated())  # type: ignore[call-arg]
     async with client.stream_until_available("team/app", ["sha256:aa"], timeout=60) as stream:
         assert_type([outcome async for outcome in stream], list[Layer | LayerFailure])
@@ -253,7 +260,9 @@ def assumed(role_arn: str) -> CredentialsProvider:
         async with session.create_client("sts") as sts:
             answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="ecr-layers")
         keys = answer["Credentials"]
-        return AWSKeys(keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"])
+        return AWSKeys(
+            keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"]
+        )
 
     return provide
 
@@ -297,7 +306,9 @@ class Tracer:
         """Span an operation."""
         raise NotImplementedError(operation, repository)
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> AbstractContextManager[object]:
+    def attempt(
+        self, operation: str, repository: Repository, number: int, digests: int
+    ) -> AbstractContextManager[object]:
         """Span an attempt."""
         raise NotImplementedError(operation, repository, number, digests)
 

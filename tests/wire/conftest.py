@@ -47,9 +47,16 @@ def own_client(request: pytest.FixtureRequest) -> OwnClient:
     """Give a function that makes a client with the library's own session, on each transport in turn."""
     transport: TransportName = request.param
 
-    def client(endpoint_url: str, *, profile_name: str | None = None, **options: Any) -> ECRLayerClient:
+    def client(
+        endpoint_url: str, *, profile_name: str | None = None, **options: Any
+    ) -> ECRLayerClient:
         config = ClientConfig(transport=transport, **options)
-        return client_class(transport)(region_name="us-east-1", endpoint_url=endpoint_url, profile_name=profile_name, config=config)
+        return client_class(transport)(
+            region_name="us-east-1",
+            endpoint_url=endpoint_url,
+            profile_name=profile_name,
+            config=config,
+        )
 
     return client
 

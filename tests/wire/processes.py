@@ -18,7 +18,9 @@ PROGRAMS = Path(__file__).parent / "programs"
 SOURCE = str(Path(ecr_layer_client.__file__).parents[1])
 
 
-async def started(program: str, *arguments: object, env: Mapping[str, str] | None = None) -> Process:
+async def started(
+    program: str, *arguments: object, env: Mapping[str, str] | None = None
+) -> Process:
     """Start one of the programs, with this interpreter and this package."""
     path = os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))
     variables = {**os.environ, "PYTHONPATH": path, **(env or {})}

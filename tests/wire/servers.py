@@ -143,4 +143,6 @@ class FarECR:
 
     async def _open(self) -> None:
         await self._stack.enter_async_context(self.ecr)
-        self.served = await self._stack.enter_async_context(serving(relay_to(self.ecr.endpoint_url)))
+        self.served = await self._stack.enter_async_context(
+            serving(relay_to(self.ecr.endpoint_url))
+        )

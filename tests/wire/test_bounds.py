@@ -42,5 +42,7 @@ async def test_a_bound_without_requests(digest: str, *, is_async: bool) -> None:
     async with LocalECR(in_memory=True) as ecr, ecr.client() as client:
         ecr.seed("app", [])
         with pytest.raises(OperationTimeoutError):
-            await client.check_layers("app", endless_async() if is_async else endless(), timeout=0.3)
+            await client.check_layers(
+                "app", endless_async() if is_async else endless(), timeout=0.3
+            )
     assert ticks >= 3

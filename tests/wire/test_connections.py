@@ -33,7 +33,12 @@ async def far() -> AsyncIterator[FarECR]:
 def client_of(far: FarECR, *, max_concurrency: int = CONCURRENCY, **options: Any) -> ECRLayerClient:
     """Return a client that asks through the counting relay, a digest a request."""
     config = ClientConfig(batch_size=1, max_concurrency=max_concurrency, **options)
-    return ECRLayerClient(endpoint_url=far.served.url, session=far.ecr.session(), region_name=far.ecr.region, config=config)
+    return ECRLayerClient(
+        endpoint_url=far.served.url,
+        session=far.ecr.session(),
+        region_name=far.ecr.region,
+        config=config,
+    )
 
 
 def state(client: ECRLayerClient) -> tuple[int, int, int]:
@@ -46,12 +51,18 @@ QUIET = (CONCURRENCY, 0, 0)
 
 
 @pytest.mark.parametrize("max_concurrency", [1, CONCURRENCY, 25])
-async def test_as_many_connections_as_concurrency(far: FarECR, digests: list[str], max_concurrency: int) -> None:
+async def test_as_many_connections_as_concurrency(
+    far: FarECR, digests: list[str], max_concurrency: int
+) -> None:
     """Requests travel on `max_concurrency` connections, open at once and used again."""
     asked = digests[: 10 * max_concurrency]
     async with client_of(far, max_concurrency=max_concurrency, requests_per_second=1e6) as client:
         await client.check_layers("app", asked)
-        assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (max_concurrency, max_concurrency, len(asked))
+        assert (far.served.accepted, far.served.most, far.ecr.stats.requests) == (
+            max_concurrency,
+            max_concurrency,
+            len(asked),
+        )
 
 
 async def test_operations_share_connections(far: FarECR, digests: list[str]) -> None:
@@ -78,7 +89,10 @@ async def test_closing_in_the_middle_leaves_no_connection(far: FarECR, digests: 
         await until(lambda: far.ecr.in_flight == CONCURRENCY)
     await asyncio.wait([task])
     await far.far(far.served.idle())
-    assert (type(task.exception()).__name__, asyncio.all_tasks()) == ("ClientStateError", {asyncio.current_task()})
+    assert (type(task.exception()).__name__, asyncio.all_tasks()) == (
+        "ClientStateError",
+        {asyncio.current_task()},
+    )
 
 
 async def test_cancelling_leaves_nothing(far: FarECR, digests: list[str]) -> None:
@@ -95,7 +109,9 @@ async def test_cancelling_leaves_nothing(far: FarECR, digests: list[str]) -> Non
 
 
 @pytest.mark.parametrize("when", [0, 1, 5, 8, 20])
-async def test_a_client_goes_on_after_a_cancellation(far: FarECR, digests: list[str], when: int) -> None:
+async def test_a_client_goes_on_after_a_cancellation(
+    far: FarECR, digests: list[str], when: int
+) -> None:
     """Cancelled after any number of answers, a check leaves a client that answers the next one."""
     async with client_of(far) as client:
         task = asyncio.create_task(client.check_layers("app", digests))
@@ -115,12 +131,23 @@ async def test_a_stream_that_is_left_leaves_nothing(far: FarECR, digests: list[s
         assert (state(client), asyncio.all_tasks()) == (QUIET, {asyncio.current_task()})
 
 
-async def test_timeouts_give_connections_back(far: FarECR, digests: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_timeouts_give_connections_back(
+    far: FarECR, digests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Requests that ran into `attempt_timeout` leave no connection open, and new ones take their place."""
     # The longest wait before each retry: the server has seen the old connections' end by then.
     monkeypatch.setattr(caller, "Caller", partial(caller.Caller, jitter=max))
     far.ecr.faults.add(latency=30.0, times=CONCURRENCY)
-    async with client_of(far, attempt_timeout=1.0, retry=RetryPolicy(initial_backoff=0.5)) as client:
-        found = [len(await client.check_layers("app", asked)) for asked in (digests[:CONCURRENCY], digests)]
-        assert (found, far.served.accepted, far.served.open_now) == ([CONCURRENCY, 250], 2 * CONCURRENCY, CONCURRENCY)
+    async with client_of(
+        far, attempt_timeout=1.0, retry=RetryPolicy(initial_backoff=0.5)
+    ) as client:
+        found = [
+            len(await client.check_layers("app", asked))
+            for asked in (digests[:CONCURRENCY], digests)
+        ]
+        assert (found, far.served.accepted, far.served.open_now) == (
+            [CONCURRENCY, 250],
+            2 * CONCURRENCY,
+            CONCURRENCY,
+        )
         assert far.served.most == CONCURRENCY

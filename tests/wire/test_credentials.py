@@ -12,7 +12,14 @@ import pytest
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 
-from ecr_layer_client import ClientConfig, ClockSkewError, CredentialsError, ECRLayerClient, RetryPolicy, ServerError
+from ecr_layer_client import (
+    ClientConfig,
+    ClockSkewError,
+    CredentialsError,
+    ECRLayerClient,
+    RetryPolicy,
+    ServerError,
+)
 from ecr_layer_client._transport import credentials as shared_credentials
 
 if TYPE_CHECKING:
@@ -65,7 +72,9 @@ class Process:
             "answer = answers[min(runs.stat().st_size, len(answers)) - 1]\n"
             "sys.exit('the vault is without_context') if answer is None else print(json.dumps(answer))\n"
         )
-        (folder / "config").write_text(f'[default]\ncredential_process = "{sys.executable}" "{script}"\n')
+        (folder / "config").write_text(
+            f'[default]\ncredential_process = "{sys.executable}" "{script}"\n'
+        )
 
     def says(self, *answers: dict[str, object] | None) -> None:
         """Let it answer this, run by run, the last one for good; None: it fails."""
@@ -86,7 +95,13 @@ def process(tmp_path: Path) -> Process:
 def keys(name: str, minutes: float) -> dict[str, object]:
     """Return what a process prints: keys that expire in so many minutes."""
     expires = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
-    return {"Version": 1, "AccessKeyId": name, "SecretAccessKey": "secret", "SessionToken": f"{name}-token", "Expiration": expires}
+    return {
+        "Version": 1,
+        "AccessKeyId": name,
+        "SecretAccessKey": "secret",
+        "SessionToken": f"{name}-token",
+        "Expiration": expires,
+    }
 
 
 async def test_keys_of_the_environment(
@@ -109,27 +124,41 @@ async def test_keys_of_a_profile(
 ) -> None:
     """A profile of the credentials file, named either way, signs the requests."""
     seeded.add_key("of-profile", "secret")
-    (tmp_path / "credentials").write_text("[work]\naws_access_key_id = of-profile\naws_secret_access_key = secret\n")
+    (tmp_path / "credentials").write_text(
+        "[work]\naws_access_key_id = of-profile\naws_secret_access_key = secret\n"
+    )
     if by == "environment":
         monkeypatch.setenv("AWS_PROFILE", "work")
-    async with own_client(seeded.endpoint_url, profile_name="work" if by == "argument" else None) as client:
+    async with own_client(
+        seeded.endpoint_url, profile_name="work" if by == "argument" else None
+    ) as client:
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
 
 
 async def test_no_keys(own_client: OwnClient, ecr: LocalECR, digests: list[str]) -> None:
     """Without any credentials there is one plain error that says what to do, and no request."""
     async with own_client(ecr.endpoint_url) as client:
-        with pytest.raises(CredentialsError, match="found no usable AWS credentials: set AWS_ACCESS_KEY_ID"):
+        with pytest.raises(
+            CredentialsError, match="found no usable AWS credentials: set AWS_ACCESS_KEY_ID"
+        ):
             await client.check_layers("app", digests)
     assert ecr.stats.requests == 0
 
 
-async def test_a_process_is_run_once(own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process) -> None:
+async def test_a_process_is_run_once(
+    own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process
+) -> None:
     """A hundred concurrent calls, of two clients, find their credentials in one run."""
     seeded.add_key("first", "secret", "first-token")
     process.says(keys("first", 60))
     async with own_client(seeded.endpoint_url) as one, own_client(seeded.endpoint_url) as two:
-        await asyncio.gather(*(client.check_layers("app", digests[:1]) for client in (one, two) for _ in range(CALLERS // 2)))
+        await asyncio.gather(
+            *(
+                client.check_layers("app", digests[:1])
+                for client in (one, two)
+                for _ in range(CALLERS // 2)
+            )
+        )
     assert (process.runs, seeded.stats.requests) == (1, CALLERS)
 
 
@@ -142,32 +171,62 @@ async def test_expiring_keys_are_refreshed_once(
         seeded.add_key(name, "secret", f"{name}-token")
     process.says(keys("first", minutes), keys("second", 60))
     async with own_client(seeded.endpoint_url) as client:
-        results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
-    assert (process.runs, {result.available for result in results}, seeded.stats.requests) == (2, {(digests[0],)}, CALLERS)
+        results = await asyncio.gather(
+            *(client.check_layers("app", digests[:2]) for _ in range(CALLERS))
+        )
+    assert (process.runs, {result.available for result in results}, seeded.stats.requests) == (
+        2,
+        {(digests[0],)},
+        CALLERS,
+    )
 
 
 async def test_a_failing_process_is_run_once(
-    own_client: OwnClient, ecr: LocalECR, digests: list[str], process: Process, monkeypatch: pytest.MonkeyPatch
+    own_client: OwnClient,
+    ecr: LocalECR,
+    digests: list[str],
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A process that fails is run once for a hundred concurrent calls; each gets the error, with what the process said."""
     process.says(None)
-    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED", 60.0)  # a busy machine may take over a second for a hundred
+    monkeypatch.setattr(
+        shared_credentials, "_FAILURE_REMEMBERED", 60.0
+    )  # a busy machine may take over a second for a hundred
     async with own_client(ecr.endpoint_url) as client:
-        found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
-    assert ([type(each) for each in found], process.runs, ecr.stats.requests) == ([CredentialsError] * CALLERS, 1, 0)
+        found = await asyncio.gather(
+            *(client.check_layers("app", digests[:1]) for _ in range(CALLERS)),
+            return_exceptions=True,
+        )
+    assert ([type(each) for each in found], process.runs, ecr.stats.requests) == (
+        [CredentialsError] * CALLERS,
+        1,
+        0,
+    )
     assert {"the vault is without_context" in str(each) for each in found} == {True}
 
 
 async def test_a_failing_refresh_is_run_once(
-    own_client: OwnClient, ecr: LocalECR, digests: list[str], process: Process, monkeypatch: pytest.MonkeyPatch
+    own_client: OwnClient,
+    ecr: LocalECR,
+    digests: list[str],
+    process: Process,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
     ecr.add_key("first", "secret", "first-token")
     process.says(keys("first", -1), None)
     monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED", 60.0)
     async with own_client(ecr.endpoint_url) as client:
-        found = await asyncio.gather(*(client.check_layers("app", digests[:1]) for _ in range(CALLERS)), return_exceptions=True)
-    assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == ({CredentialsError}, 2, 0)
+        found = await asyncio.gather(
+            *(client.check_layers("app", digests[:1]) for _ in range(CALLERS)),
+            return_exceptions=True,
+        )
+    assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == (
+        {CredentialsError},
+        2,
+        0,
+    )
 
 
 async def test_a_failed_advised_refresh_costs_nothing(
@@ -177,7 +236,9 @@ async def test_a_failed_advised_refresh_costs_nothing(
     seeded.add_key("first", "secret", "first-token")
     process.says(keys("first", 12), None)
     async with own_client(seeded.endpoint_url) as client:
-        results = await asyncio.gather(*(client.check_layers("app", digests[:2]) for _ in range(CALLERS)))
+        results = await asyncio.gather(
+            *(client.check_layers("app", digests[:2]) for _ in range(CALLERS))
+        )
     assert ({result.available for result in results}, process.runs) == ({(digests[0],)}, 2)
 
 
@@ -195,13 +256,25 @@ async def test_revoked_keys_are_renewed_once(
         seeded.stats.reset()
         result = await client.check_layers("app", digests)
     counted = seeded.stats.by_operation[OPERATION]
-    assert (result.available, result.absent, process.runs) == (tuple(digests[::2]), tuple(digests[1::2]), 2)
-    assert (counted["ok"], counted[REVOKED[revoke]] <= 10, seeded.stats.requests) == (25, True, 25 + counted[REVOKED[revoke]])
+    assert (result.available, result.absent, process.runs) == (
+        tuple(digests[::2]),
+        tuple(digests[1::2]),
+        2,
+    )
+    assert (counted["ok"], counted[REVOKED[revoke]] <= 10, seeded.stats.requests) == (
+        25,
+        True,
+        25 + counted[REVOKED[revoke]],
+    )
 
 
 @pytest.mark.parametrize("revoke", REVOKED)
 async def test_revoked_keys_of_the_environment(
-    own_client: OwnClient, seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str
+    own_client: OwnClient,
+    seeded: LocalECR,
+    digests: list[str],
+    use_keys: Callable[[str], None],
+    revoke: str,
 ) -> None:
     """New keys in the environment are found when AWS refuses the old ones, though botocore reads it once."""
     use_keys("first")
@@ -216,7 +289,11 @@ async def test_revoked_keys_of_the_environment(
 
 @pytest.mark.parametrize("revoke", REVOKED)
 async def test_no_better_keys(
-    own_client: OwnClient, ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], revoke: str
+    own_client: OwnClient,
+    ecr: LocalECR,
+    digests: list[str],
+    use_keys: Callable[[str], None],
+    revoke: str,
 ) -> None:
     """When the fresh resolution gives keys that AWS refuses again, it is final after one replay, and says what to do."""
     use_keys("first")
@@ -224,11 +301,17 @@ async def test_no_better_keys(
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(CredentialsError, match="renew the credentials") as raised:
             await client.check_layers("app", digests[:1])
-    assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[OPERATION]) == (False, 2, {REVOKED[revoke]: 2})
+    assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[OPERATION]) == (
+        False,
+        2,
+        {REVOKED[revoke]: 2},
+    )
 
 
 @pytest.mark.parametrize("brought", ["session", "client"])
-async def test_keys_of_the_callers_own(ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], brought: str) -> None:
+async def test_keys_of_the_callers_own(
+    ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], brought: str
+) -> None:
     """Expired keys of a session or client of the caller's are final at once, and the message says whose they are to renew."""
     use_keys("first")
     ecr.expire("first")
@@ -236,9 +319,16 @@ async def test_keys_of_the_callers_own(ecr: LocalECR, digests: list[str], use_ke
     where: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url}
     config = AioConfig(retries={"total_max_attempts": 1})
     async with session.create_client("ecr", **where, config=config) as borrowed:
-        ours = ECRLayerClient(**where, session=session) if brought == "session" else ECRLayerClient.from_client(borrowed)
+        ours = (
+            ECRLayerClient(**where, session=session)
+            if brought == "session"
+            else ECRLayerClient.from_client(borrowed)
+        )
         async with ours as client:
-            with pytest.raises(CredentialsError, match="the session or client is yours, so its credentials are yours to renew"):
+            with pytest.raises(
+                CredentialsError,
+                match="the session or client is yours, so its credentials are yours to renew",
+            ):
                 await client.check_layers("app", digests[:1])
     assert ecr.stats.by_operation[OPERATION] == {"ExpiredTokenException": 1}
 
@@ -255,7 +345,9 @@ async def test_botocores_retries_stay_off(
     ecr.faults.add(status=500)
     config = ClientConfig(retry=RetryPolicy(max_attempts=2, initial_backoff=0.001))
     session = AioSession() if brought == "session" else None
-    async with ECRLayerClient(region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config) as client:
+    async with ECRLayerClient(
+        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
+    ) as client:
         with pytest.raises(ServerError):
             await client.check_layers("app", digests[:1])
     assert ecr.stats.requests == 2
@@ -263,7 +355,11 @@ async def test_botocores_retries_stay_off(
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL"])
 async def test_an_endpoint_of_the_environment(
-    seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None], monkeypatch: pytest.MonkeyPatch, name: str
+    seeded: LocalECR,
+    digests: list[str],
+    use_keys: Callable[[str], None],
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
 ) -> None:
     """The endpoint that the environment names is the one that is asked."""
     use_keys("first")
@@ -273,15 +369,25 @@ async def test_an_endpoint_of_the_environment(
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
 
 
-@pytest.mark.parametrize(("skew", "word"), [(3600.0, "behind"), (-3600.0, "ahead")], ids=["behind", "ahead"])
+@pytest.mark.parametrize(
+    ("skew", "word"), [(3600.0, "behind"), (-3600.0, "ahead")], ids=["behind", "ahead"]
+)
 async def test_clock_skew(
-    own_client: OwnClient, ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], skew: float, word: str
+    own_client: OwnClient,
+    ecr: LocalECR,
+    digests: list[str],
+    use_keys: Callable[[str], None],
+    skew: float,
+    word: str,
 ) -> None:
     """A machine whose clock is off by an hour is told by how much, after one request."""
     use_keys("first")
     ecr.clock_skew = skew
     async with own_client(ecr.endpoint_url) as client:
-        with pytest.raises(ClockSkewError, match=rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP") as raised:
+        with pytest.raises(
+            ClockSkewError,
+            match=rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP",
+        ) as raised:
             await client.check_layers("app", digests[:1])
     assert raised.value.skew == pytest.approx(-skew, abs=5)
     assert ecr.stats.requests == 1

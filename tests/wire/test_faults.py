@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, LayerCheckResult, RetryPolicy, TransportError
+from ecr_layer_client import (
+    CallError,
+    ClientConfig,
+    ECRLayerClient,
+    LayerCheckResult,
+    RetryPolicy,
+    TransportError,
+)
 from ecr_layer_client.local import LocalECR
 from wire.servers import Served, serving, until
 
@@ -23,8 +30,13 @@ THROTTLING = "ThrottlingException"
 BOUND = 20.0  # seconds in which any of these must end; they take well under one
 
 FAULTS: list[Any] = [
-    *(pytest.param({"cut_at": length}, "ResponseError TransportError", id=f"cut-at-{length}") for length in (0, 1, 40, 200, 329)),
-    pytest.param({"cut_at": 40, "reset": True}, "ResponseError TransportError", id="reset-in-the-body"),
+    *(
+        pytest.param({"cut_at": length}, "ResponseError TransportError", id=f"cut-at-{length}")
+        for length in (0, 1, 40, 200, 329)
+    ),
+    pytest.param(
+        {"cut_at": 40, "reset": True}, "ResponseError TransportError", id="reset-in-the-body"
+    ),
     pytest.param({"reset": True}, "TransportError", id="reset"),
     pytest.param({"drip": 20}, "TransportError", id="drip"),
     pytest.param({"latency": 5.0}, "TransportError", id="slow"),
@@ -48,7 +60,12 @@ async def outcome(*, in_memory: bool, fault: dict[str, Any], times: int | None) 
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.seed("app", [(digests[0], 1)])
         added = ecr.faults.add(times=times, **fault)
-        policy = RetryPolicy(max_attempts=2, max_elapsed=0.3 if added.script.error == THROTTLING or added.script.status == 429 else 30.0)
+        policy = RetryPolicy(
+            max_attempts=2,
+            max_elapsed=0.3
+            if added.script.error == THROTTLING or added.script.status == 429
+            else 30.0,
+        )
         bound = 0.3 if added.script.drip or added.script.latency else BOUND
         async with ecr.client(attempt_timeout=bound, retry=policy) as client:
             try:
@@ -57,7 +74,9 @@ async def outcome(*, in_memory: bool, fault: dict[str, Any], times: int | None) 
             except CallError as error:
                 found = error
                 facts = error.retryable, error.throttled, error.request_id is None, error.partial
-        await until(lambda: ecr.in_flight == 0)  # a socket tells of a caller that gave up a little later
+        await until(
+            lambda: ecr.in_flight == 0
+        )  # a socket tells of a caller that gave up a little later
         requests = None if facts and facts[1] else ecr.stats.requests
         return type(found).__name__, facts or found, requests
 
@@ -70,7 +89,9 @@ async def test_lasting_faults_end_as_in_memory(fault: dict[str, Any], kinds: str
     assert over_http[0] in kinds.split()
 
 
-@pytest.mark.parametrize(("fault", "kinds"), [each for each in FAULTS if each.id not in {"AccessDenied", "ExpiredToken"}])
+@pytest.mark.parametrize(
+    ("fault", "kinds"), [each for each in FAULTS if each.id not in {"AccessDenied", "ExpiredToken"}]
+)
 async def test_passing_faults_are_survived_as_in_memory(fault: dict[str, Any], kinds: str) -> None:
     """A fault that passes costs as many requests on a socket as in memory, and no answer."""
     del kinds
@@ -80,7 +101,9 @@ async def test_passing_faults_are_survived_as_in_memory(fault: dict[str, Any], k
     assert (over_http[0], len(found.available), len(found.absent)) == ("LayerCheckResult", 1, 2)
 
 
-async def test_an_answer_cut_anywhere_is_never_a_result(seeded: LocalECR, digests: list[str]) -> None:
+async def test_an_answer_cut_anywhere_is_never_a_result(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """Cut at every thirteenth byte on the socket, an answer of three rows is asked again, and never believed."""
     async with seeded.client() as client:
         whole = await client.check_layers("app", digests[:3])
@@ -143,10 +166,22 @@ async def without_tls() -> AsyncGenerator[str]:
 
 DEAD: list[Any] = [
     pytest.param(nobody, "no answer, .*check the network.*endpoint_url", True, id="nobody-listens"),
-    pytest.param(silent, "no answer within attempt_timeout=0.5 s: check the network, or allow more", True, id="never-answers"),
-    pytest.param(closing, "no answer, .*check the network.*endpoint_url", True, id="closes-at-once"),
+    pytest.param(
+        silent,
+        "no answer within attempt_timeout=0.5 s: check the network, or allow more",
+        True,
+        id="never-answers",
+    ),
+    pytest.param(
+        closing, "no answer, .*check the network.*endpoint_url", True, id="closes-at-once"
+    ),
     pytest.param(not_http, "Bad status line", True, id="not-http"),
-    pytest.param(without_tls, "check endpoint_url, AWS_CA_BUNDLE and proxies", False, id="tls-to-a-plain-port"),
+    pytest.param(
+        without_tls,
+        "check endpoint_url, AWS_CA_BUNDLE and proxies",
+        False,
+        id="tls-to-a-plain-port",
+    ),
 ]
 
 
@@ -161,13 +196,19 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_keys")
 async def test_dead_endpoints(endpoint: Any, advice: str, *, retryable: bool) -> None:
     """An endpoint that is none is a TransportError that says where and what to do, soon; retried where that may help."""
-    config = ClientConfig(attempt_timeout=0.5 if endpoint is silent else BOUND, retry=RetryPolicy(max_attempts=2, initial_backoff=0.001))
+    config = ClientConfig(
+        attempt_timeout=0.5 if endpoint is silent else BOUND,
+        retry=RetryPolicy(max_attempts=2, initial_backoff=0.001),
+    )
     async with (
         asyncio.timeout(BOUND),
         endpoint() as url,
         ECRLayerClient(region_name="us-east-1", endpoint_url=url, config=config) as client,
     ):
-        with pytest.raises(TransportError, match=rf"repository 'app' \(registry of the caller, Region us-east-1\): .*{advice}") as raised:
+        with pytest.raises(
+            TransportError,
+            match=rf"repository 'app' \(registry of the caller, Region us-east-1\): .*{advice}",
+        ) as raised:
             await client.check_layers("app", ["sha256:00"])
     assert (raised.value.retryable, raised.value.attempts) == (retryable, 2 if retryable else 1)
 
@@ -183,9 +224,14 @@ async def test_a_full_backlog_ends_by_connect_timeout() -> None:
         for each in waiting:
             each.setblocking(False)  # noqa: FBT003 (the standard library's)
             each.connect_ex(address)
-        config = ClientConfig(connect_timeout=0.2, attempt_timeout=BOUND, retry=RetryPolicy(max_attempts=1))
+        config = ClientConfig(
+            connect_timeout=0.2, attempt_timeout=BOUND, retry=RetryPolicy(max_attempts=1)
+        )
         url = f"http://127.0.0.1:{address[1]}"
-        async with asyncio.timeout(BOUND), ECRLayerClient(region_name="us-east-1", endpoint_url=url, config=config) as client:
+        async with (
+            asyncio.timeout(BOUND),
+            ECRLayerClient(region_name="us-east-1", endpoint_url=url, config=config) as client,
+        ):
             with pytest.raises(TransportError, match="timeout on endpoint URL"):
                 await client.check_layers("app", ["sha256:00"])
         for each in waiting:

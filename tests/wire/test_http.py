@@ -34,13 +34,19 @@ ONCE = RetryPolicy(max_attempts=1)
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """Give temporary keys, by the environment."""
-    keys = {"AWS_ACCESS_KEY_ID": "temporary", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_SESSION_TOKEN": TOKEN}
+    keys = {
+        "AWS_ACCESS_KEY_ID": "temporary",
+        "AWS_SECRET_ACCESS_KEY": "secret",
+        "AWS_SESSION_TOKEN": TOKEN,
+    }
     for name, value in keys.items():
         monkeypatch.setenv(name, value)
     return keys
 
 
-async def answers_ok(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def answers_ok(
+    served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+) -> None:
     """Answer a request with an empty 200."""
     await read_head(served, reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
@@ -49,7 +55,9 @@ async def answers_ok(served: Served, reader: asyncio.StreamReader, writer: async
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.usefixtures("keys")
-async def test_a_redirect_is_refused(own_client: OwnClient, ecr: LocalECR, digests: list[str], status: int) -> None:
+async def test_a_redirect_is_refused(
+    own_client: OwnClient, ecr: LocalECR, digests: list[str], status: int
+) -> None:
     """A redirect is an error at once, and the other origin gets no connection, so no session token either."""
     ecr.add_key("temporary", "secret", TOKEN)
     async with serving(answers_ok) as elsewhere, own_client(ecr.endpoint_url) as client:
@@ -60,7 +68,9 @@ async def test_a_redirect_is_refused(own_client: OwnClient, ecr: LocalECR, diges
 
 
 @pytest.mark.usefixtures("keys")
-async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(ecr: LocalECR, digests: list[str]) -> None:
+async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(
+    ecr: LocalECR, digests: list[str]
+) -> None:
     """The guard holds on a session of the caller's that has a default client configuration, too."""
     ecr.add_key("temporary", "secret", TOKEN)
     session: Any = AioSession()
@@ -81,16 +91,24 @@ async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[
     session: Any = AioSession()
     async with serving(answers_ok) as elsewhere:
         ecr.faults.add(redirect_to=f"{elsewhere.url}/")
-        async with session.create_client("ecr", region_name="us-east-1", endpoint_url=ecr.endpoint_url, config=config) as client:
-            await client.batch_check_layer_availability(repositoryName="app", layerDigests=digests[:1])
+        async with session.create_client(
+            "ecr", region_name="us-east-1", endpoint_url=ecr.endpoint_url, config=config
+        ) as client:
+            await client.batch_check_layer_availability(
+                repositoryName="app", layerDigests=digests[:1]
+            )
     assert [TOKEN in head for head in elsewhere.heads] == [True]
 
 
-def endless(status: str, framing: str) -> Callable[[Served, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
+def endless(
+    status: str, framing: str
+) -> Callable[[Served, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
     """Return a script that answers with a body of a gigabyte, as long as somebody reads it."""
     size = f"{len(CHUNK):x}\r\n".encode()
 
-    async def play(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def play(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         await read_head(served, reader)
         writer.write(f"HTTP/1.1 {status}\r\n{framing}\r\n\r\n".encode())
         while served.sent < ENDLESS:
@@ -101,12 +119,19 @@ def endless(status: str, framing: str) -> Callable[[Served, asyncio.StreamReader
     return play
 
 
-@pytest.mark.parametrize("framing", ["Transfer-Encoding: chunked", f"Content-Length: {ENDLESS}", "Connection: close"])
+@pytest.mark.parametrize(
+    "framing", ["Transfer-Encoding: chunked", f"Content-Length: {ENDLESS}", "Connection: close"]
+)
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "503 Service Unavailable"])
 @pytest.mark.usefixtures("keys")
-async def test_a_body_without_end_is_not_read(own_client: OwnClient, digests: list[str], status: str, framing: str) -> None:
+async def test_a_body_without_end_is_not_read(
+    own_client: OwnClient, digests: list[str], status: str, framing: str
+) -> None:
     """An answer beyond `max_response_bytes` is refused, whatever its status and framing, and its connection is closed."""
-    async with serving(endless(status, framing)) as served, own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client:
+    async with (
+        serving(endless(status, framing)) as served,
+        own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client,
+    ):
         with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
             await client.check_layers("app", digests[:1])
         await served.idle()
@@ -118,9 +143,14 @@ async def test_a_compressed_body_is_not_unpacked(own_client: OwnClient, digests:
     """A small body that would unpack to a large one is read as it is: no contract speaks of compression."""
     packed = gzip.compress(b" " * (64 << 20))
 
-    async def play(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def play(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         await read_head(served, reader)
-        writer.write(f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode() + packed)
+        writer.write(
+            f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
+            + packed
+        )
         await writer.drain()
 
     async with serving(play) as served, own_client(served.url, retry=ONCE) as client:
@@ -128,7 +158,9 @@ async def test_a_compressed_body_is_not_unpacked(own_client: OwnClient, digests:
             await client.check_layers("app", digests[:1])
 
 
-async def test_an_answer_as_large_as_the_bound_is_read(seeded: LocalECR, digests: list[str]) -> None:
+async def test_an_answer_as_large_as_the_bound_is_read(
+    seeded: LocalECR, digests: list[str]
+) -> None:
     """The bound itself is allowed, one byte less is not."""
     body = await _body(seeded, digests[:100])
     async with seeded.client(max_response_bytes=len(body), retry=ONCE) as client:
@@ -153,4 +185,7 @@ async def _body(ecr: LocalECR, digests: list[str]) -> bytes:
 async def test_the_seam_of_aiobotocore() -> None:
     """The one private name of aiobotocore that the guard relies on is a coroutine function of one argument."""
     seam: Any = getattr(AIOHTTPSession, "_get_session", None)
-    assert (inspect.iscoroutinefunction(seam), [*inspect.signature(seam).parameters]) == (True, ["self", "proxy_url"])
+    assert (inspect.iscoroutinefunction(seam), [*inspect.signature(seam).parameters]) == (
+        True,
+        ["self", "proxy_url"],
+    )

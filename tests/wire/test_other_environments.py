@@ -25,20 +25,41 @@ TESTS = ("tests/wire", "tests/client")
 
 
 @pytest.mark.asyncio
-async def test_the_aws_command_line_agrees(seeded: LocalECR, digests: list[str], tmp_path: Path) -> None:
+async def test_the_aws_command_line_agrees(
+    seeded: LocalECR, digests: list[str], tmp_path: Path
+) -> None:
     """`aws ecr batch-check-layer-availability` gives the same rows as our client, from the same endpoint."""
     programs = await asyncio.to_thread(environment, tmp_path / "cli", "awscli")
     seeded.archive("app", digests[0])
     asked = digests[:100]
-    options = ["--endpoint-url", seeded.endpoint_url, "--repository-name", "app", "--output", "json", "--layer-digests", *asked]
+    options = [
+        "--endpoint-url",
+        seeded.endpoint_url,
+        "--repository-name",
+        "app",
+        "--output",
+        "json",
+        "--layer-digests",
+        *asked,
+    ]
     command = ["ecr", "batch-check-layer-availability", *options]
     said = await asyncio.to_thread(lambda: ran(programs / "aws", *command, **seeded.environment))
     assert said.returncode == 0, said.stderr
     async with seeded.client() as client:
         ours = await client.check_layers("app", asked)
     theirs: list[dict[str, Any]] = json.loads(said.stdout)["layers"]
-    assert [(each["layerDigest"], each["layerAvailability"], each.get("layerSize"), each.get("mediaType")) for each in theirs] == [
-        (layer.digest, layer.availability, layer.size, layer.media_type) for layer in ours if isinstance(layer, Layer)
+    assert [
+        (
+            each["layerDigest"],
+            each["layerAvailability"],
+            each.get("layerSize"),
+            each.get("mediaType"),
+        )
+        for each in theirs
+    ] == [
+        (layer.digest, layer.availability, layer.size, layer.media_type)
+        for layer in ours
+        if isinstance(layer, Layer)
     ]
 
 
@@ -51,7 +72,10 @@ def pinned(version: str) -> list[str]:
     return [aiobotocore, *(each for each in asked if each != admitted)]
 
 
-@pytest.mark.skipif(not (ROOT / "pyproject.toml").exists(), reason="needs the source tree: the versions stand in pyproject.toml")
+@pytest.mark.skipif(
+    not (ROOT / "pyproject.toml").exists(),
+    reason="needs the source tree: the versions stand in pyproject.toml",
+)
 @pytest.mark.parametrize("version", ["oldest", "newest"])
 def test_aiobotocore(version: str, tmp_path: Path) -> None:
     """The tests of the client and of the wire pass with the oldest and the newest aiobotocore that the project admits."""
@@ -59,7 +83,18 @@ def test_aiobotocore(version: str, tmp_path: Path) -> None:
     path = os.pathsep.join((SOURCE, str(ROOT / "tests")))
     tests = [str(ROOT / each) for each in TESTS]
     said = ran(
-        python, "-m", "pytest", "-q", "-p", "no:cacheprovider", "--rootdir", ROOT, "-c", ROOT / "pyproject.toml", *tests, PYTHONPATH=path
+        python,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "--rootdir",
+        ROOT,
+        "-c",
+        ROOT / "pyproject.toml",
+        *tests,
+        PYTHONPATH=path,
     )
     assert said.returncode == 0, said.stdout[-5000:] + said.stderr[-2000:]
     print(said.stdout.splitlines()[-1])  # noqa: T201 (how many passed)

@@ -44,7 +44,10 @@ async def run(processes: int, max_concurrency: int) -> Run:
     share = BATCHES // processes
     async with LocalECR(quota=QUOTA, burst=BURST, latency=LATENCY) as ecr:
         ecr.create_repository("app")
-        running = [await started("pace.py", number * share, share, max_concurrency, env=ecr.environment) for number in range(processes)]
+        running = [
+            await started("pace.py", number * share, share, max_concurrency, env=ecr.environment)
+            for number in range(processes)
+        ]
         try:
             assert [await line(each) for each in running] == ["ready"] * processes
             began = asyncio.get_running_loop().time()
@@ -57,7 +60,11 @@ async def run(processes: int, max_concurrency: int) -> Run:
             for each in running:
                 await ended(each)
         throttled = ecr.stats.by_operation[OPERATION].get("ThrottlingException", 0)
-        return Run(sum(map(int, answered)), (BATCHES - BURST) / QUOTA / elapsed, throttled / ecr.stats.requests)
+        return Run(
+            sum(map(int, answered)),
+            (BATCHES - BURST) / QUOTA / elapsed,
+            throttled / ecr.stats.requests,
+        )
 
 
 @pytest.mark.parametrize(
@@ -68,8 +75,12 @@ async def run(processes: int, max_concurrency: int) -> Run:
         pytest.param(8, 10, 0.88, 0.12, id="eight-processes"),
     ],
 )
-async def test_processes_share_a_quota(processes: int, max_concurrency: int, goodput: float, waste: float) -> None:
+async def test_processes_share_a_quota(
+    processes: int, max_concurrency: int, goodput: float, waste: float
+) -> None:
     """Every digest is answered, most of the quota is used, and few requests are throttled."""
     found = await run(processes, max_concurrency)
-    print(f"{processes} processes, {max_concurrency} in flight each: goodput {found.goodput:.3f}, waste {found.waste:.1%}")  # noqa: T201 (the figures)
+    print(
+        f"{processes} processes, {max_concurrency} in flight each: goodput {found.goodput:.3f}, waste {found.waste:.1%}"
+    )  # noqa: T201 (the figures)
     assert (found.answered, found.goodput >= goodput, found.waste <= waste) == (BATCHES, True, True)

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 MIB = 1 << 20
-needs_proc = pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc to measure memory")
+needs_proc = pytest.mark.skipif(
+    not Path("/proc/self/status").exists(), reason="needs /proc to measure memory"
+)
 
 
 @needs_proc

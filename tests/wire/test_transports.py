@@ -43,7 +43,9 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 def one_by_one(transport: TransportName, endpoint_url: str, session: Any = None) -> ECRLayerClient:
     """Return a client that asks one batch after another, so that only the first request can be the client transport's by chance."""
     config = ClientConfig(transport=transport, max_concurrency=1, retry=ONCE)
-    return ECRLayerClient(region_name="us-east-1", endpoint_url=endpoint_url, session=session, config=config)
+    return ECRLayerClient(
+        region_name="us-east-1", endpoint_url=endpoint_url, session=session, config=config
+    )
 
 
 @pytest.fixture
@@ -60,12 +62,16 @@ def certificate(tmp_path: Path) -> Path:
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + timedelta(days=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(
+            x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False
+        )
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     path = tmp_path / "certificate.pem"
-    secret = key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    secret = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
     path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
     return path
 
@@ -73,7 +79,9 @@ def certificate(tmp_path: Path) -> Path:
 @asynccontextmanager
 async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> AsyncGenerator[str]:
     """Serve a local ECR behind TLS, and give its URL; `of_clients` asks clients for the same certificate."""
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=certificate if of_clients else None)
+    context = ssl.create_default_context(
+        ssl.Purpose.CLIENT_AUTH, cafile=certificate if of_clients else None
+    )
     context.load_cert_chain(certificate)
     if of_clients:
         context.verify_mode = ssl.CERT_REQUIRED
@@ -96,13 +104,17 @@ async def test_a_proxy_of_the_environment(
     """Every request goes through the proxy that the environment names, and its signature is verified behind it."""
     host, port = seeded.endpoint_url.removeprefix("http://").split(":")
 
-    async def proxy(served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def proxy(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         await read_head(served, reader)
         line, _, rest = served.heads[-1].partition("\r\n")
         length = int(rest.lower().partition("content-length: ")[2].partition("\r\n")[0])
         answers, requests = await asyncio.open_connection(host, int(port))
         line = line.replace(seeded.endpoint_url, "")
-        requests.write(f"{line}\r\nConnection: close\r\n{rest}".encode() + await reader.readexactly(length))
+        requests.write(
+            f"{line}\r\nConnection: close\r\n{rest}".encode() + await reader.readexactly(length)
+        )
         writer.write(await answers.read())
         requests.close()
 
@@ -110,12 +122,20 @@ async def test_a_proxy_of_the_environment(
         monkeypatch.setenv("HTTP_PROXY", served.url)
         async with one_by_one(transport, seeded.endpoint_url) as client:
             result = await client.check_layers("app", digests)
-    assert (result.available, seeded.stats.requests, len(served.heads)) == (tuple(digests[::2]), 3, 3)
+    assert (result.available, seeded.stats.requests, len(served.heads)) == (
+        tuple(digests[::2]),
+        3,
+        3,
+    )
     assert {head.split(" ")[1] for head in served.heads} == {f"{seeded.endpoint_url}/"}
 
 
 async def test_an_authority_of_the_environment(
-    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
+    seeded: LocalECR,
+    digests: list[str],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transport: TransportName,
 ) -> None:
     """AWS_CA_BUNDLE names the authority that every request trusts."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
@@ -125,7 +145,11 @@ async def test_an_authority_of_the_environment(
 
 
 async def test_an_authority_that_is_not_trusted(
-    ecr: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
+    ecr: LocalECR,
+    digests: list[str],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transport: TransportName,
 ) -> None:
     """A certificate of no authority that is trusted ends the call at once, before anything is sent."""
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
@@ -136,12 +160,19 @@ async def test_an_authority_that_is_not_trusted(
 
 
 async def test_a_certificate_of_the_client(
-    seeded: LocalECR, digests: list[str], certificate: Path, monkeypatch: pytest.MonkeyPatch, transport: TransportName
+    seeded: LocalECR,
+    digests: list[str],
+    certificate: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    transport: TransportName,
 ) -> None:
     """The client certificate of a session's configuration is shown for every request."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(client_cert=str(certificate)))
-    async with tls(seeded, certificate, of_clients=True) as url, one_by_one(transport, url, session) as client:
+    async with (
+        tls(seeded, certificate, of_clients=True) as url,
+        one_by_one(transport, url, session) as client,
+    ):
         result = await client.check_layers("app", digests)
     assert (result.available, seeded.stats.requests) == (tuple(digests[::2]), 3)

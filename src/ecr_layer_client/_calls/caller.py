@@ -107,7 +107,9 @@ class Caller:
 
     def repository_for_observer(self, repository: Repository) -> Repository:
         """Return the repository as the observer is told of it: with the Region it is asked in."""
-        return located(repository, self._transport.region_name) if self._observed.is_on else repository
+        return (
+            located(repository, self._transport.region_name) if self._observed.is_on else repository
+        )
 
     async def _retried(self, call: _Call[T], failed: CallError) -> T:
         """Go on after a failed first attempt, which tenacity takes for its own; a call that needs no retry does not pay for it."""
@@ -146,7 +148,9 @@ class Caller:
             try:
                 return await self._in_slot(call)
             except CallError as error:
-                if not (self._slows_down(error, call) or await self._renews(error, call, generation)):
+                if not (
+                    self._slows_down(error, call) or await self._renews(error, call, generation)
+                ):
                     raise
             at_front = True
 
@@ -184,7 +188,11 @@ class Caller:
         call.operation.attempting.add(task)
         try:
             with self._observed.span(
-                "attempt", question.operation, self.repository_for_observer(question.repository), call.requests, len(question.digests)
+                "attempt",
+                question.operation,
+                self.repository_for_observer(question.repository),
+                call.requests,
+                len(question.digests),
             ):
                 async with asyncio.timeout(self._attempt_timeout):
                     return await self._transport.ask(question)
@@ -201,7 +209,9 @@ class Caller:
             self._rate_limiter.throttled(round_trip)
             pacer = self._rate_limiter.pacer
             _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
-            self._observed.notify("throttle", call.question.operation, pacer.current_rate, pacer.throttle_share)
+            self._observed.notify(
+                "throttle", call.question.operation, pacer.current_rate, pacer.throttle_share
+            )
         elif error.request_id is None:
             self._rate_limiter.abandoned()
         else:
@@ -220,27 +230,47 @@ class Caller:
         return await self._transport.renew(generation)
 
     def _may_cure(self, error: BaseException, operation: OperationState) -> bool:
-        return isinstance(error, CallError) and error.retryable and not error.throttled and not operation.over
+        return (
+            isinstance(error, CallError)
+            and error.retryable
+            and not error.throttled
+            and not operation.over
+        )
 
     def _backoff(self, state: RetryCallState) -> float:
         policy = self._policy
-        bound = min(policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64))
+        bound = min(
+            policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64)
+        )
         return self._jitter(0.0, bound)
 
     def _spent(self, state: RetryCallState, call: _Call[Any]) -> bool:
         if state.attempt_number >= self._policy.max_attempts:
             return True
-        return self._elapsed(call) - call.held_back + state.upcoming_sleep >= self._policy.max_elapsed
+        return (
+            self._elapsed(call) - call.held_back + state.upcoming_sleep >= self._policy.max_elapsed
+        )
 
     def _before_sleep(self, state: RetryCallState, call: _Call[Any]) -> None:
         """Let the retry budget lengthen the wait, which counts against nothing, and tell of the retry."""
-        lengthened = max(state.upcoming_sleep, self._rate_limiter.budget.spend(asyncio.get_running_loop().time()))
+        lengthened = max(
+            state.upcoming_sleep, self._rate_limiter.budget.spend(asyncio.get_running_loop().time())
+        )
         call.held_back += lengthened - state.upcoming_sleep
         state.upcoming_sleep = lengthened
         error = state.outcome.exception() if state.outcome is not None else None
-        _log.info("retry in %.3f s, after attempt %d: %s", state.upcoming_sleep, state.attempt_number, error)
+        _log.info(
+            "retry in %.3f s, after attempt %d: %s",
+            state.upcoming_sleep,
+            state.attempt_number,
+            error,
+        )
         self._observed.notify(
-            "retry", call.question.operation, self.repository_for_observer(call.question.repository), error, state.upcoming_sleep
+            "retry",
+            call.question.operation,
+            self.repository_for_observer(call.question.repository),
+            error,
+            state.upcoming_sleep,
         )
 
     def _elapsed(self, call: _Call[Any]) -> float:

@@ -61,7 +61,9 @@ class Connection:
         users: What uses it, such as streams; closing ends them.
     """
 
-    def __init__(self, target: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()) -> None:
+    def __init__(
+        self, target: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()
+    ) -> None:
         self.target = target
         self.config = config
         self._modules = (_TRANSPORT, *modules)
@@ -94,7 +96,9 @@ class Connection:
             # Importing aiobotocore takes longer than an event loop may stand still.
             if not hasattr(sys.modules.get(_TRANSPORT), "open_transport"):
                 await asyncio.to_thread(_import_in_turn, self._modules)
-            transport: Transport = await import_module(_TRANSPORT).open_transport(self.target, self.config)
+            transport: Transport = await import_module(_TRANSPORT).open_transport(
+                self.target, self.config
+            )
         except BaseException:
             self._home = None if self._home is home else self._home
             raise
@@ -119,7 +123,12 @@ class Connection:
         self.check_home()
         rate_limiter = self._rate_limiters.get(operation)
         if rate_limiter is None:
-            rate_limiter = rate_limiter_for(operation, transport.endpoint_url, transport.region_name, transport.credential_source)
+            rate_limiter = rate_limiter_for(
+                operation,
+                transport.endpoint_url,
+                transport.region_name,
+                transport.credential_source,
+            )
             self._rate_limiters[operation] = rate_limiter
         return transport, rate_limiter, self._slots
 
@@ -147,7 +156,9 @@ class Connection:
                 rate_limiter.drop_ceiling(owner)
         try:
             for user in list(self.users):
-                await user._abort(ClientStateError("the client was closed while this was under way"))  # noqa: SLF001 (for this alone)
+                await user._abort(
+                    ClientStateError("the client was closed while this was under way")
+                )  # noqa: SLF001 (for this alone)
         finally:
             await transport.aclose()
 

@@ -56,7 +56,9 @@ def _told(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Any:
     return getattr(observer, kind)(*facts)
 
 
-def _entered(observer: Observer, kind: str, facts: tuple[Any, ...]) -> AbstractContextManager[object] | None:
+def _entered(
+    observer: Observer, kind: str, facts: tuple[Any, ...]
+) -> AbstractContextManager[object] | None:
     span: AbstractContextManager[object] | None = _told(observer, kind, facts)
     if span is not None:
         span.__enter__()

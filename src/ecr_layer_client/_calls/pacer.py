@@ -27,18 +27,26 @@ _UNTRIED_RATE = 10.0  # requests a second, for nothing is known of the quota;
 _UNTRIED_HALVES = 120.0  # seconds of throttled answers alone that halve it
 # A success raises it.
 _ADDED = 3.0  # requests a second gained in each second, however slow one is, so that the slow catch up; not while
-_MOST_THROTTLED = 0.25  # of the answers are throttled: then too many ask, and nobody's share is larger
+_MOST_THROTTLED = (
+    0.25  # of the answers are throttled: then too many ask, and nobody's share is larger
+)
 _PATIENCE = 3.0  # seconds since the last cut in which a success comes to gain one request a second more; by their third power
 _MOST_GAIN = 0.65  # requests a second gained for a success
 # A throttled answer cuts it.
 _CUT = 0.06  # times the rate, the part of it lost: the faster lose more, so that shares meet; but never more than
-_MOST_CUT = 2.4  # over the root of the rate: the very fast are throttled often, and lose little by each
+_MOST_CUT = (
+    2.4  # over the root of the rate: the very fast are throttled often, and lose little by each
+)
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
 
 _WEIGHT = 0.04  # of one answer in the usual rate and in the share of throttled answers: the last 25 or so count
-_FORGOTTEN_AFTER = 60.0  # seconds without an answer, longer than the wait between two at the least rate
+_FORGOTTEN_AFTER = (
+    60.0  # seconds without an answer, longer than the wait between two at the least rate
+)
 _LATENESS = 0.01  # seconds a timer may be late without the rate suffering
-_BURST_SECONDS = 1 / 80  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
+_BURST_SECONDS = (
+    1 / 80
+)  # of the ceiling may leave at once, up to OPENING: 10 at ECR's default quota
 
 
 class Pacer:
@@ -89,7 +97,9 @@ class Pacer:
         if self.rate is None:
             if self._in_flight >= self._window:
                 return None
-            self._next = min(self._next, self._last_sent + slack + 1 / self.ceiling)  # a ceiling that was raised holds at once
+            self._next = min(
+                self._next, self._last_sent + slack + 1 / self.ceiling
+            )  # a ceiling that was raised holds at once
         return max(0.0, self._next - slack - now)
 
     def sent(self, now: float) -> None:

@@ -110,9 +110,9 @@ def _forget_owner(line: ref[RateLimiter]) -> None:
         rate_limiter._find_lowest()  # noqa: SLF001 (a method would keep the line alive)
 
 
-_lines: WeakKeyDictionary[asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], RateLimiter]] = (
-    WeakKeyDictionary()
-)
+_lines: WeakKeyDictionary[
+    asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], RateLimiter]
+] = WeakKeyDictionary()
 
 
 def rate_limiter_for(operation: str, *account: Hashable) -> RateLimiter:

@@ -9,7 +9,13 @@ from dataclasses import dataclass, field
 from typing import TypeVar, cast
 
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, LayerOutcome, canonical, is_well_formed
+from ecr_layer_client._models.layer import (
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+    canonical,
+    is_well_formed,
+)
 from ecr_layer_client._text.quoting import quoted
 
 _HEX = b"0123456789abcdef"
@@ -68,7 +74,14 @@ class BatchSource(ABC):
         exhausted: Whether there are no more batches.
     """
 
-    def __init__(self, items: Iterator[object], async_items: AsyncIterator[object] | None, batch_size: int, *, is_sized: bool) -> None:
+    def __init__(
+        self,
+        items: Iterator[object],
+        async_items: AsyncIterator[object] | None,
+        batch_size: int,
+        *,
+        is_sized: bool,
+    ) -> None:
         self.pulled: int = 0
         self.total: int | None = None
         self.exhausted: bool = False
@@ -172,15 +185,26 @@ class DigestSource(BatchSource):
     """
 
     def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
-        items, async_items = iterators(digests, "digests", "a list, or any iterable or async iterable, of digests")
-        super().__init__(items, async_items, batch_size, is_sized=isinstance(digests, Sized) and async_items is None)
+        items, async_items = iterators(
+            digests, "digests", "a list, or any iterable or async iterable, of digests"
+        )
+        super().__init__(
+            items,
+            async_items,
+            batch_size,
+            is_sized=isinstance(digests, Sized) and async_items is None,
+        )
         self.seen: dict[str, str] = {}
         self._batch = Batch()
 
     @property
     def untaken(self) -> list[str]:
         """Digests that were taken from the input and not yet handed out in a batch, as the caller spelled them."""
-        return [digest for batch in (*self._ready, self._batch) for digest in (*batch.remaining, *batch.spelled_refused)]
+        return [
+            digest
+            for batch in (*self._ready, self._batch)
+            for digest in (*batch.remaining, *batch.spelled_refused)
+        ]
 
     def start(self, window: int | None = None) -> None:
         """Begin; a repeat is asked only once among `window` distinct digests, or among all."""
@@ -261,7 +285,9 @@ def _canonical_ones(chunk: list[object]) -> dict[str, str]:
     return dict(zip(lines, lines, strict=True)) if is_canonical else {}
 
 
-def iterators(given: object, name: str, what: str) -> tuple[Iterator[object], AsyncIterator[object] | None]:
+def iterators(
+    given: object, name: str, what: str
+) -> tuple[Iterator[object], AsyncIterator[object] | None]:
     """Return the plain iterator of what was given, and the async one, if it has that.
 
     Raises:

@@ -54,11 +54,17 @@ async def ask(
 
 def spelled(outcome: LayerOutcome, spelling: str) -> LayerOutcome:
     """Return the outcome in the caller's spelling of its digest."""
-    return outcome if outcome.digest == spelling else outcome.model_copy(update={"digest": spelling})
+    return (
+        outcome if outcome.digest == spelling else outcome.model_copy(update={"digest": spelling})
+    )
 
 
 def _strike(digests: list[str], outcomes: Mapping[str, LayerOutcome]) -> None:
-    digests[:] = [] if len(outcomes) == len(digests) else [digest for digest in digests if digest not in outcomes]
+    digests[:] = (
+        []
+        if len(outcomes) == len(digests)
+        else [digest for digest in digests if digest not in outcomes]
+    )
 
 
 def _not_reported(digest: str) -> LayerFailure:

@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     _Answer = LayerOutcome | BaseException
 
 
-_PATIENCE = 25  # windows that a partial batch waits at most for one of its repository that is on its way
+_PATIENCE = (
+    25  # windows that a partial batch waits at most for one of its repository that is on its way
+)
 
 
 @dataclass(slots=True, eq=False)
@@ -47,8 +49,12 @@ class PendingBatch:
 
     digests: list[str] = field(default_factory=list[str])
     waiting: dict[str, int] = field(default_factory=dict[str, int])
-    waiters: dict[asyncio.Future[_Answer], str] = field(default_factory=dict["asyncio.Future[_Answer]", str])
-    callers: dict[asyncio.Future[_Answer], Context] = field(default_factory=dict["asyncio.Future[_Answer]", Context])
+    waiters: dict[asyncio.Future[_Answer], str] = field(
+        default_factory=dict["asyncio.Future[_Answer]", str]
+    )
+    callers: dict[asyncio.Future[_Answer], Context] = field(
+        default_factory=dict["asyncio.Future[_Answer]", Context]
+    )
     operation: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
     latest: float = 0.0  # when it leaves whatever else is on its way
@@ -70,7 +76,13 @@ class Coalescer:
         observed: Told of each check as an operation.
     """
 
-    def __init__(self, caller: Callable[[], Caller], repository: Repository, config: ClientConfig, observed: SafeObserver) -> None:
+    def __init__(
+        self,
+        caller: Callable[[], Caller],
+        repository: Repository,
+        config: ClientConfig,
+        observed: SafeObserver,
+    ) -> None:
         self._caller = caller
         self._repository = repository
         self._batch_size = config.batch_size
@@ -89,7 +101,9 @@ class Coalescer:
             CallError: The call it was asked in failed for good; `.partial` speaks of this digest alone.
             ClientStateError: The client was closed meanwhile.
         """
-        return self._observed_check(digest) if self._observed.is_on else self._check(digest)  # each context costs, times callers
+        return (
+            self._observed_check(digest) if self._observed.is_on else self._check(digest)
+        )  # each context costs, times callers
 
     async def _observed_check(self, digest: str) -> LayerOutcome:
         if self._told is None:
@@ -169,7 +183,13 @@ class Coalescer:
             batch.task.add_done_callback(lambda task: self._done(batch, task))
 
     async def _ask(self, batch: PendingBatch) -> None:
-        await ask(self._caller(), self._repository, batch.digests, batch.operation, lambda outcomes: self._settle(batch, outcomes))
+        await ask(
+            self._caller(),
+            self._repository,
+            batch.digests,
+            batch.operation,
+            lambda outcomes: self._settle(batch, outcomes),
+        )
 
     def _settle(self, batch: PendingBatch, outcomes: Mapping[str, _Answer]) -> None:
         for digest in outcomes:
@@ -233,5 +253,7 @@ class Coalescer:
         own = copied(error)
         if isinstance(own, CallError):
             own.args = (f"{error}; it was to check {quoted(digest)}",)
-            own.partial = LayerCheckResult(repository=self._repository, outcomes=(), unanswered=(digest,))
+            own.partial = LayerCheckResult(
+                repository=self._repository, outcomes=(), unanswered=(digest,)
+            )
         return own

@@ -53,14 +53,18 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
     def __init__(self, caller: Caller, source: PairSource, how: Reading) -> None:
         super().__init__(caller, source, how)
         self._failed: dict[Repository, CallError] = {}
-        self._left: defaultdict[Repository, list[str]] = defaultdict(list)  # what was not answered of those that failed
+        self._left: defaultdict[Repository, list[str]] = defaultdict(
+            list
+        )  # what was not answered of those that failed
 
     @property
     def errors(self) -> ByRepository[CallError]:
         """The errors of the repositories that failed so far; nothing more is asked of these, and what comes of them is passed over."""
         return ByRepository(self._failed)
 
-    async def collect(self, on_progress: Callable[[Progress], None] | None = None) -> LayerCheckResults:
+    async def collect(
+        self, on_progress: Callable[[Progress], None] | None = None
+    ) -> LayerCheckResults:
         """Read it to its end and return the results by repository, in input order.
 
         Args:
@@ -80,11 +84,15 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
     def _repository_of(self, batch: Batch) -> Repository:
         return cast("RepositoryBatch", batch).repository
 
-    def _items(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Iterator[tuple[Repository, LayerOutcome]]:
+    def _items(
+        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
+    ) -> Iterator[tuple[Repository, LayerOutcome]]:
         repository = self._repository_of(batch)
         return ((repository, outcome) for outcome in outcomes.values())
 
-    def _keyed(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Mapping[tuple[Repository, str], LayerOutcome]:
+    def _keyed(
+        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
+    ) -> Mapping[tuple[Repository, str], LayerOutcome]:
         repository = self._repository_of(batch)
         return {(repository, digest): outcome for digest, outcome in outcomes.items()}
 
@@ -100,9 +108,13 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         return False
 
     async def _ask(self, batch: Batch, repository: Repository, operation: OperationState) -> None:
-        with self._observed.span("operation", OPERATION, self._caller.repository_for_observer(repository)):
+        with self._observed.span(
+            "operation", OPERATION, self._caller.repository_for_observer(repository)
+        ):
             await super()._ask(batch, repository, operation)
-        if batch.digests and not self._over:  # its repository failed meanwhile, so that it was not asked again
+        if (
+            batch.digests and not self._over
+        ):  # its repository failed meanwhile, so that it was not asked again
             self._give_up(batch)
 
     def _give_up(self, batch: Batch) -> None:
@@ -126,7 +138,9 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             return
         operation = self._operations[repository]
         operation.over = True
-        for task in [task for task, batch in self._tasks.items() if self._repository_of(batch) == repository]:
+        for task in [
+            task for task, batch in self._tasks.items() if self._repository_of(batch) == repository
+        ]:
             if task not in operation.attempting:
                 task.cancel()
 
@@ -143,9 +157,15 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         errors: dict[Repository, CallError] = {}
         for repository in self._source.repositories.values():
             answered, rest = tuple(outcomes[repository]), tuple(unanswered[repository])
-            result = LayerCheckResult.model_construct(repository=repository, outcomes=answered, unanswered=rest)  # as a stream's result
+            result = LayerCheckResult.model_construct(
+                repository=repository, outcomes=answered, unanswered=rest
+            )  # as a stream's result
             error = self._failed.get(repository)
-            if error is None and concerning_all is not None and (result.unanswered or not self._source.is_whole):
+            if (
+                error is None
+                and concerning_all is not None
+                and (result.unanswered or not self._source.is_whole)
+            ):
                 error = cast("CallError", copied(concerning_all))
                 error.repository = repository
             if error is not None:
@@ -155,7 +175,9 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
                 results.append(result)
         return LayerCheckResults(results, errors)
 
-    def _parted(self, answers: _Answers) -> tuple[Mapping[Repository, Iterable[LayerOutcome]], Mapping[Repository, Iterable[str]]]:
+    def _parted(
+        self, answers: _Answers
+    ) -> tuple[Mapping[Repository, Iterable[LayerOutcome]], Mapping[Repository, Iterable[str]]]:
         """Return what was answered and is not yielded, and what was not answered, each by repository and in input order."""
         outcomes: defaultdict[Repository, list[LayerOutcome]] = defaultdict(list)
         unanswered: defaultdict[Repository, list[str]] = defaultdict(list)

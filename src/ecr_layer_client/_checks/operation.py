@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.call_errors import ResponseError
-from ecr_layer_client._models.layer import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
+from ecr_layer_client._models.layer import (
+    Layer,
+    LayerAvailability,
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+)
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
@@ -30,7 +36,9 @@ class _Answer(BaseModel):
 _ANSWER = TypeAdapter(_Answer)
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
 _digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
-_share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__["__pydantic_fields_set__"].__set__
+_share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
+    "__pydantic_fields_set__"
+].__set__
 _MEMBERS = TypeAdapter(dict[str, Any])
 
 
@@ -64,16 +72,25 @@ class Check:
 
     def members(self) -> dict[str, Any]:
         """Return the request's members."""
-        members: dict[str, Any] = {"repositoryName": self.repository.name, "layerDigests": self.digests}
+        members: dict[str, Any] = {
+            "repositoryName": self.repository.name,
+            "layerDigests": self.digests,
+        }
         if self.repository.registry_id is not None:
             members["registryId"] = self.repository.registry_id
         return members
 
     def body(self) -> bytes:
         """Return the members as JSON; what is a well-formed digest or a repository has no character that JSON escapes."""
-        registry = "" if self.repository.registry_id is None else f'"registryId":"{self.repository.registry_id}",'
+        registry = (
+            ""
+            if self.repository.registry_id is None
+            else f'"registryId":"{self.repository.registry_id}",'
+        )
         digests = '","'.join(self.digests)
-        return f'{{{registry}"repositoryName":"{self.repository.name}","layerDigests":["{digests}"]}}'.encode("ascii")
+        return f'{{{registry}"repositoryName":"{self.repository.name}","layerDigests":["{digests}"]}}'.encode(
+            "ascii"
+        )
 
     def read(self, answer: bytes | Mapping[str, Any]) -> Settled:
         """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
@@ -117,16 +134,22 @@ def _size(body: bytes | Mapping[str, Any]) -> str:
 
 
 def _has_unknown(answer: _Answer) -> bool:
-    return LayerAvailability.UNKNOWN in map(_availability, answer.layers) or LayerFailureCode.UNKNOWN in map(_code, answer.failures)
+    return LayerAvailability.UNKNOWN in map(
+        _availability, answer.layers
+    ) or LayerFailureCode.UNKNOWN in map(_code, answer.failures)
 
 
 def _name_unknown(answer: _Answer, body: bytes | Mapping[str, Any]) -> None:
     """Keep ECR's own spelling of the values this version does not know; rare, so the answer is read a second time only then."""
-    spelled = _MEMBERS.validate_json(body) if isinstance(body, bytes) else _MEMBERS.validate_python(body)
+    spelled = (
+        _MEMBERS.validate_json(body) if isinstance(body, bytes) else _MEMBERS.validate_python(body)
+    )
     for index, layer in enumerate(answer.layers):
         if layer.availability is LayerAvailability.UNKNOWN:
             raw = spelled["layers"][index]["layerAvailability"]
             answer.layers[index] = layer.model_copy(update={"raw_availability": raw})
     for index, failure in enumerate(answer.failures):
         if failure.code is LayerFailureCode.UNKNOWN:
-            answer.failures[index] = failure.model_copy(update={"raw_code": spelled["failures"][index]["failureCode"]})
+            answer.failures[index] = failure.model_copy(
+                update={"raw_code": spelled["failures"][index]["failureCode"]}
+            )

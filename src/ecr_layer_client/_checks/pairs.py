@@ -55,7 +55,12 @@ class PairSource(BatchSource):
         InvalidInputError: It is none of the shapes.
     """
 
-    def __init__(self, digests: DigestsOfMany, batch_size: int, place: Callable[[str | Repository], Repository]) -> None:
+    def __init__(
+        self,
+        digests: DigestsOfMany,
+        batch_size: int,
+        place: Callable[[str | Repository], Repository],
+    ) -> None:
         given: object = digests
         is_sized = isinstance(digests, Sized)
         if isinstance(digests, Mapping):
@@ -113,7 +118,10 @@ class PairSource(BatchSource):
         named, digest = pair
         if self._placed is None or self._placed[0] is not named:
             repository = self._place(named)
-            self._placed = named, self.repositories.setdefault((repository.name, repository.registry_id), repository)
+            self._placed = (
+                named,
+                self.repositories.setdefault((repository.name, repository.registry_id), repository),
+            )
         return self._placed[1], digest
 
     def _leave(self, repository: Repository) -> Batch | None:
@@ -126,14 +134,20 @@ class PairSource(BatchSource):
         return rest
 
 
-def _flattened(digests: Mapping[str | Repository, Iterable[str]]) -> Iterator[tuple[str | Repository, object]]:
+def _flattened(
+    digests: Mapping[str | Repository, Iterable[str]],
+) -> Iterator[tuple[str | Repository, object]]:
     given = [(repository, _digests_of(repository, each)) for repository, each in digests.items()]
-    return ((repository, digest) for repository, each in given for digest in chain(each, (_ALL_GIVEN,)))
+    return (
+        (repository, digest) for repository, each in given for digest in chain(each, (_ALL_GIVEN,))
+    )
 
 
 def _digests_of(repository: object, digests: object) -> Iterator[object]:
     if isinstance(digests, AsyncIterable):
         msg = f"the digests of {quoted(repository)} are an async iterable: pass an async iterable of pairs (repository, digest) instead"
         raise InvalidInputError(msg)
-    given, _ = iterators(digests, f"what is given for {quoted(repository)}", "a list, or any iterable, of digests")
+    given, _ = iterators(
+        digests, f"what is given for {quoted(repository)}", "a list, or any iterable, of digests"
+    )
     return given

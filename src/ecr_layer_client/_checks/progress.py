@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.progress import Progress
 
 
-def shown(progress: bool | Callable[[Progress], None]) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)
+def shown(
+    progress: bool | Callable[[Progress], None],
+) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)
     """Return a context that gives what is to be told of progress, if anything is.
 
     Raises:

@@ -43,7 +43,9 @@ class LayerStream(Window["LayerOutcome"]):
     _MADE_BY = "stream_layers"
     _source: DigestSource
 
-    def __init__(self, caller: Caller, repository: Repository, source: DigestSource, how: Reading) -> None:
+    def __init__(
+        self, caller: Caller, repository: Repository, source: DigestSource, how: Reading
+    ) -> None:
         super().__init__(caller, source, how)
         self._repository = repository
         self._span = ExitStack()
@@ -60,17 +62,29 @@ class LayerStream(Window["LayerOutcome"]):
             ClientStateError: It was entered before.
         """
         await super().__aenter__()
-        self._span.enter_context(self._observed.span("operation", OPERATION, self._caller.repository_for_observer(self._repository)))
+        self._span.enter_context(
+            self._observed.span(
+                "operation", OPERATION, self._caller.repository_for_observer(self._repository)
+            )
+        )
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """Stop what is under way, and wait until it has stopped."""
         try:
             await super().__aexit__(kind, error, traceback)
         finally:
             self._span.__exit__(kind, error, traceback)
 
-    async def collect(self, on_progress: Callable[[Progress], None] | None = None) -> LayerCheckResult:
+    async def collect(
+        self, on_progress: Callable[[Progress], None] | None = None
+    ) -> LayerCheckResult:
         """Read it to its end and return the whole result, in input order.
 
         Args:
@@ -96,12 +110,20 @@ class LayerStream(Window["LayerOutcome"]):
 
     def _keep(self, error: CallError, answers: Mapping[str, LayerOutcome]) -> None:
         if self._is_collected:
-            unanswered = [spelling for digest, spelling in self._source.seen.items() if digest not in answers]
+            unanswered = [
+                spelling for digest, spelling in self._source.seen.items() if digest not in answers
+            ]
         else:
-            unanswered = [digest for batch in self._open for digest in batch.remaining] + self._source.untaken
+            unanswered = [
+                digest for batch in self._open for digest in batch.remaining
+            ] + self._source.untaken
         error.partial = self._result(answers, unanswered)
 
-    def _result(self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]) -> LayerCheckResult:
+    def _result(
+        self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]
+    ) -> LayerCheckResult:
         outcomes = tuple(filter(None, map(answers.get, self._source.seen)))
         # Not validated again: each part is this library's own, and a hundred thousand take a while.
-        return LayerCheckResult.model_construct(repository=self._repository, outcomes=outcomes, unanswered=tuple(unanswered))
+        return LayerCheckResult.model_construct(
+            repository=self._repository, outcomes=outcomes, unanswered=tuple(unanswered)
+        )

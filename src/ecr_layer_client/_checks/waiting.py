@@ -46,7 +46,10 @@ class RepeatingSource(DigestSource):
     """
 
     def __init__(
-        self, digests: Iterable[str] | AsyncIterable[str], batch_size: int, draw: Callable[[float, float], float] = random.uniform
+        self,
+        digests: Iterable[str] | AsyncIterable[str],
+        batch_size: int,
+        draw: Callable[[float, float], float] = random.uniform,
     ) -> None:
         super().__init__(digests, batch_size)
         self.known: dict[str, LayerOutcome] = {}
@@ -71,7 +74,11 @@ class RepeatingSource(DigestSource):
     @property
     def left(self) -> list[str]:
         """What is not available, in the one spelling that registries hold."""
-        return [digest for digest in self.seen if not (digest in self.known and self.known[digest].is_available)]
+        return [
+            digest
+            for digest in self.seen
+            if not (digest in self.known and self.known[digest].is_available)
+        ]
 
     def answer(self, outcomes: Mapping[str, LayerOutcome]) -> None:
         """Note what became of digests."""
@@ -111,18 +118,26 @@ class RepeatingSource(DigestSource):
             self.exhausted = not left
             if left:
                 await self._sleep()
-                self._again = [self._batch_of(left[start : start + self._batch_size]) for start in range(0, len(left), self._batch_size)]
+                self._again = [
+                    self._batch_of(left[start : start + self._batch_size])
+                    for start in range(0, len(left), self._batch_size)
+                ]
         return self._again.pop(0) if self._again else None
 
     async def _sleep(self) -> None:
         pause = self._draw(_LEAST * self._pause, self._pause)
         self._pause = min(LONGEST_PAUSE, 2 * self._pause)
         if self.deadline is not None:
-            pause = min(pause, max(FIRST_PAUSE, (self.deadline - asyncio.get_running_loop().time()) / 2))
+            pause = min(
+                pause, max(FIRST_PAUSE, (self.deadline - asyncio.get_running_loop().time()) / 2)
+            )
         await asyncio.sleep(pause)
 
     def _batch_of(self, digests: list[str]) -> Batch:
-        return Batch(digests, {digest: self.seen[digest] for digest in digests if self.seen[digest] != digest})
+        return Batch(
+            digests,
+            {digest: self.seen[digest] for digest in digests if self.seen[digest] != digest},
+        )
 
 
 class AvailabilityStream(LayerStream):
@@ -130,7 +145,9 @@ class AvailabilityStream(LayerStream):
 
     _MADE_BY = "stream_until_available"
 
-    def __init__(self, caller: Caller, repository: Repository, source: RepeatingSource, how: Reading) -> None:
+    def __init__(
+        self, caller: Caller, repository: Repository, source: RepeatingSource, how: Reading
+    ) -> None:
         super().__init__(caller, repository, source, how)
         self._repeating = source
 
@@ -156,12 +173,16 @@ class AvailabilityStream(LayerStream):
 
     def _add(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
         self._repeating.answer(outcomes)
-        available = {digest: outcome for digest, outcome in outcomes.items() if outcome.is_available}
+        available = {
+            digest: outcome for digest, outcome in outcomes.items() if outcome.is_available
+        }
         if available:
             super()._add(batch, available)
 
     def _refuse_hopeless(self) -> None:
-        hopeless = [outcome.digest for outcome in self._repeating.known.values() if _is_hopeless(outcome)]
+        hopeless = [
+            outcome.digest for outcome in self._repeating.known.values() if _is_hopeless(outcome)
+        ]
         if hopeless:
             of_all = f"{len(hopeless)} of {len(self._repeating.seen)}"
             msg = f"{of_all} can never be available, for ECR takes them for no digests; the first is {quoted(hopeless[0])}"
@@ -172,8 +193,13 @@ class AvailabilityStream(LayerStream):
 
     def _keep(self, error: CallError, answers: Mapping[str, LayerOutcome]) -> None:  # noqa: ARG002 (what was yielded is told, too)
         known = self._repeating.known
-        error.partial = self._result(known, [spelling for digest, spelling in self._repeating.seen.items() if digest not in known])
+        error.partial = self._result(
+            known,
+            [spelling for digest, spelling in self._repeating.seen.items() if digest not in known],
+        )
 
 
 def _is_hopeless(outcome: LayerOutcome) -> bool:
-    return isinstance(outcome, LayerFailure) and outcome.code is LayerFailureCode.INVALID_LAYER_DIGEST
+    return (
+        isinstance(outcome, LayerFailure) and outcome.code is LayerFailureCode.INVALID_LAYER_DIGEST
+    )

@@ -100,7 +100,13 @@ class Window(DisplayMixin, ABC, Generic[T]):
         self._state = _State.ENTERED
         return self
 
-    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None, /) -> None:
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+        /,
+    ) -> None:
         """Stop what is under way, and wait until it has stopped.
 
         Raises:
@@ -110,7 +116,9 @@ class Window(DisplayMixin, ABC, Generic[T]):
         self._current = iter(())
         self._settled.clear()
         try:
-            await self._abort(ClientStateError("the stream's block was left while this was under way"))
+            await self._abort(
+                ClientStateError("the stream's block was left while this was under way")
+            )
         finally:
             self._state = _State.CLOSED
 
@@ -160,11 +168,15 @@ class Window(DisplayMixin, ABC, Generic[T]):
     def _end(self) -> None:
         """All was yielded."""
 
-    def _keyed(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Mapping[Any, LayerOutcome]:  # noqa: ARG002 (as above)
+    def _keyed(
+        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
+    ) -> Mapping[Any, LayerOutcome]:  # noqa: ARG002 (as above)
         """Return an answer's outcomes by what tells digests of the whole stream apart."""
         return outcomes
 
-    async def _read(self, on_progress: Callable[[Progress], None] | None) -> dict[Any, LayerOutcome]:
+    async def _read(
+        self, on_progress: Callable[[Progress], None] | None
+    ) -> dict[Any, LayerOutcome]:
         """Read to the end."""
         if self._state in (_State.READ, _State.ENDED):
             msg = f"a {type(self).__name__} is either iterated or collected: make another with {self._MADE_BY}()"
@@ -193,7 +205,9 @@ class Window(DisplayMixin, ABC, Generic[T]):
         self._reading = True
         try:
             if not self._tasks:
-                await asyncio.sleep(0)  # an input that needs no request must not keep others from running
+                await asyncio.sleep(
+                    0
+                )  # an input that needs no request must not keep others from running
             while not self._settled:
                 self._refill()
                 if self._settled or self._at_end():
@@ -247,7 +261,9 @@ class Window(DisplayMixin, ABC, Generic[T]):
     def _timed_out(self) -> OperationTimeoutError:
         what, repository = self._asked()
         msg = f"{what}: {self._undone()} within timeout={self._timeout} s; {self._KEPT_IN} keeps what was answered"
-        failures = (operation.last_failure for operation in self._operations.values() if not operation.over)
+        failures = (
+            operation.last_failure for operation in self._operations.values() if not operation.over
+        )
         last = next((failure for failure in failures if failure is not None), None)
         if last is not None:
             msg = f"{msg}; an attempt had failed: {str(last).removeprefix(f'{what}: ')}"
@@ -303,7 +319,9 @@ class Window(DisplayMixin, ABC, Generic[T]):
 
     def _fail_foreign(self, error: BaseException) -> BaseException:
         """Pull no more, let what is under way go on, and let the reader have what the caller's own iterator raised; return that."""
-        if isinstance(error, StopAsyncIteration):  # the reader would take it for the end of the stream
+        if isinstance(
+            error, StopAsyncIteration
+        ):  # the reader would take it for the end of the stream
             cause, error = error, RuntimeError("the input raised StopAsyncIteration")
             error.__cause__ = cause
         self._error = error
@@ -328,11 +346,20 @@ class Window(DisplayMixin, ABC, Generic[T]):
         return True
 
     async def _ask(self, batch: Batch, repository: Repository, operation: OperationState) -> None:
-        await ask(self._caller, repository, batch.digests, operation, lambda outcomes: self._settle(batch, outcomes))
+        await ask(
+            self._caller,
+            repository,
+            batch.digests,
+            operation,
+            lambda outcomes: self._settle(batch, outcomes),
+        )
 
     def _settle(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
         if batch.spellings:
-            outcomes = {digest: spelled(outcome, batch.spellings.get(digest, digest)) for digest, outcome in outcomes.items()}
+            outcomes = {
+                digest: spelled(outcome, batch.spellings.get(digest, digest))
+                for digest, outcome in outcomes.items()
+            }
         if not batch.digests:
             self._open.remove(batch)
         if outcomes:
@@ -367,10 +394,14 @@ class Window(DisplayMixin, ABC, Generic[T]):
             task.cancel()
 
     def _attempting(self) -> set[asyncio.Task[Any] | None]:
-        return set[asyncio.Task[Any] | None]().union(*(operation.attempting for operation in self._operations.values()))
+        return set[asyncio.Task[Any] | None]().union(
+            *(operation.attempting for operation in self._operations.values())
+        )
 
     async def _stop(self) -> None:
-        running = {task for task in (*self._tasks, self._feeder) if task is not None and not task.done()}
+        running = {
+            task for task in (*self._tasks, self._feeder) if task is not None and not task.done()
+        }
         for task in running:
             task.cancel()
         if running:

@@ -84,7 +84,9 @@ class ServiceError(CallError):
         status: The HTTP status.
     """
 
-    def __init__(self, text: str, *, code: str = NO_CODE, message: str = "", status: int = 0, **facts: Any) -> None:
+    def __init__(
+        self, text: str, *, code: str = NO_CODE, message: str = "", status: int = 0, **facts: Any
+    ) -> None:
         super().__init__(text, **facts)
         self.code = code
         self.message = message

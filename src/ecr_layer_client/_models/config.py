@@ -127,9 +127,15 @@ def _refusal(options: type[_Options], error: ValidationError) -> str:
     first = error.errors(include_url=False)[0]
     name = ".".join(map(str, first["loc"]))
     if first["type"] == "extra_forbidden":
-        return f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
+        return (
+            f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
+        )
     if first["type"] == "value_error":
         return f"{options.__name__}: {first.get('ctx', {})['error']}"
     value = first["input"]
-    shown = quoted(value) if value is None or isinstance(value, str | int | float) else f"<{type(value).__name__}>"
+    shown = (
+        quoted(value)
+        if value is None or isinstance(value, str | int | float)
+        else f"<{type(value).__name__}>"
+    )
     return f"{options.__name__} {name}={shown}: {first['msg']}"

@@ -38,6 +38,8 @@ class AWSKeys:
             if not (isinstance(value, str) and value) and not (name == "token" and value is None):
                 msg = f"AWSKeys {name}: a str that is not empty"
                 raise InvalidInputError(msg)
-        if self.expires is not None and (not isinstance(self.expires, datetime) or self.expires.utcoffset() is None):
+        if self.expires is not None and (
+            not isinstance(self.expires, datetime) or self.expires.utcoffset() is None
+        ):
             msg = f"AWSKeys expires=<{type(self.expires).__name__}>: a datetime with a time zone, or None"
             raise InvalidInputError(msg)

@@ -12,7 +12,9 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 WELL_FORMED = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+")  # ECR model: LayerDigest, a full match
-_NOT_ON_THE_WIRE = " "  # an alias for fields of our own: a member of tomorrow can't be taken for one
+_NOT_ON_THE_WIRE = (
+    " "  # an alias for fields of our own: a member of tomorrow can't be taken for one
+)
 MAX_DIGEST_LENGTH = 1000  # ECR model: BatchedOperationLayerDigest
 
 
@@ -93,7 +95,9 @@ class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Fal
     size: int | None = Field(default=None, validation_alias="layerSize", ge=0, le=2**63 - 1)
     media_type: str | None = Field(default=None, validation_alias="mediaType")
     raw_availability: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
-    outcome: Literal["layer"] = Field(default="layer", repr=False, validation_alias=_NOT_ON_THE_WIRE)
+    outcome: Literal["layer"] = Field(
+        default="layer", repr=False, validation_alias=_NOT_ON_THE_WIRE
+    )
 
     @property
     def is_available(self) -> bool:
@@ -125,7 +129,9 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
     code: LayerFailureCode = Field(validation_alias="failureCode")
     reason: str | None = Field(default=None, validation_alias="failureReason")
     raw_code: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
-    outcome: Literal["failure"] = Field(default="failure", repr=False, validation_alias=_NOT_ON_THE_WIRE)
+    outcome: Literal["failure"] = Field(
+        default="failure", repr=False, validation_alias=_NOT_ON_THE_WIRE
+    )
 
     @property
     def is_available(self) -> bool:
@@ -152,7 +158,12 @@ def group_of(outcome: LayerOutcome) -> Group:
     return _GROUPS[outcome.availability._value_]
 
 
-_GROUPS: dict[str, Group] = {"AVAILABLE": "available", "UNAVAILABLE": "absent", "ARCHIVED": "archived", "UNKNOWN": "undetermined"}
+_GROUPS: dict[str, Group] = {
+    "AVAILABLE": "available",
+    "UNAVAILABLE": "absent",
+    "ARCHIVED": "archived",
+    "UNKNOWN": "undetermined",
+}
 
 
 TaggedOutcome = Annotated[LayerOutcome, Field(discriminator="outcome")]

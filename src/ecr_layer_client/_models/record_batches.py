@@ -24,7 +24,10 @@ _ARROW: Any = pa  # for what its stubs leave unknown
 # Of a batch: even of the longest reasons, an answer of 4 MiB for 100 digests, well below the 2 GiB of an Arrow string column.
 _ROWS = 10_000
 _OUTCOME = pa.schema(
-    [(name, pa.string()) for name in ("repository", "digest", "outcome", "availability", "code", "reason")]
+    [
+        (name, pa.string())
+        for name in ("repository", "digest", "outcome", "availability", "code", "reason")
+    ]
     + [("size", pa.int64()), ("media_type", pa.string())]
 )
 
@@ -86,7 +89,11 @@ def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch
     facts = [*map(vars, some)]  # asking each outcome for each member takes twice as long
 
     def column(name: str, raw: str = "") -> list[Any]:
-        return [fact.get(raw) or fact.get(name) for fact in facts] if raw else [fact.get(name) for fact in facts]
+        return (
+            [fact.get(raw) or fact.get(name) for fact in facts]
+            if raw
+            else [fact.get(name) for fact in facts]
+        )
 
     nothing = [None] * len(facts)
     kinds = column("outcome")
@@ -98,7 +105,19 @@ def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch
     if LayerFailureCode.UNKNOWN in code:
         code = column("code", "raw_code")
     reason = nothing if code is nothing else column("reason")
-    return record_batch(_OUTCOME, [names, column("digest"), kinds, availability, code, reason, column("size"), column("media_type")])
+    return record_batch(
+        _OUTCOME,
+        [
+            names,
+            column("digest"),
+            kinds,
+            availability,
+            code,
+            reason,
+            column("size"),
+            column("media_type"),
+        ],
+    )
 
 
 def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
@@ -111,5 +130,9 @@ def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
 def _array(values: Sequence[Any], kind: Any) -> Any:
     try:
         return _ARROW.array(values, kind)
-    except UnicodeEncodeError:  # a digest that was refused may hold half a surrogate pair, for which UTF-8 has no bytes
-        return _ARROW.array([value and value.encode(errors="backslashreplace").decode() for value in values], kind)
+    except (
+        UnicodeEncodeError
+    ):  # a digest that was refused may hold half a surrogate pair, for which UTF-8 has no bytes
+        return _ARROW.array(
+            [value and value.encode(errors="backslashreplace").decode() for value in values], kind
+        )

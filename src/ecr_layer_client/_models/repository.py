@@ -12,7 +12,9 @@ from ecr_layer_client._text.quoting import quoted
 
 from .errors import InvalidInputError
 
-_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")  # ECR model: RepositoryName
+_NAME = re.compile(
+    r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
+)  # ECR model: RepositoryName
 _NAME_LENGTH = range(2, 257)  # ECR model: RepositoryName
 _REGISTRY_ID = re.compile(r"[0-9]{12}")  # ECR model: RegistryId
 _REGION = re.compile(r"[a-z]{2,}(-[a-z0-9]+)+")
@@ -29,10 +31,15 @@ _PARTITIONS = (
     ("", "aws", "amazonaws.com"),
 )
 # 123456789012.dkr.ecr[-fips].REGION.DOMAIN, and dual-stack 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN
-_HOST = re.compile(r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+")
+_HOST = re.compile(
+    r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
+)
 _LIKE_A_HOST = re.compile(r"\.dkr[.-]ecr(-fips)?\.")
 _A_HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
-_ARN = re.compile(r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)", re.DOTALL)
+_ARN = re.compile(
+    r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)",
+    re.DOTALL,
+)
 
 
 class Repository(BaseModel, frozen=True, extra="forbid"):
@@ -175,7 +182,11 @@ def _parsed(text: str) -> Repository:
 
 def partition_of(region: str) -> tuple[str, str]:
     """Return a Region's partition, and the domain of its registries."""
-    return next((partition, domain) for prefix, partition, domain in _PARTITIONS if region.startswith(prefix))
+    return next(
+        (partition, domain)
+        for prefix, partition, domain in _PARTITIONS
+        if region.startswith(prefix)
+    )
 
 
 def _refuse_more_than_a_repository(text: str) -> None:
@@ -187,7 +198,11 @@ def _refuse_more_than_a_repository(text: str) -> None:
     elif "@" in text:
         mend = f"leave out the digest: {quoted(_untagged(text.partition('@')[0]))}, and pass the digest in the list of digests"
     elif ":" in text:
-        mend = f"leave out the tag: {quoted(_untagged(text))}" if _untagged(text) != text else "leave out the port"
+        mend = (
+            f"leave out the tag: {quoted(_untagged(text))}"
+            if _untagged(text) != text
+            else "leave out the port"
+        )
     if mend is not None:
         msg = f"{quoted(text)} is more than a repository: {mend}"
         raise InvalidInputError(msg)

@@ -13,7 +13,17 @@ from ecr_layer_client._text.quoting import escaped, line, quoted, short
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
 from .errors import ECRLayerError, InvalidInputError
-from .layer import Group, Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome, TaggedOutcome, canonical, group_of
+from .layer import (
+    Group,
+    Layer,
+    LayerAvailability,
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+    TaggedOutcome,
+    canonical,
+    group_of,
+)
 from .repository import Repository
 
 if TYPE_CHECKING:
@@ -88,7 +98,11 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     unanswered: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, repository: str | Repository, outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode]) -> Self:
+    def of(
+        cls,
+        repository: str | Repository,
+        outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode],
+    ) -> Self:
         """Make a result by hand, for tests of code that takes one.
 
         Args:
@@ -143,7 +157,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     @cached_property
     def not_available(self) -> tuple[str, ...]:
         """Every digest that is not available, the unanswered ones included."""
-        return tuple(outcome.digest for outcome in self.outcomes if not outcome.is_available) + self.unanswered
+        return (
+            tuple(outcome.digest for outcome in self.outcomes if not outcome.is_available)
+            + self.unanswered
+        )
 
     @cached_property
     def by_digest(self) -> OutcomesByDigest:
@@ -165,7 +182,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
-            shown = [f"{quoted(failure.digest)} ({escaped(failure.raw_code or failure.code)})" for failure in failed]
+            shown = [
+                f"{quoted(failure.digest)} ({escaped(failure.raw_code or failure.code)})"
+                for failure in failed
+            ]
             self._refuse(shown, "could not be determined; see .failures for the reasons")
         return self
 
@@ -176,7 +196,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             LayerFailuresError: One is absent, archived or undetermined; `.result` is this result.
         """
         if self.not_available:
-            self._refuse([quoted(digest) for digest in self.not_available], "are not available; see .not_available for all")
+            self._refuse(
+                [quoted(digest) for digest in self.not_available],
+                "are not available; see .not_available for all",
+            )
         return self
 
     def to_pandas(self) -> pd.DataFrame:
@@ -264,7 +287,9 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return repr(self)
 
 
-def outcomes_from_mapping(given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str) -> dict[str, LayerOutcome]:
+def outcomes_from_mapping(
+    given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str
+) -> dict[str, LayerOutcome]:
     """Return the outcomes that a mapping gives, or means by an availability or a failure code, by digest in lower case.
 
     Raises:
@@ -321,7 +346,11 @@ def result_parts(results: Sequence[LayerCheckResult]) -> tuple[Part, ...]:
 
 
 def _bytes_of(layers: Iterable[Layer], availability: LayerAvailability) -> int | None:
-    sizes = [layer.size for layer in layers if layer.availability is availability and layer.size is not None]
+    sizes = [
+        layer.size
+        for layer in layers
+        if layer.availability is availability and layer.size is not None
+    ]
     return sum(sizes) if sizes else None
 
 

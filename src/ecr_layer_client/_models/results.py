@@ -43,7 +43,9 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
 
     def __init__(self, values: Mapping[Repository, V]) -> None:
         """Index the values by what tells their repositories from others."""
-        self._values = {_key(repository): (repository, value) for repository, value in values.items()}
+        self._values = {
+            _key(repository): (repository, value) for repository, value in values.items()
+        }
         if len(self._values) < len(values):
             msg = "two of the repositories differ in their Region alone: what one client finds is of one Region"
             raise InvalidInputError(msg)
@@ -56,7 +58,9 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         """
         wanted = Repository.coerce(repository)
         found = self._values.get(_key(wanted))
-        if found is None or (wanted.region or found[0].region) != (found[0].region or wanted.region):
+        if found is None or (wanted.region or found[0].region) != (
+            found[0].region or wanted.region
+        ):
             raise KeyError(str(wanted))
         return found[1]
 
@@ -117,14 +121,20 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
     __slots__ = ("errors",)
 
-    def __init__(self, results: Iterable[LayerCheckResult], errors: Mapping[str, CallError] | Mapping[Repository, CallError] = {}) -> None:
+    def __init__(
+        self,
+        results: Iterable[LayerCheckResult],
+        errors: Mapping[str, CallError] | Mapping[Repository, CallError] = {},
+    ) -> None:
         """Index both by repository."""
         results = list(results)
         super().__init__({result.repository: result for result in results})
         if len(self) < len(results):
             msg = "two of the results are of one repository: give one for each"
             raise InvalidInputError(msg)
-        self.errors: ByRepository[CallError] = ByRepository({Repository.coerce(name): error for name, error in errors.items()})
+        self.errors: ByRepository[CallError] = ByRepository(
+            {Repository.coerce(name): error for name, error in errors.items()}
+        )
 
     @property
     def all_available(self) -> bool:
@@ -187,7 +197,11 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
     def __eq__(self, other: object) -> bool:
         """Compare results and errors."""
-        return isinstance(other, LayerCheckResults) and dict(self) == dict(other) and dict(self.errors) == dict(other.errors)
+        return (
+            isinstance(other, LayerCheckResults)
+            and dict(self) == dict(other)
+            and dict(self.errors) == dict(other.errors)
+        )
 
     __hash__ = None  # type: ignore[assignment]  # as of every mapping
 
@@ -211,7 +225,9 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
         most = nlargest(MOST_ROWS, lacking, key=lambda result: len(result.not_available))
         columns = ("repository", "asked", "available", "absent", "other")
-        incomplete = first_rows("Repositories that lack most", columns, map(_repository_row, most), len(lacking))
+        incomplete = first_rows(
+            "Repositories that lack most", columns, map(_repository_row, most), len(lacking)
+        )
         tables = tuple(chain(error_tables(self.errors), incomplete))
         return Description(title, summary, result_parts(every), tables=tables)
 
@@ -231,7 +247,10 @@ def _key(repository: Repository) -> tuple[str, str | None]:
 
 def error_tables(errors: ByRepository[CallError]) -> Iterator[Table]:
     """Yield a table of the first errors, if there are any."""
-    rows = ((line(repository), type(error).__name__, line(error, 200)) for repository, error in errors.items())
+    rows = (
+        (line(repository), type(error).__name__, line(error, 200))
+        for repository, error in errors.items()
+    )
     return first_rows("Failed", ("repository", "error", "message"), rows, len(errors))
 
 

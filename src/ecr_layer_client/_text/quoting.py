@@ -12,7 +12,9 @@ def quoted(text: object) -> str:
 
     Control characters and newlines come out escaped; what is longer than 200 characters is cut.
     """
-    return _cut(repr(redact(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else redact(repr(text)))
+    return _cut(
+        repr(redact(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else redact(repr(text))
+    )
 
 
 def escaped(text: str) -> str:
@@ -39,7 +41,9 @@ def line(text: object, longest: int = _LONGEST) -> str:
         ('two\\nlines', 'too...')
     """
     known = redact(str(text)[:_LONGEST_READ])[: longest + 1]
-    shown = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in known)
+    shown = "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in known
+    )
     return shown if len(shown) <= longest else f"{shown[:longest]}..."
 
 
@@ -52,4 +56,8 @@ def short(digest: str) -> str:
     """
     algorithm, _, encoded = digest.partition(":")
     is_digest = len(encoded) in _HEX_LENGTHS and encoded.isalnum() and encoded.isascii()
-    return f"{line(algorithm, _HEX_SHOWN)}:{encoded[:_HEX_SHOWN]}..." if is_digest else line(digest, _LONGEST_ODD_DIGEST)
+    return (
+        f"{line(algorithm, _HEX_SHOWN)}:{encoded[:_HEX_SHOWN]}..."
+        if is_digest
+        else line(digest, _LONGEST_ODD_DIGEST)
+    )

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 _LEFT_OUT = "***"
 _TOLD_APART = 16  # characters of a secret by which it is found; AWS's have no fewer, and a shorter one, as of a test, may be any word
-_LONG_WORD = re.compile(rf"\S{{{_TOLD_APART}}}")  # most of ECR's answers have none, and then no sender need be asked
+_LONG_WORD = re.compile(
+    rf"\S{{{_TOLD_APART}}}"
+)  # most of ECR's answers have none, and then no sender need be asked
 _RUN = r"[\w+/=%.~-]*"  # the rest of it, percent-encoded or not
 _USER_IN_URL = re.compile(r"//[^/?#\s]*@")
 _BARE = re.compile(
@@ -47,10 +49,19 @@ def leave_out_secrets_of(sender: Sender) -> None:
 def redact(text: str) -> str:
     """Leave out what may be secret: names and passwords in URLs, and what was signed, which AWS and proxies repeat in their answers."""
     senders = tuple(_senders) if _LONG_WORD.search(text) else ()
-    for begin in {secret[:_TOLD_APART] for sender in senders for secret in sender.secrets() if len(secret) >= _TOLD_APART}:
+    for begin in {
+        secret[:_TOLD_APART]
+        for sender in senders
+        for secret in sender.secrets()
+        if len(secret) >= _TOLD_APART
+    }:
         for spelled in {begin, quote(begin, safe="")}:
             if spelled in text:
                 text = re.sub(re.escape(spelled) + _RUN, _LEFT_OUT, text)
     text = _BARE.sub(_LEFT_OUT, _USER_IN_URL.sub(f"//{_LEFT_OUT}@", text))
     found = _NAMED.search(text)
-    return text if found is None else f"{text[: found.start()]}[the rest is left out: it repeats what was signed]"
+    return (
+        text
+        if found is None
+        else f"{text[: found.start()]}[the rest is left out: it repeats what was signed]"
+    )

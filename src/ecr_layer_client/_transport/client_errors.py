@@ -8,7 +8,12 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
 
-from ecr_layer_client._models.call_errors import CallError, CredentialsError, ResponseError, TransportError
+from ecr_layer_client._models.call_errors import (
+    CallError,
+    CredentialsError,
+    ResponseError,
+    TransportError,
+)
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
@@ -39,7 +44,12 @@ _NO_CREDENTIALS = (
     "log in (`aws sso login`), or run where a role provides them"
 )
 _NO_REGION = "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
-_LASTING = (FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError)  # asking again mends none
+_LASTING = (
+    FileNotFoundError,
+    PermissionError,
+    ssl.SSLError,
+    botocore.InvalidProxiesConfigError,
+)  # asking again mends none
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
@@ -73,7 +83,9 @@ def opening_error(error: Exception) -> ECRLayerError:
     """Return what to raise when making the client failed."""
     if isinstance(error, botocore.NoRegionError):
         return InvalidInputError(_NO_REGION)
-    if isinstance(error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)):  # the latter of a refresh that gave expired keys
+    if isinstance(
+        error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)
+    ):  # the latter of a refresh that gave expired keys
         return credentials_error(error)
     to_do = _CONFIG
     if isinstance(error, botocore.InvalidRegionError):
@@ -86,34 +98,59 @@ def opening_error(error: Exception) -> ECRLayerError:
 def credentials_error(error: Exception) -> CredentialsError:
     """Return what to raise when there is nothing to sign a request with."""
     if isinstance(error, ProviderError):
-        return CredentialsError(f"the provider given as credentials= gave no AWS keys: {quoted(error.words)}")
-    return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}")
+        return CredentialsError(
+            f"the provider given as credentials= gave no AWS keys: {quoted(error.words)}"
+        )
+    return CredentialsError(
+        f"{_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}"
+    )
 
 
-def call_error(error: Exception, operation: str, repository: Repository, region: str, *, request_id: str | None = None) -> CallError:
+def call_error(
+    error: Exception,
+    operation: str,
+    repository: Repository,
+    region: str,
+    *,
+    request_id: str | None = None,
+) -> CallError:
     """Return what to raise when a request got no answer that settles anything."""
     what = attempted(operation, located(repository, region))
     cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
     if isinstance(cause, ResponseError):
         error = cause
     if isinstance(error, ResponseError):
-        refused = ResponseError(f"{what}: {error}", repository=repository, request_id=request_id, retryable=error.retryable)
+        refused = ResponseError(
+            f"{what}: {error}",
+            repository=repository,
+            request_id=request_id,
+            retryable=error.retryable,
+        )
         refused.too_large = error.too_large
         return refused
     if isinstance(error, _CREDENTIALS):
         return credentials_error(error)
     if isinstance(error, botocore.SSLError):
         advice = "check endpoint_url, AWS_CA_BUNDLE and proxies"
-        return TransportError(f"{what}: TLS failed, {quoted(str(error))}: {advice}", repository=repository, retryable=False)
+        return TransportError(
+            f"{what}: TLS failed, {quoted(str(error))}: {advice}",
+            repository=repository,
+            retryable=False,
+        )
     if isinstance(cause, _LASTING):
         text = f"{what}: the request failed, {quoted(f'{type(cause).__name__}: {cause}')}: check AWS_CA_BUNDLE, certificates and proxies"
         return TransportError(text, repository=repository, retryable=False)
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         advice = "check the network, proxies, and the Region and endpoint_url for typing errors"
-        return TransportError(f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository)
+        return TransportError(
+            f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository
+        )
     if isinstance(error, botocore.BotoCoreError):
         said, advice = str(error), _CONFIG
     else:  # raised by a hook, or by what finds or refreshes credentials
-        said, advice = f"{type(error).__name__}: {error}", "check the credentials and hooks of the session or client"
+        said, advice = (
+            f"{type(error).__name__}: {error}",
+            "check the credentials and hooks of the session or client",
+        )
     text = f"{what}: the request could not be made, {quoted(said)}: {advice}"
     return TransportError(text, repository=repository, retryable=False)

@@ -97,21 +97,31 @@ class ClientMethodTransport:
         exchange = _Exchange(self)
         token = _exchange.set(exchange)
         try:
-            answer = await getattr(self._client, xform_name(question.operation))(**question.members())
+            answer = await getattr(self._client, xform_name(question.operation))(
+                **question.members()
+            )
         except ClientError as error:
-            if exchange.refusal is None and error.operation_name != question.operation:  # of STS or SSO, in search of credentials
+            if (
+                exchange.refusal is None and error.operation_name != question.operation
+            ):  # of STS or SSO, in search of credentials
                 raise credentials_error(error) from redacted_cause(error)
-            raise self.refused(question, exchange.refusal or _stubbed_refusal(error)) from redacted_cause(error)
+            raise self.refused(
+                question, exchange.refusal or _stubbed_refusal(error)
+            ) from redacted_cause(error)
         except Exception as error:  # noqa: BLE001 (hooks and credentials of the caller's may raise anything)
             raise self.failed(question, error) from redacted_cause(error)
         finally:
             _exchange.reset(token)
         if exchange.refusal is not None:  # another 2xx: botocore takes it for an answer
             raise self.refused(question, exchange.refusal)
-        body = answer if exchange.body is None else exchange.body  # without a body, a stub answered in the wire's place
+        body = (
+            answer if exchange.body is None else exchange.body
+        )  # without a body, a stub answered in the wire's place
         return self.read(question, body, exchange.request_id)
 
-    def read(self, question: Operation[T], answer: bytes | Mapping[str, Any], request_id: str | None) -> T:
+    def read(
+        self, question: Operation[T], answer: bytes | Mapping[str, Any], request_id: str | None
+    ) -> T:
         """Return what the answer says.
 
         Raises:
@@ -126,11 +136,21 @@ class ClientMethodTransport:
 
     def refused(self, question: Operation[Any], refusal: ErrorResponse) -> CallError:
         """Return what to raise when ECR answered with an error."""
-        return error_from(refusal, question.operation, question.repository, self.region_name, owned=self._credentials is not None)
+        return error_from(
+            refusal,
+            question.operation,
+            question.repository,
+            self.region_name,
+            owned=self._credentials is not None,
+        )
 
-    def failed(self, question: Operation[Any], error: Exception, request_id: str | None = None) -> CallError:
+    def failed(
+        self, question: Operation[Any], error: Exception, request_id: str | None = None
+    ) -> CallError:
         """Return what to raise when there is no answer that can be used."""
-        return call_error(error, question.operation, question.repository, self.region_name, request_id=request_id)
+        return call_error(
+            error, question.operation, question.repository, self.region_name, request_id=request_id
+        )
 
     async def aclose(self) -> None:
         """Take the hook off, and close the client if this transport opened it."""
@@ -140,18 +160,26 @@ class ClientMethodTransport:
         exchange = _exchange.get()
         if exchange is None or exchange.transport is not self:
             return
-        status, headers, body = response_dict["status_code"], response_dict["headers"], response_dict["body"]
+        status, headers, body = (
+            response_dict["status_code"],
+            response_dict["headers"],
+            response_dict["body"],
+        )
         exchange.request_id = headers.get("x-amzn-requestid")
         if status == ANSWERED:
             exchange.body, exchange.refusal = body, None
             response_dict["body"] = b"{}"  # botocore's parser has nothing left to do
         else:
             exchange.refusal = ErrorResponse.read(status, headers, body)
-            response_dict["body"] = exchange.refusal.body  # whatever came, botocore's parser can read this
+            response_dict["body"] = (
+                exchange.refusal.body
+            )  # whatever came, botocore's parser can read this
 
 
 def _stubbed_refusal(error: ClientError) -> ErrorResponse:
     metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
     said = error.response.get("Error", {})
     status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
-    return ErrorResponse(status, str(said.get("Code", NO_CODE)), str(said.get("Message", "")), request_id)
+    return ErrorResponse(
+        status, str(said.get("Code", NO_CODE)), str(said.get("Message", "")), request_id
+    )

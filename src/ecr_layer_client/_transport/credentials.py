@@ -39,7 +39,9 @@ class SharedCredentials(AioCredentials):
         generation: How often the chain was run; what was refused with one generation may pass with the next.
     """
 
-    def __init__(self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT) -> None:
+    def __init__(
+        self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT
+    ) -> None:
         super().__init__("", "", method="ecr-layer-client")
         self.generation = 0
         self._load = load
@@ -47,7 +49,9 @@ class SharedCredentials(AioCredentials):
         self._found: Any = None
         self._frozen: Any = None  # what is asked of botocore's object again, it may refresh again
         self._lock = asyncio.Lock()
-        self._failure: Callable[[], Exception] | None = None  # made of its words alone: a kept exception would keep its frames
+        self._failure: Callable[[], Exception] | None = (
+            None  # made of its words alone: a kept exception would keep its frames
+        )
         self._forgotten_at = 0.0  # when that failure answers nobody any more
         self._ahead: asyncio.Task[None] | None = None
         self._rests_until = 0.0
@@ -111,7 +115,10 @@ class SharedCredentials(AioCredentials):
             async with asyncio.timeout(self._limit):
                 await self._freshen()
         except Exception as error:  # noqa: BLE001 (a chain and a provider may raise anything)
-            _log.warning("AWS keys that end soon could not be refreshed yet: %s", quoted(str(_again(error)())))
+            _log.warning(
+                "AWS keys that end soon could not be refreshed yet: %s",
+                quoted(str(_again(error)())),
+            )
         finally:
             self._ahead = None
             self._rest()
@@ -144,4 +151,8 @@ class SharedCredentials(AioCredentials):
 def _again(error: Exception) -> Callable[[], Exception]:
     if isinstance(error, ProviderError):
         return partial(ProviderError, error.words)
-    return partial(CredentialRetrievalError, provider="chain", error_msg=str(error) or f"no answer within {FETCH_TIMEOUT:.0f} s")
+    return partial(
+        CredentialRetrievalError,
+        provider="chain",
+        error_msg=str(error) or f"no answer within {FETCH_TIMEOUT:.0f} s",
+    )

@@ -71,13 +71,19 @@ _STALE_CREDENTIALS = frozenset(
         "MissingAuthenticationTokenException",
     }
 )
-_ACCESS_DENIED = frozenset({"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"})
+_ACCESS_DENIED = frozenset(
+    {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
+)
 _WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
 _SKEWED_SIGNATURE = ("Signature expired", "Signature not yet current")
-_WRONG_SCOPE = re.compile(r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) '?[a-z0-9-]{1,63}'?\.? ?)+")
+_WRONG_SCOPE = re.compile(
+    r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) '?[a-z0-9-]{1,63}'?\.? ?)+"
+)
 _SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationException"})
-_FINAL = frozenset({"LimitExceededException", "KmsException"})  # a hard quota and a key's state: asking again changes neither
+_FINAL = frozenset(
+    {"LimitExceededException", "KmsException"}
+)  # a hard quota and a key's state: asking again changes neither
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
 _ANSWERED, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
@@ -130,10 +136,16 @@ class ErrorResponse(NamedTuple):
         )
 
 
-def error_from(refusal: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool) -> CallError:
+def error_from(
+    refusal: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool
+) -> CallError:
     """Return the error that says what was refused, on what, and what to do; `owned` credentials are this library's to renew."""
     code, status = refusal.code, refusal.status
-    known: dict[str, Any] = {"operation": operation, "repository": repository, "request_id": refusal.request_id}
+    known: dict[str, Any] = {
+        "operation": operation,
+        "repository": repository,
+        "request_id": refusal.request_id,
+    }
     repository = located(repository, region)
     what = attempted(operation, repository)
     if _ANSWERED < status < _REDIRECT:
@@ -143,10 +155,14 @@ def error_from(refusal: ErrorResponse, operation: str, repository: Repository, r
     cls: type[ServiceError]
     if status == _TOO_MANY_REQUESTS or code in _THROTTLING:
         cls, advice, retryable = ThrottledError, _THROTTLED, True
-    elif code in _SKEWED or (code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)):
+    elif code in _SKEWED or (
+        code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)
+    ):
         return _clock_skew(refusal, what, known)
     elif code in _STALE_CREDENTIALS:
-        return CredentialsError(_text(refusal, what, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known)
+        return CredentialsError(
+            _text(refusal, what, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known
+        )
     elif code in _WRONG_SIGNATURE and _WRONG_SCOPE.fullmatch(refusal.message):
         cls, advice, retryable = ServiceError, _signed_for(region), False
     elif code in _WRONG_SIGNATURE:
@@ -154,7 +170,9 @@ def error_from(refusal: ErrorResponse, operation: str, repository: Repository, r
     else:
         cls, advice, retryable = _class_of(code, status, operation, repository)
     text = _text(refusal, what, advice)
-    return cls(text, code=code, message=refusal.message, status=status, retryable=retryable, **known)
+    return cls(
+        text, code=code, message=refusal.message, status=status, retryable=retryable, **known
+    )
 
 
 _NO_ANSWER = "an answer of ECR's has status 200, so this is none: check endpoint_url and proxies"
@@ -167,7 +185,9 @@ _INVALID = "this library let it pass: check what was passed, and report it"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
-def _class_of(code: str, status: int, operation: str, repository: Repository) -> tuple[type[ServiceError], str, bool]:
+def _class_of(
+    code: str, status: int, operation: str, repository: Repository
+) -> tuple[type[ServiceError], str, bool]:
     if code == "RepositoryNotFoundException":
         return RepositoryNotFoundError, _where_it_looked(repository), False
     if code in _ACCESS_DENIED:
@@ -196,13 +216,19 @@ def arn_of(repository: Repository) -> str:
     """Return the ARN of a repository whose Region is known; '*' stands for the caller's own account."""
     region = repository.region or "*"
     partition, _ = partition_of(region)
-    return f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
+    return (
+        f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
+    )
 
 
 def _clock_skew(refusal: ErrorResponse, what: str, known: Mapping[str, Any]) -> ClockSkewError:
     skew = skew_of(refusal.date, datetime.now(UTC))
     ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-    return ClockSkewError(_text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"), skew=skew, **known)
+    return ClockSkewError(
+        _text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"),
+        skew=skew,
+        **known,
+    )
 
 
 def skew_of(date: str | None, now: datetime) -> float | None:
@@ -237,7 +263,11 @@ def attempted(operation: str, repository: Repository) -> str:
 
 def _kept(message: str, code: str) -> str:
     """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date or of another place."""
-    if "Signature" in code and not message.startswith(_SKEWED_SIGNATURE) and not _WRONG_SCOPE.fullmatch(message):
+    if (
+        "Signature" in code
+        and not message.startswith(_SKEWED_SIGNATURE)
+        and not _WRONG_SCOPE.fullmatch(message)
+    ):
         return ""
     return redact(message)
 

@@ -24,7 +24,9 @@ _CHUNK = 64 * 1024
 
 def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
     """Return an HTTP session class for `AioConfig(http_session_cls=...)` that follows no redirect and reads no body beyond the bound."""
-    return type("GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes})
+    return type(
+        "GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes}
+    )
 
 
 def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
@@ -42,9 +44,14 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
 
         def secrets(self) -> Iterator[str]:
             """Yield the id of the key, the signature and the session token that its last request had."""
-            headers = {name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in self._sent.items()}
+            headers = {
+                name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+                for name, value in self._sent.items()
+            }
             yield headers.get("x-amz-security-token", "")
-            yield from re.findall(r"(?:Credential|Signature)=([^/,\s]+)", headers.get("authorization", ""))
+            yield from re.findall(
+                r"(?:Credential|Signature)=([^/,\s]+)", headers.get("authorization", "")
+            )
 
         async def send(self, request: Any) -> Any:
             self._sent = request.headers
@@ -62,7 +69,9 @@ class _GuardedHTTPSession(AIOHTTPSession):
     def __init__(self, *, timeout: tuple[float, float], **options: Any) -> None:
         connect_timeout, _ = timeout
         base: Any = super()
-        base.__init__(timeout=(connect_timeout, None), **options)  # an attempt has a deadline: a timer for each read besides is dear
+        base.__init__(
+            timeout=(connect_timeout, None), **options
+        )  # an attempt has a deadline: a timer for each read besides is dear
 
     async def _get_session(self, proxy_url: str | None) -> Any:
         base: Any = super()  # the seam: no stub names it
@@ -118,6 +127,9 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 def too_large(limit: int) -> ResponseError:
     """Return the error of a body beyond the bound."""
-    error = ResponseError(f"the answer is larger than max_response_bytes={limit}: it was not read to its end", retryable=False)
+    error = ResponseError(
+        f"the answer is larger than max_response_bytes={limit}: it was not read to its end",
+        retryable=False,
+    )
     error.too_large = True
     return error

@@ -100,7 +100,13 @@ async def open_transport(target: ConnectionOptions, config: ClientConfig) -> Tra
     made: list[Any] = []
     async with AsyncExitStack() as opening:
         try:
-            own = None if target.session else await opening.enter_async_context(own_session(target.profile_name, target.credentials))
+            own = (
+                None
+                if target.session
+                else await opening.enter_async_context(
+                    own_session(target.profile_name, target.credentials)
+                )
+            )
             session: Any = own.session if own else target.session
             _refuse_empty_region(target, session)
             await warm_up_in_thread(session)
@@ -115,7 +121,9 @@ async def open_transport(target: ConnectionOptions, config: ClientConfig) -> Tra
         except (BotoCoreError, ClientError, ValueError, RuntimeError, OSError) as error:
             raise opening_error(error) from redacted_cause(error)
         stack = opening.pop_all()
-    ordinary = ClientMethodTransport(client, config, own or session, stack, own.credentials if own else None)
+    ordinary = ClientMethodTransport(
+        client, config, own or session, stack, own.credentials if own else None
+    )
     if config.transport == "client" or (config.transport == "auto" and own is None):
         return ordinary
     if not made or not hasattr(session, "get_credentials"):
@@ -127,7 +135,11 @@ async def open_transport(target: ConnectionOptions, config: ClientConfig) -> Tra
 
 def _refuse_empty_region(target: ConnectionOptions, session: SessionLike) -> None:
     """Take a variable that is set and empty for no Region; botocore takes it for one."""
-    if target.region_name is None and isinstance(session, AioSession) and session.get_config_variable("region") == "":
+    if (
+        target.region_name is None
+        and isinstance(session, AioSession)
+        and session.get_config_variable("region") == ""
+    ):
         raise NoRegionError
 
 

@@ -34,19 +34,25 @@ class OwnSession:
 
 
 _SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, "Hashable"], OwnSession]
-_own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = weakref.WeakKeyDictionary()
+_own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = (
+    weakref.WeakKeyDictionary()
+)
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 
 
 @asynccontextmanager
-async def own_session(profile_name: str | None, provider: CredentialsProvider | None = None) -> AsyncGenerator[OwnSession, None]:
+async def own_session(
+    profile_name: str | None, provider: CredentialsProvider | None = None
+) -> AsyncGenerator[OwnSession, None]:
     """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = profile_name, _one(provider)
     own = of_loop.get(key)
     if own is None:
-        own = of_loop[key] = OwnSession(new_session(profile_name), _credentials(profile_name, provider))
+        own = of_loop[key] = OwnSession(
+            new_session(profile_name), _credentials(profile_name, provider)
+        )
         own.session.register_component("credential_provider", _Provider(own.credentials))
     own.clients += 1
     try:
@@ -67,7 +73,9 @@ def _one(provider: CredentialsProvider | None) -> Hashable:
     return cast("Hashable", provider)
 
 
-def _credentials(profile_name: str | None, provider: CredentialsProvider | None) -> SharedCredentials:
+def _credentials(
+    profile_name: str | None, provider: CredentialsProvider | None
+) -> SharedCredentials:
     if provider is None:
         return SharedCredentials(lambda: _load_credentials(profile_name))
     return SharedCredentials(lambda: ProvidedKeys.of(provider), limit=None)
@@ -110,7 +118,9 @@ def _of_ecr(data: dict[str, Any]) -> dict[str, Any]:
     """Leave other services' endpoints out of all partitions' (`endpoints.json`): some twenty thousand dicts."""
     for partition in data.get("partitions", ()):
         if "services" in partition:
-            partition["services"] = {name: each for name, each in partition["services"].items() if name in _ENDPOINTS}
+            partition["services"] = {
+                name: each for name, each in partition["services"].items() if name in _ENDPOINTS
+            }
     return data
 
 
@@ -119,7 +129,12 @@ class _Loader(Loader):
 
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 (a service has files of all types)
         """Return the services by their folders alone: botocore looks into each of four hundred, to make sure of one."""
-        folders = (folder for path in map(Path, self.search_paths) if path.is_dir() for folder in path.iterdir())
+        folders = (
+            folder
+            for path in map(Path, self.search_paths)
+            if path.is_dir()
+            for folder in path.iterdir()
+        )
         return sorted({folder.name for folder in folders if folder.is_dir()})
 
 

@@ -66,7 +66,11 @@ class SignedRequestTransport:
             return await self._ordinary.ask(question)
         try:
             pattern = self._pattern or await self._learned()
-            answer = None if pattern is None else await self._send(pattern, cast("Check", question).body())
+            answer = (
+                None
+                if pattern is None
+                else await self._send(pattern, cast("Check", question).body())
+            )
         except (BotoCoreError, ResponseError) as error:
             raise self._ordinary.failed(question, error) from redacted_cause(error)
         if answer is None:  # outside the try, lest its own error is told twice
@@ -74,13 +78,17 @@ class SignedRequestTransport:
         response, content = answer
         if response.status_code != ANSWERED:
             headers = {name.lower(): value for name, value in response.headers.items()}
-            raise self._ordinary.refused(question, ErrorResponse.read(response.status_code, headers, content))
+            raise self._ordinary.refused(
+                question, ErrorResponse.read(response.status_code, headers, content)
+            )
         return self._ordinary.read(question, content, response.headers.get("x-amzn-requestid"))
 
     async def _send(self, pattern: RequestTemplate, body: bytes) -> tuple[Any, bytes]:
         """Send a request, and return the answer and its whole body."""
         headers: Any = pattern.signed(body, await self._keys(), time.time())
-        response = await self._http.send(AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False))
+        response = await self._http.send(
+            AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False)
+        )
         return response, await response.content
 
     def _learn(self, request: Any) -> None:

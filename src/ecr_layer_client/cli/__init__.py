@@ -25,7 +25,9 @@ def main() -> NoReturn:
         missing = (error.name or "").partition(".")[0]
         if missing not in _OF_THE_EXTRA:
             raise
-        sys.stderr.write(f"error: ecr-layers needs {missing}: pip install 'ecr-layer-client[cli]'\n")
+        sys.stderr.write(
+            f"error: ecr-layers needs {missing}: pip install 'ecr-layer-client[cli]'\n"
+        )
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)

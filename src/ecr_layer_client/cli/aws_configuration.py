@@ -125,12 +125,22 @@ class Surroundings:
 
     def _named_by_a_variable(self) -> str | None:
         named = next((name for name in _PROFILE_VARIABLES if os.environ.get(name)), None)
-        return None if self._option is not None or named is None else f"profile {os.environ[named]!r}, from {named}"
+        return (
+            None
+            if self._option is not None or named is None
+            else f"profile {os.environ[named]!r}, from {named}"
+        )
 
     def files(self) -> str:
         """Say which files there are."""
-        paths = [str(self._session.get_config_variable(name)) for name in ("config_file", "credentials_file")]
-        return " and ".join(path if os.path.exists(os.path.expanduser(path)) else f"{path} (not there)" for path in paths)  # noqa: PTH110, PTH111 (as botocore reads it)
+        paths = [
+            str(self._session.get_config_variable(name))
+            for name in ("config_file", "credentials_file")
+        ]
+        return " and ".join(
+            path if os.path.exists(os.path.expanduser(path)) else f"{path} (not there)"
+            for path in paths
+        )  # noqa: PTH110, PTH111 (as botocore reads it)
 
     def region(self) -> str | None:
         """Return the Region that is configured."""
@@ -162,7 +172,9 @@ class Surroundings:
             account=getattr(frozen, "account_id", None),
             is_temporary=bool(frozen.token),
             is_renewed=is_renewed,
-            ends_soon=not is_renewed and hasattr(found, "refresh_needed") and found.refresh_needed(_SOON),
+            ends_soon=not is_renewed
+            and hasattr(found, "refresh_needed")
+            and found.refresh_needed(_SOON),
             shadowed=self._named_by_a_variable() if method == "env" else None,
         )
 
@@ -181,13 +193,19 @@ class Surroundings:
             http_session_cls=guarded_session(_MOST_BYTES),
         )
         session: Any = self._of_ecr
-        async with session.create_client("ecr", region_name=region, endpoint_url=endpoint_url, config=config) as client:
+        async with session.create_client(
+            "ecr", region_name=region, endpoint_url=endpoint_url, config=config
+        ) as client:
             answer: Any = {}
             failed: Exception | None = None
             began = time.time()
             try:
-                async with asyncio.timeout(CONNECT_TIMEOUT + READ_TIMEOUT):  # one for a read is none for an answer that drips
-                    answer = await client.batch_check_layer_availability(repositoryName="any", layerDigests=[ZERO])
+                async with asyncio.timeout(
+                    CONNECT_TIMEOUT + READ_TIMEOUT
+                ):  # one for a read is none for an answer that drips
+                    answer = await client.batch_check_layer_availability(
+                        repositoryName="any", layerDigests=[ZERO]
+                    )
             except ClientError as error:
                 answer = error.response
             except TimeoutError:
@@ -197,7 +215,9 @@ class Surroundings:
             ended = time.time()
             told: Mapping[str, Any] = answer.get("ResponseMetadata", {})
             headers: Mapping[str, str] = told.get("HTTPHeaders", {})
-            is_of_ecr = "x-amzn-requestid" in headers and told.get("HTTPStatusCode", 0) // 100 != _REDIRECTS
+            is_of_ecr = (
+                "x-amzn-requestid" in headers and told.get("HTTPStatusCode", 0) // 100 != _REDIRECTS
+            )
             skew = skew_of(headers.get("date"), datetime.fromtimestamp((began + ended) / 2, UTC))
             return Answer(client.meta.endpoint_url, ended - began, failed, is_of_ecr, skew)
 
@@ -212,18 +232,30 @@ class Surroundings:
         named = next((name for name in _ENDPOINT_VARIABLES if os.environ.get(name)), None)
         if named is not None and os.environ[named].rstrip("/") == url.rstrip("/"):
             return f"from {named}"
-        return "the Region's own" if host.endswith(self._domains()) else "from the configuration file"
+        return (
+            "the Region's own" if host.endswith(self._domains()) else "from the configuration file"
+        )
 
     def _domains(self) -> tuple[str, ...]:
         """Return AWS's own domains, of each partition, as botocore's data has them."""
-        partitions: Any = self._of_ecr.get_component("data_loader").load_data("partitions")["partitions"]
-        return tuple(f".{each['outputs'][name]}" for each in partitions for name in ("dnsSuffix", "dualStackDnsSuffix"))
+        partitions: Any = self._of_ecr.get_component("data_loader").load_data("partitions")[
+            "partitions"
+        ]
+        return tuple(
+            f".{each['outputs'][name]}"
+            for each in partitions
+            for name in ("dnsSuffix", "dualStackDnsSuffix")
+        )
 
     def _trust(self, url: str) -> str:
         if urlsplit(url).scheme != "https":
             return "no TLS"
-        bundle = self._session.get_config_variable("ca_bundle") or os.environ.get("REQUESTS_CA_BUNDLE")
-        return f"TLS by the certificates in {bundle}" if bundle else "TLS by botocore's certificates"
+        bundle = self._session.get_config_variable("ca_bundle") or os.environ.get(
+            "REQUESTS_CA_BUNDLE"
+        )
+        return (
+            f"TLS by the certificates in {bundle}" if bundle else "TLS by botocore's certificates"
+        )
 
 
 def _proxy(url: str) -> str:

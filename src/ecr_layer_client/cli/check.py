@@ -31,12 +31,19 @@ _INSTANT = 0.001  # seconds: what is left of a timeout that has run out
 
 def check(  # noqa: PLR0913 (the options)
     repository: Annotated[
-        str, typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="REPOSITORY",
+            help="A repository's name (team/app), its registry URI or its ARN.",
+            show_default=False,
+        ),
     ],
     digests: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="DIGEST", help="Layer digests. None, or '-': they are read from standard input, one a line.", show_default=False
+            metavar="DIGEST",
+            help="Layer digests. None, or '-': they are read from standard input, one a line.",
+            show_default=False,
         ),
     ] = None,
     *,
@@ -44,8 +51,12 @@ def check(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
-    timeout: Annotated[float | None, typer.Option(help="Seconds for the whole check.", show_default="no bound")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one an outcome, and no summary.")] = False,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds for the whole check.", show_default="no bound")
+    ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines, one an outcome, and no summary.")
+    ] = False,
     concurrency: Concurrency = 10,
     batch_size: Annotated[int, typer.Option(min=1, max=100, help="Digests in one request.")] = 100,
 ) -> None:
@@ -94,11 +105,19 @@ def check(  # noqa: PLR0913 (the options)
         from ecr_layer_client._models.repository import Repository
 
         where = Repository.parse(repository)
-        config = ClientConfig(batch_size=batch_size, max_concurrency=concurrency, allow_insecure_endpoint=allow_insecure_endpoint)
+        config = ClientConfig(
+            batch_size=batch_size,
+            max_concurrency=concurrency,
+            allow_insecure_endpoint=allow_insecure_endpoint,
+        )
         order = InputOrder(max(_HELD_BACK, 2 * batch_size * concurrency))
         printer = _Printer(where, order, len(set(arguments)) or None, as_json=as_json)
         async with client_of(where, region, profile, endpoint_url, config) as client:
-            ask = _of_arguments(client, where, arguments, timeout, order) if arguments else _of_stdin(client, where, timeout, order)
+            ask = (
+                _of_arguments(client, where, arguments, timeout, order)
+                if arguments
+                else _of_stdin(client, where, timeout, order)
+            )
             async with aclosing(ask) as outcomes:
                 await printer.print_all(outcomes)
         if not printer.has_begun:
@@ -136,7 +155,9 @@ async def _of_stdin(
     while not lines.has_ended:
         order.forget()
         try:
-            async with client.stream_layers(where, order.read(lines.part()), timeout=left) as stream:
+            async with client.stream_layers(
+                where, order.read(lines.part()), timeout=left
+            ) as stream:
                 async for outcome in stream:
                     yield outcome
         except OperationTimeoutError as error:
@@ -148,7 +169,9 @@ async def _of_stdin(
 class _Printer:
     """Prints outcomes in the order of the input, as they come; `total` is how many there will be, where that is known."""
 
-    def __init__(self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool) -> None:
+    def __init__(
+        self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool
+    ) -> None:
         self.tally = Tally()
         self._as_line = JSONLines(repository).line if as_json else row
         self._header = None if as_json else HEADER
@@ -171,7 +194,9 @@ class _Printer:
             raise
         except CallError as error:
             if error.partial is not None and error.partial.unanswered:
-                error.args = (f"{error} (digests read and not answered: {len(error.partial.unanswered)})",)
+                error.args = (
+                    f"{error} (digests read and not answered: {len(error.partial.unanswered)})",
+                )
             raise
         finally:
             await self._end()

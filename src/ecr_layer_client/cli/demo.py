@@ -81,7 +81,9 @@ def _layers_by_repository(images: tuple[SampleImage, ...]) -> dict[str, list[Sam
     return layers
 
 
-async def _check_all(client: ECRLayerClient, layers: Mapping[str, list[SampleLayer]]) -> list[LayerCheckResult]:
+async def _check_all(
+    client: ECRLayerClient, layers: Mapping[str, list[SampleLayer]]
+) -> list[LayerCheckResult]:
     """Check every repository at once: the client's slots bound the requests in flight."""
     answered: dict[str, int] = {}
 
@@ -89,7 +91,9 @@ async def _check_all(client: ECRLayerClient, layers: Mapping[str, list[SampleLay
         def told(progress: Progress) -> None:
             answered[repository] = progress.answered
 
-        return await client.check_layers(repository, [layer.digest for layer in its_layers], progress=told)
+        return await client.check_layers(
+            repository, [layer.digest for layer in its_layers], progress=told
+        )
 
     total = sum(len(set(its_layers)) for its_layers in layers.values())
     with counting("checking layers", total, lambda: sum(answered.values()), patience=0.0):
@@ -98,10 +102,14 @@ async def _check_all(client: ECRLayerClient, layers: Mapping[str, list[SampleLay
     return [check.result() for check in checks]
 
 
-def _report(images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers) -> str:
+def _report(
+    images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers
+) -> str:
     results = answers.results
     references = sum(map(len, layers.values()))
-    skipped = sum(layer.size or 0 for result in results for layer in result.layers if layer.is_available)
+    skipped = sum(
+        layer.size or 0 for result in results for layer in result.layers if layer.is_available
+    )
     rows = (
         ("repositories", f"{len(layers):,}"),
         ("images", f"{len(images):,}"),
@@ -123,7 +131,10 @@ def _table(rows: tuple[tuple[str, str], ...]) -> str:
 
     console = Console()
     if console.width < _NARROWEST:
-        return "".join(f"{line}\n" for line in (_TITLE, f"{_HEADER}:", *(f"{name}: {value}" for name, value in rows)))
+        return "".join(
+            f"{line}\n"
+            for line in (_TITLE, f"{_HEADER}:", *(f"{name}: {value}" for name, value in rows))
+        )
     table = Table(_HEADER, "", title=_TITLE, min_width=_NARROWEST)
     table.columns[1].justify = "right"
     for row in rows:

@@ -49,9 +49,20 @@ _OPERATION = "BatchCheckLayerAvailability"
 _MADE_OF = ("aiobotocore", "botocore", "aiohttp", "pydantic")
 _KEYS_TIMEOUT = 10.0  # seconds; a client gives a source of credentials a minute
 _CHECK_TIMEOUT = 10.0  # seconds
-_SKEW_TO_NOTE, _SKEW_REFUSED = 60.0, 300.0  # seconds; AWS refuses a signature that is five minutes off
+_SKEW_TO_NOTE, _SKEW_REFUSED = (
+    60.0,
+    300.0,
+)  # seconds; AWS refuses a signature that is five minutes off
 _DATE_STEP = 2.0  # seconds; a date has whole ones
-_WITH_ADVICE = (AccessDeniedError, ClockSkewError, CredentialsError, RepositoryNotFoundError, ServerError, ThrottledError, TransportError)
+_WITH_ADVICE = (
+    AccessDeniedError,
+    ClockSkewError,
+    CredentialsError,
+    RepositoryNotFoundError,
+    ServerError,
+    ThrottledError,
+    TransportError,
+)
 _SIGNATURE = ("InvalidSignatureException", "SignatureDoesNotMatch")
 _BOTOCORE_SAYS = "; botocore says "
 _GET_KEYS = (
@@ -68,14 +79,20 @@ class _Told:
     retries: list[CallError] = field(default_factory=list[CallError])
     throttled: int = 0
 
-    def operation(self, operation: str, repository: Repository, /) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
+    def operation(
+        self, operation: str, repository: Repository, /
+    ) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
         return nullcontext()
 
-    def attempt(self, operation: str, repository: Repository, number: int, digests: int, /) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
+    def attempt(
+        self, operation: str, repository: Repository, number: int, digests: int, /
+    ) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
         self.asked += 1
         return nullcontext()
 
-    def retry(self, operation: str, repository: Repository, error: CallError, delay: float, /) -> None:  # noqa: ARG002 (Observer)
+    def retry(
+        self, operation: str, repository: Repository, error: CallError, delay: float, /
+    ) -> None:  # noqa: ARG002 (Observer)
         self.retries.append(error)
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:  # noqa: ARG002 (Observer)
@@ -97,7 +114,12 @@ class Examination:
     """
 
     def __init__(
-        self, where: Repository | None, region: str | None, profile: str | None, endpoint_url: str | None, config: ClientConfig
+        self,
+        where: Repository | None,
+        region: str | None,
+        profile: str | None,
+        endpoint_url: str | None,
+        config: ClientConfig,
     ) -> None:
         self._where = where
         self._region_option = region
@@ -106,8 +128,14 @@ class Examination:
         self._aws = Surroundings(profile)
         self._told = _Told()
         retry = RetryPolicy(max_attempts=3, max_backoff=1.0, max_elapsed=_CHECK_TIMEOUT)
-        changes = {"connect_timeout": CONNECT_TIMEOUT, "attempt_timeout": READ_TIMEOUT, "retry": retry}
-        self._client = client_of(where, region, profile, endpoint_url, config.replace(changes), observer=self._told)
+        changes = {
+            "connect_timeout": CONNECT_TIMEOUT,
+            "attempt_timeout": READ_TIMEOUT,
+            "retry": retry,
+        }
+        self._client = client_of(
+            where, region, profile, endpoint_url, config.replace(changes), observer=self._told
+        )
         self._region: str | None = None
         self._has_keys = False
         self._answer: Answer | None = None
@@ -132,15 +160,26 @@ class Examination:
         yield self._quota()
 
     def _versions(self) -> Finding:
-        parts = [f"ecr-layer-client {__version__}", *(f"{name} {version(name)}" for name in _MADE_OF)]
-        return Finding("versions", Status.OK, ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"]))
+        parts = [
+            f"ecr-layer-client {__version__}",
+            *(f"{name} {version(name)}" for name in _MADE_OF),
+        ]
+        return Finding(
+            "versions",
+            Status.OK,
+            ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"]),
+        )
 
     def _configuration(self) -> Finding:
         try:
-            return Finding("configuration", Status.OK, f"{self._aws.profile()}; {self._aws.files()}")
+            return Finding(
+                "configuration", Status.OK, f"{self._aws.profile()}; {self._aws.files()}"
+            )
         except Exception as error:  # noqa: BLE001 (whatever hinders botocore is the finding)
             to_do = "correct --profile, AWS_PROFILE or the file; `aws configure list-profiles` lists what there is"
-            return Finding("configuration", Status.FAIL, f"it can't be used: {quoted(str(error))}", to_do)
+            return Finding(
+                "configuration", Status.FAIL, f"it can't be used: {quoted(str(error))}", to_do
+            )
 
     async def _find_region(self) -> Finding:
         region, source = self._chosen_region()
@@ -150,13 +189,25 @@ class Examination:
             found = "none" if region is None else f"none: {source} is empty"
             if region is None and unread is not None:
                 found = f"none: AWS_REGION says {quoted(unread)}, and botocore does not read it"
-            return Finding("region", Status.FAIL, found, "pass --region, set AWS_DEFAULT_REGION, or give the profile a region")
+            return Finding(
+                "region",
+                Status.FAIL,
+                found,
+                "pass --region, set AWS_DEFAULT_REGION, or give the profile a region",
+            )
         found = f"{region}, from {source}"
         if not (self._endpoint_option or await self._aws.knows_region(region)):
             to_do = "check the spelling, or update botocore where the Region is new"
-            return Finding("region", Status.WARN, f"{found}: botocore knows no ECR in {quoted(region)}", to_do)
+            return Finding(
+                "region", Status.WARN, f"{found}: botocore knows no ECR in {quoted(region)}", to_do
+            )
         if source == "AWS_DEFAULT_REGION" and unread not in (None, region):
-            return Finding("region", Status.WARN, f"{found}; AWS_REGION says {quoted(unread)}, for other programs", "set both alike")
+            return Finding(
+                "region",
+                Status.WARN,
+                f"{found}; AWS_REGION says {quoted(unread)}, for other programs",
+                "set both alike",
+            )
         return Finding("region", Status.OK, found)
 
     def _chosen_region(self) -> tuple[str | None, str]:
@@ -165,7 +216,9 @@ class Examination:
         if self._where is not None and self._where.region is not None:
             return self._where.region, "the repository"
         configured = self._aws.region()
-        return configured, "AWS_DEFAULT_REGION" if os.environ.get("AWS_DEFAULT_REGION") == configured else "the configuration file"
+        return configured, "AWS_DEFAULT_REGION" if os.environ.get(
+            "AWS_DEFAULT_REGION"
+        ) == configured else "the configuration file"
 
     async def _find_keys(self) -> Finding:
         try:
@@ -173,20 +226,43 @@ class Examination:
                 keys = await self._aws.keys()
         except TimeoutError:
             found = f"their source gave none within {_KEYS_TIMEOUT:.0f} s"
-            return Finding("credentials", Status.FAIL, found, "look at the profile's credential_process, or at the network to its source")
+            return Finding(
+                "credentials",
+                Status.FAIL,
+                found,
+                "look at the profile's credential_process, or at the network to its source",
+            )
         except Exception as error:  # noqa: BLE001 (as above)
-            return Finding("credentials", Status.FAIL, f"none that can be used: {quoted(str(error))}", _GET_KEYS)
+            return Finding(
+                "credentials",
+                Status.FAIL,
+                f"none that can be used: {quoted(str(error))}",
+                _GET_KEYS,
+            )
         if keys is None:
             return Finding("credentials", Status.FAIL, "none", _GET_KEYS)
         self._has_keys = True
-        lasting = "renewed by themselves" if keys.is_renewed else "temporary, not renewed" if keys.is_temporary else "without an end"
+        lasting = (
+            "renewed by themselves"
+            if keys.is_renewed
+            else "temporary, not renewed"
+            if keys.is_temporary
+            else "without an end"
+        )
         account = "" if keys.account is None else f", account {keys.account}"
         found = f"{keys.access_key}, from {keys.source}{account}; {lasting}"
         if keys.ends_soon:
-            return Finding("credentials", Status.WARN, f"{found}, and they end within 15 minutes", "get new ones before a long check")
+            return Finding(
+                "credentials",
+                Status.WARN,
+                f"{found}, and they end within 15 minutes",
+                "get new ones before a long check",
+            )
         if keys.shadowed is not None:
             to_do = "unset AWS_ACCESS_KEY_ID to use the profile's, or pass --profile"
-            return Finding("credentials", Status.WARN, f"{found}; they win over {keys.shadowed}", to_do)
+            return Finding(
+                "credentials", Status.WARN, f"{found}; they win over {keys.shadowed}", to_do
+            )
         return Finding("credentials", Status.OK, found)
 
     async def _ask(self) -> Finding:
@@ -207,7 +283,9 @@ class Examination:
             return Finding("endpoint", Status.FAIL, found, to_do)
         if answer.error is not None:
             why = quoted(str(answer.error) or type(answer.error).__name__)
-            return Finding("endpoint", Status.FAIL, f"{found}; no answer: {why}", _how_to_reach(answer.error))
+            return Finding(
+                "endpoint", Status.FAIL, f"{found}; no answer: {why}", _how_to_reach(answer.error)
+            )
         self._answer = answer
         found = f"{found}; answered in {answer.seconds * 1000:.0f} ms"
         if not answer.is_of_ecr:
@@ -217,27 +295,42 @@ class Examination:
             ConnectionOptions(endpoint_url=answer.url).check(allow_insecure_endpoint=self._insecure)
         except InvalidInputError:
             to_do = "use https, for a session token would travel in the clear; or --allow-insecure-endpoint, where the network is trusted"
-            return Finding("endpoint", Status.WARN, f"{found}, in plain http beyond this machine", to_do)
+            return Finding(
+                "endpoint", Status.WARN, f"{found}, in plain http beyond this machine", to_do
+            )
         return Finding("endpoint", Status.OK, found)
 
     def _clock(self) -> Finding:
         skew = None if self._answer is None else self._answer.skew
         if skew is None:
-            return Finding("clock", Status.SKIP, "there is no answer with a date to compare it with")
+            return Finding(
+                "clock", Status.SKIP, "there is no answer with a date to compare it with"
+            )
         side = "ahead of" if skew > 0 else "behind"
-        found = "in step with the endpoint's" if abs(skew) < _DATE_STEP else f"{abs(skew):.0f} s {side} the endpoint's"
+        found = (
+            "in step with the endpoint's"
+            if abs(skew) < _DATE_STEP
+            else f"{abs(skew):.0f} s {side} the endpoint's"
+        )
         if abs(skew) < _SKEW_TO_NOTE:
             return Finding("clock", Status.OK, found)
         is_refused = abs(skew) >= _SKEW_REFUSED
         found = f"{found}; beyond {_SKEW_REFUSED:.0f} s AWS refuses what is signed"
-        return Finding("clock", Status.FAIL if is_refused else Status.WARN, found, "set this machine's clock, by NTP")
+        return Finding(
+            "clock",
+            Status.FAIL if is_refused else Status.WARN,
+            found,
+            "set this machine's clock, by NTP",
+        )
 
     async def _check(self) -> Finding:
         if self._where is None:
             to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
             return Finding("check", Status.SKIP, "no repository was named", to_do)
         if not (self._region and self._has_keys and self._answer):
-            return Finding("check", Status.SKIP, "it needs a Region, credentials and an endpoint that answers")
+            return Finding(
+                "check", Status.SKIP, "it needs a Region, credentials and an endpoint that answers"
+            )
         clock = asyncio.get_running_loop().time
         try:
             async with self._client as client:
@@ -246,10 +339,17 @@ class Examination:
                 took = clock() - began
         except ECRLayerError as error:
             return Finding("check", Status.FAIL, *_parted(error))
-        found = f"{_OPERATION} on {self._where.name!r} is allowed; one digest took {took * 1000:.0f} ms"
+        found = (
+            f"{_OPERATION} on {self._where.name!r} is allowed; one digest took {took * 1000:.0f} ms"
+        )
         if self._told.retries:
             tried = f"{found}, at the second try or later: {in_terms_of_options(str(self._told.retries[0]))}"
-            return Finding("check", Status.WARN, tried, "nothing, while it is rare: a check tries again by itself")
+            return Finding(
+                "check",
+                Status.WARN,
+                tried,
+                "nothing, while it is rare: a check tries again by itself",
+            )
         return Finding("check", Status.OK, found)
 
     def _quota(self) -> Finding:
@@ -259,11 +359,15 @@ class Examination:
             to_do = "nothing, while a check still ends in time: it slows down; else ask others to, or AWS to raise the quota"
             who = "ECR throttled this check: others use up the quota of the account in this Region"
             return Finding("quota", Status.WARN, f"{found}; {who}", to_do)
-        return Finding("quota", Status.OK, f"{found}; nothing was throttled" if self._told.asked else found)
+        return Finding(
+            "quota", Status.OK, f"{found}; nothing was throttled" if self._told.asked else found
+        )
 
 
 def _how_to_reach(error: Exception) -> str:
-    if "SSL" in type(error).__name__ or isinstance(getattr(error, "kwargs", {}).get("error"), FileNotFoundError | PermissionError):
+    if "SSL" in type(error).__name__ or isinstance(
+        getattr(error, "kwargs", {}).get("error"), FileNotFoundError | PermissionError
+    ):
         return "name the certificates to trust (AWS_CA_BUNDLE), such as those of a proxy that reads along, or correct the endpoint"
     if "Proxy" in type(error).__name__:
         return "correct HTTPS_PROXY, or name the endpoint in NO_PROXY"
@@ -277,11 +381,19 @@ def _parted(error: ECRLayerError) -> tuple[str, str]:
     if names_botocore:  # after the advice
         found, _, to_do = said.partition(": ")
         return f"{found}{names_botocore}{words}", to_do
-    if isinstance(error, _WITH_ADVICE) or (isinstance(error, ServiceError) and error.code in _SIGNATURE):  # of the latter: another Region's
+    if isinstance(error, _WITH_ADVICE) or (
+        isinstance(error, ServiceError) and error.code in _SIGNATURE
+    ):  # of the latter: another Region's
         found, _, to_do = text.rpartition(": ")
         return found, to_do
     if isinstance(error, OperationTimeoutError):
         return text, "try again; where the quota's line tells of throttling, later"
     if isinstance(error, ResponseError):
-        return text, "look at the endpoint and at proxies: something between may answer in ECR's place"
-    return text, "do as ECR's words say, for trying again changes nothing; AWS Support can tell more"
+        return (
+            text,
+            "look at the endpoint and at proxies: something between may answer in ECR's place",
+        )
+    return (
+        text,
+        "do as ECR's words say, for trying again changes nothing; AWS Support can tell more",
+    )

@@ -67,7 +67,9 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     except Exception as error:  # noqa: BLE001 (whatever it is, one line says it, and what to do)
         if os.environ.get(_TRACEBACK):
             traceback.print_exception(error)
-        say(f"error: {type(error).__name__}: {error}: this is a fault of ecr-layers; {_TRACEBACK}=1 shows where, for a report")
+        say(
+            f"error: {type(error).__name__}: {error}: this is a fault of ecr-layers; {_TRACEBACK}=1 shows where, for a report"
+        )
         code = ERROR
     raise typer.Exit(code)
 
@@ -83,7 +85,9 @@ async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
         if task is not None:
             task.cancel()
 
-    with contextlib.suppress(NotImplementedError, ValueError):  # Windows has no such signal to wait for, nor has a thread
+    with contextlib.suppress(
+        NotImplementedError, ValueError
+    ):  # Windows has no such signal to wait for, nor has a thread
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
     try:
         return await command

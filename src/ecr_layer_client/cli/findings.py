@@ -62,7 +62,11 @@ class Finding:
         if console.width < _LEAST:
             return self.row
         style = _STYLES[self.status]
-        status, part, found = Text(self.status, style), Text(self.part, "bold"), Text(shown_whole(self.found))
+        status, part, found = (
+            Text(self.status, style),
+            Text(self.part, "bold"),
+            Text(shown_whole(self.found)),
+        )
         if self.to_do:
             found.append(f"\n-> {shown_whole(self.to_do)}", style)
         grid = Table.grid(padding=(0, 2, 0, 0))

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client.images import ImageReport, PushPlan
 
-_REPOSITORY = typer.Argument(metavar="REPOSITORY", help="A repository's name (team/app), its registry URI or its ARN.", show_default=False)
+_REPOSITORY = typer.Argument(
+    metavar="REPOSITORY",
+    help="A repository's name (team/app), its registry URI or its ARN.",
+    show_default=False,
+)
 _AS_JSON = typer.Option("--json", help="Print JSON, one object a line, and no table.")
 _LONGEST_PLATFORM = 40  # characters
 _COLUMNS = f"{'IMAGE':<7}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
@@ -79,9 +83,17 @@ def plan(  # noqa: PLR0913 (the options)
         from ecr_layer_client.images import ImageSource
 
         where = Repository.parse(repository)
-        client = client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint))
+        client = client_of(
+            where,
+            region,
+            profile,
+            endpoint_url,
+            _config(concurrency, insecure=allow_insecure_endpoint),
+        )
         with waiting("reading the image") as told:
-            source = await _in_thread(partial(ImageSource.from_path, image_source))  # one that Ctrl-C need not wait for
+            source = await _in_thread(
+                partial(ImageSource.from_path, image_source)
+            )  # one that Ctrl-C need not wait for
             told("checking its blobs")
             async with client:
                 planned = await client.plan_push(where, source)
@@ -98,7 +110,9 @@ def verify(  # noqa: PLR0913 (the options)
     image: Annotated[
         str,
         typer.Argument(
-            metavar="REPOSITORY:TAG", help="An image: team/app:1.0, or team/app@sha256:...; of both, the digest counts.", show_default=False
+            metavar="REPOSITORY:TAG",
+            help="An image: team/app:1.0, or team/app@sha256:...; of both, the digest counts.",
+            show_default=False,
         ),
     ],
     *,
@@ -131,10 +145,18 @@ def verify(  # noqa: PLR0913 (the options)
 
         name, reference = _parted(image)
         where = Repository.parse(name)
-        async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
+        async with client_of(
+            where,
+            region,
+            profile,
+            endpoint_url,
+            _config(concurrency, insecure=allow_insecure_endpoint),
+        ) as client:
             with waiting("looking at the image"):
                 report = await client.verify_image(where, reference)
-        await _print([_report_json(report)] if as_json else [_COLUMNS, *_image_rows(report), str(report)])
+        await _print(
+            [_report_json(report)] if as_json else [_COLUMNS, *_image_rows(report), str(report)]
+        )
         return ALL_AVAILABLE if report.deployable else NOT_ALL_AVAILABLE
 
     run(ask())
@@ -174,7 +196,13 @@ def audit(  # noqa: PLR0913 (the options)
 
         where = Repository.parse(repository)
         printer = _AuditPrinter(as_json=as_json)
-        async with client_of(where, region, profile, endpoint_url, _config(concurrency, insecure=allow_insecure_endpoint)) as client:
+        async with client_of(
+            where,
+            region,
+            profile,
+            endpoint_url,
+            _config(concurrency, insecure=allow_insecure_endpoint),
+        ) as client:
             await printer.print_all(client.audit(where))
         return NOT_ALL_AVAILABLE if printer.broken else ALL_AVAILABLE
 
@@ -270,18 +298,32 @@ async def _print(lines: list[str]) -> None:
 
 
 def _plan_rows(planned: PushPlan) -> Iterator[str]:
-    notes = {blob.digest: "  (archived)" for blob in planned.archived} | {blob.digest: "  (undetermined)" for blob in planned.undetermined}
+    notes = {blob.digest: "  (archived)" for blob in planned.archived} | {
+        blob.digest: "  (undetermined)" for blob in planned.undetermined
+    }
     yield f"{'ACTION':<7}  {'SIZE':>9}  DIGEST"
-    for action, blobs in (("upload", planned.to_upload), ("present", planned.present), ("skip", planned.foreign)):
+    for action, blobs in (
+        ("upload", planned.to_upload),
+        ("present", planned.present),
+        ("skip", planned.foreign),
+    ):
         for blob in blobs:
             size = "-" if blob.size is None else decimal(blob.size)
             yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
 
 
 def _plan_json(planned: PushPlan) -> str:
-    names = ("bytes_to_upload", "bytes_present", "bytes_foreign", "seconds_at_quota", "all_blobs_present")
+    names = (
+        "bytes_to_upload",
+        "bytes_present",
+        "bytes_foreign",
+        "seconds_at_quota",
+        "all_blobs_present",
+    )
     totals = {name: getattr(planned, name) for name in names}
-    return json.dumps(planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals)
+    return json.dumps(
+        planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals
+    )
 
 
 def _report_json(report: ImageReport) -> str:
@@ -290,14 +332,22 @@ def _report_json(report: ImageReport) -> str:
 
 def _report_members(report: ImageReport) -> dict[str, Any]:
     """Return a report's members; those of an index's images are the same ones."""
-    members: dict[str, Any] = report.model_dump(mode="json", exclude={"children"}) | {"repository": str(report.repository)}
+    members: dict[str, Any] = report.model_dump(mode="json", exclude={"children"}) | {
+        "repository": str(report.repository)
+    }
     members["children"] = [_report_members(child) for child in report.children]
     return members | {"deployable": report.deployable, "defects": report.defects}
 
 
 def _image_rows(report: ImageReport) -> Iterator[str]:
     for image in report.images:
-        blobs = (*image.available, *image.archived, *image.absent, *image.undetermined, *image.wrong_size)
+        blobs = (
+            *image.available,
+            *image.archived,
+            *image.absent,
+            *image.undetermined,
+            *image.wrong_size,
+        )
         size = decimal(sum(blob.size or 0 for blob in blobs))
         platform = "-" if image.platform is None else shown(str(image.platform), _LONGEST_PLATFORM)
         word = "whole" if image.deployable else "broken"
@@ -310,7 +360,9 @@ def _defect_rows(report: ImageReport) -> Iterator[str]:
 
 
 def _name(report: ImageReport) -> str:
-    return f"{shown(report.digest or report.reference)}  {shown(', '.join(report.tags) or '(no tag)')}"
+    return (
+        f"{shown(report.digest or report.reference)}  {shown(', '.join(report.tags) or '(no tag)')}"
+    )
 
 
 def _images(number: int) -> str:

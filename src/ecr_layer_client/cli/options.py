@@ -19,21 +19,38 @@ def _profiles(incomplete: str) -> list[str]:
     from configparser import Error, RawConfigParser
 
     names: set[str] = set()
-    for variable, default in (("AWS_CONFIG_FILE", "~/.aws/config"), ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials")):
+    for variable, default in (
+        ("AWS_CONFIG_FILE", "~/.aws/config"),
+        ("AWS_SHARED_CREDENTIALS_FILE", "~/.aws/credentials"),
+    ):
         parser = RawConfigParser(strict=False)
         try:
             parser.read(os.path.expanduser(os.environ.get(variable, default)), encoding="utf-8")  # noqa: PTH111 (as botocore reads it)
         except (Error, ValueError):
             continue
-        names |= {name.removeprefix("profile ") for name in parser.sections() if not name.startswith(("sso-session ", "services "))}
+        names |= {
+            name.removeprefix("profile ")
+            for name in parser.sections()
+            if not name.startswith(("sso-session ", "services "))
+        }
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-Region = Annotated[str | None, typer.Option(help="Default: the repository's own, else as the AWS configuration says.")]
-Profile = Annotated[str | None, typer.Option(help="A profile of the AWS configuration.", autocompletion=_profiles)]
-EndpointUrl = Annotated[str | None, typer.Option(help="Where to ask, in place of the Region's own endpoint.")]
+Region = Annotated[
+    str | None,
+    typer.Option(help="Default: the repository's own, else as the AWS configuration says."),
+]
+Profile = Annotated[
+    str | None, typer.Option(help="A profile of the AWS configuration.", autocompletion=_profiles)
+]
+EndpointUrl = Annotated[
+    str | None, typer.Option(help="Where to ask, in place of the Region's own endpoint.")
+]
 AllowInsecureEndpoint = Annotated[
-    bool, typer.Option("--allow-insecure-endpoint", help="Let --endpoint-url be plain http beyond this machine.")
+    bool,
+    typer.Option(
+        "--allow-insecure-endpoint", help="Let --endpoint-url be plain http beyond this machine."
+    ),
 ]
 Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at once.")]
 

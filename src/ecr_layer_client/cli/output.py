@@ -29,7 +29,10 @@ class JSONLines:
         """Return one; pasted together, for `json.dumps` costs as much as all the rest of a digest does."""
         begin = f'{self._begin}{quoted(outcome.digest)}, "outcome": "{outcome.outcome}"'
         if outcome.outcome == "failure":
-            code, reason = quoted(outcome.raw_code or outcome.code), "null" if outcome.reason is None else quoted(outcome.reason)
+            code, reason = (
+                quoted(outcome.raw_code or outcome.code),
+                "null" if outcome.reason is None else quoted(outcome.reason),
+            )
             return f'{begin}, "availability": null, "code": {code}, "reason": {reason}, "size": null, "media_type": null}}'
         size = "null" if outcome.size is None else outcome.size
         media_type = "null" if outcome.media_type is None else quoted(outcome.media_type)
@@ -71,7 +74,9 @@ class Tally:
         """Return one line of counts."""
         total = self.total
         counts = [
-            f"{self._groups[group]:,} {group}" for group in get_args(Group) if self._groups[group] or group in {"available", "absent"}
+            f"{self._groups[group]:,} {group}"
+            for group in get_args(Group)
+            if self._groups[group] or group in {"available", "absent"}
         ]
         counts[0] += f" ({decimal(self._bytes_available)})"
         return f"{total:,} digest{'' if total == 1 else 's'}: {', '.join(counts)}"

@@ -29,7 +29,9 @@ def waiting(text: str) -> Generator[Callable[[str], None]]:
     from rich.spinner import Spinner
 
     spinner = Spinner("dots", text)
-    live = Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    live = Live(
+        spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
+    )
     timer = asyncio.get_running_loop().call_later(_PATIENCE, live.start)
     try:
         yield lambda text: spinner.update(text=text)
@@ -39,7 +41,9 @@ def waiting(text: str) -> Generator[Callable[[str], None]]:
 
 
 @contextmanager
-def counting(text: str, total: int | None, count: Callable[[], int], *, patience: float | None = None) -> Generator[None]:
+def counting(
+    text: str, total: int | None, count: Callable[[], int], *, patience: float | None = None
+) -> Generator[None]:
     """Show after `patience` seconds (default 1) how far `count` has come: a bar where the total is known, else how many a second."""
     console = _terminal()
     if console is None:
@@ -52,7 +56,12 @@ def counting(text: str, total: int | None, count: Callable[[], int], *, patience
     def show() -> None:
         done = count()
         rate = f"{done:,}, {done / max(monotonic() - began, _TICK):,.0f} a second"
-        progress.update(task, completed=done, description=f"{text} {rate}" if total is None else text, refresh=True)
+        progress.update(
+            task,
+            completed=done,
+            description=f"{text} {rate}" if total is None else text,
+            refresh=True,
+        )
 
     async def tick() -> None:
         await asyncio.sleep(_PATIENCE if patience is None else patience)
@@ -81,10 +90,21 @@ def _terminal() -> Console | None:
 
 
 def _progress(console: Console, *, is_endless: bool) -> Progress:
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+    )
 
     description = TextColumn("{task.description}", markup=False)
-    columns = (SpinnerColumn(), description) if is_endless else (description, BarColumn(), MofNCompleteColumn())
+    columns = (
+        (SpinnerColumn(), description)
+        if is_endless
+        else (description, BarColumn(), MofNCompleteColumn())
+    )
     # What is printed meanwhile is for other places: rich would put a stand-in where sys.stdout is.
     return Progress(
         *columns,

@@ -34,8 +34,15 @@ class _Absent(StrEnum):
 
 def serve(  # noqa: PLR0913 (the options)
     *,
-    host: Annotated[str, typer.Option(help="The address to listen at. Any but a loopback one lets other machines in.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port to listen at; 0 is a free one.")] = 0,
+    host: Annotated[
+        str,
+        typer.Option(
+            help="The address to listen at. Any but a loopback one lets other machines in."
+        ),
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="The port to listen at; 0 is a free one.")
+    ] = 0,
     data: Annotated[
         str | None,
         typer.Option(
@@ -45,19 +52,39 @@ def serve(  # noqa: PLR0913 (the options)
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="The Region it plays.")] = "us-east-1",
-    account: Annotated[str, typer.Option(help="The registry that requests mean when they name none, 12 digits.")] = "123456789012",
-    absent: Annotated[_Absent, typer.Option(help="How it answers a layer that it does not hold: as ECR does, or as emulators do.")] = (
-        _Absent.UNAVAILABLE
-    ),
+    account: Annotated[
+        str, typer.Option(help="The registry that requests mean when they name none, 12 digits.")
+    ] = "123456789012",
+    absent: Annotated[
+        _Absent,
+        typer.Option(
+            help="How it answers a layer that it does not hold: as ECR does, or as emulators do."
+        ),
+    ] = (_Absent.UNAVAILABLE),
     quota: Annotated[
-        float | None, typer.Option(help="Requests a second of each operation; others are throttled.", show_default="none")
+        float | None,
+        typer.Option(
+            help="Requests a second of each operation; others are throttled.", show_default="none"
+        ),
     ] = None,
     burst: Annotated[
-        float | None, typer.Option(help="Requests of an operation at once, after a pause.", show_default="a second's worth")
+        float | None,
+        typer.Option(
+            help="Requests of an operation at once, after a pause.", show_default="a second's worth"
+        ),
     ] = None,
-    latency: Annotated[float, typer.Option(help="Seconds that a request and its answer spend on the way.")] = 0.0,
-    auth: Annotated[bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")] = True,
-    verbose: Annotated[bool, typer.Option("--verbose", help="Say on standard error what was asked, and how it was answered.")] = False,
+    latency: Annotated[
+        float, typer.Option(help="Seconds that a request and its answer spend on the way.")
+    ] = 0.0,
+    auth: Annotated[
+        bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")
+    ] = True,
+    verbose: Annotated[
+        bool,
+        typer.Option(
+            "--verbose", help="Say on standard error what was asked, and how it was answered."
+        ),
+    ] = False,
 ) -> None:
     """Serve a local ECR on this machine, for any program that speaks to ECR. No AWS account is needed.
 
@@ -93,7 +120,9 @@ def serve(  # noqa: PLR0913 (the options)
             latency=latency,
         )
     except (ValueError, OSError) as error:
-        raise typer.BadParameter(_OPTION.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]) from None
+        raise typer.BadParameter(
+            _OPTION.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]
+        ) from None
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
     run(_serve(ecr, host, port))
 
@@ -107,7 +136,11 @@ async def _serve(ecr: LocalECR, host: str, port: int) -> int:
     try:
         await ecr.open()
     except OSError as error:
-        why = "it is taken: choose another --port, or end what listens there" if error.errno == errno.EADDRINUSE else error.strerror
+        why = (
+            "it is taken: choose another --port, or end what listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror
+        )
         message = f"can't listen at {host}, port {port}: {why}"
         raise OSError(message) from None
     try:
@@ -130,7 +163,10 @@ def _log_to_stderr(level: int) -> None:
 def _exports(environment: dict[str, str]) -> str:
     """Return the variables as lines for a POSIX shell; a profile goes, since some SDKs prefer it to keys."""
     return "\n".join(
-        ["unset AWS_PROFILE AWS_DEFAULT_PROFILE", *(f"export {name}={shlex.quote(value)}" for name, value in environment.items())]
+        [
+            "unset AWS_PROFILE AWS_DEFAULT_PROFILE",
+            *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+        ]
     )
 
 

@@ -27,7 +27,9 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what a text begins with that PowerShell'
 
 _REST = 0.1  # seconds without a line after which a part ends
 _LONGEST_PART = 0.5  # seconds, after which
-_SHORT_REST = 0.01  # seconds are rest enough: lines that drip without a rest are not held up for long
+_SHORT_REST = (
+    0.01  # seconds are rest enough: lines that drip without a rest are not held up for long
+)
 
 
 class StandardInput:
@@ -42,7 +44,9 @@ class StandardInput:
     def __init__(self) -> None:
         source = sys.stdin
         self.has_ended: bool = source is None
-        self._read: Callable[[], bytes] = partial(_read, None if source is None else getattr(source.buffer, "raw", source.buffer))
+        self._read: Callable[[], bytes] = partial(
+            _read, None if source is None else getattr(source.buffer, "raw", source.buffer)
+        )
         self._reading: asyncio.Future[bytes] | None = None
         self._is_at_start = True
         self._rest = b""
@@ -63,7 +67,9 @@ class StandardInput:
                 patience = _REST if now() - began < _LONGEST_PART else _SHORT_REST
                 if not (await asyncio.wait({self._reading}, timeout=patience))[0]:
                     return
-            await asyncio.wait({self._reading})  # who is cancelled here leaves the reading, and what it brings, to the next part
+            await asyncio.wait(
+                {self._reading}
+            )  # who is cancelled here leaves the reading, and what it brings, to the next part
             chunk = self._reading.result()
             self._reading = None
             for line in self._lines(chunk):

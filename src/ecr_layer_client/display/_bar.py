@@ -32,10 +32,14 @@ def progress_bar() -> Generator[Callable[[Countable], None] | None, None, None]:
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # tqdm's own, in a notebook without ipywidgets: the bar is then one of text
+            warnings.simplefilter(
+                "ignore"
+            )  # tqdm's own, in a notebook without ipywidgets: the bar is then one of text
             from tqdm.auto import tqdm  # noqa: PLC0415 (optional)
     except ImportError:
-        warnings.warn("progress=True shows a bar where tqdm is installed: pip install tqdm", stacklevel=4)
+        warnings.warn(
+            "progress=True shows a bar where tqdm is installed: pip install tqdm", stacklevel=4
+        )
         yield None
         return
     with tqdm(unit=" digests") as bar:

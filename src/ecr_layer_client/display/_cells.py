@@ -31,4 +31,10 @@ def share(part: int, whole: int) -> str:
         ('33 %', 'under 1 %', 'over 99 %', '100 %')
     """
     percents = 100 * part / whole
-    return "under 1 %" if 0 < percents < 1 else "over 99 %" if 99 < percents < 100 else f"{percents:.0f} %"  # noqa: PLR2004 (percents)
+    return (
+        "under 1 %"
+        if 0 < percents < 1
+        else "over 99 %"
+        if 99 < percents < 100
+        else f"{percents:.0f} %"
+    )  # noqa: PLR2004 (percents)

@@ -62,11 +62,17 @@ class Table:
     rows: tuple[tuple[str | int, ...], ...]
 
 
-def first_rows(what: str, columns: tuple[str, ...], rows: Iterable[tuple[str | int, ...]], total: int) -> Iterator[Table]:
+def first_rows(
+    what: str, columns: tuple[str, ...], rows: Iterable[tuple[str | int, ...]], total: int
+) -> Iterator[Table]:
     """Yield a table of the first rows, if there is any; its caption says how many there are in all."""
     shown = tuple(islice(rows, MOST_ROWS))
     if shown:
-        yield Table(f"{what}: {len(shown)} of {total:,}" if len(shown) < total else f"{what}: {total:,}", columns, shown)
+        yield Table(
+            f"{what}: {len(shown)} of {total:,}" if len(shown) < total else f"{what}: {total:,}",
+            columns,
+            shown,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,5 +110,6 @@ class Description:
         """The bar in words: each part's count, and its share of the bar."""
         whole = sum(self.weights)
         return ", ".join(
-            f"{part.label} {part.count:,} ({share(weight, whole)})" for part, weight in zip(self.parts, self.weights, strict=True)
+            f"{part.label} {part.count:,} ({share(weight, whole)})"
+            for part, weight in zip(self.parts, self.weights, strict=True)
         )

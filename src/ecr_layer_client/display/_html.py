@@ -34,7 +34,9 @@ _NUMBER = f"{_CELL};text-align:right;font-variant-numeric:tabular-nums;white-spa
 _TABLE = "margin:0;border:0;border-collapse:collapse;background:transparent;color:inherit;font-size:1em;width:auto;display:table"
 _QUIET = "opacity:.8"
 _COLOURED = "print-color-adjust:exact;forced-color-adjust:none"  # on paper, and where the user chose the colours
-_CAPTION = "caption-side:top;padding:0 0 .2em;text-align:left;color:inherit;font-size:1em;font-weight:600"
+_CAPTION = (
+    "caption-side:top;padding:0 0 .2em;text-align:left;color:inherit;font-size:1em;font-weight:600"
+)
 _LEGIBLE = 17  # em: a column of long texts is no narrower, and the table scrolls instead
 
 
@@ -63,7 +65,9 @@ def _bar(description: Description) -> str:
         f'<div style="flex:{weight} 1 0;min-width:3px;background:{COLOURS[part.tone]}"></div>'
         for part, weight in zip(description.parts, description.weights, strict=True)
     )
-    return f'<div role="img" aria-label="{escape(description.bar_text)}" style="{style}">{parts}</div>'
+    return (
+        f'<div role="img" aria-label="{escape(description.bar_text)}" style="{style}">{parts}</div>'
+    )
 
 
 def _legend(parts: tuple[Part, ...]) -> str:
@@ -75,7 +79,11 @@ def _legend(parts: tuple[Part, ...]) -> str:
 def _legend_row(part: Part, *, has_sizes: bool) -> str:
     style = f"display:inline-block;width:.75em;height:.75em;margin-right:.5em;border-radius:2px;background:{COLOURS[part.tone]}"
     swatch = f'<span aria-hidden="true" style="{style};{_COLOURED}"></span>'
-    size = f'<td style="{_NUMBER}">{human_bytes(part.size) if part.size else ""}</td>' if has_sizes else ""
+    size = (
+        f'<td style="{_NUMBER}">{human_bytes(part.size) if part.size else ""}</td>'
+        if has_sizes
+        else ""
+    )
     name = f'<th scope="row" style="{_CELL};font-weight:inherit">{swatch}{escape(part.label)}</th>'
     return f'<tr style="background:transparent">{name}<td style="{_NUMBER}">{part.count:,}</td>{size}</tr>'
 

@@ -39,7 +39,9 @@ class _Shown:
     def __init__(self, description: Description) -> None:
         self._description = description
 
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[RenderableType]:
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType]:
         from rich.console import Group  # noqa: PLC0415 (optional; rich alone calls this)
         from rich.panel import Panel  # noqa: PLC0415 (as above)
         from rich.text import Text  # noqa: PLC0415 (as above)
@@ -54,7 +56,13 @@ class _Shown:
         lines += [Text.assemble((f"{name}: ", "dim"), value) for name, value in shown.facts]
         for table in shown.tables:
             lines += [Text(f"\n{table.caption}", "bold"), _table(table)]
-        yield Panel(Group(*lines), title=Text(shown.title, "bold"), title_align="left", border_style="dim", expand=False)
+        yield Panel(
+            Group(*lines),
+            title=Text(shown.title, "bold"),
+            title_align="left",
+            border_style="dim",
+            expand=False,
+        )
 
 
 def _ink(tone: Tone, *, ascii_only: bool) -> tuple[str, str]:
@@ -93,7 +101,12 @@ def _legend(description: Description, *, ascii_only: bool) -> RichTable:
     grid.columns[2].justify = grid.columns[3].justify = "right"
     for part in description.parts:
         size = human_bytes(part.size) if part.size else ""
-        grid.add_row(Text(*_ink(part.tone, ascii_only=ascii_only)), Text(part.label), Text(f"{part.count:,}"), Text(size))
+        grid.add_row(
+            Text(*_ink(part.tone, ascii_only=ascii_only)),
+            Text(part.label),
+            Text(f"{part.count:,}"),
+            Text(size),
+        )
     return grid
 
 
@@ -103,7 +116,9 @@ def _table(table: Table) -> RichTable:
 
     shown = RichTable(box=None, padding=(0, 2, 0, 0), header_style="dim", pad_edge=False)
     for column, cell in zip(table.columns, table.rows[0], strict=True):
-        shown.add_column(Text(column), justify="right" if isinstance(cell, int) else "left", overflow="fold")
+        shown.add_column(
+            Text(column), justify="right" if isinstance(cell, int) else "left", overflow="fold"
+        )
     for row in table.rows:
         shown.add_row(*(Text(cell_text(cell)) for cell in row))
     return shown

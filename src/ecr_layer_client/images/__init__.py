@@ -6,4 +6,14 @@ from ._plan import PushPlan, plan
 from ._report import ImageReport
 from ._source import ImageSource
 
-__all__ = ["Descriptor", "ImageIndex", "ImageManifest", "ImageReport", "ImageSource", "Platform", "PushPlan", "parse_manifest", "plan"]
+__all__ = [
+    "Descriptor",
+    "ImageIndex",
+    "ImageManifest",
+    "ImageReport",
+    "ImageSource",
+    "Platform",
+    "PushPlan",
+    "parse_manifest",
+    "plan",
+]

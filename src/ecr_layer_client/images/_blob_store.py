@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-CANNOT_BE_READ = (OSError, EOFError, zlib.error, gzip.BadGzipFile)  # what a file, or a gzipped one that was changed since, may raise
+CANNOT_BE_READ = (
+    OSError,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+)  # what a file, or a gzipped one that was changed since, may raise
 
 
 class Located(NamedTuple):
@@ -60,7 +65,11 @@ class DirectoryBlobs:
             status = path.stat()
         except OSError:
             return None
-        return Located(status.st_size, lambda: path.open("rb")) if stat.S_ISREG(status.st_mode) else None
+        return (
+            Located(status.st_size, lambda: path.open("rb"))
+            if stat.S_ISREG(status.st_mode)
+            else None
+        )
 
 
 class ManifestsAlone:
@@ -87,7 +96,9 @@ class VerifyingReader(io.RawIOBase):
         name: What holds them, for a message.
     """
 
-    def __init__(self, file: BinaryIO, digest: str, hashing: hashlib._Hash, size: int, name: str) -> None:
+    def __init__(
+        self, file: BinaryIO, digest: str, hashing: hashlib._Hash, size: int, name: str
+    ) -> None:
         super().__init__()
         self._file = file
         self._digest = digest
@@ -148,7 +159,12 @@ def open_verified(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
     except CANNOT_BE_READ as error:
         msg = f"{blobs.name}: {descriptor.digest} can't be opened: {why(error)}"
         raise InvalidInputError(msg) from error
-    return cast("BinaryIO", io.BufferedReader(VerifyingReader(file, descriptor.digest, hashing, found.size, blobs.name)))
+    return cast(
+        "BinaryIO",
+        io.BufferedReader(
+            VerifyingReader(file, descriptor.digest, hashing, found.size, blobs.name)
+        ),
+    )
 
 
 def why(error: Exception) -> str:

@@ -17,22 +17,34 @@ from ecr_layer_client._text.quoting import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")  # OCI distribution specification: a reference as a tag
+TAG = re.compile(
+    r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
+)  # OCI distribution specification: a reference as a tag
 # OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the lengths of theirs.
 _DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[a-f0-9]+")
 _LONGEST_DIGEST = 1000  # ECR model: BatchedOperationLayerDigest
 # OCI image-spec, media-types.md, and Docker's manifest schema 2; what follows says how they are compressed.
-_FOREIGN = ("application/vnd.docker.image.rootfs.foreign.diff.tar", "application/vnd.oci.image.layer.nondistributable.v1.tar")
+_FOREIGN = (
+    "application/vnd.docker.image.rootfs.foreign.diff.tar",
+    "application/vnd.oci.image.layer.nondistributable.v1.tar",
+)
 _PLATFORM = re.compile(r"(?P<os>[^/\s]+)/(?P<architecture>[^/\s]+)(/(?P<variant>[^/\s]+))?")
-_SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}  # as containerd normalises them
+_SAME_VARIANT = {
+    ("arm64", "v8"): None,
+    ("amd64", "v1"): None,
+    ("arm", None): "v7",
+}  # as containerd normalises them
 
 
 def _check_digest(digest: str) -> str:
     found = _DIGEST.fullmatch(digest) if len(digest) <= _LONGEST_DIGEST else None
     length = _HEX_LENGTHS.get(found["algorithm"]) if found else None
-    if found is None or (length is not None and (len(found["encoded"]) != length or not _HEX.fullmatch(found["encoded"]))):
+    if found is None or (
+        length is not None
+        and (len(found["encoded"]) != length or not _HEX.fullmatch(found["encoded"]))
+    ):
         msg = "no digest: an algorithm, ':' and its value in lower-case hexadecimal, such as sha256: and 64 digits"
         raise ValueError(msg)
     return digest
@@ -46,7 +58,9 @@ if TYPE_CHECKING:
     TextByName = dict[str, str]
 else:  # writers in Go spell what is empty as null
     Texts = Annotated[tuple[str, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
-    Digests = Annotated[tuple[Digest, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
+    Digests = Annotated[
+        tuple[Digest, ...] | None, FailFast(), AfterValidator(lambda value: value or ())
+    ]
     TextByName = Annotated[dict[str, str] | None, AfterValidator(lambda value: value or {})]
 
 
@@ -135,7 +149,9 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
     def __str__(self) -> str:
         """The form that `parse` reads, with the version, if any, behind it."""
-        name = "/".join(part for part in (self.os, self.architecture, self.variant or None) if part is not None)
+        name = "/".join(
+            part for part in (self.os, self.architecture, self.variant or None) if part is not None
+        )
         return f"{name} ({self.os_version})" if self.os_version else name
 
 

@@ -82,7 +82,9 @@ class _Archive:
 
     def images(self) -> Images:
         try:
-            saved = _SAVED.validate_json(self._tar.read(_LIST, MAX_MANIFEST_BYTES), strict=True, by_alias=True, by_name=False)
+            saved = _SAVED.validate_json(
+                self._tar.read(_LIST, MAX_MANIFEST_BYTES), strict=True, by_alias=True, by_name=False
+            )
         except ValidationError as error:
             first = error.errors(include_url=False)[0]
             msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {'.'.join(map(str, first['loc']))}: {first['msg']}"
@@ -103,10 +105,14 @@ class _Archive:
         """Write the manifest of an image whose archive has none, of its config and its layers as they stand."""
         config = self._config(image.config)
         if len(config.diff_ids) != len(image.layers):
-            counts = f"has {len(config.diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
+            counts = (
+                f"has {len(config.diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
+            )
             msg = f"{self._tar.path}: {quoted(image.config)} ({config.digest}) {counts}"
             raise InvalidInputError(msg)
-        foreign = {diff_id: layer for diff_id, layer in (image.sources or {}).items() if layer.is_foreign}
+        foreign = {
+            diff_id: layer for diff_id, layer in (image.sources or {}).items() if layer.is_foreign
+        }
         named = zip(image.layers, config.diff_ids, strict=True)
         layers = [foreign.get(diff_id) or self._layer(name, diff_id) for name, diff_id in named]
         members = {
@@ -117,7 +123,9 @@ class _Archive:
         }
         try:
             return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
-        except InvalidInputError as error:  # it is too long, or a foreign layer does not say its size
+        except (
+            InvalidInputError
+        ) as error:  # it is too long, or a foreign layer does not say its size
             msg = f"{self._tar.path}: the manifest of {config.digest}: {error}"
             raise InvalidInputError(msg) from None
 
@@ -177,7 +185,11 @@ class _Archive:
             unpacked = hash_of(diff_id, str(self._tar.path))
             try:
                 with self._tar.open(name) as file, _Hashing(file, member.size) as bytes_of:
-                    stream = cast("BinaryIO", gzip.GzipFile(fileobj=bytes_of)) if is_gzipped else bytes_of
+                    stream = (
+                        cast("BinaryIO", gzip.GzipFile(fileobj=bytes_of))
+                        if is_gzipped
+                        else bytes_of
+                    )
                     while data := stream.read(CHUNK):
                         unpacked.update(data)
             except (*UNREADABLE, OSError) as error:

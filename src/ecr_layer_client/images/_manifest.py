@@ -24,12 +24,19 @@ DOCKER_IMAGE = f"{_DOCKER}.v2+json"
 DOCKER_INDEX = f"{_DOCKER}.list.v2+json"
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-_OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"  # of a draft of OCI 1.1, and still found
+_OCI_ARTIFACT = (
+    "application/vnd.oci.artifact.manifest.v1+json"  # of a draft of OCI 1.1, and still found
+)
 _SCHEMA_1 = f"{_DOCKER}.v1+json"
 SIGNED_SCHEMA_1 = f"{_DOCKER}.v1+prettyjws"
 
 INDEX_TYPES = frozenset({DOCKER_INDEX, OCI_INDEX})
-_ALIKE = (INDEX_TYPES, frozenset({DOCKER_IMAGE, OCI_IMAGE}), frozenset({_OCI_ARTIFACT}), frozenset({_SCHEMA_1, SIGNED_SCHEMA_1}))
+_ALIKE = (
+    INDEX_TYPES,
+    frozenset({DOCKER_IMAGE, OCI_IMAGE}),
+    frozenset({_OCI_ARTIFACT}),
+    frozenset({_SCHEMA_1, SIGNED_SCHEMA_1}),
+)
 MANIFEST_TYPES = frozenset[str]().union(*_ALIKE)  # those of a set have the same members
 
 
@@ -74,7 +81,9 @@ class ImageManifest(BaseModel, frozen=True):
     def foreign(self) -> tuple[Descriptor, ...]:
         """The layers that registries don't store and a push leaves out, each digest once."""
         stored = {blob.digest for blob in self.blobs}
-        return each_once(layer for layer in self.layers if layer.is_foreign and layer.digest not in stored)
+        return each_once(
+            layer for layer in self.layers if layer.is_foreign and layer.digest not in stored
+        )
 
     def __hash__(self) -> int:
         """Hash the digest, which stands for the rest."""
@@ -82,7 +91,11 @@ class ImageManifest(BaseModel, frozen=True):
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line."""
-        yield from (("digest", self.digest), ("media_type", self.media_type), ("layers", len(self.layers)))
+        yield from (
+            ("digest", self.digest),
+            ("media_type", self.media_type),
+            ("layers", len(self.layers)),
+        )
 
 
 class ImageIndex(BaseModel, frozen=True):
@@ -116,17 +129,27 @@ class ImageIndex(BaseModel, frozen=True):
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
         """The manifests among `manifests`, each digest once for each platform that it is named for."""
-        return each_for_its_platform(child for child in self.manifests if child.media_type in MANIFEST_TYPES)
+        return each_for_its_platform(
+            child for child in self.manifests if child.media_type in MANIFEST_TYPES
+        )
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
         """What a registry stores as blobs of it: of an ordinary index nothing; of some, as of a build cache, what is no manifest."""
-        return each_once(blob for blob in self.manifests if blob.media_type not in MANIFEST_TYPES and not blob.is_foreign)
+        return each_once(
+            blob
+            for blob in self.manifests
+            if blob.media_type not in MANIFEST_TYPES and not blob.is_foreign
+        )
 
     @cached_property
     def foreign(self) -> tuple[Descriptor, ...]:
         """As an image's; of an ordinary index nothing."""
-        return each_once(blob for blob in self.manifests if blob.media_type not in MANIFEST_TYPES and blob.is_foreign)
+        return each_once(
+            blob
+            for blob in self.manifests
+            if blob.media_type not in MANIFEST_TYPES and blob.is_foreign
+        )
 
     def __hash__(self) -> int:
         """Hash the digest, which stands for the rest."""
@@ -134,7 +157,11 @@ class ImageIndex(BaseModel, frozen=True):
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line."""
-        yield from (("digest", self.digest), ("media_type", self.media_type), ("manifests", len(self.manifests)))
+        yield from (
+            ("digest", self.digest),
+            ("media_type", self.media_type),
+            ("manifests", len(self.manifests)),
+        )
 
 
 class _FsLayer(BaseModel):
@@ -153,7 +180,9 @@ class _Document(BaseModel):
     layers: tuple[Descriptor, ...] | None = Field(default=None, fail_fast=True)
     manifests: tuple[Descriptor, ...] | None = Field(default=None, fail_fast=True)
     blobs: tuple[Descriptor, ...] | None = Field(default=None, fail_fast=True)
-    fs_layers: tuple[_FsLayer, ...] | None = Field(default=None, validation_alias="fsLayers", fail_fast=True)
+    fs_layers: tuple[_FsLayer, ...] | None = Field(
+        default=None, validation_alias="fsLayers", fail_fast=True
+    )
     signatures: list[Any] | None = None
     artifact_type: str | None = Field(default=None, validation_alias="artifactType")
     subject: Descriptor | None = None
@@ -196,12 +225,21 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
         raise InvalidInputError(msg)
     digest = digest_of(raw)
     if raw.startswith(_MARKS):
-        raise InvalidInputError(_refusal(raw, digest, "it begins with a byte order mark: JSON is UTF-8 without one"))
+        raise InvalidInputError(
+            _refusal(raw, digest, "it begins with a byte order mark: JSON is UTF-8 without one")
+        )
     try:
-        return _built(raw, digest, _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False), media_type)
+        return _built(
+            raw,
+            digest,
+            _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False),
+            media_type,
+        )
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
-        where = escaped(".".join(map(str, first["loc"])))  # names of annotations come from outside, too
+        where = escaped(
+            ".".join(map(str, first["loc"]))
+        )  # names of annotations come from outside, too
         why = f"{where}: {first['msg']}: {quoted(first['input'])}" if where else str(first["msg"])
         raise InvalidInputError(_refusal(raw, digest, why)) from None
     except _NoManifest as error:
@@ -216,18 +254,33 @@ def _refusal(raw: bytes, digest: str, why: str) -> str:
     return f"this is no manifest ({len(raw)} bytes, {digest}): {why}"
 
 
-def _built(raw: bytes, digest: str, document: _Document, given: str | None) -> ImageManifest | ImageIndex:
+def _built(
+    raw: bytes, digest: str, document: _Document, given: str | None
+) -> ImageManifest | ImageIndex:
     shown = _shape(document)
     media_type = given or document.media_type or shown
-    if any((media_type in alike) != (shown in alike) for alike in _ALIKE if media_type in MANIFEST_TYPES):
+    if any(
+        (media_type in alike) != (shown in alike)
+        for alike in _ALIKE
+        if media_type in MANIFEST_TYPES
+    ):
         msg = f"its media type is {media_type}, and its members are those of {shown}"
         raise _NoManifest(msg)
-    common: dict[str, Any] = {"raw": raw, "digest": digest, "media_type": media_type, "annotations": document.annotations}
+    common: dict[str, Any] = {
+        "raw": raw,
+        "digest": digest,
+        "media_type": media_type,
+        "annotations": document.annotations,
+    }
     common |= {"artifact_type": document.artifact_type, "subject": document.subject}
     if shown in INDEX_TYPES:
         return ImageIndex(manifests=_whole("manifests", document.manifests), **common)
     if document.fs_layers is not None:
-        return ImageManifest(config=None, layers=tuple(Descriptor(digest=layer.digest) for layer in document.fs_layers), **common)
+        return ImageManifest(
+            config=None,
+            layers=tuple(Descriptor(digest=layer.digest) for layer in document.fs_layers),
+            **common,
+        )
     if shown == _OCI_ARTIFACT:
         return ImageManifest(config=None, layers=_whole("blobs", document.blobs), **common)
     if document.config is None:
@@ -253,7 +306,11 @@ def _shape(document: _Document) -> str:
     if not shown and document.media_type == _OCI_ARTIFACT:
         return _OCI_ARTIFACT
     if len(shown) != 1:
-        found = "no 'layers', 'manifests' or 'fsLayers'" if not shown else f"it is both {' and '.join(shown)}"
+        found = (
+            "no 'layers', 'manifests' or 'fsLayers'"
+            if not shown
+            else f"it is both {' and '.join(shown)}"
+        )
         raise _NoManifest(found)
     return shown[0]
 

@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 _INDEX = "index.json"
 _LAYOUT = "oci-layout"
-_READ = re.compile(r"1\.\d+\.\d+")  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
+_READ = re.compile(
+    r"1\.\d+\.\d+"
+)  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
 DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
 _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
 _CONTAINERD_NAME = "io.containerd.image.name"  # what docker and containerd add: the whole name
@@ -55,7 +57,9 @@ def read_layout(path: Path) -> Images:
         InvalidInputError: It is none, or not whole.
     """
     if is_directory(path):
-        return _of_layout(str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path))
+        return _of_layout(
+            str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path)
+        )
     return read_layout_in(Tar(path))
 
 
@@ -108,7 +112,9 @@ def _file(path: Path) -> bytes:
     return data
 
 
-def _of_layout(name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: bool = False) -> Images:
+def _of_layout(
+    name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: bool = False
+) -> Images:
     try:
         version = _VERSION.validate_json(layout, by_alias=True, by_name=False).version
     except ValidationError as error:
@@ -160,7 +166,9 @@ class Reading:
         others: dict[str, None] = {}
         for descriptor in named:
             if descriptor.media_type not in MANIFEST_TYPES and not self._alone:
-                others[descriptor.media_type or ""] = None  # OCI image-spec, image-index.md: what is not known is no error
+                others[descriptor.media_type or ""] = (
+                    None  # OCI image-spec, image-index.md: what is not known is no error
+                )
                 continue
             for manifest in self._read(descriptor, 1):
                 roots[manifest.digest] = manifest
@@ -169,7 +177,12 @@ class Reading:
             instead = f", but {quoted(', '.join(others))}" if others else ""
             msg = f"{self._blobs.name} names no image that is there{instead}"
             raise InvalidInputError(msg)
-        return Images(self._found, tuple(roots.values()), {digest: tuple(its) for digest, its in tags.items() if its}, self._blobs)
+        return Images(
+            self._found,
+            tuple(roots.values()),
+            {digest: tuple(its) for digest, its in tags.items() if its},
+            self._blobs,
+        )
 
     def _read(self, descriptor: Descriptor, depth: int) -> list[Manifest]:
         """Return the manifest; or, of an index that is left out, those of its children that are there."""
@@ -183,9 +196,18 @@ class Reading:
             raise InvalidInputError(msg)
         manifest = self._parsed(descriptor)
         if isinstance(manifest, ImageIndex):
-            below = {child.digest: self._read(child, depth + 1) for child in manifest.children if self._is_there(child)}
-            if any([found.digest for found in below.get(child.digest, [])] != [child.digest] for child in manifest.children):
-                self._left_out[manifest.digest] = [*{found.digest: found for each in below.values() for found in each}.values()]
+            below = {
+                child.digest: self._read(child, depth + 1)
+                for child in manifest.children
+                if self._is_there(child)
+            }
+            if any(
+                [found.digest for found in below.get(child.digest, [])] != [child.digest]
+                for child in manifest.children
+            ):
+                self._left_out[manifest.digest] = [
+                    *{found.digest: found for each in below.values() for found in each}.values()
+                ]
                 return self._left_out[manifest.digest]
         if not self._alone:
             for blob in manifest.blobs:
@@ -199,7 +221,9 @@ class Reading:
             is_there = self._blobs.find(child.digest) is not None
             manifest = self._parsed(child) if is_there else None
             config = manifest.config if isinstance(manifest, ImageManifest) else None
-            self._there[child.digest] = is_there and (config is None or self._blobs.find(config.digest) is not None)
+            self._there[child.digest] = is_there and (
+                config is None or self._blobs.find(config.digest) is not None
+            )
         return self._there.get(child.digest, True)
 
     def _parsed(self, descriptor: Descriptor) -> Manifest:
@@ -219,5 +243,7 @@ def _tags(descriptor: Descriptor) -> tuple[str, ...]:
 
 def tags_of(*names: str) -> tuple[str, ...]:
     """Return the tags of images' names, of a name that is only a tag the name; those left out that no registry takes for one."""
-    parts = [(at, *named.rpartition(":")[1:]) for named, at, _ in (name.partition("@") for name in names)]
+    parts = [
+        (at, *named.rpartition(":")[1:]) for named, at, _ in (name.partition("@") for name in names)
+    ]
     return tuple(tag for at, colon, tag in parts if (colon or not at) and TAG.fullmatch(tag))

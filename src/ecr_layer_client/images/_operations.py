@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 MOST_IDS = 100  # ECR model: ImageIdentifierList
 PAGE = 1000  # ECR model: MaxResults of ListImages
 
-_DIGEST = re.compile(r"(?ai)sha256:[a-f0-9]{64}")  # what ECR gives images; ASCII, for in Unicode a long s is an s in another case
+_DIGEST = re.compile(
+    r"(?ai)sha256:[a-f0-9]{64}"
+)  # what ECR gives images; ASCII, for in Unicode a long s is an s in another case
 
 _Model = TypeVar("_Model", bound=BaseModel)
 
@@ -122,8 +124,15 @@ class GetImages:
 
     def members(self) -> dict[str, Any]:
         """Return the request's members; without the accepted types, ECR may hand out a manifest of another type than it holds."""
-        ids = [{"imageDigest" if is_digest(reference) else "imageTag": reference} for reference in self.digests]
-        return {**_where(self.repository), "imageIds": ids, "acceptedMediaTypes": sorted(MANIFEST_TYPES)}
+        ids = [
+            {"imageDigest" if is_digest(reference) else "imageTag": reference}
+            for reference in self.digests
+        ]
+        return {
+            **_where(self.repository),
+            "imageIds": ids,
+            "acceptedMediaTypes": sorted(MANIFEST_TYPES),
+        }
 
     def read(self, answer: bytes | Mapping[str, Any]) -> dict[str, Held | NotGiven]:
         """Read what became of each reference; an image that is asked for by digest comes once for each of its tags.
@@ -179,7 +188,9 @@ class ListImages:
             ResponseError: It is no such answer.
         """
         parsed = _parsed(_LISTED, answer)
-        rows = [ListedImage(row.digest, row.tag) for row in parsed.image_ids if row.digest is not None]
+        rows = [
+            ListedImage(row.digest, row.tag) for row in parsed.image_ids if row.digest is not None
+        ]
         if len(rows) < len(parsed.image_ids):
             msg = "ECR's answer lists an image without a digest"
             raise ResponseError(msg)
@@ -195,7 +206,9 @@ def _held(image: _Image) -> Held:
     raw = image.manifest.encode()
     digest = digest_of(raw)
     said = image.image_id.digest
-    if image.media_type == SIGNED_SCHEMA_1 and said is not None:  # Docker's rule: the digest of the bytes without the signatures
+    if (
+        image.media_type == SIGNED_SCHEMA_1 and said is not None
+    ):  # Docker's rule: the digest of the bytes without the signatures
         return Held(said, raw, image.media_type)
     if said not in {None, digest}:
         msg = f"ECR's answer has a manifest that is not what its digest says: {quoted(said)} is {digest}"

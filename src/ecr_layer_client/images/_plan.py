@@ -10,13 +10,26 @@ from pydantic import BaseModel
 
 from ecr_layer_client._models.config import MAX_BATCH_SIZE
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.layer import LayerAvailability, LayerFailureCode, LayerOutcome, group_of
+from ecr_layer_client._models.layer import (
+    LayerAvailability,
+    LayerFailureCode,
+    LayerOutcome,
+    group_of,
+)
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line, quoted, short
-from ecr_layer_client.display import MOST_ROWS, Bytes, Description, DisplayMixin, Part, Tone, first_rows
+from ecr_layer_client.display import (
+    MOST_ROWS,
+    Bytes,
+    Description,
+    DisplayMixin,
+    Part,
+    Tone,
+    first_rows,
+)
 
 from ._descriptor import Descriptor, each_once
 from ._source import ImageSource, blobs_of, manifests_of, shared_bytes, sources_of
@@ -130,7 +143,10 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         repositories = {plan.repository for plan in given}
         return cls(
             repository=given[0].repository if len(repositories) == 1 else None,
-            **{part: tuple(blob for plan in given for blob in getattr(plan, part)) for part in parts},
+            **{
+                part: tuple(blob for plan in given for blob in getattr(plan, part))
+                for part in parts
+            },
             calls={operation: sum(plan.calls[operation] for plan in given) for operation in QUOTAS},
             shared_bytes=sum(plan.shared_bytes for plan in given),
         )
@@ -228,14 +244,37 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             _row("present", self.present),
             *([_row("foreign, not pushed", self.foreign)] if self.foreign else []),
             *([_row("of the uploads, archived", self.archived)] if self.archived else []),
-            *([_row("of the uploads, undetermined", self.undetermined)] if self.undetermined else []),
-            *([f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"] if self.unknown_sizes else []),
-            *([f"{'shared between the images':<32} {'':>6}        {human_bytes(self.shared_bytes):>10}"] if self.shared_bytes else []),
+            *(
+                [_row("of the uploads, undetermined", self.undetermined)]
+                if self.undetermined
+                else []
+            ),
+            *(
+                [f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"]
+                if self.unknown_sizes
+                else []
+            ),
+            *(
+                [
+                    f"{'shared between the images':<32} {'':>6}        {human_bytes(self.shared_bytes):>10}"
+                ]
+                if self.shared_bytes
+                else []
+            ),
         ]
-        calls = ", ".join(f"{count} {operation}" for operation, count in self.calls.items() if count)
+        calls = ", ".join(
+            f"{count} {operation}" for operation, count in self.calls.items() if count
+        )
         images = f"{len(self.manifests)} manifest{'' if len(self.manifests) == 1 else 's'}"
         where = "" if self.repository is None else f" to {self.repository}"
-        return "\n".join([f"push of {images}{where}", *rows, f"calls: {calls}", f"at ECR's quotas at least {self.seconds_at_quota:.2f} s"])
+        return "\n".join(
+            [
+                f"push of {images}{where}",
+                *rows,
+                f"calls: {calls}",
+                f"at ECR's quotas at least {self.seconds_at_quota:.2f} s",
+            ]
+        )
 
 
 def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
@@ -248,7 +287,9 @@ def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
         "skip": plan.foreign,
         "put": plan.manifests,
     }
-    return [(blob, action, notes.get(blob.digest)) for action, part in actions.items() for blob in part]
+    return [
+        (blob, action, notes.get(blob.digest)) for action, part in actions.items() for blob in part
+    ]
 
 
 def plan(
@@ -281,21 +322,33 @@ def plan(
         msg = f"part_size={quoted(part_size)}: {_SMALLEST_PART} to {_LARGEST_PART} bytes"
         raise InvalidInputError(msg)
     outcomes, where = (
-        (held.by_digest, held.repository) if isinstance(held, LayerCheckResult) else (outcomes_from_mapping(held, "held"), None)
+        (held.by_digest, held.repository)
+        if isinstance(held, LayerCheckResult)
+        else (outcomes_from_mapping(held, "held"), None)
     )
     where = where if repository is None else Repository.coerce(repository)
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
-    groups = {blob.digest: "absent" if (outcome := outcomes.get(blob.digest)) is None else group_of(outcome) for blob in blobs}
+    groups = {
+        blob.digest: "absent"
+        if (outcome := outcomes.get(blob.digest)) is None
+        else group_of(outcome)
+        for blob in blobs
+    }
     manifests = manifests_of(given)
     to_upload = tuple(blob for blob in blobs if groups[blob.digest] != "available")
-    puts = {digest: {tag for source in given for tag in source.tags.get(digest, ())} for digest in manifests}
+    puts = {
+        digest: {tag for source in given for tag in source.tags.get(digest, ())}
+        for digest in manifests
+    }
     return PushPlan(
         repository=where,
         manifests=tuple(manifests.values()),
         to_upload=to_upload,
         present=tuple(blob for blob in blobs if groups[blob.digest] == "available"),
-        foreign=each_once(blob for source in given for blob in source.foreign if blob.digest not in stored),
+        foreign=each_once(
+            blob for source in given for blob in source.foreign if blob.digest not in stored
+        ),
         archived=tuple(blob for blob in blobs if groups[blob.digest] == "archived"),
         undetermined=tuple(blob for blob in blobs if groups[blob.digest] == "undetermined"),
         calls={

@@ -14,7 +14,15 @@ from ._blob_store import ManifestsAlone
 from ._descriptor import Descriptor, Platform, each_for_its_platform
 from ._manifest import ImageIndex, parse_manifest
 from ._oci_layout import DEEPEST, Manifest, Reading
-from ._operations import MOST_IDS, GetImages, Held, ListImages, NotGiven, checked_reference, is_digest
+from ._operations import (
+    MOST_IDS,
+    GetImages,
+    Held,
+    ListImages,
+    NotGiven,
+    checked_reference,
+    is_digest,
+)
 from ._plan import PushPlan, plan
 from ._report_builder import INACCESSIBLE, NOT_FOUND, Found, Reporting, below
 from ._source import ImageSource, blobs_of, sources_of
@@ -49,7 +57,13 @@ class ImageReader:
         observed: Told of operations.
     """
 
-    def __init__(self, repository: Repository, client: LayerChecker, caller_of: Callable[[str], Caller], observed: SafeObserver) -> None:
+    def __init__(
+        self,
+        repository: Repository,
+        client: LayerChecker,
+        caller_of: Callable[[str], Caller],
+        observed: SafeObserver,
+    ) -> None:
         self._repository = repository
         self._client = client
         self._caller_of = caller_of
@@ -59,7 +73,11 @@ class ImageReader:
 
     async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
         """Fetch an image's manifest, and all that it names if it is an index; of one platform, only that image's."""
-        wanted = platform if platform is None or isinstance(platform, Platform) else Platform.parse(platform)
+        wanted = (
+            platform
+            if platform is None or isinstance(platform, Platform)
+            else Platform.parse(platform)
+        )
         reference = checked_reference(reference)
         found = await self._run(self._tree([reference]))
         root = self._given(found, reference)
@@ -67,21 +85,42 @@ class ImageReader:
             root = self._of_platform(root, wanted, found, reference)
         for child in _below(root, found):
             self._given(found, child.digest)
-        blobs = ManifestsAlone(_name(self._repository, reference), (each.raw for each in found.values() if not isinstance(each, NotGiven)))
+        blobs = ManifestsAlone(
+            _name(self._repository, reference),
+            (each.raw for each in found.values() if not isinstance(each, NotGiven)),
+        )
         try:
-            images = Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
+            images = Reading(blobs, alone=True).images(
+                [Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)]
+            )
         except InvalidInputError as error:  # of what ECR gave, not of what the caller did
-            raise ResponseError(str(error), operation=GetImages.operation, repository=self._repository, retryable=False) from None
-        return ImageSource(blobs.name, images._replace(tags={} if is_digest(reference) else {root.digest: (reference,)}))
+            raise ResponseError(
+                str(error),
+                operation=GetImages.operation,
+                repository=self._repository,
+                retryable=False,
+            ) from None
+        return ImageSource(
+            blobs.name,
+            images._replace(tags={} if is_digest(reference) else {root.digest: (reference,)}),
+        )
 
-    def _of_platform(self, index: ImageIndex, wanted: Platform, found: Found, reference: str) -> Manifest:
+    def _of_platform(
+        self, index: ImageIndex, wanted: Platform, found: Found, reference: str
+    ) -> Manifest:
         """Return the image of a platform: the first of exactly that variant, else the first that may serve, in the index's order."""
-        platforms = [(child.digest, child.platform) for child in _below(index, found) if child.platform is not None]
+        platforms = [
+            (child.digest, child.platform)
+            for child in _below(index, found)
+            if child.platform is not None
+        ]
         for serves in (wanted.is_exactly, wanted.accepts):
             for digest, platform in platforms:
                 if serves(platform):
                     return self._given(found, digest)
-        offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms)) or "none at all"
+        offered = (
+            ", ".join(dict.fromkeys(str(platform) for _, platform in platforms)) or "none at all"
+        )
         msg = f"{_name(self._repository, reference)} has no image for {wanted}: it has {escaped(offered)}"
         raise InvalidInputError(msg)
 
@@ -100,14 +139,18 @@ class ImageReader:
         if held.code is None:
             text = f"{what}: {held.reason}"
             raise ResponseError(text, retryable=False, **facts)
-        advice = _RESTORE if held.code == INACCESSIBLE else "check the tag or digest, and the repository"
+        advice = (
+            _RESTORE if held.code == INACCESSIBLE else "check the tag or digest, and the repository"
+        )
         text = f"{what}: ECR gives no such image ({escaped(held.code)}), saying {quoted(held.reason)}: {advice}"
         raise ServiceError(text, code=held.code, message=held.reason, status=_OK, **facts)
 
     async def plan(self, sources: ImageSource | Iterable[ImageSource]) -> PushPlan:
         """Check what the repository holds of some images, and work out what a push of them would do."""
         given = sources_of(sources)
-        held = await self._client.check_layers(self._repository, [blob.digest for blob in blobs_of(given)])
+        held = await self._client.check_layers(
+            self._repository, [blob.digest for blob in blobs_of(given)]
+        )
         return plan(given, held)
 
     async def verify(self, reference: str) -> ImageReport:
@@ -123,7 +166,9 @@ class ImageReader:
         digests = list(tags)
         outcomes: dict[str, LayerOutcome] = {}
         for begin in range(0, len(digests), _ROUND):
-            for report in await self._run(self._reports(digests[begin : begin + _ROUND], outcomes, tags, listed=True)):
+            for report in await self._run(
+                self._reports(digests[begin : begin + _ROUND], outcomes, tags, listed=True)
+            ):
                 yield report
             for digest in list(outcomes)[: max(0, len(outcomes) - _REMEMBERED)]:
                 del outcomes[digest]
@@ -136,7 +181,9 @@ class ImageReader:
             return await task
         except asyncio.CancelledError:
             caller = asyncio.current_task()
-            if self._ended is None or (caller is not None and caller.cancelling()):  # who was cancelled, too, ends as cancelled
+            if self._ended is None or (
+                caller is not None and caller.cancelling()
+            ):  # who was cancelled, too, ends as cancelled
                 raise
             raise self._ended from None
         finally:
@@ -163,17 +210,29 @@ class ImageReader:
         while True:
             page = await caller.call(ListImages(self._repository, token), operation)
             for row in page.rows:
-                tags[row.digest] = tags.get(row.digest, ()) + (() if row.tag is None else (row.tag,))
+                tags[row.digest] = tags.get(row.digest, ()) + (
+                    () if row.tag is None else (row.tag,)
+                )
             token = page.next_token
             if token is None:
                 return tags
             if token in tokens:
                 msg = f"{ListImages.operation}: {self._repository}: ECR's answer gives as the next page one that was read already"
-                raise ResponseError(msg, operation=ListImages.operation, repository=self._repository, retryable=False)
+                raise ResponseError(
+                    msg,
+                    operation=ListImages.operation,
+                    repository=self._repository,
+                    retryable=False,
+                )
             tokens.add(token)
 
     async def _reports(
-        self, references: Sequence[str], outcomes: dict[str, LayerOutcome], tags: Mapping[str, tuple[str, ...]], *, listed: bool = False
+        self,
+        references: Sequence[str],
+        outcomes: dict[str, LayerOutcome],
+        tags: Mapping[str, tuple[str, ...]],
+        *,
+        listed: bool = False,
     ) -> list[ImageReport]:
         """Return a report for each reference; `outcomes` are those known already, and are added to.
 
@@ -182,7 +241,12 @@ class ImageReader:
         found = await self._tree(references)
         if listed:
             references = [reference for reference in references if not _has_gone(found[reference])]
-        named = {blob.digest: None for each in found.values() if not isinstance(each, NotGiven) for blob in each.blobs}
+        named = {
+            blob.digest: None
+            for each in found.values()
+            if not isinstance(each, NotGiven)
+            for blob in each.blobs
+        }
         unknown = [digest for digest in named if digest not in outcomes]
         if unknown:
             outcomes.update((await self._client.check_layers(self._repository, unknown)).by_digest)
@@ -196,24 +260,41 @@ class ImageReader:
             return await self._levels(caller, operation, references)
 
     def _span(self, caller: Caller, operation: str) -> AbstractContextManager[object]:
-        return self._observed.span("operation", operation, caller.repository_for_observer(self._repository))
+        return self._observed.span(
+            "operation", operation, caller.repository_for_observer(self._repository)
+        )
 
-    async def _levels(self, caller: Caller, operation: OperationState, references: Sequence[str]) -> Found:
+    async def _levels(
+        self, caller: Caller, operation: OperationState, references: Sequence[str]
+    ) -> Found:
         """Fetch a level at a time."""
         found: Found = {}
         level: Sequence[str] = references
         for _ in range(DEEPEST):
             batches = [level[begin : begin + MOST_IDS] for begin in range(0, len(level), MOST_IDS)]
-            for answers in await together(self._fetch(caller, operation, batch) for batch in batches):
+            for answers in await together(
+                self._fetch(caller, operation, batch) for batch in batches
+            ):
                 found |= {reference: _read(held) for reference, held in answers.items()}
-            indexes = [found[reference] for reference in level if isinstance(found[reference], ImageIndex)]
-            named = {child.digest: None for index in indexes if isinstance(index, ImageIndex) for child in index.children}
+            indexes = [
+                found[reference] for reference in level if isinstance(found[reference], ImageIndex)
+            ]
+            named = {
+                child.digest: None
+                for index in indexes
+                if isinstance(index, ImageIndex)
+                for child in index.children
+            }
             level = [digest for digest in named if digest not in found]
             if not level:
                 break
-        return found | {digest: NotGiven(f"it lies within more than {DEEPEST} indexes") for digest in level}
+        return found | {
+            digest: NotGiven(f"it lies within more than {DEEPEST} indexes") for digest in level
+        }
 
-    async def _fetch(self, caller: Caller, operation: OperationState, references: Sequence[str]) -> dict[str, Held | NotGiven]:
+    async def _fetch(
+        self, caller: Caller, operation: OperationState, references: Sequence[str]
+    ) -> dict[str, Held | NotGiven]:
         """Fetch at most 100; where their manifests are too much for one answer, in halves."""
         try:
             return await caller.call(GetImages(self._repository, references), operation)

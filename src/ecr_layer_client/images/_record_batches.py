@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     Row = tuple[Descriptor, str, str | None]
 
 _BLOB = pa.schema(
-    [(name, pa.string()) for name in ("repository", "digest", "action", "note")] + [("size", pa.int64()), ("media_type", pa.string())]
+    [(name, pa.string()) for name in ("repository", "digest", "action", "note")]
+    + [("size", pa.int64()), ("media_type", pa.string())]
 )
 
 

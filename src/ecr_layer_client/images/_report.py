@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
     from ecr_layer_client.display import Table
 
-_DEFECTIVE = ("archived", "absent", "undetermined", "wrong_size")  # the parts whose blobs are defects
+_DEFECTIVE = (
+    "archived",
+    "absent",
+    "undetermined",
+    "wrong_size",
+)  # the parts whose blobs are defects
 _PARTS = (
     ("available", Tone.GOOD),
     ("archived", Tone.HELD),
@@ -81,10 +86,16 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
     @property
     def images(self) -> tuple[ImageReport, ...]:
         """The reports of the single images: of an index those of its children, else this one."""
-        return tuple(image for child in self.children for image in child.images) if self.children else (self,)
+        return (
+            tuple(image for child in self.children for image in child.images)
+            if self.children
+            else (self,)
+        )
 
     def _defects(self) -> Iterator[str]:
-        where = "" if self.platform is None else f"{escaped(str(self.platform))}: "  # the index's own words, which may be anything
+        where = (
+            "" if self.platform is None else f"{escaped(str(self.platform))}: "
+        )  # the index's own words, which may be anything
         if self.problem is not None:
             yield f"{where}{_printable(self.problem)}: {self.digest or self.reference}"
         for kind in _DEFECTIVE:
@@ -166,8 +177,16 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
         """Give one bounded line."""
-        yield from (("repository", str(self.repository)), ("reference", self.reference), ("digest", self.digest))
-        yield from (("images", len(self.images)), ("deployable", self.deployable), ("defects", self._count()))
+        yield from (
+            ("repository", str(self.repository)),
+            ("reference", self.reference),
+            ("digest", self.digest),
+        )
+        yield from (
+            ("images", len(self.images)),
+            ("deployable", self.deployable),
+            ("defects", self._count()),
+        )
 
     def __bool__(self) -> bool:
         """Refuse: a report has no truth value.
@@ -183,7 +202,11 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
         count = self._count()
         shown = "; ".join(map(_printable, islice(self._defects(), _NAMED)))
-        return f"{name}: {shown}{'; ...' if count > _NAMED else ''} ({count} in all)" if count else f"{name}: whole"
+        return (
+            f"{name}: {shown}{'; ...' if count > _NAMED else ''} ({count} in all)"
+            if count
+            else f"{name}: whole"
+        )
 
 
 def _printable(text: str) -> str:

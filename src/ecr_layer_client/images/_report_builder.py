@@ -34,7 +34,9 @@ def below(manifest: Manifest) -> tuple[Descriptor, ...]:
 class Reporting:
     """Writes reports from what was found and the outcomes of its blobs."""
 
-    def __init__(self, repository: Repository, found: Found, outcomes: Mapping[str, LayerOutcome]) -> None:
+    def __init__(
+        self, repository: Repository, found: Found, outcomes: Mapping[str, LayerOutcome]
+    ) -> None:
         self._repository = repository
         self._found = found
         self._outcomes = outcomes
@@ -43,21 +45,45 @@ class Reporting:
         """Write the report of an image that was asked for."""
         return self._report(reference, tags, None, {})
 
-    def _report(self, reference: str, tags: tuple[str, ...], of: Descriptor | None, written: dict[str, ImageReport | None]) -> ImageReport:
+    def _report(
+        self,
+        reference: str,
+        tags: tuple[str, ...],
+        of: Descriptor | None,
+        written: dict[str, ImageReport | None],
+    ) -> ImageReport:
         """Write one; `of` is what the index says of a child; nothing is gone through again that is `written`, or being written."""
         manifest = self._found[reference]
-        known: dict[str, Any] = {"repository": self._repository, "reference": reference, "tags": tags, "platform": of and of.platform}
+        known: dict[str, Any] = {
+            "repository": self._repository,
+            "reference": reference,
+            "tags": tags,
+            "platform": of and of.platform,
+        }
         if isinstance(manifest, NotGiven):
-            return ImageReport(problem=_problem(manifest), digest=reference if is_digest(reference) else None, **known)
+            return ImageReport(
+                problem=_problem(manifest),
+                digest=reference if is_digest(reference) else None,
+                **known,
+            )
         parts: dict[str, list[Descriptor]] = {}
         for blob in manifest.blobs:
             parts.setdefault(_state(blob, self._outcomes.get(blob.digest)), []).append(blob)
-        known |= {"digest": reference if is_digest(reference) else manifest.digest, "media_type": manifest.media_type}
+        known |= {
+            "digest": reference if is_digest(reference) else manifest.digest,
+            "media_type": manifest.media_type,
+        }
         known |= {"problem": None if of is None else _misfit(manifest, of)}
         known |= {state: tuple(blobs) for state, blobs in parts.items()}
-        named = [child for child in below(manifest) if child.digest not in written or self._is_image(child)]
+        named = [
+            child
+            for child in below(manifest)
+            if child.digest not in written or self._is_image(child)
+        ]
         written.update((child.digest, None) for child in named if child.digest not in written)
-        return ImageReport(children=tuple(self._of_child(child, written) for child in named), **known)
+        return ImageReport(
+            children=tuple(self._of_child(child, written) for child in named), **known
+        )
 
     def _is_image(self, child: Descriptor) -> bool:
         return not isinstance(self._found[child.digest], ImageIndex)
@@ -77,7 +103,12 @@ def _state(blob: Descriptor, outcome: LayerOutcome | None) -> str:
     """Return the part of a report that a blob belongs to."""
     if outcome is None:
         return "undetermined"
-    is_other = isinstance(outcome, Layer) and outcome.is_available and None not in {blob.size, outcome.size} and blob.size != outcome.size
+    is_other = (
+        isinstance(outcome, Layer)
+        and outcome.is_available
+        and None not in {blob.size, outcome.size}
+        and blob.size != outcome.size
+    )
     return "wrong_size" if is_other else group_of(outcome)
 
 
@@ -92,4 +123,8 @@ def _problem(given: NotGiven) -> str:
         return given.reason
     if given.code == INACCESSIBLE:
         return "archived"
-    return f"not found ({NOT_FOUND})" if given.code == NOT_FOUND else f"not given ({escaped(given.code)}: {quoted(given.reason)})"
+    return (
+        f"not found ({NOT_FOUND})"
+        if given.code == NOT_FOUND
+        else f"not given ({escaped(given.code)}: {quoted(given.reason)})"
+    )

@@ -28,7 +28,9 @@ Where = TypeVar("Where", bound=str | Repository)
 
 # How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are refused as what they are.
 _TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_TAR = slice(257, 262)  # where a tar archive says that it is one, for a file in it may have a name that begins so, too
+_TAR = slice(
+    257, 262
+)  # where a tar archive says that it is one, for a file in it may have a name that begins so, too
 
 
 class ImageSource:
@@ -117,7 +119,9 @@ class ImageSource:
                 raise InvalidInputError(msg) from None
             return cls(str(where), _alone(str(where), root))
         tar = Tar(where)
-        return cls(str(where), read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar))
+        return cls(
+            str(where), read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar)
+        )
 
     @classmethod
     def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
@@ -151,7 +155,12 @@ class ImageSource:
     def foreign(self) -> tuple[Descriptor, ...]:
         """The layers that a push leaves out, each digest once."""
         stored = {blob.digest for blob in self.blobs}
-        return each_once(blob for manifest in self.manifests for blob in manifest.foreign if blob.digest not in stored)
+        return each_once(
+            blob
+            for manifest in self.manifests
+            for blob in manifest.foreign
+            if blob.digest not in stored
+        )
 
     def open(self, blob: Descriptor) -> BinaryIO:
         """Open a blob to read its bytes; reading them to the end verifies them.
@@ -182,10 +191,16 @@ def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
         InvalidInputError: An index names one that is not among the children, or no manifest.
     """
     blobs = ManifestsAlone(name, (root.raw, *children))
-    if isinstance(root, ImageIndex) and root.children and not any(blobs.find(child.digest) for child in root.children):
+    if (
+        isinstance(root, ImageIndex)
+        and root.children
+        and not any(blobs.find(child.digest) for child in root.children)
+    ):
         msg = f"{name}: an index alone ({root.digest}) does not say what its images hold: give their manifests, too, or a layout"
         raise InvalidInputError(msg)
-    return Reading(blobs, alone=True).images([Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)])
+    return Reading(blobs, alone=True).images(
+        [Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)]
+    )
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -221,7 +236,13 @@ def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSourc
     Raises:
         InvalidInputError: It is something else.
     """
-    given = (sources,) if isinstance(sources, ImageSource) else tuple(sources) if isinstance(sources, Iterable) else ()
+    given = (
+        (sources,)
+        if isinstance(sources, ImageSource)
+        else tuple(sources)
+        if isinstance(sources, Iterable)
+        else ()
+    )
     if not given or not all(isinstance(source, ImageSource) for source in given):
         msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
         raise InvalidInputError(msg)
@@ -229,7 +250,8 @@ def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSourc
 
 
 def grouped(
-    sources: Mapping[Where, ImageSource | Iterable[ImageSource]], place: Callable[[str | Repository], Repository]
+    sources: Mapping[Where, ImageSource | Iterable[ImageSource]],
+    place: Callable[[str | Repository], Repository],
 ) -> dict[Repository, tuple[ImageSource, ...]]:
     """Return the sources of each repository; two spellings of one are one, as it was spelled first.
 
@@ -255,7 +277,9 @@ def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:
 def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
     """Return a descriptor of each manifest by digest, children before what names them."""
     return {
-        manifest.digest: Descriptor(digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type)
+        manifest.digest: Descriptor(
+            digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type
+        )
         for source in sources
         for manifest in source.manifests
     }

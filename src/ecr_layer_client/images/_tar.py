@@ -21,18 +21,34 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 GZIP = b"\x1f\x8b"
-OTHER_COMPRESSIONS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}  # by how they begin
+OTHER_COMPRESSIONS = {
+    b"\x28\xb5\x2f\xfd": "zstd",
+    b"\xfd7zXZ\x00": "xz",
+    b"BZh": "bzip2",
+}  # by how they begin
 HEAD = 6  # bytes, the longest of these beginnings
 CHUNK = 1024 * 1024  # bytes
-UNREADABLE = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, OverflowError, ValueError, RecursionError)
+UNREADABLE = (
+    tarfile.TarError,
+    EOFError,
+    zlib.error,
+    gzip.BadGzipFile,
+    OverflowError,
+    ValueError,
+    RecursionError,
+)
 
 _MAX_MEMBERS = 100_000  # an image of the largest kind has some hundred
 _LONGEST_READ = CHUNK  # bytes; tarfile takes a header's word for how much to read at once
-_MOST_HEADERS = 4 * CHUNK  # bytes of headers before one member, and of those that hold for all: tarfile keeps what they say
+_MOST_HEADERS = (
+    4 * CHUNK
+)  # bytes of headers before one member, and of those that hold for all: tarfile keeps what they say
 _LONGEST_NAME = 4096  # characters; the longest path on Linux
 _OUTSIDE = ("/", "../")
 _LINKS_IN_A_ROW = 8
-_SMALL = 1024 * 1024  # bytes; of a gzipped archive, members up to here are kept: going back means to decompress anew
+_SMALL = (
+    1024 * 1024
+)  # bytes; of a gzipped archive, members up to here are kept: going back means to decompress anew
 _KEPT = 32 * 1024 * 1024  # bytes, in all
 
 
@@ -108,7 +124,9 @@ class Tar:
             known.pop(name, None)
         self._kept -= len(self._small.pop(name, b""))
         if member.issym():
-            self._links[name] = posixpath.join(posixpath.dirname(name), member.linkname[:_LONGEST_NAME])
+            self._links[name] = posixpath.join(
+                posixpath.dirname(name), member.linkname[:_LONGEST_NAME]
+            )
         elif member.islnk():
             self._links[name] = member.linkname[:_LONGEST_NAME]
         elif member.isreg() and not member.issparse():
@@ -209,7 +227,9 @@ def _read_to_the_end(file: BinaryIO) -> None:
 
 def compression_of(head: bytes) -> str | None:
     """Return the name of what bytes that begin so are compressed with; None of gzip, which is read, and of what is not compressed."""
-    return next((name for beginning, name in OTHER_COMPRESSIONS.items() if head.startswith(beginning)), None)
+    return next(
+        (name for beginning, name in OTHER_COMPRESSIONS.items() if head.startswith(beginning)), None
+    )
 
 
 class TarBlobs:
@@ -223,9 +243,17 @@ class TarBlobs:
 
     def find(self, digest: str) -> Located | None:
         """Return a blob; None of one that is not there."""
-        name = f"blobs/{digest.replace(':', '/', 1)}" if self._files is None else self._files.get(digest)
+        name = (
+            f"blobs/{digest.replace(':', '/', 1)}"
+            if self._files is None
+            else self._files.get(digest)
+        )
         found = None if name is None else self._tar.find(name)
-        return None if found is None else Located(self._tar.member(found).size, lambda: self._tar.open(found))
+        return (
+            None
+            if found is None
+            else Located(self._tar.member(found).size, lambda: self._tar.open(found))
+        )
 
 
 class _Bounded(io.RawIOBase):

@@ -30,7 +30,9 @@ SERVICE = "s3"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
 _PATH = re.compile(f"{LAYERS_PATH}([a-z0-9-]+)/([0-9a-f]{{64}})").fullmatch
-_RANGE = re.compile("bytes=([0-9]*)-([0-9]*)", re.IGNORECASE).fullmatch  # one range, as S3 takes it; RFC 9110: units in either case
+_RANGE = re.compile(
+    "bytes=([0-9]*)-([0-9]*)", re.IGNORECASE
+).fullmatch  # one range, as S3 takes it; RFC 9110: units in either case
 BEYOND = 10**18  # further than any layer goes
 
 
@@ -75,8 +77,12 @@ class Downloads:
         """Tell whether a request is the one that was signed here at that time."""
         path, _, query = request.path.partition("?")
         try:
-            expected = self._query(request.method, path, region, request.headers.get("host", ""), signed_at)
-            return hmac.compare_digest(expected.encode(), canonical_query(query).encode(errors="surrogateescape"))
+            expected = self._query(
+                request.method, path, region, request.headers.get("host", ""), signed_at
+            )
+            return hmac.compare_digest(
+                expected.encode(), canonical_query(query).encode(errors="surrogateescape")
+            )
         except UnicodeError:  # text that no wire can carry was not signed
             return False
 
@@ -92,14 +98,25 @@ class Downloads:
         query = canonical_query(parameters)
         request = Request(method, f"{path}?{query}", {"host": host}, b"")
         canonical = canonical_request(request, ("host",), "UNSIGNED-PAYLOAD")
-        return canonical_query({**parameters, "X-Amz-Signature": signature(self._key, signed_at, region, SERVICE, canonical)})
+        return canonical_query(
+            {
+                **parameters,
+                "X-Amz-Signature": signature(self._key, signed_at, region, SERVICE, canonical),
+            }
+        )
 
     def _check_time(self, signed_at: str) -> None:
-        expires = datetime.strptime(signed_at, TIMESTAMP).replace(tzinfo=UTC) + timedelta(seconds=LIFETIME)
+        expires = datetime.strptime(signed_at, TIMESTAMP).replace(tzinfo=UTC) + timedelta(
+            seconds=LIFETIME
+        )
         now = datetime.fromtimestamp(self._clock.now(), UTC)
         if now > expires:  # wording quoted in public issues
             code = "AccessDenied"
-            times = {"X-Amz-Expires": LIFETIME, "Expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}", "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
+            times = {
+                "X-Amz-Expires": LIFETIME,
+                "Expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+                "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+            }
             raise AwsError(code, "Request has expired", 403, **times)
 
 
@@ -110,7 +127,11 @@ async def in_chunks(body: Blob) -> AsyncIterator[bytes]:
 
 
 def _reply(blob: Blob, name: str, asked: str) -> Reply:
-    headers = {"accept-ranges": "bytes", "content-type": "application/octet-stream", "etag": f'"{name}"'}
+    headers = {
+        "accept-ranges": "bytes",
+        "content-type": "application/octet-stream",
+        "etag": f'"{name}"',
+    }
     size = len(blob)
     wanted = _wanted(asked, size)
     if wanted is None:

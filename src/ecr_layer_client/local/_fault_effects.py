@@ -34,9 +34,13 @@ def answer_of(script: Script, call: Call) -> Reply | None:
     if script.error is not None:
         return call.refused(error_of(script.error, script.message, script.status))
     if script.redirect_to is not None:
-        return Reply(script.status or REDIRECT, {"location": script.redirect_to}, b"", "redirect_to")
+        return Reply(
+            script.status or REDIRECT, {"location": script.redirect_to}, b"", "redirect_to"
+        )
     if script.body is not None:
-        return Reply(script.status or 200, {"content-type": protocol.CONTENT_TYPE}, script.body, "body")
+        return Reply(
+            script.status or 200, {"content-type": protocol.CONTENT_TYPE}, script.body, "body"
+        )
     if script.status is not None:
         body = HTML % (script.status, script.status)
         return Reply(script.status, {"content-type": "text/html"}, body, str(script.status))
@@ -47,16 +51,29 @@ def played(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
     """Return the reply as the scripts leave it, counted under the gravest of them."""
     if reply.outcome == "ok":
         reply = _with_rows(reply, scripts, random)
-        reply = replace(reply, outcome=next((name for name in _MILD if any(getattr(script, name) for script in scripts)), "ok"))
+        reply = replace(
+            reply,
+            outcome=next(
+                (name for name in _MILD if any(getattr(script, name) for script in scripts)), "ok"
+            ),
+        )
     return _on_the_wire(reply, scripts)
 
 
-_MILD = ("drop_rows", "double_rows", "shuffle", "drip", "latency")  # they count in place of "ok" only; the gravest first
+_MILD = (
+    "drop_rows",
+    "double_rows",
+    "shuffle",
+    "drip",
+    "latency",
+)  # they count in place of "ok" only; the gravest first
 
 
 def _with_rows(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
     changing = [script for script in scripts if script.changes_rows]
-    if not changing or not isinstance(reply.body, bytes) or reply.stream is not None:  # a download has no rows
+    if (
+        not changing or not isinstance(reply.body, bytes) or reply.stream is not None
+    ):  # a download has no rows
         return reply
     answer = cast("dict[str, Any]", from_json(reply.body))
     rows: Rows = {name: value for name, value in answer.items() if isinstance(value, list)}
@@ -89,13 +106,19 @@ def _shuffled(rows: list[Any], random: Random) -> list[Any]:
 
 
 def _on_the_wire(reply: Reply, scripts: Sequence[Script]) -> Reply:
-    cuts = [(script.cut_at, script.reset) for script in scripts if script.cut_at is not None and script.cut_at < len(reply.body)]
+    cuts = [
+        (script.cut_at, script.reset)
+        for script in scripts
+        if script.cut_at is not None and script.cut_at < len(reply.body)
+    ]
     rates = [script.drip for script in scripts if script.drip is not None]
     if not cuts and not rates:
         return reply
     cut_at, reset = min(cuts, default=(None, False))
     outcome = reply.outcome if not cuts else "reset" if reset else "cut_at"
-    return replace(reply, outcome=outcome, stream=_stream(cut_at, min(rates, default=None), reset=reset))
+    return replace(
+        reply, outcome=outcome, stream=_stream(cut_at, min(rates, default=None), reset=reset)
+    )
 
 
 def _stream(cut_at: int | None, rate: float | None, *, reset: bool) -> Stream:

@@ -70,7 +70,9 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
     @property
     def answers(self) -> bool:
         """Whether it answers in the registry's place."""
-        return any(value is not None for value in (self.error, self.status, self.body, self.redirect_to))
+        return any(
+            value is not None for value in (self.error, self.status, self.body, self.redirect_to)
+        )
 
     @property
     def changes_rows(self) -> bool:
@@ -86,22 +88,53 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
 
     def _checks_of_values(self) -> tuple[tuple[bool, str], ...]:
         return (
-            (self.operation not in {None, *_SERVED}, f"operation={self.operation!r:.200} is not served: {', '.join(_SERVED)} are"),
-            (isinstance(self.latency, tuple) and self.latency[0] > self.latency[1], f"latency={self.latency} is (low, high)"),
-            (self.status in BODILESS, f"status={self.status} has no body: an answer of this API has one"),
+            (
+                self.operation not in {None, *_SERVED},
+                f"operation={self.operation!r:.200} is not served: {', '.join(_SERVED)} are",
+            ),
+            (
+                isinstance(self.latency, tuple) and self.latency[0] > self.latency[1],
+                f"latency={self.latency} is (low, high)",
+            ),
+            (
+                self.status in BODILESS,
+                f"status={self.status} has no body: an answer of this API has one",
+            ),
         )
 
     def _checks_of_combinations(self) -> tuple[tuple[bool, str], ...]:
-        answers = [name for name in ("error", "body", "redirect_to") if getattr(self, name) is not None]
+        answers = [
+            name for name in ("error", "body", "redirect_to") if getattr(self, name) is not None
+        ]
         shapes = self.cut_at is not None or self.drip is not None
-        is_quiet = not (self.answers or shapes or self.reset or self.changes_rows or self.latency is not None)
+        is_quiet = not (
+            self.answers or shapes or self.reset or self.changes_rows or self.latency is not None
+        )
         return (
-            (is_quiet, "a fault has to do something: latency, error, status, body, redirect_to, reset, cut_at, drip or a change of rows"),
-            (len(answers) > 1, f"{' and '.join(answers)} exclude each other: a request has one answer"),
-            (self.message is not None and self.error is None, "message is the message of error, which is missing"),
-            (self.redirect_to is not None and self.status not in {None, *REDIRECTS}, f"redirect_to goes with a status of {REDIRECTS}"),
-            (self.hangs_up and (self.answers or self.drip is not None), "reset without cut_at leaves no answer to give or to drip"),
-            (self.changes_rows and (self.answers or self.hangs_up), "only the registry's own answer has rows to change"),
+            (
+                is_quiet,
+                "a fault has to do something: latency, error, status, body, redirect_to, reset, cut_at, drip or a change of rows",
+            ),
+            (
+                len(answers) > 1,
+                f"{' and '.join(answers)} exclude each other: a request has one answer",
+            ),
+            (
+                self.message is not None and self.error is None,
+                "message is the message of error, which is missing",
+            ),
+            (
+                self.redirect_to is not None and self.status not in {None, *REDIRECTS},
+                f"redirect_to goes with a status of {REDIRECTS}",
+            ),
+            (
+                self.hangs_up and (self.answers or self.drip is not None),
+                "reset without cut_at leaves no answer to give or to drip",
+            ),
+            (
+                self.changes_rows and (self.answers or self.hangs_up),
+                "only the registry's own answer has rows to change",
+            ),
         )
 
 

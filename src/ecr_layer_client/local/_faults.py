@@ -38,7 +38,10 @@ class Fault:
 
     def __repr__(self) -> str:
         """Say what it does and how often it did."""
-        options = ", ".join(f"{name}={value!r:.60}" for name, value in self.script.model_dump(exclude_unset=True).items())
+        options = ", ".join(
+            f"{name}={value!r:.60}"
+            for name, value in self.script.model_dump(exclude_unset=True).items()
+        )
         return f"<Fault {options}; played {self.played}>"
 
 
@@ -65,7 +68,9 @@ class Faults:
         """Play nothing yet; the same `seed` draws the same latencies, probabilities and rows."""
         self._random = Random(seed)  # noqa: S311  (faults are drawn, not secrets)
         self._faults: list[Fault] = []
-        self._lock = threading.RLock()  # a test may add and remove from another thread than the server's
+        self._lock = (
+            threading.RLock()
+        )  # a test may add and remove from another thread than the server's
 
     def add(self, **options: Unpack[FaultOptions]) -> Fault:
         """Add a fault that hits requests from now on, and return it.
@@ -144,7 +149,9 @@ class Faults:
 
     def _choose(self, operation: str) -> list[Script]:
         chosen: list[Script] = []
-        for fault in [each for each in self._faults if self._hits(each, operation)]:  # each sees the request, even behind an answer
+        for fault in [
+            each for each in self._faults if self._hits(each, operation)
+        ]:  # each sees the request, even behind an answer
             fault.played += 1
             if fault.played == fault.script.times:
                 fault.remove()
@@ -158,7 +165,9 @@ class Faults:
         if script.operation not in {None, operation}:
             return False
         fault.seen += 1
-        return fault.seen > script.after and (script.probability == 1 or self._random.random() < script.probability)
+        return fault.seen > script.after and (
+            script.probability == 1 or self._random.random() < script.probability
+        )
 
     def _latency(self, script: Script) -> float:
         if isinstance(script.latency, tuple):

@@ -101,14 +101,23 @@ class HTTPFace:
             body = await _read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
-            return self._service.stamped(protocol.refused(AwsError(code, "The body of the request breaks off or is not HTTP")))
+            return self._service.stamped(
+                protocol.refused(
+                    AwsError(code, "The body of the request breaks off or is not HTTP")
+                )
+            )
         if len(body) > protocol.MAX_BODY:
             code = "RequestEntityTooLargeException"
             refusal = AwsError(code, f"A request body holds at most {protocol.MAX_BODY} bytes", 413)
             return self._service.stamped(protocol.refused(refusal))
         headers: dict[str, str] = {}
-        for name, value in request.headers.items():  # a repeated header is one, its values in a list
-            headers[name.lower()] = f"{headers[name.lower()]},{value}" if name.lower() in headers else value
+        for (
+            name,
+            value,
+        ) in request.headers.items():  # a repeated header is one, its values in a list
+            headers[name.lower()] = (
+                f"{headers[name.lower()]},{value}" if name.lower() in headers else value
+            )
         return await self._service.answer(Request(request.method, request.raw_path, headers, body))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
@@ -127,7 +136,10 @@ class HTTPFace:
 
 
 async def _read(request: web.BaseRequest) -> bytes | bytearray:
-    if request.headers.get("expect", "").lower() == "100-continue" and request.transport is not None:
+    if (
+        request.headers.get("expect", "").lower() == "100-continue"
+        and request.transport is not None
+    ):
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
     body = bytearray()
     async for chunk in request.content.iter_any():
@@ -143,6 +155,8 @@ def _reset(request: web.BaseRequest) -> None:
     sock = request.transport.get_extra_info("socket")
     if sock is not None:
         sock.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+            socket.SOL_SOCKET,
+            socket.SO_LINGER,
+            struct.pack("hh" if os.name == "nt" else "ii", 1, 0),
         )  # close() sends RST, not FIN
     request.transport.abort()

@@ -13,7 +13,12 @@ from urllib.parse import urlsplit
 
 import aiohttp
 from aiobotocore.awsrequest import AioAWSResponse
-from botocore.exceptions import ConnectionClosedError, EndpointConnectionError, HTTPClientError, ReadTimeoutError
+from botocore.exceptions import (
+    ConnectionClosedError,
+    EndpointConnectionError,
+    HTTPClientError,
+    ReadTimeoutError,
+)
 
 from ._in_memory_body import MemoryBody
 from ._protocol import Reply, Request
@@ -23,7 +28,9 @@ if TYPE_CHECKING:
 
     from ._service import Service
 
-MEMORY_URL = "http://127.0.0.1:1"  # loopback, and a port where nothing listens: nothing ever goes there
+MEMORY_URL = (
+    "http://127.0.0.1:1"  # loopback, and a port where nothing listens: nothing ever goes there
+)
 DEFAULT_POOL = 10  # botocore: MAX_POOL_CONNECTIONS
 
 
@@ -57,9 +64,13 @@ class MemorySession:
 
     face: MemoryFace
 
-    def __init__(self, *, timeout: Any = None, max_pool_connections: int | None = None, **_ignored: Any) -> None:
+    def __init__(
+        self, *, timeout: Any = None, max_pool_connections: int | None = None, **_ignored: Any
+    ) -> None:
         """Take what aiobotocore's endpoint passes; proxies, TLS and socket options mean nothing here."""
-        self._read_timeout: float | None = timeout[1] if isinstance(timeout, (list, tuple)) else timeout
+        self._read_timeout: float | None = (
+            timeout[1] if isinstance(timeout, (list, tuple)) else timeout
+        )
         self._pool = asyncio.Semaphore(max_pool_connections or DEFAULT_POOL)
         self._is_open = False
 
@@ -90,7 +101,9 @@ class MemorySession:
             if not request.stream_output:
                 await response.content
         except aiohttp.ClientPayloadError as error:
-            raise ConnectionClosedError(error=error, request=request, endpoint_url=request.url) from error
+            raise ConnectionClosedError(
+                error=error, request=request, endpoint_url=request.url
+            ) from error
         except aiohttp.ServerTimeoutError as error:
             raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
         except aiohttp.ClientConnectionError as error:  # as AIOHTTPSession has it, for a reset too
@@ -112,7 +125,9 @@ class MemorySession:
     async def _reply(self, request: Any) -> Reply:
         await asyncio.sleep(0)  # a wire always lets others run
         if not self.face.is_open:
-            raise EndpointConnectionError(endpoint_url=request.url, error=ConnectionRefusedError("the local ECR is closed"))
+            raise EndpointConnectionError(
+                endpoint_url=request.url, error=ConnectionRefusedError("the local ECR is closed")
+            )
         try:
             async with asyncio.timeout(self._read_timeout):
                 return await self.face.service.answer(_request(request))
@@ -134,7 +149,10 @@ def _request(request: Any) -> Request:
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
-    return {name.lower(): value.decode() if isinstance(value, bytes) else str(value) for name, value in headers.items()}
+    return {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in headers.items()
+    }
 
 
 def _body(body: Any) -> bytes:

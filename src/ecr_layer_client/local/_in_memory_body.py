@@ -20,11 +20,16 @@ class MemoryBody:
     for a body that ends early, ServerTimeoutError when a chunk takes longer than the session's read timeout.
     """
 
-    def __init__(self, url: str, reply: Reply, read_timeout: float | None, release: Callable[[], None]) -> None:
+    def __init__(
+        self, url: str, reply: Reply, read_timeout: float | None, release: Callable[[], None]
+    ) -> None:
         """Read nothing yet."""
         self.url: Final = url
         self.status: Final = reply.status
-        self.headers: Final[Mapping[str, str]] = {**reply.headers, "content-length": str(len(reply.body))}
+        self.headers: Final[Mapping[str, str]] = {
+            **reply.headers,
+            "content-length": str(len(reply.body)),
+        }
         self.content: Final = self
         self.content_length: Final = len(reply.body)
         self._chunks = reply.stream(reply.body) if reply.stream is not None else None

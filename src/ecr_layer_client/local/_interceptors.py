@@ -28,7 +28,11 @@ class Call:
 
     def refused(self, error: AwsError) -> Reply:
         """Return the answer that carries an error, in the form that this operation's clients read."""
-        return protocol.refused_as_xml(error) if self.operation == GET_LAYER else protocol.refused(error)
+        return (
+            protocol.refused_as_xml(error)
+            if self.operation == GET_LAYER
+            else protocol.refused(error)
+        )
 
 
 class Interceptor(Protocol):

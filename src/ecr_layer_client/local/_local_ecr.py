@@ -116,20 +116,40 @@ class LocalECR:
         check_options(account=account, absent=absent, host=host, port=port, latency=latency)
         played = played_regions(region, regions)
         home = home_of(data)
-        self._signatures = Signatures(region=region, clock=self._clock, is_on=auth, further_regions=played)
+        self._signatures = Signatures(
+            region=region, clock=self._clock, is_on=auth, further_regions=played
+        )
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
         registries: list[Registry] = []
         with ExitStack() as opened:  # one that can't be opened leaves none open
             for each in played:
                 directory = None if home is None else home / each
-                registries.append(Registry(account=account, region=each, absent=absent, now=self._clock.now, directory=directory))
+                registries.append(
+                    Registry(
+                        account=account,
+                        region=each,
+                        absent=absent,
+                        now=self._clock.now,
+                        directory=directory,
+                    )
+                )
                 opened.callback(registries[-1].close)
             opened.pop_all()
         self._registry = registries[0]
         self._contents = Contents(registries)
-        shells = (self._faults, self._signatures, self._quotas)  # a fault may hit what is refused; who is not known spends no quota
-        self._service = Service(self._registry, shells, further=registries[1:], round_trip=latency, clock=self._clock)
-        self._face: HTTPFace | MemoryFace = MemoryFace(self._service) if in_memory else HTTPFace(self._service, host=host, port=port)
+        shells = (
+            self._faults,
+            self._signatures,
+            self._quotas,
+        )  # a fault may hit what is refused; who is not known spends no quota
+        self._service = Service(
+            self._registry, shells, further=registries[1:], round_trip=latency, clock=self._clock
+        )
+        self._face: HTTPFace | MemoryFace = (
+            MemoryFace(self._service)
+            if in_memory
+            else HTTPFace(self._service, host=host, port=port)
+        )
         self._is_open = False
         self._thread: LoopThread | None = None
 
@@ -256,10 +276,14 @@ class LocalECR:
             RuntimeError: it is not open.
         """
         self._require_open()
-        session: SessionLike = local_session(self.region, self._face.session_class() if isinstance(self._face, MemoryFace) else None)
+        session: SessionLike = local_session(
+            self.region, self._face.session_class() if isinstance(self._face, MemoryFace) else None
+        )
         return session
 
-    def client(self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]) -> ECRLayerClient:
+    def client(
+        self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]
+    ) -> ECRLayerClient:
         """Return an `ECRLayerClient` wired to this registry; enter it with `async with`.
 
         Args:
@@ -300,7 +324,13 @@ class LocalECR:
         """
         return self._contents.create_repository(name, registry_id)
 
-    def seed(self, name: str | Repository, descriptors: Iterable[Descriptor], *, registry_id: str | None = None) -> None:
+    def seed(
+        self,
+        name: str | Repository,
+        descriptors: Iterable[Descriptor],
+        *,
+        registry_id: str | None = None,
+    ) -> None:
         """Let a repository hold layers of which only digest and size are known: they can be checked, not downloaded.
 
         Args:
@@ -315,7 +345,12 @@ class LocalECR:
         self._contents.seed(name, descriptors, registry_id)
 
     def put_layer(
-        self, name: str | Repository, data: bytes, media_type: str = DEFAULT_MEDIA_TYPE, *, registry_id: str | None = None
+        self,
+        name: str | Repository,
+        data: bytes,
+        media_type: str = DEFAULT_MEDIA_TYPE,
+        *,
+        registry_id: str | None = None,
     ) -> str:
         """Let a repository hold a layer of these bytes, and return its digest; the repository is created if need be.
 
@@ -326,7 +361,14 @@ class LocalECR:
         """
         return self._contents.put_layer(name, data, media_type, registry_id)
 
-    def put_image(self, name: str | Repository, manifest: ManifestLike, tag: str | None = None, *, registry_id: str | None = None) -> str:
+    def put_image(
+        self,
+        name: str | Repository,
+        manifest: ManifestLike,
+        tag: str | None = None,
+        *,
+        registry_id: str | None = None,
+    ) -> str:
         """Let a repository hold an image, and return its digest: that of the manifest's bytes. One that is there already is fine.
 
         Args:
@@ -342,7 +384,12 @@ class LocalECR:
         return self._contents.put_image(name, manifest, tag, registry_id)
 
     def seed_image(
-        self, name: str | Repository, layers: Iterable[bytes | Descriptor], tag: str | None = None, *, registry_id: str | None = None
+        self,
+        name: str | Repository,
+        layers: Iterable[bytes | Descriptor],
+        tag: str | None = None,
+        *,
+        registry_id: str | None = None,
     ) -> str:
         """Let a repository hold an image of these layers, and return its digest. Config and manifest (OCI) are made for it.
 
@@ -363,7 +410,9 @@ class LocalECR:
         """
         return self._contents.seed_image(name, layers, tag, registry_id)
 
-    def archive(self, name: str | Repository, digest: str, *, registry_id: str | None = None) -> None:
+    def archive(
+        self, name: str | Repository, digest: str, *, registry_id: str | None = None
+    ) -> None:
         """Play an image that was archived: it can't be pulled, and the layers that no active image holds are ARCHIVED.
 
         That lasts until the image is put again. With the digest of a layer, that layer alone is ARCHIVED, until it is uploaded or
@@ -397,7 +446,14 @@ class LocalECR:
         else:
             self._thread.call(change)  # tokens are counted by the time of its loop
 
-    def add_key(self, access_key: str, secret_key: str, session_token: str | None = None, *, expires: datetime | None = None) -> None:
+    def add_key(
+        self,
+        access_key: str,
+        secret_key: str,
+        session_token: str | None = None,
+        *,
+        expires: datetime | None = None,
+    ) -> None:
         """Know an access key from now on, beside those of `client_kwargs`; one of the same id is replaced, as a rotation does.
 
         Args:
@@ -411,12 +467,17 @@ class LocalECR:
             ValueError: an argument is empty, or `expires` has no time zone.
         """
         if not access_key or not secret_key or session_token == "":
-            message = "an access key has an id, a secret and, if any, a session token that are not empty"
+            message = (
+                "an access key has an id, a secret and, if any, a session token that are not empty"
+            )
             raise ValueError(message)
         if expires is not None and expires.tzinfo is None:
             message = f"expires={expires!r} has no time zone: use datetime.now(timezone.utc)"
             raise ValueError(message)
-        self._signatures.add(access_key, Key(secret_key, session_token, None if expires is None else expires.timestamp()))
+        self._signatures.add(
+            access_key,
+            Key(secret_key, session_token, None if expires is None else expires.timestamp()),
+        )
 
     def remove_key(self, access_key: str) -> None:
         """Know an access key no more: it is answered UnrecognizedClientException. Raises LookupError when it is not known."""

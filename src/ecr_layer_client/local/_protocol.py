@@ -63,13 +63,18 @@ def operation_of(request: Request) -> str:
     if request.path.startswith(LAYERS_PATH):
         return GET_LAYER
     if request.path.partition("?")[0] != "/":
-        raise AwsError(code, f"The local ECR serves the API at '/', not at {request.path[:200]!r}", 404)
+        raise AwsError(
+            code, f"The local ECR serves the API at '/', not at {request.path[:200]!r}", 404
+        )
     if request.method != "POST":
         raise AwsError(code, f"ECR's API takes POST, not {request.method[:20]!r}", 405)
     target = request.headers.get("x-amz-target", "")
     prefix, dot, operation = target.partition(".")
     if prefix != TARGET_PREFIX or not dot:
-        raise AwsError(code, f"The header X-Amz-Target must be '{TARGET_PREFIX}.<operation>', not {target[:200]!r}")
+        raise AwsError(
+            code,
+            f"The header X-Amz-Target must be '{TARGET_PREFIX}.<operation>', not {target[:200]!r}",
+        )
     return operation
 
 
@@ -103,7 +108,10 @@ def refused(error: AwsError) -> Reply:
     body = {"__type": error.code, "message": error.message, **error.members}
     headers = {"content-type": CONTENT_TYPE}
     return Reply(
-        error.status, headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers, _json(body), error.code
+        error.status,
+        headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers,
+        _json(body),
+        error.code,
     )
 
 
@@ -112,7 +120,9 @@ def refused_as_xml(error: AwsError) -> Reply:
     members = {"Code": error.code, "Message": error.message, **error.members}
     body = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}</Error>'
-    return Reply(error.status, {"content-type": "application/xml"}, text.encode(errors="replace"), error.code)
+    return Reply(
+        error.status, {"content-type": "application/xml"}, text.encode(errors="replace"), error.code
+    )
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -36,7 +36,9 @@ class Bucket:
 
     def take(self, now: float) -> bool:
         """Take a token, if there is one; a refusal takes nothing."""
-        elapsed = 0.0 if self._at is None else max(0.0, now - self._at)  # another loop's clock may be behind
+        elapsed = (
+            0.0 if self._at is None else max(0.0, now - self._at)
+        )  # another loop's clock may be behind
         self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
         self._at = now
         if self._tokens < 1 - ROUNDING:
@@ -68,12 +70,17 @@ class Quotas:
         if any(rate == 0 for rate in rates.values()):
             message = "quota must be above 0: to refuse every request, add a ThrottlingException to `faults`"
             raise ValueError(message)
-        self._buckets = {name: self._bucket(name, rate, bursts.get(name, max(1.0, rate))) for name, rate in rates.items()}
+        self._buckets = {
+            name: self._bucket(name, rate, bursts.get(name, max(1.0, rate)))
+            for name, rate in rates.items()
+        }
 
     async def before(self, call: Call) -> Reply | None:
         """Refuse a request whose bucket is empty. The registry calls this."""
         bucket = self._buckets.get(call.operation)
-        if bucket is not None and not bucket.take(asyncio.get_running_loop().time()):  # faults may have kept the call since it arrived
+        if bucket is not None and not bucket.take(
+            asyncio.get_running_loop().time()
+        ):  # faults may have kept the call since it arrived
             code = "ThrottlingException"
             raise error_of(code)
         return None
@@ -88,7 +95,9 @@ class Quotas:
         return bucket
 
 
-def _per_operation(name: str, given: Rates | None, operations: tuple[str, ...], *, at_least: float) -> Mapping[str, float]:
+def _per_operation(
+    name: str, given: Rates | None, operations: tuple[str, ...], *, at_least: float
+) -> Mapping[str, float]:
     if given is None:
         return {}
     if not operations:
@@ -105,7 +114,12 @@ def _per_operation(name: str, given: Rates | None, operations: tuple[str, ...], 
 
 def check_number(name: str, value: object, *, at_least: float) -> None:
     """Refuse what is not a finite number of at least `at_least`. Raises ValueError."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < at_least:
+    if (
+        isinstance(value, bool)
+        or not isinstance(value, (int, float))
+        or not isfinite(value)
+        or value < at_least
+    ):
         message = f"{name} must be a finite number of at least {at_least:g}, not {value!r:.200}"
         raise ValueError(message)
 

@@ -54,7 +54,10 @@ def sample_images() -> tuple[SampleImage, ...]:
     media_types: list[str] = sample["media_types"]
     rows: list[tuple[str, int, int]] = sample["layers"]
     repositories: dict[str, dict[str, list[int]]] = sample["repositories"]
-    layers = [SampleLayer(f"sha256:{hexadecimal}", size, media_types[kind]) for hexadecimal, size, kind in rows]
+    layers = [
+        SampleLayer(f"sha256:{hexadecimal}", size, media_types[kind])
+        for hexadecimal, size, kind in rows
+    ]
     return tuple(
         SampleImage(repository, tag, tuple(layers[index] for index in indices))
         for repository, tags in repositories.items()

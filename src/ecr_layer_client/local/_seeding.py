@@ -37,24 +37,42 @@ class Contents:
         with self._changing(repository, registry_id) as stored:
             return str(stored.description["repositoryUri"])
 
-    def seed(self, repository: str | Repository, descriptors: Iterable[Descriptor], registry_id: str | None) -> None:
+    def seed(
+        self,
+        repository: str | Repository,
+        descriptors: Iterable[Descriptor],
+        registry_id: str | None,
+    ) -> None:
         """Hold layers of which only digest and size are known. Raises ValueError."""
         layers = [stored_layer(descriptor) for descriptor in descriptors]
         with self._changing(repository, registry_id) as stored:
             stored.hold(layers)
 
-    def put_layer(self, repository: str | Repository, data: bytes, media_type: str, registry_id: str | None) -> str:
+    def put_layer(
+        self, repository: str | Repository, data: bytes, media_type: str, registry_id: str | None
+    ) -> str:
         """Hold a layer of these bytes, and return its digest. Raises ValueError."""
         with self._changing(repository, registry_id) as stored:
             digest = self._place(repository, registry_id)[0].store.put(data)
             stored.hold([StoredLayer(digest, len(data), media_type)])
             return digest
 
-    def put_image(self, repository: str | Repository, manifest: ManifestLike, tag: str | None, registry_id: str | None) -> str:
+    def put_image(
+        self,
+        repository: str | Repository,
+        manifest: ManifestLike,
+        tag: str | None,
+        registry_id: str | None,
+    ) -> str:
         """Run PutImage on a repository that is made if need be, and return the digest. Raises ValueError."""
         registry, place = self._place(repository, registry_id)
         text = _text(manifest)
-        request = {"repositoryName": place.name, "registryId": place.registry_id, "imageManifest": text, "imageTag": tag}
+        request = {
+            "repositoryName": place.name,
+            "registryId": place.registry_id,
+            "imageManifest": text,
+            "imageTag": tag,
+        }
         with self._changing(repository, registry_id):
             try:
                 image = registry.run("PutImage", request_parser("PutImage")(request))["image"]
@@ -65,18 +83,31 @@ class Contents:
         return str(image["imageId"]["imageDigest"])
 
     def seed_image(
-        self, repository: str | Repository, layers: Iterable[bytes | Descriptor], tag: str | None, registry_id: str | None
+        self,
+        repository: str | Repository,
+        layers: Iterable[bytes | Descriptor],
+        tag: str | None,
+        registry_id: str | None,
     ) -> str:
         """Hold an image of these layers, with a config and a manifest made for it, and return its digest. Raises ValueError."""
         registry, _ = self._place(repository, registry_id)
         held = [self._layer(registry, each) for each in layers]
         rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
         config = replace(
-            self._layer(registry, json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode()), media_type=OCI_CONFIG
+            self._layer(
+                registry,
+                json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode(),
+            ),
+            media_type=OCI_CONFIG,
         )
         with self._changing(repository, registry_id) as stored:
             stored.hold([*held, config])
-        manifest = {"schemaVersion": 2, "mediaType": OCI_MANIFEST, "config": _descriptor(config), "layers": list(map(_descriptor, held))}
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": OCI_MANIFEST,
+            "config": _descriptor(config),
+            "layers": list(map(_descriptor, held)),
+        }
         return self.put_image(repository, manifest, tag, registry_id)
 
     def archive(self, repository: str | Repository, digest: str, registry_id: str | None) -> None:
@@ -85,19 +116,29 @@ class Contents:
         try:
             registry.archive(place.name, digest.lower(), place.registry_id)
         except (AwsError, KeyError):
-            message = f"the repository {place.name!r:.256} holds no layer and no image {digest!r:.200}"
+            message = (
+                f"the repository {place.name!r:.256} holds no layer and no image {digest!r:.200}"
+            )
             raise LookupError(message) from None
 
     def _layer(self, registry: Registry, layer: bytes | Descriptor) -> StoredLayer:
-        return StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER) if isinstance(layer, bytes) else stored_layer(layer)
+        return (
+            StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER)
+            if isinstance(layer, bytes)
+            else stored_layer(layer)
+        )
 
     @contextmanager
-    def _changing(self, repository: str | Repository, registry_id: str | None) -> Generator[StoredRepository]:
+    def _changing(
+        self, repository: str | Repository, registry_id: str | None
+    ) -> Generator[StoredRepository]:
         registry, place = self._place(repository, registry_id)
         with registry.changing(place.name, place.registry_id) as stored:
             yield stored
 
-    def _place(self, repository: str | Repository, registry_id: str | None) -> tuple[Registry, Repository]:
+    def _place(
+        self, repository: str | Repository, registry_id: str | None
+    ) -> tuple[Registry, Repository]:
         place = Repository.coerce(repository)
         if registry_id is not None:
             place = Repository(name=place.name, registry_id=registry_id, region=place.region)
@@ -162,7 +203,11 @@ def _parts(descriptor: Any) -> tuple[Any, Any, Any]:
         members = cast("Mapping[str, Any]", descriptor)
         return members.get("digest"), members.get("size"), members.get("mediaType")
     if hasattr(descriptor, "digest"):  # before tuples: a named one may have another order
-        return descriptor.digest, getattr(descriptor, "size", None), getattr(descriptor, "media_type", None)
+        return (
+            descriptor.digest,
+            getattr(descriptor, "size", None),
+            getattr(descriptor, "media_type", None),
+        )
     match descriptor:
         case (digest, size):
             return digest, size, None

@@ -55,7 +55,9 @@ class Service:
         self.interceptors = list(interceptors)
         self.round_trip = round_trip
         self.clock = clock or Clock()
-        self.downloads = Downloads({region: each.store for region, each in self.registries.items()}, self.clock)
+        self.downloads = Downloads(
+            {region: each.store for region, each in self.registries.items()}, self.clock
+        )
         self.stats = Stats()
 
     async def answer(self, request: Request) -> Reply:
@@ -82,7 +84,14 @@ class Service:
 
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every answer: the service's time, and the id by which its support finds a request."""
-        return replace(reply, headers={**reply.headers, "date": self.clock.date(), "x-amzn-requestid": str(uuid.uuid4())})
+        return replace(
+            reply,
+            headers={
+                **reply.headers,
+                "date": self.clock.date(),
+                "x-amzn-requestid": str(uuid.uuid4()),
+            },
+        )
 
     def _count(self, operation: str, outcome: str) -> None:
         known = _known(operation)
@@ -121,7 +130,9 @@ class Service:
         if call.operation == "BatchCheckLayerAvailability":
             self.stats.count_digests(len(members["layerDigests"]))
         elif call.operation == "GetDownloadUrlForLayer":
-            answer["downloadUrl"] = self.downloads.url(call.request.headers.get("host", ""), registry.region, answer["layerDigest"])
+            answer["downloadUrl"] = self.downloads.url(
+                call.request.headers.get("host", ""), registry.region, answer["layerDigest"]
+            )
         return protocol.ok(answer)
 
     def _registry_of(self, request: Request) -> Registry:

@@ -13,10 +13,16 @@ from ._aws_model import data_loader
 if TYPE_CHECKING:
     from ._in_memory import MemorySession
 
-ACCESS_KEY: Final = "local-ecr-access-key"  # no secrets: they open nothing but a registry on this machine
+ACCESS_KEY: Final = (
+    "local-ecr-access-key"  # no secrets: they open nothing but a registry on this machine
+)
 SECRET_KEY: Final = "local-ecr-secret-key"  # noqa: S105
 
-_UNSET = {"config_file": None, "credentials_file": None, "ca_bundle": False}  # no files read; the endpoint is plain HTTP
+_UNSET = {
+    "config_file": None,
+    "credentials_file": None,
+    "ca_bundle": False,
+}  # no files read; the endpoint is plain HTTP
 
 
 def local_session(region: str, session_class: type[MemorySession] | None = None) -> Any:
@@ -28,7 +34,10 @@ def local_session(region: str, session_class: type[MemorySession] | None = None)
     session.register_component("data_loader", data_loader())
     defaults = {name: variable[2] for name, variable in session.session_var_map.items()}
     settings = defaults | _UNSET | {"region": region}
-    session.register_component("config_store", ConfigValueStore({name: ConstantProvider(value) for name, value in settings.items()}))
+    session.register_component(
+        "config_store",
+        ConfigValueStore({name: ConstantProvider(value) for name, value in settings.items()}),
+    )
     session.set_credentials(ACCESS_KEY, SECRET_KEY)
     options: dict[str, Any] = {"proxies": {}}
     if session_class is not None:

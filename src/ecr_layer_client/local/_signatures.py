@@ -76,21 +76,44 @@ class Authorization:
         """Read the header. Raises AwsError IncompleteSignatureException that names what is missing."""
         algorithm, _, rest = header.strip().partition(" ")
         if algorithm != ALGORITHM:
-            raise AwsError(INCOMPLETE, f"Unsupported AWS 'algorithm': the Authorization header must begin with '{ALGORITHM}'")
-        parts = {name.strip(): value.strip() for name, _, value in (part.partition("=") for part in rest.split(","))}
-        if missing := [name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)]:
-            raise AwsError(INCOMPLETE, " ".join(f"Authorization header requires '{name}' parameter." for name in missing))
+            raise AwsError(
+                INCOMPLETE,
+                f"Unsupported AWS 'algorithm': the Authorization header must begin with '{ALGORITHM}'",
+            )
+        parts = {
+            name.strip(): value.strip()
+            for name, _, value in (part.partition("=") for part in rest.split(","))
+        }
+        if missing := [
+            name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)
+        ]:
+            raise AwsError(
+                INCOMPLETE,
+                " ".join(f"Authorization header requires '{name}' parameter." for name in missing),
+            )
         scope = parts["Credential"].rsplit("/", 4)  # an access key may hold slashes
         if len(scope) != 5 or scope[4] != TERMINATOR:  # noqa: PLR2004  (access key, date, region, service, terminator)
-            raise AwsError(INCOMPLETE, f"Credential must have the form access-key/YYYYMMDD/region/service/{TERMINATOR}")
+            raise AwsError(
+                INCOMPLETE,
+                f"Credential must have the form access-key/YYYYMMDD/region/service/{TERMINATOR}",
+            )
         access_key, date, region, service, _ = scope
-        return cls(access_key, date, region, service, tuple(parts["SignedHeaders"].split(";")), parts["Signature"])
+        return cls(
+            access_key,
+            date,
+            region,
+            service,
+            tuple(parts["SignedHeaders"].split(";")),
+            parts["Signature"],
+        )
 
 
 class Signatures:
     """The keys that a `LocalECR` knows, and the check that each request was signed with one of them."""
 
-    def __init__(self, *, region: str, clock: Clock, is_on: bool = True, further_regions: Iterable[str] = ()) -> None:
+    def __init__(
+        self, *, region: str, clock: Clock, is_on: bool = True, further_regions: Iterable[str] = ()
+    ) -> None:
         """Know no key yet."""
         self.is_on: Final = is_on
         self._clock = clock
@@ -135,7 +158,13 @@ class Signatures:
         timestamp = _timestamp(request.headers)
         self._check_time(timestamp, said.date)
         _check_signed_headers(request.headers, said.signed_headers)
-        expected = signature(key, timestamp, said.region, said.service, canonical_request(request, said.signed_headers))
+        expected = signature(
+            key,
+            timestamp,
+            said.region,
+            said.service,
+            canonical_request(request, said.signed_headers),
+        )
         if not hmac.compare_digest(expected.encode(), _bytes(said.signature)):
             raise error_of(INVALID)
 
@@ -155,21 +184,30 @@ class Signatures:
 
     def _check_scope(self, said: Authorization) -> None:
         if said.region not in self._regions:
-            raise AwsError(INVALID, f"Credential should be scoped to a valid region, not '{said.region[:200]}'. ")
+            raise AwsError(
+                INVALID,
+                f"Credential should be scoped to a valid region, not '{said.region[:200]}'. ",
+            )
         if said.service != SERVICE:
-            raise AwsError(INVALID, f"Credential should be scoped to correct service: '{SERVICE}'. ")
+            raise AwsError(
+                INVALID, f"Credential should be scoped to correct service: '{SERVICE}'. "
+            )
 
     def _check_time(self, timestamp: str, date: str) -> None:
         if timestamp[:8] != date:
             message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"
-            raise AwsError(INVALID, f"{message}: '{date[:20]}' != '{timestamp[:8]}', from '{timestamp}'.")
+            raise AwsError(
+                INVALID, f"{message}: '{date[:20]}' != '{timestamp[:8]}', from '{timestamp}'."
+            )
         signed, now = _epoch(timestamp), self._clock.now()
         if signed < now - MAX_SKEW:
             bound = f"{_text(now - MAX_SKEW)} ({_text(now)} - {MAX_SKEW // 60} min.)"
             raise AwsError(INVALID, f"Signature expired: {timestamp} is now earlier than {bound}")
         if signed > now + MAX_SKEW:
             bound = f"{_text(now + MAX_SKEW)} ({_text(now)} + {MAX_SKEW // 60} min.)"
-            raise AwsError(INVALID, f"Signature not yet current: {timestamp} is still later than {bound}")
+            raise AwsError(
+                INVALID, f"Signature not yet current: {timestamp} is still later than {bound}"
+            )
 
 
 def region_of(request: Request) -> str | None:
@@ -185,7 +223,9 @@ def signature(key: Key, timestamp: str, region: str, service: str, canonical: by
     return hmac.digest(key.signing_key(date, region, service), _bytes(signed), "sha256").hex()
 
 
-def canonical_request(request: Request, signed_headers: tuple[str, ...], payload: str | None = None) -> bytes:
+def canonical_request(
+    request: Request, signed_headers: tuple[str, ...], payload: str | None = None
+) -> bytes:
     """Return the text whose hash is signed; `payload` stands for the hash of the body, where it is not signed.
 
     >>> from ecr_layer_client.local._protocol import Request
@@ -193,7 +233,9 @@ def canonical_request(request: Request, signed_headers: tuple[str, ...], payload
     ['POST', '/', 'a=1&b=2', 'host:x', '']
     """
     path, _, query = request.path.partition("?")
-    headers = "".join(f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers)
+    headers = "".join(
+        f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers
+    )
     lines = (
         request.method,
         _canonical_path(path),
@@ -215,7 +257,10 @@ def canonical_query(query: str | Mapping[str, str]) -> str:
         parts = (part.partition("=") for part in query.split("&") if part)
         pairs = [(_encoded(name), _encoded(value)) for name, _, value in parts]
     else:
-        pairs = [(quote(name, safe=UNRESERVED), quote(value, safe=UNRESERVED, errors="surrogateescape")) for name, value in query.items()]
+        pairs = [
+            (quote(name, safe=UNRESERVED), quote(value, safe=UNRESERVED, errors="surrogateescape"))
+            for name, value in query.items()
+        ]
     return "&".join(f"{name}={value}" for name, value in sorted(pairs))
 
 
@@ -247,7 +292,12 @@ def _timestamp(headers: Mapping[str, str]) -> str:
     try:
         date = parsedate_to_datetime(text)
         return _text((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
-    except (ValueError, TypeError, IndexError, OverflowError):  # the standard library's parser is not strict about its errors
+    except (
+        ValueError,
+        TypeError,
+        IndexError,
+        OverflowError,
+    ):  # the standard library's parser is not strict about its errors
         message = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header in ISO-8601 or HTTP form."
         raise AwsError(INCOMPLETE, message) from None
 
@@ -255,7 +305,9 @@ def _timestamp(headers: Mapping[str, str]) -> str:
 def _check_signed_headers(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:
     must = {"host", *(name for name in headers if name.startswith("x-amz-"))}
     if unsigned := sorted(must.difference(signed)):
-        raise AwsError(INVALID, f"'{unsigned[0][:200]}' must be a 'SignedHeader' in the AWS Authorization.")
+        raise AwsError(
+            INVALID, f"'{unsigned[0][:200]}' must be a 'SignedHeader' in the AWS Authorization."
+        )
 
 
 @functools.lru_cache(maxsize=16)  # requests of one second share it
@@ -263,7 +315,9 @@ def _epoch(timestamp: str) -> float:
     try:
         return datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
     except ValueError:  # digits, but no date
-        raise AwsError(INCOMPLETE, f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'.") from None
+        raise AwsError(
+            INCOMPLETE, f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'."
+        ) from None
 
 
 def _text(epoch: float) -> str:

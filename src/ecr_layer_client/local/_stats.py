@@ -5,7 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-_LOCK = threading.Lock()  # one for all, held for a moment: a registry and who resets its counts may be in two threads
+_LOCK = (
+    threading.Lock()
+)  # one for all, held for a moment: a registry and who resets its counts may be in two threads
 
 
 @dataclass(slots=True)
@@ -35,7 +37,10 @@ class Stats:
         """Count one answer; the registry calls this, tests need not."""
         with _LOCK:
             outcomes = self.by_operation.get(operation, {})
-            self.by_operation = {**self.by_operation, operation: {**outcomes, outcome: outcomes.get(outcome, 0) + 1}}
+            self.by_operation = {
+                **self.by_operation,
+                operation: {**outcomes, outcome: outcomes.get(outcome, 0) + 1},
+            }
             self.requests += 1
 
     def count_digests(self, checked: int) -> None:

@@ -24,7 +24,9 @@ class LoopThread:
 
     def __init__(self) -> None:
         """Start, and return once the loop runs."""
-        self._thread = threading.Thread(target=self._live, name="local-ecr", daemon=True)  # a program may end without stopping it
+        self._thread = threading.Thread(
+            target=self._live, name="local-ecr", daemon=True
+        )  # a program may end without stopping it
         self._is_ready = threading.Event()
         self._process = os.getpid()
         self._thread.start()
@@ -45,7 +47,11 @@ class LoopThread:
 
     def call(self, function: Callable[[], T]) -> T:
         """Call a function on the loop, between whatever else runs there; return or raise as it does."""
-        return function() if threading.current_thread() is self._thread else self.run(_called(function))
+        return (
+            function()
+            if threading.current_thread() is self._thread
+            else self.run(_called(function))
+        )
 
     def stop(self) -> None:
         """Cancel what still runs, close the loop and end the thread."""

@@ -50,7 +50,10 @@ def _parser(shape: Any) -> Parser:
 
 
 def _structure(shape: Any) -> Parser:
-    members = [(name, _parser(member), name in shape.required_members) for name, member in shape.members.items()]
+    members = [
+        (name, _parser(member), name in shape.required_members)
+        for name, member in shape.members.items()
+    ]
 
     def parse(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -78,7 +81,9 @@ def _list(shape: Any) -> Parser:
             raise _wrong_type(where, "a list")
         items: list[Any] = [*value]
         check_length(len(items), where)
-        return [_item(parse_item, item, where, position) for position, item in enumerate(items, start=1)]
+        return [
+            _item(parse_item, item, where, position) for position, item in enumerate(items, start=1)
+        ]
 
     return parse
 
@@ -88,7 +93,9 @@ def _item(parse: Parser, item: Any, where: str, position: int) -> Any:
         raise invalid_parameter(_place(where, position), "must not be null")
     try:
         return parse(item, where)
-    except AwsError:  # the place is spelled only when it is needed: a good list of 100 costs no string
+    except (
+        AwsError
+    ):  # the place is spelled only when it is needed: a good list of 100 costs no string
         return parse(item, _place(where, position))
 
 
@@ -109,7 +116,9 @@ def _string(shape: Any) -> Parser:
         if full_match is not None and not full_match(value):
             raise invalid_parameter(where, f"must satisfy regular expression '{pattern}'")
         if values is not None and value not in values:
-            raise invalid_parameter(where, f"Member must satisfy enum value set: [{', '.join(values)}]")
+            raise invalid_parameter(
+                where, f"Member must satisfy enum value set: [{', '.join(values)}]"
+            )
         return value
 
     return parse
@@ -160,4 +169,6 @@ def _bounds(shape: Any, what: str) -> Callable[[int, str], None]:
 
 
 def _wrong_type(where: str, wanted: str) -> AwsError:
-    return invalid_parameter(where, f"must be {wanted}")  # assumed: no transcript of ECR's own wording is known
+    return invalid_parameter(
+        where, f"must be {wanted}"
+    )  # assumed: no transcript of ECR's own wording is known

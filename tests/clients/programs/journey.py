@@ -18,7 +18,10 @@ from typing import Any, cast
 
 PARTS = (bytes(5 * 1024 * 1024), b"the rest")
 CONFIG = b"{}"
-TYPES = {"layer": "application/vnd.oci.image.layer.v1.tar+gzip", "config": "application/vnd.oci.image.config.v1+json"}
+TYPES = {
+    "layer": "application/vnd.oci.image.layer.v1.tar+gzip",
+    "config": "application/vnd.oci.image.config.v1+json",
+}
 
 
 class RefusedError(Exception):
@@ -40,7 +43,9 @@ class Boto3:
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Ask by the method of this name, with members named as Python names them."""
         try:
-            answer: Any = getattr(self._client, operation)(**{camel(name): value for name, value in members.items()})
+            answer: Any = getattr(self._client, operation)(
+                **{camel(name): value for name, value in members.items()}
+            )
         except self._error as error:
             raise RefusedError(error.response["Error"]["Code"], error.response) from error
         return dict(answer)
@@ -57,7 +62,9 @@ class Capo:
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Ask by the method of this name."""
         try:
-            answer: Any = getattr(self._client, operation)(**{name: snaked(value) for name, value in members.items()})
+            answer: Any = getattr(self._client, operation)(
+                **{name: snaked(value) for name, value in members.items()}
+            )
         except self._error as error:
             raise RefusedError(error.code, camelled(dict(error.data))) from error
         return dict(camelled(answer))
@@ -72,8 +79,19 @@ class Aws:
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Ask by the command of this name; bytes are handed over in a file."""
         with tempfile.TemporaryDirectory() as folder:
-            options = [word for name, value in members.items() for word in self._option(name, value, Path(folder) / name)]
-            command = [str(self._program), "ecr", operation.replace("_", "-"), "--output", "json", *options]
+            options = [
+                word
+                for name, value in members.items()
+                for word in self._option(name, value, Path(folder) / name)
+            ]
+            command = [
+                str(self._program),
+                "ecr",
+                operation.replace("_", "-"),
+                "--output",
+                "json",
+                *options,
+            ]
             said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
         if said.returncode:
             refused = re.search(r"An error occurred \((\w+)\)", said.stderr)
@@ -85,7 +103,10 @@ class Aws:
             path.write_bytes(value)
             value = f"fileb://{path}"
         values = listed(value) if isinstance(value, list) else [value]
-        return [f"--{name.replace('_', '-')}", *(each if isinstance(each, str) else json.dumps(each) for each in values)]
+        return [
+            f"--{name.replace('_', '-')}",
+            *(each if isinstance(each, str) else json.dumps(each) for each in values),
+        ]
 
 
 def camel(name: str) -> str:
@@ -112,7 +133,10 @@ def snaked(value: Any) -> Any:
         return [snaked(each) for each in listed(value)]
     if not isinstance(value, dict):
         return value
-    return {re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): each for name, each in cast("dict[str, Any]", value).items()}
+    return {
+        re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): each
+        for name, each in cast("dict[str, Any]", value).items()
+    }
 
 
 def digest_of(data: bytes) -> str:
@@ -126,17 +150,34 @@ def upload(client: Any, *parts: bytes) -> str:
     first = 0
     for part in parts:
         place = {"part_first_byte": first, "part_last_byte": first + len(part) - 1}
-        told = client.ask("upload_layer_part", repository_name="team/app", upload_id=upload_id, layer_part_blob=part, **place)
+        told = client.ask(
+            "upload_layer_part",
+            repository_name="team/app",
+            upload_id=upload_id,
+            layer_part_blob=part,
+            **place,
+        )
         first = told["lastByteReceived"] + 1
     whole = digest_of(b"".join(parts))
-    return str(client.ask("complete_layer_upload", repository_name="team/app", upload_id=upload_id, layer_digests=[whole])["layerDigest"])
+    return str(
+        client.ask(
+            "complete_layer_upload",
+            repository_name="team/app",
+            upload_id=upload_id,
+            layer_digests=[whole],
+        )["layerDigest"]
+    )
 
 
 def availability(client: Any, *digests: str) -> list[tuple[str, int | None]]:
     """Check digests, and return the availability and the size of each."""
-    answer = client.ask("batch_check_layer_availability", repository_name="team/app", layer_digests=list(digests))
+    answer = client.ask(
+        "batch_check_layer_availability", repository_name="team/app", layer_digests=list(digests)
+    )
     rows = {row["layerDigest"]: row for row in answer["layers"]}
-    return [(rows[digest]["layerAvailability"], rows[digest].get("layerSize")) for digest in digests]
+    return [
+        (rows[digest]["layerAvailability"], rows[digest].get("layerSize")) for digest in digests
+    ]
 
 
 def refusal(client: Any, operation: str, **members: Any) -> RefusedError:
@@ -151,7 +192,9 @@ def refusal(client: Any, operation: str, **members: Any) -> RefusedError:
 def main(client: Any) -> dict[str, Any]:
     """Push an image, pull it, and be refused some things; return what was seen."""
     app = {"repository_name": "team/app"}
-    seen: dict[str, Any] = {"uri": client.ask("create_repository", **app)["repository"]["repositoryUri"]}
+    seen: dict[str, Any] = {
+        "uri": client.ask("create_repository", **app)["repository"]["repositoryUri"]
+    }
     layer, config = digest_of(b"".join(PARTS)), digest_of(CONFIG)
     seen["before"] = availability(client, layer, config)
     seen["uploaded"] = [upload(client, *PARTS) == layer, upload(client, CONFIG) == config]
@@ -161,11 +204,18 @@ def main(client: Any) -> dict[str, Any]:
         {"mediaType": TYPES[kind], "digest": digest, "size": size}
         for kind, digest, size in (("config", config, 2), ("layer", layer, 5242888))
     ]
-    document = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "config": blobs[0], "layers": blobs[1:]}
-    manifest = json.dumps(document, indent=3)  # an indent that no server would choose: its bytes have to come back
-    seen["put"] = client.ask("put_image", **app, image_manifest=manifest, image_tag="1.0")["image"]["imageId"]["imageDigest"] == digest_of(
-        manifest.encode()
-    )
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blobs[0],
+        "layers": blobs[1:],
+    }
+    manifest = json.dumps(
+        document, indent=3
+    )  # an indent that no server would choose: its bytes have to come back
+    seen["put"] = client.ask("put_image", **app, image_manifest=manifest, image_tag="1.0")["image"][
+        "imageId"
+    ]["imageDigest"] == digest_of(manifest.encode())
     got = client.ask("batch_get_image", **app, image_ids=[{"imageTag": "1.0"}, {"imageTag": "2.0"}])
     seen["got"] = [image["imageManifest"] == manifest for image in got["images"]]
     seen["missing"] = [failure["failureCode"] for failure in got["failures"]]
@@ -174,16 +224,46 @@ def main(client: Any) -> dict[str, Any]:
         seen["downloaded"] = digest_of(response.read()) == layer
 
     upload_id = client.ask("initiate_layer_upload", **app)["uploadId"]
-    late = refusal(client, "upload_layer_part", **app, upload_id=upload_id, part_first_byte=9, part_last_byte=9, layer_part_blob=b"x")
-    client.ask("upload_layer_part", **app, upload_id=upload_id, part_first_byte=0, part_last_byte=3, layer_part_blob=b"1234")
-    again = refusal(client, "upload_layer_part", **app, upload_id=upload_id, part_first_byte=0, part_last_byte=3, layer_part_blob=b"1234")
+    late = refusal(
+        client,
+        "upload_layer_part",
+        **app,
+        upload_id=upload_id,
+        part_first_byte=9,
+        part_last_byte=9,
+        layer_part_blob=b"x",
+    )
+    client.ask(
+        "upload_layer_part",
+        **app,
+        upload_id=upload_id,
+        part_first_byte=0,
+        part_last_byte=3,
+        layer_part_blob=b"1234",
+    )
+    again = refusal(
+        client,
+        "upload_layer_part",
+        **app,
+        upload_id=upload_id,
+        part_first_byte=0,
+        part_last_byte=3,
+        layer_part_blob=b"1234",
+    )
     seen["resume"] = again.members.get("lastValidByteReceived")
     seen["refused"] = [
         late.code,
         again.code,
         refusal(client, "create_repository", **app).code,
-        refusal(client, "complete_layer_upload", **app, upload_id=upload_id, layer_digests=[layer]).code,
-        refusal(client, "batch_check_layer_availability", repository_name="team/none", layer_digests=[layer]).code,
+        refusal(
+            client, "complete_layer_upload", **app, upload_id=upload_id, layer_digests=[layer]
+        ).code,
+        refusal(
+            client,
+            "batch_check_layer_availability",
+            repository_name="team/none",
+            layer_digests=[layer],
+        ).code,
         refusal(client, "get_download_url_for_layer", **app, layer_digest=digest_of(b"never")).code,
         refusal(client, "put_image", **app, image_manifest=manifest, image_tag="1.0").code,
     ]

@@ -43,7 +43,12 @@ async def main() -> None:
         async with ECRLayerClient(region_name="us-east-1"):
             counts.append(len(given))
     packages = {name: importers.get(name, "") for name in ("aiobotocore", "botocore", "aiohttp")}
-    facts = {"before": before, "first": counts[0] > 0, "second": counts[1], "loop": threading.current_thread().name}
+    facts = {
+        "before": before,
+        "first": counts[0] > 0,
+        "second": counts[1],
+        "loop": threading.current_thread().name,
+    }
     print(json.dumps(facts | {"importers": packages}))  # noqa: T201 (what the test reads)
 
 

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 KIB = 1024
-IN_MEMORY = 64 * KIB  # bytes of the largest blob that is held in memory, where there is no data directory
+IN_MEMORY = (
+    64 * KIB
+)  # bytes of the largest blob that is held in memory, where there is no data directory
 CHUNK = 256 * KIB  # bytes that are read and sent at once
 INCOMING = "incoming"
 
@@ -81,7 +83,9 @@ class Draft:
         else:
             self._path = self._path or self._store.new_file()
             with self._path.open("r+b") as file:
-                file.seek(self.size - len(self._buffer))  # over what an earlier write may have left half-done
+                file.seek(
+                    self.size - len(self._buffer)
+                )  # over what an earlier write may have left half-done
                 file.write(self._buffer)
                 file.write(data)
                 file.truncate()
@@ -138,7 +142,9 @@ class Store:
         if digest in self._small:
             return self._small[digest]
         path = self._path(digest)
-        return FileBytes(path, 0, path.stat().st_size) if path is not None and path.is_file() else None
+        return (
+            FileBytes(path, 0, path.stat().st_size) if path is not None and path.is_file() else None
+        )
 
     def drop(self, digests: AbstractSet[str]) -> None:
         """Hold the bytes of these digests no more."""

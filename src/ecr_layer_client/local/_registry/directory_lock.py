@@ -16,7 +16,9 @@ if sys.platform == "win32":
     import msvcrt
 
     def _lock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)  # a byte that nobody reads: on Windows none can be read that is locked
+        os.lseek(
+            descriptor, 1 << 30, os.SEEK_SET
+        )  # a byte that nobody reads: on Windows none can be read that is locked
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
@@ -75,18 +77,26 @@ class DirectoryLock:
         except OSError as error:
             holder = os.read(descriptor, PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
-            raise (self._in_use(holder) if isinstance(error, BlockingIOError) else self._unusable(error)) from error
+            raise (
+                self._in_use(holder)
+                if isinstance(error, BlockingIOError)
+                else self._unusable(error)
+            ) from error
         self._holder = os.getpid()
         self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
         return True
 
     def _unusable(self, error: OSError) -> OSError:
         where = f": {error.filename!r:.500}" if error.filename is not None else ""
-        return OSError(f"the data directory {str(self._directory)!r:.500} can't be used: {error.strerror}{where}")
+        return OSError(
+            f"the data directory {str(self._directory)!r:.500} can't be used: {error.strerror}{where}"
+        )
 
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
-        return OSError(f"the data directory {str(self._directory)!r:.500} is in use by another local ECR {whose}: close that first")
+        return OSError(
+            f"the data directory {str(self._directory)!r:.500} is in use by another local ECR {whose}: close that first"
+        )
 
     def release(self) -> None:
         """Hold it no more. Twice is fine."""
@@ -96,6 +106,8 @@ class DirectoryLock:
 
 
 def _let_go(descriptor: int, holder: int) -> None:
-    if os.getpid() == holder:  # a child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the lock
+    if (
+        os.getpid() == holder
+    ):  # a child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the lock
         _unlock(descriptor)
     os.close(descriptor)

@@ -26,7 +26,10 @@ class AwsError(Exception):
 
 def invalid_parameter(where: str, constraint: str) -> AwsError:
     """Return ECR's refusal of one request member, in the wording that its users quote in public issues."""
-    return AwsError("InvalidParameterException", f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'")
+    return AwsError(
+        "InvalidParameterException",
+        f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'",
+    )
 
 
 STATUSES = {  # what is not here is 400, as ECR answers; 5xx are the service's fault, 429 and 503 what proxies and other services answer

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from .blob_store import Store
     from .state import Row, StoredImage, StoredRepository
 
-TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"  # OCI distribution specification: <reference> as a tag
+TAG_PATTERN = (
+    "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"  # OCI distribution specification: <reference> as a tag
+)
 TAG = re.compile(TAG_PATTERN).fullmatch
 ImageId = tuple[str, str | None]  # digest, and the tag if any
 
@@ -41,7 +43,10 @@ class Images:
             raise invalid_parameter(where, f"must satisfy regular expression '{TAG_PATTERN}'")
         if request.get("imageDigest", manifest.digest).lower() != manifest.digest:
             code = "ImageDigestDoesNotMatchException"
-            raise AwsError(code, f"The specified image digest does not match the digest that was calculated: '{manifest.digest}'")
+            raise AwsError(
+                code,
+                f"The specified image digest does not match the digest that was calculated: '{manifest.digest}'",
+            )
         _check_what_it_names(repository, manifest)
         _check_what_is_there(repository, manifest.digest, tag)
         self._store.put(manifest.text.encode())
@@ -53,7 +58,9 @@ class Images:
         if image is None:
             repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
         elif image.archived_at is not None:
-            repository.images[manifest.digest] = replace(image, archived_at=None, activated_at=self._now())
+            repository.images[manifest.digest] = replace(
+                image, archived_at=None, activated_at=self._now()
+            )
         if tag is not None:
             repository.tags[tag] = manifest.digest
         for digest, media_type in manifest.blobs.items():
@@ -81,7 +88,9 @@ class Images:
         manifest = self._store.get(digest)
         if manifest is None:  # only a hand in the data directory can do this
             code = "ServerException"
-            raise AwsError(code, f"The bytes of the manifest '{digest}' are gone from the data directory", 500)
+            raise AwsError(
+                code, f"The bytes of the manifest '{digest}' are gone from the data directory", 500
+            )
         return {
             "registryId": repository.registry_id,
             "repositoryName": repository.name,
@@ -113,9 +122,13 @@ class Images:
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run ListImages: one row for each tag, and one for each image without any."""
         digests = {image.digest for image in _filtered(repository, request.get("filter", {}))}
-        ids: list[ImageId] = [(digest, tag) for tag, digest in repository.tags.items() if digest in digests]
+        ids: list[ImageId] = [
+            (digest, tag) for tag, digest in repository.tags.items() if digest in digests
+        ]
         ids += [(digest, None) for digest in digests.difference(repository.tags.values())]
-        page, more = page_of({f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}, request)
+        page, more = page_of(
+            {f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}, request
+        )
         return {"imageIds": list(map(_image_id, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
@@ -123,9 +136,15 @@ class Images:
         if "imageIds" in request:
             for member in ("nextToken", "maxResults"):
                 if member in request:  # AWS documentation of both members
-                    raise invalid_parameter(member, "cannot be used when images are specified with imageIds")
+                    raise invalid_parameter(
+                        member, "cannot be used when images are specified with imageIds"
+                    )
             digests = dict.fromkeys(_described(repository, asked) for asked in request["imageIds"])
-            return {"imageDetails": [_details(repository, repository.images[digest]) for digest in digests]}
+            return {
+                "imageDetails": [
+                    _details(repository, repository.images[digest]) for digest in digests
+                ]
+            }
         images = {image.digest: image for image in _filtered(repository, request.get("filter", {}))}
         page, more = page_of(images, request)
         return {"imageDetails": [_details(repository, image) for image in page], **more}
@@ -139,25 +158,44 @@ def _check_what_it_names(repository: StoredRepository, manifest: Manifest) -> No
     ):
         if missing := [digest for digest in named if digest not in held]:
             where = f"repository with name '{repository.name}' in the registry with id '{repository.registry_id}'"
-            raise AwsError(code, f"{what} with digests '[{', '.join(missing)}]' required for pushing image into {where} do not exist")
+            raise AwsError(
+                code,
+                f"{what} with digests '[{', '.join(missing)}]' required for pushing image into {where} do not exist",
+            )
 
 
 def _check_what_is_there(repository: StoredRepository, digest: str, tag: str | None) -> None:
     image = repository.images.get(digest)
-    if image is not None and image.archived_at is None and tag in {None, *repository.tags_of(digest)}:
+    if (
+        image is not None
+        and image.archived_at is None
+        and tag in {None, *repository.tags_of(digest)}
+    ):
         code = "ImageAlreadyExistsException"  # in immutable repositories, too (assumed: reports differ); wording quoted in public issues
         where = f"the repository with name '{repository.name}' in registry with id '{repository.registry_id}'"
-        raise AwsError(code, f"Image with digest '{digest}' and tag '{tag or 'null'}' already exists in {where}")
-    if tag is not None and repository.tags.get(tag, digest) != digest and _is_immutable(repository, tag):
+        raise AwsError(
+            code,
+            f"Image with digest '{digest}' and tag '{tag or 'null'}' already exists in {where}",
+        )
+    if (
+        tag is not None
+        and repository.tags.get(tag, digest) != digest
+        and _is_immutable(repository, tag)
+    ):
         code = "ImageTagAlreadyExistsException"  # wording quoted in public issues
         why = "cannot be overwritten because the repository is immutable."
-        raise AwsError(code, f"The image tag '{tag}' already exists in the '{repository.name}' repository and {why}")
+        raise AwsError(
+            code,
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and {why}",
+        )
 
 
 def _is_immutable(repository: StoredRepository, tag: str) -> bool:
     setting = repository.description["imageTagMutability"]
     filters: list[Row] = repository.description.get("imageTagMutabilityExclusionFilters", [])
-    is_excluded = setting.endswith("_WITH_EXCLUSION") and any(fnmatch.fnmatchcase(tag, each["filter"]) for each in filters)
+    is_excluded = setting.endswith("_WITH_EXCLUSION") and any(
+        fnmatch.fnmatchcase(tag, each["filter"]) for each in filters
+    )
     return bool(setting.startswith("IMMUTABLE") != is_excluded)
 
 
@@ -165,26 +203,46 @@ def _failure(repository: StoredRepository, asked: Row) -> Row | None:
     """Return why there is no such image; None when there is."""
     digest, tag = asked.get("imageDigest"), asked.get("imageTag")
     if digest is None and tag is None:
-        return _failed(asked, "MissingDigestAndTag", "Invalid request parameters: both tag and digest cannot be null")
+        return _failed(
+            asked,
+            "MissingDigestAndTag",
+            "Invalid request parameters: both tag and digest cannot be null",
+        )
     if digest is not None and not DIGEST(digest):
-        return _failed(asked, "InvalidImageDigest", f"Invalid request parameters: image digest should satisfy the regex '{DIGEST_PATTERN}'")
+        return _failed(
+            asked,
+            "InvalidImageDigest",
+            f"Invalid request parameters: image digest should satisfy the regex '{DIGEST_PATTERN}'",
+        )
     if tag is not None and not TAG(tag):  # assumed
-        return _failed(asked, "InvalidImageTag", f"Invalid request parameters: image tag should satisfy the regex '{TAG_PATTERN}'")
+        return _failed(
+            asked,
+            "InvalidImageTag",
+            f"Invalid request parameters: image tag should satisfy the regex '{TAG_PATTERN}'",
+        )
     tagged = repository.tags.get(tag) if tag is not None else digest
     image = repository.images.get(digest or tagged or "")
     if image is None or tagged is None:
         return _failed(asked, "ImageNotFound", "Requested image not found")
     if tagged != image.digest:
-        return _failed(asked, "ImageTagDoesNotMatchDigest", "Requested tag does not refer to the requested digest")  # assumed
+        return _failed(
+            asked,
+            "ImageTagDoesNotMatchDigest",
+            "Requested tag does not refer to the requested digest",
+        )  # assumed
     return None
 
 
 def _withheld(repository: StoredRepository, asked: Row, accepted: list[str] | None) -> Row | None:
     """Return why an image that is there can't be pulled; None when it can."""
     image = repository.images[_digest_of(repository, asked)]
-    if image.archived_at is not None:  # AWS documentation says that a pull fails; by which code is assumed
+    if (
+        image.archived_at is not None
+    ):  # AWS documentation says that a pull fails; by which code is assumed
         return _failed(asked, "ImageInaccessible", "Requested image is archived")
-    if accepted is not None and image.media_type not in accepted:  # assumed: Docker's API answers 404 then
+    if (
+        accepted is not None and image.media_type not in accepted
+    ):  # assumed: Docker's API answers 404 then
         return _failed(asked, "ImageNotFound", "Requested image not found")
     return None
 
@@ -198,10 +256,16 @@ def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
     digest = _digest_of(repository, asked)
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None
-    indexes = sorted(image.digest for image in repository.images.values() if digest in image.children)
+    indexes = sorted(
+        image.digest for image in repository.images.values() if digest in image.children
+    )
     if not indexes:
         return None
-    return _failed(asked, "ImageReferencedByManifestList", f"Requested image referenced by manifest list: [{', '.join(indexes)}]")
+    return _failed(
+        asked,
+        "ImageReferencedByManifestList",
+        f"Requested image referenced by manifest list: [{', '.join(indexes)}]",
+    )
 
 
 def _digest_of(repository: StoredRepository, asked: Row) -> str:
@@ -210,7 +274,11 @@ def _digest_of(repository: StoredRepository, asked: Row) -> str:
 
 def _ids_of(repository: StoredRepository, asked: Row) -> list[ImageId]:
     tag = asked.get("imageTag")
-    return [(repository.tags[tag], tag)] if tag is not None else _all_ids(repository, asked["imageDigest"])
+    return (
+        [(repository.tags[tag], tag)]
+        if tag is not None
+        else _all_ids(repository, asked["imageDigest"])
+    )
 
 
 def _all_ids(repository: StoredRepository, digest: str) -> list[ImageId]:
@@ -225,7 +293,10 @@ def _image_id(image_id: ImageId) -> Row:
 
 def _filtered(repository: StoredRepository, asked: Mapping[str, str]) -> Iterable[StoredImage]:
     tagged = set(repository.tags.values())
-    tag_status, status = asked.get("tagStatus", "ANY"), asked.get("imageStatus", "ACTIVE")  # ECR model: the default of imageStatus
+    tag_status, status = (
+        asked.get("tagStatus", "ANY"),
+        asked.get("imageStatus", "ACTIVE"),
+    )  # ECR model: the default of imageStatus
     for image in repository.images.values():
         its_tag_status = "TAGGED" if image.digest in tagged else "UNTAGGED"
         if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status}:
@@ -236,9 +307,14 @@ def _described(repository: StoredRepository, asked: Row) -> str:
     failure = _failure(repository, asked)
     if failure is None:
         return _digest_of(repository, asked)
-    if failure["failureCode"] in {"ImageNotFound", "ImageTagDoesNotMatchDigest"}:  # wording quoted in public issues
+    if failure["failureCode"] in {
+        "ImageNotFound",
+        "ImageTagDoesNotMatchDigest",
+    }:  # wording quoted in public issues
         code = "ImageNotFoundException"
-        names = ", ".join(f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag"))
+        names = ", ".join(
+            f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag")
+        )
         raise repository.refusal(code, f"The image with imageId {{{names}}} does not exist within")
     where = "imageIds"
     raise invalid_parameter(where, failure["failureReason"])
@@ -264,6 +340,10 @@ def _details(repository: StoredRepository, image: StoredImage) -> Row:
 
 def _size(repository: StoredRepository, image: StoredImage) -> int:
     """Return the bytes of an image's blobs (assumed), and of an index those of the largest image that it lists (ECR model)."""
-    children = [repository.images[digest] for digest in image.children if digest in repository.images]
-    own = sum(repository.layers[digest].size for digest in image.blobs if digest in repository.layers)
+    children = [
+        repository.images[digest] for digest in image.children if digest in repository.images
+    ]
+    own = sum(
+        repository.layers[digest].size for digest in image.blobs if digest in repository.layers
+    )
     return max([own, *(_size(repository, child) for child in children)])

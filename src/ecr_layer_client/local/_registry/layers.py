@@ -38,19 +38,25 @@ class Layers:
             elif (refusal := self._refusal(digest)) is None:
                 layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
             else:
-                failures.append({"layerDigest": digest, "failureCode": refusal[0], "failureReason": refusal[1]})
+                failures.append(
+                    {"layerDigest": digest, "failureCode": refusal[0], "failureReason": refusal[1]}
+                )
         return {"layers": layers, "failures": failures}
 
     def initiate(self, repository: StoredRepository, _request: Mapping[str, Any]) -> Row:
         """Run InitiateLayerUpload."""
         upload_id = str(uuid.uuid4())
-        repository.uploads[upload_id] = Upload(repository.name, repository.registry_id, upload_id, self._store.draft())
+        repository.uploads[upload_id] = Upload(
+            repository.name, repository.registry_id, upload_id, self._store.draft()
+        )
         return {"uploadId": upload_id, "partSize": PART_SIZE}
 
     def upload_part(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run UploadLayerPart."""
         upload = _upload(repository, request["uploadId"])
-        last = upload.add(request["partFirstByte"], request["partLastByte"], request["layerPartBlob"])
+        last = upload.add(
+            request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
+        )
         return {**_identity(upload), "lastByteReceived": last}
 
     def complete(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
@@ -61,10 +67,14 @@ class Layers:
             message = "The layer digest calculation performed by Amazon ECR does not match the digest specified"
             code = "InvalidLayerException"
             raise AwsError(code, f"{message}: the bytes received have {digest}")
-        del repository.uploads[upload.upload_id]  # a refused digest may be mended; an existing layer ends the upload: assumed
+        del repository.uploads[
+            upload.upload_id
+        ]  # a refused digest may be mended; an existing layer ends the upload: assumed
         upload.keep()
         held = repository.layers.get(digest)
-        if held is not None and not held.archived:  # AWS documentation: pushing again restores what is archived
+        if (
+            held is not None and not held.archived
+        ):  # AWS documentation: pushing again restores what is archived
             code = "LayerAlreadyExistsException"
             raise repository.refusal(code, f"The layer with digest '{digest}' already exists in")
         repository.hold([StoredLayer(digest, upload.received, DEFAULT_MEDIA_TYPE)])
@@ -76,16 +86,22 @@ class Layers:
         layer = repository.layers.get(digest)
         if layer is None:  # wording quoted in public issues
             code = "LayersNotFoundException"
-            raise repository.refusal(code, f"The layer with digest '{digest}' does not exist within")
+            raise repository.refusal(
+                code, f"The layer with digest '{digest}' does not exist within"
+            )
         if why := self._why_inaccessible(repository, layer):
             code = "LayerInaccessibleException"
-            raise repository.refusal(code, f"The layer with digest '{digest}' is not available, because {why}, in")
+            raise repository.refusal(
+                code, f"The layer with digest '{digest}' is not available, because {why}, in"
+            )
         return {"layerDigest": digest}
 
     def _why_inaccessible(self, repository: StoredRepository, layer: StoredLayer) -> str | None:
         if layer.archived:  # assumed: AWS documentation says only that a pull fails
             return "it is archived"
-        if not any(layer.digest in image.blobs for image in repository.images.values()):  # ECR model: LayerInaccessibleException
+        if not any(
+            layer.digest in image.blobs for image in repository.images.values()
+        ):  # ECR model: LayerInaccessibleException
             return "it is not associated with an image"
         if self._store.get(layer.digest) is None:  # not ECR's: a layer that was seeded here
             return "the local ECR was given its digest and size, not its bytes"
@@ -110,4 +126,8 @@ def _upload(repository: StoredRepository, upload_id: str) -> Upload:
 
 
 def _identity(upload: Upload) -> Row:
-    return {"registryId": upload.registry_id, "repositoryName": upload.repository, "uploadId": upload.upload_id}
+    return {
+        "registryId": upload.registry_id,
+        "repositoryName": upload.repository,
+        "uploadId": upload.upload_id,
+    }

@@ -22,7 +22,11 @@ DOCKER_SCHEMA_1_SIGNED = "application/vnd.docker.distribution.manifest.v1+pretty
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 SCHEMA_1 = (DOCKER_SCHEMA_1, DOCKER_SCHEMA_1_SIGNED)
-MEDIA_TYPES = (*MANIFESTS, *INDEXES, *SCHEMA_1)  # AWS documentation: container image manifest formats
+MEDIA_TYPES = (
+    *MANIFESTS,
+    *INDEXES,
+    *SCHEMA_1,
+)  # AWS documentation: container image manifest formats
 
 DIGEST_PATTERN = r"[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # ECR model: LayerDigest
 DIGEST = re.compile(DIGEST_PATTERN).fullmatch
@@ -44,7 +48,15 @@ class Manifest:
 
     def image(self, pushed_at: float) -> StoredImage:
         """Return the image that it makes."""
-        return StoredImage(self.digest, self.media_type, pushed_at, self.blobs, [*self.children], self.artifact_type, self.subject)
+        return StoredImage(
+            self.digest,
+            self.media_type,
+            pushed_at,
+            self.blobs,
+            [*self.children],
+            self.artifact_type,
+            self.subject,
+        )
 
 
 def read_manifest(text: str, media_type: str | None = None) -> Manifest:
@@ -60,15 +72,21 @@ def read_manifest(text: str, media_type: str | None = None) -> Manifest:
     members, data = _members(text)
     media_type = _media_type(members.get("mediaType"), media_type)
     _check_that_it_is_one_thing(members, media_type)
-    config: dict[str, Any] = _object(members.get("config"), "config") if media_type in MANIFESTS else {}
+    config: dict[str, Any] = (
+        _object(members.get("config"), "config") if media_type in MANIFESTS else {}
+    )
     return Manifest(
         text=text,
         digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
         media_type=media_type,
         blobs=_blobs(members, config, media_type),
-        children=tuple(dict.fromkeys(_digest(each) for each in _objects(members, "manifests"))) if media_type in INDEXES else (),
+        children=tuple(dict.fromkeys(_digest(each) for each in _objects(members, "manifests")))
+        if media_type in INDEXES
+        else (),
         artifact_type=_text(members.get("artifactType")) or _text(config.get("mediaType")),
-        subject=_digest(_object(members["subject"], "subject")) if members.get("subject") is not None else None,
+        subject=_digest(_object(members["subject"], "subject"))
+        if members.get("subject") is not None
+        else None,
     )
 
 
@@ -77,7 +95,9 @@ def _members(text: str) -> tuple[dict[str, Any], bytes]:
         data = text.encode()
         members: Any = json.loads(data)
     except (ValueError, RecursionError):
-        raise invalid_parameter(WHERE, "Invalid JSON syntax") from None  # wording quoted in public issues
+        raise invalid_parameter(
+            WHERE, "Invalid JSON syntax"
+        ) from None  # wording quoted in public issues
     return _object(members, "it"), data
 
 
@@ -97,8 +117,12 @@ def _check_that_it_is_one_thing(members: dict[str, Any], media_type: str) -> Non
 
     Source: the OCI's advisory CVE-2021-41190, after which clients refuse such a document; that ECR does, too, is assumed.
     """
-    own = "manifests" if media_type in INDEXES else "fsLayers" if media_type in SCHEMA_1 else "layers"
-    foreign = {"manifests", "layers", "fsLayers", "config"} - ({own} if own == "manifests" else {own, "config"})
+    own = (
+        "manifests" if media_type in INDEXES else "fsLayers" if media_type in SCHEMA_1 else "layers"
+    )
+    foreign = {"manifests", "layers", "fsLayers", "config"} - (
+        {own} if own == "manifests" else {own, "config"}
+    )
     if both := sorted(name for name in foreign if members.get(name) is not None):
         raise invalid_parameter(WHERE, f"a manifest of type {media_type} must not have {both[0]}")
 
@@ -108,7 +132,10 @@ def _blobs(members: dict[str, Any], config: dict[str, Any], media_type: str) -> 
         return {}
     if media_type in SCHEMA_1:
         return {_digest(each, "blobSum"): "" for each in _objects(members, "fsLayers")}
-    descriptors = [config, *(each for each in _objects(members, "layers") if not each.get("urls"))]  # what has urls is held elsewhere
+    descriptors = [
+        config,
+        *(each for each in _objects(members, "layers") if not each.get("urls")),
+    ]  # what has urls is held elsewhere
     return {_digest(each): _text(each.get("mediaType")) or "" for each in descriptors}
 
 

@@ -12,7 +12,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_PAGE = 100  # AWS documentation: DescribeRepositories, ListImages and DescribeImages without maxResults
+DEFAULT_PAGE = (
+    100  # AWS documentation: DescribeRepositories, ListImages and DescribeImages without maxResults
+)
 
 
 def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T], dict[str, str]]:
@@ -27,13 +29,21 @@ def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T],
     size = request.get("maxResults", DEFAULT_PAGE)
     keys = sorted(key for key in rows if after is None or key > after)
     page = keys[:size]
-    more = {"nextToken": base64.urlsafe_b64encode(page[-1].encode()).decode()} if len(keys) > size else {}
+    more = (
+        {"nextToken": base64.urlsafe_b64encode(page[-1].encode()).decode()}
+        if len(keys) > size
+        else {}
+    )
     return [rows[key] for key in page], more
 
 
 def _key(token: str | None) -> str | None:
     try:
-        return None if token is None else base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        return (
+            None
+            if token is None
+            else base64.b64decode(token, altchars=b"-_", validate=True).decode()
+        )
     except ValueError:
         where = "nextToken"
         raise invalid_parameter(where, "must be a token that an earlier page returned") from None

@@ -33,8 +33,12 @@ class Description(BaseModel, frozen=True, extra="forbid", alias_generator=to_cam
     repository_name: str
     repository_uri: str
     created_at: Annotated[float, Field(allow_inf_nan=False)]
-    image_tag_mutability: Literal["MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"]  # ECR model
-    image_tag_mutability_exclusion_filters: list[dict[Literal["filterType", "filter"], str]] | None = None
+    image_tag_mutability: Literal[
+        "MUTABLE", "IMMUTABLE", "MUTABLE_WITH_EXCLUSION", "IMMUTABLE_WITH_EXCLUSION"
+    ]  # ECR model
+    image_tag_mutability_exclusion_filters: (
+        list[dict[Literal["filterType", "filter"], str]] | None
+    ) = None
     image_scanning_configuration: dict[Literal["scanOnPush"], bool]
     encryption_configuration: dict[Literal["encryptionType", "kmsKey"], str]
 
@@ -54,7 +58,11 @@ class Record:
         Repository(name=self.description.repository_name, registry_id=self.description.registry_id)
         layers = {each.digest: each for each in self.layers}
         images = {each.digest: each for each in self.images}
-        if wrong := [digest for digest in (*layers, *images) if not DIGEST(digest) or digest != digest.lower()]:
+        if wrong := [
+            digest
+            for digest in (*layers, *images)
+            if not DIGEST(digest) or digest != digest.lower()
+        ]:
             message = f"{wrong[0]!r:.200} is no digest in lower case"
             raise ValueError(message)
         if negative := [each for each in self.layers if each.size < 0]:
@@ -63,8 +71,15 @@ class Record:
         if wrong := [tag for tag, digest in self.tags.items() if digest not in images]:
             message = f"the tag {wrong[0]!r:.200} is of no image that it holds"
             raise ValueError(message)
-        TopologicalSorter({each.digest: each.children for each in self.images}).prepare()  # no index lists itself
-        return StoredRepository(self.description.model_dump(by_alias=True, exclude_unset=True), layers, images, self.tags)
+        TopologicalSorter(
+            {each.digest: each.children for each in self.images}
+        ).prepare()  # no index lists itself
+        return StoredRepository(
+            self.description.model_dump(by_alias=True, exclude_unset=True),
+            layers,
+            images,
+            self.tags,
+        )
 
 
 _RECORD: Final = TypeAdapter(Record)
@@ -109,7 +124,13 @@ class Records:
     def save(self, repository: StoredRepository) -> None:
         """Write a repository, in the place of what was written before."""
         description = Description(**repository.description)
-        record = Record(1, description, [*repository.layers.values()], [*repository.images.values()], repository.tags)
+        record = Record(
+            1,
+            description,
+            [*repository.layers.values()],
+            [*repository.images.values()],
+            repository.tags,
+        )
         path = self._path(repository)
         new = path.with_suffix(".new")
         new.write_bytes(_RECORD.dump_json(record, by_alias=True, exclude_unset=True))

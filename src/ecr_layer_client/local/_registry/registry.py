@@ -79,9 +79,13 @@ class Registry:
         self._now = now
         self._records = Records(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
-        self._lock = threading.RLock()  # a test seeds from its own thread what a server's thread serves
+        self._lock = (
+            threading.RLock()
+        )  # a test seeds from its own thread what a server's thread serves
         layers, images = Layers(self.store, absent), Images(self.store, now)
-        self._operations_in_a_repository: Mapping[str, Callable[[StoredRepository, Mapping[str, Any]], Row]] = {
+        self._operations_in_a_repository: Mapping[
+            str, Callable[[StoredRepository, Mapping[str, Any]], Row]
+        ] = {
             "BatchCheckLayerAvailability": layers.check,
             "BatchDeleteImage": images.delete,
             "BatchGetImage": images.get,
@@ -105,7 +109,9 @@ class Registry:
                 return
             try:
                 self.store.tidy()
-                self._repositories = {(each.registry_id, each.name): each for each in self._records.load()}
+                self._repositories = {
+                    (each.registry_id, each.name): each for each in self._records.load()
+                }
             except BaseException:
                 self._records.release()
                 raise
@@ -130,7 +136,10 @@ class Registry:
             if (of_repositories := self._operations_of_repositories().get(operation)) is not None:
                 return of_repositories(request)
         code = "UnknownOperationException"
-        raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; it serves {', '.join(OPERATIONS)}")
+        raise AwsError(
+            code,
+            f"The local ECR does not serve {operation[:200]!r}; it serves {', '.join(OPERATIONS)}",
+        )
 
     def repository(self, name: str, registry_id: str | None = None) -> StoredRepository:
         """Return a repository. Raises AwsError RepositoryNotFoundException."""
@@ -138,7 +147,10 @@ class Registry:
         stored = self._repositories.get((registry_id, name))
         if stored is None:
             code = "RepositoryNotFoundException"
-            raise AwsError(code, f"The repository with name '{name}' does not exist in the registry with id '{registry_id}'")
+            raise AwsError(
+                code,
+                f"The repository with name '{name}' does not exist in the registry with id '{registry_id}'",
+            )
         return stored
 
     @contextmanager
@@ -188,7 +200,10 @@ class Registry:
         name, registry_id = request["repositoryName"], request.get("registryId", self.account)
         if (registry_id, name) in self._repositories:
             code = "RepositoryAlreadyExistsException"
-            raise AwsError(code, f"The repository with name '{name}' already exists in the registry with id '{registry_id}'")
+            raise AwsError(
+                code,
+                f"The repository with name '{name}' already exists in the registry with id '{registry_id}'",
+            )
         _check_tags(request.get("tags", []))
         stored = StoredRepository(self._description(name, registry_id, request))
         with self._saved(stored):
@@ -198,7 +213,9 @@ class Registry:
 
     def _delete_repository(self, request: Mapping[str, Any]) -> Row:
         stored = self.repository(request["repositoryName"], request.get("registryId"))
-        if stored.images and not request.get("force", False):  # layers alone don't hold it back (assumed)
+        if stored.images and not request.get(
+            "force", False
+        ):  # layers alone don't hold it back (assumed)
             code = "RepositoryNotEmptyException"  # wording quoted in public issues
             where = f"The repository with name '{stored.name}' in registry with id '{stored.registry_id}'"
             raise AwsError(code, f"{where} cannot be deleted because it still contains images")
@@ -206,7 +223,11 @@ class Registry:
             self._records.delete(stored)
         del self._repositories[stored.registry_id, stored.name]
         stored.discard_uploads()
-        held = {digest for other in self._repositories.values() for digest in (*other.layers, *other.images)}
+        held = {
+            digest
+            for other in self._repositories.values()
+            for digest in (*other.layers, *other.images)
+        }
         self.store.drop({*stored.layers, *stored.images} - held)
         return {"repository": dict(stored.description)}
 
@@ -214,19 +235,29 @@ class Registry:
         names: list[str] | None = request.get("repositoryNames")
         registry_id = request.get("registryId", self.account)
         if names is None:
-            descriptions = {name: each.description for (registry, name), each in self._repositories.items() if registry == registry_id}
+            descriptions = {
+                name: each.description
+                for (registry, name), each in self._repositories.items()
+                if registry == registry_id
+            }
             page, more = page_of(descriptions, request)
             return {"repositories": [dict(description) for description in page], **more}
         for member in ("nextToken", "maxResults"):
             if member in request:  # AWS documentation of both members
-                raise invalid_parameter(member, "cannot be used when repositories are specified with repositoryNames")
-        return {"repositories": [dict(self.repository(name, registry_id).description) for name in names]}
+                raise invalid_parameter(
+                    member, "cannot be used when repositories are specified with repositoryNames"
+                )
+        return {
+            "repositories": [dict(self.repository(name, registry_id).description) for name in names]
+        }
 
     def _get_authorization_token(self, request: Mapping[str, Any]) -> Row:
         _, domain = partition_of(self.region)
         rows = [
             {
-                "authorizationToken": base64.b64encode(f"AWS:{secrets.token_urlsafe(24)}".encode()).decode(),
+                "authorizationToken": base64.b64encode(
+                    f"AWS:{secrets.token_urlsafe(24)}".encode()
+                ).decode(),
                 "expiresAt": self._now() + TOKEN_LIFETIME,
                 "proxyEndpoint": f"https://{registry_id}.dkr.ecr.{self.region}.{domain}",
             }
@@ -243,14 +274,25 @@ class Registry:
             "repositoryUri": f"{registry_id}.dkr.ecr.{self.region}.{domain}/{name}",
             "createdAt": self._now(),
             "imageTagMutability": request.get("imageTagMutability", "MUTABLE"),
-            "imageScanningConfiguration": {"scanOnPush": False} | request.get("imageScanningConfiguration", {}),
-            "encryptionConfiguration": request.get("encryptionConfiguration", {"encryptionType": "AES256"}),
+            "imageScanningConfiguration": {"scanOnPush": False}
+            | request.get("imageScanningConfiguration", {}),
+            "encryptionConfiguration": request.get(
+                "encryptionConfiguration", {"encryptionType": "AES256"}
+            ),
         }
         filters = request.get("imageTagMutabilityExclusionFilters")
-        if (filters is not None) != description["imageTagMutability"].endswith("_WITH_EXCLUSION"):  # assumed
+        if (filters is not None) != description["imageTagMutability"].endswith(
+            "_WITH_EXCLUSION"
+        ):  # assumed
             where = "imageTagMutabilityExclusionFilters"
-            raise invalid_parameter(where, "must be given with a mutability WITH_EXCLUSION, and only with one")
-        return description if filters is None else {**description, "imageTagMutabilityExclusionFilters": filters}
+            raise invalid_parameter(
+                where, "must be given with a mutability WITH_EXCLUSION, and only with one"
+            )
+        return (
+            description
+            if filters is None
+            else {**description, "imageTagMutabilityExclusionFilters": filters}
+        )
 
 
 def _check_tags(tags: list[Mapping[str, str]]) -> None:
@@ -258,7 +300,9 @@ def _check_tags(tags: list[Mapping[str, str]]) -> None:
         code = "TooManyTagsException"
         raise AwsError(code, f"The number of tags must be at most {MAX_TAGS}, not {len(tags)}")
     keys = [tag["Key"] for tag in tags]
-    if len(set(keys)) < len(keys) or any(not 0 < len(tag["Key"]) <= MAX_TAG_KEY or len(tag["Value"]) > MAX_TAG_VALUE for tag in tags):
+    if len(set(keys)) < len(keys) or any(
+        not 0 < len(tag["Key"]) <= MAX_TAG_KEY or len(tag["Value"]) > MAX_TAG_VALUE for tag in tags
+    ):
         code = "InvalidTagParameterException"
         limits = f"keys of 1 to {MAX_TAG_KEY} characters, none twice, and values of at most {MAX_TAG_VALUE}"
         raise AwsError(code, f"An invalid parameter has been specified: tags have {limits}")

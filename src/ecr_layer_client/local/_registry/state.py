@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-DEFAULT_MEDIA_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"  # uploads carry none; assumed
+DEFAULT_MEDIA_TYPE = (
+    "application/vnd.docker.image.rootfs.diff.tar.gzip"  # uploads carry none; assumed
+)
 
 
 @dataclass(slots=True)
@@ -33,7 +35,12 @@ class StoredLayer:
     def row(self) -> Row:
         """Return the layer as `BatchCheckLayerAvailability` reports it."""
         availability = "ARCHIVED" if self.archived else "AVAILABLE"
-        return {"layerDigest": self.digest, "layerAvailability": availability, "layerSize": self.size, "mediaType": self.media_type}
+        return {
+            "layerDigest": self.digest,
+            "layerAvailability": availability,
+            "layerSize": self.size,
+            "mediaType": self.media_type,
+        }
 
 
 @dataclass(slots=True)
@@ -82,7 +89,9 @@ class StoredRepository:
     @property
     def place(self) -> str:
         """Where it is, in the words of ECR's messages."""
-        return f"the repository with name '{self.name}' in the registry with id '{self.registry_id}'"
+        return (
+            f"the repository with name '{self.name}' in the registry with id '{self.registry_id}'"
+        )
 
     def hold(self, layers: Iterable[StoredLayer]) -> None:
         """Hold layers, over those of the same digest."""
@@ -91,7 +100,12 @@ class StoredRepository:
     @contextmanager
     def undone_by_failure(self) -> Generator[None]:
         """Hold again what was held before, if anything but a refusal is raised inside."""
-        layers, images, tags, uploads = dict(self.layers), dict(self.images), dict(self.tags), dict(self.uploads)
+        layers, images, tags, uploads = (
+            dict(self.layers),
+            dict(self.images),
+            dict(self.tags),
+            dict(self.uploads),
+        )
         try:
             yield
         except AwsError:  # refused before anything was changed, but for an upload that it ends
@@ -107,8 +121,17 @@ class StoredRepository:
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image: the layers that only archived images hold are archived with it (assumed)."""
         self.images[image.digest] = replace(image, archived_at=now)
-        active = {digest for other in self.images.values() if other.archived_at is None for digest in other.blobs}
-        self.hold(replace(self.layers[digest], archived=True) for digest in image.blobs.keys() - active if digest in self.layers)
+        active = {
+            digest
+            for other in self.images.values()
+            if other.archived_at is None
+            for digest in other.blobs
+        }
+        self.hold(
+            replace(self.layers[digest], archived=True)
+            for digest in image.blobs.keys() - active
+            if digest in self.layers
+        )
 
     def discard_uploads(self) -> None:
         """Drop the uploads under way, with what arrived."""

@@ -51,7 +51,9 @@ class Upload:
         if self.parts == MAX_PARTS or last >= MAX_LAYER:
             code = "LimitExceededException"
             limit = f"{MAX_PARTS} layer parts, and of {MAX_LAYER} bytes"
-            raise AwsError(code, f"The upload with id '{self.upload_id}' goes beyond the maximum of {limit}")
+            raise AwsError(
+                code, f"The upload with id '{self.upload_id}' goes beyond the maximum of {limit}"
+            )
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
         self.draft.write(data)
         self.parts += 1
@@ -65,7 +67,9 @@ class Upload:
         """
         if not self.parts:
             code = "EmptyUploadException"
-            raise AwsError(code, f"The upload with id '{self.upload_id}' does not contain any layer parts")
+            raise AwsError(
+                code, f"The upload with id '{self.upload_id}' does not contain any layer parts"
+            )
         if self.has_small_part:
             code = "LayerPartTooSmallException"
             raise AwsError(code, "All layer parts except the last part should be at least 5MB")
