@@ -1,7 +1,10 @@
-"""Measure this library beside others: CPU, memory, time. `make bench` runs all of it and writes docs/performance.md.
+"""Measure this library beside others: CPU, memory, time.
 
-Each trial runs in a process of its own, on one core; the stub that answers has another, where there are two. Rounds are interleaved, and
-tables show medians. Compare them within one run, as ratios: another run finds the machine in another mood.
+`make bench` runs all of it and writes docs/performance.md.
+
+Each trial runs in a process of its own, on one core; the stub that answers has another, where there
+are two. Rounds are interleaved, and tables show medians. Compare them within one run, as ratios:
+another run finds the machine in another mood.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Single checks that share batches, beside the same digests given as a list.
 
-Run it with `make bench-coalescing`. Everything runs in one process on one event loop, against a local ECR over loopback, its work included.
+Run it with `make bench-coalescing`. Everything runs in one process on one event loop, against a
+local ECR over loopback, its work included.
 """
 
 from __future__ import annotations

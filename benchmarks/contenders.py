@@ -1,7 +1,8 @@
 """The contenders: ways to check many digests at one endpoint, each as its users would write it.
 
-Each makes its client once, and then checks any number of digests in batches of 100, so many in flight at once. Region and keys come
-from the environment for all of them. Nothing is imported before a contender is opened: a process pays for its own contender alone.
+Each makes its client once, and then checks any number of digests in batches of 100, so many in
+flight at once. Region and keys come from the environment for all of them. Nothing is imported
+before a contender is opened: a process pays for its own contender alone.
 """
 
 from __future__ import annotations
@@ -42,9 +43,10 @@ class Contender:
     Attributes:
         name: What the command line calls it.
         label: What the tables call it.
-        open: Given the endpoint and how many requests may be in flight, opens a function that checks digests and returns what it held of
-            the answers.
-        read: Makes {digest: (availability, size)} of what was held. None where nothing is: the function returns how many were answered.
+        open: Given the endpoint and how many requests may be in flight, opens a function that
+            checks digests and returns what it held of the answers.
+        read: Makes {digest: (availability, size)} of what was held. None where nothing is: the
+            function returns how many were answered.
     """
 
     name: str
@@ -66,7 +68,10 @@ def _batches(digests: Iterable[str]) -> Iterator[list[str]]:
 async def _ask_all(
     digests: Iterable[str], in_flight: int, ask: Callable[[list[str]], Awaitable[None]]
 ) -> None:
-    """Let as many workers as may be in flight share the batches; no queue, no semaphore: the cheapest loop there is."""
+    """Let as many workers as may be in flight share the batches.
+
+    No queue, no semaphore: the cheapest loop there is.
+    """
     batches = _batches(digests)
 
     async def work() -> None:
@@ -80,7 +85,10 @@ async def _ask_all(
 
 @asynccontextmanager
 async def _floor(url: str, in_flight: int) -> AsyncGenerator[Check]:
-    """Post and parse: no signature, no models, no errors; what any client over aiohttp must spend."""
+    """Post and parse: no signature, no models, no errors.
+
+    What any client over aiohttp must spend.
+    """
     import aiohttp
     import orjson
 

@@ -1,7 +1,8 @@
 """A fleet of clients that share one quota, simulated in virtual time on the real client code.
 
-Everything is real from `stream_layers` down to the transport; in the transport's place stands a token bucket, half a round trip away. Each
-client has a pacer of its own, as clients in as many processes would.
+Everything is real from `stream_layers` down to the transport; in the transport's place stands a
+token bucket, half a round trip away. Each client has a pacer of its own, as clients in as many
+processes would.
 """
 
 from __future__ import annotations
@@ -26,7 +27,10 @@ T = TypeVar("T")
 
 
 class Bucket:
-    """ECR's quota: tokens refill at a rate up to a burst; a request without a token is throttled and costs none."""
+    """ECR's quota: tokens refill at a rate up to a burst.
+
+    A request without a token is throttled and costs none.
+    """
 
     def __init__(self, rate: float, burst: float) -> None:
         self.rate = rate
@@ -109,7 +113,8 @@ class SimulatedTransport:
         )  # only checks are asked
 
     async def _travel(self) -> None:
-        await asyncio.sleep(self._round_trip / 2 + random.uniform(0.0, self._jitter))  # noqa: S311 (chance, not a secret)
+        # Chance, not a secret.
+        await asyncio.sleep(self._round_trip / 2 + random.uniform(0.0, self._jitter))  # noqa: S311
 
 
 _LAYER = Layer(digest="sha256:00", availability=LayerAvailability.AVAILABLE)
@@ -168,7 +173,8 @@ class Job:
 
     Attributes:
         answered: Digests that all clients together have answers for.
-        goodput: The share of the quota that was used until the last client ended, the saved-up burst left out.
+        goodput: The share of the quota that was used until the last client ended, the saved-up
+            burst left out.
         waste: Throttled requests, of all.
     """
 

@@ -36,9 +36,9 @@ def _environment() -> dict[str, str]:
 
 def _started(*arguments: str, core: int) -> subprocess.Popen[str]:
     command = (sys.executable, *arguments)
-    process = subprocess.Popen(
+    process = subprocess.Popen(  # noqa: S603
         command, env=_environment(), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    )  # noqa: S603
+    )
     if len(_CORES) > 1:
         os.sched_setaffinity(process.pid, {_CORES[core]})
     return process
@@ -53,7 +53,9 @@ def stub_ecr(*options: str) -> Generator[str]:
 
 
 def trial(kind: str, **parameters: Any) -> dict[str, Any]:
-    """Run a trial in a process of its own and return what it printed; of a `first` answer, with the seconds since the process was started.
+    """Run a trial in a process of its own and return what it printed.
+
+    Of a `first` answer, with the seconds since the process was started.
 
     Raises:
         RuntimeError: It failed; what it said is on standard error.

@@ -1,6 +1,7 @@
 """What tables and traces cost, beside the check that they are of: `make bench-faces`.
 
-The checks ask a stub ECR in a process of its own, by the signed transport and without latency, so that CPU is the only limit.
+The checks ask a stub ECR in a process of its own, by the signed transport and without latency, so
+that CPU is the only limit.
 """
 
 from __future__ import annotations

@@ -1,7 +1,9 @@
-"""What a check of 100 digests costs the server: the local ECR beside moto, in one run. `make bench-local`.
+"""What a check of 100 digests costs the server: the local ECR beside moto, in one run.
 
-Each server is a fresh process, asked by the same boto3 client in turns; it tells the CPU time that its process has used. The local ECR
-verifies each signature, moto asks for none.
+`make bench-local`.
+
+Each server is a fresh process, asked by the same boto3 client in turns; it tells the CPU time that
+its process has used. The local ECR verifies each signature, moto asks for none.
 """
 
 from __future__ import annotations
@@ -48,7 +50,8 @@ class Server:
             endpoint_url=self._told(),
             region_name="us-east-1",
             aws_access_key_id="local-ecr-access-key",
-            aws_secret_access_key="local-ecr-secret-key",  # noqa: S106 (it opens nothing but a registry on this machine)
+            # It opens nothing but a registry on this machine.
+            aws_secret_access_key="local-ecr-secret-key",  # noqa: S106
             config=Config(retries={"total_max_attempts": 1}),
         )
 
@@ -109,9 +112,9 @@ _made = _Made()
 @contextmanager
 def started(name: str) -> Generator[Server]:
     """Run a server until the end of the block."""
-    with subprocess.Popen(
+    with subprocess.Popen(  # noqa: S603 (this file)
         [sys.executable, __file__, name], stdin=PIPE, stdout=PIPE, text=True
-    ) as process:  # noqa: S603 (this file)
+    ) as process:
         try:
             yield Server(name, process)
         finally:

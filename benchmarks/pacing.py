@@ -1,8 +1,9 @@
 """What clients that share a quota make of it: goodput, waste and fairness, simulated in virtual time.
 
-Run it with `make bench-pacing`. The bucket refills at 1,000 requests a second (ECR's default quota for the check), saves up 200,
-and is 25 ms away. Beside this library's pacer stands plain backoff: throttled requests wait by full jitter, and nothing else
-holds any back. A second table is of work that ends, where those who end late have to take over what the others leave.
+Run it with `make bench-pacing`. The bucket refills at 1,000 requests a second (ECR's default quota
+for the check), saves up 200, and is 25 ms away. Beside this library's pacer stands plain backoff:
+throttled requests wait by full jitter, and nothing else holds any back. A second table is of work
+that ends, where those who end late have to take over what the others leave.
 """
 
 from __future__ import annotations
@@ -48,8 +49,8 @@ async def plain_backoff(clients: int) -> list[Tally]:
             throttled = 0 if accepted else throttled + 1
             if throttled:
                 await asyncio.sleep(
-                    random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60)))
-                )  # noqa: S311
+                    random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60)))  # noqa: S311
+                )
 
     tasks = [asyncio.create_task(ask(tally)) for tally in tallies for _ in range(IN_FLIGHT)]
     await asyncio.sleep(END)

@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 _INTERVAL = 0.001  # seconds of CPU
 _SESSION = "aiohttp and aiobotocore's session on it"
 _OWN = "ecr_layer_client/"
-_PART_OF = {  # a piece of a file's path: its part; a file with none of these is charged to its caller
+# A piece of a file's path: its part; a file with none of these is charged to its caller.
+_PART_OF = {
     "benchmarks/trial": "garbage collection",  # which alone calls back into it
     "benchmarks/contenders": "the reader",
     "pydantic": "answers to models",
@@ -39,7 +40,10 @@ PARTS = tuple(dict.fromkeys(_PART_OF.values()))
 
 @contextmanager
 def cpu_shares() -> Generator[dict[str, float]]:
-    """Give a dict that has each part's share of the CPU time, once the block was left. For the main thread, and not for Windows."""
+    """Give a dict that has each part's share of the CPU time, once the block was left.
+
+    For the main thread, and not for Windows.
+    """
     seconds: defaultdict[str, float] = defaultdict(float)
     last = time.process_time()
     parts: dict[str, str | None] = {}

@@ -1,7 +1,8 @@
 """A stub ECR in a process of its own, cheap enough not to be measured: one raw asyncio protocol, answers pasted together from bytes.
 
-It knows one operation and verifies nothing: it is there to be faster than every client. `python benchmarks/stub_ecr.py` prints its URL and
-ends when its standard input closes; GET /stats tells the requests it answered and the CPU seconds it took.
+It knows one operation and verifies nothing: it is there to be faster than every client. `python
+benchmarks/stub_ecr.py` prints its URL and ends when its standard input closes; GET /stats tells the
+requests it answered and the CPU seconds it took.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ _MEDIA_TYPES = (
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
     "application/vnd.oci.image.layer.v1.tar+gzip",
 )
-_ROUNDING = 0.0005  # seconds; an event loop's timers are rounded up to the next millisecond, by half of one on average
+# Seconds; an event loop's timers are rounded up to the next millisecond, by half of one on average.
+_ROUNDING = 0.0005
 _UNAVAILABLE = b"01"  # what the hex of an eighth of all digests begins with
 
 

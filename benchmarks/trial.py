@@ -1,7 +1,8 @@
 """One trial in a process of its own: `python benchmarks/trial.py KIND PARAMETERS`, the parameters as JSON; prints what came of it as JSON.
 
-The kinds: `work` checks digests after a warm-up, `profile` does too and says where the time went; `first` opens and checks one digest;
-`stall` opens and says how long the event loop stood still meanwhile.
+The kinds: `work` checks digests after a warm-up, `profile` does too and says where the time went;
+`first` opens and checks one digest; `stall` opens and says how long the event loop stood still
+meanwhile.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ def _stub_seconds(url: str) -> float:
 
 
 def _reset_peak() -> int | None:
-    """Let the high-water mark of memory begin anew, and return KiB in use; None where the system keeps no such mark."""
+    """Let the high-water mark of memory begin anew, and return KiB in use.
+
+    None where the system keeps no such mark.
+    """
     if not _CLEAR_REFS.exists():
         return None
     _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
@@ -160,7 +164,8 @@ def main() -> None:
     contender = CONTENDERS[parameters.pop("contender")]
     if kind == "stall":
         _import(contender)
-    outcome = asyncio.run(_KINDS[kind](contender, **parameters))  # type: ignore[operator]  # each takes its own parameters
+    # Each takes its own parameters.
+    outcome = asyncio.run(_KINDS[kind](contender, **parameters))  # type: ignore[operator]
     print(json.dumps(outcome), flush=True)
 
 

@@ -1,4 +1,7 @@
-"""Fixtures for tests of the client on the in-memory local ECR, in virtual time; the folders that need them import them."""
+"""Fixtures for tests of the client on the in-memory local ECR, in virtual time.
+
+The folders that need them import them.
+"""
 
 from __future__ import annotations
 

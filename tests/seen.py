@@ -8,7 +8,9 @@ VOID = {"br", "hr", "img", "input", "link", "meta"}  # elements without an end
 
 
 class Seen(HTMLParser):
-    """The elements of some HTML, each with its attributes; its texts; its tables, each a list of rows.
+    """The elements of some HTML, each with its attributes; its texts.
+
+    Its tables, each a list of rows.
 
     Attributes:
         elements: Pairs of name and attributes, in order.

@@ -55,6 +55,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Return the virtual seconds since the loop was made."""
         return self._clock.now
 
-    async def shutdown_default_executor(self, timeout: float | None = None) -> None:  # noqa: ARG002 (a bound in virtual time)
+    # A bound in virtual time.
+    async def shutdown_default_executor(self, timeout: float | None = None) -> None:
         """Wait for threads as long as they take: they live in real time."""
         await super().shutdown_default_executor()

@@ -1,6 +1,7 @@
-"""Typed, async client for the layer half of Amazon ECR: ask which layers a repository already holds.
+"""Typed, async client for the layer half of Amazon ECR.
 
-A name is imported when it is first used, so that importing an error class does not import the client.
+It asks which layers a repository already holds. A name is imported when it is first used, so that
+importing an error class does not import the client.
 """
 
 import logging
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
     from .protocols import SessionLike as SessionLike
 
 _MODULES = {
+    "_models.version": ("__version__",),
     "_checks.many": ("ManyLayerStream",),
     "_checks.stream": ("LayerStream",),
     "_client": ("ECRLayerClient",),
@@ -94,7 +96,8 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-__all__ = sorted(("__version__", *_MODULE_OF))  # noqa: PLE0605  # pyright: ignore[reportUnsupportedDunderAll]
+# Type checkers read the imports above, and not this list.
+__all__ = [*sorted(_MODULE_OF)]  # noqa: PLE0604 # pyright: ignore[reportUnsupportedDunderAll]
 
 logging.getLogger("ecr_layer_client").addHandler(logging.NullHandler())
 

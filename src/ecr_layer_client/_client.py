@@ -1,6 +1,7 @@
 """`ECRLayerClient`: the verbs, a few lines each.
 
-What works behind them is imported where it is used: a module that only names the client does not pay for it.
+What works behind them is imported where it is used: a module that only names the client does not
+pay for it.
 """
 
 from __future__ import annotations
@@ -55,18 +56,22 @@ _OF_THE_CONNECTION = (
 class ECRLayerClient:
     """Asks Amazon ECR which layers a repository holds.
 
-    Nothing is sent or read before `async with client:` (or `await client.open()`, for services with a lifespan; then
-    `await client.aclose()`). One client serves all tasks of its event loop.
+    Nothing is sent or read before `async with client:` (or `await client.open()`, for services with
+    a lifespan; then `await client.aclose()`). One client serves all tasks of its event loop.
 
     Args:
-        region_name: The Region. Default None: as botocore finds it (`AWS_DEFAULT_REGION`, the profile).
-        profile_name: A profile of the AWS configuration. Default None: as botocore finds it (`AWS_PROFILE`).
-        endpoint_url: Where to ask, in place of the Region's own endpoint; https, or this machine. Default None.
-        credentials: Gives the keys to sign with, such as those of an assumed role; see `CredentialsProvider`. Asked once for all
-            callers and all clients that have it in common, again five minutes ahead of the keys' expiry, and when AWS refuses them.
-            Default None: as botocore finds them.
-        session: An aiobotocore session of yours, with your hooks; never closed. Default None: one shared by all clients of the event
-            loop and profile.
+        region_name: The Region. Default None: as botocore finds it (`AWS_DEFAULT_REGION`, the
+            profile).
+        profile_name: A profile of the AWS configuration. Default None: as botocore finds it
+            (`AWS_PROFILE`).
+        endpoint_url: Where to ask, in place of the Region's own endpoint; https, or this machine.
+            Default None.
+        credentials: Gives the keys to sign with, such as those of an assumed role; see
+            `CredentialsProvider`. Asked once for all callers and all clients that have it in
+            common, again five minutes ahead of the keys' expiry, and when AWS refuses them. Default
+            None: as botocore finds them.
+        session: An aiobotocore session of yours, with your hooks; never closed. Default None: one
+            shared by all clients of the event loop and profile.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
         observer: Told of operations, attempts, retries and throttling. Default None.
 
@@ -149,12 +154,15 @@ class ECRLayerClient:
         cls,
         client: ECRApi,
         *,
-        config: ClientConfig = ClientConfig(),
+        config: ClientConfig = ClientConfig(),  # noqa: B008
         observer: Observer | None = None,
-    ) -> Self:  # noqa: B008
-        """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool; it is never closed.
+    ) -> Self:
+        """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool.
 
-        Its own retries and timeouts stay as they are beneath this library's: a warning says so when attempts would multiply.
+        It is never closed.
+
+        Its own retries and timeouts stay as they are beneath this library's: a warning says so when
+        attempts would multiply.
 
         Args:
             client: What `async with session.create_client("ecr", ...)` gave.
@@ -182,7 +190,8 @@ class ECRLayerClient:
         repository: str | Repository,
         digests: Iterable[str] | AsyncIterable[str],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered, which a cancellation can't)
+        # It keeps what was answered, which a cancellation can't.
+        timeout: float | None = None,  # noqa: ASYNC109
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check any number of digests and return what became of each, in input order.
@@ -190,13 +199,16 @@ class ECRLayerClient:
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             digests: Any iterable or async iterable of str; duplicates are asked once.
-            timeout: Seconds for the whole operation, waits included; the error keeps what was answered. Default None: no bound.
-            progress: True shows a bar where tqdm is installed; a callable is given a `Progress` after each batch. Default False.
+            timeout: Seconds for the whole operation, waits included; the error keeps what was
+                answered. Default None: no bound.
+            progress: True shows a bar where tqdm is installed; a callable is given a `Progress`
+                after each batch. Default False.
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
             ClientStateError: The client is not open, or not here.
-            CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was answered and what was not.
+            CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was
+                answered and what was not.
         """
         with shown(progress) as show:
             async with self.stream_layers(repository, digests, timeout=timeout) as stream:
@@ -213,11 +225,13 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: Any iterable or async iterable of str; a repeat among the last 10,000 distinct digests is asked once.
+            digests: Any iterable or async iterable of str; a repeat among the last 10,000 distinct
+                digests is asked once.
             timeout: Seconds from the first pull for the whole operation. Default None: no bound.
 
         Raises:
-            InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
+            InvalidInputError: The repository or an option breaks its rule, or `digests` is no
+                iterable of str.
             ClientStateError: The client is not open, or not here.
         """
         from ._checks.batches import DigestSource
@@ -237,20 +251,24 @@ class ECRLayerClient:
     ) -> LayerCheckResults:
         """Check digests of many repositories and return what became of each, by repository.
 
-        Batches are kept full for each repository, and many are in flight at once under one `max_concurrency` and one pacer. A repository
-        that ECR refuses for good, such as one that is unknown or denied, does not spoil the others: its error is in `.errors`.
+        Batches are kept full for each repository, and many are in flight at once under one
+        `max_concurrency` and one pacer. A repository that ECR refuses for good, such as one that is
+        unknown or denied, does not spoil the others: its error is in `.errors`.
 
         Args:
-            digests: A mapping of repositories to digests, or an iterable or async iterable of pairs (repository, digest). Repositories are
-                names, registry URIs, ARNs or `Repository` values; two spellings of one are one. Duplicates are asked once.
-            timeout: Seconds for the whole operation, waits included; the error keeps what was answered. Default None: no bound.
+            digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
+                (repository, digest). Repositories are names, registry URIs, ARNs or `Repository`
+                values; two spellings of one are one. Duplicates are asked once.
+            timeout: Seconds for the whole operation, waits included; the error keeps what was
+                answered. Default None: no bound.
             progress: As of `check_layers`.
 
         Raises:
             InvalidInputError: A repository, an option or an item breaks its rule.
             ClientStateError: The client is not open, or not here.
-            CallError: What failed concerns all repositories (passing trouble that outlasted the retries, credentials, the clock), or
-                `timeout` ran out; `.partials` holds what was answered and what was not, by repository.
+            CallError: What failed concerns all repositories (passing trouble that outlasted the
+                retries, credentials, the clock), or `timeout` ran out; `.partials` holds what was
+                answered and what was not, by repository.
 
         Example:
             ```python
@@ -268,7 +286,8 @@ class ECRLayerClient:
         """Check digests of many repositories, in bounded memory; see `ManyLayerStream`.
 
         Args:
-            digests: As of `check_many`; a repeat among the last 10,000 distinct digests is asked once.
+            digests: As of `check_many`; a repeat among the last 10,000 distinct digests is asked
+                once.
             timeout: Seconds from the first pull for the whole operation. Default None: no bound.
 
         Raises:
@@ -285,9 +304,10 @@ class ECRLayerClient:
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest; callers that ask at about the same time share requests.
 
-        Single checks of one repository are gathered into batches: a full one leaves at once, a partial one `coalesce_window` seconds after
-        its first digest (while another is on its way, up to 25 times as long). Callers for a digest that is on its way share its answer.
-        Nothing is remembered: who asks later asks anew.
+        Single checks of one repository are gathered into batches: a full one leaves at once, a
+        partial one `coalesce_window` seconds after its first digest (while another is on its way,
+        up to 25 times as long). Callers for a digest that is on its way share its answer. Nothing
+        is remembered: who asks later asks anew.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -296,7 +316,8 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository breaks its rule, or the digest is no str.
             ClientStateError: The client is not open, or not here; or it was closed meanwhile.
-            CallError: The call failed for good; each caller has an error of its own, whose `.partial` speaks of its digest alone.
+            CallError: The call failed for good; each caller has an error of its own, whose
+                `.partial` speaks of its digest alone.
 
         Example:
             ```python
@@ -316,9 +337,10 @@ class ECRLayerClient:
     ) -> LayerCheckResult:
         """Wait until the repository holds every digest, and return the result, in input order.
 
-        For what is on its way: a replication, a restore, a push by somebody else. Everything is checked once; what is not available
-        (absent, archived or undetermined) is checked again after a pause of at most 0.5 seconds, and then of twice as much up to 15, each
-        drawn between that and half of it.
+        For what is on its way: a replication, a restore, a push by somebody else. Everything is
+        checked once; what is not available (absent, archived or undetermined) is checked again
+        after a pause of at most 0.5 seconds, and then of twice as much up to 15, each drawn between
+        that and half of it.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -329,8 +351,10 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
             ClientStateError: The client is not open, or not here.
-            LayerFailuresError: ECR takes one for no digest, so it can never be available; `.result` is what was found of all.
-            CallError: A call failed for good, or `timeout` ran out; `.partial.not_available` is what is still missing.
+            LayerFailuresError: ECR takes one for no digest, so it can never be available; `.result`
+                is what was found of all.
+            CallError: A call failed for good, or `timeout` ran out; `.partial.not_available` is
+                what is still missing.
 
         Example:
             ```python
@@ -357,7 +381,8 @@ class ECRLayerClient:
             timeout: Seconds from the first pull for the whole.
 
         Raises:
-            InvalidInputError: The repository or an option breaks its rule, or `digests` is no iterable of str.
+            InvalidInputError: The repository or an option breaks its rule, or `digests` is no
+                iterable of str.
             ClientStateError: The client is not open, or not here.
         """
         from ._checks.waiting import AvailabilityStream, RepeatingSource
@@ -371,18 +396,23 @@ class ECRLayerClient:
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
     ) -> ImageSource:
-        """Fetch the manifests of an image, with their exact bytes; an index is followed, and no layer is downloaded.
+        """Fetch the manifests of an image, with their exact bytes.
+
+        An index is followed, and no layer is downloaded.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
-            platform: Of an index, the image to take, such as `linux/arm64`: of several variants the architecture's own (`linux/arm` is
-                `linux/arm/v7`), else the first. Default None: the index and all its images. A plain image is taken as it is.
+            platform: Of an index, the image to take, such as `linux/arm64`: of several variants the
+                architecture's own (`linux/arm` is `linux/arm/v7`), else the first. Default None:
+                the index and all its images. A plain image is taken as it is.
 
         Raises:
-            InvalidInputError: An argument breaks its rule, or the index has no image for `platform`.
+            InvalidInputError: An argument breaks its rule, or the index has no image for
+                `platform`.
             ClientStateError: The client is not open, or not here.
-            ServiceError: ECR gives no such image, or not all that an index names; `.code` is `ImageNotFound` or another of its codes.
+            ServiceError: ECR gives no such image, or not all that an index names; `.code` is
+                `ImageNotFound` or another of its codes.
             CallError: A call failed for good.
 
         Example:
@@ -420,10 +450,13 @@ class ECRLayerClient:
     async def plan_pushes(
         self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
     ) -> tuple[PushPlan, ...]:
-        """Say what pushes to several repositories would upload, in one check of all of them; `PushPlan.total` adds the plans up.
+        """Say what pushes to several repositories would upload, in one check of all of them.
+
+        `PushPlan.total` adds the plans up.
 
         Args:
-            sources: By repository, an `ImageSource` or several. Two spellings of one repository are one, with one plan.
+            sources: By repository, an `ImageSource` or several. Two spellings of one repository are
+                one, with one plan.
 
         Raises:
             InvalidInputError: An argument breaks its rule.
@@ -472,9 +505,12 @@ class ECRLayerClient:
         return await self._image_reader(repository).verify(reference)
 
     def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
-        """Look whether each image of a repository is whole, and yield a report of each; archived images are left out.
+        """Look whether each image of a repository is whole, and yield a report of each.
 
-        The images are those that the repository has when the audit begins; one that is deleted or archived meanwhile is left out, too.
+        Archived images are left out.
+
+        The images are those that the repository has when the audit begins; one that is deleted or
+        archived meanwhile is left out, too.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -548,16 +584,21 @@ class ECRLayerClient:
         return Caller(transport, rate_limiter, (*own, slots), self._config, self._observed, self)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
-        """Return a view of this client with other options; it borrows the connection, and closing it does nothing.
+        """Return a view of this client with other options.
 
-        A `requests_per_second` of the view's holds for all that share its pacer, from the view's first request for as long as it lives.
+        It borrows the connection, and closing it does nothing.
+
+        A `requests_per_second` of the view's holds for all that share its pacer, from the view's
+        first request for as long as it lives.
 
         Args:
-            **changes: Options of `ClientConfig`, but those of the connection itself (`connect_timeout`, `max_response_bytes`, `transport`,
+            **changes: Options of `ClientConfig`, but those of the connection itself
+            (`connect_timeout`, `max_response_bytes`, `transport`,
                 `allow_insecure_endpoint`); `max_concurrency` may be lowered, not raised.
 
         Raises:
-            InvalidInputError: An option is unknown, breaks its rule, belongs to the connection or raises `max_concurrency`.
+            InvalidInputError: An option is unknown, breaks its rule, belongs to the connection or
+                raises `max_concurrency`.
 
         Example:
             ```python
@@ -591,7 +632,8 @@ class ECRLayerClient:
             region_name: The Region. An explicit `endpoint_url` is kept.
 
         Raises:
-            InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client, which is bound to its own.
+            InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client,
+                which is bound to its own.
         """
         Repository(name="any", region=region_name or "")
         target = self._connection.target
@@ -609,7 +651,9 @@ class ECRLayerClient:
         )
 
     async def open(self) -> Self:
-        """Make the way to ECR, without a request, and return the client itself; of a view, nothing to do.
+        """Make the way to ECR, without a request, and return the client itself.
+
+        Of a view, nothing to do.
 
         Raises:
             ClientStateError: It is open already.

@@ -1,6 +1,7 @@
 """Results and plans as Arrow tables, for polars, pandas, DuckDB and whatever else takes an Arrow stream; needs the extra `arrow`.
 
-A stream is built while it is read, ten thousand rows at a time: who asks only for the columns pays for no row.
+A stream is built while it is read, ten thousand rows at a time: who asks only for the columns pays
+for no row.
 """
 
 from __future__ import annotations

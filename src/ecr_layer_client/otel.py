@@ -1,7 +1,9 @@
-"""Traces and metrics by OpenTelemetry; needs the extra `otel`, and an OpenTelemetry SDK that your application sets up.
+"""Traces and metrics by OpenTelemetry.
 
-Names follow the semantic conventions 1.44.0: those of AWS SDK client spans and of RPC metrics. What has no name there begins with
-`ecr_layer_client`.
+Needs the extra `otel`, and an OpenTelemetry SDK that your application sets up.
+
+Names follow the semantic conventions 1.44.0: those of AWS SDK client spans and of RPC metrics. What
+has no name there begins with `ecr_layer_client`.
 """
 
 from __future__ import annotations
@@ -37,7 +39,8 @@ __all__ = ["OpenTelemetryObserver"]
 
 _NAME = "ecr_layer_client"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
-# `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client spans all the same.
+# `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client
+# spans all the same.
 _AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service": "ECR"}
 _SECONDS = (
     0.005,
@@ -67,9 +70,10 @@ _CURRENT = contexts.create_key(f"{_NAME}.current")
 class OpenTelemetryObserver:
     """An `Observer` that makes spans and measurements of what a client does.
 
-    A span for each operation, such as a whole `check_layers`, and below it one for each request, which is current while the request is
-    under way. Single checks that share a request have a span each; the request's is below the first of them and links to the others.
-    Where the application has set up no SDK, nothing is kept.
+    A span for each operation, such as a whole `check_layers`, and below it one for each request,
+    which is current while the request is under way. Single checks that share a request have a span
+    each; the request's is below the first of them and links to the others. Where the application
+    has set up no SDK, nothing is kept.
 
     Args:
         tracer_provider: Makes the tracer. Default None: the application's global one.
@@ -183,7 +187,8 @@ class OpenTelemetryObserver:
 class _Current:
     """Makes a span the current one, and ends it with what became of it.
 
-    Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was entered in, of which that complains.
+    Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was
+    entered in, of which that complains.
     """
 
     __slots__ = (

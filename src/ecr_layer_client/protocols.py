@@ -56,7 +56,10 @@ class SessionLike(Hashable, Protocol):
 
 
 class CredentialsProvider(Protocol):
-    """Gives keys to sign with, such as those of an assumed role; asked once for all callers, and again ahead of their expiry."""
+    """Gives keys to sign with, such as those of an assumed role.
+
+    Asked once for all callers, and again ahead of their expiry.
+    """
 
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
@@ -105,7 +108,8 @@ class LayerChecker(Protocol):
         repository: str | Repository,
         digests: Iterable[str] | AsyncIterable[str],
         *,
-        timeout: float | None = None,  # noqa: ASYNC109 (a bound that keeps what was answered, not a cancellation)
+        # A bound that keeps what was answered, not a cancellation.
+        timeout: float | None = None,  # noqa: ASYNC109
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check digests and return what became of each."""
@@ -127,21 +131,30 @@ class LayerChecker(Protocol):
 
 
 CALLERS: ContextVar[Collection[Context]] = ContextVar("ecr_layer_client.callers", default=())
-"""Of an attempt that single checks share: the context of each, the first caller's first. Empty for any other attempt."""
+"""Of an attempt that single checks share: the context of each, the first caller's first.
+
+Empty for any other attempt.
+"""
 
 
 class Observer(Protocol):
-    """Told what a client does, synchronously, on the event loop: keep it quick. What it raises is logged, never fatal.
+    """Told what a client does, synchronously, on the event loop: keep it quick.
 
-    Nothing it is told holds a secret. Each repository says the Region it is asked in. An attempt, and what is told of it, comes in a copy
-    of the context in which its operation was begun or read; that of single checks which share a request belongs to none of them and comes
-    in an empty context, where `ecr_layer_client.protocols.CALLERS` holds those of its callers.
+    What it raises is logged, never fatal.
+
+    Nothing it is told holds a secret. Each repository says the Region it is asked in. An attempt,
+    and what is told of it, comes in a copy of the context in which its operation was begun or read;
+    that of single checks which share a request belongs to none of them and comes in an empty
+    context, where `ecr_layer_client.protocols.CALLERS` holds those of its callers.
     """
 
     def operation(
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
-        """Return a context that spans one operation, such as a whole `check_layers`; an error that ends it passes through."""
+        """Return a context that spans one operation, such as a whole `check_layers`.
+
+        An error that ends it passes through.
+        """
         ...
 
     def attempt(

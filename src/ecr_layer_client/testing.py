@@ -1,4 +1,7 @@
-"""The pytest plugin: the fixture `local_ecr`. It is there once the library is installed, and imports nothing until it is used."""
+"""The pytest plugin: the fixture `local_ecr`.
+
+It is there once the library is installed, and imports nothing until it is used.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,9 @@ __all__ = ["local_ecr"]
 def local_ecr() -> Iterator[LocalECR]:
     """Give an empty `LocalECR` that serves in a thread of its own, for the time of one test.
 
-    Its options are the defaults, and no environment variable is set. It serves tests of any framework: pytest-asyncio, anyio,
-    unittest (see below) and those that block. For other options or a longer life, a fixture of yours is as short:
+    Its options are the defaults, and no environment variable is set. It serves tests of any
+    framework: pytest-asyncio, anyio, unittest (see below) and those that block. For other options
+    or a longer life, a fixture of yours is as short:
 
     ```python
     import pytest
@@ -35,7 +39,8 @@ def local_ecr() -> Iterator[LocalECR]:
     A `unittest.TestCase` takes it by `@pytest.mark.usefixtures`, or, without pytest, by
     `self.enterContext(LocalECR())` in `setUp`.
     """
-    from .local import LocalECR  # noqa: PLC0415  (most test runs of an environment that has the library never ask for it)
+    # Most test runs of an environment that has the library never ask for it.
+    from .local import LocalECR  # noqa: PLC0415
 
     with LocalECR() as ecr:
         yield ecr

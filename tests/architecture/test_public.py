@@ -24,9 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ERRORS = importlib.import_module(ECRLayerError.__module__)
-MODULES = {
-    value.__module__ for value in map(ecr_layer_client.__getattr__, ecr_layer_client._MODULE_OF)
-}
+MODULES = {f"ecr_layer_client.{module}" for module in ecr_layer_client._MODULE_OF.values()}
 ROOT = Path(ecr_layer_client.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
 PUBLIC = [ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local]
@@ -82,6 +80,7 @@ def test_lazy_names() -> None:
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     ]
+    told.append(("__version__", "_models.version"))
     assert sorted(told) == sorted(ecr_layer_client._MODULE_OF.items())
 
 
@@ -171,7 +170,7 @@ def python(code: str) -> str:
     environment = os.environ | {"PYTHONPATH": str(ROOT.parent)}
     return subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()  # noqa: S603
+    ).stdout.strip()
 
 
 HEAVY = (

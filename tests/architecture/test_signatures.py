@@ -168,7 +168,10 @@ def written(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def test_public_signatures() -> None:
-    """The public surface is the one of the snapshot; if the change is meant, write it anew as this file says."""
+    """The public surface is the one of the snapshot.
+
+    If the change is meant, write it anew as this file says.
+    """
     assert surface().splitlines() == SNAPSHOT.read_text().splitlines()
 
 

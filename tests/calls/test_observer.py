@@ -126,7 +126,10 @@ def test_tell() -> None:
 def test_span_that_raises_is_logged(
     raising: str, told: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What a span raises anywhere is logged once and not fatal; what was not entered is not exited."""
+    """What a span raises anywhere is logged once and not fatal.
+
+    What was not entered is not exited.
+    """
     recorder = Recorder(raising)
     with observed(recorder).span("attempt"):
         pass

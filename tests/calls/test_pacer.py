@@ -1,4 +1,7 @@
-"""The pacer: told the time and every answer, it says when the next request may leave. No clock, and the draw is injected."""
+"""The pacer: told the time and every answer, it says when the next request may leave.
+
+No clock, and the draw is injected.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,10 @@ def answered(made: Pacer, now: float, count: int = 1) -> None:
 
 
 def learned(rate: float = 10.0, draw: float = 0.0) -> tuple[Pacer, float]:
-    """Return a pacer throttled just now, whose rate is and was for long what is given; and the time."""
+    """Return a pacer throttled just now, whose rate is and was for long what is given.
+
+    And the time.
+    """
     made, now = accepted(20, draw=draw)
     made.rate = made._usual = rate
     refused(made, now)
@@ -77,7 +83,10 @@ def in_flight(made: Pacer, now: float) -> int:
 
 
 def test_the_window_confirms_before_it_widens() -> None:
-    """Ten at first; five, and five again, while one burst might have been all; then ten for each answer."""
+    """Ten at first; five, and five again, while one burst might have been all.
+
+    Then ten for each answer.
+    """
     made = pacer()
     assert [in_flight(made, float(turn)) for turn in range(5)] == [10, 5, 5, 50, 500]
 

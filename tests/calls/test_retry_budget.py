@@ -1,4 +1,7 @@
-"""The budget of retries: ten a second, one more for each ten requests; it delays and refuses none."""
+"""The budget of retries: ten a second, one more for each ten requests.
+
+It delays and refuses none.
+"""
 
 from __future__ import annotations
 

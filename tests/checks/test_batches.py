@@ -75,7 +75,10 @@ async def as_async(digests: Iterable[Any]) -> AsyncIterator[Any]:
 
 
 def next_of(source: DigestSource) -> Batch | None:
-    """Return the next batch of either kind of input; an async one never waits here, so it needs no event loop."""
+    """Return the next batch of either kind of input.
+
+    An async one never waits here, so it needs no event loop.
+    """
     if not source.is_async:
         return source.take()
     try:

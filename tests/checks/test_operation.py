@@ -176,7 +176,10 @@ def test_first_of_two_rows_holds(answer: bytes, outcome: object) -> None:
     ],
 )
 def test_answer_that_settles_nothing(answer: bytes) -> None:
-    """An answer that settles nothing asked is no answer; asked again for what an answer left out, it may be."""
+    """An answer that settles nothing asked is no answer.
+
+    Asked again for what an answer left out, it may be.
+    """
     with pytest.raises(
         ResponseError,
         match=r"^ECR's answer settles none of the 2 digests asked: it has [0-9] rows$",
@@ -318,7 +321,10 @@ def test_null_where_ecr_may_say_nothing() -> None:
     ids=lambda text: ascii(text[:20]),
 )
 def test_values_of_tomorrow_keep_their_spelling(spelling: str, *, parsed: bool) -> None:
-    """A value this version does not know reads as UNKNOWN with ECR's own spelling; its neighbours are left alone."""
+    """A value this version does not know reads as UNKNOWN with ECR's own spelling.
+
+    Its neighbours are left alone.
+    """
     answer = body(
         HELD,
         layer_row(TWO, spelling),

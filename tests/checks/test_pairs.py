@@ -61,7 +61,10 @@ def test_bounded_by_no_more_than_needed() -> None:
 
 @pytest.mark.parametrize("whole", [True, False], ids=["sized", "lazy"])
 def test_taken_whole(*, whole: bool) -> None:
-    """An input that has a length is taken whole, so its total is known; of a mapping, if all that it holds has one."""
+    """An input that has a length is taken whole, so its total is known.
+
+    Of a mapping, if all that it holds has one.
+    """
     digests: Any = D[:12] if whole else iter(D[:12])
     source = _source({"aa": digests, "bb": D[:3]})
     assert (source.total, source.is_whole) == ((15, True) if whole else (None, False))
@@ -79,7 +82,10 @@ def test_pairs_may_be_lists() -> None:
 
 
 def test_repeats() -> None:
-    """A repeat of a digest in one repository is asked once; in another repository it is another question."""
+    """A repeat of a digest in one repository is asked once.
+
+    In another repository it is another question.
+    """
     assert list(_batches(_source([("aa", D[0]), ("bb", D[0]), ("aa", D[0].upper())]))) == [
         ("aa", [D[0]]),
         ("bb", [D[0]]),

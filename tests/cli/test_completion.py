@@ -28,7 +28,7 @@ def completed(line: str) -> list[str]:
     """
     ran = subprocess.run(
         ["bash", "--norc", "-c", script, "bash", last], capture_output=True, text=True, check=True
-    )  # noqa: S603, S607 (ours)
+    )
     return ran.stdout.split()
 
 
@@ -66,7 +66,8 @@ def test_the_tab_key() -> None:
             "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
             "TERM": "dumb",
         }
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606, S607 (ours)
+        # Ours.
+        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606
     os.write(ours, b'eval "$(_ECR_LAYERS_COMPLETE=source_bash ecr-layers)"; echo re""ady\n')
     shown = _read_until(ours, b"ready")
     os.write(ours, b"echo ecr-layers; ecr-layers doc\t")

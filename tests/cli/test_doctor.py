@@ -84,7 +84,10 @@ def test_all_is_well(doctor: Doctor) -> None:
 
 
 def test_without_a_repository_no_permission_is_looked_at(doctor: Doctor, own: LocalECR) -> None:
-    """The check is left out, with a word on how to have it, and that is no fault; one request is made, without a signature."""
+    """The check is left out, with a word on how to have it, and that is no fault.
+
+    One request is made, without a signature.
+    """
     found = doctor()
     to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
     assert (statuses(found), found["check"]["to_do"], found["code"], own.stats.requests) == (
@@ -226,7 +229,10 @@ def test_no_tls_where_it_is_asked_for(
 def test_a_proxy_is_named_without_its_password(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy in force is in the line, its password is not; what does not answer there is a matter of HTTPS_PROXY."""
+    """The proxy in force is in the line, its password is not.
+
+    What does not answer there is a matter of HTTPS_PROXY.
+    """
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
@@ -292,7 +298,8 @@ def test_an_endpoint_is_named_without_its_password(
         ("https://ecr.example", True),
     ],
 )
-def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:
     """An endpoint in any partition's own domain is the Region's, not one that somebody configured."""
     assert (
         "configuration" in aws_configuration.Surroundings(None)._origin(url, None)
@@ -311,7 +318,10 @@ def test_plain_http_beyond_this_machine(
 
 
 def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a Region, what needs one is left out; a variable that botocore does not read is named."""
+    """Without a Region, what needs one is left out.
+
+    A variable that botocore does not read is named.
+    """
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     found = doctor("team/app")
     monkeypatch.delenv("AWS_REGION")
@@ -480,13 +490,17 @@ HASTY = "from ecr_layer_client.cli import diagnosis, main; diagnosis._KEYS_TIMEO
 
 
 def test_a_process_for_credentials_that_hangs(own: LocalECR, tmp_path: Path) -> None:
-    """A credential_process that hangs fails in bounded time; in a process of its own, for aiobotocore leaves it behind."""
+    """A credential_process that hangs fails in bounded time.
+
+    In a process of its own, for aiobotocore leaves it behind.
+    """
     config = tmp_path / "hanging"
     config.write_text("[profile ci]\nregion = us-east-1\ncredential_process = sleep 5\n")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables = kept | {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL_ECR": own.endpoint_url}
     command = [sys.executable, "-c", HASTY, "doctor", "--profile", "ci"]
-    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+    # Ours.
+    ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert (
         ran.returncode,
         "fail  credentials    their source gave none within 0 s" in ran.stdout,

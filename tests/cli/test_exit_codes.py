@@ -138,7 +138,7 @@ async def test_a_slow_reader_does_not_stop_the_event_loop(monkeypatch: pytest.Mo
     with (
         open(reading, encoding="ascii") as reader,
         open(writing, "w", encoding="ascii", closefd=False) as writer,
-    ):  # noqa: ASYNC230, PTH123 (a pipe's end)
+    ):
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())
         read = await asyncio.to_thread(reader.read)
@@ -152,7 +152,7 @@ async def test_a_write_that_fails_is_raised(monkeypatch: pytest.MonkeyPatch) -> 
     reading, writing = os.pipe()
     os.close(reading)
     output = Output()
-    with open(writing, "w", encoding="ascii") as writer:  # noqa: ASYNC230, PTH123 (a pipe's end)
+    with open(writing, "w", encoding="ascii") as writer:
         monkeypatch.setattr(sys, "stdout", writer)
         await output.write("a")
         with pytest.raises(BrokenPipeError):
@@ -189,7 +189,7 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
     with (
         open(reading, encoding="ascii") as reader,
         open(writing, "w", encoding="ascii", closefd=False) as writer,
-    ):  # noqa: ASYNC230, PTH123 (a pipe's end)
+    ):
         monkeypatch.setattr(sys, "stdin", reader)
         monkeypatch.setattr(sys, "stdout", writer)
         writer_task = asyncio.create_task(write_all())

@@ -112,7 +112,10 @@ def test_members_of_json(run: Run, layout: str) -> None:
 def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(
     run: Run, ecr: LocalECR, layout: str
 ) -> None:
-    """A plan is of blobs: where all are there, it is exit code 0, though the image is not; whether that is there, `verify` says."""
+    """A plan is of blobs: where all are there, it is exit code 0, though the image is not.
+
+    Whether that is there, `verify` says.
+    """
     for blob in APP.blobs:
         ecr.put_layer("team/blobs", blob)
     planned, verified = (
@@ -193,7 +196,10 @@ def test_verify_for_people(run: Run) -> None:
     ],
 )
 def test_verify_a_whole_image(run: Run, name: str) -> None:
-    """An image is named by its tag or its digest, with or without its registry; a whole one is exit code 0."""
+    """An image is named by its tag or its digest, with or without its registry.
+
+    A whole one is exit code 0.
+    """
     ran = run("verify", name)
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, f"{name}: whole")
 
@@ -210,7 +216,10 @@ def test_verify_a_whole_image(run: Run, name: str) -> None:
     ids=["tag", "another-tag", "upper-case", "arn"],
 )
 def test_verify_by_digest(run: Run, name: str) -> None:
-    """Of a tag and a digest the digest counts, as for Docker and Kubernetes; it is taken in either letter case."""
+    """Of a tag and a digest the digest counts, as for Docker and Kubernetes.
+
+    It is taken in either letter case.
+    """
     ran = run("verify", name, "--json")
     assert (ran.returncode, json.loads(ran.stdout)["reference"]) == (0, sha256(APP.manifest))
 
@@ -321,7 +330,10 @@ def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
 
 @pytest.mark.asyncio
 async def test_audit_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Interrupted, an audit prints what it found, and says how far it was; the end's own line is not printed."""
+    """Interrupted, an audit prints what it found, and says how far it was.
+
+    The end's own line is not printed.
+    """
     broken = ImageReport(
         repository=Repository(name="team/app"),
         reference=NAMES[0],

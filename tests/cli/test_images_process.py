@@ -53,7 +53,8 @@ def third_hangs(ecr: LocalECR) -> Iterator[None]:
 
 def started(program: str, *arguments: str) -> Popen[str]:
     """Start a program with the arguments of `ecr-layers`."""
-    return Popen([sys.executable, "-c", program, *arguments], stdout=PIPE, stderr=PIPE, text=True)  # noqa: S603 (ours)
+    # Ours.
+    return Popen([sys.executable, "-c", program, *arguments], stdout=PIPE, stderr=PIPE, text=True)
 
 
 def ended(process: Popen[str]) -> tuple[int, str, str]:
@@ -105,6 +106,7 @@ def test_a_reader_that_has_enough(tmp_path: Path, arguments: list[str]) -> None:
         MAIN,
         *(argument.format(layout=layout) for argument in arguments),
     ]
-    ran = subprocess.run(command, stdout=writing, stderr=PIPE, text=True, check=False)  # noqa: S603 (ours)
+    # Ours.
+    ran = subprocess.run(command, stdout=writing, stderr=PIPE, text=True, check=False)
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (141, "")

@@ -71,7 +71,7 @@ def test_a_command_of_the_page_runs(command: str) -> None:
     with Path("printed").open("w") as out:
         shell = subprocess.Popen(
             ["/bin/bash", "-c", command], stdout=out, stderr=out, start_new_session=True
-        )  # noqa: S603 (the project's own documentation)
+        )
         try:
             code = shell.wait(timeout=50)
         finally:
@@ -93,11 +93,12 @@ def test_the_doctor_prints_what_the_page_shows(of_the_page: LocalECR) -> None:
     """But for versions, times and the port, the page's example is what the doctor prints."""
     fault = of_the_page.faults.add(error="AccessDeniedException", after=1)
     ran = subprocess.run(
+        # Of this environment.
         ["ecr-layers", "doctor", "team/app", "--region", "eu-west-1"],
         capture_output=True,
         text=True,
         check=False,
-    )  # noqa: S607 (of this environment)
+    )
     fault.remove()
     shown = re.findall(r'^```text title="doctor"\n(.*?)^```$', PAGE, re.DOTALL | re.MULTILINE)
     assert (ran.returncode, plain(ran.stdout)) == (2, plain(shown[0]))

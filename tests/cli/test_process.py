@@ -24,12 +24,13 @@ pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
 
 def started(command: list[str], **options: Any) -> Popen[str]:
     """Start a command."""
-    return Popen(command, text=True, **options)  # noqa: S603 (ours)
+    return Popen(command, text=True, **options)
 
 
 def finished(command: list[str], **options: Any) -> CompletedProcess[str]:
     """Run a command to its end."""
-    return subprocess.run(command, capture_output=True, text=True, check=False, **options)  # noqa: S603 (ours)
+    # Ours.
+    return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def test_a_process_streams_standard_input() -> None:
@@ -113,7 +114,8 @@ def test_the_timeout_is_of_the_whole_input() -> None:
 def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -> None:
     """Where standard error can't be written, the exit code still says that there was an error."""
     shell = ["bash", "-c", f'"$@" {redirection}', "bash", *COMMAND, *arguments]
-    assert subprocess.run(shell, capture_output=True, check=False).returncode == 2  # noqa: S603 (ours)
+    # Ours.
+    assert subprocess.run(shell, capture_output=True, check=False).returncode == 2
 
 
 @pytest.mark.parametrize(
@@ -123,10 +125,10 @@ def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -
 )
 def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     """What can't be written is an error that names standard output."""
-    with open("/dev/full", "w", encoding="ascii") as full:  # noqa: PTH123 (a device)
+    with open("/dev/full", "w", encoding="ascii") as full:
         ran = subprocess.run(
             [*COMMAND, *arguments], stdout=full, stderr=PIPE, text=True, check=False
-        )  # noqa: S603 (ours)
+        )
     assert (ran.returncode, ran.stderr) == (
         2,
         "error: can't write to standard output: No space left on device\n",
@@ -137,7 +139,10 @@ def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     ("closed", "code"), [(">&-", 141), ("2>&-", 0)], ids=["standard output", "standard error"]
 )
 def test_a_stream_that_is_closed_from_the_start(closed: str, code: int) -> None:
-    """Without standard output it ends as where its reader has gone; without standard error it does its work."""
+    """Without standard output it ends as where its reader has gone.
+
+    Without standard error it does its work.
+    """
     ran = finished(["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "check", "team/app", HELD])
     assert (ran.returncode, ran.stderr) == (code, "")
 
@@ -167,7 +172,10 @@ def test_a_terminal_without_digests_is_not_read() -> None:
 
 
 def test_the_demo_shows_a_bar_in_a_terminal() -> None:
-    """Where standard error is a terminal, a bar shows how far it is; standard output holds the table alone."""
+    """Where standard error is a terminal, a bar shows how far it is.
+
+    Standard output holds the table alone.
+    """
     ours, theirs = pty.openpty()
     with started(
         [*COMMAND, "demo"], stdout=PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}
@@ -186,11 +194,11 @@ def in_a_terminal(
     """Run a command in a terminal of 60 columns; return its exit code and all that was shown."""
     child, ours = pty.fork()
     if child == 0:
-        os.execve(
+        os.execve(  # noqa: S606 (ours)
             command[0],
             command,
             os.environ | {"TERM": "xterm", "COLUMNS": "60"} | dict(variables or {}),
-        )  # noqa: S606 (ours)
+        )
     os.write(ours, typed)
     shown = _read_to_end(ours)
     return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]), shown

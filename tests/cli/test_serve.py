@@ -27,7 +27,7 @@ COMMAND = [sys.executable, "-m", "ecr_layer_client", "serve"]
 
 def started(*options: str) -> Popen[str]:
     """Start it with options."""
-    return Popen([*COMMAND, *options], text=True, stdout=PIPE, stderr=PIPE)  # noqa: S603 (ours)
+    return Popen([*COMMAND, *options], text=True, stdout=PIPE, stderr=PIPE)
 
 
 @pytest.fixture
@@ -41,8 +41,8 @@ def served(tmp_path: Path) -> Iterator[Popen[str]]:
 def taken_over(printed: str) -> dict[str, str]:
     """Return the AWS variables that a shell has once it has evaluated what was printed, in a shell that knows a profile."""
     script = 'eval "$1"; env'
-    shell = subprocess.run(  # noqa: S603 (our own output)
-        ["sh", "-c", script, "sh", printed],  # noqa: S607 (the user's)
+    shell = subprocess.run(
+        ["sh", "-c", script, "sh", printed],
         env=os.environ | {"AWS_PROFILE": "mine"},
         check=True,
         capture_output=True,
@@ -54,7 +54,10 @@ def taken_over(printed: str) -> dict[str, str]:
 def test_a_shell_takes_over_its_variables(
     served: Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What it prints, evaluated by a shell, makes boto3 without arguments reach it; what was asked is logged, and kept in its directory."""
+    """What it prints, evaluated by a shell, makes boto3 without arguments reach it.
+
+    What was asked is logged, and kept in its directory.
+    """
     assert served.stdout is not None
     for name, value in taken_over(served.stdout.read()).items():
         monkeypatch.setenv(name, value)
@@ -91,7 +94,10 @@ def test_its_variables_need_no_trust() -> None:
     ],
 )
 def test_it_ends_when_it_is_told(served: Popen[str], how: signal.Signals, code: int) -> None:
-    """Ctrl-C and SIGTERM end it without a word, with the exit code that shells give them; before, it said where it is."""
+    """Ctrl-C and SIGTERM end it without a word, with the exit code that shells give them.
+
+    Before, it said where it is.
+    """
     assert served.stdout is not None
     assert served.stderr is not None
     url = (
@@ -114,7 +120,10 @@ def test_a_taken_port_is_one_line(run: Run, ecr: LocalECR) -> None:
 
 
 def test_it_warns_of_other_machines(run: Run) -> None:
-    """An address beyond loopback comes with a warning; here it is one that no machine has, so nothing listens."""
+    """An address beyond loopback comes with a warning.
+
+    Here it is one that no machine has, so nothing listens.
+    """
     ended = run("serve", "--host", "192.0.2.1")
     warning, error = ended.stderr.splitlines()
     expected = "warning: 192.0.2.1 is not loopback: other machines that reach it can use the local ECR, for its keys are no secret"

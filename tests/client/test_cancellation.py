@@ -1,7 +1,7 @@
 """A cancellation may fall anywhere: nothing is left behind, and the client goes on working.
 
-Each claim is swept: every task's steps are counted, and the work is cancelled after the first step, after the second, and so on until it
-is done before it can be cancelled.
+Each claim is swept: every task's steps are counted, and the work is cancelled after the first step,
+after the second, and so on until it is done before it can be cancelled.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ class _Steps:
             error = None
             try:
                 yield awaited
-            except BaseException as raised:  # noqa: BLE001 (handed on to the coroutine, as a task does)
+            except BaseException as raised:  # noqa: BLE001
+                # Handed on to the coroutine, as a task does.
                 error = raised
 
 
@@ -75,7 +76,10 @@ def _counted(tell: Callable[[], None]) -> Generator[None, None, None]:
 
 
 async def _cancelled_after(steps: int, work: Coroutine[Any, Any, object]) -> bool:
-    """Cancel the work after so many steps of it and of the tasks it makes; return whether the cancellation came in time."""
+    """Cancel the work after so many steps of it and of the tasks it makes.
+
+    Return whether the cancellation came in time.
+    """
     count = 0
     in_time = False
 
@@ -267,7 +271,10 @@ async def test_cancelled_while_opening(ecr: LocalECR) -> None:
 
 
 async def test_cancelled_while_closing(ecr: LocalECR) -> None:
-    """A client whose closing is cancelled is closed, and so is its connection; what was under way ends with an error, never as whole."""
+    """A client whose closing is cancelled is closed, and so is its connection.
+
+    What was under way ends with an error, never as whole.
+    """
     ecr.seed("app", [])
     steps = 1
     in_time = True

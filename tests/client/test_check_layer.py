@@ -311,7 +311,10 @@ async def test_before_entry(ecr: LocalECR) -> None:
 
 
 async def test_a_digest_that_answers_leave_out(ecr: LocalECR) -> None:
-    """A digest that two answers leave out is NOT_REPORTED; the others have theirs with the first answer."""
+    """A digest that two answers leave out is NOT_REPORTED.
+
+    The others have theirs with the first answer.
+    """
     ecr.seed("app", [])
     ecr.faults.add(drop_rows=1, times=2)
     async with ecr.client() as client:
@@ -410,7 +413,8 @@ async def test_cancelled_just_before_the_answer(ecr: LocalECR) -> None:
     """A caller that is cancelled in the moment before its answer is settled is cancelled, and the others have theirs."""
     ecr.seed("app", [])
 
-    async with ecr.client(observer=_AtTheEnd(lambda: gone.cancel())) as client:  # noqa: PLW0108 (there is none yet)
+    # There is none yet.
+    async with ecr.client(observer=_AtTheEnd(lambda: gone.cancel())) as client:  # noqa: PLW0108
         gone, other = _check(client, AA), _check(client, AA)
         outcomes = await _ended(gone, other)
     assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "Layer"]
@@ -506,7 +510,10 @@ async def test_a_retry_is_made_for_all(ecr: LocalECR) -> None:
 
 
 async def test_closing_ends_what_waits(ecr: LocalECR) -> None:
-    """Closing the client ends a batch that gathers and one that is on its way; their callers are told."""
+    """Closing the client ends a batch that gathers and one that is on its way.
+
+    Their callers are told.
+    """
     ecr.seed("app", [])
     ecr.seed("other", [])
     client = await ecr.client(coalesce_window=1.0).open()

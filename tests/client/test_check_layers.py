@@ -182,10 +182,11 @@ async def test_bad_item_of_a_generator(ecr: LocalECR, digests: list[str]) -> Non
     """In a generator, an item that is no str is refused with its index when it is reached, after what came before is answered."""
     ecr.seed("app", [(digest, 1) for digest in digests])
     seen: list[str] = []
+    given: Any = iter([*digests[:15], 15, *digests])
     async with (
         ecr.client(batch_size=10) as client,
-        client.stream_layers("app", iter([*digests[:15], 15, *digests])) as stream,
-    ):  # type: ignore[arg-type]
+        client.stream_layers("app", given) as stream,
+    ):
         with pytest.raises(InvalidInputError, match=r"digests\[15\]"):
             async for outcome in stream:
                 seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)

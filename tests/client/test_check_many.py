@@ -111,7 +111,10 @@ async def test_one_limit(seeded: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_repository_that_is_unknown(seeded: LocalECR, digests: list[str]) -> None:
-    """A repository that is unknown does not spoil the others; its error keeps what was not answered."""
+    """A repository that is unknown does not spoil the others.
+
+    Its error keeps what was not answered.
+    """
     async with seeded.client() as client:
         results = await client.check_many(
             {"team/a": digests, "team/gone": digests, "team/b": digests}
@@ -152,7 +155,10 @@ async def test_a_failed_repository_is_asked_no_more(seeded: LocalECR, digests: l
 async def test_what_waits_of_a_failed_repository_is_given_up(
     seeded: LocalECR, digests: list[str]
 ) -> None:
-    """Calls of a failed repository that wait for their turn or to be retried are given up; attempts under way finish."""
+    """Calls of a failed repository that wait for their turn or to be retried are given up.
+
+    Attempts under way finish.
+    """
     seeded.faults.add(status=503, times=1)
     seeded.faults.add(error="AccessDeniedException", after=1, times=1)
     async with seeded.client(max_concurrency=2, retry=RetryPolicy(initial_backoff=20.0)) as client:
@@ -358,7 +364,10 @@ async def test_a_stream(seeded: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_stream_raises_in_the_end(seeded: LocalECR, digests: list[str]) -> None:
-    """A stream of which a repository failed yields all of the others, and then raises the error; `.errors` has it before."""
+    """A stream of which a repository failed yields all of the others, and then raises the error.
+
+    `.errors` has it before.
+    """
     seen: list[LayerOutcome] = []
     errors: list[int] = []
     async with (

@@ -50,7 +50,10 @@ class Chain:
 
 
 class Refreshable:
-    """Credentials that are left for as long as told; a refresh takes a second or what it is told to, and may fail."""
+    """Credentials that are left for as long as told.
+
+    A refresh takes a second or what it is told to, and may fail.
+    """
 
     def __init__(self) -> None:
         self.left = 3600.0
@@ -172,7 +175,10 @@ async def test_refreshed_ahead_once_for_all() -> None:
 async def test_a_refresh_ahead_that_fails(
     trouble: Exception | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A refresh ahead that fails or hangs is logged and tried again ten seconds later; meanwhile the keys that hold sign on."""
+    """A refresh ahead that fails or hangs is logged and tried again ten seconds later.
+
+    Meanwhile the keys that hold sign on.
+    """
     credentials, found = await _refreshable()
     found.left, found.takes, found.failing = 600.0, 1.0 if trouble else 3600.0, trouble
     lasts = 1.0 if trouble else 60.0
@@ -312,7 +318,8 @@ class Failing(AioCredentials):
         self._error = error
         self._signs = signs
 
-    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # the stub's base is the synchronous one
+    # The stub's base is the synchronous one.
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]
         """Return the keys, or raise."""
         if self._signs == 0:
             raise self._error

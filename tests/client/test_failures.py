@@ -1,4 +1,7 @@
-"""What the client makes of faults: throttling, outages, cut answers; nothing is lost and nothing is guessed."""
+"""What the client makes of faults: throttling, outages, cut answers.
+
+Nothing is lost and nothing is guessed.
+"""
 
 from __future__ import annotations
 
@@ -45,8 +48,14 @@ class Sent:
         self.order: list[int] = []
 
     def attempt(
-        self, operation: str, repository: Repository, number: int, digests: int, /
-    ) -> AbstractContextManager[object]:  # noqa: ARG002 (the protocol's)
+        # The protocol's.
+        self,
+        operation: str,
+        repository: Repository,
+        number: int,
+        digests: int,
+        /,
+    ) -> AbstractContextManager[object]:
         """Note a request."""
         self.order.append(digests)
         return nullcontext()
@@ -349,7 +358,10 @@ async def test_partial(seeded: LocalECR, digests: list[str]) -> None:
 
 
 async def test_partial_of_a_generator(seeded: LocalECR, digests: list[str]) -> None:
-    """Of a lazy input, the partial result holds what was pulled; the rest stays in the caller's iterator."""
+    """Of a lazy input, the partial result holds what was pulled.
+
+    The rest stays in the caller's iterator.
+    """
     seeded.faults.add(error="AccessDeniedException", after=1)
     numbers = iter(digests)
     async with seeded.client(max_concurrency=1) as client:
@@ -361,7 +373,10 @@ async def test_partial_of_a_generator(seeded: LocalECR, digests: list[str]) -> N
 
 
 async def test_partial_of_a_stream(seeded: LocalECR, digests: list[str]) -> None:
-    """A stream yields all that was answered, then raises; its partial result holds what was not yielded."""
+    """A stream yields all that was answered, then raises.
+
+    Its partial result holds what was not yielded.
+    """
     seeded.faults.add(error="AccessDeniedException", after=1)
     seen: list[str] = []
     async with (
@@ -418,7 +433,10 @@ async def test_timeout_names_the_last_failure(seeded: LocalECR, digests: list[st
 
 
 async def test_timeout_while_the_source_is_waited_for(seeded: LocalECR, digests: list[str]) -> None:
-    """The bound holds while the caller's own iterator is waited for, too; what it gave is accounted for."""
+    """The bound holds while the caller's own iterator is waited for, too.
+
+    What it gave is accounted for.
+    """
 
     async def stuck() -> AsyncIterator[str]:
         for digest in digests[:150]:

@@ -150,11 +150,13 @@ async def test_streams_on_another_loop(ecr: LocalECR, digests: list[str]) -> Non
 
     async with ecr.client() as client:
         for stream in (client.stream_layers("app", digests), client.stream_many({"app": digests})):
-            await asyncio.to_thread(lambda: asyncio.run(elsewhere(stream.__aenter__)))  # noqa: B023 (run at once)
+            # Run at once.
+            await asyncio.to_thread(lambda: asyncio.run(elsewhere(stream.__aenter__)))  # noqa: B023
             async with stream:
                 given = [await anext(stream) for _ in range(100)]
                 for doing in (stream.__anext__, partial(stream.__aexit__, None, None, None)):
-                    await asyncio.to_thread(lambda: asyncio.run(elsewhere(doing)))  # noqa: B023 (as above)
+                    # As above.
+                    await asyncio.to_thread(lambda: asyncio.run(elsewhere(doing)))  # noqa: B023
                 given += [item async for item in stream]
             assert len(given) == len(digests)
 

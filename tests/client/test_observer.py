@@ -1,4 +1,7 @@
-"""The observer: told of each operation, attempt, retry and throttled answer, in order; whatever it raises is never fatal."""
+"""The observer: told of each operation, attempt, retry and throttled answer, in order.
+
+Whatever it raises is never fatal.
+"""
 
 from __future__ import annotations
 
@@ -124,7 +127,10 @@ async def test_a_retry(ecr: LocalECR, observer: Recorder) -> None:
 
 
 async def test_a_throttled_answer(ecr: LocalECR, observer: Recorder) -> None:
-    """A throttled answer is told with the rate from now on and the share of throttled answers; it is no retry."""
+    """A throttled answer is told with the rate from now on and the share of throttled answers.
+
+    It is no retry.
+    """
     ecr.seed("app", [])
     ecr.faults.add(error="ThrottlingException", times=1)
     async with ecr.client(observer=observer) as client:
@@ -178,7 +184,10 @@ async def test_a_timeout_of_an_attempt(ecr: LocalECR, observer: Recorder) -> Non
 
 
 async def test_a_stream(ecr: LocalECR, observer: Recorder) -> None:
-    """A stream is an operation from entering its block to leaving it; its reader's error ends it."""
+    """A stream is an operation from entering its block to leaving it.
+
+    Its reader's error ends it.
+    """
     ecr.seed("app", [])
     async with ecr.client(observer=observer) as client:
         with pytest.raises(LookupError):

@@ -31,7 +31,10 @@ class Provider:
         self._takes = takes
 
     async def __call__(self) -> AWSKeys:
-        """Give the next; the last is given from then on. A number is keys that end in so many seconds."""
+        """Give the next.
+
+        The last is given from then on. A number is keys that end in so many seconds.
+        """
         self.asked += 1
         await asyncio.sleep(self._takes)
         given = self._given.pop(0) if len(self._given) > 1 else self._given[0]
@@ -76,7 +79,10 @@ async def test_keys_without_an_end() -> None:
 
 @pytest.mark.asyncio
 async def test_renewed_ahead() -> None:
-    """Keys are renewed five minutes ahead of their end, once for all, and not before; meanwhile they sign on."""
+    """Keys are renewed five minutes ahead of their end, once for all, and not before.
+
+    Meanwhile they sign on.
+    """
     provider = Provider(HOUR)
     credentials = _shared(provider)
     seen = [await _all(credentials)]
@@ -141,7 +147,10 @@ WRONG: list[Any] = [
 @pytest.mark.asyncio
 @pytest.mark.parametrize(("provider", "words"), WRONG)
 async def test_no_keys(provider: Any, words: str) -> None:
-    """A provider that raises, hangs or gives something else gives no keys; the error says which, and no secret."""
+    """A provider that raises, hangs or gives something else gives no keys.
+
+    The error says which, and no secret.
+    """
     with pytest.raises(CredentialRetrievalError) as raised:
         await _shared(provider).get_frozen_credentials()
     assert (words in str(raised.value), SECRET in str(raised.value)) == (True, False)

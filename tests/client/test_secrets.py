@@ -1,4 +1,7 @@
-"""No key, token or signature in any log record, repr, pickle, error or observer event; no text from outside forges a log line."""
+"""No key, token or signature in any log record, repr, pickle, error or observer event.
+
+No text from outside forges a log line.
+"""
 
 from __future__ import annotations
 

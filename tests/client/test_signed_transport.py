@@ -1,4 +1,7 @@
-"""The signed transport: which requests take it, and which don't. What both transports do is in the other files of this folder, run on each."""
+"""The signed transport: which requests take it, and which don't.
+
+What both transports do is in the other files of this folder, run on each.
+"""
 
 from __future__ import annotations
 
@@ -41,7 +44,7 @@ def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
 @pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
 async def test_an_answer_that_breaks_the_contract(
     ecr: LocalECR, digests: list[str], warm: bool
-) -> None:  # noqa: FBT001 (parametrised)
+) -> None:
     """A first request's error is told as a later one's: once, and with the answer's request id."""
     async with ecr.client(transport="signed", retry=RetryPolicy(max_attempts=1)) as client:
         ecr.seed("app", [])
@@ -183,8 +186,10 @@ async def test_keys_that_the_client_was_given(
 
     session.register("before-send.ecr", hook)
     session.create_client = partial(
-        make, aws_access_key_id="local-ecr-access-key", aws_secret_access_key="local-ecr-secret-key"
-    )  # noqa: S106
+        make,
+        aws_access_key_id="local-ecr-access-key",
+        aws_secret_access_key="local-ecr-secret-key",  # noqa: S106
+    )
     config = ClientConfig(transport="signed", max_concurrency=1)
     async with ECRLayerClient(
         region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config

@@ -51,7 +51,8 @@ class Rotating(AioCredentials):
         self._ecr = ecr
         self._known: set[int] = set()
 
-    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # the stub's base is the synchronous one
+    # The stub's base is the synchronous one.
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]
         """Return the key of this minute; the one before the last is known no more."""
         number = int(asyncio.get_running_loop().time() / EVERY)
         if number not in self._known:
@@ -118,7 +119,8 @@ async def _soak(
     )
     async with client:
         until = asyncio.get_running_loop().time() + seconds
-        counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311 (no secrets)
+        # No secrets.
+        counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311
         _, rate_limiter, slots = client._connection.resources_for(OPERATION)
         assert (
             rate_limiter.pacer._in_flight,

@@ -87,7 +87,10 @@ async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
 
 
 async def test_breaking_out_early(ecr: LocalECR) -> None:
-    """Leaving the block stops the work and leaves nothing behind; the rest stays in the caller's iterator."""
+    """Leaving the block stops the work and leaves nothing behind.
+
+    The rest stays in the caller's iterator.
+    """
     ecr.seed("app", [])
     numbers = _numbered()
     async with ecr.client(max_concurrency=2) as client:
@@ -406,7 +409,10 @@ async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[s
 async def test_an_iterator_that_swallows_a_cancellation(
     ecr: LocalECR, digests: list[str], *, collected: bool
 ) -> None:
-    """An async iterator that goes on after it was cancelled holds up neither a timeout nor an end; what it gave is unanswered."""
+    """An async iterator that goes on after it was cancelled holds up neither a timeout nor an end.
+
+    What it gave is unanswered.
+    """
     ecr.seed("app", [])
 
     async def stubborn() -> AsyncIterator[str]:

@@ -126,7 +126,10 @@ def node(tmp_path: Path) -> Path:
 
 
 def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
-    """AWS's client for JavaScript sees what the Python clients see; what it sends unchecked, the server refuses, naming the member."""
+    """AWS's client for JavaScript sees what the Python clients see.
+
+    What it sends unchecked, the server refuses, naming the member.
+    """
     told = seen("node", node / "journey.mjs")
     unchecked = told.pop("unchecked")
     assert (told, unchecked) == (

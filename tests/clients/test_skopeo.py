@@ -63,7 +63,7 @@ def copy(directory: Path, *arguments: str) -> None:
     assert SKOPEO is not None
     subprocess.run(
         [SKOPEO, "--insecure-policy", "copy", "--quiet", *arguments], cwd=directory, check=True
-    )  # noqa: S603 (the user's own)
+    )
 
 
 def verified(source: ImageSource) -> int:
@@ -109,7 +109,7 @@ def test_zstd(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
-def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:
     """An archive in the form of `docker save` has the config, the layers and the sizes that it itself finds there, and all its tags."""
     copy(
         tmp_path,

@@ -266,7 +266,10 @@ def test_a_report() -> None:
 
 
 def test_a_report_that_is_whole() -> None:
-    """A whole image is said to be so; by digest, it is named by it; of many tags the first are told."""
+    """A whole image is said to be so; by digest, it is named by it.
+
+    Of many tags the first are told.
+    """
     tags = tuple(f"v{number}" for number in range(12))
     told = described(
         ImageReport(repository=APP, reference=digest(8), tags=tags, available=(blob(1),))

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar as far as it is used, that notes each move; as a notebook's, it takes a total by `reset` alone."""
+    """A bar as far as it is used, that notes each move.
+
+    As a notebook's, it takes a total by `reset` alone.
+    """
 
     made: Bar | None = None
 
@@ -107,9 +110,15 @@ def test_a_late_total_leaves_the_clock() -> None:
 )
 @pytest.mark.usefixtures("tqdm")
 def test_bar_is_closed_by_an_error(
-    error: type[BaseException], total: int | None, is_left: bool
-) -> None:  # noqa: FBT001 (a parameter of the test)
-    """An error or a cancellation passes and leaves no open bar; one without a total goes away, for it would look done."""
+    # A parameter of the test.
+    error: type[BaseException],
+    total: int | None,
+    is_left: bool,
+) -> None:
+    """An error or a cancellation passes and leaves no open bar.
+
+    One without a total goes away, for it would look done.
+    """
     with pytest.raises(error), progress_bar() as show:
         assert show is not None
         show(Progress(pulled=250, answered=100, total=total))

@@ -26,7 +26,8 @@ DESCRIPTION = Description(
 def printed(shown: object, *, width: int = 44, encoding: str = "utf-8", **options: object) -> str:
     """Return what a console prints of something."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    Console(file=file, width=width, **options).print(shown)  # type: ignore[arg-type]  # as the tests give them
+    # As the tests give them.
+    Console(file=file, width=width, **options).print(shown)  # type: ignore[arg-type]
     file.seek(0)
     return file.read()
 

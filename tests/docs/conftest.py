@@ -62,9 +62,9 @@ def _blocks(page: str, first_line: int = 1) -> list[Block]:
 class Examples:
     """Runs a page's blocks one after the other, in one namespace, as a reader would.
 
-    A `python` block may await at its top level; functions named `test_...` that it defines are called. A `text` block titled
-    "prints" must be what the block above printed. A `pycon` block is a doctest. Each block finds the names `given`, whatever the
-    blocks above made of them.
+    A `python` block may await at its top level; functions named `test_...` that it defines are
+    called. A `text` block titled "prints" must be what the block above printed. A `pycon` block is
+    a doctest. Each block finds the names `given`, whatever the blocks above made of them.
     """
 
     def __init__(
@@ -154,7 +154,10 @@ def aws() -> Iterator[LocalECR]:
 
 @pytest.fixture
 def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The process is that of a user whose AWS account is the local ECR; an OCI layout, `layout`, lies in the working directory."""
+    """The process is that of a user whose AWS account is the local ECR.
+
+    An OCI layout, `layout`, lies in the working directory.
+    """
     write(
         tmp_path / "layout",
         layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]),
@@ -174,7 +177,10 @@ def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.fixture
 def examples(user: None) -> Iterator[Examples]:  # noqa: ARG001 (whose examples they are)
-    """Runs examples as that user does. They find the public names, `digests`, and an open `client`."""
+    """Runs examples as that user does.
+
+    They find the public names, `digests`, and an open `client`.
+    """
     public = {name: getattr(ecr_layer_client, name) for name in ecr_layer_client.__all__}
     with asyncio.Runner() as runner:
         client = ECRLayerClient()

@@ -23,7 +23,10 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 
 
 def test_pip_finds_no_versions_that_go_together(root: Path) -> None:
-    """No aioboto3 of the present goes with this library's aiobotocore; when one does, the page is to be mended."""
+    """No aioboto3 of the present goes with this library's aiobotocore.
+
+    When one does, the page is to be mended.
+    """
     pip = (
         sys.executable,
         "-m",

@@ -72,7 +72,10 @@ def stored(request: pytest.FixtureRequest, root: Path) -> Any:
 
 @pytest.mark.parametrize("stored", NOTEBOOKS, indirect=True)
 def test_a_notebook_is_stored_clean(stored: Any) -> None:
-    """A notebook is stored without outputs and counts, so that a change of it can be read; the documentation runs it."""
+    """A notebook is stored without outputs and counts, so that a change of it can be read.
+
+    The documentation runs it.
+    """
     assert (
         outputs(stored),
         {cell.execution_count for cell in stored.cells if cell.cell_type == "code"},
@@ -147,7 +150,10 @@ await client.with_config(max_concurrency=1).check_layers("app", digests, progres
 
 @pytest.mark.full
 def test_a_bar_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where ipywidgets are missing, it is a line of text, and no warning says so; a cancelled operation leaves no bar open."""
+    """Where ipywidgets are missing, it is a line of text, and no warning says so.
+
+    A cancelled operation leaves no bar open.
+    """
     cancelled = """
 import asyncio
 from tqdm.auto import tqdm

@@ -51,7 +51,8 @@ _STICKING_OUT = """() => {
     return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > width + 1)
         .map(element => `${element.tagName} ${element.className}`.trim()).slice(0, 5);
 }"""
-# Texts of the article, and the lowest contrast of each kind, by WCAG's formula; what is clear counts for what lies behind it.
+# Texts of the article, and the lowest contrast of each kind, by WCAG's formula; what is clear
+# counts for what lies behind it.
 _CONTRASTS = """() => {
     const channels = colour => {
         const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
@@ -113,7 +114,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         check=False,
         capture_output=True,
         text=True,
-    )  # noqa: S603
+    )
     assert built.returncode == 0, built.stderr
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
         serving = threading.Thread(target=server.serve_forever)

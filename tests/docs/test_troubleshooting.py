@@ -520,8 +520,9 @@ _CASES: dict[str, Case] = {
     "credentials is of type …: …": _made(lambda: ECRLayerClient(credentials=_any)),
     "AWSKeys …: a str that is not empty": _made(lambda: AWSKeys("", "secret")),
     "AWSKeys expires=…: …": _made(
-        lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))
-    ),  # noqa: DTZ901 (it is naive)
+        # It is naive.
+        lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))  # noqa: DTZ901
+    ),
     "region_name=…: a str that is not empty, or None": _made(
         lambda: ECRLayerClient(region_name="")
     ),

@@ -38,8 +38,12 @@ def test_no_platform(text: Any) -> None:
         ("linux/arm/v7", "linux/arm/v6", False),
     ],
 )
-def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:  # noqa: FBT001 (parametrised)
-    """What is asked for without a variant may have any; a variant that is the architecture's own is the same as none."""
+# Parametrised.
+def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:
+    """What is asked for without a variant may have any.
+
+    A variant that is the architecture's own is the same as none.
+    """
     assert Platform.parse(wanted).accepts(Platform.parse(other)) == accepts
 
 
@@ -55,7 +59,8 @@ def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:  # no
         ("linux/riscv64", "linux/riscv64", True),
     ],
 )
-def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:
     """Of several variants, the architecture's own is meant where none is said."""
     assert Platform.parse(wanted).is_exactly(Platform.parse(other)) == is_exactly
 

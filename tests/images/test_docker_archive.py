@@ -78,7 +78,8 @@ def test_an_image_without_layers(
     ],
     ids=["cut", "empty", "gzipped", "plain"],
 )
-def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipped: bool) -> None:
     """A layer that is cut or changed is refused when the archive is read, naming the file, the layer and both digests."""
     path = saved(tmp_path / "a.tar", {"a/layer.tar": layer}, sha256(BASE), gzipped=gzipped)
     with pytest.raises(InvalidInputError) as raised:
@@ -97,7 +98,7 @@ def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipp
 )
 def test_a_gzipped_layer_that_cannot_be_unpacked(
     tmp_path: Path, layer: bytes, gzipped: bool
-) -> None:  # noqa: FBT001 (parametrised)
+) -> None:
     """A gzipped layer that is cut or broken is refused, naming the file, the layer and its digest."""
     path = saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
     with pytest.raises(
@@ -113,7 +114,8 @@ def test_a_gzipped_layer_that_cannot_be_unpacked(
     [ZIPPED, ZIPPED + bytes(100), gzip.compress(BASE[:500]) + gzip.compress(BASE[500:])],
     ids=["one", "padded", "two"],
 )
-def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:
     """A gzipped layer has the digest of what stands there, padded or of several parts, once what it unpacks to was verified."""
     source = ImageSource.from_docker_archive(
         saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
@@ -134,8 +136,11 @@ def test_a_layer_of_another_compression(tmp_path: Path) -> None:
 
 
 @OUTER
-def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
-    """A config that calls its layers by sha512 is verified, too; the manifest goes by sha256, as registries do."""
+def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:
+    """A config that calls its layers by sha512 is verified, too.
+
+    The manifest goes by sha256, as registries do.
+    """
     diff_id = f"sha512:{hashlib.sha512(BASE).hexdigest()}"
     source = ImageSource.from_docker_archive(
         saved(tmp_path / "a.tar", {"a": BASE}, diff_id, gzipped=gzipped)
@@ -146,7 +151,7 @@ def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT0
 
 
 @pytest.mark.parametrize("has_its_bytes", [True, False], ids=["there", "elsewhere"])
-def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:
     """A layer that the archive says is kept elsewhere, as Windows' base layers are, is foreign, whether or not its bytes are there, too."""
     diff_ids = [sha256(b"windows"), sha256(BASE)]
     files = docker_files(config_of(*diff_ids), {"w": b"windows", "a": BASE})
@@ -203,9 +208,17 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids=["plain", "plain-of-gzipped", "gzipped", "gzipped-of-gzipped"],
 )
 def test_layers_are_read_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, gzipped: bool, layer: bytes, again: list[str]
-) -> None:  # noqa: FBT001 (parametrised)
-    """Each layer is hashed once, however many images name it; of a gzipped archive plain ones on the way through it."""
+    # Parametrised.
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    gzipped: bool,
+    layer: bytes,
+    again: list[str],
+) -> None:
+    """Each layer is hashed once, however many images name it.
+
+    Of a gzipped archive plain ones on the way through it.
+    """
     config = config_of(sha256(BASE), sha256(BASE))
     files = docker_files(config, {"a": layer})
     name = f"{sha256(config)[7:]}.json"
@@ -218,7 +231,8 @@ def test_layers_are_read_once(
     assert (source.tags, len(source.blobs)) == ({source.roots[0].digest: ("0", "1", "2")}, 2)
 
 
-# -- archives with a layout --------------------------------------------------------------------------------------------
+# -- archives with a layout
+# --------------------------------------------------------------------------------------------
 
 APP, ARM = image("app", "base", "code"), image("arm", "base", "arm code")
 BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
@@ -254,7 +268,10 @@ def test_a_platform_that_lost_a_layer(tmp_path: Path) -> None:
 
 
 def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
-    """An index is left out with an index that it names; what is there below counts once, under the tag."""
+    """An index is left out with an index that it names.
+
+    What is there below counts once, under the tag.
+    """
     outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)])
     blobs = (outer, BOTH, APP.manifest, *APP.blobs)
     source = of_layout(
@@ -312,7 +329,10 @@ def test_indexes_that_name_each_other_many_times(
     ids=range(10),
 )
 def test_tags(tmp_path: Path, name: str, tags: tuple[str, ...]) -> None:
-    """The tag of a name is what registries take for one; a name without, or with another, is no tag."""
+    """The tag of a name is what registries take for one.
+
+    A name without, or with another, is no tag.
+    """
     source = of_layout(
         tmp_path / "a.tar",
         [entry(APP.manifest, IMAGE, annotations={REF: name})],

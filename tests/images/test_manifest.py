@@ -114,13 +114,17 @@ def test_real_schema_1() -> None:
 
 
 def test_blobs_are_config_and_layers_once() -> None:
-    """What a registry stores is the config and each layer once, in order, without the foreign ones; `layers` keeps all."""
+    """What a registry stores is the config and each layer once, in order, without the foreign ones.
+
+    `layers` keeps all.
+    """
     manifest = parsed_image(image("app", "base", "code", "base", foreign=["windows"]).manifest)
     assert [layer.media_type for layer in manifest.layers] == [LAYER, LAYER, LAYER, FOREIGN]
+    assert manifest.config is not None
     assert [blob.digest for blob in manifest.blobs] == [
         manifest.config.digest,
         *(layer.digest for layer in manifest.layers[:2]),
-    ]  # type: ignore[union-attr]
+    ]
     assert manifest.foreign == (manifest.layers[3],)
 
 
@@ -149,7 +153,7 @@ def test_blobs_are_config_and_layers_once() -> None:
         "foreign-by-name",
     ],
 )
-def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:
     """A layer is foreign by its media type or by its URLs."""
     layer = entry(b"x", "") | more
     assert parsed_image(changed(layers=[layer])).layers[0].is_foreign == is_foreign
@@ -395,7 +399,10 @@ def test_index_of_other_things() -> None:
     ],
 )
 def test_media_type(given: str | None, own: str | None, expected: str) -> None:
-    """The type is the one given, else the manifest's own, else what its members show; one not known is kept."""
+    """The type is the one given, else the manifest's own, else what its members show.
+
+    One not known is kept.
+    """
     assert parsed_image(changed(mediaType=own), given).media_type == expected
 
 
@@ -550,7 +557,10 @@ def test_malformed_digest(digest: str) -> None:
 
 @pytest.mark.parametrize("digest", [D, f"sha512:{'a' * 128}", "blake3:abc", "sha256+b64u:LCa0_-="])
 def test_well_formed_digest(digest: str) -> None:
-    """A digest of a registered algorithm has its length in lower-case hexadecimal; of others, the grammar holds alone."""
+    """A digest of a registered algorithm has its length in lower-case hexadecimal.
+
+    Of others, the grammar holds alone.
+    """
     assert (
         parsed_image(changed(layers=[{"digest": digest, "size": 1, "mediaType": LAYER}]))
         .layers[0]

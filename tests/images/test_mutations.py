@@ -106,8 +106,12 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_archives(
-    tmp_path: Path, data: st.DataObject, files: dict[str, bytes], gzipped: bool
-) -> None:  # noqa: FBT001 (parametrised)
+    # Parametrised.
+    tmp_path: Path,
+    data: st.DataObject,
+    files: dict[str, bytes],
+    gzipped: bool,
+) -> None:
     """However an archive is changed, what it gives is verified to the last byte, or refused in one bounded line that names it."""
     path = tar(tmp_path / "a.tar", files)
     packed = data.draw(changed(path.read_bytes()))

@@ -60,8 +60,11 @@ def test_members_of_list_images() -> None:
 
 
 @pytest.mark.parametrize("parsed", [False, True], ids=["bytes", "members"])
-def test_images(parsed: bool) -> None:  # noqa: FBT001 (parametrised)
-    """An image is found by the tag or the digest that was asked for; one of several tags comes several times and is one."""
+def test_images(parsed: bool) -> None:
+    """An image is found by the tag or the digest that was asked for.
+
+    One of several tags comes several times and is one.
+    """
     body: Any = answer(row(), row(imageId={"imageDigest": DIGEST, "imageTag": "v2"}))
     held = Held(DIGEST, RAW, IMAGE)
     assert GetImages(APP, ["v2", DIGEST]).read(json.loads(body) if parsed else body) == {

@@ -108,7 +108,10 @@ def test_whole_image() -> None:
 
 
 def test_archived_and_undetermined() -> None:
-    """What is archived, and what nobody is sure of, is uploaded and named; what is merely absent is not named."""
+    """What is archived, and what nobody is sure of, is uploaded and named.
+
+    What is merely absent is not named.
+    """
     outcomes = held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED)
     planned = plan(source(APP), outcomes)
     assert planned.archived == (planned.to_upload[1],)
@@ -171,7 +174,10 @@ def test_repository() -> None:
     ],
 )
 def test_parts(size: int, parts: int) -> None:
-    """A layer is uploaded in parts of 10 MiB; one without bytes in one, and the largest in 4,200, the most there may be."""
+    """A layer is uploaded in parts of 10 MiB.
+
+    One without bytes in one, and the largest in 4,200, the most there may be.
+    """
     calls = plan(
         of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}
     ).calls
@@ -374,7 +380,10 @@ OUTCOMES = st.sampled_from([*LayerAvailability, *LayerFailureCode])
 def test_a_plan_is_a_partition(
     images: list[list[str]], outcomes: dict[str, LayerAvailability | LayerFailureCode]
 ) -> None:
-    """Whatever is held, each blob of the images is in one part; the bytes add up; more held means no more to upload."""
+    """Whatever is held, each blob of the images is in one part; the bytes add up.
+
+    More held means no more to upload.
+    """
     sources = [source(image(f"image {number}", *words)) for number, words in enumerate(images)]
     planned = plan(sources, held(**outcomes))
     parts = [

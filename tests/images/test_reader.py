@@ -86,7 +86,8 @@ def calls(ecr: LocalECR) -> dict[str, int]:
     }
 
 
-# -- get_image ---------------------------------------------------------------------------------------------------------
+# -- get_image
+# ---------------------------------------------------------------------------------------------------------
 
 
 _NAMED_FOR = ("amd64", "386", "amd64")
@@ -332,7 +333,10 @@ async def test_get_image_archived(ecr: LocalECR) -> None:
 
 
 async def test_get_image_with_a_child_gone(ecr: LocalECR) -> None:
-    """An index one of whose images is gone is an error that names it; another platform of it can still be had."""
+    """An index one of whose images is gone is an error that names it.
+
+    Another platform of it can still be had.
+    """
     push_both(ecr)
     del inside(ecr).images[ARM_DIGEST]
     async with ecr.client() as client:
@@ -514,7 +518,8 @@ async def test_cancelled(ecr: LocalECR, verb: str, seconds: float) -> None:
         assert (await client.verify_image("team/app", "v1")).deployable
 
 
-# -- plan_push ---------------------------------------------------------------------------------------------------------
+# -- plan_push
+# ---------------------------------------------------------------------------------------------------------
 
 
 async def test_plan_push(ecr: LocalECR) -> None:
@@ -587,7 +592,10 @@ async def test_plan_pushes_of_one_repository_in_two_spellings(ecr: LocalECR) -> 
 
 
 async def test_plan_pushes_of_nothing(ecr: LocalECR) -> None:
-    """No repositories are no plans; an image without a blob, to a repository, is one without a request."""
+    """No repositories are no plans.
+
+    An image without a blob, to a repository, is one without a request.
+    """
     ecr.create_repository("team/app")
     empty = ImageSource.from_manifest(index({}))
     async with ecr.client() as client:
@@ -654,11 +662,15 @@ async def test_planning_real_images_takes_the_fewest_checks(ecr: LocalECR) -> No
     )
 
 
-# -- verify_image ------------------------------------------------------------------------------------------------------
+# -- verify_image
+# ------------------------------------------------------------------------------------------------------
 
 
 async def test_whole_image(ecr: LocalECR) -> None:
-    """An image that is all there is deployable, its foreign layers left aside; each platform has a report of its own."""
+    """An image that is all there is deployable, its foreign layers left aside.
+
+    Each platform has a report of its own.
+    """
     push_both(ecr)
     async with ecr.client() as client:
         report = await client.verify_image("team/app", "v1")
@@ -811,7 +823,10 @@ async def test_words_of_an_index_forge_no_line(ecr: LocalECR) -> None:
 
 
 async def test_words_that_are_quoted_already_are_quoted_once() -> None:
-    """The line for people quotes what a defect holds no second time; what was made by hand forges no line."""
+    """The line for people quotes what a defect holds no second time.
+
+    What was made by hand forges no line.
+    """
     platform = Platform(os="linux\n", architecture="x")
     report = ImageReport(
         repository=Repository(name="team/app"),
@@ -872,7 +887,8 @@ async def test_report_is_one_bounded_line(ecr: LocalECR) -> None:
     assert ImageReport.model_validate_json(report.model_dump_json()) == report
 
 
-# -- audit -------------------------------------------------------------------------------------------------------------
+# -- audit
+# -------------------------------------------------------------------------------------------------------------
 
 
 async def test_audit_names_exactly_what_is_broken(ecr: LocalECR) -> None:
@@ -898,12 +914,16 @@ async def test_audit_names_exactly_what_is_broken(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         reports = [report async for report in client.audit("team/app")]
     assert (len(reports), len(expected), named(reports)) == (500, 20, expected)
-    # 2 pages of the list would hold 2,000; 500 manifests in 5 hundreds; 500 configs, 551 layers in 11.
+    # 2 pages of the list would hold 2,000; 500 manifests in 5 hundreds; 500 configs, 551 layers in
+    # 11.
     assert calls(ecr) == {"ListImages": 1, "BatchGetImage": 5, "BatchCheckLayerAvailability": 11}
 
 
 async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many images are taken some at a time; what an earlier round knows is not asked again, as far as it is remembered."""
+    """Many images are taken some at a time.
+
+    What an earlier round knows is not asked again, as far as it is remembered.
+    """
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 10)
     push(ecr, *(image(f"image {number}", "base") for number in range(30)))
     async with ecr.client() as client:
@@ -916,7 +936,10 @@ async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPat
 
 
 async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each image is reported once, with all its tags, on whichever pages they are listed; an index with its images."""
+    """Each image is reported once, with all its tags, on whichever pages they are listed.
+
+    An index with its images.
+    """
     monkeypatch.setattr("ecr_layer_client.images._operations.PAGE", 1)
     push_both(ecr)
     for tag in ("v2", "v3"):
@@ -958,7 +981,10 @@ async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
 async def test_audit_of_images_that_change_meanwhile(
     ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, change: str
 ) -> None:
-    """An image that is deleted or archived after it was listed is left out; one whose tag moved on is whole."""
+    """An image that is deleted or archived after it was listed is left out.
+
+    One whose tag moved on is whole.
+    """
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     images = [image(f"image {number}", "base") for number in range(3)]
     for one in images:

@@ -127,7 +127,10 @@ def test_nesting_is_bounded(tmp_path: Path) -> None:
 
 
 def test_what_a_layout_names_beside_images(laid_out: Callable[[dict[str, bytes]], Path]) -> None:
-    """What a layout's index names and is of no known type is no error, as OCI has it, and no image; the images beside it count."""
+    """What a layout's index names and is of no known type is no error, as OCI has it, and no image.
+
+    The images beside it count.
+    """
     other = entry(b"<xml/>", "application/xml")
     path = laid_out(layout_files([other, entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]))
     assert [manifest.raw for manifest in ImageSource.from_oci_layout(path).manifests] == [
@@ -381,7 +384,8 @@ def test_an_archive_of_another_checksum(tmp_path: Path, place: int, why: str) ->
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
 @pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.8])
-def test_truncated_archive(tmp_path: Path, part: float, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_truncated_archive(tmp_path: Path, part: float, gzipped: bool) -> None:
     """An archive cut anywhere is one error that names it."""
     large = Image(b"{}", (b"".join(sha256(bytes([number])).encode() for number in range(256)) * 4,))
     path = tar(
@@ -477,7 +481,10 @@ def test_from_path_of_json_that_is_no_manifest(tmp_path: Path, data: bytes, why:
 
 
 def test_from_path_of_an_index(tmp_path: Path) -> None:
-    """An index alone is refused, with what to do: nothing in it says what its images hold; one that names nothing holds nothing."""
+    """An index alone is refused, with what to do: nothing in it says what its images hold.
+
+    One that names nothing holds nothing.
+    """
     path = tmp_path / "index.json"
     path.write_bytes(BOTH)
     with pytest.raises(
@@ -575,7 +582,10 @@ def test_a_path_of_bytes(make: Callable[[Any], ImageSource]) -> None:
 
 
 def test_many_tags_of_one_image(tmp_path: Path) -> None:
-    """An image keeps each of its tags once, in order, however many there are; names that are no tags are left out."""
+    """An image keeps each of its tags once, in order, however many there are.
+
+    Names that are no tags are left out.
+    """
     names = [*(f"v{number}" for number in range(2000)), "v0", "n\u00e4me", "a b"]
     roots = [entry(APP.manifest, IMAGE, annotations={REF: name}) for name in names]
     path = write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs]))
@@ -583,7 +593,10 @@ def test_many_tags_of_one_image(tmp_path: Path) -> None:
 
 
 def test_names_that_lead_out_of_an_archive(tmp_path: Path) -> None:
-    """Names and links that lead out of an archive lead nowhere; devices and directories are nobody's; nothing is written."""
+    """Names and links that lead out of an archive lead nowhere.
+
+    Devices and directories are nobody's; nothing is written.
+    """
     layer = b"layer base"
     name = f"blobs/{sha256(layer).replace(':', '/')}"
     (tmp_path / "outside").write_bytes(layer)
@@ -650,7 +663,7 @@ SAVED = docker_files(
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
-def test_docker_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+def test_docker_archive(tmp_path: Path, gzipped: bool) -> None:
     """An archive without manifests gets one of its config and its layers as they stand, which its tags name."""
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", SAVED, gzipped=gzipped))
     [manifest] = source.images

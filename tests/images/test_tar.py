@@ -125,7 +125,8 @@ def test_other_compressions(tmp_path: Path, beginning: bytes, compression: str) 
 
 
 @BOTH
-def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) -> None:
     """Of two members of one name the last counts, as when they are extracted: small or large, file or link."""
     large = Image(b"{}", (bytes(range(256)) * 5000,))
     files = layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs])
@@ -163,8 +164,12 @@ def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
 @BOTH
-def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
-    """Names longer than a header holds, which GNU and POSIX write each in their way, are read; endless ones are nobody's."""
+# Parametrised.
+def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:
+    """Names longer than a header holds, which GNU and POSIX write each in their way, are read.
+
+    Endless ones are nobody's.
+    """
     digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
     manifest = packed(
         mediaType=IMAGE,
@@ -196,7 +201,8 @@ def test_a_sparse_file_is_no_blob(tmp_path: Path) -> None:
 
 
 @BOTH
-def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:
     """Bytes behind the end of an archive are left alone."""
     path = tar(tmp_path / "a.tar", FILES, gzipped=gzipped)
     path.write_bytes(path.read_bytes() + b"garbage" * 1000)
@@ -204,7 +210,8 @@ def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:  # noqa
 
 
 @BOTH
-def test_an_archive_whose_first_file_looks_like_json(tmp_path: Path, gzipped: bool) -> None:  # noqa: FBT001 (parametrised)
+# Parametrised.
+def test_an_archive_whose_first_file_looks_like_json(tmp_path: Path, gzipped: bool) -> None:
     """An archive is known by what it is, though a file in it may have a name that begins as JSON does."""
     assert (
         len(

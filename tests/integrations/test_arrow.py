@@ -1,4 +1,7 @@
-"""Results and plans as Arrow streams: columns, rows, nulls, order, hostile text; and what is said where pyarrow or pandas is missing."""
+"""Results and plans as Arrow streams: columns, rows, nulls, order, hostile text.
+
+And what is said where pyarrow or pandas is missing.
+"""
 
 from __future__ import annotations
 
@@ -207,7 +210,10 @@ def test_unanswered_is_no_row() -> None:
 
 
 def test_results_of_several_repositories() -> None:
-    """The results of several repositories are one table, in their order; a repository that failed has no row."""
+    """The results of several repositories are one table, in their order.
+
+    A repository that failed has no row.
+    """
     errors: dict[str, CallError] = {
         "gone": OperationTimeoutError("too late", partial=result([LAYER], "gone"))
     }

@@ -17,11 +17,11 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.semconv._incubating.attributes import (
+from opentelemetry.semconv._incubating.attributes import (  # pyright: ignore[reportMissingTypeStubs]
     aws_attributes,
     cloud_attributes,
     rpc_attributes,
-)  # pyright: ignore[reportMissingTypeStubs]
+)
 from opentelemetry.semconv._incubating.metrics import rpc_metrics  # pyright: ignore[reportMissingTypeStubs]
 from opentelemetry.semconv.attributes import error_attributes, http_attributes
 from opentelemetry.semconv.schemas import Schemas
@@ -131,7 +131,10 @@ async def test_an_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request is a span of kind CLIENT with the attributes of the conventions; it counts the digests and does not list them."""
+    """A request is a span of kind CLIENT with the attributes of the conventions.
+
+    It counts the digests and does not list them.
+    """
     await checked(ecr, telemetry)
     span = telemetry.span(ATTEMPT)
     assert (span.kind, span.status.status_code, dict(span.attributes)) == (
@@ -182,7 +185,10 @@ async def lazily() -> AsyncIterator[str]:
 async def test_attempts_are_below_their_operation(
     ecr: LocalECR, telemetry: Telemetry, digests: Any
 ) -> None:
-    """The requests of a check are below its span, whichever task makes them; its span is below the caller's own."""
+    """The requests of a check are below its span, whichever task makes them.
+
+    Its span is below the caller's own.
+    """
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with ecr.client(observer=telemetry.observer) as client:
             await client.check_layers("app", digests)
@@ -374,7 +380,10 @@ async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry
 
 @pytest.mark.asyncio
 async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A failed request has status and error.type; that it is made again is an event of the operation, which succeeds, and is counted."""
+    """A failed request has status and error.type.
+
+    That it is made again is an event of the operation, which succeeds, and is counted.
+    """
     ecr.faults.add(error="ServerException", status=500, times=1)
     await checked(ecr, telemetry)
     failed, succeeded = telemetry.spans(ATTEMPT)
@@ -496,7 +505,10 @@ async def test_error_types_are_few(
 
 @pytest.mark.asyncio
 async def test_a_timeout_of_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request that ran out of time is a TimeoutError without a status; its operation fails with the error it became."""
+    """A request that ran out of time is a TimeoutError without a status.
+
+    Its operation fails with the error it became.
+    """
     ecr.faults.add(latency=60.0)
     async with ecr.client(
         observer=telemetry.observer, attempt_timeout=1.0, retry=RetryPolicy(max_attempts=1)

@@ -1,7 +1,8 @@
 """Bad requests without end: bytes as they might come in on a socket, drawn from a seed.
 
-From the outside in: bytes that are no HTTP, HTTP that is broken, requests that are not the protocol, JSON that is none, members of the
-wrong type or of hostile content, and paths that try to leave their place.
+From the outside in: bytes that are no HTTP, HTTP that is broken, requests that are not the
+protocol, JSON that is none, members of the wrong type or of hostile content, and paths that try to
+leave their place.
 """
 
 from __future__ import annotations
@@ -259,7 +260,11 @@ QUERIES = [
 
 
 def bad_request(draw: Random, texts: list[str]) -> bytes:
-    """Return one; `texts` are further texts to put into members and paths, such as the id of an upload or the path of a file."""
+    """Return one.
+
+    `texts` are further texts to put into members and paths, such as the id of an upload or the path
+    of a file.
+    """
     makers: list[Callable[[Random, list[str]], bytes]] = [
         _noise,
         _broken,

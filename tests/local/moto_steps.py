@@ -54,9 +54,13 @@ MANIFESTS = (
 
 @dataclass(frozen=True)
 class Step:
-    """One request. `upload` is the number of the upload that is meant, `offset` how far its part is from where it should begin.
+    """One request.
 
-    Among `imageIds`, a number for a digest is the image of that manifest, under the digest by which the server knows it.
+    `upload` is the number of the upload that is meant, `offset` how far its part is from where it
+    should begin.
+
+    Among `imageIds`, a number for a digest is the image of that manifest, under the digest by which
+    the server knows it.
     """
 
     operation: str
@@ -68,7 +72,10 @@ class Step:
 
 @dataclass
 class Walker:
-    """Takes steps on one server, in repositories of its own; uploads and images are told by number."""
+    """Takes steps on one server, in repositories of its own.
+
+    Uploads and images are told by number.
+    """
 
     client: Any
     prefix: str

@@ -69,7 +69,10 @@ def loops_complaints() -> Any:
 
 
 def filled(ecr: LocalECR) -> list[str]:
-    """Let it hold an image, and an upload under way; return their names, and the path of a download."""
+    """Let it hold an image, and an upload under way.
+
+    Return their names, and the path of a download.
+    """
     image = ecr.seed_image("app", [bytes(100_000), b"small"], "latest")
     upload = ecr._registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     url = ecr._service.downloads.url(

@@ -37,7 +37,7 @@ def digest_of(data: bytes) -> str:
 @settings(max_examples=50, derandomize=True, database=None, deadline=None)
 def test_bytes_come_back_however_they_came(
     sizes: list[int], in_files: bool, tmp_path_factory: pytest.TempPathFactory
-) -> None:  # noqa: FBT001
+) -> None:
     """What a draft took in any number of parts has the digest of the whole and comes back whole, from memory and from files."""
     parts = [bytes([number]) * size for number, size in enumerate(sizes)]
     whole = b"".join(parts)

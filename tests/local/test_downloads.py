@@ -1,4 +1,7 @@
-"""Downloads of layers as S3 serves them: presigned URLs, ranges, refusals; over HTTP and in memory."""
+"""Downloads of layers as S3 serves them: presigned URLs, ranges, refusals.
+
+Over HTTP and in memory.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,8 @@ class Answer:
     @property
     def error(self) -> tuple[int, str]:
         """The status, and the code in the XML."""
-        return self.status, ET.fromstring(self.body).findtext("Code", "")  # noqa: S314  (our own XML)
+        # Our own XML.
+        return self.status, ET.fromstring(self.body).findtext("Code", "")  # noqa: S314
 
 
 @dataclass
@@ -97,7 +101,8 @@ def download(play: Any, *, in_memory: bool = True, **options: Any) -> Any:
         return runner.run(main())
 
 
-# -- what can be downloaded ------------------------------------------------------------------------------------------------
+# -- what can be downloaded
+# ------------------------------------------------------------------------------------------------
 
 
 @FACES
@@ -197,7 +202,8 @@ def test_a_digest_in_upper_case_is_found() -> None:
     download(play)
 
 
-# -- ranges ----------------------------------------------------------------------------------------------------------------
+# -- ranges
+# ----------------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -212,7 +218,7 @@ def test_a_digest_in_upper_case_is_found() -> None:
 @settings(max_examples=100, derandomize=True, database=None, deadline=None)
 def test_a_range_is_the_slice_that_http_means(
     first: int, last: int, form: str, is_large: bool
-) -> None:  # noqa: FBT001
+) -> None:
     """A range gives 206 with exactly its bytes, 416 when it begins beyond the end, and the whole when it is none."""
     data = LARGE if is_large else SMALL
     asked, size = form.format(first, last), len(data)
@@ -303,7 +309,10 @@ def test_an_empty_layer_comes_back_and_has_no_range() -> None:
 
 @FACES
 def test_ranges_work_on_the_wire(*, in_memory: bool) -> None:
-    """A client resumes where it was cut: 206, with the rest; beyond the end 416, in XML with the size."""
+    """A client resumes where it was cut: 206, with the rest.
+
+    Beyond the end 416, in XML with the size.
+    """
 
     async def play(it: Download) -> None:
         url = await it.url(LARGE)
@@ -318,7 +327,8 @@ def test_ranges_work_on_the_wire(*, in_memory: bool) -> None:
     download(play, in_memory=in_memory)
 
 
-# -- the URL ---------------------------------------------------------------------------------------------------------------
+# -- the URL
+# ---------------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
@@ -468,7 +478,10 @@ def test_a_clients_own_spelling_of_the_query_is_fine() -> None:
 
 @FACES
 def test_a_url_expires_after_an_hour(*, in_memory: bool) -> None:
-    """After 3600 seconds the answer is 403 "Request has expired", with the times; before, the layer."""
+    """After 3600 seconds the answer is 403 "Request has expired", with the times.
+
+    Before, the layer.
+    """
 
     async def play(it: Download) -> None:
         url = await it.url()
@@ -548,7 +561,8 @@ def test_aiohttp_follows_the_url() -> None:
     download(play, in_memory=False)
 
 
-# -- faults and statistics -------------------------------------------------------------------------------------------------
+# -- faults and statistics
+# -------------------------------------------------------------------------------------------------
 
 
 @FACES
@@ -571,7 +585,9 @@ def test_a_download_breaks_off(
         it.ecr.faults.add(operation="GetLayer", **fault)
         with pytest.raises(error):
             await it.get(url)
-        it.ecr.faults.clear()  # not `times=1`: aiohttp itself asks again when a kept connection is reset before any answer to a GET
+        # Not `times=1`: aiohttp itself asks again when a kept connection is reset before any answer
+        # to a GET.
+        it.ecr.faults.clear()
         assert (await it.get(url)).body == LARGE
         assert list(it.ecr.stats.by_operation["GetLayer"]) == [next(iter(fault)), "ok"]
 

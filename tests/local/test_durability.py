@@ -28,11 +28,13 @@ if TYPE_CHECKING:
     from ecr_layer_client.local._registry.registry import Registry
 
 HELD = "sha256:" + "a" * 64
-NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"  # ECR model: RepositoryName
+# ECR model: RepositoryName.
+NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 REGIONS = ("us-east-1", "eu-west-1")
 ONE = hashlib.sha256(b"one").hexdigest()
 ONCE = AioConfig(retries={"total_max_attempts": 1})
-DIGEST_OF_IMAGE = "sha256:6457e2ab42a9ca799bff38803b2966aee8f6a362a33ec0dc724071d2e2123b5a"  # of the one with the layer b"one"
+# Of the one with the layer b"one".
+DIGEST_OF_IMAGE = "sha256:6457e2ab42a9ca799bff38803b2966aee8f6a362a33ec0dc724071d2e2123b5a"
 MANIFEST = f'{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {{"digest": "sha256:{ONE}"}}, "layers": []}}'
 
 
@@ -310,7 +312,8 @@ def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
                 registry.run(operation, request)
 
 
-# -- one at a time ---------------------------------------------------------------------------------------------------------
+# -- one at a time
+# ---------------------------------------------------------------------------------------------------------
 
 
 def in_use(*, by: str) -> str:
@@ -319,7 +322,10 @@ def in_use(*, by: str) -> str:
 
 
 def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
-    """While one has it, a second is refused, and touches nothing of the first's; once the first is closed or gone, it may."""
+    """While one has it, a second is refused, and touches nothing of the first's.
+
+    Once the first is closed or gone, it may.
+    """
     first = LocalECR(data=tmp_path)
     first.create_repository("app")
     upload_id = registries(first)[0].run("InitiateLayerUpload", {"repositoryName": "app"})[
@@ -343,7 +349,10 @@ def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_who_closes_it_lets_go(tmp_path: Path) -> None:
-    """A closed one leaves the directory; it takes it again, with what others put there, when it is opened or something is put into it."""
+    """A closed one leaves the directory.
+
+    It takes it again, with what others put there, when it is opened or something is put into it.
+    """
     async with LocalECR(data=tmp_path, in_memory=True) as first:
         first.put_layer("app", b"one")
     async with LocalECR(data=tmp_path, in_memory=True) as second:
@@ -400,7 +409,7 @@ def test_a_forked_child_has_no_lock(tmp_path: Path) -> None:
     """A child forked while the lock is held is refused it, and does not keep it when its parent lets go."""
     ran = subprocess.run(
         [sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True
-    )  # noqa: S603 (ours)
+    )
     assert ran.stdout == "True 0\n"
 
 
@@ -417,7 +426,7 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
     """Another process that has the directory is named; once it is killed, the directory is free."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE
-    ) as holder:  # noqa: S603
+    ) as holder:
         assert holder.stdout is not None
         holder.stdout.readline()
         with pytest.raises(OSError, match=in_use(by=f"(process {holder.pid})")):
@@ -438,7 +447,8 @@ def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -
         LocalECR(data=tmp_path / place)
 
 
-# -- a disk that is full ---------------------------------------------------------------------------------------------------
+# -- a disk that is full
+# ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
@@ -470,7 +480,10 @@ def change(ecr: LocalECR, operation: str) -> None:
     "operation", ["CreateRepository", "BatchDeleteImage", "PutImage", "archive", "seed"]
 )
 def test_what_cannot_be_saved_is_not_done(operation: str, tmp_path: Path) -> None:
-    """A change that can't be written is an error and no change, neither now nor after a restart; once there is room, it is done."""
+    """A change that can't be written is an error and no change, neither now nor after a restart.
+
+    Once there is room, it is done.
+    """
     ecr = LocalECR(data=tmp_path)
     assert ecr.seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
     before = answers(ecr)
@@ -631,7 +644,7 @@ def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> N
     """A process killed while it puts images leaves a directory in which all that it had put is whole."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
-    )  # noqa: S603
+    )
     assert process.stdout is not None
     for _ in range(lines):
         process.stdout.readline()

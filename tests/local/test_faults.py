@@ -47,7 +47,8 @@ async def received(reply: Reply) -> list[bytes]:
     chunks: list[bytes] = []
     with contextlib.suppress(ConnectionResetError):
         async for chunk in reply.stream(reply.body):
-            chunks.append(chunk)  # noqa: PERF401  (a list comprehension would lose them at the reset)
+            # A list comprehension would lose them at the reset.
+            chunks.append(chunk)  # noqa: PERF401
         return chunks
     return [*chunks, b"reset"]
 
@@ -111,7 +112,8 @@ class Played:
         return in_virtual_time(main())
 
 
-# -- which requests -------------------------------------------------------------------------------------------------------
+# -- which requests
+# -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -224,7 +226,8 @@ def test_faults_say_what_they_are() -> None:
     assert repr(played.faults) == "<Faults [<Fault times=2, error='X'; played 0>]>"
 
 
-# -- what it does: answers in the registry's place --------------------------------------------------------------------
+# -- what it does: answers in the registry's place
+# --------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -336,7 +339,8 @@ def test_the_operation_does_not_run_when_a_fault_answers(options: Any) -> None:
     assert in_virtual_time(main()) == 0
 
 
-# -- what it does: time -------------------------------------------------------------------------------------------------
+# -- what it does: time
+# -------------------------------------------------------------------------------------------------
 
 
 async def time_of(played: Played) -> float:
@@ -397,7 +401,8 @@ def test_a_slow_drip_sends_single_bytes() -> None:
     ]
 
 
-# -- what it does: cuts and resets ----------------------------------------------------------------------------------
+# -- what it does: cuts and resets
+# ----------------------------------------------------------------------------------
 
 
 def test_a_cut_body_ends_early() -> None:
@@ -458,7 +463,8 @@ def test_what_a_quota_refuses_can_be_cut() -> None:
     assert played.outcomes(2) == ["cut_at", "cut_at"]
 
 
-# -- what it does: rows -----------------------------------------------------------------------------------------------
+# -- what it does: rows
+# -----------------------------------------------------------------------------------------------
 
 
 def test_shuffled_rows_are_the_same_rows() -> None:
@@ -543,7 +549,8 @@ def test_a_request_counts_under_its_gravest_fault(options: Any, outcome: str) ->
     assert played.service.stats.by_operation == {CHECK: {outcome: 1}}
 
 
-# -- nonsense ---------------------------------------------------------------------------------------------------------
+# -- nonsense
+# ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -590,7 +597,8 @@ def test_type_checkers_see_the_options_there_are() -> None:
     assert set(FaultOptions.__annotations__) == set(Script.model_fields)
 
 
-# -- on both faces --------------------------------------------------------------------------------------------------
+# -- on both faces
+# --------------------------------------------------------------------------------------------------
 
 
 async def seen(options: Any, *, in_memory: bool) -> tuple[str, dict[str, dict[str, int]]]:

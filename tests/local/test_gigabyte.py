@@ -79,9 +79,9 @@ def download(url: str) -> str:
     """Download it in ranges of 256 MiB, and return the digest of what came."""
     sha256 = hashlib.sha256()
     for first in range(0, GIB, GIB // 4):
-        request = urllib.request.Request(
+        request = urllib.request.Request(  # noqa: S310  (our own URL)
             url, headers={"Range": f"bytes={first}-{first + GIB // 4 - 1}"}
-        )  # noqa: S310  (our own URL)
+        )
         with urllib.request.urlopen(request) as response:  # noqa: S310
             while chunk := response.read(MIB):
                 sha256.update(chunk)
@@ -99,7 +99,7 @@ def test_a_gigabyte_leaves_the_server_small(store: str, tmp_path: Path) -> None:
     environment = {**os.environ, "TMPDIR": str(tmp_path)}  # the temporary store's, too
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as server:  # noqa: S603
+    ) as server:
         assert server.stdout is not None
         client = boto3.client("ecr", **json.loads(server.stdout.readline()))
         digest = upload(client)
@@ -111,4 +111,5 @@ def test_a_gigabyte_leaves_the_server_small(store: str, tmp_path: Path) -> None:
         peak = 1024 * int(server.communicate()[0])
     assert downloaded == digest
     assert peak < BOUND, f"{peak / MIB:.0f} MiB"
-    print(f"{store}: peak {peak / MIB:.0f} MiB")  # noqa: T201  (a figure to quote; pytest shows it with -s)
+    # A figure to quote; pytest shows it with -s.
+    print(f"{store}: peak {peak / MIB:.0f} MiB")  # noqa: T201

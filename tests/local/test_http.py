@@ -50,7 +50,10 @@ async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
 
 
 async def raw(ecr: LocalECR, sent: bytes) -> bytes:
-    """Send bytes, wait a moment for the answer's end, then end the sending half; return all that came back."""
+    """Send bytes, wait a moment for the answer's end, then end the sending half.
+
+    Return all that came back.
+    """
     host, port = ecr.endpoint_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     try:
@@ -61,7 +64,10 @@ async def raw(ecr: LocalECR, sent: bytes) -> bytes:
 
 
 async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Read until the other side closes; one that waits for more is told, after a moment, that none will come."""
+    """Read until the other side closes.
+
+    One that waits for more is told, after a moment, that none will come.
+    """
     answer = bytearray()
     asyncio.get_running_loop().call_later(0.1, writer.close)
     with contextlib.suppress(ConnectionError):

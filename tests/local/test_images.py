@@ -124,7 +124,8 @@ def digest_of(text: str) -> str:
     return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
-# -- PutImage --------------------------------------------------------------------------------------------------------------
+# -- PutImage
+# --------------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_put_and_answered() -> None:
@@ -349,7 +350,8 @@ def test_a_put_tells_the_media_types_of_its_layers() -> None:
     )
 
 
-# -- BatchGetImage ---------------------------------------------------------------------------------------------------------
+# -- BatchGetImage
+# ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_found_by_tag_by_digest_and_by_both() -> None:
@@ -406,7 +408,8 @@ def test_a_media_type_that_is_not_accepted_is_not_found() -> None:
     )
 
 
-# -- BatchDeleteImage ------------------------------------------------------------------------------------------------------
+# -- BatchDeleteImage
+# ------------------------------------------------------------------------------------------------------
 
 
 def test_deleting_a_tag_leaves_the_image_its_other_tags() -> None:
@@ -469,7 +472,8 @@ def test_an_image_that_an_index_lists_gives_up_a_tag_that_is_not_its_last() -> N
     assert (played.delete({"imageTag": "a"})[1], played.listed()) == ([], ["", "b"])
 
 
-# -- ListImages and DescribeImages -----------------------------------------------------------------------------------------
+# -- ListImages and DescribeImages
+# -----------------------------------------------------------------------------------------
 
 
 def test_images_are_listed_a_row_for_each_tag() -> None:
@@ -570,7 +574,8 @@ def test_pages_make_the_whole(size: int, count: int, operation: str) -> None:
     assert found == sorted(digests)
 
 
-# -- archived images -------------------------------------------------------------------------------------------------------
+# -- archived images
+# -------------------------------------------------------------------------------------------------------
 
 
 def test_an_archived_image_takes_along_the_layers_that_it_alone_holds() -> None:
@@ -584,7 +589,10 @@ def test_an_archived_image_takes_along_the_layers_that_it_alone_holds() -> None:
 
 
 def test_an_archived_image_is_not_pulled_but_described() -> None:
-    """BatchGetImage fails with ImageInaccessible (assumed); it is listed and described when archived ones are asked for."""
+    """BatchGetImage fails with ImageInaccessible (assumed).
+
+    It is listed and described when archived ones are asked for.
+    """
     played = Played()
     digest = played.put(a_manifest(), "old")
     played.now += 5
@@ -619,11 +627,15 @@ def test_pushing_an_archived_image_again_restores_it() -> None:
     ]
 
 
-# -- repositories of images ------------------------------------------------------------------------------------------------
+# -- repositories of images
+# ------------------------------------------------------------------------------------------------
 
 
 def test_a_repository_with_images_is_deleted_by_force_alone() -> None:
-    """DeleteRepository refuses one that holds images, in ECR's words; with force it goes, and is answered."""
+    """DeleteRepository refuses one that holds images, in ECR's words.
+
+    With force it goes, and is answered.
+    """
     played = Played()
     played.put(a_manifest())
     expected = f"The repository with name 'app' in registry with id '{ACCOUNT}' cannot be deleted because it still contains images"
@@ -669,7 +681,10 @@ def test_exclusion_filters_go_with_a_mutability_that_takes_them(members: dict[st
 
 
 def test_a_token_for_each_registry_that_is_named() -> None:
-    """GetAuthorizationToken answers a token of 12 hours for each registry, at its own address; without names, for the account's."""
+    """GetAuthorizationToken answers a token of 12 hours for each registry, at its own address.
+
+    Without names, for the account's.
+    """
     registry = Registry(account=ACCOUNT, region="cn-north-1", now=lambda: NOW)
     rows = registry.run("GetAuthorizationToken", {"registryIds": ["999999999999", ACCOUNT]})[
         "authorizationData"

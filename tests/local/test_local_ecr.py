@@ -135,7 +135,10 @@ async def test_absent_missing_reaches_the_wire() -> None:
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
 async def test_its_client_checks_layers_and_leaves_nothing(*, in_memory: bool) -> None:
-    """client() is an ECRLayerClient wired to it, with ClientConfig's options; closed, it leaves no connection."""
+    """client() is an ECRLayerClient wired to it, with ClientConfig's options.
+
+    Closed, it leaves no connection.
+    """
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.seed("app", [(HELD, 7)])
         async with ecr.client(batch_size=1) as client:
@@ -299,7 +302,8 @@ def test_the_public_names_are_sorted_and_there() -> None:
     assert all(hasattr(local, name) for name in local.__all__)
 
 
-# -- images ---------------------------------------------------------------------------------------------------------------
+# -- images
+# ---------------------------------------------------------------------------------------------------------------
 
 
 async def images(ecr: LocalECR, repository: str = "app") -> list[tuple[str, str | None]]:
@@ -329,7 +333,10 @@ async def test_an_image_is_seeded_in_one_call() -> None:
 
 @pytest.mark.asyncio
 async def test_a_manifest_is_put_in_any_form() -> None:
-    """put_image takes text, bytes or a dict, and answers the digest of the bytes; a second time it does not mind."""
+    """put_image takes text, bytes or a dict, and answers the digest of the bytes.
+
+    A second time it does not mind.
+    """
     async with LocalECR(in_memory=True) as ecr:
         manifest: dict[str, Any] = {
             "mediaType": OCI_MANIFEST,
@@ -377,7 +384,8 @@ async def test_an_archived_image_archives_its_layers() -> None:
         ]
 
 
-# -- registries by account and Region --------------------------------------------------------------------------------------
+# -- registries by account and Region
+# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])

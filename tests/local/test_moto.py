@@ -95,7 +95,10 @@ def without_nothing_received(ours: Any, theirs: Any) -> tuple[Any, Any]:
 
 
 def told_once(ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Leave out by which tag an image is answered, and tell each image once; of what is not found, tell only that there is something."""
+    """Leave out by which tag an image is answered, and tell each image once.
+
+    Of what is not found, tell only that there is something.
+    """
 
     def untold(answer: dict[str, Any]) -> dict[str, Any]:
         rows: list[Any] = answer.get("images", [])
@@ -247,7 +250,8 @@ def clients() -> Iterator[dict[str, Any]]:
         }
 
 
-# -- walks ------------------------------------------------------------------------------------------------------------
+# -- walks
+# ------------------------------------------------------------------------------------------------------------
 
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 walks = st.lists(steps(), min_size=10, max_size=30)
@@ -257,7 +261,8 @@ _walked: list[None] = []
 def unforeseen(clients: dict[str, Any], walk: Sequence[Step]) -> tuple[list[Any], list[Known]]:
     """Take a walk on both servers, and return the first pair of answers that differ for no known reason, and the differences met.
 
-    It ends where moto deletes an image and ECR does not: the one that loses its last tag to another.
+    It ends where moto deletes an image and ECR does not: the one that loses its last tag to
+    another.
     """
     _walked.append(None)
     local, moto = (Walker(clients[name], f"walk{len(_walked)}") for name in ("local", "moto"))
@@ -321,7 +326,10 @@ def test_a_walk_meets_known_differences_alone(clients: dict[str, Any], walk: lis
 )
 @given(walk=walks)
 def test_long_walks_meet_known_differences_alone(clients: dict[str, Any], walk: list[Step]) -> None:
-    """So it is in 1,000 walks, others each time; one that fails is told at its shortest, with what repeats it."""
+    """So it is in 1,000 walks, others each time.
+
+    One that fails is told at its shortest, with what repeats it.
+    """
     assert unforeseen(clients, walk)[0] == []
 
 
@@ -336,7 +344,10 @@ def test_an_image_that_loses_its_last_tag(walkers: dict[str, Walker]) -> None:
 
 
 def test_the_media_types_that_are_accepted(walkers: dict[str, Walker]) -> None:
-    """ECR does not answer an image of another media type than those accepted (assumed: not found); moto does."""
+    """ECR does not answer an image of another media type than those accepted (assumed: not found).
+
+    Moto does.
+    """
     step = Step(
         "batch_get_image",
         "app",
@@ -349,7 +360,8 @@ def test_the_media_types_that_are_accepted(walkers: dict[str, Walker]) -> None:
     }
 
 
-# -- moto's own tests of layers, as facts -----------------------------------------------------------------------------
+# -- moto's own tests of layers, as facts
+# -----------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -391,7 +403,10 @@ def test_an_uploaded_layer_is_available(walkers: dict[str, Walker]) -> None:
 
 
 def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
-    """The second part is received to its end. Completing: moto takes parts of any size, ECR none below 5 MiB but the last."""
+    """The second part is received to its end.
+
+    Completing: moto takes parts of any size, ECR none below 5 MiB but the last.
+    """
     initiate, first, _ = pushed(b"first-part-", 0)
     second = Step("upload_layer_part", "app", {"layerPartBlob": b"second-part"}, upload=0)
     assert told(walkers, initiate, first, second) == both({**IDENTITY, "lastByteReceived": 21})
@@ -407,7 +422,10 @@ def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
 
 
 def test_a_layer_that_is_not_there(walkers: dict[str, Walker]) -> None:
-    """To ECR an absent layer is a row, to moto a failure; a malformed digest is a failure to both."""
+    """To ECR an absent layer is a row, to moto a failure.
+
+    A malformed digest is a failure to both.
+    """
     answers = told(
         walkers,
         Step(
@@ -442,7 +460,10 @@ def test_a_layer_that_is_not_there(walkers: dict[str, Walker]) -> None:
 def test_an_upload_that_nobody_began(
     walkers: dict[str, Walker], operation: str, members: dict[str, Any]
 ) -> None:
-    """An unknown upload is not found; an id that breaks the service model's pattern is another error to ECR, and the same to moto."""
+    """An unknown upload is not found.
+
+    An id that breaks the service model's pattern is another error to ECR, and the same to moto.
+    """
     assert told(walkers, Step(operation, "app", members, upload=0)) == both(
         {"error": "UploadNotFoundException"}
     )

@@ -120,7 +120,10 @@ def run(
 
 @pytest.mark.parametrize("mode", ["strict", pytest.param("auto", marks=pytest.mark.full)])
 def test_every_framework_is_served(run: Any, mode: str) -> None:
-    """Tests that block, of pytest-asyncio, of anyio and of unittest all reach it; each has a registry of its own."""
+    """Tests that block, of pytest-asyncio, of anyio and of unittest all reach it.
+
+    Each has a registry of its own.
+    """
     assert run(
         BLOCKING,
         UNITTEST,

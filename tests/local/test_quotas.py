@@ -64,7 +64,8 @@ def scenario(play: Callable[[LocalECR, Any], Coroutine[Any, Any, T]], **options:
     return in_virtual_time(main())
 
 
-# -- the bucket -----------------------------------------------------------------------------------------------------------
+# -- the bucket
+# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_bucket_starts_full() -> None:
@@ -103,7 +104,8 @@ def test_a_clock_behind_gives_nothing_and_takes_nothing() -> None:
     assert [bucket.take(at) for at in (100.0, 0.0, 0.0, 0.1)] == [True, True, False, True]
 
 
-# -- in the registry --------------------------------------------------------------------------------------------------
+# -- in the registry
+# --------------------------------------------------------------------------------------------------
 
 
 def test_above_the_quota_is_throttled() -> None:
@@ -250,7 +252,8 @@ def test_a_number_out_of_range_is_refused(options: Any, says: str) -> None:
     assert str(caught.value)[: len(says)] == says
 
 
-# -- the way there and back -------------------------------------------------------------------------------------------
+# -- the way there and back
+# -------------------------------------------------------------------------------------------
 
 
 def test_a_round_trip_takes_the_latency() -> None:

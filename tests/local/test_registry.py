@@ -108,7 +108,10 @@ def test_absent_missing_plays_the_emulators_answer() -> None:
     "digest", ["app", "sha256:", ":00", "sha256:xyz", "sha256:00\n", " sha256:00", "\ud800"]
 )
 def test_a_malformed_digest_fails_alone(digest: str) -> None:
-    """A malformed digest is a failure InvalidLayerDigest of its own; the others are answered (assumed)."""
+    """A malformed digest is a failure InvalidLayerDigest of its own.
+
+    The others are answered (assumed).
+    """
     answer = check(a_registry(), digest, HELD)
     assert [(row["layerDigest"], row["failureCode"]) for row in answer["failures"]] == [
         (digest, "InvalidLayerDigest")
@@ -309,7 +312,10 @@ def test_an_upload_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 12)), max_size=8))
 @settings(max_examples=200, derandomize=True, database=None, deadline=None)
 def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, int]]) -> None:
-    """Of any parts those are taken that follow the last byte; each refusal says where to resume, and the whole has their digest."""
+    """Of any parts those are taken that follow the last byte.
+
+    Each refusal says where to resume, and the whole has their digest.
+    """
     draft = Store().draft()
     taken = Upload("app", ACCOUNT, "id", draft)
     expected: list[bytes] = []

@@ -100,7 +100,8 @@ def with_header(request: Request, name: str, value: str | None) -> Request:
     )
 
 
-# -- botocore's signatures pass ---------------------------------------------------------------------------------------
+# -- botocore's signatures pass
+# ---------------------------------------------------------------------------------------
 
 names = st.text(string.ascii_letters + string.digits + "-", min_size=1, max_size=12).map(
     lambda text: f"X-Amz-{text}"
@@ -173,7 +174,8 @@ def test_the_signing_key_is_derived_once_a_day() -> None:
     assert key.signing_key("20260102", REGION) != first
 
 
-# -- what is changed is refused -----------------------------------------------------------------------------------------
+# -- what is changed is refused
+# -----------------------------------------------------------------------------------------
 
 
 @quick
@@ -369,7 +371,8 @@ def test_the_scope_is_of_the_day_of_signing() -> None:
     )
 
 
-# -- clocks -----------------------------------------------------------------------------------------------------------
+# -- clocks
+# -----------------------------------------------------------------------------------------------------------
 
 TIME = "[0-9]{8}T[0-9]{6}Z"
 
@@ -414,7 +417,8 @@ async def test_every_answer_tells_the_servers_time(*, in_memory: bool, outcome: 
     assert (ecr.clock_skew, round(ahead.total_seconds() / 10)) == (200, 20)
 
 
-# -- secrets and garbage --------------------------------------------------------------------------------------------------
+# -- secrets and garbage
+# --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -463,7 +467,8 @@ def test_garbage_is_refused_in_aws_words(
     assert refusal(request) is not None
 
 
-# -- in the registry --------------------------------------------------------------------------------------------------
+# -- in the registry
+# --------------------------------------------------------------------------------------------------
 
 
 async def ask(ecr: LocalECR, *keys: str | None) -> dict[str, Any]:
@@ -566,9 +571,10 @@ def test_an_unknown_key_cannot_expire(how: str) -> None:
         ({"access_key": "a", "secret_key": ""}, "an access key has an id"),
         ({"access_key": "a", "secret_key": "s", "session_token": ""}, "an access key has an id"),
         (
-            {"access_key": "a", "secret_key": "s", "expires": datetime(2026, 1, 1)},
+            # That is the point.
+            {"access_key": "a", "secret_key": "s", "expires": datetime(2026, 1, 1)},  # noqa: DTZ001
             "expires=datetime",
-        ),  # noqa: DTZ001  (that is the point)
+        ),
     ],
     ids=["no-id", "no-secret", "no-token", "naive"],
 )

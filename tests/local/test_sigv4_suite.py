@@ -76,7 +76,9 @@ def read(case: Path, kind: str) -> str:
 
 
 def signed_request(case: Path) -> Request:
-    """Return a case's signed request, as an HTTP server would hand it over; its signature is that of the `authz` file.
+    """Return a case's signed request, as an HTTP server would hand it over.
+
+    Its signature is that of the `authz` file.
 
     In one case the signed request carries the signature of another case.
     """

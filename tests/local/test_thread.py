@@ -104,7 +104,10 @@ def test_it_ends_with_its_thread() -> None:
 
 
 def test_it_opens_again_with_what_it_holds() -> None:
-    """Closing keeps repositories and layers; the next block serves them, at another port or the same one."""
+    """Closing keeps repositories and layers.
+
+    The next block serves them, at another port or the same one.
+    """
     ecr = LocalECR()
     with ecr:
         digest = ecr.put_layer("app", b"a layer")
@@ -151,18 +154,19 @@ def test_it_listens_where_it_is_told(host: str) -> None:
 @pytest.mark.parametrize(
     ("host", "url"),
     [
-        ("0.0.0.0", "http://127.0.0.1:4510"),
+        ("0.0.0.0", "http://127.0.0.1:4510"),  # noqa: S104 (nothing binds)
         ("::", "http://[::1]:4510"),
         ("::1", "http://[::1]:4510"),
         ("a.test", "http://a.test:4510"),
-    ],  # noqa: S104 (nothing binds)
+    ],
 )
 def test_its_url_is_one_to_call(host: str, url: str) -> None:
     """Every address of the machine is called by its loopback one."""
     assert HTTPFace(LocalECR()._service, host=host, port=4510).url == url
 
 
-# -- called from elsewhere --------------------------------------------------------------------------------------------
+# -- called from elsewhere
+# --------------------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -14,7 +14,10 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel's file; skip the test where there is no source tree, or nothing to build it with."""
+    """Return the wheel's file.
+
+    Skip the test where there is no source tree, or nothing to build it with.
+    """
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("needs the source tree: the wheel is built from it")
     folder = tmp_path_factory.mktemp("dist")

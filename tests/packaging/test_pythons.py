@@ -35,7 +35,10 @@ THIS = f"{sys.version_info.major}.{sys.version_info.minor}"
 
 
 def interpreter(version: str) -> Path:
-    """Return an interpreter of a version, from the search path or pyenv's folder; skip the test where there is none."""
+    """Return an interpreter of a version, from the search path or pyenv's folder.
+
+    Skip the test where there is none.
+    """
     versions = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
     found = [Path(each) for each in (shutil.which(f"python{version}"),) if each] + sorted(
         versions.glob(f"{version}.*/bin/python{version}")

@@ -1,4 +1,7 @@
-"""Two profiles: quick and the same each time by default; `HYPOTHESIS_PROFILE=full` draws 2,000 fresh examples of each claim."""
+"""Two profiles: quick and the same each time by default.
+
+`HYPOTHESIS_PROFILE=full` draws 2,000 fresh examples of each claim.
+"""
 
 from __future__ import annotations
 

@@ -72,7 +72,10 @@ def distinct(digests: Iterable[str]) -> list[str]:
 def test_each_str_is_accounted_for_once(
     digests: list[str], batch_size: int, shaped: Callable[[list[str]], object]
 ) -> None:
-    """Each distinct digest is asked once if it is well-formed, else refused once; in input order."""
+    """Each distinct digest is asked once if it is well-formed, else refused once.
+
+    In input order.
+    """
     batches = drawn(shaped(digests), batch_size)
     assert asked(batches) == [digest for digest in distinct(digests) if is_well_formed(digest)]
     assert list(map(canonical, refused(batches))) == [
@@ -174,7 +177,8 @@ def test_what_comes_before_a_bad_item_is_handed_out(
     digests: list[str], batch_size: int, item: object, shaped: Callable[[list[object]], object]
 ) -> None:
     """An item that is no str ends a lazy input after all that came before it, with its index."""
-    source = DigestSource(shaped([*digests, item]), batch_size)  # type: ignore[arg-type]  # any shape
+    # Any shape.
+    source = DigestSource(shaped([*digests, item]), batch_size)  # type: ignore[arg-type]
     source.start()
     batches: list[Batch] = []
     with pytest.raises(InvalidInputError, match=rf"^digests\[{len(digests)}\] is "):

@@ -60,7 +60,10 @@ def checked(
     plan: list[tuple[dict[str, Any], int, int]],
     timeout: float | None = None,
 ) -> tuple[LayerCheckResult, bool]:
-    """Check in a loop of its own; return the result, or what an error kept of it, and whether it is whole."""
+    """Check in a loop of its own.
+
+    Return the result, or what an error kept of it, and whether it is whole.
+    """
 
     async def check() -> tuple[LayerCheckResult, bool]:
         async with LocalECR(in_memory=True, latency=0.05) as ecr:
@@ -92,7 +95,10 @@ def distinct(digests: list[str]) -> dict[str, str]:
 
 
 def wrong(result: LayerCheckResult) -> list[str]:
-    """Return what is answered otherwise than the registry holds it; what is undetermined, or refused as malformed, is not wrong."""
+    """Return what is answered otherwise than the registry holds it.
+
+    What is undetermined, or refused as malformed, is not wrong.
+    """
     available = {digest for digest in map(canonical, result.available) if digest not in HELD}
     absent = {digest for digest in map(canonical, result.absent) if digest in HELD}
     malformed = {

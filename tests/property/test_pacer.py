@@ -21,7 +21,10 @@ DRAWS = st.floats(0.0, 1.0)
 
 
 def played(pacer: Pacer, events: list[tuple[float, bool, str]]) -> Iterator[float]:
-    """Play the events, in time, and yield the time after each; a request is sent only when the pacer lets it."""
+    """Play the events, in time, and yield the time after each.
+
+    A request is sent only when the pacer lets it.
+    """
     now = 1_000.0
     sent: list[float] = []
     for pause, sends, end in events:
@@ -56,7 +59,10 @@ def test_the_rate_stays_within_its_bounds(
 def test_a_wait_is_never_negative_and_ends(
     events: list[tuple[float, bool, str]], ceiling: float, draw: float
 ) -> None:
-    """A wait is None only while something is in flight, else finite and not negative; when it is over, a request may leave."""
+    """A wait is None only while something is in flight, else finite and not negative.
+
+    When it is over, a request may leave.
+    """
     pacer = Pacer(lambda: draw)
     pacer.ceiling = ceiling
     for now in played(pacer, events):

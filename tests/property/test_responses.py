@@ -101,7 +101,7 @@ def test_dropped_doubled_foreign_and_contradicting_rows(
     answer: tuple[list[Row], list[Row]],
     order: list[str],
     count: int,
-    again: bool,  # noqa: FBT001 (drawn)
+    again: bool,
 ) -> None:
     """Whatever rows there are, they settle what the model says, and the rest of them are counted."""
     layers, failures = answer

@@ -82,7 +82,10 @@ def test_left_out(text: str) -> None:
 
 
 def test_a_long_run_is_left_out() -> None:
-    """What is as long as a session token, and in both letter cases, is left out; what stands around it is kept."""
+    """What is as long as a session token, and in both letter cases, is left out.
+
+    What stands around it is kept.
+    """
     assert redact(f"invalid: {LONG}.") == "invalid: ***."
 
 

@@ -30,15 +30,19 @@ def test_data(name: str) -> None:
 
 
 def test_endpoints() -> None:
-    """ECR's endpoints are botocore's, in each Region of each partition; no other service's are kept."""
+    """ECR's endpoints are botocore's, in each Region of each partition.
+
+    No other service's are kept.
+    """
     own, botocores = (
         EndpointResolver(loader.load_data("endpoints")) for loader in (OWN, BOTOCORES)
     )
     regions = [
         (region, part)
         for part in own.get_available_partitions()
-        for region in own.get_available_endpoints("api.ecr", part, True)
-    ]  # noqa: FBT003 (botocore's)
+        # Botocore's.
+        for region in own.get_available_endpoints("api.ecr", part, True)  # noqa: FBT003
+    ]
     assert len(regions) > 40
     for region, partition in regions:
         assert own.construct_endpoint("api.ecr", region, partition) == botocores.construct_endpoint(
@@ -73,7 +77,10 @@ def test_data_path(tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_a_session_ends_with_its_last_client() -> None:
-    """Clients that are open at a time share a session and its keys; one that is opened after them reads files and variables anew."""
+    """Clients that are open at a time share a session and its keys.
+
+    One that is opened after them reads files and variables anew.
+    """
     async with own_session(None) as one:
         async with own_session(None) as two:
             pass

@@ -1,6 +1,7 @@
 """How typed code uses the library; checked by mypy and pyright, never run.
 
-A line that must not type-check says so; were it accepted, the type checkers would call the comment unused.
+A line that must not type-check says so; were it accepted, the type checkers would call the comment
+unused.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true

@@ -29,11 +29,14 @@ def ran(*command: str | Path, **variables: str) -> CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-    )  # noqa: S603 (ours)
+    )
 
 
 def environment(folder: Path, *requirements: str, python: str | Path = sys.executable) -> Path:
-    """Return the folder of a new environment's programs, with these requirements installed; skip the test where that can't be done."""
+    """Return the folder of a new environment's programs, with these requirements installed.
+
+    Skip the test where that can't be done.
+    """
     ran(python, "-m", "venv", folder).check_returncode()
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
     installed = ran(

@@ -128,7 +128,8 @@ def moto() -> Iterator[Moto]:
     server.start()
     host, port = server.get_host_and_port()
     options = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
-    client = boto(**options, aws_access_key_id="any", aws_secret_access_key="any")  # noqa: S106 (moto asks for none)
+    # Moto asks for none.
+    client = boto(**options, aws_access_key_id="any", aws_secret_access_key="any")  # noqa: S106
     client.create_repository(repositoryName="app")
     yield Moto(options, client, [uploaded(client, data) for data in (b"a layer", b"another")])
     client.delete_repository(

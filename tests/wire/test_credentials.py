@@ -1,4 +1,7 @@
-"""Credentials as the library's own session finds them: the environment, profiles, processes; shared, renewed once, and never guessed."""
+"""Credentials as the library's own session finds them: the environment, profiles, processes.
+
+Shared, renewed once, and never guessed.
+"""
 
 from __future__ import annotations
 
@@ -188,7 +191,10 @@ async def test_a_failing_process_is_run_once(
     process: Process,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that fails is run once for a hundred concurrent calls; each gets the error, with what the process said."""
+    """A process that fails is run once for a hundred concurrent calls.
+
+    Each gets the error, with what the process said.
+    """
     process.says(None)
     monkeypatch.setattr(
         shared_credentials, "_FAILURE_REMEMBERED", 60.0

@@ -195,7 +195,10 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("endpoint", "advice", "retryable"), DEAD)
 @pytest.mark.usefixtures("_keys")
 async def test_dead_endpoints(endpoint: Any, advice: str, *, retryable: bool) -> None:
-    """An endpoint that is none is a TransportError that says where and what to do, soon; retried where that may help."""
+    """An endpoint that is none is a TransportError that says where and what to do, soon.
+
+    Retried where that may help.
+    """
     config = ClientConfig(
         attempt_timeout=0.5 if endpoint is silent else BOUND,
         retry=RetryPolicy(max_attempts=2, initial_backoff=0.001),

@@ -85,7 +85,10 @@ async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(
 
 @pytest.mark.usefixtures("keys")
 async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[str]) -> None:
-    """Without the guard the session token goes to the other origin; the day this fails, the guard has no task any more."""
+    """Without the guard the session token goes to the other origin.
+
+    The day this fails, the guard has no task any more.
+    """
     ecr.add_key("temporary", "secret", TOKEN)
     config = AioConfig(retries={"total_max_attempts": 1})
     session: Any = AioSession()

@@ -80,7 +80,7 @@ async def test_processes_share_a_quota(
 ) -> None:
     """Every digest is answered, most of the quota is used, and few requests are throttled."""
     found = await run(processes, max_concurrency)
-    print(
+    print(  # noqa: T201 (the figures)
         f"{processes} processes, {max_concurrency} in flight each: goodput {found.goodput:.3f}, waste {found.waste:.1%}"
-    )  # noqa: T201 (the figures)
+    )
     assert (found.answered, found.goodput >= goodput, found.waste <= waste) == (BATCHES, True, True)

@@ -38,7 +38,10 @@ async def test_memory_of_a_million(ecr: LocalECR) -> None:
 
 
 async def test_opening_does_not_stall_the_loop() -> None:
-    """Opening imports aiobotocore in a thread that is not the loop's; opening another client takes no thread."""
+    """Opening imports aiobotocore in a thread that is not the loop's.
+
+    Opening another client takes no thread.
+    """
     facts: dict[str, Any] = json.loads(await ran("open.py"))
     importers: dict[str, str] = facts.pop("importers")
     assert facts == {"before": False, "first": True, "second": 0, "loop": "MainThread"}

@@ -78,7 +78,10 @@ def certificate(tmp_path: Path) -> Path:
 
 @asynccontextmanager
 async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> AsyncGenerator[str]:
-    """Serve a local ECR behind TLS, and give its URL; `of_clients` asks clients for the same certificate."""
+    """Serve a local ECR behind TLS, and give its URL.
+
+    `of_clients` asks clients for the same certificate.
+    """
     context = ssl.create_default_context(
         ssl.Purpose.CLIENT_AUTH, cafile=certificate if of_clients else None
     )

@@ -1,4 +1,7 @@
-"""One API call: a turn from the pacer, a slot, the transport; backs off and tries again. The sole user of tenacity."""
+"""One API call: a turn from the pacer, a slot, the transport.
+
+Backs off and tries again. The sole user of tenacity.
+"""
 
 from __future__ import annotations
 
@@ -93,7 +96,8 @@ class Caller:
         """Ask until there is an answer, within the retry policy.
 
         Raises:
-            CallError: There is none; with the attempts made and the seconds since the first of them.
+            CallError: There is none; with the attempts made and the seconds since the first of
+                them.
         """
         call = _Call(question, operation)
         try:
@@ -112,7 +116,10 @@ class Caller:
         )
 
     async def _retried(self, call: _Call[T], failed: CallError) -> T:
-        """Go on after a failed first attempt, which tenacity takes for its own; a call that needs no retry does not pay for it."""
+        """Go on after a failed first attempt, which tenacity takes for its own.
+
+        A call that needs no retry does not pay for it.
+        """
         failures = iter((failed,))
 
         async def attempt() -> T:
@@ -139,7 +146,11 @@ class Caller:
         return answer
 
     async def _paced(self, call: _Call[T]) -> T:
-        """Attempt once; what is throttled, or to be signed anew, costs no attempt and goes back to the front of the line."""
+        """Attempt once.
+
+        What is throttled, or to be signed anew, costs no attempt and goes back to the front of the
+        line.
+        """
         at_front = False
         while True:
             await self._transport.ready()

@@ -156,9 +156,9 @@ class Connection:
                 rate_limiter.drop_ceiling(owner)
         try:
             for user in list(self.users):
-                await user._abort(
+                await user._abort(  # noqa: SLF001 (for this alone)
                     ClientStateError("the client was closed while this was under way")
-                )  # noqa: SLF001 (for this alone)
+                )
         finally:
             await transport.aclose()
 

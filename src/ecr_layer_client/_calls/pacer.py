@@ -1,8 +1,11 @@
-"""How fast one account's operation may be asked, learned from its answers alone; pure: it is told the time.
+"""How fast one account's operation may be asked, learned from its answers alone.
 
-Many clients share ECR's token bucket without knowing of each other. Each raises its rate with every success and cuts it at a throttled
-answer; a faster client is throttled oftener and cut deeper, so their rates meet. A rate that has grown by luck falls back to what was usual
-before it is cut. Where others have ended, nothing is throttled for long, and those that are left take over what is free.
+Pure: it is told the time.
+
+Many clients share ECR's token bucket without knowing of each other. Each raises its rate with every
+success and cuts it at a throttled answer; a faster client is throttled oftener and cut deeper, so
+their rates meet. A rate that has grown by luck falls back to what was usual before it is cut. Where
+others have ended, nothing is throttled for long, and those that are left take over what is free.
 `benchmarks/pacing.py` shows what comes of it.
 """
 
@@ -17,29 +20,40 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 OPENING = 10  # requests in flight before the first answer
-_CONFIRMING = 5  # in flight next, until as many more were accepted: of many who begin at once, most find the bucket empty then
+# In flight next, until as many more were accepted: of many who begin at once, most find the bucket
+# empty then.
+_CONFIRMING = 5
 _WIDENING = 9  # more in flight for each answer from then on
 
 # The first rate, at the first throttled answer, is the larger of
-_FIRST_SHARE = 0.7  # of what was accepted in the last second, a burst included that the bucket had saved up, and
-_LEAST_FIRST = 6.0  # requests a second, for those whom the burst passed over. Where nothing was ever accepted, it is
+# Of what was accepted in the last second, a burst included that the bucket had saved up, and.
+_FIRST_SHARE = 0.7
+# Requests a second, for those whom the burst passed over. Where nothing was ever accepted, it is.
+_LEAST_FIRST = 6.0
 _UNTRIED_RATE = 10.0  # requests a second, for nothing is known of the quota;
 _UNTRIED_HALVES = 120.0  # seconds of throttled answers alone that halve it
 # A success raises it.
-_ADDED = 3.0  # requests a second gained in each second, however slow one is, so that the slow catch up; not while
+# Requests a second gained in each second, however slow one is, so that the slow catch up; not
+# while.
+_ADDED = 3.0
 _MOST_THROTTLED = (
     0.25  # of the answers are throttled: then too many ask, and nobody's share is larger
 )
-_PATIENCE = 3.0  # seconds since the last cut in which a success comes to gain one request a second more; by their third power
+# Seconds since the last cut in which a success comes to gain one request a second more; by their
+# third power.
+_PATIENCE = 3.0
 _MOST_GAIN = 0.65  # requests a second gained for a success
 # A throttled answer cuts it.
-_CUT = 0.06  # times the rate, the part of it lost: the faster lose more, so that shares meet; but never more than
+# Times the rate, the part of it lost: the faster lose more, so that shares meet; but never more
+# than.
+_CUT = 0.06
 _MOST_CUT = (
     2.4  # over the root of the rate: the very fast are throttled often, and lose little by each
 )
 _LEAST_RATE = 0.05  # requests a second: a quota that is spent for long is still asked now and then
 
-_WEIGHT = 0.04  # of one answer in the usual rate and in the share of throttled answers: the last 25 or so count
+# Of one answer in the usual rate and in the share of throttled answers: the last 25 or so count.
+_WEIGHT = 0.04
 _FORGOTTEN_AFTER = (
     60.0  # seconds without an answer, longer than the wait between two at the least rate
 )
@@ -52,16 +66,19 @@ _BURST_SECONDS = (
 class Pacer:
     """Says when the next request may leave.
 
-    Until an answer is throttled, only the ceiling and the opening window hold requests back: 10 in flight, then 5 until 15 were accepted,
-    then nine more for each answer. A throttled answer sets a rate, from what was accepted just before.
+    Until an answer is throttled, only the ceiling and the opening window hold requests back: 10 in
+    flight, then 5 until 15 were accepted, then nine more for each answer. A throttled answer sets a
+    rate, from what was accepted just before.
 
     Args:
-        draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one moment.
+        draw: Gives numbers from 0 to 1: clients throttled at one moment must not come back at one
+            moment.
 
     Attributes:
         ceiling: Requests a second that are never exceeded. Default: none.
         rate: The learned rate, in requests a second; None until an answer is throttled.
-        throttle_share: The share of recent answers that were throttled, 0 to 1; of those to requests that left before a cut, none count.
+        throttle_share: The share of recent answers that were throttled, 0 to 1; of those to
+            requests that left before a cut, none count.
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
@@ -74,7 +91,10 @@ class Pacer:
         self._forget()
 
     def _forget(self) -> None:
-        """Begin anew: what was learned before a long pause says nothing of now; the ceiling holds all the same."""
+        """Begin anew: what was learned before a long pause says nothing of now.
+
+        The ceiling holds all the same.
+        """
         self.rate: float | None = None
         self.throttle_share: float = 0.0
         self._usual = 0.0  # the rate, averaged over recent answers: what a cut begins at

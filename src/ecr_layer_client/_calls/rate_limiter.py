@@ -37,7 +37,10 @@ class RateLimiter:
         self._timer: asyncio.TimerHandle | None = None
 
     def set_ceiling(self, owner: object, ceiling: float | None) -> None:
-        """Let no more than `ceiling` requests a second leave while `owner` lives; the lowest of all owners' holds."""
+        """Let no more than `ceiling` requests a second leave while `owner` lives.
+
+        The lowest of all owners' holds.
+        """
         if owner not in self._ceilings:
             finalize(owner, _forget_owner, ref(self)).atexit = False
         self._ceilings[owner] = self._default_ceiling if ceiling is None else ceiling
@@ -49,7 +52,11 @@ class RateLimiter:
         self._find_lowest()
 
     async def acquire(self, *, at_front: bool = False) -> None:
-        """Wait for a turn; each must be given back by one report to the pacer through `succeeded`, `throttled` or `abandoned`."""
+        """Wait for a turn.
+
+        Each must be given back by one report to the pacer through `succeeded`, `throttled` or
+        `abandoned`.
+        """
         if not self._waiting or at_front:
             now = asyncio.get_running_loop().time()
             if self.pacer.wait(now) == 0:
@@ -116,7 +123,10 @@ _lines: WeakKeyDictionary[
 
 
 def rate_limiter_for(operation: str, *account: Hashable) -> RateLimiter:
-    """Return the running loop's one line for an operation, endpoint, Region and credential source; it lives while somebody holds it."""
+    """Return the running loop's one line for an operation, endpoint, Region and credential source.
+
+    It lives while somebody holds it.
+    """
     lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
     rate_limiter = lines.get((operation, *account))
     if rate_limiter is None:

@@ -1,4 +1,7 @@
-"""How many retries an account's calls may make, so that an outage is not multiplied; pure: it is told the time."""
+"""How many retries an account's calls may make, so that an outage is not multiplied.
+
+Pure: it is told the time.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,10 @@ _MOST = 10.0  # saved up at most
 
 
 class RetryBudget:
-    """Ten retries a second, and one more for each ten requests; an empty budget delays a retry and refuses none."""
+    """Ten retries a second, and one more for each ten requests.
+
+    An empty budget delays a retry and refuses none.
+    """
 
     def __init__(self) -> None:
         self._left = _MOST

@@ -65,8 +65,8 @@ class Batch:
 class BatchSource(ABC):
     """One pass over a caller's input, batch by batch; nothing is taken before `start`.
 
-    An input that has a length is taken whole, at once. Of any other, no more is pulled than the next batch needs; what it raises
-    passes through, after what it gave before.
+    An input that has a length is taken whole, at once. Of any other, no more is pulled than the
+    next batch needs; what it raises passes through, after what it gave before.
 
     Attributes:
         pulled: How many distinct digests were handed out in batches.
@@ -107,7 +107,8 @@ class BatchSource(ABC):
         """Begin; a repeat is asked only once among `window` distinct digests, or among all.
 
         Raises:
-            InvalidInputError: The input has a length, and an item is of a wrong type; of any other input, `take` and `pull` raise it.
+            InvalidInputError: The input has a length, and an item is of a wrong type; of any other
+                input, `take` and `pull` raise it.
         """
         self._window = window
         if self._is_sized:
@@ -122,7 +123,10 @@ class BatchSource(ABC):
         return self._async_items is not None
 
     def take(self) -> Batch | None:
-        """Return the next batch of a plain iterable; None at its end, or where so many were repeats that others should run first."""
+        """Return the next batch of a plain iterable.
+
+        None at its end, or where so many were repeats that others should run first.
+        """
         if not self._has_ended:
             pause = self._index + _LOOKED_AT_ONCE
             try:
@@ -132,13 +136,17 @@ class BatchSource(ABC):
                         return self._handed_out(batch)
                     if self._index >= pause:
                         return None
-            except Exception as error:  # noqa: BLE001 (the caller's iterator may raise anything; it is raised again unchanged)
+            except Exception as error:  # noqa: BLE001
+                # The caller's iterator may raise anything; it is raised again unchanged.
                 self._error = error
             self._finish()
         return self._next_of_the_rest()
 
     async def pull(self) -> Batch | None:
-        """Return the next batch of an async iterable; None as `take` does, for an async iterable need not let others run."""
+        """Return the next batch of an async iterable.
+
+        None as `take` does, for an async iterable need not let others run.
+        """
         if not self._has_ended:
             assert self._async_items is not None  # noqa: S101 (the caller asked `is_async`)
             pause = self._index + _LOOKED_AT_ONCE
@@ -178,7 +186,8 @@ class DigestSource(BatchSource):
     """A caller's digests of one repository.
 
     Attributes:
-        seen: The distinct digests taken so far (the last `window` of them), in order: registry's spelling -> caller's spelling.
+        seen: The distinct digests taken so far (the last `window` of them), in order: registry's
+            spelling -> caller's spelling.
 
     Raises:
         InvalidInputError: It is one str, or no iterable.
@@ -220,7 +229,10 @@ class DigestSource(BatchSource):
             self._ready.extend(self._add_all(chunk))
 
     def _add_all(self, chunk: list[object]) -> list[Batch]:
-        """Add items that fit into the batch; what most inputs are made of costs little of Python's time."""
+        """Add items that fit into the batch.
+
+        What most inputs are made of costs little of Python's time.
+        """
         digests = _canonical_ones(chunk)
         if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
             return [batch for batch in map(self._add, chunk) if batch is not None]
@@ -266,10 +278,13 @@ def forget(seen: dict[_Key, str], window: int | None) -> None:
 
 
 def _canonical_ones(chunk: list[object]) -> dict[str, str]:
-    """Return a chunk's digests, each by itself; or nothing where one is no SHA-256 in lower case, and all need a closer look.
+    """Return a chunk's digests, each by itself.
 
-    Nearly all are, and are told by a few passes over all of them at once: each is as long as one and begins like one, and without its
-    hexadecimal digits, nothing is left of it but the other letters of that beginning.
+    Or nothing where one is no SHA-256 in lower case, and all need a closer look.
+
+    Nearly all are, and are told by a few passes over all of them at once: each is as long as one
+    and begins like one, and without its hexadecimal digits, nothing is left of it but the other
+    letters of that beginning.
     """
     lines = cast("list[str]", chunk)
     try:

@@ -27,12 +27,15 @@ async def ask(
     operation: OperationState,
     settle: Callable[[Mapping[str, LayerOutcome]], None],
 ) -> None:
-    """Ask for the digests; for those that the answer leaves out, once more; what is left then is NOT_REPORTED.
+    """Ask for the digests; for those that the answer leaves out, once more.
+
+    What is left then is NOT_REPORTED.
 
     Args:
         caller: Makes the calls.
         repository: What is asked.
-        digests: The digests that are left to ask, in lower case; read when a request leaves, and rid of what is settled.
+        digests: The digests that are left to ask, in lower case; read when a request leaves, and
+            rid of what is settled.
         operation: What these calls are part of; once it is over, nothing is asked again.
         settle: Given each answer's outcomes.
 

@@ -64,10 +64,11 @@ class PendingBatch:
 class Coalescer:
     """Gathers the single checks of one repository, made through one client or view.
 
-    Callers for a digest that is already asked share the question. A full batch leaves at once, a partial one after the window. While
-    another is on its way, a partial one waits on, until the window after that is answered but no longer than 25 windows in all: callers
-    that ask one digest after the other come back together. Until its request really leaves, it takes more in. Nothing is kept once it is
-    answered.
+    Callers for a digest that is already asked share the question. A full batch leaves at once, a
+    partial one after the window. While another is on its way, a partial one waits on, until the
+    window after that is answered but no longer than 25 windows in all: callers that ask one digest
+    after the other come back together. Until its request really leaves, it takes more in. Nothing
+    is kept once it is answered.
 
     Args:
         caller: Gives what makes the calls.
@@ -98,7 +99,8 @@ class Coalescer:
 
         Raises:
             InvalidInputError: It is no str.
-            CallError: The call it was asked in failed for good; `.partial` speaks of this digest alone.
+            CallError: The call it was asked in failed for good; `.partial` speaks of this digest
+                alone.
             ClientStateError: The client was closed meanwhile.
         """
         return (
@@ -215,7 +217,10 @@ class Coalescer:
         self._drop(batch)
 
     def _leave(self, batch: PendingBatch, waiter: asyncio.Future[_Answer]) -> None:
-        """Let one go that was cancelled; the last one of a question takes it along, unless it has left already, among others."""
+        """Let one go that was cancelled.
+
+        The last one of a question takes it along, unless it has left already, among others.
+        """
         batch.callers.pop(waiter, None)
         digest = batch.waiters.pop(waiter, None)
         if digest is None:

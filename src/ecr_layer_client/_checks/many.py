@@ -1,4 +1,7 @@
-"""`ManyLayerStream`: one check of many repositories, read as it comes or collected; one that fails does not spoil the others."""
+"""`ManyLayerStream`: one check of many repositories, read as it comes or collected.
+
+One that fails does not spoil the others.
+"""
 
 from __future__ import annotations
 
@@ -30,13 +33,17 @@ if TYPE_CHECKING:
 
 
 class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
-    """The outcomes of one check of many repositories, as their batches complete; or, collected, by repository and in input order.
+    """The outcomes of one check of many repositories, as their batches complete.
 
-    Made by `ECRLayerClient.stream_many`. It yields pairs of repository and outcome, and works as `LayerStream` does: nothing is asked
-    before the first pull, at most `max_concurrency` batches are in flight, and one task reads it. Its memory grows with that and with the
-    number of repositories, not with the number of digests: the error of a repository that failed keeps what had been asked and was not
-    answered, and what the input gives of it later is passed over. An observer is told of each batch as an operation. When all that was
-    answered has been yielded, it raises what `LayerCheckResults.raise_for_errors` would, if a repository failed.
+    Or, collected, by repository and in input order.
+
+    Made by `ECRLayerClient.stream_many`. It yields pairs of repository and outcome, and works as
+    `LayerStream` does: nothing is asked before the first pull, at most `max_concurrency` batches
+    are in flight, and one task reads it. Its memory grows with that and with the number of
+    repositories, not with the number of digests: the error of a repository that failed keeps what
+    had been asked and was not answered, and what the input gives of it later is passed over. An
+    observer is told of each batch as an operation. When all that was answered has been yielded, it
+    raises what `LayerCheckResults.raise_for_errors` would, if a repository failed.
 
     Example:
         ```python
@@ -59,7 +66,10 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
 
     @property
     def errors(self) -> ByRepository[CallError]:
-        """The errors of the repositories that failed so far; nothing more is asked of these, and what comes of them is passed over."""
+        """The errors of the repositories that failed so far.
+
+        Nothing more is asked of these, and what comes of them is passed over.
+        """
         return ByRepository(self._failed)
 
     async def collect(
@@ -71,7 +81,8 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
             on_progress: Called after each batch. Default None.
 
         Raises:
-            CallError: What failed concerns all repositories; `.partials` holds what was answered and what was not.
+            CallError: What failed concerns all repositories; `.partials` holds what was answered
+                and what was not.
             ClientStateError: Outside `async with`, or after iterating.
         """
         answers = await self._read(on_progress)
@@ -151,7 +162,10 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
         error.partials = self._results(answers, error)
 
     def _results(self, answers: _Answers, concerning_all: CallError | None) -> LayerCheckResults:
-        """Return what there is of each repository; `concerning_all` is the error of those that were not answered and did not fail."""
+        """Return what there is of each repository.
+
+        `concerning_all` is the error of those that were not answered and did not fail.
+        """
         outcomes, unanswered = self._parted(answers)
         results: list[LayerCheckResult] = []
         errors: dict[Repository, CallError] = {}
@@ -199,5 +213,8 @@ class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
 
 
 def _is_its_own(error: BaseException) -> bool:
-    """Say whether ECR refused the repository for good; passing trouble, credentials and the clock concern all."""
+    """Say whether ECR refused the repository for good.
+
+    Passing trouble, credentials and the clock concern all.
+    """
     return isinstance(error, ServiceError) and not error.retryable

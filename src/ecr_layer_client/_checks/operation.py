@@ -48,7 +48,8 @@ class Settled:
 
     Attributes:
         outcomes: By digest, in the spelling it was asked in.
-        ignored: Rows that settle nothing asked: of another digest, doubled, or contradicted by one before.
+        ignored: Rows that settle nothing asked: of another digest, doubled, or contradicted by one
+            before.
     """
 
     outcomes: Mapping[str, LayerOutcome]
@@ -81,7 +82,10 @@ class Check:
         return members
 
     def body(self) -> bytes:
-        """Return the members as JSON; what is a well-formed digest or a repository has no character that JSON escapes."""
+        """Return the members as JSON.
+
+        What is a well-formed digest or a repository has no character that JSON escapes.
+        """
         registry = (
             ""
             if self.repository.registry_id is None
@@ -93,10 +97,13 @@ class Check:
         )
 
     def read(self, answer: bytes | Mapping[str, Any]) -> Settled:
-        """Read an answer strictly and settle each digest asked at most once; a failure outweighs a layer, the first row a later one.
+        """Read an answer strictly and settle each digest asked at most once.
+
+        A failure outweighs a layer, the first row a later one.
 
         Raises:
-            ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing that was asked.
+            ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing
+                that was asked.
         """
         parsed = _parse(answer)
         asked = frozenset(self.digests)
@@ -121,7 +128,8 @@ def _parse(body: bytes | Mapping[str, Any]) -> _Answer:
         where = ".".join(map(str, first["loc"])) or "the body"
         msg = f"ECR's answer breaks its contract: {where}: {first['msg']}, in {_size(body)}: {quoted(first['input'])}"
         raise ResponseError(msg) from None
-    # Each model comes with a set of its own that names the fields given: a quarter of its memory, and a third of the garbage
+    # Each model comes with a set of its own that names the fields given: a quarter of its memory,
+    # and a third of the garbage
     # collector's work where many results are held. One set for all costs neither.
     deque(map(_share_fields_set, answer.layers, repeat(_SET_BY_ECR)), maxlen=0)
     if _has_unknown(answer):
@@ -140,7 +148,10 @@ def _has_unknown(answer: _Answer) -> bool:
 
 
 def _name_unknown(answer: _Answer, body: bytes | Mapping[str, Any]) -> None:
-    """Keep ECR's own spelling of the values this version does not know; rare, so the answer is read a second time only then."""
+    """Keep ECR's own spelling of the values this version does not know.
+
+    Rare, so the answer is read a second time only then.
+    """
     spelled = (
         _MEMBERS.validate_json(body) if isinstance(body, bytes) else _MEMBERS.validate_python(body)
     )

@@ -26,7 +26,8 @@ DigestsOfMany: TypeAlias = (
     | AsyncIterable[tuple[str | Repository, str]]
 )
 
-_HELD = STREAM_WINDOW  # digests in batches that are not full, before the one begun first leaves as it is
+# Digests in batches that are not full, before the one begun first leaves as it is.
+_HELD = STREAM_WINDOW
 _ALL_GIVEN = object()  # in a digest's place: a mapping has no more digests of this repository
 _PAIR = 2
 _WHAT = "a mapping of repositories to digests, or an iterable or async iterable of pairs (repository, digest)"
@@ -49,7 +50,8 @@ class PairSource(BatchSource):
 
     Attributes:
         repositories: Each, as it was named first, by what tells it from others.
-        seen: The distinct digests taken so far (the last `window` of them), in order: repository and registry's spelling -> caller's.
+        seen: The distinct digests taken so far (the last `window` of them), in order: repository
+            and registry's spelling -> caller's.
 
     Raises:
         InvalidInputError: It is none of the shapes.

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
 
 
 def shown(
-    progress: bool | Callable[[Progress], None],
-) -> AbstractContextManager[Callable[[Progress], None] | None]:  # noqa: FBT001 (as the caller gave it)
+    progress: bool | Callable[[Progress], None],  # noqa: FBT001
+    # As the caller gave it.
+) -> AbstractContextManager[Callable[[Progress], None] | None]:
     """Return a context that gives what is to be told of progress, if anything is.
 
     Raises:
@@ -31,6 +32,7 @@ def shown(
         return nullcontext(progress)
     if not progress:
         return nullcontext()
-    from ecr_layer_client.display._bar import progress_bar  # noqa: PLC0415 (only progress=True needs it)
+    # Only progress=True needs it.
+    from ecr_layer_client.display._bar import progress_bar  # noqa: PLC0415
 
     return progress_bar()

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 class LayerStream(Window["LayerOutcome"]):
     """The outcomes of one check, as their batches complete; or, collected, in input order.
 
-    Made by `ECRLayerClient.stream_layers`. Nothing is asked before the first pull; at most `max_concurrency` batches are in
-    flight, and none is started while the reader does not read. One task reads it.
+    Made by `ECRLayerClient.stream_layers`. Nothing is asked before the first pull; at most
+    `max_concurrency` batches are in flight, and none is started while the reader does not read. One
+    task reads it.
 
     Example:
         ```python
@@ -102,7 +103,8 @@ class LayerStream(Window["LayerOutcome"]):
     def _repository_of(self, batch: Batch) -> Repository:  # noqa: ARG002 (there is one)
         return self._repository
 
-    def _items(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Iterator[LayerOutcome]:  # noqa: ARG002 (as above)
+    # As above.
+    def _items(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> Iterator[LayerOutcome]:  # noqa: ARG002
         return iter(outcomes.values())
 
     def _asked(self) -> tuple[str, Repository]:

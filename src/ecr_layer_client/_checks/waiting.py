@@ -41,7 +41,8 @@ class RepeatingSource(DigestSource):
 
     Attributes:
         known: What became of each digest, when it was asked last.
-        deadline: When the caller's time is over: the last pauses are shorter, so that what comes late is still seen.
+        deadline: When the caller's time is over: the last pauses are shorter, so that what comes
+            late is still seen.
         after_round: Called when everything that was given has been answered.
     """
 
@@ -61,7 +62,8 @@ class RepeatingSource(DigestSource):
         self._pause = FIRST_PAUSE
         self._again: list[Batch] = []
 
-    def start(self, window: int | None = None) -> None:  # noqa: ARG002 (all are remembered, to be asked again)
+    # All are remembered, to be asked again.
+    def start(self, window: int | None = None) -> None:  # noqa: ARG002
         """Begin."""
         super().start(None)
         self.exhausted = False
@@ -191,7 +193,8 @@ class AvailabilityStream(LayerStream):
     def _undone(self) -> str:
         return f"{len(self._repeating.left)} of {len(self._repeating.seen)} layers are not available yet"
 
-    def _keep(self, error: CallError, answers: Mapping[str, LayerOutcome]) -> None:  # noqa: ARG002 (what was yielded is told, too)
+    # What was yielded is told, too.
+    def _keep(self, error: CallError, answers: Mapping[str, LayerOutcome]) -> None:  # noqa: ARG002
         known = self._repeating.known
         error.partial = self._result(
             known,

@@ -45,7 +45,8 @@ class Reading(NamedTuple):
 class Window(DisplayMixin, ABC, Generic[T]):
     """Asks for batches as its one reader takes what they settle: at most `max_concurrency` are in flight.
 
-    A stream says what is yielded for an answer, which repository a batch is of, and what an error keeps.
+    A stream says what is yielded for an answer, which repository a batch is of, and what an error
+    keeps.
     """
 
     _MADE_BY: str
@@ -75,7 +76,10 @@ class Window(DisplayMixin, ABC, Generic[T]):
 
     @property
     def progress(self) -> Progress:
-        """How far it is, in distinct digests; `total` is None until the first pull, and for an input without a length."""
+        """How far it is, in distinct digests.
+
+        `total` is None until the first pull, and for an input without a length.
+        """
         return Progress(self._source.pulled, self._answered, self._source.total)
 
     def __repr__(self) -> str:
@@ -91,7 +95,8 @@ class Window(DisplayMixin, ABC, Generic[T]):
         """Enter once; nothing is asked yet.
 
         Raises:
-            ClientStateError: It was entered before, or its client was opened on another event loop or before a fork.
+            ClientStateError: It was entered before, or its client was opened on another event loop
+                or before a fork.
         """
         self._check_home()
         if self._state is not _State.NEW:
@@ -110,7 +115,8 @@ class Window(DisplayMixin, ABC, Generic[T]):
         """Stop what is under way, and wait until it has stopped.
 
         Raises:
-            ClientStateError: On another event loop than the client's, or after a fork: nothing is stopped.
+            ClientStateError: On another event loop than the client's, or after a fork: nothing is
+                stopped.
         """
         self._check_home()
         self._current = iter(())
@@ -130,8 +136,10 @@ class Window(DisplayMixin, ABC, Generic[T]):
         """Return the next outcome.
 
         Raises:
-            CallError: A call failed for good, and all that was answered has been yielded; it keeps what was not.
-            ClientStateError: Outside `async with`, on another event loop, after a fork, or while another task reads.
+            CallError: A call failed for good, and all that was answered has been yielded; it keeps
+                what was not.
+            ClientStateError: Outside `async with`, on another event loop, after a fork, or while
+                another task reads.
         """
         for item in self._current:
             return item
@@ -161,7 +169,8 @@ class Window(DisplayMixin, ABC, Generic[T]):
     def _keep(self, error: CallError, answers: Mapping[Any, LayerOutcome]) -> None:
         """Let an error keep what was answered and not yielded, and what was not answered."""
 
-    def _spares(self, batch: Batch, error: BaseException) -> bool:  # noqa: ARG002 (for streams of several repositories)
+    # For streams of several repositories.
+    def _spares(self, batch: Batch, error: BaseException) -> bool:  # noqa: ARG002
         """Say whether the batch's error leaves the rest alone, and see to it."""
         return False
 
@@ -169,8 +178,10 @@ class Window(DisplayMixin, ABC, Generic[T]):
         """All was yielded."""
 
     def _keyed(
-        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
-    ) -> Mapping[Any, LayerOutcome]:  # noqa: ARG002 (as above)
+        self,
+        batch: Batch,  # noqa: ARG002 (as above)
+        outcomes: Mapping[str, LayerOutcome],
+    ) -> Mapping[Any, LayerOutcome]:
         """Return an answer's outcomes by what tells digests of the whole stream apart."""
         return outcomes
 
@@ -272,7 +283,10 @@ class Window(DisplayMixin, ABC, Generic[T]):
         return error
 
     async def _abort(self, error: Exception) -> None:
-        """Let the reader have `error`, after all that was answered, and cancel what is under way; at its end there is nothing to do."""
+        """Let the reader have `error`, after all that was answered, and cancel what is under way.
+
+        At its end there is nothing to do.
+        """
         if self._state in (_State.ENDED, _State.CLOSED):
             return
         self._fail(error)  # first, lest the reader takes the end of its tasks for the end
@@ -290,7 +304,8 @@ class Window(DisplayMixin, ABC, Generic[T]):
         while self._has_room() and not self._source.exhausted:
             try:
                 batch = self._source.take()
-            except Exception as error:  # noqa: BLE001 (the caller's own, raised to the caller unchanged)
+            except Exception as error:  # noqa: BLE001
+                # The caller's own, raised to the caller unchanged.
                 self._fail_foreign(error)
                 return
             if batch is None or not self._start(batch):

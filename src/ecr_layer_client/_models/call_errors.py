@@ -25,9 +25,12 @@ class CallError(ECRLayerError):
         elapsed: Seconds from the failing call's first attempt to its end.
         retryable: Whether the same call may succeed later without a change on the caller's side.
         throttled: Whether it was refused for rate.
-        request_id: The id AWS gave the last request, to quote to AWS Support; None without an answer.
-        partial: What was answered before the failure, and what was not (`.partial.unanswered`); None where nothing was asked.
-        partials: Of an operation on several repositories, the same for each; None of any other. Default None.
+        request_id: The id AWS gave the last request, to quote to AWS Support; None without an
+            answer.
+        partial: What was answered before the failure, and what was not (`.partial.unanswered`);
+            None where nothing was asked.
+        partials: Of an operation on several repositories, the same for each; None of any other.
+            Default None.
     """
 
     retryable: bool = False
@@ -69,7 +72,8 @@ class CallError(ECRLayerError):
 class OperationTimeoutError(CallError, TimeoutError):
     """The `timeout=` of an operation ran out; `.partial` keeps what was answered.
 
-    It speaks of the whole operation and not of one call: `elapsed` is the timeout, and `attempts` is 0.
+    It speaks of the whole operation and not of one call: `elapsed` is the timeout, and `attempts`
+    is 0.
     """
 
     retryable = True
@@ -94,7 +98,10 @@ class ServiceError(CallError):
 
 
 class RepositoryNotFoundError(ServiceError):
-    """The registry has no repository of that name; the message names the registry and the Region it looked in."""
+    """The registry has no repository of that name.
+
+    The message names the registry and the Region it looked in.
+    """
 
 
 class AccessDeniedError(ServiceError):
@@ -128,7 +135,8 @@ class ResponseError(CallError):
     """The answer breaks ECR's contract: cut, not JSON, too large or of the wrong shape.
 
     Attributes:
-        too_large: Whether it was larger than `max_response_bytes`; the same call would have the same answer again.
+        too_large: Whether it was larger than `max_response_bytes`; the same call would have the
+            same answer again.
     """
 
     retryable = True
@@ -143,7 +151,8 @@ class ClockSkewError(CallError):
     """The machine's clock is too far off for AWS to accept a signature.
 
     Attributes:
-        skew: Seconds the local clock is ahead of AWS's (negative: behind), or None when AWS sent no date.
+        skew: Seconds the local clock is ahead of AWS's (negative: behind), or None when AWS sent no
+            date.
     """
 
     def __init__(self, message: str, *, skew: float | None = None, **facts: Any) -> None:

@@ -1,4 +1,7 @@
-"""`ClientConfig`, `RetryPolicy`, `ConnectionOptions`: every option with its default; values, refused with the rule when they break it."""
+"""`ClientConfig`, `RetryPolicy`, `ConnectionOptions`: every option with its default.
+
+Values, refused with the rule when they break it.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,6 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from ecr_layer_client._text.quoting import quoted
 
 from .errors import InvalidInputError
-
-if TYPE_CHECKING:
-    pass
 
 MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
 
@@ -38,10 +38,13 @@ class RetryPolicy(_Options, frozen=True):
     """How a failed API call is tried again: full-jitter backoff, within bounds of attempts and of time.
 
     Attributes:
-        max_attempts: Requests for one call, the first included; 1 turns retries off. A throttled request does not count. Default 10.
-        initial_backoff: Seconds; the first wait is drawn from 0 to this, the bound doubles from wait to wait. Default 0.05.
+        max_attempts: Requests for one call, the first included; 1 turns retries off. A throttled
+            request does not count. Default 10.
+        initial_backoff: Seconds; the first wait is drawn from 0 to this, the bound doubles from
+            wait to wait. Default 0.05.
         max_backoff: Seconds; the longest bound of a wait. Default 20.0.
-        max_elapsed: Seconds from a call's first attempt after which it is not tried again. Default 120.0.
+        max_elapsed: Seconds from a call's first attempt after which it is not tried again. Default
+            120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -71,21 +74,29 @@ class ClientConfig(_Options, frozen=True):
         batch_size: Digests in one request, 1 to 100 (ECR's limit). Default 100.
         max_concurrency: Requests in flight at once; the connection pool is as large. Default 10.
         connect_timeout: Seconds to reach the endpoint. Default 3.0.
-        attempt_timeout: Seconds for one request, waiting for a connection and reading the whole answer included. Default 10.0.
-        max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers take about 20 KiB).
-        requests_per_second: A ceiling on the request rate, shared by all clients of the same account and endpoint in this process.
-            Default None: 80 % of ECR's default quota of each operation (800 for the check, 1600 for `BatchGetImage`), and 80 for
-            `ListImages`, of which AWS publishes none.
-        coalesce_window: Seconds that a single check (`check_layer`) waits for company; while another batch of its repository is on its way,
-            up to 25 times as long. 0: until the loop's next turn. Default 0.002.
-        transport: How requests travel: `"client"`, through aiobotocore's client method, with its documented events for each; `"signed"`,
-            for half the CPU: the first goes the ordinary way, and each later check is built like it, signed and sent on the same HTTP
-            session, without an event; `"auto"`: direct, but with a session or client of yours ordinary. Default `"auto"`.
-        allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine. Default False.
+        attempt_timeout: Seconds for one request, waiting for a connection and reading the whole
+            answer included. Default 10.0.
+        max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers
+            take about 20 KiB).
+        requests_per_second: A ceiling on the request rate, shared by all clients of the same
+            account and endpoint in this process. Default None: 80 % of ECR's default quota of each
+            operation (800 for the check, 1600 for `BatchGetImage`), and 80 for `ListImages`, of
+            which AWS publishes none.
+        coalesce_window: Seconds that a single check (`check_layer`) waits for company; while
+            another batch of its repository is on its way, up to 25 times as long. 0: until the
+            loop's next turn. Default 0.002.
+        transport: How requests travel: `"client"`, through aiobotocore's client method, with its
+            documented events for each; `"signed"`, for half the CPU: the first goes the ordinary
+            way, and each later check is built like it, signed and sent on the same HTTP session,
+            without an event; `"auto"`: direct, but with a session or client of yours ordinary.
+            Default `"auto"`.
+        allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine.
+            Default False.
         retry: How failed calls are tried again. Default `RetryPolicy()`.
 
     Raises:
-        InvalidInputError: An option is unknown or breaks its rule; the message names the value and the rule.
+        InvalidInputError: An option is unknown or breaks its rule; the message names the value and
+            the rule.
 
     Example:
         >>> ClientConfig(max_concurrency=50).batch_size
@@ -93,7 +104,8 @@ class ClientConfig(_Options, frozen=True):
         >>> ClientConfig(batch_size=101)
         Traceback (most recent call last):
         ...
-        ecr_layer_client._models.errors.InvalidInputError: ClientConfig batch_size=101: Input should be less than or equal to 100
+        ecr_layer_client._models.errors.InvalidInputError: ClientConfig batch_size=101: Input should
+            be less than or equal to 100
     """
 
     batch_size: Annotated[int, Field(ge=1, le=MAX_BATCH_SIZE)] = MAX_BATCH_SIZE

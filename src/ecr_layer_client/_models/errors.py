@@ -16,7 +16,8 @@ ECRLayerError                      everything this library raises on purpose
 └── LayerFailuresError             from raise_for_failures(), raise_if_not_available() and waits; carries the result
 ```
 
-Errors carry facts: a retry loop asks `error.retryable` and knows no class. They pickle with their facts.
+Errors carry facts: a retry loop asks `error.retryable` and knows no class. They pickle with their
+facts.
 """
 
 from __future__ import annotations
@@ -53,14 +54,20 @@ class ECRLayerError(Exception):
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Pickle the message and the facts; a traceback and a cause stay behind, as with any exception."""
+        """Pickle the message and the facts.
+
+        A traceback and a cause stay behind, as with any exception.
+        """
         facts = {name: value for name, value in self.__dict__.items() if name != "__notes__"}
         notes = {"__notes__": list(self.__notes__)} if hasattr(self, "__notes__") else {}
         return _rebuild, (type(self), str(self), facts | notes)
 
 
 class InvalidInputError(ECRLayerError, ValueError):
-    """What was passed in is refused before any request; the message names the value and the rule."""
+    """What was passed in is refused before any request.
+
+    The message names the value and the rule.
+    """
 
 
 class ClientStateError(ECRLayerError, RuntimeError):

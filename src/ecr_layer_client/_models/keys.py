@@ -10,7 +10,9 @@ from .errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class AWSKeys:
-    """What a `CredentialsProvider` gives: keys to sign with. Its repr shows the access key's id alone.
+    """What a `CredentialsProvider` gives: keys to sign with.
+
+    Its repr shows the access key's id alone.
 
     Attributes:
         access_key: The access key's id.

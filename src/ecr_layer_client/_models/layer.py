@@ -1,6 +1,7 @@
 """What ECR says of one digest: `Layer`, `LayerFailure` and their enums; immutable values.
 
-The aliases are ECR's own names. Only the wire asks for them; everywhere else, JSON included, the fields' names hold.
+The aliases are ECR's own names. Only the wire asks for them; everywhere else, JSON included, the
+fields' names hold.
 """
 
 from __future__ import annotations
@@ -19,17 +20,25 @@ MAX_DIGEST_LENGTH = 1000  # ECR model: BatchedOperationLayerDigest
 
 
 def is_well_formed(digest: str) -> bool:
-    """Say whether ECR takes it for a digest; one that it does not would fail the whole batch it is in."""
+    """Say whether ECR takes it for a digest.
+
+    One that it does not would fail the whole batch it is in.
+    """
     return len(digest) <= MAX_DIGEST_LENGTH and WELL_FORMED.fullmatch(digest) is not None
 
 
 def canonical(digest: str) -> str:
-    """Return the one spelling that registries hold, lower case; text beyond ASCII is no digest, folds unsafely and is left alone."""
+    """Return the one spelling that registries hold, lower case.
+
+    Text beyond ASCII is no digest, folds unsafely and is left alone.
+    """
     return digest.lower() if digest.isascii() else digest
 
 
 class LayerAvailability(StrEnum):
-    """Whether a repository holds a layer; the values are ECR's. A value of tomorrow reads as UNKNOWN, never as an error.
+    """Whether a repository holds a layer.
+
+    The values are ECR's. A value of tomorrow reads as UNKNOWN, never as an error.
 
     Example:
         >>> LayerAvailability("AVAILABLE"), LayerAvailability("FROZEN").name
@@ -37,7 +46,10 @@ class LayerAvailability(StrEnum):
     """
 
     AVAILABLE = "AVAILABLE"
-    """Held: a push may skip it. It does not say that a pull works: a layer no image refers to can't be downloaded."""
+    """Held: a push may skip it.
+
+    It does not say that a pull works: a layer no image refers to can't be downloaded.
+    """
     UNAVAILABLE = "UNAVAILABLE"
     """Not held by this repository."""
     ARCHIVED = "ARCHIVED"
@@ -51,7 +63,9 @@ class LayerAvailability(StrEnum):
 
 
 class LayerFailureCode(StrEnum):
-    """Why ECR gave no availability for a digest. A code of tomorrow reads as UNKNOWN, never as an error.
+    """Why ECR gave no availability for a digest.
+
+    A code of tomorrow reads as UNKNOWN, never as an error.
 
     Example:
         >>> LayerFailureCode("InvalidLayerDigest").name, LayerFailureCode("Tired").name
@@ -75,7 +89,8 @@ class LayerFailureCode(StrEnum):
 class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's answer for one digest.
 
-    Of an answer of ECR's, pydantic's `model_fields_set` names all four of ECR's members, given or not: one set serves all layers.
+    Of an answer of ECR's, pydantic's `model_fields_set` names all four of ECR's members, given or
+    not: one set serves all layers.
 
     Attributes:
         digest: The digest, spelled as it was asked.
@@ -148,7 +163,10 @@ LayerOutcome = Layer | LayerFailure
 """What became of one digest: told apart by class, and in JSON by `outcome`."""
 
 Group = Literal["available", "archived", "absent", "undetermined"]
-"""What a caller decides on; each outcome is of exactly one group. The views of a result have these names."""
+"""What a caller decides on.
+
+Each outcome is of exactly one group. The views of a result have these names.
+"""
 
 
 def group_of(outcome: LayerOutcome) -> Group:

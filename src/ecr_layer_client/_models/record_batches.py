@@ -20,8 +20,11 @@ if TYPE_CHECKING:
     from .layer import LayerOutcome
 
 
+__all__ = ["outcome_reader", "pa", "record_batch", "stream", "to_pandas"]
+
 _ARROW: Any = pa  # for what its stubs leave unknown
-# Of a batch: even of the longest reasons, an answer of 4 MiB for 100 digests, well below the 2 GiB of an Arrow string column.
+# Of a batch: even of the longest reasons, an answer of 4 MiB for 100 digests, well below the 2 GiB
+# of an Arrow string column.
 _ROWS = 10_000
 _OUTCOME = pa.schema(
     [
@@ -35,7 +38,10 @@ _OUTCOME = pa.schema(
 def outcome_reader(
     results: Iterable[tuple[str, Sequence[LayerOutcome]]],
 ) -> pa.RecordBatchReader:
-    """Return a reader of one row an outcome; each result is the name of its repository and its outcomes."""
+    """Return a reader of one row an outcome.
+
+    Each result is the name of its repository and its outcomes.
+    """
     batches = (_outcome_batch(names, some) for names, some in _parts(results))
     return pa.RecordBatchReader.from_batches(_OUTCOME, batches)
 
@@ -52,7 +58,9 @@ def stream(reader: pa.RecordBatchReader, requested_schema: object | None) -> obj
 
 
 def to_pandas(reader: pa.RecordBatchReader) -> pd.DataFrame:
-    """Return a DataFrame whose `size` is `Int64`, which knows nulls; a float, as pandas would have it, does not hold every size.
+    """Return a DataFrame whose `size` is `Int64`, which knows nulls.
+
+    A float, as pandas would have it, does not hold every size.
 
     Raises:
         ImportError: There is no pandas.

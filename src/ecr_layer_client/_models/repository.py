@@ -1,4 +1,7 @@
-"""`Repository`: which repository, of which registry, in which Region; a value, validated before any I/O."""
+"""`Repository`: which repository, of which registry, in which Region.
+
+A value, validated before any I/O.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ _PARTITIONS = (
     ("eusc-", "aws-eusc", "amazonaws.eu"),
     ("", "aws", "amazonaws.com"),
 )
-# 123456789012.dkr.ecr[-fips].REGION.DOMAIN, and dual-stack 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN
+# The two forms are 123456789012.dkr.ecr[-fips].REGION.DOMAIN and, for dual-stack endpoints,
+# 123456789012.dkr-ecr[-fips].REGION.on.DOMAIN.
 _HOST = re.compile(
     r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
 )
@@ -51,7 +55,8 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         region: The Region it lies in. Default None: the client's.
 
     Raises:
-        InvalidInputError: A part breaks ECR's rule for it; the message names the value and the rule.
+        InvalidInputError: A part breaks ECR's rule for it; the message names the value and the
+            rule.
 
     Example:
         >>> Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app")
@@ -99,7 +104,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
 
     @property
     def uri(self) -> str | None:
-        """The registry URI, as `docker pull` takes it; None while the registry id or the Region is not known.
+        """The registry URI, as `docker pull` takes it.
+
+        None while the registry id or the Region is not known.
 
         Example:
             >>> Repository(name="team/app", registry_id="123456789012", region="eu-west-1").uri
@@ -118,8 +125,8 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             text: A name (`team/app`), a URI (FIPS, dual-stack and every partition's too) or an ARN.
 
         Raises:
-            InvalidInputError: It is none of them, or it names more than a repository (a `:tag`, an `@digest`, a scheme) or
-                one of ECR Public, whose layers another API answers for.
+            InvalidInputError: It is none of them, or it names more than a repository (a `:tag`, an
+                `@digest`, a scheme) or one of ECR Public, whose layers another API answers for.
 
         Example:
             >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name

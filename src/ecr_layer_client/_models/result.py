@@ -36,7 +36,10 @@ _NAMED = 3  # digests that an error names before it only counts
 
 
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
-    """A read-only mapping of digest to outcome that finds either letter case of a digest; it iterates in input order."""
+    """A read-only mapping of digest to outcome that finds either letter case of a digest.
+
+    It iterates in input order.
+    """
 
     __slots__ = ("_outcomes",)
 
@@ -65,7 +68,10 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
 
 
 class LayerFailuresError(ECRLayerError):
-    """A result holds failures that do not merely mean absent, or layers that are not available; `.result` is that result."""
+    """A result holds failures that do not merely mean absent, or layers that are not available.
+
+    `.result` is that result.
+    """
 
     def __init__(self, message: str, result: LayerCheckResult) -> None:
         super().__init__(message)
@@ -75,20 +81,23 @@ class LayerFailuresError(ECRLayerError):
 class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     """What became of each distinct digest that was asked of one repository, in input order.
 
-    `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in exactly one of them. It has a
-    length, iterates over its outcomes, and finds an outcome by digest (`result[digest]`, `digest in result`); it has no truth value,
-    for "all there?" and "any asked?" are too easily taken for one another: ask `all_available`.
+    `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in
+    exactly one of them. It has a length, iterates over its outcomes, and finds an outcome by digest
+    (`result[digest]`, `digest in result`); it has no truth value, for "all there?" and "any asked?"
+    are too easily taken for one another: ask `all_available`.
 
     Attributes:
         repository: What was asked.
         outcomes: One for each distinct digest, in input order.
-        unanswered: Digests that were taken from the input and got no answer; only in a `CallError.partial`.
+        unanswered: Digests that were taken from the input and got no answer; only in a
+            `CallError.partial`.
 
     Example:
         >>> held, new = "sha256:" + "a" * 64, "sha256:" + "b" * 64
         >>> result = LayerCheckResult.of("team/app", {held: LayerAvailability.AVAILABLE, new: LayerAvailability.UNAVAILABLE})
         >>> result
-        LayerCheckResult(repository='team/app', outcomes=2, available=1, archived=0, absent=1, undetermined=0)
+        LayerCheckResult(repository='team/app', outcomes=2, available=1, archived=0, absent=1,
+        undetermined=0)
         >>> result.absent == (new,), result.all_available, result[held].is_available
         (True, False, True)
     """
@@ -110,7 +119,8 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             outcomes: For each digest its outcome, or only its availability or failure code.
 
         Raises:
-            InvalidInputError: The repository is none, a digest is given in two letter cases, or an outcome not under its own.
+            InvalidInputError: The repository is none, a digest is given in two letter cases, or an
+                outcome not under its own.
 
         Example:
             >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
@@ -203,7 +213,9 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return self
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row an outcome; `size` is `Int64`. Needs pandas and the extra `arrow`.
+        """Return a pandas DataFrame, one row an outcome.
+
+        `size` is `Int64`. Needs pandas and the extra `arrow`.
 
         Raises:
             ImportError: One of them is not installed.
@@ -213,7 +225,6 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
                   digest availability
             0  sha256:aa    AVAILABLE
         """
-
         from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
 
         return to_pandas(outcome_reader([(str(self.repository), self.outcomes)]))
@@ -238,7 +249,8 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         """Count the outcomes."""
         return len(self.outcomes)
 
-    def __iter__(self) -> Iterator[LayerOutcome]:  # type: ignore[override]  # pydantic's iterates over fields; a result is its outcomes
+    # Pydantic's iterates over fields; a result is its outcomes.
+    def __iter__(self) -> Iterator[LayerOutcome]:  # type: ignore[override]
         """Iterate over the outcomes, in input order."""
         return iter(self.outcomes)
 
@@ -252,13 +264,15 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         raise TypeError(msg)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give a table to whatever takes an Arrow stream, one row an outcome. Needs the extra `arrow`.
+        """Give a table to whatever takes an Arrow stream, one row an outcome.
+
+        Needs the extra `arrow`.
 
         Raises:
             ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns
+                are given as far as Arrow can cast.
         """
-
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
 
         return stream(outcome_reader([(str(self.repository), self.outcomes)]), requested_schema)
@@ -293,7 +307,8 @@ def outcomes_from_mapping(
     """Return the outcomes that a mapping gives, or means by an availability or a failure code, by digest in lower case.
 
     Raises:
-        InvalidInputError: It is no mapping of digests, gives one in two letter cases, or an outcome not under its own.
+        InvalidInputError: It is no mapping of digests, gives one in two letter cases, or an outcome
+            not under its own.
     """
     if not isinstance(given, Mapping) or not all(isinstance(digest, str) for digest in given):
         msg = f"{name}={quoted(given)}: a mapping of digests, each a str, to what became of them"

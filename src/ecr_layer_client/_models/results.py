@@ -11,7 +11,6 @@ from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Table, first_rows
 
-from .call_errors import CallError
 from .errors import InvalidInputError, copied
 from .repository import Repository
 from .result import LayerCheckResult, result_parts, verdict
@@ -22,6 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from .call_errors import CallError
     from .layer import LayerOutcome
 
 V = TypeVar("V")
@@ -30,8 +30,8 @@ V = TypeVar("V")
 class ByRepository(Mapping[str | Repository, V], Generic[V]):
     """A read-only mapping that finds a repository by its name, URI, ARN or `Repository`, in input order.
 
-    A name and the same name with the Region are one; a name and a URI, which says the registry, are not: which registry is the
-    caller's own is not known here.
+    A name and the same name with the Region are one; a name and a URI, which says the registry, are
+    not: which registry is the caller's own is not known here.
 
     Example:
         >>> found = ByRepository({Repository(name="team/app"): 1})
@@ -94,29 +94,35 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
 
 
 class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
-    """What became of the digests asked of several repositories; made by `check_many`, or by hand for tests.
+    """What became of the digests asked of several repositories.
 
-    A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input order. One that failed is not in it: it
-    is in `errors`, and asking for it raises its error, so that it can't pass for one without layers.
+    Made by `check_many`, or by hand for tests.
+
+    A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input
+    order. One that failed is not in it: it is in `errors`, and asking for it raises its error, so
+    that it can't pass for one without layers.
 
     Args:
         results: One for each repository that was answered.
         errors: Of each repository that failed, its error. Default none.
 
     Attributes:
-        errors: Of each repository that failed, its error, whose `.partial` keeps what was answered all the same; in input order.
+        errors: Of each repository that failed, its error, whose `.partial` keeps what was answered
+            all the same; in input order.
 
     Example:
         >>> app = LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
         >>> results = LayerCheckResults([app], {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")})
         >>> results
-        LayerCheckResults(repositories=1, outcomes=1, available=1, archived=0, absent=0, undetermined=0, errors=1)
+        LayerCheckResults(repositories=1, outcomes=1, available=1, archived=0, absent=0,
+        undetermined=0, errors=1)
         >>> results["team/app"].available
         ('sha256:aa',)
         >>> results["team/gone"]
         Traceback (most recent call last):
         ...
-        ecr_layer_client._models.call_errors.RepositoryNotFoundError: there is no repository 'team/gone'
+        ecr_layer_client._models.call_errors.RepositoryNotFoundError: there is no repository
+            'team/gone'
     """
 
     __slots__ = ("errors",)
@@ -138,7 +144,10 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
     @property
     def all_available(self) -> bool:
-        """Whether every repository was answered and holds every digest that was asked of it; True when nothing was asked."""
+        """Whether every repository was answered and holds every digest that was asked of it.
+
+        True when nothing was asked.
+        """
         return not self.errors and all(result.all_available for result in self.values())
 
     def raise_for_errors(self) -> Self:
@@ -155,12 +164,13 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         return self
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row an outcome of a repository that was answered. Needs pandas and the extra `arrow`.
+        """Return a pandas DataFrame, one row an outcome of a repository that was answered.
+
+        Needs pandas and the extra `arrow`.
 
         Raises:
             ImportError: One of them is not installed.
         """
-
         from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
 
         return to_pandas(outcome_reader(self._by_name()))
@@ -170,9 +180,9 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
         Raises:
             ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns
+                are given as far as Arrow can cast.
         """
-
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
 
         return stream(outcome_reader(self._by_name()), requested_schema)

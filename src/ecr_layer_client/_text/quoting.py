@@ -34,7 +34,9 @@ _HEX_LENGTHS = (64, 128)  # of sha256 and sha512
 
 
 def line(text: object, longest: int = _LONGEST) -> str:
-    r"""Return text from outside as one line of bounded length, without secrets; what does not print is escaped.
+    r"""Return text from outside as one line of bounded length, without secrets.
+
+    What does not print is escaped.
 
     Example:
         >>> line("two\nlines"), line("too long", longest=3)
@@ -48,7 +50,9 @@ def line(text: object, longest: int = _LONGEST) -> str:
 
 
 def short(digest: str) -> str:
-    """Return a digest as people tell it from others: its algorithm and twelve digits; of what is no digest, the beginning.
+    """Return a digest as people tell it from others: its algorithm and twelve digits.
+
+    Of what is no digest, the beginning.
 
     Example:
         >>> short("sha256:" + "a" * 64), short("latest")

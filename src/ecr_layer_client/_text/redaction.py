@@ -11,7 +11,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 _LEFT_OUT = "***"
-_TOLD_APART = 16  # characters of a secret by which it is found; AWS's have no fewer, and a shorter one, as of a test, may be any word
+# Characters of a secret by which it is found; AWS's have no fewer, and a shorter one, as of a test,
+# may be any word.
+_TOLD_APART = 16
 _LONG_WORD = re.compile(
     rf"\S{{{_TOLD_APART}}}"
 )  # most of ECR's answers have none, and then no sender need be asked
@@ -20,7 +22,8 @@ _USER_IN_URL = re.compile(r"//[^/?#\s]*@")
 _BARE = re.compile(
     r"(?<![A-Za-z0-9])(?:AKIA|ASIA)[A-Z0-9]{12,}"  # ids of access keys
     r"|(?:FQoG|FwoG|IQoJ|AQoD)[\w+/=%-]{16,}"  # session tokens, as their base64 begins
-    r"|(?<![\w+/=%-])(?=[A-Za-f0-9_+/=%-]*[g-z])(?=[a-zA-F0-9_+/=%-]*[G-Z])[\w+/=%-]{200,}"  # what is as long as one, and no digest
+    # What is as long as one, and no digest.
+    r"|(?<![\w+/=%-])(?=[A-Za-f0-9_+/=%-]*[g-z])(?=[a-zA-F0-9_+/=%-]*[G-Z])[\w+/=%-]{200,}"
 )
 _NAMED = re.compile(
     r"authorization|aws4-hmac|canonical.string|string.to.sign|security.?token(?! included)"

@@ -1,1 +1,4 @@
-"""One request to ECR and its response. Of the core, this package alone imports aiobotocore and botocore."""
+"""One request to ECR and its response.
+
+Of the core, this package alone imports aiobotocore and botocore.
+"""

@@ -46,7 +46,10 @@ _exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange"
 
 
 class ClientMethodTransport:
-    """Through aiobotocore's client method, with its documented events; the answer's bytes are taken from `before-parse`."""
+    """Through aiobotocore's client method, with its documented events.
+
+    The answer's bytes are taken from `before-parse`.
+    """
 
     def __init__(
         self,
@@ -108,7 +111,8 @@ class ClientMethodTransport:
             raise self.refused(
                 question, exchange.refusal or _stubbed_refusal(error)
             ) from redacted_cause(error)
-        except Exception as error:  # noqa: BLE001 (hooks and credentials of the caller's may raise anything)
+        except Exception as error:  # noqa: BLE001
+            # Hooks and credentials of the caller's may raise anything.
             raise self.failed(question, error) from redacted_cause(error)
         finally:
             _exchange.reset(token)

@@ -1,6 +1,7 @@
 """AWS credentials, found and refreshed once for all callers of a session.
 
-botocore refreshes them inside each request that is being signed, and when that fails, once more for each request that waits.
+botocore refreshes them inside each request that is being signed, and when that fails, once more for
+each request that waits.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from .provider import FETCH_TIMEOUT, ProviderError
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-_FAILURE_REMEMBERED = 1.0  # seconds for which a failure answers all who ask, so that it is not tried once for each of them
+# Seconds for which a failure answers all who ask, so that it is not tried once for each of them.
+_FAILURE_REMEMBERED = 1.0
 _ADVISORY_PAUSE = 10.0  # seconds before a refresh that was only advised is tried again
 
 _log = logging.getLogger("ecr_layer_client")
@@ -29,14 +31,16 @@ _log = logging.getLogger("ecr_layer_client")
 class SharedCredentials(AioCredentials):
     """What a session's clients sign with: the credentials of botocore's chain, behind one lock.
 
-    Keys that end soon are refreshed while requests are signed with them; nobody waits for new ones before they have ended.
+    Keys that end soon are refreshed while requests are signed with them; nobody waits for new ones
+    before they have ended.
 
     Args:
         load: Runs the chain from its start, or asks the caller's provider.
         limit: Seconds for that. Default `FETCH_TIMEOUT`; None where it has one of its own.
 
     Attributes:
-        generation: How often the chain was run; what was refused with one generation may pass with the next.
+        generation: How often the chain was run; what was refused with one generation may pass with
+            the next.
     """
 
     def __init__(
@@ -56,7 +60,8 @@ class SharedCredentials(AioCredentials):
         self._ahead: asyncio.Task[None] | None = None
         self._rests_until = 0.0
 
-    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # the stub's base is the synchronous one
+    # The stub's base is the synchronous one.
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]
         """Return the keys to sign with, found or refreshed first where there are none that hold.
 
         Raises:
@@ -72,7 +77,9 @@ class SharedCredentials(AioCredentials):
         return self._frozen
 
     async def renew(self, generation: int) -> bool:
-        """Run the chain again, unless that was done since `generation`; say whether there is something new to sign with.
+        """Run the chain again, unless that was done since `generation`.
+
+        Say whether there is something new to sign with.
 
         Raises:
             BotoCoreError: There are no credentials any more.
@@ -89,7 +96,10 @@ class SharedCredentials(AioCredentials):
             await asyncio.wait([self._ahead])
 
     def _is_due(self, ahead: int | None = None) -> bool:
-        """Say whether there is nothing to sign with `ahead` seconds from now; None: as early as the keys' own kind refreshes them."""
+        """Say whether there is nothing to sign with `ahead` seconds from now.
+
+        None: as early as the keys' own kind refreshes them.
+        """
         if self._found is None:
             return True
         needed = getattr(self._found, "refresh_needed", None)  # keys that do not end have none

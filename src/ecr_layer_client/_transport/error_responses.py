@@ -139,7 +139,10 @@ class ErrorResponse(NamedTuple):
 def error_from(
     refusal: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool
 ) -> CallError:
-    """Return the error that says what was refused, on what, and what to do; `owned` credentials are this library's to renew."""
+    """Return the error that says what was refused, on what, and what to do.
+
+    `owned` credentials are this library's to renew.
+    """
     code, status = refusal.code, refusal.status
     known: dict[str, Any] = {
         "operation": operation,
@@ -213,7 +216,10 @@ def _what_to_allow(operation: str, repository: Repository) -> str:
 
 
 def arn_of(repository: Repository) -> str:
-    """Return the ARN of a repository whose Region is known; '*' stands for the caller's own account."""
+    """Return the ARN of a repository whose Region is known.
+
+    '*' stands for the caller's own account.
+    """
     region = repository.region or "*"
     partition, _ = partition_of(region)
     return (

@@ -1,7 +1,7 @@
 """The HTTP session that aiobotocore is given: its own, with redirects refused and bodies capped.
 
-`AIOHTTPSession._get_session` is the one private name of aiobotocore this library relies on: redirects can be refused nowhere else.
-`tests/wire/test_http.py` fails when it changes.
+`AIOHTTPSession._get_session` is the one private name of aiobotocore this library relies on:
+redirects can be refused nowhere else. `tests/wire/test_http.py` fails when it changes.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
 def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
     """Return an HTTP session class that adds what is made of it to `made`, and calls its `on_send` with each request."""
 
-    class WatchedSession(http_session_cls):  # type: ignore[misc]  # whichever class the session was configured with
+    # Whichever class the session was configured with.
+    class WatchedSession(http_session_cls):  # type: ignore[misc]
         on_send: Callable[[Any], None] | None = None
 
         def __init__(self, *args: Any, **options: Any) -> None:

@@ -1,7 +1,9 @@
-"""The way of one request to ECR and back, by one of two transports; every error of aiobotocore's comes out as one of ours.
+"""The way of one request to ECR and back, by one of two transports.
 
-This room and those it imports from its own floor are the only ones that know aiobotocore and botocore; importing it imports them,
-so the client does that in a thread, when it opens.
+Every error of aiobotocore's comes out as one of ours.
+
+This room and those it imports from its own floor are the only ones that know aiobotocore and
+botocore; importing it imports them, so the client does that in a thread, when it opens.
 """
 
 from __future__ import annotations
@@ -75,7 +77,9 @@ class Transport(Protocol):
         ...
 
     async def renew(self, generation: int) -> bool:
-        """Find other credentials than those of `generation`; False where they are the caller's own to renew.
+        """Find other credentials than those of `generation`.
+
+        False where they are the caller's own to renew.
 
         Raises:
             CallError: There are none.
@@ -92,7 +96,8 @@ async def open_transport(target: ConnectionOptions, config: ClientConfig) -> Tra
     """Open the way to ECR.
 
     Raises:
-        InvalidInputError: There is no Region, no such profile, or the AWS configuration can't be read.
+        InvalidInputError: There is no Region, no such profile, or the AWS configuration can't be
+            read.
         CredentialsError: The credential chain failed.
     """
     if target.client is not None:

@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """What a client was told about where to ask and as whom; None is for botocore's own chain to find."""
+    """What a client was told about where to ask and as whom.
+
+    None is for botocore's own chain to find.
+    """
 
     region_name: str | None = None
     profile_name: str | None = None
@@ -29,7 +32,8 @@ class ConnectionOptions:
         """Refuse what can't be meant.
 
         Raises:
-            InvalidInputError: A part is no str, a profile or a provider stands beside a session, or the endpoint is no safe URL.
+            InvalidInputError: A part is no str, a profile or a provider stands beside a session, or
+                the endpoint is no safe URL.
         """
         for name in ("region_name", "profile_name", "endpoint_url"):
             value = getattr(self, name)
@@ -64,7 +68,8 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         msg = "endpoint_url holds a user name or password: leave it out, for requests are signed with AWS credentials"
         raise InvalidInputError(msg)
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
-        read = f"its scheme reads as {quoted(url.scheme)}, and its host as {quoted(host or '')}"  # the rest may be a secret
+        # The rest may be a secret.
+        read = f"its scheme reads as {quoted(url.scheme)}, and its host as {quoted(host or '')}"
         msg = f"endpoint_url is not of the form https://HOST[:PORT], without a query: {read}"
         raise InvalidInputError(msg)
     if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):

@@ -1,4 +1,7 @@
-"""aiobotocore sessions of this library's own, one for each event loop, profile and provider; and what makes their clients quick to make."""
+"""aiobotocore sessions of this library's own, one for each event loop, profile and provider.
+
+And what makes their clients quick to make.
+"""
 
 from __future__ import annotations
 
@@ -45,7 +48,10 @@ _ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
 async def own_session(
     profile_name: str | None, provider: CredentialsProvider | None = None
 ) -> AsyncGenerator[OwnSession, None]:
-    """Give the loop's one session of a profile and provider, until its last client is closed; a second client on it is cheap."""
+    """Give the loop's one session of a profile and provider, until its last client is closed.
+
+    A second client on it is cheap.
+    """
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
     key = profile_name, _one(provider)
     own = of_loop.get(key)
@@ -127,7 +133,8 @@ def _of_ecr(data: dict[str, Any]) -> dict[str, Any]:
 class _Loader(Loader):
     FILE_LOADER_CLASS = _DataFiles
 
-    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002 (a service has files of all types)
+    # A service has files of all types.
+    def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
         """Return the services by their folders alone: botocore looks into each of four hundred, to make sure of one."""
         folders = (
             folder

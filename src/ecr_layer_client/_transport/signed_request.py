@@ -1,7 +1,8 @@
 """The signed transport: the check's requests built, signed and sent here, on the HTTP session of aiobotocore's client.
 
-What a request of this client looks like is not known here but seen: the first goes by the client transport, and each later one is like it
-but for body, date, credentials and signature. So the endpoint, proxies, TLS and all that the AWS configuration says stay aiobotocore's.
+What a request of this client looks like is not known here but seen: the first goes by the client
+transport, and each later one is like it but for body, date, credentials and signature. So the
+endpoint, proxies, TLS and all that the AWS configuration says stay aiobotocore's.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class SignedRequestTransport:
     Args:
         ordinary: The client transport; it is closed with this one.
         session: The aiobotocore session, for its credentials.
-        http: The HTTP session of the client transport's client; what a hook answers in ECR's place never gets there, and teaches nothing.
+        http: The HTTP session of the client transport's client; what a hook answers in ECR's place
+            never gets there, and teaches nothing.
     """
 
     def __init__(self, ordinary: ClientMethodTransport, session: Any, http: Any) -> None:
@@ -103,7 +105,10 @@ class SignedRequestTransport:
         return self._pattern
 
     async def _signs_with(self, access_key: str) -> bool:
-        """Say whether these are the session's keys; where it can't give any, the client transport has others, or says why there are none."""
+        """Say whether these are the session's keys.
+
+        Where it can't give any, the client transport has others, or says why there are none.
+        """
         try:
             return bool((await self._keys()).access_key == access_key)
         except CredentialsError:

@@ -1,4 +1,6 @@
-"""AWS Signature Version 4 of requests that differ in body, date and credentials alone; pure. What they share is worked out once.
+"""AWS Signature Version 4 of requests that differ in body, date and credentials alone.
+
+Pure. What they share is worked out once.
 
 Source: AWS, "Create a signed AWS API request"; compared with botocore's own signer in the tests.
 """
@@ -54,7 +56,8 @@ class RequestTemplate:
 
     Args:
         url: Where they go: an origin, without a path or a query.
-        headers: Sent with each; `Content-Type` and `X-Amz-Target` are signed, as are the host and what varies.
+        headers: Sent with each; `Content-Type` and `X-Amz-Target` are signed, as are the host and
+            what varies.
         region: The signing Region.
         service: The signing name.
         access_key: Who signed the request that this was learned from. Default "": nobody.
@@ -78,7 +81,10 @@ class RequestTemplate:
     def of(
         cls, operation: str, method: str, url: str, headers: Mapping[str, str | bytes]
     ) -> Self | None:
-        """Learn from a signed request of an operation; None where others may differ from it in more than body, date and credentials."""
+        """Learn from a signed request of an operation.
+
+        None where others may differ from it in more than body, date and credentials.
+        """
         texts = {
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
             for name, value in headers.items()
@@ -125,7 +131,10 @@ class RequestTemplate:
 
 
 def _canonical(fixed: Mapping[str, str], *, token: bool) -> tuple[str, str]:
-    """Return a canonical request to put date, token (if there is one) and digest of the body into; and the names of its headers."""
+    """Return a canonical request to put date, token (if there is one) and digest of the body into.
+
+    And the names of its headers.
+    """
     varying = ("x-amz-date", "x-amz-security-token") if token else ("x-amz-date",)
     headers = {name: value.replace("%", "%%") for name, value in fixed.items()} | dict.fromkeys(
         varying, "%s"

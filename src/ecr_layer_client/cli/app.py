@@ -37,12 +37,12 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)
 
 @app.callback()
 def _ecr_layers(
-    version: Annotated[
+    version: Annotated[  # noqa: FBT002 (the callback answers)
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
-    ] = False,  # noqa: FBT002 (the callback answers)
+    ] = False,
 ) -> None:
     """Ask Amazon ECR which layers a repository already holds.
 

@@ -1,6 +1,7 @@
 """What botocore finds on this machine, and whether ECR's endpoint answers: what a client knows and does not tell.
 
-The library's clients find everything the same way. Nothing here holds a secret for longer than it takes to look at it.
+The library's clients find everything the same way. Nothing here holds a secret for longer than it
+takes to look at it.
 """
 
 from __future__ import annotations
@@ -82,7 +83,8 @@ class Answer(NamedTuple):
         seconds: Until the answer.
         error: Why there is no answer, as aiobotocore raised it; None when there is one.
         is_of_ecr: Whether the answer has a request id, as AWS's have, and is no redirect.
-        skew: Seconds that this machine's clock is ahead of the answer's (negative: behind); None without a date.
+        skew: Seconds that this machine's clock is ahead of the answer's (negative: behind); None
+            without a date.
     """
 
     url: str
@@ -137,10 +139,7 @@ class Surroundings:
             str(self._session.get_config_variable(name))
             for name in ("config_file", "credentials_file")
         ]
-        return " and ".join(
-            path if os.path.exists(os.path.expanduser(path)) else f"{path} (not there)"
-            for path in paths
-        )  # noqa: PTH110, PTH111 (as botocore reads it)
+        return " and ".join(path if _is_there(path) else f"{path} (not there)" for path in paths)
 
     def region(self) -> str | None:
         """Return the Region that is configured."""
@@ -210,7 +209,7 @@ class Surroundings:
                 answer = error.response
             except TimeoutError:
                 failed = TimeoutError(f"none within {CONNECT_TIMEOUT + READ_TIMEOUT:g} s")
-            except Exception as error:  # noqa: BLE001 (whatever hinders it is what is asked for)
+            except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
                 failed = error
             ended = time.time()
             told: Mapping[str, Any] = answer.get("ResponseMetadata", {})
@@ -267,4 +266,10 @@ def _proxy(url: str) -> str:
 
 
 def _shortened(key: str) -> str:
-    return f"{key[:4]}...{key[-4:]}" if len(key) > 12 else "..."  # noqa: PLR2004 (less than half of it is shown)
+    # Less than half of it is shown.
+    return f"{key[:4]}...{key[-4:]}" if len(key) > 12 else "..."  # noqa: PLR2004
+
+
+def _is_there(path: str) -> bool:
+    # botocore expands a path in this way.
+    return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111

@@ -67,11 +67,13 @@ def check(  # noqa: PLR0913 (the options)
       ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
       ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
       grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
-      ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") | .digest'
+      ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") |
+      .digest'
 
-    What is printed is in the order of the input. Standard input may have any number of lines: each is answered as soon as it and
-    those before it are, within a second where they come slowly or are typed (with '-', at a terminal). A repeat among the
-    last 10,000 is asked once, unless the input rested in between. A malformed digest is an outcome, not an error.
+    What is printed is in the order of the input. Standard input may have any number of lines: each
+    is answered as soon as it and those before it are, within a second where they come slowly or are
+    typed (with '-', at a terminal). A repeat among the last 10,000 is asked once, unless the input
+    rested in between. A malformed digest is an outcome, not an error.
 
     \b
     What is printed as the outcome, a word for each digest:
@@ -131,7 +133,8 @@ async def _of_arguments(
     client: ECRLayerClient,
     where: Repository,
     digests: list[str],
-    timeout: float | None,  # noqa: ASYNC109 (the library's own, whose error keeps what was answered)
+    # The library's own, whose error keeps what was answered.
+    timeout: float | None,  # noqa: ASYNC109
     order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
     digests = [digest for digest in digests if order.add(digest)]
@@ -167,7 +170,10 @@ async def _of_stdin(
 
 
 class _Printer:
-    """Prints outcomes in the order of the input, as they come; `total` is how many there will be, where that is known."""
+    """Prints outcomes in the order of the input, as they come.
+
+    `total` is how many there will be, where that is known.
+    """
 
     def __init__(
         self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool

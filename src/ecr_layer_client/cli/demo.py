@@ -30,10 +30,12 @@ Next, on a repository of yours:
 
 
 def demo() -> None:
-    """See it at work: check the layers of 856 real images against a local ECR. No AWS account is needed, nothing is downloaded.
+    """See it at work: check the layers of 856 real images against a local ECR.
 
-    A local ECR is started on this machine and told to hold half of each repository's layers. Then every image's layers are
-    checked through the same client that asks Amazon ECR.
+    No AWS account is needed, nothing is downloaded.
+
+    A local ECR is started on this machine and told to hold half of each repository's layers. Then
+    every image's layers are checked through the same client that asks Amazon ECR.
 
     \b
     Example:

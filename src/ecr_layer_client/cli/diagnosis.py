@@ -79,23 +79,18 @@ class _Told:
     retries: list[CallError] = field(default_factory=list[CallError])
     throttled: int = 0
 
-    def operation(
-        self, operation: str, repository: Repository, /
-    ) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
+    def operation(self, *_: object) -> AbstractContextManager[object]:
         return nullcontext()
 
-    def attempt(
-        self, operation: str, repository: Repository, number: int, digests: int, /
-    ) -> AbstractContextManager[object]:  # noqa: ARG002 (Observer)
+    def attempt(self, *_: object) -> AbstractContextManager[object]:
         self.asked += 1
         return nullcontext()
 
-    def retry(
-        self, operation: str, repository: Repository, error: CallError, delay: float, /
-    ) -> None:  # noqa: ARG002 (Observer)
+    def retry(self, _operation: str, _repository: object, error: CallError, *_: object) -> None:
         self.retries.append(error)
 
-    def throttle(self, operation: str, rate: float, share: float, /) -> None:  # noqa: ARG002 (Observer)
+    # Observer.
+    def throttle(self, operation: str, rate: float, share: float, /) -> None:  # noqa: ARG002
         self.throttled += 1
 
 
@@ -175,7 +170,7 @@ class Examination:
             return Finding(
                 "configuration", Status.OK, f"{self._aws.profile()}; {self._aws.files()}"
             )
-        except Exception as error:  # noqa: BLE001 (whatever hinders botocore is the finding)
+        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
             to_do = "correct --profile, AWS_PROFILE or the file; `aws configure list-profiles` lists what there is"
             return Finding(
                 "configuration", Status.FAIL, f"it can't be used: {quoted(str(error))}", to_do
@@ -232,7 +227,7 @@ class Examination:
                 found,
                 "look at the profile's credential_process, or at the network to its source",
             )
-        except Exception as error:  # noqa: BLE001 (as above)
+        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
             return Finding(
                 "credentials",
                 Status.FAIL,
@@ -270,7 +265,7 @@ class Examination:
             return Finding("endpoint", Status.SKIP, "without a Region there is none")
         try:
             answer = await self._aws.ask(self._region, self._endpoint_option)
-        except Exception as error:  # noqa: BLE001 (as above)
+        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
             to_do = "correct the Region, or AWS_ENDPOINT_URL_ECR and AWS_ENDPOINT_URL"
             return Finding("endpoint", Status.FAIL, f"there is none: {quoted(str(error))}", to_do)
         return self._judge(answer)

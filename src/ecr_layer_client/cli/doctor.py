@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit_codes import ERROR, run
-from .options import AllowInsecureEndpoint, EndpointUrl, Profile, Region  # noqa: TC001 (typer reads the annotations)
+
+# Typer reads the annotations.
+from .options import AllowInsecureEndpoint, EndpointUrl, Profile, Region  # noqa: TC001
 from .progress import waiting
 from .stdio import Output
 
@@ -60,8 +62,9 @@ def doctor(  # noqa: PLR0913 (the options)
       2    something is wrong (fail), or an option is
       130  ended by Ctrl-C; 143: by SIGTERM
 
-    Two harmless requests are made, the second of which needs the IAM action ecr:BatchCheckLayerAvailability on the repository. It ends
-    within half a minute, whatever does not answer.
+    Two harmless requests are made, the second of which needs the IAM action
+    ecr:BatchCheckLayerAvailability on the repository. It ends within half a minute, whatever does
+    not answer.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def look() -> int:

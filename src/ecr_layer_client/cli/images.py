@@ -62,11 +62,12 @@ def plan(  # noqa: PLR0913 (the options)
 
     \b
     What is printed, a word for each blob:
-      upload   the repository does not hold it; or, as a note says, only archived images do, or nobody is sure
-      present  held: a push skips it
-      skip     a foreign layer, which no registry stores
+      upload   the repository does not hold it; or, as a note says, only archived images do, or
+      nobody is sure present  held: a push skips it skip     a foreign layer, which no registry
+      stores
 
-    The manifests are not asked after, for a push puts them in any case: whether the image is there, ecr-layers verify says.
+    The manifests are not asked after, for a push puts them in any case: whether the image is there,
+    ecr-layers verify says.
 
     \b
     Exit codes:
@@ -128,7 +129,8 @@ def verify(  # noqa: PLR0913 (the options)
     \b
     Examples:
       ecr-layers verify team/app:1.0 && deploy
-      ecr-layers verify 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app@sha256:4f4f...b1 --json
+      ecr-layers verify 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app@sha256:4f4f...b1
+      --json
 
     \b
     Exit codes:
@@ -137,7 +139,8 @@ def verify(  # noqa: PLR0913 (the options)
       2    an error, in one line on standard error
       130  interrupted; 143 by SIGTERM, 141 where nobody reads on
 
-    The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
+    The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the
+    repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
@@ -172,14 +175,17 @@ def audit(  # noqa: PLR0913 (the options)
     as_json: Annotated[bool, _AS_JSON] = False,
     concurrency: Concurrency = 10,
 ) -> None:
-    """Look whether each image of a repository is whole, archived ones left aside; print those that are not.
+    """Look whether each image of a repository is whole, archived ones left aside.
+
+    Print those that are not.
 
     \b
     Examples:
       ecr-layers audit team/app
       ecr-layers audit team/app --json | jq -r 'select(.deployable | not) | .digest'
 
-    With --json there is a line for every image, as soon as it is known. An image that is deleted meanwhile is left out.
+    With --json there is a line for every image, as soon as it is known. An image that is deleted
+    meanwhile is left out.
 
     \b
     Exit codes:
@@ -188,7 +194,8 @@ def audit(  # noqa: PLR0913 (the options)
       2    an error, in one line on standard error; what was found before it is printed
       130  interrupted; what was found before is printed; 143 by SIGTERM, 141 where nobody reads on
 
-    The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the repository.
+    The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and
+    ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def ask() -> int:
@@ -210,7 +217,10 @@ def audit(  # noqa: PLR0913 (the options)
 
 
 class _AuditPrinter:
-    """Prints reports: as JSON all of them as they come; for people, at the end, those that are not whole; however it ends."""
+    """Prints reports: as JSON all of them as they come.
+
+    For people, at the end, those that are not whole; however it ends.
+    """
 
     def __init__(self, *, as_json: bool) -> None:
         self.broken = 0
@@ -266,7 +276,9 @@ def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
 
 
 def _parted(image: str) -> tuple[str, str]:
-    """Return the repository and the reference of an image's name; of a tag and a digest the digest, as Docker and Kubernetes have it.
+    """Return the repository and the reference of an image's name.
+
+    Of a tag and a digest the digest, as Docker and Kubernetes have it.
 
     Raises:
         InvalidInputError: It has no reference, or a tag or digest that is none.

@@ -19,10 +19,12 @@ if TYPE_CHECKING:
 class InputOrder:
     """Remembers in which order digests were asked, and gives their outcomes in that order.
 
-    An outcome that is late holds back those behind it, and, once `most` digests wait, the reading, so that memory stays bounded.
+    An outcome that is late holds back those behind it, and, once `most` digests wait, the reading,
+    so that memory stays bounded.
 
     Args:
-        most: Digests that may wait; more than two batches, or what is late might itself wait for the reading.
+        most: Digests that may wait; more than two batches, or what is late might itself wait for
+            the reading.
     """
 
     def __init__(self, most: int) -> None:

@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 
 def _profiles(incomplete: str) -> list[str]:
-    """Return the profiles of the AWS configuration that begin so, for a shell's completion; of what can't be read, none."""
+    """Return the profiles of the AWS configuration that begin so, for a shell's completion.
+
+    Of what can't be read, none.
+    """
     from configparser import Error, RawConfigParser
 
     names: set[str] = set()
@@ -25,7 +28,8 @@ def _profiles(incomplete: str) -> list[str]:
     ):
         parser = RawConfigParser(strict=False)
         try:
-            parser.read(os.path.expanduser(os.environ.get(variable, default)), encoding="utf-8")  # noqa: PTH111 (as botocore reads it)
+            # As botocore reads it.
+            parser.read(os.path.expanduser(os.environ.get(variable, default)), encoding="utf-8")  # noqa: PTH111
         except (Error, ValueError):
             continue
         names |= {

@@ -20,13 +20,19 @@ HEADER = f"{'OUTCOME':<12}  {'SIZE':>9}  DIGEST"
 
 
 class JSONLines:
-    """Outcomes of a repository as JSON objects; their members are the same for each, in one order, null where they say nothing."""
+    """Outcomes of a repository as JSON objects.
+
+    Their members are the same for each, in one order, null where they say nothing.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self._begin = f'{{"repository": {quoted(str(repository))}, "digest": '
 
     def line(self, outcome: LayerOutcome) -> str:
-        """Return one; pasted together, for `json.dumps` costs as much as all the rest of a digest does."""
+        """Return one.
+
+        Pasted together, for `json.dumps` costs as much as all the rest of a digest does.
+        """
         begin = f'{self._begin}{quoted(outcome.digest)}, "outcome": "{outcome.outcome}"'
         if outcome.outcome == "failure":
             code, reason = (

@@ -80,7 +80,10 @@ def counting(
 
 
 def _terminal() -> Console | None:
-    """Return standard error, if it is a terminal that can move its cursor; a variable that asks for colours makes it none."""
+    """Return standard error, if it is a terminal that can move its cursor.
+
+    A variable that asks for colours makes it none.
+    """
     if sys.stderr is None or not sys.stderr.isatty():
         return None
     from rich.console import Console

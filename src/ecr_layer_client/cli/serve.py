@@ -86,17 +86,20 @@ def serve(  # noqa: PLR0913 (the options)
         ),
     ] = False,
 ) -> None:
-    """Serve a local ECR on this machine, for any program that speaks to ECR. No AWS account is needed.
+    """Serve a local ECR on this machine, for any program that speaks to ECR.
 
-    The variables by which programs reach it are printed on standard output, for a shell to take over; then standard output is closed.
-    What else there is to say comes on standard error.
+    No AWS account is needed.
+
+    The variables by which programs reach it are printed on standard output, for a shell to take
+    over; then standard output is closed. What else there is to say comes on standard error.
 
     \b
     Examples:
-      ecr-layers serve --port 4510                 in a terminal of its own: copy the variables into another one
-      eval "$(ecr-layers serve &)"                 in this shell: it has the variables once the local ECR answers
-      ecr-layers serve --data ~/ecr --verbose      what it holds is there again the next time; each request is a line
-      aws ecr create-repository --repository-name team/app
+      ecr-layers serve --port 4510                 in a terminal of its own: copy the variables into
+      another one eval "$(ecr-layers serve &)"                 in this shell: it has the variables
+      once the local ECR answers ecr-layers serve --data ~/ecr --verbose      what it holds is there
+      again the next time; each request is a line aws ecr create-repository --repository-name
+      team/app
 
     \b
     Exit codes:
@@ -161,7 +164,10 @@ def _log_to_stderr(level: int) -> None:
 
 
 def _exports(environment: dict[str, str]) -> str:
-    """Return the variables as lines for a POSIX shell; a profile goes, since some SDKs prefer it to keys."""
+    """Return the variables as lines for a POSIX shell.
+
+    A profile goes, since some SDKs prefer it to keys.
+    """
     return "\n".join(
         [
             "unset AWS_PROFILE AWS_DEFAULT_PROFILE",
@@ -182,7 +188,10 @@ def _print_and_close(text: str) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Say whether this machine alone reaches an address; of names, `localhost` is known to be one."""
+    """Say whether this machine alone reaches an address.
+
+    Of names, `localhost` is known to be one.
+    """
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:

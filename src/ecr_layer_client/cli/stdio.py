@@ -1,8 +1,9 @@
 """Standard input and output, read and written without standing in the event loop's way.
 
-A pipe may block for as long as the program at its other end likes. Meanwhile requests must go on, and Ctrl-C must end it all. So
-threads do the waiting: daemons, for nothing can wake them, and on the raw streams, for a lock of the buffered ones that such a thread
-holds would break the interpreter's own end.
+A pipe may block for as long as the program at its other end likes. Meanwhile requests must go on,
+and Ctrl-C must end it all. So threads do the waiting: daemons, for nothing can wake them, and on
+the raw streams, for a lock of the buffered ones that such a thread holds would break the
+interpreter's own end.
 """
 
 from __future__ import annotations
@@ -33,9 +34,12 @@ _SHORT_REST = (
 
 
 class StandardInput:
-    """The lines of standard input, in parts that end where it rests; memory does not grow with their number or length.
+    """The lines of standard input, in parts that end where it rests.
 
-    Lines are stripped, and blank ones left out. Bytes that are not UTF-8 are escaped. A line longer than 4,096 bytes is cut there.
+    Memory does not grow with their number or length.
+
+    Lines are stripped, and blank ones left out. Bytes that are not UTF-8 are escaped. A line longer
+    than 4,096 bytes is cut there.
 
     Attributes:
         has_ended: Whether there is no more of it.
@@ -52,7 +56,9 @@ class StandardInput:
         self._rest = b""
 
     async def part(self) -> AsyncGenerator[str]:
-        """Yield the lines up to the next rest, or to the end; wait for the first as long as need be.
+        """Yield the lines up to the next rest, or to the end.
+
+        Wait for the first as long as need be.
 
         Raises:
             OSError: It can't be read.

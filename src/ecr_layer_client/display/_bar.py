@@ -26,9 +26,12 @@ class Countable(Protocol):
 
 @contextmanager
 def progress_bar() -> Generator[Callable[[Countable], None] | None, None, None]:
-    """Show a bar, in a terminal or a notebook, and give what moves it; without tqdm, warn and give None.
+    """Show a bar, in a terminal or a notebook, and give what moves it.
 
-    An error or a cancellation closes it, too: a bar with a total stays where it stood, one without goes away, for it would look done.
+    Without tqdm, warn and give None.
+
+    An error or a cancellation closes it, too: a bar with a total stays where it stood, one without
+    goes away, for it would look done.
     """
     try:
         with warnings.catch_warnings():

@@ -35,6 +35,6 @@ def share(part: int, whole: int) -> str:
         "under 1 %"
         if 0 < percents < 1
         else "over 99 %"
-        if 99 < percents < 100
+        if 99 < percents < 100  # noqa: PLR2004 (percents)
         else f"{percents:.0f} %"
-    )  # noqa: PLR2004 (percents)
+    )

@@ -65,7 +65,10 @@ class Table:
 def first_rows(
     what: str, columns: tuple[str, ...], rows: Iterable[tuple[str | int, ...]], total: int
 ) -> Iterator[Table]:
-    """Yield a table of the first rows, if there is any; its caption says how many there are in all."""
+    """Yield a table of the first rows, if there is any.
+
+    Its caption says how many there are in all.
+    """
     shown = tuple(islice(rows, MOST_ROWS))
     if shown:
         yield Table(
@@ -83,7 +86,8 @@ class Description:
         title: What it is.
         verdict: The one thing to know of it.
         parts: The parts of the whole; those of which there is nothing are left out.
-        by_size: Whether the bar shows bytes, where any are known, in place of counts. Default False.
+        by_size: Whether the bar shows bytes, where any are known, in place of counts. Default
+            False.
         facts: Pairs of name and value. Default none.
         tables: What deserves a look. Default none.
     """

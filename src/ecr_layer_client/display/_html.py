@@ -1,8 +1,9 @@
 """`html_of`: a description as HTML for notebooks.
 
-Styles are inline and there is no script, for a notebook is looked at where neither a stylesheet nor a script of ours comes through.
-Text and lines have the page's own colour, and the colours of the parts stand out from white and from dark backgrounds alike, so that
-one HTML serves all themes. Where styles are taken away, too, as on GitHub, the tables still say all.
+Styles are inline and there is no script, for a notebook is looked at where neither a stylesheet nor
+a script of ours comes through. Text and lines have the page's own colour, and the colours of the
+parts stand out from white and from dark backgrounds alike, so that one HTML serves all themes.
+Where styles are taken away, too, as on GitHub, the tables still say all.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
 
     from ._description import Description, Part, Table
 
-# Contrast is at least 3 : 1 with white and with #1e1e1e; told apart by the colour-blind, and never alone: each has its word beside it.
+# Contrast is at least 3 : 1 with white and with #1e1e1e; told apart by the colour-blind, and never
+# alone: each has its word beside it.
 COLOURS = {
     Tone.GOOD: "#00936b",
     Tone.HELD: "#b27a00",
@@ -33,7 +35,8 @@ _CELL = "padding:.15em 1.2em .15em 0;border:0;background:transparent;vertical-al
 _NUMBER = f"{_CELL};text-align:right;font-variant-numeric:tabular-nums;white-space:nowrap"
 _TABLE = "margin:0;border:0;border-collapse:collapse;background:transparent;color:inherit;font-size:1em;width:auto;display:table"
 _QUIET = "opacity:.8"
-_COLOURED = "print-color-adjust:exact;forced-color-adjust:none"  # on paper, and where the user chose the colours
+# On paper, and where the user chose the colours.
+_COLOURED = "print-color-adjust:exact;forced-color-adjust:none"
 _CAPTION = (
     "caption-side:top;padding:0 0 .2em;text-align:left;color:inherit;font-size:1em;font-weight:600"
 )

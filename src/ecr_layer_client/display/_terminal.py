@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from ._description import Description, Table
 
 _WIDEST = 60  # cells of a bar
-_INKS = {  # a colour, a block, and what stands for it where there is ASCII alone: the parts differ without colours, too
+# A colour, a block, and what stands for it where there is ASCII alone: the parts differ without
+# colours, too.
+_INKS = {
     Tone.GOOD: ("green", "\N{FULL BLOCK}", "#"),
     Tone.HELD: ("yellow", "\N{DARK SHADE}", "+"),
     Tone.NEW: ("cyan", "\N{MEDIUM SHADE}", "-"),

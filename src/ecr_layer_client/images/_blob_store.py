@@ -150,7 +150,8 @@ def open_verified(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
     """Open a blob; reading it to its end verifies it.
 
     Raises:
-        InvalidInputError: It is not there, can't be opened or verified, or has another size than its descriptor says.
+        InvalidInputError: It is not there, can't be opened or verified, or has another size than
+            its descriptor says.
     """
     found = located(blobs, descriptor)
     hashing = hash_of(descriptor.digest, blobs.name)
@@ -195,7 +196,8 @@ def read_manifest_bytes(blobs: Blobs, descriptor: Descriptor) -> bytes:
     """Return the verified bytes of a blob that is a manifest or a config.
 
     Raises:
-        InvalidInputError: It is not there, not what its descriptor says, or longer than a manifest may be.
+        InvalidInputError: It is not there, not what its descriptor says, or longer than a manifest
+            may be.
     """
     size = located(blobs, descriptor).size
     if size > MAX_MANIFEST_BYTES:

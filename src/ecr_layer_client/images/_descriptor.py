@@ -1,6 +1,9 @@
-"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size; and the rules of digests and tags.
+"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size.
 
-The aliases are the formats' own names. Only a manifest's JSON is read by them; everywhere else the fields' names hold.
+And the rules of digests and tags.
+
+The aliases are the formats' own names. Only a manifest's JSON is read by them; everywhere else the
+fields' names hold.
 """
 
 from __future__ import annotations
@@ -20,12 +23,14 @@ if TYPE_CHECKING:
 TAG = re.compile(
     r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 )  # OCI distribution specification: a reference as a tag
-# OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the lengths of theirs.
+# OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the
+# lengths of theirs.
 _DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[a-f0-9]+")
 _LONGEST_DIGEST = 1000  # ECR model: BatchedOperationLayerDigest
-# OCI image-spec, media-types.md, and Docker's manifest schema 2; what follows says how they are compressed.
+# OCI image-spec, media-types.md, and Docker's manifest schema 2; what follows says how they are
+# compressed.
 _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -72,7 +77,8 @@ def hash_of(digest: str, name: str) -> hashlib._Hash:
         name: What holds the blob, for a message.
 
     Raises:
-        InvalidInputError: It is none of the two that OCI registers, so that what it names can't be verified.
+        InvalidInputError: It is none of the two that OCI registers, so that what it names can't be
+            verified.
     """
     algorithm = digest.partition(":")[0]
     if algorithm not in _HEX_LENGTHS:
@@ -121,7 +127,9 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
         return cls(os=found["os"], architecture=found["architecture"], variant=found["variant"])
 
     def accepts(self, other: Platform) -> bool:
-        """Say whether the other is what this one asks for; what this one leaves open, a variant or a version, may be any.
+        """Say whether the other is what this one asks for.
+
+        What this one leaves open, a variant or a version, may be any.
 
         Example:
             >>> Platform.parse("linux/arm64").accepts(Platform.parse("linux/arm64/v8"))
@@ -161,7 +169,8 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
     Attributes:
         digest: Its digest, in lower case.
         size: Bytes. Default None: not said; only schema 1 manifests leave it out.
-        media_type: What it is, spelled as in the manifest; any text. Default None: not said; as `size`.
+        media_type: What it is, spelled as in the manifest; any text. Default None: not said; as
+            `size`.
         platform: Of an image in an index: what it runs on. Default None.
         urls: Where else its bytes may be had; see `is_foreign`. Default none.
         artifact_type: Of an artifact in an index: what it is. Default None.
@@ -184,8 +193,8 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
     def is_foreign(self) -> bool:
         """Whether, as a layer, registries don't store it and a push leaves it out: its media type says so, or it has `urls`.
 
-        Docker goes by the URLs, other clients by the media type (Docker's `foreign` layers, OCI's `nondistributable` ones). A config is
-        always stored.
+        Docker goes by the URLs, other clients by the media type (Docker's `foreign` layers, OCI's
+        `nondistributable` ones). A config is always stored.
         """
         return bool(self.urls) or (self.media_type or "").startswith(_FOREIGN)
 

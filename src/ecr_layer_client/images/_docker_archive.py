@@ -29,7 +29,10 @@ _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class _Saved(BaseModel):
-    """One image of the archive's list: names of files in it; and by diff_id the foreign layers, which are kept elsewhere."""
+    """One image of the archive's list: names of files in it.
+
+    And by diff_id the foreign layers, which are kept elsewhere.
+    """
 
     config: str = Field(validation_alias="Config")
     layers: Texts = Field(validation_alias="Layers")
@@ -38,7 +41,8 @@ class _Saved(BaseModel):
 
 
 class _RootFs(BaseModel):
-    diff_ids: Digests = ()  # an image without layers has none; docker leaves them out then, and others write null
+    # An image without layers has none; docker leaves them out then, and others write null.
+    diff_ids: Digests = ()
 
 
 class _Config(BaseModel):
@@ -133,7 +137,8 @@ class _Archive:
         """Read a config, once, though many images may name it.
 
         Raises:
-            InvalidInputError: It is not there, not what its name says, where that is a digest's, or no config.
+            InvalidInputError: It is not there, not what its name says, where that is a digest's, or
+                no config.
         """
         if name not in self._configs:
             raw = self._tar.read(name, MAX_MANIFEST_BYTES)
@@ -175,7 +180,8 @@ class _Archive:
     def _hashes(self, name: str, diff_id: str) -> tuple[str, str]:
         """Return the digest of a layer's bytes, and that of what they unpack to, by the algorithm of its `diff_id`.
 
-        Nothing else says whether a layer is whole, for this archive has no sizes. So it is read once, unless that was done already.
+        Nothing else says whether a layer is whole, for this archive has no sizes. So it is read
+        once, unless that was done already.
         """
         member = self._tar.member(name)
         is_gzipped, algorithm = member.head.startswith(GZIP), diff_id.partition(":")[0]

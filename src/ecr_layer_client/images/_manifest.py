@@ -1,4 +1,7 @@
-"""`parse_manifest`: the exact bytes of a manifest to a value that keeps them; strict, bounded, and never written anew."""
+"""`parse_manifest`: the exact bytes of a manifest to a value that keeps them.
+
+Strict, bounded, and never written anew.
+"""
 
 from __future__ import annotations
 
@@ -45,14 +48,17 @@ class ImageManifest(BaseModel, frozen=True):
 
     Attributes:
         raw: The exact bytes.
-        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, Docker's registries give that of the bytes without the
-            signatures instead; this one is that of the bytes as they are.
+        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, Docker's registries give
+            that of the bytes without the signatures instead; this one is that of the bytes as they
+            are.
         media_type: What it is.
-        config: Its config. None of a schema 1 manifest, which has none, and of an artifact without one.
-        layers: Its layers in the manifest's own order, repeats kept: the base comes first. In schema 1 it comes last, and none has a size.
+        config: Its config. None of a schema 1 manifest, which has none, and of an artifact without
+            one.
+        layers: Its layers in the manifest's own order, repeats kept: the base comes first. In
+            schema 1 it comes last, and none has a size.
         artifact_type: Of an artifact: what it is. Default None.
-        subject: The manifest that this one is about, such as the image that a signature signs; it need not be in the registry.
-            Default None.
+        subject: The manifest that this one is about, such as the image that a signature signs; it
+            need not be in the registry. Default None.
         annotations: Names and values, uninterpreted. Default none.
 
     Example:
@@ -99,7 +105,9 @@ class ImageManifest(BaseModel, frozen=True):
 
 
 class ImageIndex(BaseModel, frozen=True):
-    """An index: a manifest of manifests, one for each platform, say; Docker calls it a manifest list.
+    """An index: a manifest of manifests, one for each platform, say.
+
+    Docker calls it a manifest list.
 
     Attributes:
         raw: The exact bytes.
@@ -135,7 +143,10 @@ class ImageIndex(BaseModel, frozen=True):
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What a registry stores as blobs of it: of an ordinary index nothing; of some, as of a build cache, what is no manifest."""
+        """What a registry stores as blobs of it: of an ordinary index nothing.
+
+        Of some, as of a build cache, what is no manifest.
+        """
         return each_once(
             blob
             for blob in self.manifests
@@ -171,7 +182,8 @@ class _FsLayer(BaseModel):
 class _Document(BaseModel):
     """Any of the formats; which one it is, its members say.
 
-    Lists fail at the first thing that is wrong, which is all that is told: to gather two million takes many seconds.
+    Lists fail at the first thing that is wrong, which is all that is told: to gather two million
+    takes many seconds.
     """
 
     schema_version: int = Field(default=2, validation_alias="schemaVersion", ge=1, le=2)
@@ -195,16 +207,17 @@ _DOCUMENT = TypeAdapter(_Document)
 def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest | ImageIndex:
     """Read a manifest of any format: Docker schema 2 and 1, OCI image and index, artifacts.
 
-    The bytes are kept as they are. Members that the formats don't have are ignored; of a member given twice the last one counts, as in
-    other clients; a media type that is not known is kept.
+    The bytes are kept as they are. Members that the formats don't have are ignored; of a member
+    given twice the last one counts, as in other clients; a media type that is not known is kept.
 
     Args:
         data: The exact bytes, at most 4 MiB.
-        media_type: Its media type, where the registry or an index says. Default None: the manifest's own `mediaType`, else what its
-            members show.
+        media_type: Its media type, where the registry or an index says. Default None: the
+            manifest's own `mediaType`, else what its members show.
 
     Raises:
-        InvalidInputError: It is no manifest, or none of the type it should be; the message says where, and its digest.
+        InvalidInputError: It is no manifest, or none of the type it should be; the message says
+            where, and its digest.
 
     Example:
         >>> layer = '{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": 1024, "digest": "sha256:%s"}' % ("a" * 64)
@@ -294,7 +307,8 @@ def _shape(document: _Document) -> str:
     """Return the media type that the members show; of two with the same members, OCI's.
 
     Raises:
-        _NoManifest: They are those of none, or of more than one, which two clients might take for two different images.
+        _NoManifest: They are those of none, or of more than one, which two clients might take for
+            two different images.
     """
     shapes = {
         OCI_INDEX: "manifests" in document.model_fields_set,

@@ -35,7 +35,10 @@ Manifest = ImageManifest | ImageIndex
 
 
 class Images(NamedTuple):
-    """What was found: manifests by digest, children before what names them; what is not named by another; and tags by digest."""
+    """What was found: manifests by digest, children before what names them.
+
+    What is not named by another; and tags by digest.
+    """
 
     manifests: dict[str, Manifest]
     roots: tuple[Manifest, ...]
@@ -68,8 +71,9 @@ def read_layout_in(tar: Tar, *, partly: bool = False) -> Images:
 
     Args:
         tar: The archive.
-        partly: Whether an index may name children that are not there, as docker leaves it when it saves one platform; it is left out
-            then, and the children that are there count. Default False.
+        partly: Whether an index may name children that are not there, as docker leaves it when it
+            saves one platform; it is left out then, and the children that are there count. Default
+            False.
 
     Raises:
         InvalidInputError: There is none, or it is not whole.
@@ -142,8 +146,8 @@ class Reading:
 
     Args:
         blobs: Where they are.
-        partly: Whether an index may name children that are not there, or of which no more than the manifest is; it is left out then.
-            Default False.
+        partly: Whether an index may name children that are not there, or of which no more than the
+            manifest is; it is left out then. Default False.
         alone: Whether the manifests are there alone, and no other blob is expected. Default False.
     """
 
@@ -159,7 +163,8 @@ class Reading:
         """Read what is named, and all below it.
 
         Raises:
-            InvalidInputError: No image is named; what is named is not there, not what its descriptor says, or no manifest.
+            InvalidInputError: No image is named; what is named is not there, not what its
+                descriptor says, or no manifest.
         """
         roots: dict[str, Manifest] = {}
         tags: dict[str, dict[str, None]] = {}
@@ -185,7 +190,10 @@ class Reading:
         )
 
     def _read(self, descriptor: Descriptor, depth: int) -> list[Manifest]:
-        """Return the manifest; or, of an index that is left out, those of its children that are there."""
+        """Return the manifest.
+
+        Or, of an index that is left out, those of its children that are there.
+        """
         known = self._found.get(descriptor.digest)
         if known is not None:
             return [known]
@@ -242,7 +250,10 @@ def _tags(descriptor: Descriptor) -> tuple[str, ...]:
 
 
 def tags_of(*names: str) -> tuple[str, ...]:
-    """Return the tags of images' names, of a name that is only a tag the name; those left out that no registry takes for one."""
+    """Return the tags of images' names, of a name that is only a tag the name.
+
+    Those left out that no registry takes for one.
+    """
     parts = [
         (at, *named.rpartition(":")[1:]) for named, at, _ in (name.partition("@") for name in names)
     ]

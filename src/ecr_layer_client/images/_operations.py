@@ -1,4 +1,7 @@
-"""What is asked of ECR about images, and how its answers are read: BatchGetImage and ListImages; pure."""
+"""What is asked of ECR about images, and how its answers are read: BatchGetImage and ListImages.
+
+Pure.
+"""
 
 from __future__ import annotations
 
@@ -39,7 +42,10 @@ class Held(NamedTuple):
 
 
 class NotGiven(NamedTuple):
-    """Why there is no image for a reference: in words; and ECR's code, where it was ECR that gave none."""
+    """Why there is no image for a reference: in words.
+
+    And ECR's code, where it was ECR that gave none.
+    """
 
     reason: str
     code: str | None = None
@@ -123,7 +129,10 @@ class GetImages:
     digests: Sequence[str]
 
     def members(self) -> dict[str, Any]:
-        """Return the request's members; without the accepted types, ECR may hand out a manifest of another type than it holds."""
+        """Return the request's members.
+
+        Without the accepted types, ECR may hand out a manifest of another type than it holds.
+        """
         ids = [
             {"imageDigest" if is_digest(reference) else "imageTag": reference}
             for reference in self.digests
@@ -135,10 +144,13 @@ class GetImages:
         }
 
     def read(self, answer: bytes | Mapping[str, Any]) -> dict[str, Held | NotGiven]:
-        """Read what became of each reference; an image that is asked for by digest comes once for each of its tags.
+        """Read what became of each reference.
+
+        An image that is asked for by digest comes once for each of its tags.
 
         Raises:
-            ResponseError: It is no such answer, leaves a reference out, or a manifest is not what its digest says.
+            ResponseError: It is no such answer, leaves a reference out, or a manifest is not what
+                its digest says.
         """
         parsed = _parsed(_IMAGES, answer)
         found: dict[str, Held | NotGiven] = {}

@@ -1,4 +1,7 @@
-"""`plan`: what a push would upload, in how many calls and at least how many seconds; pure arithmetic."""
+"""`plan`: what a push would upload, in how many calls and at least how many seconds.
+
+Pure arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -58,20 +61,28 @@ QUOTAS = {
 
 
 class PushPlan(DisplayMixin, BaseModel, frozen=True):
-    """What a push to one repository would do. Each digest is in exactly one of `to_upload`, `present` and `foreign`.
+    """What a push to one repository would do.
+
+    Each digest is in exactly one of `to_upload`, `present` and `foreign`.
 
     Plans for several repositories add up to one: see `total`.
 
     Attributes:
         repository: Where to. Default None: not said.
-        manifests: The manifests to put, in the order in which a registry takes them: children before the indexes that name them.
-        to_upload: The configs and layers to upload: all that the repository does not certainly hold.
+        manifests: The manifests to put, in the order in which a registry takes them: children
+            before the indexes that name them.
+        to_upload: The configs and layers to upload: all that the repository does not certainly
+            hold.
         present: Those it holds: a push skips them.
         foreign: Foreign layers, which no registry stores.
-        archived: Those of `to_upload` that only archived images hold: they are uploaded again (or restored instead, without an upload).
-        undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads them.
-        calls: API calls by operation, without retries: the checks that found this out, the uploads and the manifests.
-        shared_bytes: Bytes of blobs that the images name more than once between them, each repeat counted: what one push of all is spared.
+        archived: Those of `to_upload` that only archived images hold: they are uploaded again (or
+            restored instead, without an upload).
+        undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads
+            them.
+        calls: API calls by operation, without retries: the checks that found this out, the uploads
+            and the manifests.
+        shared_bytes: Bytes of blobs that the images name more than once between them, each repeat
+            counted: what one push of all is spared.
 
     Example:
         >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
@@ -122,7 +133,8 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def all_blobs_present(self) -> bool:
         """Whether the repository holds every blob, so that a push uploads none.
 
-        The manifests are not asked after: a push puts them in any case, and only `verify_image` says whether the image is there.
+        The manifests are not asked after: a push puts them in any case, and only `verify_image`
+        says whether the image is there.
         """
         return not self.to_upload
 
@@ -130,7 +142,8 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def total(cls, plans: Iterable[PushPlan]) -> Self:
         """Add up plans for several repositories of one account and Region, which share its quotas.
 
-        A digest that goes to two repositories is uploaded to each, for a layer belongs to one: it is in the sum twice.
+        A digest that goes to two repositories is uploaded to each, for a layer belongs to one: it
+        is in the sum twice.
 
         Raises:
             InvalidInputError: There is none, or one is no plan.
@@ -152,7 +165,9 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row a blob or manifest; `size` is `Int64`. Needs pandas and the extra `arrow`.
+        """Return a pandas DataFrame, one row a blob or manifest.
+
+        `size` is `Int64`. Needs pandas and the extra `arrow`.
 
         Raises:
             ImportError: One of them is not installed.
@@ -164,11 +179,14 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         return to_pandas(blob_reader(self.repository, rows_of(self)))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give a table to whatever takes an Arrow stream, one row a blob or manifest. Needs the extra `arrow`.
+        """Give a table to whatever takes an Arrow stream, one row a blob or manifest.
+
+        Needs the extra `arrow`.
 
         Raises:
             ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns are given as far as Arrow can cast.
+            ValueError: `requested_schema` asks for other columns; other types of the same columns
+                are given as far as Arrow can cast.
         """
         from ecr_layer_client._models.record_batches import stream  # noqa: PLC0415 (optional)
 
@@ -299,12 +317,15 @@ def plan(
     repository: Repository | str | None = None,
     part_size: int = PART_SIZE,
 ) -> PushPlan:
-    """Work out what a push of some images to one repository would do; blobs that they share count once.
+    """Work out what a push of some images to one repository would do.
+
+    Blobs that they share count once.
 
     Args:
         sources: An image source, or several.
-        held: What the repository holds: the result of `check_layers`, or by digest what `LayerCheckResult.of` takes. A digest that is not
-            in it counts as absent, so that `{}` is an empty repository.
+        held: What the repository holds: the result of `check_layers`, or by digest what
+            `LayerCheckResult.of` takes. A digest that is not in it counts as absent, so that `{}`
+            is an empty repository.
         repository: Where to. Default None: that of `held`, where it says.
         part_size: Bytes of a part of an upload, 5 to 20 MiB. Default 10 MiB, which ECR proposes.
 
@@ -315,7 +336,8 @@ def plan(
         >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
         >>> source = ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
         >>> plan(source, {})
-        PushPlan(repository=None, manifests=1, to_upload=1, present=0, foreign=0, archived=0, undetermined=0, bytes_to_upload=7, calls=5)
+        PushPlan(repository=None, manifests=1, to_upload=1, present=0, foreign=0, archived=0,
+        undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
     if type(part_size) is not int or not _SMALLEST_PART <= part_size <= _LARGEST_PART:
@@ -363,7 +385,10 @@ def plan(
 
 
 def _parts(size: int, part_size: int) -> int:
-    """Return how many parts a layer is uploaded in: at least one, for less is refused; of the largest layers, larger ones."""
+    """Return how many parts a layer is uploaded in: at least one, for less is refused.
+
+    Of the largest layers, larger ones.
+    """
     return min(max(1, -(-size // part_size)), _MOST_PARTS)
 
 

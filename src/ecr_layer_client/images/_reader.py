@@ -41,7 +41,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_ROUND = 1000  # images that an audit takes at a time: their manifests are in memory, and what they share is checked once
+# Images that an audit takes at a time: their manifests are in memory, and what they share is
+# checked once.
+_ROUND = 1000
 _REMEMBERED = 200_000  # outcomes that an audit keeps from one round to the next
 _OK = 200
 _RESTORE = "it is archived: restore it (UpdateImageStorageClass to STANDARD), or push it again"
@@ -72,7 +74,10 @@ class ImageReader:
         self._ended: Exception | None = None
 
     async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
-        """Fetch an image's manifest, and all that it names if it is an index; of one platform, only that image's."""
+        """Fetch an image's manifest, and all that it names if it is an index.
+
+        Of one platform, only that image's.
+        """
         wanted = (
             platform
             if platform is None or isinstance(platform, Platform)
@@ -161,7 +166,10 @@ class ImageReader:
         return report
 
     async def audit(self) -> AsyncIterator[ImageReport]:
-        """Look at every image of the repository, in the order in which ECR lists them; what has gone since it was listed is left out."""
+        """Look at every image of the repository, in the order in which ECR lists them.
+
+        What has gone since it was listed is left out.
+        """
         tags = await self._run(self._listed())
         digests = list(tags)
         outcomes: dict[str, LayerOutcome] = {}
@@ -198,7 +206,10 @@ class ImageReader:
             await asyncio.wait(self._tasks)
 
     async def _listed(self) -> dict[str, tuple[str, ...]]:
-        """Return the tags of every image by its digest; an image's tags may lie on different pages."""
+        """Return the tags of every image by its digest.
+
+        An image's tags may lie on different pages.
+        """
         caller, operation = self._caller_of(ListImages.operation), OperationState()
         with self._span(caller, ListImages.operation):
             return await self._pages(caller, operation)
@@ -236,7 +247,8 @@ class ImageReader:
     ) -> list[ImageReport]:
         """Return a report for each reference; `outcomes` are those known already, and are added to.
 
-        Of what was listed, what is not found any more was deleted meanwhile, or archived, and is no image of the repository.
+        Of what was listed, what is not found any more was deleted meanwhile, or archived, and is no
+        image of the repository.
         """
         found = await self._tree(references)
         if listed:
@@ -339,7 +351,10 @@ def _name(repository: Repository, reference: str) -> str:
 
 
 async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    """Run some coroutines at once, and return what they return; the first error ends the others and is raised, plain."""
+    """Run some coroutines at once, and return what they return.
+
+    The first error ends the others and is raised, plain.
+    """
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]

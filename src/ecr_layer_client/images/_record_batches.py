@@ -30,5 +30,12 @@ def blob_reader(repository: Repository | None, rows: Sequence[Row]) -> pa.Record
     sizes = [blob.size for blob, _, _ in rows]
     media_types = [blob.media_type for blob, _, _ in rows]
 
-    columns = [[name] * len(rows), digests, actions, notes, sizes, media_types]
+    columns: list[Sequence[object]] = [
+        [name] * len(rows),
+        digests,
+        actions,
+        notes,
+        sizes,
+        media_types,
+    ]
     return pa.RecordBatchReader.from_batches(_BLOB, iter([record_batch(_BLOB, columns)]))

@@ -36,7 +36,9 @@ _NAMED = 3  # defects that a line names before it only counts
 
 
 class ImageReport(DisplayMixin, BaseModel, frozen=True):
-    """What became of an image's manifest and of each blob it names; of an index, of each of its children, too.
+    """What became of an image's manifest and of each blob it names.
+
+    Of an index, of each of its children, too.
 
     Attributes:
         repository: Where it was looked for.
@@ -45,13 +47,15 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         digest: Of its manifest. None when there is none.
         media_type: Of its manifest. None when there is none.
         platform: Of an index's child: what it is for, as the index says. Default None.
-        problem: Why the manifest itself can't be used: not found, archived, no manifest. None when it can.
+        problem: Why the manifest itself can't be used: not found, archived, no manifest. None when
+            it can.
         available: Blobs that the repository holds, with the size that the manifest says.
         archived: Blobs that archived images alone hold: a pull fails.
         absent: Blobs that the repository does not hold.
         undetermined: Blobs of which ECR gave no clear answer.
         wrong_size: Blobs that the repository holds with another size than the manifest says.
-        children: Of an index: its children, in its order; an image that serves several platforms once for each.
+        children: Of an index: its children, in its order; an image that serves several platforms
+            once for each.
 
     Example:
         >>> report = ImageReport(repository=Repository(name="team/app"), reference="latest", tags=("latest",), problem="archived")
@@ -153,7 +157,8 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         # A single image has no platform here.
         first = 0 if self.children else 1
         columns = ("platform", "what", "digest")[first:]
-        rows = (row[first:] for report in self._tree() for row in report._defect_rows())  # noqa: SLF001 (of this class)
+        # Of this class.
+        rows = (row[first:] for report in self._tree() for row in report._defect_rows())  # noqa: SLF001
         return first_rows("Defects", columns, rows, total)
 
     def _defect_rows(self) -> Iterator[tuple[str, ...]]:

@@ -27,7 +27,10 @@ Found = dict[str, Manifest | NotGiven]
 
 
 def below(manifest: Manifest) -> tuple[Descriptor, ...]:
-    """Return the manifests that a manifest names, each once for each platform; an image names none."""
+    """Return the manifests that a manifest names, each once for each platform.
+
+    An image names none.
+    """
     return manifest.children if isinstance(manifest, ImageIndex) else ()
 
 
@@ -52,7 +55,10 @@ class Reporting:
         of: Descriptor | None,
         written: dict[str, ImageReport | None],
     ) -> ImageReport:
-        """Write one; `of` is what the index says of a child; nothing is gone through again that is `written`, or being written."""
+        """Write one; `of` is what the index says of a child.
+
+        Nothing is gone through again that is `written`, or being written.
+        """
         manifest = self._found[reference]
         known: dict[str, Any] = {
             "repository": self._repository,
@@ -89,7 +95,10 @@ class Reporting:
         return not isinstance(self._found[child.digest], ImageIndex)
 
     def _of_child(self, child: Descriptor, written: dict[str, ImageReport | None]) -> ImageReport:
-        """Write a child's report; of an image that serves several platforms, the same one for each."""
+        """Write a child's report.
+
+        Of an image that serves several platforms, the same one for each.
+        """
         before = written[child.digest]
         if before is None:
             report = written[child.digest] = self._report(child.digest, (), child, written)

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 
 Where = TypeVar("Where", bound=str | Repository)
 
-# How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are refused as what they are.
+# How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are
+# refused as what they are.
 _TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 _TAR = slice(
     257, 262
@@ -36,13 +37,15 @@ _TAR = slice(
 class ImageSource:
     """One image or several, with all their manifests: from an OCI layout, a `docker save` archive, a manifest, or a repository.
 
-    The manifests are read when it is made, and verified; that the other blobs are there, with the right sizes, is made sure of, and
-    their bytes are only read by `open`. Nothing is written to disk.
+    The manifests are read when it is made, and verified; that the other blobs are there, with the
+    right sizes, is made sure of, and their bytes are only read by `open`. Nothing is written to
+    disk.
 
     Attributes:
         name: Where it comes from, for people.
         roots: The manifests that no other of them names: what is pushed, deployed or tagged.
-        manifests: Every manifest once, children before the indexes that name them: the order in which a registry takes them.
+        manifests: Every manifest once, children before the indexes that name them: the order in
+            which a registry takes them.
         tags: Tags by the digest of the manifest they name, where the source has any.
 
     Example:
@@ -71,7 +74,8 @@ class ImageSource:
             path: Its directory, or a tar archive of that, plain or gzipped.
 
         Raises:
-            InvalidInputError: It is none, or not whole: a blob that is named is absent, or what is there has another size or digest.
+            InvalidInputError: It is none, or not whole: a blob that is named is absent, or what is
+                there has another size or digest.
         """
         where = _path(path)
         return cls(str(where), read_layout(where))
@@ -80,19 +84,22 @@ class ImageSource:
     def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
         """Read an archive that `docker save` wrote, or another tool in its form.
 
-        Since Docker 25 an archive holds the manifests; they are taken as they are. An index of which only some platforms were saved is left
-        out, and the images that are there count.
+        Since Docker 25 an archive holds the manifests; they are taken as they are. An index of
+        which only some platforms were saved is left out, and the images that are there count.
 
-        An older archive has no manifest: one is composed of its config and its layers as they stand there, mostly uncompressed. A push that
-        follows it is accepted; but `docker load` and `docker push` would compress the layers first, and thus upload others, with other
-        digests. Nothing but the config says what a layer should be, not even its size: so the layers are read, once, and hashed when the
-        source is made, gzipped ones unpacked on the way. That takes seconds for gigabytes; call it in a thread.
+        An older archive has no manifest: one is composed of its config and its layers as they stand
+        there, mostly uncompressed. A push that follows it is accepted; but `docker load` and
+        `docker push` would compress the layers first, and thus upload others, with other digests.
+        Nothing but the config says what a layer should be, not even its size: so the layers are
+        read, once, and hashed when the source is made, gzipped ones unpacked on the way. That takes
+        seconds for gigabytes; call it in a thread.
 
         Args:
             path: The archive, plain or gzipped.
 
         Raises:
-            InvalidInputError: It is none, or not whole: what is named is absent, or is not what its digest says.
+            InvalidInputError: It is none, or not whole: what is named is absent, or is not what its
+                digest says.
         """
         where = _path(path)
         return cls(str(where), read_docker_archive(Tar(where)))
@@ -102,7 +109,8 @@ class ImageSource:
         """Read whatever image lies at a path: an OCI layout, an archive of one or of `docker save`, or a manifest's JSON.
 
         Args:
-            path: A directory or a file. An index's JSON alone is refused, for it does not say what its images are made of.
+            path: A directory or a file. An index's JSON alone is refused, for it does not say what
+                its images are made of.
 
         Raises:
             InvalidInputError: It is none of these, or not whole.
@@ -125,14 +133,18 @@ class ImageSource:
 
     @classmethod
     def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
-        """Take the exact bytes of a manifest; the blobs it names are known by digest and size alone.
+        """Take the exact bytes of a manifest.
+
+        The blobs it names are known by digest and size alone.
 
         Args:
             data: The manifest.
-            children: Of an index: the manifests it names, and those they name, in any order. Default none.
+            children: Of an index: the manifests it names, and those they name, in any order.
+                Default none.
 
         Raises:
-            InvalidInputError: One is no manifest, or an index names one that is not among `children`.
+            InvalidInputError: One is no manifest, or an index names one that is not among
+                `children`.
         """
         is_several = isinstance(children, Iterable) and not isinstance(children, bytes | str)
         below = tuple(children) if is_several else ()
@@ -169,8 +181,8 @@ class ImageSource:
             blob: One of `blobs`.
 
         Raises:
-            InvalidInputError: It is no descriptor, not there, as of a source of manifests alone, or not what it should be; the latter may
-                be found only while it is read.
+            InvalidInputError: It is no descriptor, not there, as of a source of manifests alone, or
+                not what it should be; the latter may be found only while it is read.
         """
         if not isinstance(blob, Descriptor):
             msg = f"blob={quoted(blob)}: a Descriptor, one of source.blobs"

@@ -55,7 +55,8 @@ _KEPT = 32 * 1024 * 1024  # bytes, in all
 class Member(NamedTuple):
     """A regular file of an archive: where its bytes begin, how many they are, and the first few.
 
-    Of a gzipped archive, whose bytes are all seen when it is read through, their sha256 digest, too.
+    Of a gzipped archive, whose bytes are all seen when it is read through, their sha256 digest,
+    too.
     """
 
     offset: int
@@ -67,8 +68,9 @@ class Member(NamedTuple):
 class Tar:
     """The regular files of an archive by name.
 
-    It is read through once, when it is made. Links count where they lead to another of its files; devices, and names that lead out of
-    the archive, are nobody's. Of several members of one name the last counts, as when they are extracted.
+    It is read through once, when it is made. Links count where they lead to another of its files;
+    devices, and names that lead out of the archive, are nobody's. Of several members of one name
+    the last counts, as when they are extracted.
 
     Args:
         path: The archive.
@@ -106,7 +108,8 @@ class Tar:
     def _take(self, tar: tarfile.TarFile, file: _Bounded) -> None:
         count, reached = 0, -1
         while (member := file.next_of(tar)) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]  # a documented attribute; it would hold every header to the end
+            # A documented attribute; it would hold every header to the end.
+            tar.members.clear()  # type: ignore[attr-defined]
             count += 1
             if count > _MAX_MEMBERS:
                 msg = f"{self.path}: more than {_MAX_MEMBERS} members: this is no image"
@@ -149,7 +152,10 @@ class Tar:
         return Member(member.offset_data, member.size, head, f"sha256:{hashing.hexdigest()}")
 
     def find(self, name: str) -> str | None:
-        """Return the name of the file that a name, or the link of that name, leads to; None of one that is not there."""
+        """Return the name of the file that a name, or the link of that name, leads to.
+
+        None of one that is not there.
+        """
         name = posixpath.normpath(name)
         for _ in range(_LINKS_IN_A_ROW):
             if name in self._members:
@@ -216,7 +222,10 @@ def _is_gzipped(path: Path) -> bool:
 
 
 def _read_to_the_end(file: BinaryIO) -> None:
-    """Read what is left of a gzipped archive, for its checksum and its length stand at its end; what follows that is left alone."""
+    """Read what is left of a gzipped archive, for its checksum and its length stand at its end.
+
+    What follows that is left alone.
+    """
     try:
         while file.read(CHUNK):
             pass
@@ -226,7 +235,10 @@ def _read_to_the_end(file: BinaryIO) -> None:
 
 
 def compression_of(head: bytes) -> str | None:
-    """Return the name of what bytes that begin so are compressed with; None of gzip, which is read, and of what is not compressed."""
+    """Return the name of what bytes that begin so are compressed with.
+
+    None of gzip, which is read, and of what is not compressed.
+    """
     return next(
         (name for beginning, name in OTHER_COMPRESSIONS.items() if head.startswith(beginning)), None
     )

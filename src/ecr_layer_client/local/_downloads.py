@@ -1,6 +1,7 @@
 """Downloads of layers, as S3 serves them: URLs that carry their own signature and expiry, ranges, and refusals in XML.
 
-Written from AWS's documentation of presigned requests (Signature Version 4 in the query string) and of S3's answers.
+Written from AWS's documentation of presigned requests (Signature Version 4 in the query string) and
+of S3's answers.
 """
 
 from __future__ import annotations
@@ -142,7 +143,10 @@ def _reply(blob: Blob, name: str, asked: str) -> Reply:
 
 
 def _wanted(asked: str, size: int) -> tuple[int, int] | None:
-    """Return where a range begins and ends; None for the whole, which S3 also sends for a range that it cannot read."""
+    """Return where a range begins and ends.
+
+    None for the whole, which S3 also sends for a range that it cannot read.
+    """
     found = _RANGE(asked.strip())
     if found is None or not any(found.groups()):
         return None
@@ -161,7 +165,10 @@ def _wanted(asked: str, size: int) -> tuple[int, int] | None:
 
 
 def _number(digits: str) -> int | None:
-    """Return a byte's position; one that is too long to read lies beyond every end, as RFC 9110 (section 14.1.2) has it."""
+    """Return a byte's position.
+
+    One that is too long to read lies beyond every end, as RFC 9110 (section 14.1.2) has it.
+    """
     if not digits:
         return None
     return int(digits) if len(digits := digits.lstrip("0") or "0") < len(str(BEYOND)) else BEYOND

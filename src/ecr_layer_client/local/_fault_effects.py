@@ -30,7 +30,10 @@ Rows = dict[str, list[Any]]
 
 
 def answer_of(script: Script, call: Call) -> Reply | None:
-    """Return what a script answers in the registry's place; None when it lets the registry answer."""
+    """Return what a script answers in the registry's place.
+
+    None when it lets the registry answer.
+    """
     if script.error is not None:
         return call.refused(error_of(script.error, script.message, script.status))
     if script.redirect_to is not None:

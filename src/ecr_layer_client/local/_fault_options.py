@@ -139,7 +139,9 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
 
 
 def script_of(options: dict[str, Any]) -> Script:
-    """Return the script that these options make. Raises ValueError that names the value and the rule it breaks.
+    """Return the script that these options make.
+
+    Raises ValueError that names the value and the rule it breaks.
 
     >>> script_of({"error": "ThrottlingException", "times": 0})
     Traceback (most recent call last):

@@ -1,4 +1,7 @@
-"""Faults: scripts that the registry plays, the same ones over HTTP and in memory. Randomness is seeded, time is the running loop's."""
+"""Faults: scripts that the registry plays, the same ones over HTTP and in memory.
+
+Randomness is seeded, time is the running loop's.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,8 @@ class Fault:
 
     Attributes:
         script: what it does, and to which requests.
-        seen: how many requests it was meant for so far, those that it skipped or that chance spared included.
+        seen: how many requests it was meant for so far, those that it skipped or that chance spared
+            included.
         played: how many of them it hit.
     """
 
@@ -48,9 +52,10 @@ class Fault:
 class Faults:
     """The faults of a `LocalECR`, in the order in which they were added.
 
-    Every fault that matches a request plays, so latencies add up; one that answers in the registry's place or hangs up is the
-    last to play for that request, so `add(error="ThrottlingException", times=2)` and `add(error="ServerException", times=1)`
-    refuse three requests, in this order.
+    Every fault that matches a request plays, so latencies add up; one that answers in the
+    registry's place or hangs up is the last to play for that request, so
+    `add(error="ThrottlingException", times=2)` and `add(error="ServerException", times=1)` refuse
+    three requests, in this order.
 
     >>> import asyncio
     >>> from ecr_layer_client.local import LocalECR
@@ -76,26 +81,32 @@ class Faults:
         """Add a fault that hits requests from now on, and return it.
 
         Args:
-            options: Which requests: `operation` (a name, `"GetLayer"` for downloads; default any), `after` (skip so many first;
-                default 0), `times` (hit so many; default all that come), `probability` (0 to 1, of hitting each; default 1).
+            options: Which requests: `operation` (a name, `"GetLayer"` for downloads; default any),
+                `after` (skip so many first; default 0), `times` (hit so many; default all that
+                come), `probability` (0 to 1, of hitting each; default 1).
 
                 What is done to them, one thing or several that make sense together:
 
                 - `latency`: seconds to wait first; `(low, high)` is drawn anew for each request.
-                - `error`: an AWS error code such as `"ThrottlingException"`, with AWS's HTTP status and wording; `message` and
+                - `error`: an AWS error code such as `"ThrottlingException"`, with AWS's HTTP status
+                  and wording; `message` and
                   `status` say otherwise.
                 - `status` alone: a load balancer's answer with this status and an HTML body.
                 - `body`: these bytes as the whole body, with status 200 or `status`.
                 - `redirect_to`: a redirect (307, or `status`) to this URL.
-                - `reset`: the connection is reset before any answer, and the operation does not run.
-                - `cut_at`: the body ends after so many bytes, although Content-Length says more, and the connection closes; with
-                  `reset` it is reset there. The operation has run. A body that is no longer stays whole.
+                - `reset`: the connection is reset before any answer, and the operation does not
+                  run.
+                - `cut_at`: the body ends after so many bytes, although Content-Length says more,
+                  and the connection closes; with
+                  `reset` it is reset there. The operation has run. A body that is no longer stays
+                  whole.
                 - `drip`: the body comes at so many bytes a second.
-                - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of an answer come in another order, with n rows fewer, or
+                - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of an answer come in another
+                  order, with n rows fewer, or
                   with n rows twice.
 
-                In `ecr.stats` the request counts under its gravest fault: the error code, the status, or the option's name; what
-                the registry refuses anyway keeps its code.
+                In `ecr.stats` the request counts under its gravest fault: the error code, the
+                status, or the option's name; what the registry refuses anyway keeps its code.
 
         Raises:
             ValueError: an option is unknown, breaks its rule, or makes no sense beside another.

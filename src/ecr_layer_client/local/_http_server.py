@@ -20,8 +20,10 @@ if TYPE_CHECKING:
     from ._service import Service
 
 SHUTDOWN_TIMEOUT = 0.1  # seconds that requests under way may still take; then they are cancelled
-EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  (what to listen at -> what to call)
-KEEPALIVE_TIMEOUT = 75.0  # longer than aiobotocore's 12 s and boto3's habits, so that the client is the one to hang up
+# What to listen at -> what to call.
+EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
+# Longer than aiobotocore's 12 s and boto3's habits, so that the client is the one to hang up.
+KEEPALIVE_TIMEOUT = 75.0
 
 
 def _is_ours(record: logging.LogRecord) -> bool:
@@ -53,7 +55,8 @@ class HTTPFace:
             self._serve,
             access_log=None,
             auto_decompress=False,  # ECR's clients compress nothing, and a bad gzip would be a 500
-            handler_cancellation=True,  # a caller that gave up is "abandoned" here too, as in memory
+            # A caller that gave up is "abandoned" here too, as in memory.
+            handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
             logger=logger,
         )

@@ -1,7 +1,8 @@
 """The in-memory face: an HTTP session class for aiobotocore, bytes in and bytes out, without a socket or a thread.
 
-It waits only by `asyncio.sleep` and on its pool's slots, so it runs under a loop whose time is virtual. What a wire would do
-it does too: a pool of `max_pool_connections`, read timeouts per chunk, bodies cut short, connections reset.
+It waits only by `asyncio.sleep` and on its pool's slots, so it runs under a loop whose time is
+virtual. What a wire would do it does too: a pool of `max_pool_connections`, read timeouts per
+chunk, bodies cut short, connections reset.
 """
 
 from __future__ import annotations
@@ -67,7 +68,10 @@ class MemorySession:
     def __init__(
         self, *, timeout: Any = None, max_pool_connections: int | None = None, **_ignored: Any
     ) -> None:
-        """Take what aiobotocore's endpoint passes; proxies, TLS and socket options mean nothing here."""
+        """Take what aiobotocore's endpoint passes.
+
+        Proxies, TLS and socket options mean nothing here.
+        """
         self._read_timeout: float | None = (
             timeout[1] if isinstance(timeout, (list, tuple)) else timeout
         )
@@ -90,7 +94,9 @@ class MemorySession:
         await self.__aexit__(None, None, None)
 
     async def send(self, request: Any) -> Any:
-        """Send a prepared request and return its response; its body is read unless the request asks to stream it.
+        """Send a prepared request and return its response.
+
+        Its body is read unless the request asks to stream it.
 
         Raises the exceptions of botocore that aiobotocore's own session raises.
         """

@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 class MemoryBody:
     """A reply being read: whole (`read()`), or chunk by chunk (`content.iter_any()`, `content.iter_chunked(n)`).
 
-    Its slot of the pool is given back at the end of the body, or at `close()`. Raises what aiohttp raises: ClientPayloadError
-    for a body that ends early, ServerTimeoutError when a chunk takes longer than the session's read timeout.
+    Its slot of the pool is given back at the end of the body, or at `close()`. Raises what aiohttp
+    raises: ClientPayloadError for a body that ends early, ServerTimeoutError when a chunk takes
+    longer than the session's read timeout.
     """
 
     def __init__(

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class Call:
     """A request whose operation is known.
 
-    `at` is the running loop's time on arrival, so all works in virtual time too; `scripts` are the faults that hit it.
+    `at` is the running loop's time on arrival, so all works in virtual time too; `scripts` are the
+    faults that hit it.
     """
 
     operation: str
@@ -38,8 +39,8 @@ class Call:
 class Interceptor(Protocol):
     """Something that stands between a face and the registry.
 
-    They lie around the registry like shells: whatever answers, the registry or an inner interceptor, the reply passes the
-    `after` of those that let the call pass.
+    They lie around the registry like shells: whatever answers, the registry or an inner
+    interceptor, the reply passes the `after` of those that let the call pass.
     """
 
     async def before(self, call: Call) -> Reply | None:

@@ -47,39 +47,49 @@ class ClientKwargs(TypedDict):
 class LocalECR:
     """A local ECR: it serves the layers and images of ECR's API at a free port of 127.0.0.1, or in memory.
 
-    What it holds lives in this object: seed it before or after it opens; closing keeps it, and it may be opened again (at another
-    port). The bytes of layers above 64 KiB are in temporary files that go with it; with `data` all is in files that stay.
+    What it holds lives in this object: seed it before or after it opens; closing keeps it, and it
+    may be opened again (at another port). The bytes of layers above 64 KiB are in temporary files
+    that go with it; with `data` all is in files that stay.
 
-    `async with LocalECR() as ecr:` serves on the running event loop. `with LocalECR() as ecr:` serves in a thread of its own, for
-    callers that block, such as boto3, and for tests of any framework. Every method may be called from any thread: a change is made
-    between two requests, never in the middle of one, and counts are read as they were at one moment.
+    `async with LocalECR() as ecr:` serves on the running event loop. `with LocalECR() as ecr:`
+    serves in a thread of its own, for callers that block, such as boto3, and for tests of any
+    framework. Every method may be called from any thread: a change is made between two requests,
+    never in the middle of one, and counts are read as they were at one moment.
 
     Args:
         region: the Region it plays. Default "us-east-1".
-        regions: further Regions that it plays, each a registry of its own, for requests that are signed for them. Default none.
-        data: a directory in which repositories, layers, images and tags outlive this object; it is made if need be. One `LocalECR`
-            at a time has it: from here on until it is closed or gone, or its process ends; opening it, or putting something into
-            it, takes it again. Default None: nothing outlives it.
-        account: the registry that requests mean when they name none, 12 digits. Default "123456789012".
-        absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as ECR answers;
-            "missing", a `MissingLayerDigest` failure as emulators answer.
-        auth: whether requests' signatures are verified, against the keys of `client_kwargs` and of `add_key`. Default True.
-        in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and it works under an event
-            loop whose time is virtual. Default False.
-        host: the address to listen at. Default "127.0.0.1", which this machine alone reaches; its keys are no secret, so whoever
-            reaches another address can use it.
+        regions: further Regions that it plays, each a registry of its own, for requests that are
+            signed for them. Default none.
+        data: a directory in which repositories, layers, images and tags outlive this object; it is
+            made if need be. One `LocalECR` at a time has it: from here on until it is closed or
+            gone, or its process ends; opening it, or putting something into it, takes it again.
+            Default None: nothing outlives it.
+        account: the registry that requests mean when they name none, 12 digits. Default
+            "123456789012".
+        absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as
+            ECR answers; "missing", a `MissingLayerDigest` failure as emulators answer.
+        auth: whether requests' signatures are verified, against the keys of `client_kwargs` and of
+            `add_key`. Default True.
+        in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and
+            it works under an event loop whose time is virtual. Default False.
+        host: the address to listen at. Default "127.0.0.1", which this machine alone reaches; its
+            keys are no secret, so whoever reaches another address can use it.
         port: the port to listen at. Default 0: a free one.
-        quota: requests a second that each operation accepts, a number or a mapping of operations to numbers; what is above is
-            refused with ThrottlingException "Rate exceeded". Default None: no limit.
-        burst: how many requests an operation accepts at once after a pause, at least 1, a number or a mapping like `quota`.
-            Default: as many as in a second.
-        latency: seconds that a request and its answer spend on the way, half of them each. Default 0.
+        quota: requests a second that each operation accepts, a number or a mapping of operations to
+            numbers; what is above is refused with ThrottlingException "Rate exceeded". Default
+            None: no limit.
+        burst: how many requests an operation accepts at once after a pause, at least 1, a number or
+            a mapping like `quota`. Default: as many as in a second.
+        latency: seconds that a request and its answer spend on the way, half of them each. Default
+            0.
         seed: of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, `host` or `data` is empty, a number is out
-            of its range, or `data` holds a file that can't be read.
-        OSError: `data` is no place to write to, or another `LocalECR` has it, in this process or in another.
+        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, `host`
+            or `data` is empty, a number is out of its range, or `data` holds a file that can't be
+            read.
+        OSError: `data` is no place to write to, or another `LocalECR` has it, in this process or in
+            another.
 
     >>> import asyncio
     >>> async def main() -> tuple[str, ...]:
@@ -153,14 +163,16 @@ class LocalECR:
         self._is_open = False
         self._thread: LoopThread | None = None
 
-    # -- life ---------------------------------------------------------------------------------------------------------
+    # -- life
+    # ---------------------------------------------------------------------------------------------------------
 
     async def open(self) -> Self:
         """Begin to serve on the running event loop, and return self.
 
         Raises:
             RuntimeError: it is open already.
-            OSError: it can't listen at `host` and `port`, or, after it was closed, another has its `data` directory.
+            OSError: it can't listen at `host` and `port`, or, after it was closed, another has its
+                `data` directory.
         """
         if self._is_open:
             message = "this LocalECR is open already"
@@ -196,7 +208,8 @@ class LocalECR:
         """Begin to serve in a thread of its own. Raises as `open()`, and RuntimeError in memory."""
         if isinstance(self._face, MemoryFace):
             message = "in memory there is nothing that a thread could serve: use `async with LocalECR(in_memory=True)`"
-            raise RuntimeError(message)  # noqa: TRY004  (an option of this object, not a type that was passed)
+            # An option of this object, not a type that was passed.
+            raise RuntimeError(message)  # noqa: TRY004
         thread = LoopThread()
         try:
             thread.run(self.open())
@@ -207,7 +220,10 @@ class LocalECR:
         return self
 
     def __exit__(self, *exc_info: object) -> None:
-        """Stop serving, and end the thread; in a forked child it goes on, for it is the parent's."""
+        """Stop serving, and end the thread.
+
+        In a forked child it goes on, for it is the parent's.
+        """
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_here:
             try:
@@ -215,7 +231,8 @@ class LocalECR:
             finally:
                 thread.stop()
 
-    # -- how to reach it ----------------------------------------------------------------------------------------------
+    # -- how to reach it
+    # ----------------------------------------------------------------------------------------------
 
     @property
     def region(self) -> str:
@@ -229,7 +246,9 @@ class LocalECR:
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:49152`; in memory a constant at which nothing listens.
+        """Where it listens, such as `http://127.0.0.1:49152`.
+
+        In memory a constant at which nothing listens.
 
         Raises:
             RuntimeError: it is not open.
@@ -254,8 +273,9 @@ class LocalECR:
     def environment(self) -> dict[str, str]:
         """The `AWS_*` variables by which clients without arguments reach it: boto3, other SDKs, the AWS CLI, other processes.
 
-        The session token is empty, for one that the shell has does not belong to these keys. Nothing is set: in a test, do
-        `for name, value in ecr.environment.items(): monkeypatch.setenv(name, value)`. Raises RuntimeError when it is not open.
+        The session token is empty, for one that the shell has does not belong to these keys.
+        Nothing is set: in a test, do `for name, value in ecr.environment.items():
+        monkeypatch.setenv(name, value)`. Raises RuntimeError when it is not open.
         """
         return {
             "AWS_ENDPOINT_URL_ECR": self.endpoint_url,
@@ -294,8 +314,11 @@ class LocalECR:
             RuntimeError: it is not open.
             InvalidInputError: an option that `ClientConfig` refuses.
         """
-        from ecr_layer_client._client import ECRLayerClient  # noqa: PLC0415  (the core, only when asked for)
-        from ecr_layer_client._models.config import ClientConfig  # noqa: PLC0415  (the core, only when asked for)
+        # The core, only when asked for.
+        from ecr_layer_client._client import ECRLayerClient  # noqa: PLC0415
+
+        # The core, only when asked for.
+        from ecr_layer_client._models.config import ClientConfig  # noqa: PLC0415
 
         return ECRLayerClient(
             region_name=self.region,
@@ -305,22 +328,28 @@ class LocalECR:
             observer=observer,
         )
 
-    # -- what it holds ------------------------------------------------------------------------------------------------
+    # -- what it holds
+    # ------------------------------------------------------------------------------------------------
 
-    # Each takes a repository as the client does: a name, a URI, an ARN or a `Repository`; one of another account or of another Region
+    # Each takes a repository as the client does: a name, a URI, an ARN or a `Repository`; one of
+    # another account or of another Region
     # that is played means the registry there. A repository is made when something is put into it.
 
     def create_repository(self, name: str | Repository, *, registry_id: str | None = None) -> str:
         """Make sure that a repository exists, and return its URI.
 
-        Unlike the API's CreateRepository it does not mind one that exists, so that fixtures can be combined.
+        Unlike the API's CreateRepository it does not mind one that exists, so that fixtures can be
+        combined.
 
         Args:
-            name: as ECR takes them, such as "team/app"; or a registry URI, an ARN or a `Repository`.
-            registry_id: another registry than `account`, 12 digits. Default None: the one in `name`, if any.
+            name: as ECR takes them, such as "team/app"; or a registry URI, an ARN or a
+                `Repository`.
+            registry_id: another registry than `account`, 12 digits. Default None: the one in
+                `name`, if any.
 
         Raises:
-            ValueError: the name or the registry id breaks ECR's rules, or names a Region that is not played.
+            ValueError: the name or the registry id breaks ECR's rules, or names a Region that is
+                not played.
         """
         return self._contents.create_repository(name, registry_id)
 
@@ -335,12 +364,14 @@ class LocalECR:
 
         Args:
             name: the repository, as of `create_repository`; it is created if need be.
-            descriptors: each `(digest, size)`, `(digest, size, media_type)`, a mapping with `digest`, `size` and `mediaType`,
-                or any object with `.digest`, `.size` and `.media_type`. Digests are held in lower case.
+            descriptors: each `(digest, size)`, `(digest, size, media_type)`, a mapping with
+                `digest`, `size` and `mediaType`, or any object with `.digest`, `.size` and
+                `.media_type`. Digests are held in lower case.
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: a descriptor without a well-formed digest or size (none is then held), or a bad name.
+            ValueError: a descriptor without a well-formed digest or size (none is then held), or a
+                bad name.
         """
         self._contents.seed(name, descriptors, registry_id)
 
@@ -352,7 +383,9 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold a layer of these bytes, and return its digest; the repository is created if need be.
+        """Let a repository hold a layer of these bytes, and return its digest.
+
+        The repository is created if need be.
 
         As in ECR, it can be downloaded once an image refers to it.
 
@@ -369,12 +402,15 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold an image, and return its digest: that of the manifest's bytes. One that is there already is fine.
+        """Let a repository hold an image, and return its digest: that of the manifest's bytes.
+
+        One that is there already is fine.
 
         Args:
             name: the repository, as of `create_repository`; it is created if need be.
-            manifest: a manifest or an index, its `mediaType` included: bytes or a str exactly as they are, or a dict to be made JSON.
-                The layers (or images) that it names must be there.
+            manifest: a manifest or an index, its `mediaType` included: bytes or a str exactly as
+                they are, or a dict to be made JSON. The layers (or images) that it names must be
+                there.
             tag: its tag. Default None: untagged.
             registry_id: another registry than `account`. Default None.
 
@@ -391,11 +427,14 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold an image of these layers, and return its digest. Config and manifest (OCI) are made for it.
+        """Let a repository hold an image of these layers, and return its digest.
+
+        Config and manifest (OCI) are made for it.
 
         Args:
             name: the repository, as of `create_repository`; it is created if need be.
-            layers: each the bytes of a layer, or a descriptor as of `seed`: a layer that can't be downloaded.
+            layers: each the bytes of a layer, or a descriptor as of `seed`: a layer that can't be
+                downloaded.
             tag: its tag. Default None: untagged.
             registry_id: another registry than `account`. Default None.
 
@@ -415,15 +454,18 @@ class LocalECR:
     ) -> None:
         """Play an image that was archived: it can't be pulled, and the layers that no active image holds are ARCHIVED.
 
-        That lasts until the image is put again. With the digest of a layer, that layer alone is ARCHIVED, until it is uploaded or
-        put again. An index is archived alone, without the images that it lists.
+        That lasts until the image is put again. With the digest of a layer, that layer alone is
+        ARCHIVED, until it is uploaded or put again. An index is archived alone, without the images
+        that it lists.
 
         Raises:
-            LookupError: the repository does not exist or holds neither an image nor a layer of this digest.
+            LookupError: the repository does not exist or holds neither an image nor a layer of this
+                digest.
         """
         self._contents.archive(name, digest, registry_id)
 
-    # -- how it behaves -----------------------------------------------------------------------------------------------
+    # -- how it behaves
+    # -----------------------------------------------------------------------------------------------
 
     @property
     def faults(self) -> Faults:
@@ -431,7 +473,9 @@ class LocalECR:
         return self._faults
 
     def set_quota(self, quota: Rates | None, burst: Rates | None = None) -> None:
-        """Change the quota, from the next request on; None lifts it. The tokens saved up are kept, as far as `burst` holds them.
+        """Change the quota, from the next request on.
+
+        None lifts it. The tokens saved up are kept, as far as `burst` holds them.
 
         Args:
             quota: as of `LocalECR`.
@@ -454,14 +498,17 @@ class LocalECR:
         *,
         expires: datetime | None = None,
     ) -> None:
-        """Know an access key from now on, beside those of `client_kwargs`; one of the same id is replaced, as a rotation does.
+        """Know an access key from now on, beside those of `client_kwargs`.
+
+        One of the same id is replaced, as a rotation does.
 
         Args:
             access_key: its id.
             secret_key: what signs.
-            session_token: what requests with a temporary key must carry. Default None: a lasting key, without one.
-            expires: an aware datetime, on the registry's clock, from which the key is answered ExpiredTokenException. Default
-                None: never.
+            session_token: what requests with a temporary key must carry. Default None: a lasting
+                key, without one.
+            expires: an aware datetime, on the registry's clock, from which the key is answered
+                ExpiredTokenException. Default None: never.
 
         Raises:
             ValueError: an argument is empty, or `expires` has no time zone.
@@ -480,16 +527,24 @@ class LocalECR:
         )
 
     def remove_key(self, access_key: str) -> None:
-        """Know an access key no more: it is answered UnrecognizedClientException. Raises LookupError when it is not known."""
+        """Know an access key no more: it is answered UnrecognizedClientException.
+
+        Raises LookupError when it is not known.
+        """
         self._signatures.remove(access_key)
 
     def expire(self, access_key: str) -> None:
-        """Let a key be expired from now on: it is answered ExpiredTokenException. Raises LookupError when it is not known."""
+        """Let a key be expired from now on: it is answered ExpiredTokenException.
+
+        Raises LookupError when it is not known.
+        """
         self._signatures.expire(access_key)
 
     @property
     def clock_skew(self) -> float:
-        """Seconds that the registry's clock is ahead of this machine's; negative: behind. Default 0.0.
+        """Seconds that the registry's clock is ahead of this machine's.
+
+        Negative: behind. Default 0.0.
 
         Beyond five minutes either way, signatures are refused as expired or as not yet current.
         """
@@ -499,7 +554,8 @@ class LocalECR:
     def clock_skew(self, seconds: float) -> None:
         self._clock.skew = seconds
 
-    # -- what happened ------------------------------------------------------------------------------------------------
+    # -- what happened
+    # ------------------------------------------------------------------------------------------------
 
     @property
     def stats(self) -> Stats:
@@ -508,12 +564,18 @@ class LocalECR:
 
     @property
     def connections(self) -> int:
-        """How many connections are open, idle ones included; in memory, how many HTTP sessions of clients are."""
+        """How many connections are open, idle ones included.
+
+        In memory, how many HTTP sessions of clients are.
+        """
         return self._face.connections
 
     @property
     def in_flight(self) -> int:
-        """How many requests are being answered now; in memory, a body not yet read to its end counts."""
+        """How many requests are being answered now.
+
+        In memory, a body not yet read to its end counts.
+        """
         return self._face.in_flight
 
     def __repr__(self) -> str:

@@ -53,7 +53,10 @@ def played_regions(region: str, regions: Iterable[str]) -> list[str]:
 
 
 def home_of(data: str | os.PathLike[str] | None) -> Path | None:
-    """Return the data directory. Raises ValueError for what can't be its path; an empty one would be where the process happens to be."""
+    """Return the data directory. Raises ValueError for what can't be its path.
+
+    An empty one would be where the process happens to be.
+    """
     if data is None:
         return None
     if not isinstance(data, (str, os.PathLike)) or not os.fspath(data) or "\0" in os.fspath(data):

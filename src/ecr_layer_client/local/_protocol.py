@@ -1,7 +1,8 @@
 """AWS's JSON 1.1 protocol, bytes in and bytes out: what both faces carry. Pure.
 
-A `Request` names its operation in `X-Amz-Target` and its members in a JSON body; a `Reply` is a JSON body, an error one with
-its code in `__type`. Nothing that a client can send makes these functions raise anything but `AwsError`.
+A `Request` names its operation in `X-Amz-Target` and its members in a JSON body; a `Reply` is a
+JSON body, an error one with its code in `__type`. Nothing that a client can send makes these
+functions raise anything but `AwsError`.
 """
 
 from __future__ import annotations
@@ -39,11 +40,14 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer. `outcome` is what the statistics call it: "ok", an error code, or a fault's name.
+    """An HTTP answer.
 
-    `stream`, when given, turns the body into the chunks that are really sent: it may sleep between them, stop early (the
-    connection is then closed short of Content-Length) or raise ConnectionResetError (the connection is then reset). A body that
-    is not in memory always has one.
+    `outcome` is what the statistics call it: "ok", an error code, or a fault's name.
+
+    `stream`, when given, turns the body into the chunks that are really sent: it may sleep between
+    them, stop early (the connection is then closed short of Content-Length) or raise
+    ConnectionResetError (the connection is then reset). A body that is not in memory always has
+    one.
     """
 
     status: int
@@ -79,7 +83,10 @@ def operation_of(request: Request) -> str:
 
 
 def members_of(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a request's body; an empty body is an empty object. Raises AwsError SerializationException."""
+    """Return the JSON object in a request's body.
+
+    An empty body is an empty object. Raises AwsError SerializationException.
+    """
     try:
         members: Any = from_json(request.body) if request.body else {}
     except ValueError:
@@ -91,7 +98,10 @@ def members_of(request: Request) -> dict[str, Any]:
 
 
 def _lenient(body: bytes | bytearray) -> Any:
-    """Read what pydantic's faster and leaner parser refuses, such as a lone surrogate; None for what is no JSON."""
+    """Read what pydantic's faster and leaner parser refuses, such as a lone surrogate.
+
+    None for what is no JSON.
+    """
     try:
         return json.loads(body.decode())
     except (ValueError, RecursionError):

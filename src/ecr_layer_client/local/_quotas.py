@@ -20,7 +20,9 @@ ROUNDING = 1e-9  # of a token: 0.1 s at 10 a second is one request, whatever flo
 
 
 class Bucket:
-    """A token bucket: `burst` tokens at most, `rate` new ones a second, one for each request. It starts full.
+    """A token bucket: `burst` tokens at most, `rate` new ones a second, one for each request.
+
+    It starts full.
 
     >>> bucket = Bucket(rate=2, burst=1)
     >>> bucket.take(0.0), bucket.take(0.25), bucket.take(0.5)
@@ -64,7 +66,10 @@ class Quotas:
         self.change(quota, burst)
 
     def change(self, quota: Rates | None, burst: Rates | None) -> None:
-        """Limit to `quota` requests a second per operation, with bursts of up to `burst`. Raises ValueError."""
+        """Limit to `quota` requests a second per operation, with bursts of up to `burst`.
+
+        Raises ValueError.
+        """
         rates = _per_operation("quota", quota, OPERATIONS, at_least=0.0)
         bursts = _per_operation("burst", burst, tuple(rates), at_least=1.0)
         if any(rate == 0 for rate in rates.values()):
@@ -85,7 +90,8 @@ class Quotas:
             raise error_of(code)
         return None
 
-    async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002  (an interceptor's signature)
+    # An interceptor's signature.
+    async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002
         """Change nothing."""
         return reply
 

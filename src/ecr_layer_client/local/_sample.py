@@ -1,4 +1,7 @@
-"""The sample: the layers of real public images, for demos and tests; see `sample/ATTRIBUTION.md` for whose they are."""
+"""The sample: the layers of real public images, for demos and tests.
+
+See `sample/ATTRIBUTION.md` for whose they are.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,8 @@ class SampleImage:
     """One image.
 
     Attributes:
-        repository: The repository's name, the public registry's host included where it is not Docker Hub; valid in ECR as it is.
+        repository: The repository's name, the public registry's host included where it is not
+            Docker Hub; valid in ECR as it is.
         tag: The tag.
         layers: Its layers in the manifest's order, repeats included.
     """

@@ -25,7 +25,10 @@ ManifestLike = bytes | str | dict[str, Any]
 
 
 class Contents:
-    """The contents of the registries of a `LocalECR`, to be changed from outside; `LocalECR` documents the methods."""
+    """The contents of the registries of a `LocalECR`, to be changed from outside.
+
+    `LocalECR` documents the methods.
+    """
 
     def __init__(self, registries: Sequence[Registry]) -> None:
         """Change these; the first is meant where no Region is named."""
@@ -64,7 +67,10 @@ class Contents:
         tag: str | None,
         registry_id: str | None,
     ) -> str:
-        """Run PutImage on a repository that is made if need be, and return the digest. Raises ValueError."""
+        """Run PutImage on a repository that is made if need be, and return the digest.
+
+        Raises ValueError.
+        """
         registry, place = self._place(repository, registry_id)
         text = _text(manifest)
         request = {
@@ -146,7 +152,8 @@ class Contents:
         if registry is None:
             message = f"this LocalECR plays {', '.join(self._registries)} and not {place.region}: name it in LocalECR(regions=...)"
             raise ValueError(message)
-        registry.open()  # one that was closed must not write into a directory that another has by now
+        # One that was closed must not write into a directory that another has by now.
+        registry.open()
         return registry, place
 
 
@@ -183,7 +190,9 @@ Descriptor = tuple[str, int] | tuple[str, int, str | None] | Mapping[str, Any] |
 
 
 def stored_layer(descriptor: Descriptor) -> StoredLayer:
-    """Return the layer that a descriptor describes. Raises ValueError that says what is wrong with it.
+    """Return the layer that a descriptor describes.
+
+    Raises ValueError that says what is wrong with it.
 
     >>> stored_layer(("sha256:AB", 5)).digest
     'sha256:ab'

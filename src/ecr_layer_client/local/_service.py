@@ -1,7 +1,8 @@
 """The road that every request takes, whichever face it came in by: parse, interceptors, check, run, render, interceptors.
 
-Interceptors are the one place for what is not ECR's own behaviour: faults, quotas, signature checks. `before` runs when the
-operation is known and nothing else has happened; `after` gets the reply on its way out. Both may sleep.
+Interceptors are the one place for what is not ECR's own behaviour: faults, quotas, signature
+checks. `before` runs when the operation is known and nothing else has happened; `after` gets the
+reply on its way out. Both may sleep.
 """
 
 from __future__ import annotations
@@ -30,12 +31,17 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ecr_layer_client.local")
 
-RESET = "reset"  # outcomes without an answer: an interceptor hung up; the caller gave up (in memory) or the face closed
+# Outcomes without an answer: an interceptor hung up; the caller gave up (in memory) or the face
+# closed.
+RESET = "reset"
 ABANDONED = "abandoned"
 
 
 class Service:
-    """Registries behind the JSON 1.1 protocol, one for each Region, and their downloads; with interceptors and statistics."""
+    """Registries behind the JSON 1.1 protocol, one for each Region, and their downloads.
+
+    With interceptors and statistics.
+    """
 
     def __init__(
         self,
@@ -61,7 +67,10 @@ class Service:
         self.stats = Stats()
 
     async def answer(self, request: Request) -> Reply:
-        """Answer one request, whatever it holds. Raises ConnectionResetError when an interceptor hangs up instead."""
+        """Answer one request, whatever it holds.
+
+        Raises ConnectionResetError when an interceptor hangs up instead.
+        """
         operation = ""
         try:
             operation = protocol.operation_of(request)
@@ -74,7 +83,8 @@ class Service:
             self._count(operation, RESET if isinstance(error, ConnectionResetError) else ABANDONED)
             raise
         except OSError as error:  # a full disk, a directory that went away: nothing was changed
-            logger.error("the local ECR can't keep what %s brings: %s", operation[:200], error)  # noqa: TRY400  (a trace says no more)
+            # A trace says no more.
+            logger.error("the local ECR can't keep what %s brings: %s", operation[:200], error)  # noqa: TRY400
             reply = _failed(f"The local ECR can't keep it: {error.strerror or error}")
         except Exception:
             logger.exception("the local ECR failed to answer %r", operation[:200])

@@ -28,7 +28,8 @@ _UNSET = {
 def local_session(region: str, session_class: type[MemorySession] | None = None) -> Any:
     """Return an aiobotocore session with the local keys and region, deaf to `AWS_*`, profiles, configuration files and proxies.
 
-    Its clients send through `session_class` when one is given, else over HTTP. Sessions of a process share one data loader.
+    Its clients send through `session_class` when one is given, else over HTTP. Sessions of a
+    process share one data loader.
     """
     session: Any = AioSession()
     session.register_component("data_loader", data_loader())

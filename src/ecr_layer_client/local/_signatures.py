@@ -1,7 +1,10 @@
-"""Requests' signatures (AWS Signature Version 4) verified, and refused in AWS's words. No secret in any message or repr.
+"""Requests' signatures (AWS Signature Version 4) verified, and refused in AWS's words.
 
-Written from AWS's documentation of the signing process. What is signed: the canonical request (method, path, query, headers,
-body hash); with what: a key derived from the secret for one day, Region and service.
+No secret in any message or repr.
+
+Written from AWS's documentation of the signing process. What is signed: the canonical request
+(method, path, query, headers, body hash); with what: a key derived from the secret for one day,
+Region and service.
 """
 
 from __future__ import annotations
@@ -51,7 +54,10 @@ class Key:
     _derived: tuple[tuple[str, str, str], bytes] = field(default=(("", "", ""), b""), repr=False)
 
     def signing_key(self, date: str, region: str, service: str = SERVICE) -> bytes:
-        """Return the key that signs on this day in this Region for this service; the last one is kept."""
+        """Return the key that signs on this day in this Region for this service.
+
+        The last one is kept.
+        """
         if self._derived[0] != (date, region, service):
             key = f"AWS4{self.secret}".encode()
             for part in (date, region, service, TERMINATOR):
@@ -73,7 +79,10 @@ class Authorization:
 
     @classmethod
     def parse(cls, header: str) -> Self:
-        """Read the header. Raises AwsError IncompleteSignatureException that names what is missing."""
+        """Read the header.
+
+        Raises AwsError IncompleteSignatureException that names what is missing.
+        """
         algorithm, _, rest = header.strip().partition(" ")
         if algorithm != ALGORITHM:
             raise AwsError(
@@ -92,7 +101,8 @@ class Authorization:
                 " ".join(f"Authorization header requires '{name}' parameter." for name in missing),
             )
         scope = parts["Credential"].rsplit("/", 4)  # an access key may hold slashes
-        if len(scope) != 5 or scope[4] != TERMINATOR:  # noqa: PLR2004  (access key, date, region, service, terminator)
+        # Access key, date, region, service, terminator.
+        if len(scope) != 5 or scope[4] != TERMINATOR:  # noqa: PLR2004
             raise AwsError(
                 INCOMPLETE,
                 f"Credential must have the form access-key/YYYYMMDD/region/service/{TERMINATOR}",
@@ -138,12 +148,16 @@ class Signatures:
             self.verify(call.request)
         return None
 
-    async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002  (an interceptor's signature)
+    # An interceptor's signature.
+    async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002
         """Change nothing."""
         return reply
 
     def verify(self, request: Request) -> None:
-        """Verify one request. Raises AwsError with the code and the wording that AWS answers with."""
+        """Verify one request.
+
+        Raises AwsError with the code and the wording that AWS answers with.
+        """
         header = request.headers.get("authorization", "")
         if not header.strip():
             raise error_of(MISSING)
@@ -226,7 +240,9 @@ def signature(key: Key, timestamp: str, region: str, service: str, canonical: by
 def canonical_request(
     request: Request, signed_headers: tuple[str, ...], payload: str | None = None
 ) -> bytes:
-    """Return the text whose hash is signed; `payload` stands for the hash of the body, where it is not signed.
+    """Return the text whose hash is signed.
+
+    `payload` stands for the hash of the body, where it is not signed.
 
     >>> from ecr_layer_client.local._protocol import Request
     >>> canonical_request(Request("POST", "/?b=2&a=1", {"host": "x"}, b""), ("host",)).decode().splitlines()[:5]

@@ -16,12 +16,13 @@ class Stats:
 
     Attributes:
         requests: how many, refused ones included.
-        digests_checked: how many digests the answered `BatchCheckLayerAvailability` requests held, repeats included.
-        by_operation: operation -> outcome -> count. An outcome is "ok", the error code that was answered, the name of the
-            fault that was played ("cut_at", "reset", "503" ...), or "abandoned" when the caller gave up first or the registry
-            was closed.
-            A download counts as operation "GetLayer"; what names none of the operations that are served counts as operation "".
-            Each read gives the counts of one moment.
+        digests_checked: how many digests the answered `BatchCheckLayerAvailability` requests held,
+            repeats included.
+        by_operation: operation -> outcome -> count. An outcome is "ok", the error code that was
+            answered, the name of the fault that was played ("cut_at", "reset", "503" ...), or
+            "abandoned" when the caller gave up first or the registry was closed. A download counts
+            as operation "GetLayer"; what names none of the operations that are served counts as
+            operation "". Each read gives the counts of one moment.
 
     >>> stats = Stats()
     >>> stats.count("DescribeRepositories", "ok")

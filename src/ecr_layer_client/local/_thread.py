@@ -38,7 +38,10 @@ class LoopThread:
         return self._process == os.getpid()
 
     def run(self, work: Coroutine[object, object, T]) -> T:
-        """Run a coroutine on the loop to its end; return or raise as it does. Raises RuntimeError in a forked child."""
+        """Run a coroutine on the loop to its end.
+
+        Return or raise as it does. Raises RuntimeError in a forked child.
+        """
         if not self.is_here:
             work.close()
             message = "this LocalECR was opened before this process was forked, and is served there: reach it at its endpoint_url"
@@ -46,7 +49,10 @@ class LoopThread:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function on the loop, between whatever else runs there; return or raise as it does."""
+        """Call a function on the loop, between whatever else runs there.
+
+        Return or raise as it does.
+        """
         return (
             function()
             if threading.current_thread() is self._thread

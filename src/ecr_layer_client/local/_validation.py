@@ -1,7 +1,8 @@
 """Requests checked as ECR checks them: each shape of its service model becomes one small function, once.
 
-A parser takes a JSON value and where it stands, and returns the value as the registry wants it (blobs decoded, unknown
-members dropped), or raises `AwsError`. Wordings are those quoted in public issues; where none is quoted they are assumed.
+A parser takes a JSON value and where it stands, and returns the value as the registry wants it
+(blobs decoded, unknown members dropped), or raises `AwsError`. Wordings are those quoted in public
+issues; where none is quoted they are assumed.
 """
 
 from __future__ import annotations

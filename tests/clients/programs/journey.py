@@ -1,6 +1,7 @@
 """A push and a pull by a client that is not this library's: `journey.py boto3`, `journey.py capo` or `journey.py aws`.
 
-It runs in an environment of that client, finds the registry by the environment's variables, and prints what it saw as JSON.
+It runs in an environment of that client, finds the registry by the environment's variables, and
+prints what it saw as JSON.
 """
 
 from __future__ import annotations
@@ -52,7 +53,10 @@ class Boto3:
 
 
 class Capo:
-    """capo-ecr's client, an SDK without botocore; it names members as Python does, in requests and answers."""
+    """capo-ecr's client, an SDK without botocore.
+
+    It names members as Python does, in requests and answers.
+    """
 
     def __init__(self) -> None:
         capo: Any = importlib.import_module("capo_ecr")
@@ -92,7 +96,8 @@ class Aws:
                 "json",
                 *options,
             ]
-            said = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 (ours)
+            # Ours.
+            said = subprocess.run(command, capture_output=True, text=True, check=False)
         if said.returncode:
             refused = re.search(r"An error occurred \((\w+)\)", said.stderr)
             raise RefusedError(refused[1] if refused else said.stderr, {})
@@ -271,4 +276,5 @@ def main(client: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main({"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]())))  # noqa: T201 (the test reads it)
+    # The test reads it.
+    print(json.dumps(main({"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]())))  # noqa: T201

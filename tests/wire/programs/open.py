@@ -1,4 +1,7 @@
-"""Open two clients, one after the other; print as JSON which threads imported aiobotocore, and how much work each gave to threads."""
+"""Open two clients, one after the other.
+
+Print as JSON which threads imported aiobotocore, and how much work each gave to threads.
+"""
 
 from __future__ import annotations
 

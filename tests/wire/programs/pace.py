@@ -1,4 +1,7 @@
-"""Check COUNT digests, one a request, with CONCURRENCY in flight, once a line comes in; print how many were answered."""
+"""Check COUNT digests, one a request, with CONCURRENCY in flight, once a line comes in.
+
+Print how many were answered.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Stream generated digests from the endpoint of the environment: a few, then COUNT; print by how many bytes the peak of memory grew."""
+"""Stream generated digests from the endpoint of the environment: a few, then COUNT.
+
+Print by how many bytes the peak of memory grew.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,10 @@ FEW = 1_000
 
 
 def peak() -> int:
-    """Return the most bytes this process ever held in memory; getrusage would count its parent's, from before it was this program."""
+    """Return the most bytes this process ever held in memory.
+
+    Getrusage would count its parent's, from before it was this program.
+    """
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 

@@ -1,7 +1,7 @@
 """The bytes of layers and manifests, by their sha256: small ones in memory, the others in files, or all in a data directory.
 
-A file gets its name only when all of it is there, so a half-written one is never read. Names are made from digests that were
-computed here, and never from what a request says.
+A file gets its name only when all of it is there, so a half-written one is never read. Names are
+made from digests that were computed here, and never from what a request says.
 """
 
 from __future__ import annotations
@@ -40,7 +40,10 @@ class FileBytes:
         return len(self._range)
 
     def __getitem__(self, index: slice) -> bytes:
-        """Return a slice. Raises ConnectionResetError when the file is gone: whoever is reading it is cut off."""
+        """Return a slice.
+
+        Raises ConnectionResetError when the file is gone: whoever is reading it is cut off.
+        """
         wanted = self._range[index]
         try:
             with self.path.open("rb") as file:
@@ -77,7 +80,10 @@ class Draft:
         return f"sha256:{self._sha256.hexdigest()}"
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes. Raises OSError when they can't be written: then none of them is taken."""
+        """Take the next bytes.
+
+        Raises OSError when they can't be written: then none of them is taken.
+        """
         if self._path is None and self.size + len(data) <= self._store.in_memory:
             self._buffer += data
         else:
@@ -117,7 +123,10 @@ class Store:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """Hold blobs in `directory`; without one, large blobs are in temporary files that go with this object."""
+        """Hold blobs in `directory`.
+
+        Without one, large blobs are in temporary files that go with this object.
+        """
         self.in_memory: Final = IN_MEMORY if directory is None else -1
         self._small: dict[str, bytes] = {}
         self._directory = directory
@@ -154,7 +163,8 @@ class Store:
             if path is not None:
                 path.unlink(missing_ok=True)
 
-    # -- for drafts ---------------------------------------------------------------------------------------------------
+    # -- for drafts
+    # ---------------------------------------------------------------------------------------------------
 
     def new_file(self) -> Path:
         """Return a new empty file for bytes that are arriving."""

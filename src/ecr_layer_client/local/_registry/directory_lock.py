@@ -57,7 +57,9 @@ class DirectoryLock:
         self._holder = 0
 
     def take(self) -> bool:
-        """Hold the lock, in a directory that is made if need be; return whether it was not held before.
+        """Hold the lock, in a directory that is made if need be.
+
+        Return whether it was not held before.
 
         Raises OSError that says why the directory can't be used, or that another holds it.
         """
@@ -108,6 +110,8 @@ class DirectoryLock:
 def _let_go(descriptor: int, holder: int) -> None:
     if (
         os.getpid() == holder
-    ):  # a child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the lock
+        # A child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the
+        # lock.
+    ):
         _unlock(descriptor)
     os.close(descriptor)

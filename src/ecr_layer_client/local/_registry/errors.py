@@ -32,7 +32,9 @@ def invalid_parameter(where: str, constraint: str) -> AwsError:
     )
 
 
-STATUSES = {  # what is not here is 400, as ECR answers; 5xx are the service's fault, 429 and 503 what proxies and other services answer
+# What is not here is 400, as ECR answers; 5xx are the service's fault, 429 and 503 what proxies and
+# other services answer.
+STATUSES = {
     "InternalFailure": 500,
     "InternalServerException": 500,
     "ServerException": 500,  # ECR model: a fault

@@ -32,7 +32,8 @@ class Images:
         self._now = now
         self._store = store
 
-    # -- PutImage -----------------------------------------------------------------------------------------------------
+    # -- PutImage
+    # -----------------------------------------------------------------------------------------------------
 
     def put(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run PutImage."""
@@ -65,11 +66,13 @@ class Images:
             repository.tags[tag] = manifest.digest
         for digest, media_type in manifest.blobs.items():
             layer = repository.layers[digest]
-            media_type = media_type or layer.media_type  # noqa: PLW2901  (assumed: an upload did not say)
+            # Assumed: an upload did not say.
+            media_type = media_type or layer.media_type  # noqa: PLW2901
             # AWS documentation: pushing an image that is archived restores it
             repository.layers[digest] = replace(layer, archived=False, media_type=media_type)
 
-    # -- BatchGetImage ------------------------------------------------------------------------------------------------
+    # -- BatchGetImage
+    # ------------------------------------------------------------------------------------------------
 
     def get(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run BatchGetImage: one row for each tag of an image that is asked for by its digest."""
@@ -99,10 +102,14 @@ class Images:
             "imageManifestMediaType": repository.images[digest].media_type,
         }
 
-    # -- BatchDeleteImage ---------------------------------------------------------------------------------------------
+    # -- BatchDeleteImage
+    # ---------------------------------------------------------------------------------------------
 
     def delete(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run BatchDeleteImage: a tag, and the image with its last one; or an image with all its tags."""
+        """Run BatchDeleteImage: a tag, and the image with its last one.
+
+        Or an image with all its tags.
+        """
         deleted: list[Row] = []
         failures: list[Row] = []
         for asked in request["imageIds"]:
@@ -117,7 +124,8 @@ class Images:
             deleted += map(_image_id, ids)
         return {"imageIds": deleted, "failures": failures}
 
-    # -- ListImages and DescribeImages --------------------------------------------------------------------------------
+    # -- ListImages and DescribeImages
+    # --------------------------------------------------------------------------------
 
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run ListImages: one row for each tag, and one for each image without any."""
@@ -151,7 +159,10 @@ class Images:
 
 
 def _check_what_it_names(repository: StoredRepository, manifest: Manifest) -> None:
-    """Refuse a manifest that names what the repository does not hold; wordings quoted in public issues."""
+    """Refuse a manifest that names what the repository does not hold.
+
+    Wordings quoted in public issues.
+    """
     for code, what, named, held in (
         ("LayersNotFoundException", "Layers", manifest.blobs, repository.layers),
         ("ReferencedImagesNotFoundException", "Images", manifest.children, repository.images),
@@ -171,7 +182,8 @@ def _check_what_is_there(repository: StoredRepository, digest: str, tag: str | N
         and image.archived_at is None
         and tag in {None, *repository.tags_of(digest)}
     ):
-        code = "ImageAlreadyExistsException"  # in immutable repositories, too (assumed: reports differ); wording quoted in public issues
+        # In immutable repositories, too (assumed: reports differ); wording quoted in public issues.
+        code = "ImageAlreadyExistsException"
         where = f"the repository with name '{repository.name}' in registry with id '{repository.registry_id}'"
         raise AwsError(
             code,
@@ -252,7 +264,10 @@ def _failed(asked: Row, code: str, reason: str) -> Row:
 
 
 def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
-    """Return why an image can't be deleted: an index lists it. It keeps its last tag, too (quoted in public issues of ECR Public)."""
+    """Return why an image can't be deleted: an index lists it.
+
+    It keeps its last tag, too (quoted in public issues of ECR Public).
+    """
     digest = _digest_of(repository, asked)
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None

@@ -1,4 +1,7 @@
-"""What a manifest says: its media type, and the blobs or images that it names. Pure; its bytes are never written anew."""
+"""What a manifest says: its media type, and the blobs or images that it names. Pure.
+
+Its bytes are never written anew.
+"""
 
 from __future__ import annotations
 
@@ -36,7 +39,10 @@ WHERE = "imageManifest"  # what is said of it is assumed, but for "Invalid JSON 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest that was read. `blobs` are its config and layers, `children` the images that it lists, `foreign` ones left out."""
+    """A manifest that was read.
+
+    `blobs` are its config and layers, `children` the images that it lists, `foreign` ones left out.
+    """
 
     text: str
     digest: str
@@ -115,7 +121,8 @@ def _media_type(own: object, said: str | None) -> str:
 def _check_that_it_is_one_thing(members: dict[str, Any], media_type: str) -> None:
     """Refuse what one client would pull as an image and another as an index.
 
-    Source: the OCI's advisory CVE-2021-41190, after which clients refuse such a document; that ECR does, too, is assumed.
+    Source: the OCI's advisory CVE-2021-41190, after which clients refuse such a document; that ECR
+        does, too, is assumed.
     """
     own = (
         "manifests" if media_type in INDEXES else "fsLayers" if media_type in SCHEMA_1 else "layers"

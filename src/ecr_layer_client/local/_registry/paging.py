@@ -18,7 +18,9 @@ DEFAULT_PAGE = (
 
 
 def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T], dict[str, str]]:
-    """Return the page that a request asks for, and the `nextToken` to answer beside it. Raises AwsError for a made-up token.
+    """Return the page that a request asks for, and the `nextToken` to answer beside it.
+
+    Raises AwsError for a made-up token.
 
     >>> page_of({"b": 2, "a": 1}, {"maxResults": 1})
     ([1], {'nextToken': 'YQ=='})

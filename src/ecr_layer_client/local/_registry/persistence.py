@@ -1,7 +1,7 @@
 """Repositories in a data directory: one JSON file each, written beside its place and then renamed into it.
 
-A file's name is a hash of the registry and the repository, so no name that a request brings is ever part of a path. What is
-under way (uploads) is not recorded.
+A file's name is a hash of the registry and the repository, so no name that a request brings is ever
+part of a path. What is under way (uploads) is not recorded.
 """
 
 from __future__ import annotations
@@ -54,7 +54,10 @@ class Record:
     tags: dict[str, str]
 
     def repository(self) -> StoredRepository:
-        """Return the repository. Raises ValueError where one part of the record contradicts another."""
+        """Return the repository.
+
+        Raises ValueError where one part of the record contradicts another.
+        """
         Repository(name=self.description.repository_name, registry_id=self.description.registry_id)
         layers = {each.digest: each for each in self.layers}
         images = {each.digest: each for each in self.images}
@@ -94,7 +97,10 @@ class Records:
         self._lock: Final = DirectoryLock(directory)
 
     def take(self) -> bool:
-        """Lock the directory, and return whether it was not locked before. Raises OSError: it can't be used, or another has it."""
+        """Lock the directory, and return whether it was not locked before.
+
+        Raises OSError: it can't be used, or another has it.
+        """
         is_new = self._lock.take()
         if is_new:
             try:

@@ -1,7 +1,10 @@
-"""The behaviour of ECR's layer API: AWS-shaped requests in, AWS-shaped answers out. It waits for nothing, and is told the time.
+"""The behaviour of ECR's layer API: AWS-shaped requests in, AWS-shaped answers out.
 
-Requests come here already checked against the service model (`_validation`). What ECR does is taken from AWS's documentation
-and from clients that run against the real service; where neither says, the comment says "assumed".
+It waits for nothing, and is told the time.
+
+Requests come here already checked against the service model (`_validation`). What ECR does is taken
+from AWS's documentation and from clients that run against the real service; where neither says, the
+comment says "assumed".
 """
 
 from __future__ import annotations
@@ -52,10 +55,11 @@ MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
 class Registry:
     """What one Region holds: the repositories of every account, and the operations on them.
 
-    `account` is the registry meant by a request that names none; a request or a test may name others, each with repositories of
-    its own, and may use them as if a policy of theirs allowed it. `absent` says how a layer that is not held is answered:
-    "unavailable" as ECR does, "missing" as emulators do. `now` tells the time in epoch seconds. In `directory` all is kept that
-    must outlive this object; None: nothing is. Any thread may call.
+    `account` is the registry meant by a request that names none; a request or a test may name
+    others, each with repositories of its own, and may use them as if a policy of theirs allowed it.
+    `absent` says how a layer that is not held is answered: "unavailable" as ECR does, "missing" as
+    emulators do. `now` tells the time in epoch seconds. In `directory` all is kept that must
+    outlive this object; None: nothing is. Any thread may call.
 
     >>> registry = Registry(account="123456789012", region="us-east-1")
     >>> _ = registry.run("CreateRepository", {"repositoryName": "app"})
@@ -100,9 +104,12 @@ class Registry:
         self.open()
 
     def open(self) -> None:
-        """Have the directory, if any, for itself, and know what it holds; whatever is done from outside does this, too.
+        """Have the directory, if any, for itself, and know what it holds.
 
-        Raises OSError when the directory can't be used or another has it, ValueError for a file there that can't be read.
+        Whatever is done from outside does this, too.
+
+        Raises OSError when the directory can't be used or another has it, ValueError for a file
+        there that can't be read.
         """
         with self._lock:
             if self._records is None or not self._records.take():
@@ -125,7 +132,10 @@ class Registry:
                 self._records.release()
 
     def run(self, operation: str, request: Mapping[str, Any]) -> Row:
-        """Run one operation and return its answer. Raises AwsError, UnknownOperationException included."""
+        """Run one operation and return its answer.
+
+        Raises AwsError, UnknownOperationException included.
+        """
         with self._lock:
             self.open()
             in_a_repository = self._operations_in_a_repository.get(operation)
@@ -155,7 +165,10 @@ class Registry:
 
     @contextmanager
     def changing(self, name: str, registry_id: str | None = None) -> Generator[StoredRepository]:
-        """Give a repository to change, made if need be; no request sees it half-changed. Raises AwsError for a bad name."""
+        """Give a repository to change, made if need be.
+
+        No request sees it half-changed. Raises AwsError for a bad name.
+        """
         registry_id = registry_id or self.account
         with self._lock:
             self.open()
@@ -166,7 +179,10 @@ class Registry:
                 yield stored
 
     def archive(self, name: str, digest: str, registry_id: str | None = None) -> None:
-        """Archive an image, or one layer. Raises AwsError or KeyError when there is no such thing."""
+        """Archive an image, or one layer.
+
+        Raises AwsError or KeyError when there is no such thing.
+        """
         with self._lock:
             self.open()
             stored = self.repository(name, registry_id)
@@ -186,10 +202,13 @@ class Registry:
             yield
             self._records.save(repository)
 
-    # -- operations on repositories -----------------------------------------------------------------------------------
+    # -- operations on repositories
+    # -----------------------------------------------------------------------------------
 
     def _operations_of_repositories(self) -> Mapping[str, Callable[[Mapping[str, Any]], Row]]:
-        return {  # made anew: kept, they would keep this object, and its directory, from being let go at once
+        # Made anew: kept, they would keep this object, and its directory, from being let go at
+        # once.
+        return {
             "CreateRepository": self._create_repository,
             "DeleteRepository": self._delete_repository,
             "DescribeRepositories": self._describe_repositories,

@@ -1,6 +1,9 @@
-"""What a registry holds: repositories, their layers, images and tags. Pure; the bytes are in the `Store`.
+"""What a registry holds: repositories, their layers, images and tags. Pure.
 
-Layers and images are replaced by changed copies and never changed themselves, so that a change can be undone.
+The bytes are in the `Store`.
+
+Layers and images are replaced by changed copies and never changed themselves, so that a change can
+be undone.
 """
 
 from __future__ import annotations
@@ -45,7 +48,9 @@ class StoredLayer:
 
 @dataclass(slots=True)
 class StoredImage:
-    """An image that a repository holds. `blobs` are its config and layers, `children` the images that an index lists.
+    """An image that a repository holds.
+
+    `blobs` are its config and layers, `children` the images that an index lists.
 
     Times are in epoch seconds; `archived_at` is None unless it is archived.
     """

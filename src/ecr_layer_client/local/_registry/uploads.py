@@ -43,8 +43,8 @@ class Upload:
     def add(self, first: int, last: int, data: bytes) -> int:
         """Take one part and return the last byte received; parts come in order and without gaps.
 
-        Raises AwsError InvalidLayerPartException (with `lastValidByteReceived`, where to resume; left out while
-        nothing has arrived, which is assumed) and LimitExceededException.
+        Raises AwsError InvalidLayerPartException (with `lastValidByteReceived`, where to resume;
+        left out while nothing has arrived, which is assumed) and LimitExceededException.
         """
         if first != self.received or last - first + 1 != len(data) or not data:
             raise self._out_of_place(first, last, len(data))
@@ -61,7 +61,9 @@ class Upload:
         return self.received - 1
 
     def digest(self) -> str:
-        """Return the digest of what arrived; refuse an upload without parts or with a part that is too small.
+        """Return the digest of what arrived.
+
+        Refuse an upload without parts or with a part that is too small.
 
         Raises AwsError EmptyUploadException and LayerPartTooSmallException.
         """
