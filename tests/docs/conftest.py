@@ -94,9 +94,9 @@ class Examples:
         self.names |= self._given
         test.globs = self.names
         report = io.StringIO()
-        outcome = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(
-            test, out=report.write, clear_globs=False
-        )
+        outcome = doctest.DocTestRunner(
+            optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
+        ).run(test, out=report.write, clear_globs=False)
         assert outcome.failed == 0, report.getvalue()
 
     def _run(self, block: Block, filename: str) -> str:

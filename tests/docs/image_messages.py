@@ -161,10 +161,10 @@ FILES: dict[str, Callable[[], object]] = {
     "blob=…: a Descriptor, one of source.blobs": lambda: ImageSource.from_manifest(
         _APP.manifest
     ).open(_any),
-    "an ImageReport has no truth value: …": lambda: bool(
+    "ImageReport has no truth value: …": lambda: bool(
         ImageReport(repository=Repository(name="app"), reference="latest")
     ),
-    "a PushPlan has no truth value: …": lambda: bool(
+    "PushPlan has no truth value: …": lambda: bool(
         plan(ImageSource.from_manifest(_APP.manifest), {})
     ),
     "children=…: the manifests that an index names, each as bytes": lambda: (

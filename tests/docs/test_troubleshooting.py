@@ -427,8 +427,8 @@ _CASES: dict[str, Case] = {
     "… can never be available, …": _called(
         lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)
     ),
-    "a LayerCheckResult has no truth value: …": _called(_as_a_bool),
-    "LayerCheckResults have no truth value: …": _called(_many_as_a_bool),
+    "LayerCheckResult has no truth value: …": _called(_as_a_bool),
+    "LayerCheckResults has no truth value: …": _called(_many_as_a_bool),
     "… is named and not there …": _made(_changed_layout(Path.unlink)),
     "…: it was changed…": _made(_changed_layout(_flipped)),
     "… this is no whole tar archive, plain or gzipped: …": _made(_cut_archive),

@@ -150,7 +150,7 @@ def test_no_outcomes(given: Any) -> None:
 def test_no_truth_value() -> None:
     """Whether a plan uploads anything is a question of its own."""
     with pytest.raises(
-        TypeError, match=r"a PushPlan has no truth value: ask plan\.all_blobs_present"
+        TypeError, match=r"PushPlan has no truth value: use plan\.all_blobs_present"
     ):
         bool(plan(source(APP), {}))
 

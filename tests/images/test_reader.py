@@ -842,7 +842,7 @@ async def test_a_report_has_no_truth_value() -> None:
     """Whether an image is whole is a question of its own."""
     report = ImageReport(repository=Repository(name="team/app"), reference="v1")
     with pytest.raises(
-        TypeError, match=r"an ImageReport has no truth value: ask report\.deployable"
+        TypeError, match=r"ImageReport has no truth value: use report\.deployable"
     ):
         bool(report)
 

@@ -190,7 +190,7 @@ def test_truth_is_refused() -> None:
     """A result has no truth value; the error names what to ask."""
     with pytest.raises(
         TypeError,
-        match=r"^a LayerCheckResult has no truth value: ask result\.all_available, or len\(result\)$",
+        match=r"^LayerCheckResult has no truth value: use result\.all_available, or len\(result\)$",
     ):
         bool(MIXED)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.validation import first_problem
 
 from .errors import InvalidInputError
 
@@ -136,18 +137,13 @@ class ClientConfigChanges(TypedDict, total=False):
 
 
 def _refusal(options: type[_Options], error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    name = ".".join(map(str, first["loc"]))
-    if first["type"] == "extra_forbidden":
-        return (
-            f"{options.__name__} has no option {name!r}: it has {', '.join(options.model_fields)}"
-        )
-    if first["type"] == "value_error":
-        return f"{options.__name__}: {first.get('ctx', {})['error']}"
-    value = first["input"]
-    shown = (
-        quoted(value)
-        if value is None or isinstance(value, str | int | float)
-        else f"<{type(value).__name__}>"
-    )
-    return f"{options.__name__} {name}={shown}: {first['msg']}"
+    name, message, value, kind = first_problem(error)
+    if kind == "extra_forbidden":
+        known = ", ".join(options.model_fields)
+        return f"{options.__name__} has no option {name!r}: it has {known}"
+    if kind == "value_error":
+        return f"{options.__name__}: {message}"
+
+    is_short = value is None or isinstance(value, str | int | float)
+    shown = quoted(value) if is_short else f"<{type(value).__name__}>"
+    return f"{options.__name__} {name}={shown}: {message}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ValidationError, field_validator
 
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.validation import first_problem
 
 from .errors import InvalidInputError
 
@@ -221,8 +222,7 @@ def _untagged(text: str) -> str:
 
 
 def _refusal(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "value_error":
-        return str(first.get("ctx", {})["error"])
-    where = ".".join(map(str, first["loc"]))
-    return f"Repository {where}: {first['msg']}, not {quoted(first['input'])}"
+    where, message, value, kind = first_problem(error)
+    if kind == "value_error":
+        return message
+    return f"Repository {where}: {message}, not {quoted(value)}"

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, line, quoted, short
+from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
 from .errors import ECRLayerError, InvalidInputError
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _NAMED = 3  # digests that an error names before it only counts
+
+_INSTEAD_OF_TRUTH = "result.all_available, or len(result)"
 
 
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
@@ -260,8 +263,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         Raises:
             TypeError: Always.
         """
-        msg = "a LayerCheckResult has no truth value: ask result.all_available, or len(result)"
-        raise TypeError(msg)
+        raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Give a table to whatever takes an Arrow stream, one row an outcome.

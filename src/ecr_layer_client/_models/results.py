@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
+from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Table, first_rows
 
 from .errors import InvalidInputError, copied
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from .layer import LayerOutcome
 
 V = TypeVar("V")
+
+_INSTEAD_OF_TRUTH = "results.all_available, results.errors or len(results)"
 
 
 class ByRepository(Mapping[str | Repository, V], Generic[V]):
@@ -221,8 +224,7 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         Raises:
             TypeError: Always.
         """
-        msg = "LayerCheckResults have no truth value: ask results.all_available, results.errors or len(results)"
-        raise TypeError(msg)
+        raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def _describe(self) -> Description:
         every = list(self.values())

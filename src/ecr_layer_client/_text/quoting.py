@@ -33,6 +33,16 @@ _HEX_SHOWN = 12  # as Docker shows digests
 _HEX_LENGTHS = (64, 128)  # of sha256 and sha512
 
 
+def printable(text: str) -> str:
+    r"""Return text on one line: where any of it does not print, all of that is escaped.
+
+    Example:
+        >>> printable("café"), printable("two\nlines")
+        ('café', 'two\\nlines')
+    """
+    return text if text.isprintable() else text.encode("unicode_escape").decode()
+
+
 def line(text: object, longest: int = _LONGEST) -> str:
     r"""Return text from outside as one line of bounded length, without secrets.
 

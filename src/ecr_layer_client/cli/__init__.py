@@ -20,6 +20,8 @@ def main() -> NoReturn:
         SystemExit: Always.
     """
     try:
+        import rich  # noqa: F401 (typer goes without it)
+
         from .app import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]

@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from rich.filesize import decimal
+from ecr_layer_client._text.byte_sizes import human_bytes
 
 from .exit_codes import run
 from .progress import counting
@@ -120,7 +120,7 @@ def _report(
         ("  absent", f"{sum(len(result.absent) for result in results):,}"),
         ("requests made", f"{answers.requests:,}"),
         ("  with one HEAD per layer of each image", f"{references:,}"),
-        ("bytes a push would skip", decimal(skipped)),
+        ("bytes a push would skip", human_bytes(skipped)),
         ("seconds", f"{answers.seconds:.1f}"),
     )
     return _table(rows) + _NEXT

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 
-from .output import shown
+from ecr_layer_client._text.quoting import printable
 
 _WIDEST_PART = len("configuration")
 _WIDE = 72  # columns
@@ -49,8 +49,8 @@ class Finding:
     @property
     def row(self) -> str:
         """One line."""
-        to_do = f" -> {shown_whole(self.to_do)}" if self.to_do else ""
-        return f"{self.status:<4}  {self.part:<{_WIDEST_PART}}  {shown_whole(self.found)}{to_do}"
+        to_do = f" -> {printable(self.to_do)}" if self.to_do else ""
+        return f"{self.status:<4}  {self.part:<{_WIDEST_PART}}  {printable(self.found)}{to_do}"
 
     def on_terminal(self) -> str:
         """Return it for a terminal: in colours, wrapped beside its part, or, on a narrow one, beneath it, or as a row."""
@@ -65,10 +65,10 @@ class Finding:
         status, part, found = (
             Text(self.status, style),
             Text(self.part, "bold"),
-            Text(shown_whole(self.found)),
+            Text(printable(self.found)),
         )
         if self.to_do:
-            found.append(f"\n-> {shown_whole(self.to_do)}", style)
+            found.append(f"\n-> {printable(self.to_do)}", style)
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=len(Status.FAIL))
         if console.width < _WIDE:
@@ -82,8 +82,3 @@ class Finding:
         with console.capture() as captured:
             console.print(grid)
         return captured.get().rstrip("\n")
-
-
-def shown_whole(text: str) -> str:
-    """Keep text from outside from moving the cursor or forging a row."""
-    return text if text.isprintable() else shown(text)

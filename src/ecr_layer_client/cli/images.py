@@ -10,7 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.filesize import decimal
+
+from ecr_layer_client._text.byte_sizes import human_bytes
+from ecr_layer_client._text.plurals import counted
 
 from .exit_codes import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
 from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
@@ -236,7 +238,7 @@ class _AuditPrinter:
             with self._progress() as told:
                 async for report in reports:
                     await self._add(report)
-                    told(f"{_images(self._whole + self.broken)}, {self.broken} not whole")
+                    told(f"{counted(self._whole + self.broken, 'image')}, {self.broken} not whole")
             self._rows += [] if self._as_json else [str(self)]
         except asyncio.CancelledError:
             say(f"interrupted; until then, {self}")
@@ -266,7 +268,9 @@ class _AuditPrinter:
 
     def __str__(self) -> str:
         """One line of counts."""
-        return f"{_images(self._whole + self.broken)}: {self._whole} whole, {self.broken} not"
+        return (
+            f"{counted(self._whole + self.broken, 'image')}: {self._whole} whole, {self.broken} not"
+        )
 
 
 def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
@@ -320,7 +324,7 @@ def _plan_rows(planned: PushPlan) -> Iterator[str]:
         ("skip", planned.foreign),
     ):
         for blob in blobs:
-            size = "-" if blob.size is None else decimal(blob.size)
+            size = "-" if blob.size is None else human_bytes(blob.size)
             yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
 
 
@@ -360,7 +364,7 @@ def _image_rows(report: ImageReport) -> Iterator[str]:
             *image.undetermined,
             *image.wrong_size,
         )
-        size = decimal(sum(blob.size or 0 for blob in blobs))
+        size = human_bytes(sum(blob.size or 0 for blob in blobs))
         platform = "-" if image.platform is None else shown(str(image.platform), _LONGEST_PLATFORM)
         word = "whole" if image.deployable else "broken"
         yield f"{word:<7}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
@@ -375,7 +379,3 @@ def _name(report: ImageReport) -> str:
     return (
         f"{shown(report.digest or report.reference)}  {shown(', '.join(report.tags) or '(no tag)')}"
     )
-
-
-def _images(number: int) -> str:
-    return f"{number} image{'' if number == 1 else 's'}"

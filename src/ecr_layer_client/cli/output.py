@@ -6,9 +6,10 @@ from collections import Counter
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, cast, get_args
 
-from rich.filesize import decimal
-
 from ecr_layer_client._models.layer import Group, group_of
+from ecr_layer_client._text.byte_sizes import human_bytes
+from ecr_layer_client._text.plurals import counted
+from ecr_layer_client._text.quoting import printable
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.layer import Layer, LayerOutcome
@@ -49,7 +50,11 @@ class JSONLines:
 
 def row(outcome: LayerOutcome) -> str:
     """Return one row under `HEADER`."""
-    size = decimal(outcome.size) if outcome.outcome == "layer" and outcome.size is not None else "-"
+    size = (
+        human_bytes(outcome.size)
+        if outcome.outcome == "layer" and outcome.size is not None
+        else "-"
+    )
     return f"{group_of(outcome):<12}  {size:>9}  {shown(outcome.digest)}{_why(outcome)}"
 
 
@@ -84,8 +89,8 @@ class Tally:
             for group in get_args(Group)
             if self._groups[group] or group in {"available", "absent"}
         ]
-        counts[0] += f" ({decimal(self._bytes_available)})"
-        return f"{total:,} digest{'' if total == 1 else 's'}: {', '.join(counts)}"
+        counts[0] += f" ({human_bytes(self._bytes_available)})"
+        return f"{counted(total, 'digest')}: {', '.join(counts)}"
 
 
 def _why(outcome: LayerOutcome) -> str:
@@ -99,5 +104,5 @@ def _why(outcome: LayerOutcome) -> str:
 
 def shown(text: str, longest: int = _TEXT_LIMIT) -> str:
     """Keep text from outside from moving the cursor, forging a row or flooding the terminal."""
-    text = text if text.isprintable() else text.encode("unicode_escape").decode()
+    text = printable(text)
     return text if len(text) <= longest else f"{text[:longest]}..."

@@ -13,6 +13,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.validation import first_problem
 
 from ._blob_store import why
 from ._descriptor import Descriptor, Digests, Texts, digest_of, hash_of
@@ -90,8 +91,9 @@ class _Archive:
                 self._tar.read(_LIST, MAX_MANIFEST_BYTES), strict=True, by_alias=True, by_name=False
             )
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+            problem = first_problem(error)
+            wrong = f"{problem.where}: {problem.message}"
+            msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {wrong}"
             raise InvalidInputError(msg) from None
         if not saved:
             msg = f"{self._tar.path} names no image"
@@ -151,7 +153,7 @@ class _Archive:
             try:
                 diff_ids = _CONFIG.validate_json(raw, strict=True).rootfs.diff_ids
             except ValidationError as error:
-                why = error.errors(include_url=False)[0]["msg"]
+                why = first_problem(error).message
                 msg = f"{self._tar.path}: {quoted(name)} ({digest}) is no image's config: {why}"
                 raise InvalidInputError(msg) from None
             self._files[digest] = name

@@ -13,6 +13,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
+from ecr_layer_client._text.validation import first_problem
 
 from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_for_its_platform, each_once
 
@@ -249,11 +250,11 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
             media_type,
         )
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = escaped(
-            ".".join(map(str, first["loc"]))
-        )  # names of annotations come from outside, too
-        why = f"{where}: {first['msg']}: {quoted(first['input'])}" if where else str(first["msg"])
+        problem = first_problem(error)
+        why = problem.message
+        if problem.where:
+            # The path may hold names of annotations, which come from outside.
+            why = f"{escaped(problem.where)}: {why}: {quoted(problem.value)}"
         raise InvalidInputError(_refusal(raw, digest, why)) from None
     except _NoManifest as error:
         raise InvalidInputError(_refusal(raw, digest, str(error))) from None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.validation import first_problem
 
 from ._blob_store import Blobs, DirectoryBlobs, located, read_manifest_bytes
 from ._descriptor import TAG
@@ -122,7 +123,8 @@ def _of_layout(
     try:
         version = _VERSION.validate_json(layout, by_alias=True, by_name=False).version
     except ValidationError as error:
-        msg = f"{name}: {_LAYOUT} is not that of an OCI layout: {error.errors(include_url=False)[0]['msg']}"
+        why = first_problem(error).message
+        msg = f"{name}: {_LAYOUT} is not that of an OCI layout: {why}"
         raise InvalidInputError(msg) from None
     if _READ.fullmatch(version) is None:
         msg = f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: layouts of version 1.0.0 are read"

@@ -24,6 +24,7 @@ from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapp
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line, quoted, short
+from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import (
     MOST_ROWS,
     Bytes,
@@ -58,6 +59,8 @@ QUOTAS = {
     "CompleteLayerUpload": 100.0,
     "PutImage": 10.0,
 }
+
+_INSTEAD_OF_TRUTH = "plan.all_blobs_present, or plan.to_upload"
 
 
 class PushPlan(DisplayMixin, BaseModel, frozen=True):
@@ -252,8 +255,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         Raises:
             TypeError: Always.
         """
-        msg = "a PushPlan has no truth value: ask plan.all_blobs_present, or plan.to_upload"
-        raise TypeError(msg)
+        raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __str__(self) -> str:
         """A few lines for people."""
@@ -283,7 +285,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         calls = ", ".join(
             f"{count} {operation}" for operation, count in self.calls.items() if count
         )
-        images = f"{len(self.manifests)} manifest{'' if len(self.manifests) == 1 else 's'}"
+        images = counted(len(self.manifests), "manifest")
         where = "" if self.repository is None else f" to {self.repository}"
         return "\n".join(
             [

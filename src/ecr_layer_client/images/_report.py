@@ -9,7 +9,8 @@ from pydantic import BaseModel
 
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.plurals import counted
-from ecr_layer_client._text.quoting import escaped, line, short
+from ecr_layer_client._text.quoting import escaped, line, printable, short
+from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
 from ._descriptor import Descriptor, Platform
@@ -33,6 +34,8 @@ _PARTS = (
     ("undetermined", Tone.REST),
 )
 _NAMED = 3  # defects that a line names before it only counts
+
+_INSTEAD_OF_TRUTH = "report.deployable"
 
 
 class ImageReport(DisplayMixin, BaseModel, frozen=True):
@@ -101,7 +104,7 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
             "" if self.platform is None else f"{escaped(str(self.platform))}: "
         )  # the index's own words, which may be anything
         if self.problem is not None:
-            yield f"{where}{_printable(self.problem)}: {self.digest or self.reference}"
+            yield f"{where}{printable(self.problem)}: {self.digest or self.reference}"
         for kind in _DEFECTIVE:
             blobs: tuple[Descriptor, ...] = getattr(self, kind)
             yield from (f"{where}{kind.replace('_', ' ')}: {blob.digest}" for blob in blobs)
@@ -199,20 +202,15 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         Raises:
             TypeError: Always.
         """
-        msg = "an ImageReport has no truth value: ask report.deployable"
-        raise TypeError(msg)
+        raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __str__(self) -> str:
         """One line for people: the image, and what is wrong with it."""
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
         count = self._count()
-        shown = "; ".join(map(_printable, islice(self._defects(), _NAMED)))
+        shown = "; ".join(map(printable, islice(self._defects(), _NAMED)))
         return (
             f"{name}: {shown}{'; ...' if count > _NAMED else ''} ({count} in all)"
             if count
             else f"{name}: whole"
         )
-
-
-def _printable(text: str) -> str:
-    return text if text.isprintable() else escaped(text)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blob_store import ManifestsAlone, open_verified
@@ -192,7 +193,7 @@ class ImageSource:
     def __repr__(self) -> str:
         """Return one bounded line."""
         size = sum(blob.size or 0 for blob in self.blobs)
-        counts = f"{_count(len(self.manifests), 'manifest')}, {_count(len(self.blobs), 'blob')}, {size} bytes"
+        counts = f"{counted(len(self.manifests), 'manifest')}, {counted(len(self.blobs), 'blob')}, {size} bytes"
         return f"<{type(self).__name__} of {escaped(self.name)}: {counts}>"
 
 
@@ -236,10 +237,6 @@ def _beginning(path: Path) -> bytes:
     except OSError as error:
         msg = f"{path} can't be read: {error.strerror or error}"
         raise InvalidInputError(msg) from error
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSource, ...]:

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from ecr_layer_client._text.validation import first_problem
+
 from ._protocol import GET_LAYER
 from ._registry.registry import OPERATIONS
 
@@ -155,10 +157,11 @@ def script_of(options: dict[str, Any]) -> Script:
 
 
 def _refusal(error: ValidationError) -> str:
-    first = error.errors(include_url=False)[0]
-    if first["type"] == "value_error":
-        return str(first.get("ctx", {})["error"])
-    name = first["loc"][0]
-    if first["type"] == "extra_forbidden":
+    where, message, value, kind = first_problem(error)
+    if kind == "value_error":
+        return message
+
+    name = where.partition(".")[0]
+    if kind == "extra_forbidden":
         return f"a fault has no option {name!r}: it has {', '.join(Script.model_fields)}"
-    return f"{name}={first['input']!r:.200}: {first['msg']}"
+    return f"{name}={value!r:.200}: {message}"

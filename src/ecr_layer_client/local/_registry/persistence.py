@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._text.validation import first_problem
 
 from .directory_lock import DirectoryLock
 from .manifest import DIGEST
@@ -154,5 +155,5 @@ class Records:
 def _in_one_line(error: ValueError) -> str:
     if not isinstance(error, ValidationError):
         return str(error)
-    first = error.errors(include_url=False)[0]
-    return f"{'.'.join(map(str, first['loc'])) or 'it'}: {first['msg']}"
+    problem = first_problem(error)
+    return f"{problem.where or 'it'}: {problem.message}"
