@@ -15,8 +15,12 @@ from itertools import islice
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, Layer, LayerAvailability, ThrottledError
+from ecr_layer_client._calls.connection import Resources
 from ecr_layer_client._calls.rate_limiter import RateLimiter
-from ecr_layer_client._checks.operation import OPERATION, Settled
+from ecr_layer_client._checks.operation import CHECK, Check, Settled
+from ecr_layer_client._models.quotas import ceiling_of
+from ecr_layer_client._transport.credentials import BorrowedCredentials
+from ecr_layer_client._transport.opening import Identity, OpenedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -77,29 +81,17 @@ class SimulatedTransport:
         jitter: Seconds that each way may take longer, by chance. Default 0.
     """
 
-    region_name = "us-east-1"
-    endpoint_url = "http://127.0.0.1:1"
-    credential_source = "simulated"
-    generation = 0
-
     def __init__(self, bucket: Bucket, round_trip: float, jitter: float = 0.0) -> None:
         self.tally = Tally()
         self._bucket = bucket
         self._round_trip = round_trip
         self._jitter = jitter
 
-    async def ready(self) -> None:
-        """Need no credentials."""
-
-    async def renew(self, generation: int) -> bool:
-        """Have no others."""
-        return False
-
     async def aclose(self) -> None:
         """Hold nothing."""
 
-    async def ask(self, question: Operation[T]) -> T:
-        """Ask the bucket."""
+    async def send(self, operation: Operation[T]) -> T:
+        """Send a request to the bucket."""
         loop = asyncio.get_running_loop()
         await self._travel()
         accepted = self._bucket.take(loop.time())
@@ -107,10 +99,9 @@ class SimulatedTransport:
         await self._travel()
         if not accepted:
             msg = "Rate exceeded"
-            raise ThrottledError(msg, repository=question.repository, request_id="simulated")
-        return cast(
-            "T", Settled(dict.fromkeys(question.digests, _LAYER), 0)
-        )  # only checks are asked
+            raise ThrottledError(msg, repository=operation.repository, request_id="simulated")
+        check = cast("Check", operation)  # no other operation is simulated
+        return cast("T", Settled(dict.fromkeys(check.digests, _LAYER), 0))
 
     async def _travel(self) -> None:
         # Chance, not a secret.
@@ -124,10 +115,17 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
     """Return an open client whose way to ECR is `transport`."""
     client = ECRLayerClient(config=config)
     connection = client._connection
-    connection._transport = transport
-    connection._rate_limiters = {OPERATION: RateLimiter(OPERATION)}
-    connection._slots = asyncio.Semaphore(config.max_concurrency)
+    identity = Identity("http://127.0.0.1:1", "us-east-1", "simulated")
+    credentials = BorrowedCredentials()
+    connection._opened = OpenedTransport(transport, identity, credentials)
     connection._home = asyncio.get_running_loop(), os.getpid()
+
+    # Each client has a rate limiter of its own, as a client in another process has.
+    limiter = RateLimiter()
+    limiter.set_ceiling(connection, ceiling_of(CHECK, config.requests_per_second))
+    connection._resources[CHECK] = Resources(
+        transport, identity.region_name, credentials, limiter, connection._slots
+    )
     return client
 
 

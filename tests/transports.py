@@ -36,10 +36,11 @@ class WarmClient(ECRLayerClient):
         await super().open()
         if self._is_view:
             return self
-        transport = cast("SignedRequestTransport", self._connection._transport)
-        transport._pattern = RequestTemplate(
-            transport.endpoint_url, _HEADERS, transport.region_name, "ecr"
-        )
+        opened = self._connection._opened
+        assert opened is not None
+        endpoint_url, region_name, _ = opened.identity
+        transport = cast("SignedRequestTransport", opened.transport)
+        transport._template = RequestTemplate(endpoint_url, _HEADERS, region_name, "ecr")
         return self
 
 

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 from ._models.version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from ._checks.many import ManyLayerStream as ManyLayerStream
     from ._checks.stream import LayerStream as LayerStream
     from ._client import ECRLayerClient as ECRLayerClient
     from ._models.call_errors import AccessDeniedError as AccessDeniedError
@@ -54,7 +53,6 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "_models.version": ("__version__",),
-    "_checks.many": ("ManyLayerStream",),
     "_checks.stream": ("LayerStream",),
     "_client": ("ECRLayerClient",),
     "_models.call_errors": (

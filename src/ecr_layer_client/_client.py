@@ -1,7 +1,7 @@
-"""`ECRLayerClient`: the verbs, a few lines each.
+"""`ECRLayerClient`: each operation in a few lines.
 
-What works behind them is imported where it is used: a module that only names the client does not
-pay for it.
+What works behind an operation is imported where it is used, so that a module that only names the
+client does not pay for it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
 
 from ._calls.observer import SafeObserver
-from ._checks.operation import OPERATION
 from ._checks.progress import shown
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
@@ -25,12 +24,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from ._calls.caller import Caller
-    from ._calls.connection import Connection, OwnSlots
+    from ._calls.connection import Connection
     from ._checks.coalescer import Coalescer
-    from ._checks.many import ManyLayerStream
-    from ._checks.pairs import DigestsOfMany
+    from ._checks.many import DigestsOfMany
     from ._checks.stream import LayerStream
-    from ._checks.window import Reading, Window
     from ._models.layer import LayerOutcome
     from ._models.progress import Progress
     from ._models.result import LayerCheckResult
@@ -40,14 +37,16 @@ if TYPE_CHECKING:
     from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
 
 Where = TypeVar("Where", bound=str | Repository)
-S = TypeVar("S", bound="Window[Any]")
 
-_OBSERVED = ("operation", "attempt", "retry", "throttle")
-_LONGEST = 1e9  # seconds
-_NEEDED_SOON = ("ecr_layer_client._checks.stream",)
+_CHECK = "BatchCheckLayerAvailability"
+_OBSERVER_METHODS = ("operation", "attempt", "retry", "throttle")
+_MAX_SECONDS = 1e9  # of a timeout
+_IMPORTED_AT_OPENING = ("ecr_layer_client._checks.stream",)
 _OF_THE_CONNECTION = (
+    "max_concurrency",
     "connect_timeout",
     "max_response_bytes",
+    "requests_per_second",
     "transport",
     "allow_insecure_endpoint",
 )
@@ -64,19 +63,19 @@ class ECRLayerClient:
             profile).
         profile_name: A profile of the AWS configuration. Default None: as botocore finds it
             (`AWS_PROFILE`).
-        endpoint_url: Where to ask, in place of the Region's own endpoint; https, or this machine.
+        endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
             Default None.
-        credentials: Gives the keys to sign with, such as those of an assumed role; see
-            `CredentialsProvider`. Asked once for all callers and all clients that have it in
-            common, again five minutes ahead of the keys' expiry, and when AWS refuses them. Default
+        credentials: Returns the keys to sign with, such as those of an assumed role; see
+            `CredentialsProvider`. It is called once for all callers and all clients that have it in
+            common, again five minutes before the keys expire, and when AWS refuses them. Default
             None: as botocore finds them.
-        session: An aiobotocore session of yours, with your hooks; never closed. Default None: one
-            shared by all clients of the event loop and profile.
+        session: Your own aiobotocore session, with your hooks. It is never closed. Default None:
+            one session for all clients of the event loop and profile.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
-        observer: Told of operations, attempts, retries and throttling. Default None.
+        observer: Notified of operations, attempts, retries and throttling. Default None.
 
     Raises:
-        InvalidInputError: An argument breaks its rule.
+        InvalidInputError: An argument is not valid.
 
     Example:
         ```python
@@ -87,7 +86,7 @@ class ECRLayerClient:
         ```
     """
 
-    def __init__(  # noqa: PLR0913 (where and as whom, all by keyword)
+    def __init__(  # noqa: PLR0913 (all by keyword)
         self,
         *,
         region_name: str | None = None,
@@ -98,55 +97,41 @@ class ECRLayerClient:
         config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
         observer: Observer | None = None,
     ) -> None:
-        self._set_up(
-            ConnectionOptions(
-                region_name, profile_name, endpoint_url, session, credentials=credentials
-            ),
-            config,
-            observer,
+        options = ConnectionOptions(
+            region_name, profile_name, endpoint_url, session, credentials=credentials
         )
+        self._set_up(options, config, observer)
 
     def _set_up(
         self,
-        target: ConnectionOptions,
+        options: ConnectionOptions,
         config: ClientConfig,
         observer: Observer | None,
         connection: Connection | None = None,
     ) -> None:
-        if not isinstance(config, ClientConfig):
-            msg = f"config=<{type(config).__name__}>: a ClientConfig, such as ClientConfig(max_concurrency=50)"
-            raise InvalidInputError(msg)
-        target.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
-        if config.transport == "signed" and target.client is not None:
-            msg = "transport='signed' needs a session, and this client borrows an aiobotocore client: pass session= in its place"
-            raise InvalidInputError(msg)
-        if observer is not None and not all(
-            callable(getattr(observer, name, None)) for name in _OBSERVED
-        ):
-            msg = f"observer=<{type(observer).__name__}>: an object with the methods {', '.join(_OBSERVED)}"
-            raise InvalidInputError(msg)
+        _check_arguments(options, config, observer)
         from ._calls.connection import Connection
 
         self._config = config
         self._observer = observer
-        self._observed = SafeObserver(observer)
+        self._safe_observer = SafeObserver(observer)
         self._is_view = connection is not None
-        self._connection = connection or Connection(target, config, _NEEDED_SOON)
-        self._own_slots: tuple[OwnSlots, ...] = ()
+        self._connection = connection or Connection(options, config, _IMPORTED_AT_OPENING)
+        # A coalescer lives while somebody waits.
         self._coalescers: WeakValueDictionary[tuple[str, str | None], Coalescer] = (
             WeakValueDictionary()
-        )  # one lives while somebody waits
+        )
 
     @classmethod
-    def _made(
+    def _make(
         cls,
-        target: ConnectionOptions,
+        options: ConnectionOptions,
         config: ClientConfig,
         observer: Observer | None,
         connection: Connection | None = None,
     ) -> Self:
         client = cls.__new__(cls)
-        client._set_up(target, config, observer, connection)  # noqa: SLF001 (its own)
+        client._set_up(options, config, observer, connection)  # noqa: SLF001 (its own)
         return client
 
     @classmethod
@@ -159,55 +144,52 @@ class ECRLayerClient:
     ) -> Self:
         """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool.
 
-        It is never closed.
-
-        Its own retries and timeouts stay as they are beneath this library's: a warning says so when
-        attempts would multiply.
+        It is never closed. Its own retries and timeouts stay as they are, under this library's. A
+        warning says so if attempts would multiply.
 
         Args:
-            client: What `async with session.create_client("ecr", ...)` gave.
+            client: What `async with session.create_client("ecr", ...)` returned.
             config: As for the class; `connect_timeout` is the borrowed client's own.
             observer: As for the class.
 
         Raises:
-            InvalidInputError: It is no such client.
+            InvalidInputError: It is not such a client.
         """
-        is_blocking = any(
-            base.__module__ == "botocore.client" for base in type(client).__mro__
-        ) and not hasattr(client, "__aenter__")
-        if (
-            is_blocking
-            or not hasattr(client, "batch_check_layer_availability")
-            or not hasattr(client, "meta")
-        ):
+        bases = type(client).__mro__
+        is_blocking = any(base.__module__ == "botocore.client" for base in bases) and not hasattr(
+            client, "__aenter__"
+        )
+        needed = ("batch_check_layer_availability", "meta")
+        if is_blocking or not all(hasattr(client, name) for name in needed):
             msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
+
         _warn_of_retries(client)
-        return cls._made(ConnectionOptions(client=client), config, observer)
+        return cls._make(ConnectionOptions(client=client), config, observer)
 
     async def check_layers(
         self,
         repository: str | Repository,
         digests: Iterable[str] | AsyncIterable[str],
         *,
-        # It keeps what was answered, which a cancellation can't.
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check any number of digests and return what became of each, in input order.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: Any iterable or async iterable of str; duplicates are asked once.
+            digests: Any iterable or async iterable of str. Duplicates are checked once.
             timeout: Seconds for the whole operation, waits included; the error keeps what was
-                answered. Default None: no bound.
-            progress: True shows a bar where tqdm is installed; a callable is given a `Progress`
-                after each batch. Default False.
+                answered. Default None: no limit.
+            progress: True shows a bar if tqdm is installed. A callable is given a `Progress` after
+                each batch. Default False.
 
         Raises:
-            InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
-            ClientStateError: The client is not open, or not here.
-            CallError: A call failed for good, or `timeout` ran out; `.partial` holds what was
+            InvalidInputError: The repository, an option or an item of `digests` is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: A call failed for good, or `timeout` expired; `.partial` holds what was
                 answered and what was not.
         """
         with shown(progress) as show:
@@ -225,22 +207,19 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: Any iterable or async iterable of str; a repeat among the last 10,000 distinct
-                digests is asked once.
-            timeout: Seconds from the first pull for the whole operation. Default None: no bound.
+            digests: Any iterable or async iterable of str. A repeat among the last 10,000 distinct
+                digests is checked once.
+            timeout: Seconds for the whole operation, from the first pull. Default None: no limit.
 
         Raises:
-            InvalidInputError: The repository or an option breaks its rule, or `digests` is no
+            InvalidInputError: The repository or an option is not valid, or `digests` is not an
                 iterable of str.
-            ClientStateError: The client is not open, or not here.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
         """
-        from ._checks.batches import DigestSource
-        from ._checks.stream import LayerStream
-
-        where = self._resolve_repository(repository)
-        source = DigestSource(digests, self._config.batch_size)
-        how = self._how(None if timeout is None else _seconds(timeout))
-        return self._used(LayerStream(self._caller(OPERATION), where, source, how))
+        caller = self._caller(_CHECK)
+        where = _resolved(repository, caller.region_name)
+        return self._stream(caller, where, digests, _seconds(timeout))
 
     async def check_many(
         self,
@@ -251,23 +230,27 @@ class ECRLayerClient:
     ) -> LayerCheckResults:
         """Check digests of many repositories and return what became of each, by repository.
 
-        Batches are kept full for each repository, and many are in flight at once under one
-        `max_concurrency` and one pacer. A repository that ECR refuses for good, such as one that is
-        unknown or denied, does not spoil the others: its error is in `.errors`.
+        Each batch holds digests of one repository. Full batches are sent at once, and the rest of
+        each repository at the end of the input, so the order of the input does not matter. The
+        input is held in memory. All batches share one `max_concurrency`.
+
+        A repository that ECR refuses for good, because it is unknown or denied, does not spoil the
+        others: its error is in `.errors`.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
                 (repository, digest). Repositories are names, registry URIs, ARNs or `Repository`
-                values; two spellings of one are one. Duplicates are asked once.
+                values; two spellings of one repository are one. Duplicates are checked once.
             timeout: Seconds for the whole operation, waits included; the error keeps what was
-                answered. Default None: no bound.
+                answered. Default None: no limit.
             progress: As of `check_layers`.
 
         Raises:
-            InvalidInputError: A repository, an option or an item breaks its rule.
-            ClientStateError: The client is not open, or not here.
-            CallError: What failed concerns all repositories (passing trouble that outlasted the
-                retries, credentials, the clock), or `timeout` ran out; `.partials` holds what was
+            InvalidInputError: A repository, an option or an item is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: What failed concerns all repositories (a transient error that outlasted the
+                retries, credentials, the clock), or `timeout` expired; `.partials` holds what was
                 answered and what was not, by repository.
 
         Example:
@@ -276,48 +259,33 @@ class ECRLayerClient:
             print(results["team/app"].absent, results.errors)
             ```
         """
+        from ._checks.many import ManyCheck
+
+        caller = self._caller(_CHECK)
+        seconds = _seconds(timeout)
+        resolve = partial(_resolved, region_name=caller.region_name)
         with shown(progress) as show:
-            async with self.stream_many(digests, timeout=timeout) as stream:
-                return await stream.collect(show)
-
-    def stream_many(
-        self, digests: DigestsOfMany, *, timeout: float | None = None
-    ) -> ManyLayerStream:
-        """Check digests of many repositories, in bounded memory; see `ManyLayerStream`.
-
-        Args:
-            digests: As of `check_many`; a repeat among the last 10,000 distinct digests is asked
-                once.
-            timeout: Seconds from the first pull for the whole operation. Default None: no bound.
-
-        Raises:
-            InvalidInputError: An option breaks its rule, or `digests` is none of the shapes.
-            ClientStateError: The client is not open, or not here.
-        """
-        from ._checks.many import ManyLayerStream
-        from ._checks.pairs import PairSource
-
-        source = PairSource(digests, self._config.batch_size, self._resolve_repository)
-        how = self._how(None if timeout is None else _seconds(timeout))
-        return self._used(ManyLayerStream(self._caller(OPERATION), source, how))
+            check = ManyCheck(caller, resolve, self._config, self._safe_observer, show)
+            return await self._connection.run(check.results(digests, seconds))
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
-        """Check one digest; callers that ask at about the same time share requests.
+        """Check one digest. Callers that check at about the same time share requests.
 
-        Single checks of one repository are gathered into batches: a full one leaves at once, a
-        partial one `coalesce_window` seconds after its first digest (while another is on its way,
-        up to 25 times as long). Callers for a digest that is on its way share its answer. Nothing
-        is remembered: who asks later asks anew.
+        Single checks of one repository are gathered into batches. A full batch is sent at once, a
+        partial one `coalesce_window` seconds after its first digest, or up to 25 times as long
+        while another batch is in flight. Callers that check a digest which is in flight share its
+        outcome. Nothing is remembered: a later caller checks again.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digest: The digest; its outcome has its spelling.
+            digest: The digest; its outcome has the same spelling.
 
         Raises:
-            InvalidInputError: The repository breaks its rule, or the digest is no str.
-            ClientStateError: The client is not open, or not here; or it was closed meanwhile.
-            CallError: The call failed for good; each caller has an error of its own, whose
-                `.partial` speaks of its digest alone.
+            InvalidInputError: The repository is not valid, or the digest is not a str.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork; or it was closed meanwhile.
+            CallError: The call failed for good. Each caller has an error of its own, whose
+                `.partial` is about its digest alone.
 
         Example:
             ```python
@@ -325,7 +293,7 @@ class ECRLayerClient:
             print(outcome.is_available)
             ```
         """
-        return await self._coalescer(Repository.coerce(repository)).check(digest)
+        return await self._coalescer(repository).check(digest)
 
     async def wait_until_available(
         self,
@@ -337,23 +305,25 @@ class ECRLayerClient:
     ) -> LayerCheckResult:
         """Wait until the repository holds every digest, and return the result, in input order.
 
-        For what is on its way: a replication, a restore, a push by somebody else. Everything is
-        checked once; what is not available (absent, archived or undetermined) is checked again
-        after a pause of at most 0.5 seconds, and then of twice as much up to 15, each drawn between
-        that and half of it.
+        Use it for layers that are on their way: a replication, a restore, a push by somebody else.
+        Everything is checked once. What is not available (absent, archived or undetermined) is
+        checked again after a pause of at most 0.5 seconds, then of twice as much, up to 15 seconds.
+        Each pause is drawn between half of that and all of it.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: As of `check_layers`; all are held in memory.
-            timeout: Seconds for the whole.
-            progress: As of `check_layers`; `answered` counts the layers that are available.
+            digests: As of `check_layers`. They are held in memory.
+            timeout: Seconds for the whole operation.
+            progress: As of `check_layers`, but when more layers are available; `answered` counts
+                them.
 
         Raises:
-            InvalidInputError: The repository, an option or an item of `digests` breaks its rule.
-            ClientStateError: The client is not open, or not here.
-            LayerFailuresError: ECR takes one for no digest, so it can never be available; `.result`
+            InvalidInputError: The repository, an option or an item of `digests` is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            LayerFailuresError: A digest is malformed, so it can never become available; `.result`
                 is what was found of all.
-            CallError: A call failed for good, or `timeout` ran out; `.partial.not_available` is
+            CallError: A call failed for good, or `timeout` expired; `.partial.not_available` is
                 what is still missing.
 
         Example:
@@ -362,43 +332,21 @@ class ECRLayerClient:
             print(result.all_available)
             ```
         """
+        from ._checks.waiting import Waiting, wait_until_available
+
+        caller = self._caller(_CHECK)
+        where = _resolved(repository, caller.region_name)
+        stream, what = partial(self._stream, caller, where), caller.attempted(_CHECK, where)
         with shown(progress) as show:
-            async with self.stream_until_available(repository, digests, timeout=timeout) as stream:
-                return await stream.collect(show)
-
-    def stream_until_available(
-        self,
-        repository: str | Repository,
-        digests: Iterable[str] | AsyncIterable[str],
-        *,
-        timeout: float,
-    ) -> LayerStream:
-        """Wait as `wait_until_available` does, and yield each layer when it is available.
-
-        Args:
-            repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: As of `check_layers`; all are held in memory.
-            timeout: Seconds from the first pull for the whole.
-
-        Raises:
-            InvalidInputError: The repository or an option breaks its rule, or `digests` is no
-                iterable of str.
-            ClientStateError: The client is not open, or not here.
-        """
-        from ._checks.waiting import AvailabilityStream, RepeatingSource
-
-        where = self._resolve_repository(repository)
-        source = RepeatingSource(digests, self._config.batch_size)
-        return self._used(
-            AvailabilityStream(self._caller(OPERATION), where, source, self._how(_seconds(timeout)))
-        )
+            waiting = Waiting(where, what, stream, _seconds(timeout, is_needed=True), show)
+            return await self._connection.run(wait_until_available(waiting, digests))
 
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
     ) -> ImageSource:
         """Fetch the manifests of an image, with their exact bytes.
 
-        An index is followed, and no layer is downloaded.
+        The manifests that an index names are fetched, too. No layer is downloaded.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -408,11 +356,11 @@ class ECRLayerClient:
                 the index and all its images. A plain image is taken as it is.
 
         Raises:
-            InvalidInputError: An argument breaks its rule, or the index has no image for
-                `platform`.
-            ClientStateError: The client is not open, or not here.
-            ServiceError: ECR gives no such image, or not all that an index names; `.code` is
-                `ImageNotFound` or another of its codes.
+            InvalidInputError: An argument is not valid, or the index has no image for `platform`.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            ServiceError: ECR has no such image, or not everything that an index names; `.code` is
+                `ImageNotFound` or another of ECR's codes.
             CallError: A call failed for good.
 
         Example:
@@ -426,15 +374,16 @@ class ECRLayerClient:
     async def plan_push(
         self, repository: str | Repository, sources: ImageSource | Iterable[ImageSource]
     ) -> PushPlan:
-        """Say what a push of some images would upload: checks their blobs, each once, and uploads nothing.
+        """Return what a push of some images would upload. Each of their blobs is checked once.
 
         Args:
-            repository: Where to: a name, a registry URI, an ARN or a `Repository`.
+            repository: The target: a name, a registry URI, an ARN or a `Repository`.
             sources: An `ImageSource`, or several; what they share counts once.
 
         Raises:
-            InvalidInputError: An argument breaks its rule.
-            ClientStateError: The client is not open, or not here.
+            InvalidInputError: An argument is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
             CallError: A call failed for good.
 
         Example:
@@ -450,7 +399,7 @@ class ECRLayerClient:
     async def plan_pushes(
         self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
     ) -> tuple[PushPlan, ...]:
-        """Say what pushes to several repositories would upload, in one check of all of them.
+        """Return what pushes to several repositories would upload, after one check of all of them.
 
         `PushPlan.total` adds the plans up.
 
@@ -459,8 +408,9 @@ class ECRLayerClient:
                 one, with one plan.
 
         Raises:
-            InvalidInputError: An argument breaks its rule.
-            ClientStateError: The client is not open, or not here.
+            InvalidInputError: An argument is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
             CallError: A call failed for good: the error of the first repository that failed.
 
         Example:
@@ -475,25 +425,26 @@ class ECRLayerClient:
         from .images._plan import plan
         from .images._source import blobs_of, grouped
 
-        given = grouped(sources, self._resolve_repository)
-        results = await self.check_many(
-            {where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()}
-        )
-        results.raise_for_errors()
+        region_name = self._caller(_CHECK).region_name
+        given = grouped(sources, partial(_resolved, region_name=region_name))
+        digests = {where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()}
+        results = (await self.check_many(digests)).raise_for_errors()
         return tuple(plan(its, results[where]) for where, its in given.items())
 
     async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
-        """Look whether an image is whole: every manifest there, every blob available and as large as its manifest says.
+        """Check that an image is complete.
 
-        What is missing is in the report, an image that is not found, too.
+        It is complete if every manifest exists, and every blob is available and as large as its
+        manifest says. What is missing is in the report, even the image itself.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
 
         Raises:
-            InvalidInputError: An argument breaks its rule.
-            ClientStateError: The client is not open, or not here.
+            InvalidInputError: An argument is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
             CallError: A call failed for good.
 
         Example:
@@ -505,19 +456,18 @@ class ECRLayerClient:
         return await self._image_reader(repository).verify(reference)
 
     def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
-        """Look whether each image of a repository is whole, and yield a report of each.
+        """Check that each image of a repository is complete, and yield a report of each.
 
-        Archived images are left out.
-
-        The images are those that the repository has when the audit begins; one that is deleted or
-        archived meanwhile is left out, too.
+        The images are those that the repository has when the audit begins, without archived ones.
+        An image that is deleted or archived meanwhile is left out.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
 
         Raises:
-            InvalidInputError: The repository breaks its rule.
-            ClientStateError: The client is not open, or not here.
+            InvalidInputError: The repository is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
             CallError: A call failed for good.
 
         Example:
@@ -529,134 +479,122 @@ class ECRLayerClient:
         """
         return self._image_reader(repository).audit()
 
-    def _image_reader(self, repository: str | Repository) -> ImageReader:
-        from .images._reader import ImageReader
+    def _caller(self, operation: str) -> Caller:
+        from ._calls.caller import Caller
 
-        reader = ImageReader(
-            self._resolve_repository(repository), self, self._caller, self._observed
+        resources = self._connection.resources_for(operation)
+        return Caller(resources, self._config, self._safe_observer)
+
+    def _stream(
+        self,
+        caller: Caller,
+        repository: Repository,
+        digests: Iterable[str] | AsyncIterable[str],
+        timeout: float | None,
+    ) -> LayerStream:
+        from ._checks.batches import DigestSource
+        from ._checks.stream import LayerStream, StreamOptions
+
+        source = DigestSource(digests, self._config.batch_size)
+        options = StreamOptions(
+            self._config.max_concurrency,
+            timeout,
+            self._safe_observer,
+            self._connection.check_home,
         )
-        self._connection.users.add(reader)
-        return reader
-
-    def _how(self, timeout: float | None) -> Reading:
-        from ._checks.window import Reading
-
-        return Reading(
-            self._config.max_concurrency, timeout, self._observed, self._connection.check_home
-        )
-
-    def _used(self, stream: S) -> S:
+        stream = LayerStream(caller, repository, source, options)
         self._connection.users.add(stream)
         return stream
 
-    def _coalescer(self, repository: Repository) -> Coalescer:
-        self._resolve_repository(repository)
-        key = repository.name, repository.registry_id
+    def _coalescer(self, repository: str | Repository) -> Coalescer:
+        caller = self._caller(_CHECK)
+        where = _resolved(repository, caller.region_name)
+        key = where.name, where.registry_id
         coalescer = self._coalescers.get(key)
         if coalescer is None:
             from ._checks.coalescer import Coalescer
 
-            caller = partial(self._caller, OPERATION)
-            coalescer = self._coalescers[key] = Coalescer(
-                caller, repository, self._config, self._observed
+            coalescer = Coalescer(
+                partial(self._caller, _CHECK), where, self._config, self._safe_observer
             )
+            self._coalescers[key] = coalescer
             self._connection.users.add(coalescer)
         return coalescer
 
-    def _resolve_repository(self, repository: str | Repository) -> Repository:
-        """Return the repository, if it is one that this client can ask."""
-        where = Repository.coerce(repository)
-        region = self._connection.resources_for(OPERATION)[0].region_name
-        if where.region not in (None, region):
-            msg = (
-                f"repository {where.name!r} lies in Region {where.region!r}, and this client asks {region!r}: "
-                f"use client.for_region({where.region!r})"
-            )
-            raise InvalidInputError(msg)
-        return where
+    def _image_reader(self, repository: str | Repository) -> ImageReader:
+        from .images._reader import ImageReader, ReaderTools
 
-    def _caller(self, operation: str) -> Caller:
-        from ._calls.caller import Caller
-
-        transport, rate_limiter, slots = self._connection.resources_for(operation)
-        self._connection.set_ceiling(rate_limiter, self, self._config.requests_per_second)
-        own = (each.beside(slots) for each in self._own_slots)
-        return Caller(transport, rate_limiter, (*own, slots), self._config, self._observed, self)
+        where = _resolved(repository, self._caller(_CHECK).region_name)
+        check = partial(self.check_layers, where)
+        tools = ReaderTools(check, self._caller, self._connection, self._safe_observer)
+        return ImageReader(where, tools)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
         """Return a view of this client with other options.
 
         It borrows the connection, and closing it does nothing.
 
-        A `requests_per_second` of the view's holds for all that share its pacer, from the view's
-        first request for as long as it lives.
-
         Args:
-            **changes: Options of `ClientConfig`, but those of the connection itself
-            (`connect_timeout`, `max_response_bytes`, `transport`,
-                `allow_insecure_endpoint`); `max_concurrency` may be lowered, not raised.
+            **changes: Options of `ClientConfig`, except those of the connection:
+                `max_concurrency`, `connect_timeout`, `max_response_bytes`, `requests_per_second`,
+                `transport` and `allow_insecure_endpoint`.
 
         Raises:
-            InvalidInputError: An option is unknown, breaks its rule, belongs to the connection or
-                raises `max_concurrency`.
+            InvalidInputError: An option is unknown or not valid, or belongs to the connection.
 
         Example:
             ```python
             patient = client.with_config(retry=RetryPolicy(max_elapsed=600.0))
             ```
         """
-        from ._calls.connection import OwnSlots
-
         config = self._config.replace(dict(changes))
         for name in _OF_THE_CONNECTION:
             if getattr(config, name) != getattr(self._config, name):
-                msg = f"{name} belongs to the connection, which a view borrows: make a client of its own"
+                msg = (
+                    f"{name} belongs to the connection, which a view borrows: "
+                    f"pass it where the client is made, in ClientConfig({name}=...)"
+                )
                 raise InvalidInputError(msg)
-        if config.max_concurrency > self._config.max_concurrency:
-            msg = (
-                f"max_concurrency={config.max_concurrency} is more than the client's own {self._config.max_concurrency}, "
-                "for which its connection pool is made: raise it where the client is made"
-            )
-            raise InvalidInputError(msg)
-        view = self._made(self._connection.target, config, self._observer, self._connection)
-        # A view that lowers max_concurrency holds a slot of its own beside those it borrows.
-        lowered = config.max_concurrency < self._config.max_concurrency
-        more = (OwnSlots(config.max_concurrency),) if lowered else ()
-        view._own_slots = self._own_slots + more  # noqa: SLF001 (of this class)
-        return view
+        return self._make(self._connection.options, config, self._observer, self._connection)
 
     def for_region(self, region_name: str) -> Self:
-        """Return a client of another Region, not open yet, with the same session and credentials, and its own endpoint and pacer.
+        """Return a client of another Region, not open yet.
+
+        It has the same session and credentials, and its own endpoint and rate limits.
 
         Args:
             region_name: The Region. An explicit `endpoint_url` is kept.
 
         Raises:
-            InvalidInputError: It is no Region's name, or this client borrows an aiobotocore client,
-                which is bound to its own.
+            InvalidInputError: It is not a Region's name, or this client borrows an aiobotocore
+                client, which is bound to its own Region.
         """
         Repository(name="any", region=region_name or "")
-        target = self._connection.target
-        if target.client is not None:
-            msg = "a borrowed aiobotocore client is bound to its Region: make one of the other Region and use from_client"
+        options = self._connection.options
+        if options.client is not None:
+            msg = (
+                "a borrowed aiobotocore client is bound to its Region: "
+                "make one of the other Region and use from_client"
+            )
             raise InvalidInputError(msg)
+
         return type(self)(
             region_name=region_name,
-            profile_name=target.profile_name,
-            endpoint_url=target.endpoint_url,
-            credentials=target.credentials,
-            session=target.session,
+            profile_name=options.profile_name,
+            endpoint_url=options.endpoint_url,
+            credentials=options.credentials,
+            session=options.session,
             config=self._config,
             observer=self._observer,
         )
 
     async def open(self) -> Self:
-        """Make the way to ECR, without a request, and return the client itself.
+        """Open the connection to ECR, without a request, and return the client itself.
 
-        Of a view, nothing to do.
+        Does nothing on a view.
 
         Raises:
-            ClientStateError: It is open already.
+            ClientStateError: The client is open already.
             InvalidInputError: There is no Region, or the AWS configuration can't be used.
             CredentialsError: The credential chain failed.
         """
@@ -665,16 +603,18 @@ class ECRLayerClient:
         return self
 
     async def aclose(self) -> None:
-        """End what is under way and close the connection; twice is fine; of a view, nothing to do.
+        """Cancel running operations and close the connection.
+
+        Safe to call twice. Does nothing on a view.
 
         Raises:
-            ClientStateError: It was opened on another event loop, or before a fork.
+            ClientStateError: The client was opened on another event loop, or before a fork.
         """
         if not self._is_view:
             await self._connection.aclose()
 
     async def __aenter__(self) -> Self:
-        """Open."""
+        """Open the client."""
         return await self.open()
 
     async def __aexit__(
@@ -684,14 +624,15 @@ class ECRLayerClient:
         traceback: TracebackType | None,
         /,
     ) -> None:
-        """Close."""
+        """Close the client."""
         await self.aclose()
 
     def __repr__(self) -> str:
         """Return one bounded line, without a secret."""
-        target = self._connection.target
+        options = self._connection.options
         state = "open" if self._connection.is_open else "not open"
-        return f"<{type(self).__name__} region_name={target.region_name!r} endpoint_url={target.endpoint_url!r}, {state}>"
+        where = f"region_name={options.region_name!r} endpoint_url={options.endpoint_url!r}"
+        return f"<{type(self).__name__} {where}, {state}>"
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled.
@@ -703,8 +644,46 @@ class ECRLayerClient:
         raise TypeError(msg)
 
 
-def _seconds(timeout: float) -> float:
-    if not (type(timeout) in {int, float} and 0 < timeout < _LONGEST):
+def _check_arguments(
+    options: ConnectionOptions, config: ClientConfig, observer: Observer | None
+) -> None:
+    if not isinstance(config, ClientConfig):
+        example = "a ClientConfig, such as ClientConfig(max_concurrency=50)"
+        msg = f"config=<{type(config).__name__}>: {example}"
+        raise InvalidInputError(msg)
+
+    options.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
+    if config.transport == "signed" and options.client is not None:
+        msg = (
+            "transport='signed' needs a session, and this client borrows an aiobotocore client: "
+            "pass session= instead"
+        )
+        raise InvalidInputError(msg)
+
+    methods = [getattr(observer, name, None) for name in _OBSERVER_METHODS]
+    if observer is not None and not all(map(callable, methods)):
+        needed = f"an object with the methods {', '.join(_OBSERVER_METHODS)}"
+        msg = f"observer=<{type(observer).__name__}>: {needed}"
+        raise InvalidInputError(msg)
+
+
+def _resolved(repository: str | Repository, region_name: str) -> Repository:
+    """Return the repository, if a client of this Region can ask for it."""
+    where = Repository.coerce(repository)
+    if where.region not in (None, region_name):
+        msg = (
+            f"repository {where.name!r} is in Region {where.region!r}, and this client asks "
+            f"{region_name!r}: use client.for_region({where.region!r})"
+        )
+        raise InvalidInputError(msg)
+    return where
+
+
+def _seconds(timeout: Any, *, is_needed: bool = False) -> Any:
+    """Return a timeout, if it is valid."""
+    if timeout is None and not is_needed:
+        return None
+    if type(timeout) not in {int, float} or not 0 < timeout < _MAX_SECONDS:
         msg = f"timeout={quoted(timeout)}: seconds, more than 0"
         raise InvalidInputError(msg)
     return timeout
@@ -716,7 +695,8 @@ def _warn_of_retries(client: ECRApi) -> None:
     attempts = retries.get("total_max_attempts")
     if attempts != 1:
         warnings.warn(
-            f"the borrowed client makes up to {attempts or 'several'} attempts of its own for each of ours, so attempts multiply: "
+            f"the borrowed client makes up to {attempts or 'several'} attempts of its own for each "
+            "of ours, so attempts multiply: "
             'make it with AioConfig(retries={"total_max_attempts": 1})',
             stacklevel=3,
         )

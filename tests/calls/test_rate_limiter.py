@@ -10,7 +10,7 @@ import pytest
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, RetryPolicy
 from ecr_layer_client._calls.rate_limiter import RateLimiter, rate_limiter_for
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -77,23 +77,25 @@ async def _in_order(
 
 
 def _one_a_second() -> RateLimiter:
-    rate_limiter = RateLimiter(OPERATION)
+    rate_limiter = RateLimiter()
     rate_limiter.set_ceiling(rate_limiter, 1.0)
     return rate_limiter
 
 
 async def test_a_ceiling_ends_with_its_owner() -> None:
-    """The ceiling of an owner that is gone holds nobody back, and the line goes when its last user does."""
+    """The lowest ceiling of the owners that live holds, and no owner keeps a rate limiter alive."""
 
     class Owner:
-        """A client or a view."""
+        """A connection."""
 
-    rate_limiter = RateLimiter(OPERATION)
+    rate_limiter = RateLimiter()
     lasting, passing = Owner(), Owner()
     rate_limiter.set_ceiling(lasting, 100.0)
     rate_limiter.set_ceiling(passing, 1.0)
+    await rate_limiter.acquire()
     held = rate_limiter.pacer.ceiling
     del passing
+    await rate_limiter.acquire()
     assert (held, rate_limiter.pacer.ceiling) == (1.0, 100.0)
     line = ref(rate_limiter)
     del rate_limiter
@@ -128,7 +130,7 @@ async def test_one_that_gives_up_in_the_line_is_passed_over() -> None:
 
 async def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
     """A turn handed to a call that is cancelled at the same moment is not lost."""
-    rate_limiter = RateLimiter(OPERATION)
+    rate_limiter = RateLimiter()
     for _ in range(10):
         await rate_limiter.acquire()
     waiting = asyncio.create_task(rate_limiter.acquire())
@@ -141,7 +143,7 @@ async def test_a_turn_that_comes_with_the_cancellation_is_given_back() -> None:
 
 async def test_the_next_takes_the_turn_that_is_given_back() -> None:
     """What one gives back in its cancellation, the next one in the line takes."""
-    rate_limiter = RateLimiter(OPERATION)
+    rate_limiter = RateLimiter()
     order: list[int] = []
     for _ in range(10):
         await rate_limiter.acquire()
@@ -154,10 +156,10 @@ async def test_the_next_takes_the_turn_that_is_given_back() -> None:
 
 async def test_one_line_for_an_account() -> None:
     """The same account has the same line, another one has another."""
-    line = rate_limiter_for(OPERATION, "endpoint", "source")
+    line = rate_limiter_for(CHECK, "endpoint", "source")
     assert (
-        rate_limiter_for(OPERATION, "endpoint", "source") is line,
-        rate_limiter_for(OPERATION, "endpoint", "other") is line,
+        rate_limiter_for(CHECK, "endpoint", "source") is line,
+        rate_limiter_for(CHECK, "endpoint", "other") is line,
     ) == (
         True,
         False,
@@ -172,7 +174,9 @@ async def test_clients_of_a_session_share_a_pacer(ecr: LocalECR) -> None:
         _client(ecr, session) as two,
         _client(ecr, ecr.session()) as other,
     ):
-        lines = [client._connection.resources_for(OPERATION)[1] for client in (one, two, other)]
+        lines = [
+            client._connection.resources_for(CHECK).rate_limiter for client in (one, two, other)
+        ]
     assert (lines[0] is lines[1], lines[0] is lines[2]) == (True, False)
 
 

@@ -14,9 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, KeysView
 
 DIGESTS = [f"sha256:{number:064x}" for number in range(25)]
-REASON = (
-    "not asked: it breaks ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
-)
+REASON = "not sent: it does not match ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
 
 
 class Bag:
@@ -138,7 +136,7 @@ def test_sets(shaped: Callable[[list[str]], Any]) -> None:
 def test_nothing_to_ask(shaped: Callable[[list[str]], Any], window: int | None) -> None:
     """An empty input of every kind gives no batch and is exhausted."""
     source = started(shaped([]), window=window)
-    assert (drawn(source), source.exhausted, source.pulled) == ([], True, 0)
+    assert (drawn(source), source.is_exhausted, source.pulled) == ([], True, 0)
 
 
 @pytest.mark.parametrize("shaped", SHAPES)
@@ -151,7 +149,13 @@ def test_whole_batches_alone(shaped: Callable[[list[str]], Any]) -> None:
 def test_nothing_is_taken_before_start(shaped: Callable[[list[str]], Any]) -> None:
     """Making a source takes nothing from the input."""
     source = DigestSource(shaped(DIGESTS), 10)
-    assert (source.seen, source.pulled, source.total, source.exhausted, source.untaken) == (
+    assert (
+        source.seen,
+        source.pulled,
+        source.total,
+        source.is_exhausted,
+        source.not_handed_out,
+    ) == (
         {},
         0,
         None,
@@ -242,7 +246,7 @@ def test_lazy_input_with_an_item_that_is_no_str(shaped: Callable[[list[Any]], An
     """Of a lazy input, the digests before the item are handed out, then it is refused with its index."""
     source = started(shaped([*DIGESTS[:12], 5, DIGESTS[12]]))
     first, second = next_of(source) or Batch(), next_of(source) or Batch()
-    assert (first.digests, second.digests, source.exhausted) == (
+    assert (first.digests, second.digests, source.is_exhausted) == (
         DIGESTS[:10],
         DIGESTS[10:12],
         False,
@@ -264,7 +268,7 @@ def test_error_of_the_iterator_passes_unchanged(stop: type[Stop | AsyncStop], gi
         with pytest.raises(LookupError) as caught:
             next_of(source)
         assert caught.value is error
-    assert (given_first, source.exhausted) == ([DIGESTS[:given]] if given else [], True)
+    assert (given_first, source.is_exhausted) == ([DIGESTS[:given]] if given else [], True)
 
 
 @pytest.mark.parametrize("stop", [Stop, AsyncStop], ids=["iterable", "async iterable"])
@@ -273,7 +277,7 @@ def test_interrupt_in_the_iterator_keeps_what_was_taken(stop: type[Stop | AsyncS
     source = started(stop(DIGESTS[:5], SystemExit()))
     with pytest.raises(SystemExit):
         drawn(source)
-    assert source.untaken == DIGESTS[:5]
+    assert source.not_handed_out == DIGESTS[:5]
 
 
 def test_error_of_a_sized_iterator_comes_at_the_start() -> None:
@@ -301,7 +305,7 @@ def test_sized_input_is_taken_whole() -> None:
     """An input with a length is taken whole at the start: the total is known, and what is not handed out too."""
     source = started([*DIGESTS, DIGESTS[0].upper(), "LATEST"])
     source.take()
-    assert (source.total, source.pulled, source.exhausted, source.untaken) == (
+    assert (source.total, source.pulled, source.is_exhausted, source.not_handed_out) == (
         26,
         10,
         False,
@@ -312,7 +316,7 @@ def test_sized_input_is_taken_whole() -> None:
 def test_exhausted_with_the_last_batch() -> None:
     """A source taken whole is exhausted as soon as its last batch is handed out."""
     source = started(DIGESTS)
-    assert [(source.take() is not None, source.exhausted) for _ in range(4)] == [
+    assert [(source.take() is not None, source.is_exhausted) for _ in range(4)] == [
         (True, False),
         (True, False),
         (True, True),

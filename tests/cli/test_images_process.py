@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 IMAGES = [image(f"image {number}", "base") for number in range(3)]
 MAIN = "from ecr_layer_client.cli import main; main()"
-ONE_BY_ONE = f"from ecr_layer_client.images import _reader; _reader._ROUND = 1; {MAIN}"
+ONE_BY_ONE = f"from ecr_layer_client.images import _reader; _reader._IMAGES_PER_ROUND = 1; {MAIN}"
 READS_WITHOUT_END = f"""
 import sys, threading
 from ecr_layer_client.images import ImageSource

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import ClientStateError, ECRLayerClient, LayerCheckResult, RetryPolicy
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
@@ -111,20 +111,17 @@ def _left_on_the_loop() -> list[object]:
 
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
     """Return what is held of slots, of turns and of requests."""
-    _, rate_limiter, slots = client._connection.resources_for(OPERATION)
-    own = sum(
-        client._config.max_concurrency - slots_of._slots._value for slots_of in client._own_slots
-    )
+    resources = client._connection.resources_for(CHECK)
+    rate_limiter, slots = resources.rate_limiter, resources.slots
     return {
         "slots": client._connection.config.max_concurrency - slots._value,
-        "own slots": own,
         "turns": rate_limiter.pacer._in_flight,
         "waiting": sum(not turn.done() for turn in rate_limiter._waiting),
         "requests": ecr.in_flight,
     }
 
 
-NOTHING_HELD = {"slots": 0, "own slots": 0, "turns": 0, "waiting": 0, "requests": 0}
+NOTHING_HELD = {"slots": 0, "turns": 0, "waiting": 0, "requests": 0}
 
 
 async def _sweep(
@@ -230,13 +227,6 @@ async def test_single_checks_cancelled_at_each_step(
     ecr.seed("app", [])
     async with ecr.client(batch_size=1, **options) as client:
         assert await _sweep(ecr, client, _check_each, faults) > len(FEW)
-
-
-async def test_cancelled_in_a_view(ecr: LocalECR) -> None:
-    """A view that waits for slots of its own gives them all back, too."""
-    ecr.seed("app", [])
-    async with ecr.client(batch_size=1) as client:
-        assert await _sweep(ecr, client.with_config(max_concurrency=2), _check) > len(FEW)
 
 
 async def test_cancelled_while_failing(ecr: LocalECR) -> None:

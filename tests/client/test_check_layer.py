@@ -546,7 +546,9 @@ async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         waiting = _check(client, AA)
         await asyncio.sleep(0.01)
-        (batch,) = (task for task in asyncio.all_tasks() if "_ask" in repr(task.get_coro()))
+        (batch,) = (
+            task for task in asyncio.all_tasks() if "._check_batch" in repr(task.get_coro())
+        )
         batch.cancel()
         await asyncio.wait([waiting])
     assert waiting.cancelled()
@@ -560,7 +562,7 @@ async def test_an_error_that_is_not_ours(ecr: LocalECR, monkeypatch: pytest.Monk
         raise error
 
     async with ecr.client() as client:
-        monkeypatch.setattr(client._connection._transport, "ask", fail)
+        monkeypatch.setattr(client._connection._opened.transport, "send", fail)
         assert await _ended(_check(client, AA), _check(client, BB)) == [error, error]
 
 

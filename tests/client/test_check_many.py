@@ -1,10 +1,10 @@
-"""`check_many` and `stream_many`: many repositories in one check, of which one that fails does not spoil the others."""
+"""`check_many`: many repositories in one check. One that fails does not spoil the others."""
 
 from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
-from itertools import count
+from random import Random
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +28,6 @@ from ecr_layer_client import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
 
-    from ecr_layer_client import LayerOutcome
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
@@ -242,16 +241,16 @@ async def test_nothing(seeded: LocalECR) -> None:
             "digests is one str, 'team/app': pass a mapping of repositories to digests, or",
         ),
         (3, "a mapping of repositories to digests"),
-        ({"team/a": "sha256:aa"}, "what is given for 'team/a' is one str"),
+        ({"team/a": "sha256:aa"}, r"digests\['team/a'\] is one str"),
         (
             {"team/a": 3},
-            "what is given for 'team/a' is 3: pass a list, or any iterable, of digests",
+            r"digests\['team/a'\] is 3: pass a list, or any iterable, of digests",
         ),
         (["sha256:aa"], r"digests\[0\] is 'sha256:aa': every item is a pair"),
         ([("team/a", "sha256:aa", 1)], "every item is a pair"),
         (
             [("team/a", "sha256:aa"), ("team/a", None)],
-            "a digest of 'team/a' is None, of type NoneType",
+            r"digests\['team/a'\]\[1\] is None, of type NoneType",
         ),
         ([("Team/A", "sha256:aa")], "no ECR repository name"),
         ({3: ["sha256:aa"]}, "a repository is a str or a Repository"),
@@ -275,7 +274,7 @@ async def test_async_digests_of_a_mapping(seeded: LocalECR) -> None:
 
     async with seeded.client() as client:
         with pytest.raises(InvalidInputError, match="pass an async iterable of pairs"):
-            client.stream_many({"team/a": none()})  # type: ignore[arg-type]
+            await client.check_many({"team/a": none()})  # type: ignore[arg-type]
 
 
 async def test_trouble_that_concerns_all(seeded: LocalECR, digests: list[str]) -> None:
@@ -348,104 +347,7 @@ async def test_progress(seeded: LocalECR, digests: list[str]) -> None:
     told: list[Progress] = []
     async with seeded.client(max_concurrency=1) as client:
         await client.check_many(_as_mapping(digests), progress=told.append)
-    assert (told[0], told[-1]) == (Progress(200, 100, 500), Progress(500, 500, 500))
-
-
-async def test_a_stream(seeded: LocalECR, digests: list[str]) -> None:
-    """A stream yields each outcome with its repository."""
-    async with seeded.client() as client, client.stream_many(_as_mapping(digests)) as stream:
-        pairs = [(where, outcome.digest, outcome.is_available) async for where, outcome in stream]
-    expected = [
-        (where, digest, (number % 2 == 0) == (where == A))
-        for where in (A, B)
-        for number, digest in enumerate(digests)
-    ]
-    assert sorted(pairs, key=str) == sorted(expected, key=str)
-
-
-async def test_a_stream_raises_in_the_end(seeded: LocalECR, digests: list[str]) -> None:
-    """A stream of which a repository failed yields all of the others, and then raises the error.
-
-    `.errors` has it before.
-    """
-    seen: list[LayerOutcome] = []
-    errors: list[int] = []
-    async with (
-        seeded.client() as client,
-        client.stream_many({"team/gone": digests, "team/a": digests}) as stream,
-    ):
-        with pytest.raises(RepositoryNotFoundError) as raised:
-            async for _, outcome in stream:
-                seen.append(outcome)
-                errors.append(len(stream.errors))
-    assert (len(seen), errors[-1], sorted(_partial(raised.value).unanswered)) == (250, 1, digests)
-
-
-async def test_a_stream_of_two_that_fail(seeded: LocalECR, digests: list[str]) -> None:
-    """When several failed, the first error is raised, and the others are its notes."""
-    async with (
-        seeded.client() as client,
-        client.stream_many({"team/gone": digests[:1], "team/lost": digests[:1]}) as stream,
-    ):
-        with pytest.raises(RepositoryNotFoundError, match="team/gone") as raised:
-            await anext(stream)
-    assert ["team/lost" in note for note in raised.value.__notes__] == [True]
-
-
-async def test_a_streams_error_keeps_what_was_not_answered(
-    seeded: LocalECR, digests: list[str]
-) -> None:
-    """A streamed check that ends for all keeps what was not answered of each repository, and what was yielded is the reader's."""
-    seeded.faults.add(status=503, after=1)
-    seen = 0
-    async with (
-        seeded.client(max_concurrency=1, retry=ONCE) as client,
-        client.stream_many(_as_mapping(digests)) as stream,
-    ):
-        with pytest.raises(ServerError) as raised:
-            async for _ in stream:
-                seen += 1
-    partials = raised.value.partials
-    assert partials is not None
-    assert (seen, len(partials)) == (100, 0)
-    assert [len(_partial(error).unanswered) for error in partials.errors.values()] == [150, 250]
-
-
-def _endless(repositories: int) -> Iterator[tuple[str, str]]:
-    return ((f"team/{number % repositories}", f"sha256:{number:064x}") for number in count())
-
-
-async def test_bounded_memory(ecr: LocalECR) -> None:
-    """A stream fed by a generator holds its window, the batches in flight and a bounded number of digests that wait for company."""
-    for number in range(150):
-        ecr.seed(f"team/{number}", [])
-    async with ecr.client() as client, client.stream_many(_endless(150)) as stream:
-        for _ in range(12_000):
-            await anext(stream)
-        source = stream._source
-        held = sum(map(len, source._gathering.values()))
-        assert (len(source.seen), held <= 10_000, stream.progress.pulled < 14_000) == (
-            10_000,
-            True,
-            True,
-        )
-
-
-async def test_an_endless_stream_of_a_failed_repository(seeded: LocalECR) -> None:
-    """What comes of a failed repository is passed over: nothing more is asked, others run meanwhile, and nothing piles up."""
-    endless = (("team/gone", f"sha256:{number:064x}") for number in count())
-    async with seeded.client() as client, client.stream_many(endless) as stream:
-        reading = asyncio.ensure_future(anext(stream))
-        await asyncio.sleep(0.05)  # a loop that always has something to do does not jump on
-        for _ in range(300):
-            await asyncio.sleep(0)
-        held = len(stream._source.seen), sum(map(len, stream._left.values()))
-        reading.cancel()
-    assert (seeded.stats.requests, stream.progress.pulled > 15_000, held) == (
-        10,
-        True,
-        (10_000, 1_000),
-    )
+    assert (told[0], told[-1]) == (Progress(100, 100, 500), Progress(500, 500, 500))
 
 
 async def test_an_async_stream_of_a_failed_repository(seeded: LocalECR, digests: list[str]) -> None:
@@ -495,7 +397,7 @@ async def test_each_batch_is_an_operation(seeded: LocalECR, digests: list[str]) 
 
 
 async def test_an_error_of_the_callers_iterator(seeded: LocalECR, digests: list[str]) -> None:
-    """What the caller's iterator raises passes unchanged, after what it gave before was asked."""
+    """What the caller's iterator raises passes unchanged, and nothing stays in flight."""
 
     def pairs() -> Iterator[tuple[str, str]]:
         yield "team/a", digests[0]
@@ -505,7 +407,7 @@ async def test_an_error_of_the_callers_iterator(seeded: LocalECR, digests: list[
     async with seeded.client() as client:
         with pytest.raises(LookupError, match="the disk is gone"):
             await client.check_many(pairs())
-    assert seeded.stats.digests_checked == 2
+    assert seeded.in_flight == 0
 
 
 async def test_raise_for_errors(seeded: LocalECR, digests: list[str]) -> None:
@@ -522,7 +424,7 @@ async def test_a_batch_cancelled_by_somebody_else(seeded: LocalECR, digests: lis
     async with seeded.client() as client:
         checking = asyncio.create_task(client.check_many(_as_mapping(digests)))
         await asyncio.sleep(0.02)
-        (batch, *_) = (task for task in asyncio.all_tasks() if "_ask" in repr(task.get_coro()))
+        (batch, *_) = (task for task in asyncio.all_tasks() if "._check" in repr(task.get_coro()))
         batch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await checking
@@ -534,40 +436,94 @@ async def test_the_type_of_results(seeded: LocalECR) -> None:
         assert type(await client.check_many([])) is LayerCheckResults
 
 
-async def test_refused_digests_that_were_yielded_are_not_unanswered(
+async def test_malformed_digests_are_answered_when_all_fail(
     seeded: LocalECR, digests: list[str]
 ) -> None:
-    """A digest that was refused and yielded is answered, though its batch was under way when all failed."""
+    """A malformed digest is answered, although the batch that it is in fails for all."""
     seeded.faults.add(error="InvalidSignatureException", times=1)
-    yielded: list[str] = []
-    async with (
-        seeded.client(batch_size=2) as client,
-        client.stream_many([("team/a", "bad"), ("team/a", digests[0])]) as stream,
-    ):
+    async with seeded.client(batch_size=2) as client:
         with pytest.raises(CallError) as raised:
-            async for _, outcome in stream:
-                yielded.append(outcome.digest)
+            await client.check_many([("team/a", "bad"), ("team/a", digests[0])])
     assert raised.value.partials is not None
-    assert (yielded, _partial(raised.value.partials.errors[A]).unanswered) == (
-        ["bad"],
-        (digests[0],),
-    )
+    partial = _partial(raised.value.partials.errors[A])
+    answered = [outcome.digest for outcome in partial]
+    assert (answered, partial.unanswered) == (["bad"], (digests[0],))
 
 
-async def test_a_batch_of_a_failed_repository_frees_its_place(
-    seeded: LocalECR, digests: list[str]
-) -> None:
-    """An answer that leaves rows out, of a repository that failed meanwhile, is given up and holds no place in the window."""
+async def test_rows_left_out_of_a_failed_repository(seeded: LocalECR, digests: list[str]) -> None:
+    """Digests that a response leaves out are not checked again if their repository has failed."""
     seeded.faults.add(error="AccessDeniedException", times=1)
     seeded.faults.add(drop_rows=1, latency=1.0, after=1, times=1)
     pairs = [("team/a", digest) for digest in digests[:20]]
-    async with (
-        seeded.client(batch_size=10, max_concurrency=2) as client,
-        client.stream_many(pairs) as stream,
-    ):
-        results = await stream.collect()
-        assert len(stream._open) == 0
+    async with seeded.client(batch_size=10, max_concurrency=2) as client:
+        results = await client.check_many(pairs)
     assert len(_partial(results.errors[A]).unanswered) == 11
+    assert seeded.stats.requests == 2
+
+
+async def _shuffled(repositories: int, each: int) -> AsyncIterator[tuple[str, str]]:
+    pairs = [
+        (f"team/{name}", f"sha256:{n:064x}") for n in range(each) for name in range(repositories)
+    ]
+    Random(7).shuffle(pairs)
+    for pair in pairs:
+        yield pair
+
+
+@pytest.mark.parametrize("is_list", [True, False], ids=["list", "async-generator"])
+async def test_shuffled_pairs_make_full_batches(ecr: LocalECR, is_list: bool) -> None:
+    """Pairs in random order need as many requests as pairs that are sorted by repository."""
+    for name in range(20):
+        ecr.seed(f"team/{name}", [])
+    pairs: Any = _shuffled(20, 250)
+    if is_list:
+        pairs = [pair async for pair in pairs]
+    async with ecr.client() as client:
+        results = await client.check_many(pairs)
+    assert ([len(result) for result in results.values()], ecr.stats.requests) == ([250] * 20, 60)
+
+
+async def test_full_batches_do_not_wait_for_the_input(seeded: LocalECR, digests: list[str]) -> None:
+    """A full batch is sent while the input is still waited for, and the rest at its end."""
+    sent: list[int] = []
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        for digest in digests[:150]:
+            yield "team/a", digest
+        await asyncio.sleep(1.0)
+        sent.append(seeded.stats.requests)
+
+    async with seeded.client() as client:
+        await client.check_many(pairs())
+    assert (sent, seeded.stats.requests) == ([1], 2)
+
+
+async def test_a_failure_interrupts_the_input(seeded: LocalECR, digests: list[str]) -> None:
+    """An error that concerns all repositories is raised without waiting for more of the input."""
+    seeded.faults.add(status=503)
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        for digest in digests[:100]:
+            yield "team/a", digest
+        await asyncio.sleep(1000.0)
+
+    async with seeded.client(retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(pairs())
+    assert asyncio.get_running_loop().time() < 1
+
+
+async def test_a_timeout_error_of_the_input(seeded: LocalECR) -> None:
+    """A TimeoutError that the input raises is the caller's own, and not the operation's."""
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        yield "team/a", "sha256:aa"
+        msg = "the queue is empty"
+        raise TimeoutError(msg)
+
+    async with seeded.client() as client:
+        with pytest.raises(TimeoutError, match="^the queue is empty$"):
+            await client.check_many(pairs(), timeout=60)
 
 
 async def test_a_timeout_blames_no_repository_that_had_failed_for_good(

@@ -14,11 +14,13 @@ from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredent
 
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
 from ecr_layer_client._calls.caller import Caller, OperationState
+from ecr_layer_client._calls.connection import Resources
 from ecr_layer_client._calls.observer import SafeObserver
 from ecr_layer_client._calls.rate_limiter import RateLimiter
-from ecr_layer_client._checks.operation import OPERATION, Check
+from ecr_layer_client._checks.operation import Check
 from ecr_layer_client._transport.client_method import ClientMethodTransport
 from ecr_layer_client._transport.credentials import SharedCredentials
+from ecr_layer_client._transport.responses import ResponseReader
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable
@@ -122,7 +124,7 @@ async def test_a_chain_that_hangs() -> None:
     """Finding credentials ends after 60 seconds, and the next who ask are told why."""
     credentials = SharedCredentials(Chain(_keys(), takes=3600))
     for _ in range(2):
-        with pytest.raises(CredentialRetrievalError, match="no answer within 60 s"):
+        with pytest.raises(CredentialRetrievalError, match="no response within 60 s"):
             await credentials.get_frozen_credentials()
     assert asyncio.get_running_loop().time() == pytest.approx(60)
 
@@ -185,7 +187,7 @@ async def test_a_refresh_ahead_that_fails(
     assert set(await _all(credentials)) == {"keys 0"}
     await asyncio.sleep(lasts + 9.0)
     assert (set(await _all(credentials)), found.refreshes) == ({"keys 0"}, 1)
-    words = str(trouble) if trouble else "no answer within 60 s"
+    words = str(trouble) if trouble else "no response within 60 s"
     assert [words in record.getMessage() for record in caplog.records] == [True]
     found.takes, found.failing = 1.0, None
     await asyncio.sleep(1.1)
@@ -243,7 +245,7 @@ async def test_renewed_once_for_all() -> None:
 
 
 @asynccontextmanager
-async def _lane(
+async def _caller(
     ecr: LocalECR, chain: Callable[[], Awaitable[Any]]
 ) -> AsyncGenerator[tuple[Caller, SharedCredentials], None]:
     """Give a caller whose transport signs with what the chain finds, as one with a session of the library's own does."""
@@ -251,11 +253,13 @@ async def _lane(
     session: Any = ecr.session()
     session._credentials = shared
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
-        transport = ClientMethodTransport(client, ClientConfig(), session, credentials=shared)
-        yield (
-            Caller(transport, RateLimiter(OPERATION), (), ClientConfig(), SafeObserver(None)),
-            shared,
+        reader = ResponseReader(
+            ecr.region, ClientConfig().max_response_bytes, owns_credentials=True
         )
+        transport = ClientMethodTransport(client, reader)
+        slots = asyncio.Semaphore(10)
+        resources = Resources(transport, ecr.region, shared, RateLimiter(), slots)
+        yield Caller(resources, ClientConfig(), SafeObserver(None)), shared
         await transport.aclose()
 
 
@@ -268,7 +272,7 @@ async def test_refused_keys_are_renewed_once(ecr: LocalECR) -> None:
     """Calls that are refused for their keys share one run of the chain, are asked again once, and are answered."""
     ecr.seed("app", [])
     chain = Chain(_keys("unknown"), _keys())
-    async with _lane(ecr, chain) as (caller, credentials):
+    async with _caller(ecr, chain) as (caller, credentials):
         answers = await asyncio.gather(*(_call(caller) for _ in range(10)))
     assert (answers, chain.runs, credentials.generation, ecr.stats.requests) == ([1] * 10, 2, 2, 20)
 
@@ -276,7 +280,7 @@ async def test_refused_keys_are_renewed_once(ecr: LocalECR) -> None:
 async def test_keys_refused_again_are_final(ecr: LocalECR) -> None:
     """A call whose renewed keys are refused, too, fails; it is renewed no second time."""
     chain = Chain(_keys("unknown"))
-    async with _lane(ecr, chain) as (caller, _):
+    async with _caller(ecr, chain) as (caller, _):
         with pytest.raises(CredentialsError, match="renew the credentials"):
             await _call(caller)
     assert (chain.runs, ecr.stats.requests) == (2, 2)
@@ -284,7 +288,7 @@ async def test_keys_refused_again_are_final(ecr: LocalECR) -> None:
 
 async def test_nothing_to_sign_with(ecr: LocalECR) -> None:
     """A call without credentials fails before a request, and says what to do."""
-    async with _lane(ecr, Chain(NoCredentialsError())) as (caller, _):
+    async with _caller(ecr, Chain(NoCredentialsError())) as (caller, _):
         with pytest.raises(CredentialsError, match="aws sso login"):
             await _call(caller)
     assert ecr.stats.requests == 0
@@ -293,7 +297,7 @@ async def test_nothing_to_sign_with(ecr: LocalECR) -> None:
 async def test_nothing_new_to_sign_with(ecr: LocalECR) -> None:
     """A call that is refused and finds no credentials any more fails with the reason."""
     gone = CredentialRetrievalError(provider="x", error_msg="the helper is gone")
-    async with _lane(ecr, Chain(_keys("unknown"), gone)) as (caller, _):
+    async with _caller(ecr, Chain(_keys("unknown"), gone)) as (caller, _):
         with pytest.raises(CredentialsError, match="the helper is gone"):
             await _call(caller)
     assert ecr.stats.requests == 1
@@ -302,10 +306,10 @@ async def test_nothing_new_to_sign_with(ecr: LocalECR) -> None:
 async def test_an_operation_that_is_over_renews_nothing(ecr: LocalECR) -> None:
     """When the operation has failed, a refused call is not asked again."""
     chain = Chain(_keys("unknown"))
-    async with _lane(ecr, chain) as (caller, _):
+    async with _caller(ecr, chain) as (caller, _):
         with pytest.raises(CredentialsError):
             await caller.call(
-                Check(Repository(name="app"), ["sha256:aa"]), OperationState(over=True)
+                Check(Repository(name="app"), ["sha256:aa"]), OperationState(is_over=True)
             )
     assert chain.runs == 1
 

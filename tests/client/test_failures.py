@@ -238,9 +238,9 @@ class Unlucky:
     def __getattr__(self, name: str) -> Any:
         return getattr(self._way, name)
 
-    async def ask(self, question: Any) -> Any:
-        """Ask, or be throttled."""
-        if len(question.digests) == 7 and asyncio.get_running_loop().time() < 180:
+    async def send(self, operation: Any) -> Any:
+        """Send a request, or be throttled."""
+        if operation.count == 7 and asyncio.get_running_loop().time() < 180:
             await asyncio.sleep(5)
             self.throttled += 1
             msg = "Rate exceeded"
@@ -250,16 +250,17 @@ class Unlucky:
                 message=msg,
                 status=400,
                 retryable=True,
-                operation=question.operation,
+                operation=operation.name,
             )
-        return await self._way.ask(question)
+        return await self._way.send(operation)
 
 
 async def test_throttled_while_others_pass(seeded: LocalECR, digests: list[str]) -> None:
     """A call is throttled for longer than `max_elapsed` and goes on, as long as the account accepts others."""
     async with seeded.client(retry=RetryPolicy(max_elapsed=20.0)) as client:
         way: Any = client._connection
-        unlucky = way._transport = Unlucky(way._transport)
+        unlucky = Unlucky(way._opened.transport)
+        way._opened = way._opened._replace(transport=unlucky)
         checking = asyncio.create_task(client.check_layers("app", digests[:7]))
         while not checking.done():
             await client.check_layers("app", digests[:1])

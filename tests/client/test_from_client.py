@@ -15,7 +15,7 @@ from ecr_layer_client import (
     ResponseError,
     RetryPolicy,
 )
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -142,5 +142,6 @@ async def test_a_stubbed_error(ecr: LocalECR) -> None:
 async def test_its_credentials_are_the_callers_own(ecr: LocalECR) -> None:
     """A borrowed client's credentials are not renewed here."""
     async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
-        transport, _, _ = client._connection.resources_for(OPERATION)
-        assert await transport.renew(transport.generation) is False
+        credentials = client._connection.resources_for(CHECK).credentials
+        await credentials.ready()
+        assert await credentials.renew(credentials.generation) is False

@@ -20,13 +20,13 @@ from ecr_layer_client import (
     RetryPolicy,
 )
 from ecr_layer_client._transport import opening
-from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client._transport.options import ConnectionOptions
+    from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
@@ -149,7 +149,7 @@ async def test_streams_on_another_loop(ecr: LocalECR, digests: list[str]) -> Non
             await doing()
 
     async with ecr.client() as client:
-        for stream in (client.stream_layers("app", digests), client.stream_many({"app": digests})):
+        for stream in (client.stream_layers("app", digests),):
             # Run at once.
             await asyncio.to_thread(lambda: asyncio.run(elsewhere(stream.__aenter__)))  # noqa: B023
             async with stream:
@@ -291,30 +291,11 @@ async def test_a_view_before_its_client_is_open(ecr: LocalECR) -> None:
         await view.check_layers("app", [])
 
 
-async def test_a_view_of_lower_concurrency(ecr: LocalECR, digests: list[str]) -> None:
-    """A view that lowers the concurrency keeps to it, over all its operations."""
-    ecr.seed("app", [])
-    most = 0
-
-    async def watch() -> None:
-        nonlocal most
-        while True:
-            most = max(most, ecr.in_flight)
-            await asyncio.sleep(0.0001)
-
-    async with ecr.client(batch_size=1) as client:
-        view = client.with_config(max_concurrency=2)
-        watcher = asyncio.create_task(watch())
-        await asyncio.gather(*(view.check_layers("app", digests) for _ in range(3)))
-        watcher.cancel()
-        await asyncio.wait([watcher])
-    assert most == 2
-
-
 @pytest.mark.parametrize(
     ("changes", "match"),
     [
-        pytest.param({"max_concurrency": 11}, "more than the client's own 10", id="raised"),
+        pytest.param({"max_concurrency": 9}, "max_concurrency belongs to", id="concurrency"),
+        pytest.param({"requests_per_second": 1.0}, "requests_per_second belongs to", id="rate"),
         pytest.param(
             {"connect_timeout": 1.0}, "connect_timeout belongs to the connection", id="connection"
         ),
@@ -333,12 +314,12 @@ async def test_a_view_of_a_view(ecr: LocalECR) -> None:
     view = (
         ecr.client(retry=RetryPolicy(max_attempts=3))
         .with_config(batch_size=5)
-        .with_config(max_concurrency=4)
+        .with_config(attempt_timeout=4.0)
     )
     assert view._config == ClientConfig(
         retry=RetryPolicy(max_attempts=3),
         batch_size=5,
-        max_concurrency=4,
+        attempt_timeout=4.0,
         transport=view._config.transport,
     )
 
@@ -424,29 +405,3 @@ async def test_aiobotocore_is_imported_when_it_is_opened(
     monkeypatch.delitem(sys.modules, "ecr_layer_client._transport.opening")
     async with ecr.client():
         assert "ecr_layer_client._transport.opening" in sys.modules
-
-
-async def test_a_view_outlives_its_loop() -> None:
-    """A view of lower concurrency works where its client is opened again on another event loop."""
-    digests = [f"sha256:{number:064x}" for number in range(1000)]
-    clients: list[ECRLayerClient] = []
-
-    async def check() -> int:
-        async with LocalECR(in_memory=True) as ecr:
-            ecr.seed("app", [])
-            if not clients:
-                client = ecr.client()
-                clients.extend(
-                    (client, client.with_config(max_concurrency=3).with_config(max_concurrency=2))
-                )
-            client, view = clients
-            client._connection.target = ecr.client()._connection.target
-            async with client:
-                return sum(
-                    len(result.absent)
-                    for result in await asyncio.gather(
-                        *(view.check_layers("app", digests) for _ in range(3))
-                    )
-                )
-
-    assert [await asyncio.to_thread(lambda: asyncio.run(check())) for _ in range(2)] == [3000, 3000]

@@ -15,7 +15,7 @@ from ecr_layer_client import (
     RetryPolicy,
     TransportError,
 )
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def test_one_session_of_a_loop() -> None:
     async def check(ecr: LocalECR) -> bool:
         async with _client(ecr) as one, _client(ecr) as two:
             return (
-                one._connection.resources_for(OPERATION)[1]
-                is two._connection.resources_for(OPERATION)[1]
+                one._connection.resources_for(CHECK).rate_limiter
+                is two._connection.resources_for(CHECK).rate_limiter
             )
 
     assert _run(check)

@@ -11,8 +11,7 @@ import pytest
 from botocore.exceptions import CredentialRetrievalError
 
 from ecr_layer_client import AWSKeys, CredentialsError, ECRLayerClient, InvalidInputError
-from ecr_layer_client._transport.credentials import SharedCredentials
-from ecr_layer_client._transport.provider import ProvidedKeys
+from ecr_layer_client._transport.credentials import ProvidedKeys, SharedCredentials
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -133,9 +132,11 @@ WRONG: list[Any] = [
     pytest.param(
         Provider(LookupError("the vault is shut")), "LookupError: the vault is shut", id="raises"
     ),
-    pytest.param(Provider({"AccessKeyId": "x"}), "it gave a dict, not AWSKeys", id="other-type"),
-    pytest.param(Provider(-60.0), "it gave keys that ended 6", id="ended"),
-    pytest.param(Provider(HOUR, takes=100.0), "no answer within 60 s", id="hangs"),
+    pytest.param(
+        Provider({"AccessKeyId": "x"}), "it returned a dict, not AWSKeys", id="other-type"
+    ),
+    pytest.param(Provider(-60.0), "it returned keys that expired 6", id="ended"),
+    pytest.param(Provider(HOUR, takes=100.0), "no response within 60 s", id="hangs"),
     pytest.param(
         lambda: AWSKeys("key", SECRET),
         "TypeError: object AWSKeys can't be used in 'await' expression",
@@ -288,7 +289,7 @@ def test_one_provider_is_one_account() -> None:
             for client in (one, two, other):
                 await client.check_layers("app", ["sha256:aa"])
             lines = [
-                client._connection._rate_limiters["BatchCheckLayerAvailability"]
+                client._connection._resources["BatchCheckLayerAvailability"].rate_limiter
                 for client in (one, two, other)
             ]
             return [line is lines[0] for line in lines]
@@ -334,4 +335,4 @@ def test_another_region_keeps_it() -> None:
     """A client of another Region signs with the same provider's keys."""
     provider = Provider(HOUR)
     client = ECRLayerClient(region_name="eu-west-1", credentials=provider).for_region("us-east-1")
-    assert client._connection.target.credentials is provider
+    assert client._connection.options.credentials is provider

@@ -239,7 +239,7 @@ async def test_no_secret_where_all_is_well(ecr: LocalECR, caplog: pytest.LogCapt
     ):
         result = await stream.collect()
         connection = client._connection
-        inside = (connection, connection.target, connection._transport, connection._rate_limiters)
+        inside = (connection, connection.options, connection._opened, connection._resources)
         shown = [repr(each) for each in (client, client._config, stream, result, *inside)]
     logs = [
         text for record in _logged(caplog) for text in (record.getMessage(), repr(vars(record)))

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 from unittest.mock import AsyncMock
 
 import pytest
@@ -23,10 +23,10 @@ from ecr_layer_client import (
     ResponseError,
     RetryPolicy,
 )
-from ecr_layer_client._calls.caller import OperationState
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable
 
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
@@ -146,26 +146,26 @@ async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:
 class _Names:
     """Which repositories there are."""
 
-    operation: ClassVar[str] = "DescribeRepositories"
+    name: ClassVar[str] = "DescribeRepositories"
     repository: Repository
-    digests: tuple[str, ...] = ()
+    count: int = 0
 
-    def members(self) -> dict[str, Any]:
-        return {}
+    def request(self) -> bytes:
+        return b"{}"
 
-    def read(self, answer: bytes | Mapping[str, Any]) -> bytes:
-        return cast("bytes", answer)
+    def parse(self, body: bytes) -> bytes:
+        return body
 
 
 async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
-    """Another operation than the check is asked the ordinary way, by either transport."""
+    """Another operation than the check has the same response before and after a check."""
     ecr.seed("app", [])
     where = Repository(name="app")
     async with ecr.client() as client:
-        caller = client._caller(_Names.operation)
-        before = await caller.call(_Names(where), OperationState())
+        transport = client._connection.resources_for(CHECK).transport
+        before = await transport.send(_Names(where))
         await client.check_layers("app", digests)
-        after = await caller.call(_Names(where), OperationState())
+        after = await transport.send(_Names(where))
     assert (before == after, b'"repositoryName":"app"' in after) == (True, True)
 
 

@@ -11,7 +11,7 @@ import pytest
 from aiobotocore.credentials import AioCredentials
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.config import TransportName
@@ -121,7 +121,8 @@ async def _soak(
         until = asyncio.get_running_loop().time() + seconds
         # No secrets.
         counted = await asyncio.gather(*(_work(client, Random(seed), until) for seed in range(4)))  # noqa: S311
-        _, rate_limiter, slots = client._connection.resources_for(OPERATION)
+        resources = client._connection.resources_for(CHECK)
+        rate_limiter, slots = resources.rate_limiter, resources.slots
         assert (
             rate_limiter.pacer._in_flight,
             len(rate_limiter._waiting),

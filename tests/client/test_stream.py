@@ -399,7 +399,7 @@ async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[s
     async with ecr.client() as client:
         checking = asyncio.create_task(client.check_layers("app", digests))
         await asyncio.sleep(0.02)
-        (batch, *_) = (task for task in asyncio.all_tasks() if "_ask" in repr(task.get_coro()))
+        (batch, *_) = (task for task in asyncio.all_tasks() if "._check" in repr(task.get_coro()))
         batch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await checking

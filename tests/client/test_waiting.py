@@ -12,13 +12,10 @@ from ecr_layer_client import (
     AccessDeniedError,
     ClientStateError,
     InvalidInputError,
-    LayerAvailability,
     LayerFailuresError,
     OperationTimeoutError,
     Progress,
 )
-from ecr_layer_client._checks.waiting import RepeatingSource
-from ecr_layer_client._models.layer import Layer
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
@@ -120,21 +117,6 @@ async def test_a_row_that_was_left_out(ecr: LocalECR) -> None:
         assert (await client.wait_until_available("app", [AA, BB], timeout=60)).all_available
 
 
-async def test_each_as_it_comes(ecr: LocalECR) -> None:
-    """A stream yields each layer once, in the order in which they become available."""
-    ecr.seed("app", [(BB, 1)])
-    _push(ecr, 3.0, CC)
-    _push(ecr, 60.0, AA)
-    came: list[tuple[str, bool]] = []
-    async with (
-        ecr.client() as client,
-        client.stream_until_available("app", [AA, BB, CC], timeout=600) as stream,
-    ):
-        async for layer in stream:
-            came.append((layer.digest, _now() < 60))  # noqa: PERF401 (the time counts)
-    assert came == [(BB, True), (CC, True), (AA, False)]
-
-
 async def test_pauses(ecr: LocalECR) -> None:
     """The pauses between checks are drawn between a half and the whole of a bound that doubles from 0.5 to 15 seconds."""
     ecr.seed("app", [])
@@ -198,29 +180,14 @@ async def test_late_is_not_too_late(ecr: LocalECR, seconds: float) -> None:
         assert (await client.wait_until_available("app", [AA], timeout=100)).all_available
 
 
-async def test_a_stream_that_runs_out_of_time(ecr: LocalECR) -> None:
-    """A stream that runs out of time has told of what came, and so does its error."""
-    ecr.seed("app", [(BB, 1)])
-    came: list[str] = []
-    async with (
-        ecr.client() as client,
-        client.stream_until_available("app", [AA, BB], timeout=5) as stream,
-    ):
-        with pytest.raises(OperationTimeoutError) as raised:
-            async for layer in stream:
-                came.append(layer.digest)  # noqa: PERF401 (what came before the error counts)
-    partial = raised.value.partial
-    assert partial is not None
-    assert (came, partial.available, partial.not_available) == ([BB], (BB,), (AA,))
-
-
 @pytest.mark.parametrize("shaped", SHAPES, ids=["list", "generator", "async-generator"])
 async def test_what_can_never_come(ecr: LocalECR, shaped: Callable[[list[str]], Any]) -> None:
     """What is no digest can never be available: that is told after one check of all, with its result."""
     ecr.seed("app", [(BB, 1)])
     async with ecr.client() as client:
         with pytest.raises(
-            LayerFailuresError, match=r"2 of 4 can never be available.*'latest'"
+            LayerFailuresError,
+            match=r"2 of 4 digests are malformed and can never become available, such as 'latest'",
         ) as raised:
             await client.wait_until_available("app", shaped([AA, "latest", BB, ""]), timeout=600)
     result = raised.value.result
@@ -314,24 +281,3 @@ async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(LookupError, match="the disk is gone"):
             await client.wait_until_available("app", digests(), timeout=60)
-
-
-async def test_the_source_by_itself() -> None:
-    """The source gives what is not available again, in the order of the input, after each round's pause."""
-    source = RepeatingSource([AA, BB, CC], 2, lambda low, _: low)
-    source.start()
-    given: list[list[str]] = []
-    while not source.exhausted:
-        batch = await source.pull()
-        if batch is not None:
-            given.append(list(batch.digests))
-            availability = (
-                LayerAvailability.AVAILABLE if len(given) > 2 else LayerAvailability.UNAVAILABLE
-            )
-            source.answer(
-                {
-                    digest: Layer(digest=digest, availability=availability)
-                    for digest in batch.digests
-                }
-            )
-    assert (given, _now()) == ([[AA, BB], [CC], [AA, BB], [CC]], 0.25)

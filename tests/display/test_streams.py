@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from descriptions import described
-from ecr_layer_client import RepositoryNotFoundError
 from ecr_layer_client.display._description import Description, Part, Tone
 from seen import Seen
 
@@ -55,56 +54,6 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
         assert (told.verdict, told.parts) == (
             "100 of 200 digests answered so far",
             (Part("answered", Tone.GOOD, 100), Part("asked, not answered", Tone.HELD, 100)),
-        )
-
-
-async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream of many repositories tells which failed, too."""
-    ecr.seed("team/app", [])
-    async with (
-        ecr.client() as client,
-        client.stream_many({"team/app": digests, "team/gone": digests[:3]}) as stream,
-    ):
-        with pytest.raises(RepositoryNotFoundError):
-            _ = [outcome async for outcome in stream]
-        told = described(stream)
-        (table,) = told.tables
-        assert (told.title, told.verdict, table.caption, table.rows[0][:2]) == (
-            "Checking layers of many repositories",
-            "250 of 253 digests answered",
-            "Failed: 1",
-            ("team/gone", "RepositoryNotFoundError"),
-        )
-
-
-async def test_a_stream_that_waits(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream that waits for layers tells how many are available, and how many it waits for."""
-    ecr.seed("team/app", [(digest, 1) for digest in digests[:200]])
-    async with (
-        ecr.client() as client,
-        client.stream_until_available("team/app", digests, timeout=60.0) as stream,
-    ):
-        await anext(stream)
-        assert described(stream) == Description(
-            "Waiting for layers of team/app",
-            "200 of 250 digests available",
-            (Part("available", Tone.GOOD, 200), Part("waited for", Tone.REST, 50)),
-        )
-
-
-async def test_a_stream_that_waits_for_a_generators(ecr: LocalECR, digests: list[str]) -> None:
-    """Of a generator, it waits for what it was given so far."""
-    ecr.seed("team/app", [(digests[0], 1)])
-    async with (
-        ecr.client(max_concurrency=1) as client,
-        client.stream_until_available("team/app", iter(digests), timeout=60.0) as stream,
-    ):
-        before = described(stream)
-        await anext(stream)
-        told = described(stream)
-        assert (before.verdict, sum(part.count for part in told.parts)) == (
-            "nothing asked yet",
-            stream.progress.pulled,
         )
 
 

@@ -387,7 +387,7 @@ _CASES: dict[str, Case] = {
     "no answer, …: check the network, proxies, and the Region and endpoint_url for typing errors": _opened(
         endpoint_url="http://127.0.0.1:9"
     ),
-    "no answer within attempt_timeout=…": _faulty(latency=30.0),
+    "no response within attempt_timeout=…": _faulty(latency=30.0),
     "TLS failed, …": _by_tls,
     "the request failed, …": _without_bundle,
     "the request could not be made, …": _opened(session=_unsigned_session()),
@@ -409,7 +409,7 @@ _CASES: dict[str, Case] = {
     "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
     "an answer of ECR's has status 200, so this is none: …": _faulty(body=b"{}", status=202),
     "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
-    "ECR's answer breaks its contract: …": _faulty(body=b"<html>"),
+    "ECR's response breaks its contract: …": _faulty(body=b"<html>"),
     "ECR's answer settles none of the … digests asked: …": _faulty(drop_rows=1),
     "the answer is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
     "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
@@ -636,7 +636,7 @@ def _shown(value: ast.expr) -> str:
 
 _NOT_SPECIFIC = {
     "module … has no attribute …",  # Python's own
-    "…: …: check the network, or allow more",  # filled in with "no answer within attempt_timeout"
+    "…: …: check the network, or allow more",  # filled in with "no response within attempt_timeout"
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",

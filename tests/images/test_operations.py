@@ -41,7 +41,7 @@ def answer(*images: dict[str, Any], failures: list[dict[str, Any]] | None = None
 
 def test_members_of_get_images() -> None:
     """Tags and digests are told apart, and the accepted types are always sent: else ECR may convert a manifest."""
-    members = GetImages(THEIRS, ["v1", DIGEST]).members()
+    members = json.loads(GetImages(THEIRS, ["v1", DIGEST]).request())
     assert members["imageIds"] == [{"imageTag": "v1"}, {"imageDigest": DIGEST}]
     assert (members["repositoryName"], members["registryId"]) == ("team/app", "123456789012")
     assert {IMAGE, f"{DOCKER}.list.v2+json", f"{DOCKER}.v1+prettyjws"} <= {
@@ -51,23 +51,25 @@ def test_members_of_get_images() -> None:
 
 def test_members_of_list_images() -> None:
     """The first page has no token, a later one its own; pages are as large as they may be."""
-    assert ListImages(APP).members() == {"repositoryName": "team/app", "maxResults": 1000}
-    assert ListImages(APP, "next").members() == {
+    assert json.loads(ListImages(APP).request()) == {
+        "repositoryName": "team/app",
+        "maxResults": 1000,
+    }
+    assert json.loads(ListImages(APP, "next").request()) == {
         "repositoryName": "team/app",
         "maxResults": 1000,
         "nextToken": "next",
     }
 
 
-@pytest.mark.parametrize("parsed", [False, True], ids=["bytes", "members"])
-def test_images(parsed: bool) -> None:
+def test_images() -> None:
     """An image is found by the tag or the digest that was asked for.
 
     One of several tags comes several times and is one.
     """
     body: Any = answer(row(), row(imageId={"imageDigest": DIGEST, "imageTag": "v2"}))
     held = Held(DIGEST, RAW, IMAGE)
-    assert GetImages(APP, ["v2", DIGEST]).read(json.loads(body) if parsed else body) == {
+    assert GetImages(APP, ["v2", DIGEST]).parse(body) == {
         "v2": held,
         DIGEST: held,
     }
@@ -75,7 +77,7 @@ def test_images(parsed: bool) -> None:
 
 def test_image_without_a_digest() -> None:
     """A row that names only the tag has the digest of its bytes."""
-    assert GetImages(APP, ["v1"]).read(answer(row(imageId={"imageTag": "v1"}))) == {
+    assert GetImages(APP, ["v1"]).parse(answer(row(imageId={"imageTag": "v1"}))) == {
         "v1": Held(DIGEST, RAW, IMAGE)
     }
 
@@ -90,7 +92,7 @@ def test_failures() -> None:
         },
         {"imageId": {"imageDigest": DIGEST}, "failureCode": "Tomorrow"},
     ]
-    assert GetImages(APP, ["v9", DIGEST]).read(answer(failures=failures)) == {
+    assert GetImages(APP, ["v9", DIGEST]).parse(answer(failures=failures)) == {
         "v9": NotGiven("Requested image not found", "ImageNotFound"),
         DIGEST: NotGiven("", "Tomorrow"),
     }
@@ -100,7 +102,7 @@ def test_signed_schema_1_goes_by_its_own_digest() -> None:
     """Of a signed schema 1 manifest the registry's digest leaves the signatures out, so it is not that of the bytes."""
     other = "sha256:" + "a" * 64
     signed = row(imageId={"imageDigest": other}, imageManifestMediaType=f"{DOCKER}.v1+prettyjws")
-    assert GetImages(APP, [other]).read(answer(signed))[other] == Held(
+    assert GetImages(APP, [other]).parse(answer(signed))[other] == Held(
         other, RAW, f"{DOCKER}.v1+prettyjws"
     )
 
@@ -110,34 +112,37 @@ def test_signed_schema_1_goes_by_its_own_digest() -> None:
     [
         (b"", "the body: Invalid JSON"),
         (b"[]", "the body: Input should be an object"),
-        (b"{}", "says nothing of 1 of 1 images that were asked for"),
+        (b"{}", "leaves out 1 of 1 images of the request"),
         (answer({"imageId": {}}), "images.0.imageManifest: Field required"),
-        (answer(row(imageManifest=RAW.decode() + " ")), f"'{DIGEST}' is {sha256(RAW + b' ')}"),
+        (
+            answer(row(imageManifest=RAW.decode() + " ")),
+            f"{sha256(RAW + b' ')}, and calls it '{DIGEST}'",
+        ),
         (answer(row(imageManifest=None)), "images.0.imageManifest: Input should be a valid string"),
         (
             answer(failures=[{"imageId": {}, "failureCode": "ImageNotFound"}]),
-            "says nothing of 1 of 1",
+            "leaves out 1 of 1",
         ),
-        (answer(row(imageId={"imageDigest": DIGEST, "imageTag": "v2"})), "says nothing of 1 of 1"),
+        (answer(row(imageId={"imageDigest": DIGEST, "imageTag": "v2"})), "leaves out 1 of 1"),
     ],
     ids=range(8),
 )
 def test_broken_images(body: bytes, why: str) -> None:
     """An answer that is cut, of another shape, silent of what was asked, or with changed bytes is refused."""
     with pytest.raises(ResponseError) as raised:
-        GetImages(APP, ["v1"]).read(body)
+        GetImages(APP, ["v1"]).parse(body)
     assert why in str(raised.value)
 
 
 def test_page() -> None:
     """A page gives digests and tags, and the token of the next."""
     rows = [{"imageDigest": DIGEST, "imageTag": "v1"}, {"imageDigest": DIGEST}]
-    page = ListImages(APP).read(json.dumps({"imageIds": rows, "nextToken": "more"}).encode())
+    page = ListImages(APP).parse(json.dumps({"imageIds": rows, "nextToken": "more"}).encode())
     assert (page.rows, page.next_token) == (
         [ListedImage(DIGEST, "v1"), ListedImage(DIGEST, None)],
         "more",
     )
-    assert ListImages(APP).read({}).next_token is None
+    assert ListImages(APP).parse(b"{}").next_token is None
 
 
 @pytest.mark.parametrize(
@@ -145,8 +150,8 @@ def test_page() -> None:
 )
 def test_broken_page(body: dict[str, Any]) -> None:
     """A page with an image without a digest, or of another shape, is refused."""
-    with pytest.raises(ResponseError, match="ECR's answer"):
-        ListImages(APP, "this").read(json.dumps(body).encode())
+    with pytest.raises(ResponseError, match="ECR's response"):
+        ListImages(APP, "this").parse(json.dumps(body).encode())
 
 
 @pytest.mark.parametrize("reference", ["latest", "1.0-alpine_x", "_", "a" * 128, DIGEST])

@@ -309,7 +309,7 @@ async def test_get_image_not_found(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(
             ServiceError,
-            match=r"team/app:v9: ECR gives no such image \(ImageNotFound\).*check the tag or digest",
+            match=r"team/app:v9: ECR has no such image \(ImageNotFound\).*check the tag or digest",
         ) as raised:
             await client.get_image("team/app", "v9")
     error = raised.value
@@ -471,7 +471,7 @@ async def test_closed_under_way(ecr: LocalECR, verb: str) -> None:
     async with ecr.client() as client:
         task = asyncio.create_task(getattr(client, verb)("team/app", "v1"))
         await asyncio.sleep(0.07)
-    with pytest.raises(ClientStateError, match="the client was closed while this was under way"):
+    with pytest.raises(ClientStateError, match="the client was closed while this was running"):
         await task
     assert asyncio.get_running_loop().time() < 0.2
 
@@ -841,9 +841,7 @@ async def test_words_that_are_quoted_already_are_quoted_once() -> None:
 async def test_a_report_has_no_truth_value() -> None:
     """Whether an image is whole is a question of its own."""
     report = ImageReport(repository=Repository(name="team/app"), reference="v1")
-    with pytest.raises(
-        TypeError, match=r"ImageReport has no truth value: use report\.deployable"
-    ):
+    with pytest.raises(TypeError, match=r"ImageReport has no truth value: use report\.deployable"):
         bool(report)
 
 
@@ -924,7 +922,7 @@ async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPat
 
     What an earlier round knows is not asked again, as far as it is remembered.
     """
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 10)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 10)
     push(ecr, *(image(f"image {number}", "base") for number in range(30)))
     async with ecr.client() as client:
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
@@ -940,7 +938,7 @@ async def test_audit_of_pages_and_tags(ecr: LocalECR, monkeypatch: pytest.Monkey
 
     An index with its images.
     """
-    monkeypatch.setattr("ecr_layer_client.images._operations.PAGE", 1)
+    monkeypatch.setattr("ecr_layer_client.images._operations.PAGE_SIZE", 1)
     push_both(ecr)
     for tag in ("v2", "v3"):
         ecr.put_image("team/app", BOTH, tag)
@@ -962,7 +960,7 @@ async def test_audit_of_pages_in_a_circle(ecr: LocalECR, tokens: list[str]) -> N
     async with ecr.client() as client:
         with pytest.raises(
             ResponseError,
-            match="ListImages: team/app: ECR's answer gives as the next page one that was read already",
+            match="ListImages: team/app: ECR's response names as the next page one that was read already",
         ):
             await anext(client.audit("team/app"))
     assert calls(ecr) == {"ListImages": len(tokens)}
@@ -985,7 +983,7 @@ async def test_audit_of_images_that_change_meanwhile(
 
     One whose tag moved on is whole.
     """
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 1)
     images = [image(f"image {number}", "base") for number in range(3)]
     for one in images:
         push(ecr, one, tag=f"v{images.index(one)}")
@@ -1007,7 +1005,7 @@ async def test_audit_of_an_index_that_loses_an_image_meanwhile(
     ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An image that an index still names is a defect of the index, though it was deleted after it was listed."""
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 1)
     push_both(ecr)
     others = (image(f"other {number}") for number in range(1000))
     push(
@@ -1028,7 +1026,7 @@ async def test_audit_of_a_repository_that_is_deleted_meanwhile(
     ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """When the repository is deleted in the middle, the audit ends with that error, after what it had found."""
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 1)
     push_both(ecr)
     reports: list[ImageReport] = []
     async with ecr.client() as client:

@@ -163,7 +163,7 @@ def test_nothing_taken_is_ever_lost(
     source.start()
     batches = [batch for _ in range(takes) if (batch := source.take()) is not None]
     handed_out = [*(text for batch in batches for text in batch.remaining), *refused(batches)]
-    assert sorted([*handed_out, *source.untaken]) == sorted(source.seen.values())
+    assert sorted([*handed_out, *source.not_handed_out]) == sorted(source.seen.values())
     assert source.pulled == len(handed_out)
 
 

@@ -61,10 +61,8 @@ class CheckLayer(RuleBasedStateMachine):
         super().__init__()
         self.runner = runner
         self.ecr = ecr
-        config = ClientConfig(retry=RetryPolicy(max_attempts=2, max_elapsed=30.0))
-        self.client = ECRLayerClient(
-            region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
-        )
+        self.session = session
+        self.client = ECRLayerClient()
         self.views: list[ECRLayerClient] = []
         self.waiting: dict[asyncio.Task[LayerOutcome], tuple[str, str]] = {}
         self.cancelled: set[asyncio.Task[LayerOutcome]] = set()
@@ -76,11 +74,16 @@ class CheckLayer(RuleBasedStateMachine):
     )
     def open(self, batch_size: int, slots: int, window: float) -> None:
         """Open the client, with two views of it."""
-        self._run(self.client.open())
-        wide = self.client.with_config(
-            batch_size=batch_size, max_concurrency=slots, coalesce_window=window
+        retry = RetryPolicy(max_attempts=2, max_elapsed=30.0)
+        self.client = ECRLayerClient(
+            region_name=self.ecr.region,
+            endpoint_url=self.ecr.endpoint_url,
+            session=self.session,
+            config=ClientConfig(retry=retry, max_concurrency=slots),
         )
-        self.views = [wide, wide.with_config(batch_size=2, max_concurrency=1)]
+        self._run(self.client.open())
+        wide = self.client.with_config(batch_size=batch_size, coalesce_window=window)
+        self.views = [wide, wide.with_config(batch_size=2)]
 
     def _run(self, step: Awaitable[object]) -> None:
         async def run() -> None:

@@ -91,7 +91,7 @@ def failure_of(row: Row) -> LayerFailure:
 def settled(body: bytes, asked: list[str], *, again: bool = False) -> Settled | None:
     """Return what the answer settles, or None when it is refused."""
     try:
-        return Check(Repository(name="app"), asked, again).read(body)
+        return Check(Repository(name="app"), asked, again).parse(body)
     except ResponseError:
         return None
 

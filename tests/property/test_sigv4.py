@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 from botocore.auth import SigV4Auth
@@ -34,12 +35,13 @@ KEYS = st.builds(ReadOnlyCredentials, PRINTABLE, PRINTABLE, st.none() | PRINTABL
     st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True),
 )
 def test_signed_as_botocore_signs(
-    url: str, content_type: str, target: str, body: bytes, keys: Any, now: int, region: str
+    url: str, content_type: str, operation: str, body: bytes, keys: Any, now: int, region: str
 ) -> None:
     """A request's signature is the one that botocore's signer gives it."""
-    headers = RequestTemplate(
-        url, {"content-type": content_type, "x-amz-target": target}, region, "ecr"
-    ).signed(body, keys, now)
+    target = f"Prefix.{operation}"
+    fixed = {"content-type": content_type, "x-amz-target": "Prefix.Other"}
+    template = RequestTemplate(url, fixed, region, "ecr")
+    headers = template.sign(operation, sha256(body).hexdigest(), keys, now)
     request: Any = AWSRequest(
         "POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body
     )

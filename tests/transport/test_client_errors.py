@@ -16,7 +16,7 @@ from ecr_layer_client import (
     ResponseError,
     TransportError,
 )
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._transport.client_errors import (
     call_error,
@@ -128,7 +128,7 @@ def test_what_of_the_configuration_can_not_be_used(error: Exception, to_do: str)
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
 def test_no_credentials_when_asking(error: Exception) -> None:
     """Credentials that end while asking are the same, and final."""
-    ours = call_error(error, OPERATION, OWN, REGION)
+    ours = call_error(error, CHECK, OWN, REGION)
     assert_no_credentials(ours)
     assert ours.retryable is False
 
@@ -136,7 +136,7 @@ def test_no_credentials_when_asking(error: Exception) -> None:
 @pytest.mark.parametrize("error", TRANSPORT, ids=by_class)
 def test_no_answer(error: Exception) -> None:
     """What leaves a request without an answer is retried."""
-    ours = call_error(error, OPERATION, OWN, REGION)
+    ours = call_error(error, CHECK, OWN, REGION)
     assert facts(ours) == (TransportError, True, OWN)
     assert str(ours).startswith(f"{WHAT}no answer, ")
 
@@ -149,7 +149,7 @@ def test_error_without_words() -> None:
 def test_tls() -> None:
     """TLS that fails is final, and names what to check."""
     ours = call_error(
-        botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), OPERATION, OWN, REGION
+        botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), CHECK, OWN, REGION
     )
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check endpoint_url, AWS_CA_BUNDLE and proxies")
@@ -162,7 +162,7 @@ def test_tls() -> None:
 )
 def test_files_that_can_not_be_read(cause: Exception) -> None:
     """What asking again can't mend is final, and names what to check."""
-    ours = call_error(botocore.HTTPClientError(error=cause), OPERATION, OWN, REGION)
+    ours = call_error(botocore.HTTPClientError(error=cause), CHECK, OWN, REGION)
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).endswith(": check AWS_CA_BUNDLE, certificates and proxies")
 
@@ -182,7 +182,7 @@ def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -
 def test_request_that_could_not_be_made() -> None:
     """What botocore refuses to send is final."""
     ours = call_error(
-        botocore.UnknownSignatureVersionError(signature_version="v9"), OPERATION, OWN, REGION
+        botocore.UnknownSignatureVersionError(signature_version="v9"), CHECK, OWN, REGION
     )
     assert facts(ours) == (TransportError, False, OWN)
     assert str(ours).startswith(f"{WHAT}the request could not be made, ")
@@ -195,7 +195,7 @@ def test_answer_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> N
     broken = ResponseError("cut", retryable=retryable)
     ours = call_error(
         botocore.HTTPClientError(error=broken) if wrapped else broken,
-        OPERATION,
+        CHECK,
         OWN,
         REGION,
         request_id="5f1c",
@@ -219,12 +219,10 @@ def test_hostile_text_makes_one_line(hostile: str) -> None:
     errors: list[ECRLayerError] = [
         opening_error(botocore.ProfileNotFound(profile=hostile)),
         opening_error(botocore.InvalidConfigError(error_msg=hostile)),
-        call_error(botocore.InvalidConfigError(error_msg=hostile), OPERATION, OWN, REGION),
-        call_error(
-            botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), OPERATION, OWN, REGION
-        ),
-        call_error(botocore.HTTPClientError(error=OSError(hostile)), OPERATION, OWN, REGION),
-        call_error(ValueError(hostile), OPERATION, OWN, REGION),
+        call_error(botocore.InvalidConfigError(error_msg=hostile), CHECK, OWN, REGION),
+        call_error(botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), CHECK, OWN, REGION),
+        call_error(botocore.HTTPClientError(error=OSError(hostile)), CHECK, OWN, REGION),
+        call_error(ValueError(hostile), CHECK, OWN, REGION),
     ]
     assert [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors] == [
         (True, True)

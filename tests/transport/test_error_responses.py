@@ -21,7 +21,7 @@ from ecr_layer_client import (
     ServiceError,
     ThrottledError,
 )
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client._transport.error_responses import (
     ErrorResponse,
     arn_of,
@@ -79,7 +79,7 @@ def refused(
     answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True
 ) -> CallError:
     """Return the error of an answer to a client of one Region, by default with credentials that this library found."""
-    return error_from(answer, OPERATION, repository, REGION, owned=owned)
+    return error_from(answer, CHECK, repository, REGION, owned=owned)
 
 
 def facts(error: CallError) -> tuple[type[CallError], bool, bool, bool]:
@@ -456,4 +456,4 @@ def test_located() -> None:
 def test_attempted(repository: Repository, registry: str) -> None:
     """What was asked names operation, repository, registry and Region."""
     text = f"BatchCheckLayerAvailability on repository 'team/app' (registry {registry}, Region eu-west-1)"
-    assert attempted(OPERATION, located(repository, REGION)) == text
+    assert attempted(CHECK, located(repository, REGION)) == text

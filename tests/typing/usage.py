@@ -236,11 +236,6 @@ async def check_many(client: ECRLayerClient) -> None:
     assert_type("team/app" in results, bool)
     assert_type(results.errors[where], CallError)
     assert_type(results.raise_for_errors(), LayerCheckResults)
-    async with client.stream_many(lists) as stream:
-        async for repository, outcome in stream:
-            assert_type(repository, Repository)
-            assert_type(outcome, Layer | LayerFailure)
-        assert_type(await stream.collect(), LayerCheckResults)
 
 
 async def wait(client: ECRLayerClient) -> None:
@@ -249,8 +244,6 @@ async def wait(client: ECRLayerClient) -> None:
         await client.wait_until_available("team/app", generated(), timeout=60.0), LayerCheckResult
     )
     await client.wait_until_available("team/app", generated())  # type: ignore[call-arg]
-    async with client.stream_until_available("team/app", ["sha256:aa"], timeout=60) as stream:
-        assert_type([outcome async for outcome in stream], list[Layer | LayerFailure])
 
 
 def assumed(role_arn: str) -> CredentialsProvider:

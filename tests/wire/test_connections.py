@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from ecr_layer_client import ClientConfig, ECRLayerClient, RetryPolicy
 from ecr_layer_client._calls import caller
-from ecr_layer_client._checks.operation import OPERATION
+from ecr_layer_client._checks.operation import CHECK
 from wire.servers import FarECR, until
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def client_of(far: FarECR, *, max_concurrency: int = CONCURRENCY, **options: Any
 
 def state(client: ECRLayerClient) -> tuple[int, int, int]:
     """Return a client's free slots, its pacer's requests in flight and the calls that wait for a turn."""
-    _, rate_limiter, slots = client._connection.resources_for(OPERATION)
+    resources = client._connection.resources_for(CHECK)
+    rate_limiter, slots = resources.rate_limiter, resources.slots
     return slots._value, rate_limiter.pacer._in_flight, len(rate_limiter._waiting)
 
 
@@ -66,9 +67,9 @@ async def test_as_many_connections_as_concurrency(
 
 
 async def test_operations_share_connections(far: FarECR, digests: list[str]) -> None:
-    """Operations at once, and views of lower concurrency, share the client's connections."""
+    """Operations at once, and views, share the client's connections."""
     async with client_of(far) as client:
-        views = [client, client.with_config(max_concurrency=3), client.with_config(batch_size=2)]
+        views = [client, client.with_config(batch_size=3), client.with_config(batch_size=2)]
         await asyncio.gather(*(view.check_layers("app", digests[:100]) for view in views))
         assert (far.served.accepted, far.served.most) == (CONCURRENCY, CONCURRENCY)
 

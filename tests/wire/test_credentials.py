@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 CALLERS = 100
-OPERATION = "BatchCheckLayerAvailability"
+CHECK = "BatchCheckLayerAvailability"
 REVOKED = {"expire": "ExpiredTokenException", "remove_key": "UnrecognizedClientException"}
 
 
@@ -197,7 +197,7 @@ async def test_a_failing_process_is_run_once(
     """
     process.says(None)
     monkeypatch.setattr(
-        shared_credentials, "_FAILURE_REMEMBERED", 60.0
+        shared_credentials, "_FAILURE_REMEMBERED_SECONDS", 60.0
     )  # a busy machine may take over a second for a hundred
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(
@@ -222,7 +222,7 @@ async def test_a_failing_refresh_is_run_once(
     """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
     ecr.add_key("first", "secret", "first-token")
     process.says(keys("first", -1), None)
-    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED", 60.0)
+    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED_SECONDS", 60.0)
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(
             *(client.check_layers("app", digests[:1]) for _ in range(CALLERS)),
@@ -261,7 +261,7 @@ async def test_revoked_keys_are_renewed_once(
         getattr(seeded, revoke)("first")
         seeded.stats.reset()
         result = await client.check_layers("app", digests)
-    counted = seeded.stats.by_operation[OPERATION]
+    counted = seeded.stats.by_operation[CHECK]
     assert (result.available, result.absent, process.runs) == (
         tuple(digests[::2]),
         tuple(digests[1::2]),
@@ -290,7 +290,7 @@ async def test_revoked_keys_of_the_environment(
         getattr(seeded, revoke)("first")
         seeded.stats.reset()
         assert len(await client.check_layers("app", digests[:1])) == 1
-    assert seeded.stats.by_operation[OPERATION] == {REVOKED[revoke]: 1, "ok": 1}
+    assert seeded.stats.by_operation[CHECK] == {REVOKED[revoke]: 1, "ok": 1}
 
 
 @pytest.mark.parametrize("revoke", REVOKED)
@@ -307,7 +307,7 @@ async def test_no_better_keys(
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(CredentialsError, match="renew the credentials") as raised:
             await client.check_layers("app", digests[:1])
-    assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[OPERATION]) == (
+    assert (raised.value.retryable, raised.value.attempts, ecr.stats.by_operation[CHECK]) == (
         False,
         2,
         {REVOKED[revoke]: 2},
@@ -336,7 +336,7 @@ async def test_keys_of_the_callers_own(
                 match="the session or client is yours, so its credentials are yours to renew",
             ):
                 await client.check_layers("app", digests[:1])
-    assert ecr.stats.by_operation[OPERATION] == {"ExpiredTokenException": 1}
+    assert ecr.stats.by_operation[CHECK] == {"ExpiredTokenException": 1}
 
 
 @pytest.mark.parametrize("brought", ["nothing", "session"])

@@ -168,7 +168,7 @@ DEAD: list[Any] = [
     pytest.param(nobody, "no answer, .*check the network.*endpoint_url", True, id="nobody-listens"),
     pytest.param(
         silent,
-        "no answer within attempt_timeout=0.5 s: check the network, or allow more",
+        "no response within attempt_timeout=0.5 s: check the network, or allow more",
         True,
         id="never-answers",
     ),

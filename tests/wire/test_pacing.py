@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.full, pytest.mark.timeout(300)]
 
 QUOTA, BURST, LATENCY, BATCHES = 50, 50, 0.03, 1_000
-OPERATION = "BatchCheckLayerAvailability"
+CHECK = "BatchCheckLayerAvailability"
 
 
 class Run(NamedTuple):
@@ -59,7 +59,7 @@ async def run(processes: int, max_concurrency: int) -> Run:
         finally:
             for each in running:
                 await ended(each)
-        throttled = ecr.stats.by_operation[OPERATION].get("ThrottlingException", 0)
+        throttled = ecr.stats.by_operation[CHECK].get("ThrottlingException", 0)
         return Run(
             sum(map(int, answered)),
             (BATCHES - BURST) / QUOTA / elapsed,

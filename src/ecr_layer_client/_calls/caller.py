@@ -1,13 +1,11 @@
-"""One API call: a turn from the pacer, a slot, the transport.
-
-Backs off and tries again. The sole user of tenacity.
-"""
+"""`Caller`: one API call with its retries. The only module that imports tenacity."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
 import random
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
@@ -17,18 +15,20 @@ from ecr_layer_client._models.call_errors import CallError, TransportError
 from ecr_layer_client._transport.error_responses import attempted, located
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client._transport.opening import Transport
     from ecr_layer_client._transport.operation import Operation
 
+    from .connection import Resources
     from .observer import SafeObserver
-    from .rate_limiter import RateLimiter
 
 _log = logging.getLogger("ecr_layer_client")
-_RETRY_OFF = 1
+_NO_RETRIES = 1  # as max_attempts
+_NO_SPAN = nullcontext()
+_MAX_DOUBLINGS = 64  # of a backoff, so that the power stays a finite float
 
 T = TypeVar("T")
 
@@ -38,25 +38,25 @@ class OperationState:
     """What the calls of one operation share.
 
     Attributes:
-        over: Whether it has failed: attempts under way finish, nothing is retried.
-        begun: Whether a request has left.
+        is_over: Whether the operation has failed. Running attempts finish, nothing is retried.
+        has_begun: Whether a request was sent.
         attempting: The tasks that are in the middle of an attempt.
-        last_failure: What the last attempt ended with, if it failed.
+        last_failure: The error of the last attempt, if it failed.
     """
 
-    over: bool = False
-    begun: bool = False
+    is_over: bool = False
+    has_begun: bool = False
     last_failure: BaseException | None = None
     attempting: set[asyncio.Task[Any] | None] = field(default_factory=set[asyncio.Task[Any] | None])
 
 
 @dataclass(slots=True)
 class _Call(Generic[T]):
-    question: Operation[T]
-    operation: OperationState
-    renewed: bool = False
+    operation: Operation[T]
+    state: OperationState
+    has_renewed: bool = False
     requests: int = 0
-    held_back: float = 0.0  # seconds that the retry budget added to its waits
+    budget_seconds: float = 0.0  # that the retry budget added to its waits
     started: float | None = None
 
 
@@ -64,225 +64,207 @@ class Caller:
     """Makes calls under one retry policy.
 
     Args:
-        transport: The way to ECR.
-        rate_limiter: The line in front of the account's pacer.
-        slots: Each is acquired for an attempt; a sleeping retry holds none.
-        config: Timeouts and retry policy.
-        observed: Told of attempts, retries and throttling.
-        owner: Whose ceiling holds while these calls are made: the client or the view.
-        jitter: Draws a number between two others; `random.uniform` but in tests.
+        resources: What the calls need of the connection.
+        config: The timeout of an attempt, and the retry policy.
+        observer: Notified of attempts, retries and throttling.
+        jitter: Draws a number between two others. Default `random.uniform`.
     """
 
-    def __init__(  # noqa: PLR0913, PLR0917 (what a call is made of)
+    def __init__(
         self,
-        transport: Transport,
-        rate_limiter: RateLimiter,
-        slots: Sequence[asyncio.Semaphore],
+        resources: Resources,
         config: ClientConfig,
-        observed: SafeObserver,
-        owner: object = None,
+        observer: SafeObserver,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
-        self._transport = transport
-        self._rate_limiter = rate_limiter
-        self._slots = slots
+        self._transport = resources.transport
+        self._credentials = resources.credentials
+        self._rate_limiter = resources.rate_limiter
+        self._slots = resources.slots
         self._attempt_timeout = config.attempt_timeout
         self._policy = config.retry
-        self._observed = observed
-        self._owner = owner
+        self._observer = observer
         self._jitter = jitter
+        self.region_name = resources.region_name
 
-    async def call(self, question: Operation[T], operation: OperationState) -> T:
-        """Ask until there is an answer, within the retry policy.
+    async def call(self, operation: Operation[T], state: OperationState) -> T:
+        """Send requests until one succeeds, within the retry policy.
 
         Raises:
-            CallError: There is none; with the attempts made and the seconds since the first of
-                them.
+            CallError: None did. The error has the number of attempts, and the seconds since the
+                first of them.
         """
-        call = _Call(question, operation)
+        call = _Call(operation, state)
         try:
-            return await self._paced(call)
+            return await self._attempt_in_turn(call)
         except CallError as error:
-            return await self._retried(call, error)
+            return await self._retry(call, error)
 
     def attempted(self, operation: str, repository: Repository) -> str:
-        """Say what is asked of which repository, to begin a message with."""
-        return attempted(operation, located(repository, self._transport.region_name))
+        """Return how a message names an operation on a repository."""
+        return attempted(operation, located(repository, self.region_name))
 
     def repository_for_observer(self, repository: Repository) -> Repository:
-        """Return the repository as the observer is told of it: with the Region it is asked in."""
-        return (
-            located(repository, self._transport.region_name) if self._observed.is_on else repository
-        )
+        """Return the repository with the Region that is asked, if somebody observes."""
+        return located(repository, self.region_name) if self._observer.is_on else repository
 
-    async def _retried(self, call: _Call[T], failed: CallError) -> T:
-        """Go on after a failed first attempt, which tenacity takes for its own.
+    async def _retry(self, call: _Call[T], failed: CallError) -> T:
+        """Continue after a failed first attempt.
 
-        A call that needs no retry does not pay for it.
+        tenacity takes that attempt for its own first one, so a call that needs no retry does not
+        pay for tenacity.
         """
         failures = iter((failed,))
 
         async def attempt() -> T:
             for failure in failures:
                 raise failure
-            return await self._paced(call)
+            return await self._attempt_in_turn(call)
 
         retrying = AsyncRetrying(
-            retry=retry_if_exception(lambda error: self._may_cure(error, call.operation)),
+            retry=retry_if_exception(lambda error: self._is_retried(error, call.state)),
             wait=self._backoff,
-            stop=lambda state: self._spent(state, call),
+            stop=lambda state: self._is_exhausted(state, call),
             before_sleep=lambda state: self._before_sleep(state, call),
             sleep=asyncio.sleep,
             reraise=True,
         )
         try:
-            answer: T = await retrying(attempt)
+            result: T = await retrying(attempt)
         except CallError as error:
-            error.operation = call.question.operation
-            error.repository = call.question.repository
+            error.operation = call.operation.name
+            error.repository = call.operation.repository
             error.attempts = call.requests
             error.elapsed = self._elapsed(call)
             raise
-        return answer
+        return result
 
-    async def _paced(self, call: _Call[T]) -> T:
-        """Attempt once.
+    async def _attempt_in_turn(self, call: _Call[T]) -> T:
+        """Make one attempt.
 
-        What is throttled, or to be signed anew, costs no attempt and goes back to the front of the
-        line.
+        A throttled request, and one that must be signed again with new credentials, does not count
+        as an attempt and goes back to the front of the line.
         """
         at_front = False
         while True:
-            await self._transport.ready()
+            await self._credentials.ready()
             await self._rate_limiter.acquire(at_front=at_front)
-            generation = self._transport.generation
+            generation = self._credentials.generation
             try:
-                return await self._in_slot(call)
+                return await self._attempt_in_slot(call)
             except CallError as error:
-                if not (
-                    self._slows_down(error, call) or await self._renews(error, call, generation)
-                ):
+                is_renewed = await self._renew(error, call, generation)
+                if not (is_renewed or self._slows_down(error, call)):
                     raise
             at_front = True
 
-    async def _in_slot(self, call: _Call[T]) -> T:
+    async def _attempt_in_slot(self, call: _Call[T]) -> T:
         loop = asyncio.get_running_loop()
-        sent = 0.0
-        held: list[asyncio.Semaphore] = []
+        sent_at = 0.0
         try:
-            try:
-                for slot in self._slots:
-                    await slot.acquire()
-                    held.append(slot)
-                sent = loop.time()
-                answer = await self._attempt(call, sent)
-            finally:
-                for slot in held:
-                    slot.release()
+            async with self._slots:
+                sent_at = loop.time()
+                result = await self._attempt(call, sent_at)
         except CallError as error:
-            self._report(error, loop.time() - sent, call)
+            self._report(error, loop.time() - sent_at, call)
             raise
         except BaseException:
             self._rate_limiter.abandoned()
             raise
+
         self._rate_limiter.succeeded()
-        call.operation.last_failure = None
-        return answer
+        call.state.last_failure = None
+        return result
 
     async def _attempt(self, call: _Call[T], now: float) -> T:
         call.started = now if call.started is None else call.started
         call.requests += 1
-        call.operation.begun = True
-        self._rate_limiter.budget.earn()
-        question = call.question
+        call.state.has_begun = True
+
+        operation = call.operation
         task = asyncio.current_task()
-        call.operation.attempting.add(task)
+        call.state.attempting.add(task)
         try:
-            with self._observed.span(
-                "attempt",
-                question.operation,
-                self.repository_for_observer(question.repository),
-                call.requests,
-                len(question.digests),
-            ):
+            with self._span(call) if self._observer.is_on else _NO_SPAN:
                 async with asyncio.timeout(self._attempt_timeout):
-                    return await self._transport.ask(question)
+                    return await self._transport.send(operation)
         except TimeoutError as error:
-            bound = f"no answer within attempt_timeout={self._attempt_timeout} s"
-            msg = f"{self.attempted(question.operation, question.repository)}: {bound}: check the network, or allow more"
-            raise TransportError(msg, repository=question.repository) from error
+            bound = f"no response within attempt_timeout={self._attempt_timeout} s"
+            what = self.attempted(operation.name, operation.repository)
+            msg = f"{what}: {bound}: check the network, or allow more"
+            raise TransportError(msg, repository=operation.repository) from error
         finally:
-            call.operation.attempting.discard(task)
+            call.state.attempting.discard(task)
+
+    def _span(self, call: _Call[Any]) -> AbstractContextManager[object]:
+        operation = call.operation
+        repository = self.repository_for_observer(operation.repository)
+        facts = operation.name, repository, call.requests, operation.count
+        return self._observer.span("attempt", *facts)
 
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
-        call.operation.last_failure = error
+        """Report a failed attempt to the rate limiter and the observer."""
+        # A context may hold what `redacted_cause` left out.
+        error.__context__ = error.__cause__
+        call.state.last_failure = error
         if error.throttled:
             self._rate_limiter.throttled(round_trip)
             pacer = self._rate_limiter.pacer
             _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
-            self._observed.notify(
-                "throttle", call.question.operation, pacer.current_rate, pacer.throttle_share
-            )
+            facts = call.operation.name, pacer.current_rate, pacer.throttle_share
+            self._observer.notify("throttle", *facts)
         elif error.request_id is None:
             self._rate_limiter.abandoned()
         else:
             self._rate_limiter.succeeded()
 
     def _slows_down(self, error: CallError, call: _Call[Any]) -> bool:
-        if not error.throttled or call.operation.over or self._policy.max_attempts == _RETRY_OFF:
+        """Return whether a throttled call waits for another turn."""
+        is_final = call.state.is_over or self._policy.max_attempts == _NO_RETRIES
+        if not error.throttled or is_final:
             return False
         starving = self._rate_limiter.pacer.starving(asyncio.get_running_loop().time())
         return min(starving, self._elapsed(call)) < self._policy.max_elapsed
 
-    async def _renews(self, error: CallError, call: _Call[Any], generation: int) -> bool:
-        if not error.refreshable or call.renewed or call.operation.over:
+    async def _renew(self, error: CallError, call: _Call[Any], generation: int) -> bool:
+        """Renew the credentials if AWS refused them; return whether there are new ones."""
+        if not error.refreshable or call.has_renewed or call.state.is_over:
             return False
-        call.renewed = True
-        return await self._transport.renew(generation)
+        call.has_renewed = True
+        return await self._credentials.renew(generation)
 
-    def _may_cure(self, error: BaseException, operation: OperationState) -> bool:
-        return (
-            isinstance(error, CallError)
-            and error.retryable
-            and not error.throttled
-            and not operation.over
-        )
+    def _is_retried(self, error: BaseException, state: OperationState) -> bool:
+        if not isinstance(error, CallError) or state.is_over:
+            return False
+        return error.retryable and not error.throttled
 
     def _backoff(self, state: RetryCallState) -> float:
         policy = self._policy
-        bound = min(
-            policy.max_backoff, policy.initial_backoff * 2.0 ** min(state.attempt_number - 1, 64)
-        )
+        doublings = min(state.attempt_number - 1, _MAX_DOUBLINGS)
+        bound = min(policy.max_backoff, policy.initial_backoff * 2.0**doublings)
         return self._jitter(0.0, bound)
 
-    def _spent(self, state: RetryCallState, call: _Call[Any]) -> bool:
+    def _is_exhausted(self, state: RetryCallState, call: _Call[Any]) -> bool:
         if state.attempt_number >= self._policy.max_attempts:
             return True
-        return (
-            self._elapsed(call) - call.held_back + state.upcoming_sleep >= self._policy.max_elapsed
-        )
+        spent = self._elapsed(call) - call.budget_seconds + state.upcoming_sleep
+        return spent >= self._policy.max_elapsed
 
     def _before_sleep(self, state: RetryCallState, call: _Call[Any]) -> None:
-        """Let the retry budget lengthen the wait, which counts against nothing, and tell of the retry."""
-        lengthened = max(
-            state.upcoming_sleep, self._rate_limiter.budget.spend(asyncio.get_running_loop().time())
-        )
-        call.held_back += lengthened - state.upcoming_sleep
-        state.upcoming_sleep = lengthened
+        """Let the retry budget lengthen the wait, and notify the observer.
+
+        The added seconds count against no bound of the retry policy.
+        """
+        now = asyncio.get_running_loop().time()
+        seconds = max(state.upcoming_sleep, self._rate_limiter.budget.spend(now))
+        call.budget_seconds += seconds - state.upcoming_sleep
+        state.upcoming_sleep = seconds
+
         error = state.outcome.exception() if state.outcome is not None else None
-        _log.info(
-            "retry in %.3f s, after attempt %d: %s",
-            state.upcoming_sleep,
-            state.attempt_number,
-            error,
-        )
-        self._observed.notify(
-            "retry",
-            call.question.operation,
-            self.repository_for_observer(call.question.repository),
-            error,
-            state.upcoming_sleep,
-        )
+        _log.info("retry in %.3f s, after attempt %d: %s", seconds, state.attempt_number, error)
+        repository = self.repository_for_observer(call.operation.repository)
+        self._observer.notify("retry", call.operation.name, repository, error, seconds)
 
     def _elapsed(self, call: _Call[Any]) -> float:
+        """Return the seconds since the call's first attempt."""
         return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started

@@ -1,4 +1,4 @@
-"""What a client and its views share while it is open: the transport, the slots and the line in front of the pacer."""
+"""`Connection`: what a client and its views share while the client is open."""
 
 from __future__ import annotations
 
@@ -6,82 +6,87 @@ import asyncio
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
 from weakref import WeakSet
 
 from ecr_layer_client._models.errors import ClientStateError
+from ecr_layer_client._models.quotas import ceiling_of
 
 from .rate_limiter import RateLimiter, rate_limiter_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Coroutine, Iterable, Sequence
 
     from ecr_layer_client._models.config import ClientConfig
-    from ecr_layer_client._transport.opening import Transport
+    from ecr_layer_client._transport.credentials import Credentials
+    from ecr_layer_client._transport.opening import OpenedTransport
+    from ecr_layer_client._transport.operation import Transport
     from ecr_layer_client._transport.options import ConnectionOptions
 
-_TRANSPORT = "ecr_layer_client._transport.opening"
+T = TypeVar("T")
+
+_OPENING = "ecr_layer_client._transport.opening"
 
 
 class ConnectionUser(Protocol):
-    """Something that has work under way on a connection."""
+    """Something that has work running on a connection, such as a stream."""
 
     async def _abort(self, error: Exception) -> None:
-        """Cancel what is under way, and let whoever waits for it have `error`."""
+        """Cancel the work, and raise `error` for whoever waits for it."""
 
 
-class OwnSlots:
-    """The slots of a view that lowers `max_concurrency`, anew each time its connection is opened: it may be on another event loop.
+class Resources(NamedTuple):
+    """What the calls of one operation need of a connection.
 
-    Args:
-        count: How many there are.
+    Attributes:
+        transport: Sends requests.
+        region_name: The Region that they are signed for.
+        credentials: What signs them.
+        rate_limiter: Says when they may leave.
+        slots: One is held during an attempt. A call that waits for its retry holds none.
     """
 
-    def __init__(self, count: int) -> None:
-        self._count = count
-        self._beside: asyncio.Semaphore | None = None
-        self._slots = asyncio.Semaphore(count)
-
-    def beside(self, slots: asyncio.Semaphore) -> asyncio.Semaphore:
-        """Return those that belong to the connection's `slots`."""
-        if self._beside is not slots:
-            self._beside, self._slots = slots, asyncio.Semaphore(self._count)
-        return self._slots
+    transport: Transport
+    region_name: str
+    credentials: Credentials
+    rate_limiter: RateLimiter
+    slots: asyncio.Semaphore
 
 
 class Connection:
-    """Opened once at a time, on one event loop and in one process.
+    """A connection to ECR, open at most once at a time, on one event loop and in one process.
 
     Args:
-        target: Where to ask, and as whom.
+        options: Where to send requests, and who signs them.
         config: The options of the client that owns it.
         modules: Names of modules that its first use needs; they are imported while it opens.
 
     Attributes:
-        users: What uses it, such as streams; closing ends them.
+        users: What uses it now; closing ends their work.
     """
 
     def __init__(
-        self, target: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()
+        self, options: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()
     ) -> None:
-        self.target = target
+        self.options = options
         self.config = config
-        self._modules = (_TRANSPORT, *modules)
         self.users: WeakSet[ConnectionUser] = WeakSet()
-        self._transport: Transport | None = None
-        self._rate_limiters: dict[str, RateLimiter] = {}
-        self._slots: asyncio.Semaphore | None = None
+        self._modules = (_OPENING, *modules)
+        self._opened: OpenedTransport | None = None
+        self._resources: dict[str, Resources] = {}
+        self._slots = asyncio.Semaphore(config.max_concurrency)
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
-        self._owners: WeakSet[object] = WeakSet()
+        self._runs: set[asyncio.Task[Any]] = set()
+        self._closed_by: Exception | None = None
 
     @property
     def is_open(self) -> bool:
         """Whether it is open."""
-        return self._transport is not None
+        return self._opened is not None
 
     async def open(self) -> None:
-        """Make the way to ECR; no request is sent.
+        """Open the transport. No request is sent.
 
         Raises:
             ClientStateError: It is open, or being opened.
@@ -89,56 +94,78 @@ class Connection:
             CredentialsError: The credential chain failed.
         """
         if self._home is not None:
-            msg = "the client is open already: enter it once, and share it among the tasks of its event loop"
+            msg = (
+                "the client is open already: "
+                "enter it once, and share it among the tasks of its event loop"
+            )
             raise ClientStateError(msg)
+
         home = self._home = asyncio.get_running_loop(), os.getpid()
         try:
             # Importing aiobotocore takes longer than an event loop may stand still.
-            if not hasattr(sys.modules.get(_TRANSPORT), "open_transport"):
+            if not hasattr(sys.modules.get(_OPENING), "open_transport"):
                 await asyncio.to_thread(_import_in_turn, self._modules)
-            transport: Transport = await import_module(_TRANSPORT).open_transport(
-                self.target, self.config
-            )
+            opened = await import_module(_OPENING).open_transport(self.options, self.config)
         except BaseException:
             self._home = None if self._home is home else self._home
             raise
+
         if self._home is not home:
-            await transport.aclose()
+            await opened.transport.aclose()
             msg = "the client was closed while it was being opened"
             raise ClientStateError(msg)
+        # A semaphore belongs to one event loop.
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
-        self._transport = transport
+        self._closed_by = None
+        self._opened = opened
 
-    def resources_for(self, operation: str) -> tuple[Transport, RateLimiter, asyncio.Semaphore]:
-        """Return its parts, with the line of an API operation.
+    def resources_for(self, operation: str) -> Resources:
+        """Return what the calls of an API operation need.
 
         Raises:
-            ClientStateError: It is not open, or not here.
+            ClientStateError: The connection is not open, or was opened elsewhere.
         """
-        transport = self._transport
-        if transport is None or self._slots is None:
-            state = "closed" if self._was_closed else "not open yet"
-            msg = f"the client is {state}: use it inside `async with client:`, or between `await client.open()` and `await client.aclose()`"
-            raise ClientStateError(msg)
         self.check_home()
-        rate_limiter = self._rate_limiters.get(operation)
-        if rate_limiter is None:
-            rate_limiter = rate_limiter_for(
-                operation,
-                transport.endpoint_url,
-                transport.region_name,
-                transport.credential_source,
-            )
-            self._rate_limiters[operation] = rate_limiter
-        return transport, rate_limiter, self._slots
+        resources = self._resources.get(operation)
+        if resources is None:
+            resources = self._resources[operation] = self._make_resources(operation)
+        return resources
 
-    def set_ceiling(self, rate_limiter: RateLimiter, owner: object, ceiling: float | None) -> None:
-        """Let no more than `ceiling` requests a second leave while it is open and `owner`, a client or a view, lives."""
-        self._owners.add(owner)
-        rate_limiter.set_ceiling(owner, ceiling)
+    def _make_resources(self, operation: str) -> Resources:
+        if self._opened is None:
+            state = "closed" if self._was_closed else "not open yet"
+            msg = (
+                f"the client is {state}: use it inside `async with client:`, "
+                "or between `await client.open()` and `await client.aclose()`"
+            )
+            raise ClientStateError(msg)
+
+        transport, identity, credentials = self._opened
+        limiter = rate_limiter_for(operation, identity)
+        limiter.set_ceiling(self, ceiling_of(operation, self.config.requests_per_second))
+        return Resources(transport, identity.region_name, credentials, limiter, self._slots)
+
+    async def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run something until it ends or the connection is closed.
+
+        Raises:
+            ClientStateError: The connection was closed meanwhile.
+        """
+        task = asyncio.create_task(work)
+        self._runs.add(task)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            caller = asyncio.current_task()
+            is_cancelled = caller is not None and caller.cancelling()
+            if self._closed_by is None or is_cancelled:
+                raise
+            raise self._closed_by from None
+        finally:
+            self._runs.discard(task)
 
     async def aclose(self) -> None:
-        """End what is under way and close; twice is fine.
+        """Cancel all running work and close the transport. Safe to call twice.
 
         Raises:
             ClientStateError: It was opened on another event loop, or before a fork.
@@ -146,27 +173,37 @@ class Connection:
         if self._home is None:
             return
         self.check_home()
-        transport, self._transport = self._transport, None
-        lines, self._rate_limiters = self._rate_limiters, {}
+
+        opened, self._opened = self._opened, None
+        resources, self._resources = self._resources, {}
         self._was_closed, self._home = True, None
-        if transport is None:  # it is being opened, which ends when it sees this
+        if opened is None:
+            # It is being opened, which ends when it notices this.
             return
-        for rate_limiter in lines.values():
-            for owner in self._owners:
-                rate_limiter.drop_ceiling(owner)
+
+        for each in resources.values():
+            each.rate_limiter.drop_ceiling(self)
         try:
-            for user in list(self.users):
-                await user._abort(  # noqa: SLF001 (for this alone)
-                    ClientStateError("the client was closed while this was under way")
-                )
+            await self._abort()
         finally:
-            await transport.aclose()
+            await opened.transport.aclose()
+
+    async def _abort(self) -> None:
+        """Cancel all running work."""
+        error = self._closed_by = ClientStateError("the client was closed while this was running")
+        runs = list(self._runs)
+        for run in runs:
+            run.cancel()
+        for user in list(self.users):
+            await user._abort(error)  # noqa: SLF001 (this is its only caller)
+        if runs:
+            await asyncio.wait(runs)
 
     def check_home(self) -> None:
-        """Let nothing that is open be used elsewhere.
+        """Refuse to be used on another event loop or in a forked process.
 
         Raises:
-            ClientStateError: It was opened on another event loop, or before a fork.
+            ClientStateError: It was opened there.
         """
         if self._home is None:
             return
@@ -180,7 +217,7 @@ class Connection:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    """Return the event loop that runs here, if one does: a stream can be asked for anywhere."""
+    # A stream can be made outside of an event loop.
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

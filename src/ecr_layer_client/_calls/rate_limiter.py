@@ -1,4 +1,7 @@
-"""One line of calls in front of a pacer: who asks first leaves first, and a throttled call goes back to the front."""
+"""`RateLimiter`: the line of calls in front of a pacer.
+
+The call that waited longest is next. A throttled call goes back to the front.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,7 @@ import asyncio
 from collections import deque
 from math import inf
 from typing import TYPE_CHECKING
-from weakref import WeakKeyDictionary, WeakValueDictionary, finalize, ref
-
-from ecr_layer_client._models.quotas import _UNPUBLISHED, DEFAULT_QUOTAS, DEFAULT_SHARE
+from weakref import WeakKeyDictionary, WeakValueDictionary
 
 from .pacer import Pacer
 from .retry_budget import RetryBudget
@@ -18,51 +19,46 @@ if TYPE_CHECKING:
 
 
 class RateLimiter:
-    """Hands out turns to send as its pacer allows.
-
-    Args:
-        operation: What is asked; its quota is the default ceiling's measure.
+    """Lets requests of one operation leave as its pacer allows.
 
     Attributes:
-        pacer: The pacer of all that share this line.
-        budget: Their budget of retries.
+        pacer: The pacer of all that share this rate limiter.
+        budget: Their retry budget.
     """
 
-    def __init__(self, operation: str) -> None:
-        self._default_ceiling = DEFAULT_SHARE * DEFAULT_QUOTAS.get(operation, _UNPUBLISHED)
+    def __init__(self) -> None:
         self.pacer: Pacer = Pacer()
         self.budget: RetryBudget = RetryBudget()
         self._ceilings: WeakKeyDictionary[object, float] = WeakKeyDictionary()
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._timer: asyncio.TimerHandle | None = None
 
-    def set_ceiling(self, owner: object, ceiling: float | None) -> None:
-        """Let no more than `ceiling` requests a second leave while `owner` lives.
+    def set_ceiling(self, owner: object, ceiling: float) -> None:
+        """Allow at most `ceiling` requests a second while `owner` lives.
 
-        The lowest of all owners' holds.
+        The lowest ceiling of all owners holds.
         """
-        if owner not in self._ceilings:
-            finalize(owner, _forget_owner, ref(self)).atexit = False
-        self._ceilings[owner] = self._default_ceiling if ceiling is None else ceiling
-        self._find_lowest()
+        self._ceilings[owner] = ceiling
 
     def drop_ceiling(self, owner: object) -> None:
         """Forget an owner's ceiling."""
         self._ceilings.pop(owner, None)
-        self._find_lowest()
 
     async def acquire(self, *, at_front: bool = False) -> None:
-        """Wait for a turn.
+        """Wait until a request may leave.
 
-        Each must be given back by one report to the pacer through `succeeded`, `throttled` or
-        `abandoned`.
+        Report what became of the request once: `succeeded`, `throttled` or `abandoned`.
         """
+        self.budget.earn()
+        self.pacer.ceiling = min(self._ceilings.values(), default=inf)
+        loop = asyncio.get_running_loop()
         if not self._waiting or at_front:
-            now = asyncio.get_running_loop().time()
+            now = loop.time()
             if self.pacer.wait(now) == 0:
                 self.pacer.sent(now)
                 return
-        turn = asyncio.get_running_loop().create_future()
+
+        turn = loop.create_future()
         (self._waiting.appendleft if at_front else self._waiting.append)(turn)
         self._admit()
         try:
@@ -74,32 +70,33 @@ class RateLimiter:
             raise
 
     def succeeded(self) -> None:
-        """A turn was used, and its request not throttled."""
+        """Report a request that was not throttled."""
         self.pacer.succeeded(asyncio.get_running_loop().time())
-        self._admit()
+        if self._waiting:
+            self._admit()
 
     def throttled(self, round_trip: float) -> None:
-        """A turn was used, and its request throttled."""
+        """Report a throttled request, and the seconds until its response came."""
         self.pacer.throttled(asyncio.get_running_loop().time(), round_trip)
         self._admit()
 
     def abandoned(self) -> None:
-        """A turn got no answer."""
+        """Report a request that got no response."""
         self.pacer.abandoned()
         self._admit()
 
-    def _find_lowest(self) -> None:
-        self.pacer.ceiling = min(self._ceilings.values(), default=inf)
-
     def _admit(self) -> None:
+        """Let those go that may, and set a timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+
         loop = asyncio.get_running_loop()
         while self._waiting:
             if self._waiting[0].done():
                 self._waiting.popleft()
                 continue
+
             now = loop.time()
             wait = self.pacer.wait(now)
             if wait is None:
@@ -107,28 +104,22 @@ class RateLimiter:
             if wait > 0:
                 self._timer = loop.call_at(now + wait, self._admit)
                 return
+
             self.pacer.sent(now)
             self._waiting.popleft().set_result(None)
 
 
-def _forget_owner(line: ref[RateLimiter]) -> None:
-    rate_limiter = line()
-    if rate_limiter is not None:
-        rate_limiter._find_lowest()  # noqa: SLF001 (a method would keep the line alive)
+_LoopLimiters = WeakValueDictionary[tuple["Hashable", ...], RateLimiter]
+_limiters: WeakKeyDictionary[asyncio.AbstractEventLoop, _LoopLimiters] = WeakKeyDictionary()
 
 
-_lines: WeakKeyDictionary[
-    asyncio.AbstractEventLoop, WeakValueDictionary[tuple[str, *tuple[Hashable, ...]], RateLimiter]
-] = WeakKeyDictionary()
-
-
-def rate_limiter_for(operation: str, *account: Hashable) -> RateLimiter:
-    """Return the running loop's one line for an operation, endpoint, Region and credential source.
+def rate_limiter_for(*key: Hashable) -> RateLimiter:
+    """Return the running loop's rate limiter for an operation and an identity.
 
     It lives while somebody holds it.
     """
-    lines = _lines.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
-    rate_limiter = lines.get((operation, *account))
-    if rate_limiter is None:
-        rate_limiter = lines[operation, *account] = RateLimiter(operation)
-    return rate_limiter
+    of_loop = _limiters.setdefault(asyncio.get_running_loop(), WeakValueDictionary())
+    limiter = of_loop.get(key)
+    if limiter is None:
+        limiter = of_loop[key] = RateLimiter()
+    return limiter

@@ -1,4 +1,7 @@
-"""Single checks of many callers, gathered into batches: one request where each caller would have made one."""
+"""`Coalescer`: single checks of many callers, gathered into batches.
+
+One request does what each caller's own request would have done.
+"""
 
 from __future__ import annotations
 
@@ -15,9 +18,9 @@ from ecr_layer_client._models.result import LayerCheckResult
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.protocols import CALLERS
 
-from .batches import refused
-from .check_batch import ask, spelled
-from .operation import OPERATION
+from .batches import refused, spelled
+from .check_batch import check_batch
+from .operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
@@ -30,21 +33,22 @@ if TYPE_CHECKING:
 
     _Answer = LayerOutcome | BaseException
 
-
-_PATIENCE = (
-    25  # windows that a partial batch waits at most for one of its repository that is on its way
-)
+_MAX_WINDOWS = 25  # that a partial batch waits for another one of its repository to be answered
 
 
 @dataclass(slots=True, eq=False)
 class PendingBatch:
-    """A batch that gathers, or is asked.
+    """A batch that is being gathered, or was sent.
 
     Attributes:
-        digests: What is to be asked; grows until its first request leaves.
-        waiting: For each digest without an answer, how many wait for it.
-        waiters: Who waits, and for which.
-        callers: The context of each who waits, where somebody observes.
+        digests: The digests to check. It grows until the first request is sent.
+        waiting: For each digest without an outcome, how many callers wait for it.
+        waiters: The callers that wait, with the digest that each waits for.
+        callers: The context of each caller, where somebody observes.
+        state: Of its calls.
+        timer: Sends it.
+        latest: When it is sent at the latest, on the event loop's clock.
+        task: Checks it.
     """
 
     digests: list[str] = field(default_factory=list[str])
@@ -55,26 +59,26 @@ class PendingBatch:
     callers: dict[asyncio.Future[_Answer], Context] = field(
         default_factory=dict["asyncio.Future[_Answer]", Context]
     )
-    operation: OperationState = field(default_factory=OperationState)
+    state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
-    latest: float = 0.0  # when it leaves whatever else is on its way
+    latest: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
 class Coalescer:
     """Gathers the single checks of one repository, made through one client or view.
 
-    Callers for a digest that is already asked share the question. A full batch leaves at once, a
-    partial one after the window. While another is on its way, a partial one waits on, until the
-    window after that is answered but no longer than 25 windows in all: callers that ask one digest
-    after the other come back together. Until its request really leaves, it takes more in. Nothing
-    is kept once it is answered.
+    Callers that check a digest which is already being checked share its outcome. A full batch is
+    sent at once, a partial one after the window. While another batch is in flight, a partial one
+    waits longer: until the window after that one is answered, but at most 25 windows in all. So
+    callers that check one digest after the other come back together. Until its request is really
+    sent, a batch takes more digests. Nothing is kept once it is answered.
 
     Args:
         caller: Gives what makes the calls.
-        repository: What is asked.
+        repository: The repository.
         config: Batch size and window.
-        observed: Told of each check as an operation.
+        observer: Notified of each check as an operation.
     """
 
     def __init__(
@@ -82,67 +86,71 @@ class Coalescer:
         caller: Callable[[], Caller],
         repository: Repository,
         config: ClientConfig,
-        observed: SafeObserver,
+        observer: SafeObserver,
     ) -> None:
         self._caller = caller
         self._repository = repository
         self._batch_size = config.batch_size
         self._window = config.coalesce_window
-        self._observed = observed
-        self._batches: dict[str, PendingBatch] = {}  # by digest that is asked and not answered
+        self._observer = observer
+        self._batches: dict[str, PendingBatch] = {}  # by digest without an outcome
         self._gathering: PendingBatch | None = None
-        self._told: Repository | None = None
+        self._repository_for_observer: Repository | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
         """Return what became of one digest, when that is awaited.
 
         Raises:
-            InvalidInputError: It is no str.
-            CallError: The call it was asked in failed for good; `.partial` speaks of this digest
-                alone.
+            InvalidInputError: The digest is not a str.
+            CallError: The call failed for good; `.partial` is about this digest alone.
             ClientStateError: The client was closed meanwhile.
         """
-        return (
-            self._observed_check(digest) if self._observed.is_on else self._check(digest)
-        )  # each context costs, times callers
+        # Each context costs, and there may be many thousand callers.
+        return self._observed_check(digest) if self._observer.is_on else self._check(digest)
 
     async def _observed_check(self, digest: str) -> LayerOutcome:
-        if self._told is None:
-            self._told = self._caller().repository_for_observer(self._repository)
-        with self._observed.span("operation", OPERATION, self._told):
+        if self._repository_for_observer is None:
+            caller = self._caller()
+            self._repository_for_observer = caller.repository_for_observer(self._repository)
+        with self._observer.span("operation", CHECK, self._repository_for_observer):
             return await self._check(digest)
 
     async def _check(self, digest: str) -> LayerOutcome:
         if not isinstance(digest, str):
-            msg = f"digest is {quoted(digest)}, of type {type(digest).__name__}: a digest is a str"
+            kind = type(digest).__name__
+            msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
             raise InvalidInputError(msg)
+
         asked = canonical(digest)
         batch = self._batches.get(asked)
         if batch is None:
             if not is_well_formed(asked):
                 return refused(digest)
             batch = self._gather(asked)
+
         waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
         batch.waiting[asked] += 1
         batch.waiters[waiter] = asked
-        if self._observed.is_on:
+        if self._observer.is_on:
             batch.callers[waiter] = copy_context()
+
         try:
             answer = await waiter
         except asyncio.CancelledError:
             self._leave(batch, waiter)
             raise
         if isinstance(answer, BaseException):
-            raise self._own(answer, digest)
+            raise self._own_error(answer, digest)
         return spelled(answer, digest)
 
     def _gather(self, digest: str) -> PendingBatch:
-        """Put a digest into the batch that gathers."""
+        """Put a digest into the batch that is being gathered."""
         batch = self._gathering
-        if batch is None or batch.operation.begun:
+        if batch is None or batch.state.has_begun:
             batch = self._gathering = PendingBatch()
             self._arm(batch)
+
         batch.digests.append(digest)
         batch.waiting[digest] = 0
         self._batches[digest] = batch
@@ -153,19 +161,21 @@ class Coalescer:
 
     def _arm(self, batch: PendingBatch) -> None:
         loop = asyncio.get_running_loop()
-        batch.latest = loop.time() + _PATIENCE * self._window
-        batch.timer = loop.call_later(self._window, self._due, batch)
+        batch.latest = loop.time() + _MAX_WINDOWS * self._window
+        batch.timer = loop.call_later(self._window, self._window_over, batch)
 
-    def _due(self, batch: PendingBatch) -> None:
-        """Its window is over."""
+    def _window_over(self, batch: PendingBatch) -> None:
         loop = asyncio.get_running_loop()
         if self._tasks and loop.time() < batch.latest:
             batch.timer = loop.call_at(batch.latest, self._send, batch)
         else:
             self._send(batch)
 
-    def _hasten(self) -> None:
-        """Nothing is on its way any more: give the callers that have their answers the window to come back, and wait no longer."""
+    def _shorten_wait(self) -> None:
+        """Send the partial batch after one more window: no other batch is in flight.
+
+        Callers that have their outcomes now may come back within that window.
+        """
         batch = self._gathering
         soon = asyncio.get_running_loop().time() + self._window
         if batch is not None and batch.timer is not None and batch.timer.when() > soon:
@@ -176,38 +186,44 @@ class Coalescer:
         if batch.timer is not None:
             batch.timer.cancel()
             batch.timer = None
-        if batch.task is None:
-            context = Context()  # it is no one caller's own
-            if self._observed.is_on:
-                context.run(CALLERS.set, batch.callers.values())
-            batch.task = asyncio.get_running_loop().create_task(self._ask(batch), context=context)
-            self._tasks.add(batch.task)
-            batch.task.add_done_callback(lambda task: self._done(batch, task))
+        if batch.task is not None:
+            return
 
-    async def _ask(self, batch: PendingBatch) -> None:
-        await ask(
-            self._caller(),
-            self._repository,
-            batch.digests,
-            batch.operation,
-            lambda outcomes: self._settle(batch, outcomes),
-        )
+        # The batch belongs to no single caller, so it runs in an empty context.
+        context = Context()
+        if self._observer.is_on:
+            context.run(CALLERS.set, batch.callers.values())
+        loop = asyncio.get_running_loop()
+        batch.task = loop.create_task(self._check_batch(batch), context=context)
+        self._tasks.add(batch.task)
+        batch.task.add_done_callback(lambda task: self._done(batch, task))
 
-    def _settle(self, batch: PendingBatch, outcomes: Mapping[str, _Answer]) -> None:
-        for digest in outcomes:
+    async def _check_batch(self, batch: PendingBatch) -> None:
+        def settle(outcomes: Mapping[str, _Answer]) -> None:
+            self._settle(batch, outcomes)
+
+        repository, digests = self._repository, batch.digests
+        await check_batch(self._caller(), repository, digests, batch.state, settle)
+
+    def _settle(self, batch: PendingBatch, answers: Mapping[str, _Answer]) -> None:
+        """Give the waiters their outcomes, or an error."""
+        for digest in answers:
             del self._batches[digest], batch.waiting[digest]
-        for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in outcomes]:
-            answer = outcomes[batch.waiters.pop(waiter)]
+
+        for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in answers]:
+            answer = answers[batch.waiters.pop(waiter)]
             batch.callers.pop(waiter, None)
-            if not waiter.done():  # its task was cancelled, and comes to know of it later
+            # A waiter whose task was just cancelled is done, and its task learns of it later.
+            if not waiter.done():
                 waiter.set_result(answer)
+
         if batch.waiting and not batch.waiters:
             self._drop(batch)
 
     def _done(self, batch: PendingBatch, task: asyncio.Task[None]) -> None:
         self._tasks.discard(task)
         if not self._tasks:
-            self._hasten()
+            self._shorten_wait()
         error = asyncio.CancelledError() if task.cancelled() else task.exception()
         if error is not None:
             self._fail(batch, error)
@@ -217,23 +233,25 @@ class Coalescer:
         self._drop(batch)
 
     def _leave(self, batch: PendingBatch, waiter: asyncio.Future[_Answer]) -> None:
-        """Let one go that was cancelled.
+        """Let a caller go that was cancelled.
 
-        The last one of a question takes it along, unless it has left already, among others.
+        The last caller of a batch takes it along. The last caller of a digest takes that along,
+        unless it was sent already, among others.
         """
         batch.callers.pop(waiter, None)
         digest = batch.waiters.pop(waiter, None)
         if digest is None:
             return
+
         batch.waiting[digest] -= 1
         if not batch.waiters:
             self._drop(batch)
-        elif not (batch.waiting[digest] or batch.operation.begun):
+        elif not (batch.waiting[digest] or batch.state.has_begun):
             batch.digests.remove(digest)
             del batch.waiting[digest], self._batches[digest]
 
     def _drop(self, batch: PendingBatch) -> None:
-        """Ask no more of it: nobody waits."""
+        """Stop a batch that nobody waits for."""
         for digest in batch.waiting:
             del self._batches[digest]
         batch.waiting.clear()
@@ -245,14 +263,14 @@ class Coalescer:
             batch.task.cancel()
 
     async def _abort(self, error: Exception) -> None:
-        """Let all who wait have `error`, and cancel what is under way."""
+        """Raise `error` for all who wait, and cancel what is running."""
         for batch in set(self._batches.values()):
             self._fail(batch, error)
         if self._tasks:
             await asyncio.wait(self._tasks)
 
-    def _own(self, error: BaseException, digest: str) -> BaseException:
-        """Return an error of one caller's own, which speaks of its digest."""
+    def _own_error(self, error: BaseException, digest: str) -> BaseException:
+        """Return one caller's own copy of an error, which is about its digest."""
         if not isinstance(error, ECRLayerError):
             return error
         own = copied(error)

@@ -1,220 +1,386 @@
-"""`ManyLayerStream`: one check of many repositories, read as it comes or collected.
-
-One that fails does not spoil the others.
-"""
+"""`ManyCheck`: one check of many repositories. One that fails does not spoil the others."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from typing import TYPE_CHECKING, cast
+import asyncio
+from collections.abc import AsyncIterable, Iterable, Mapping, Sized
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
-from ecr_layer_client._models.call_errors import CallError, ServiceError
-from ecr_layer_client._models.errors import copied
+from ecr_layer_client._calls.caller import OperationState
+from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError, ServiceError
+from ecr_layer_client._models.errors import InvalidInputError, copied
+from ecr_layer_client._models.progress import Progress
+from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult
-from ecr_layer_client._models.results import ByRepository, LayerCheckResults, error_tables
+from ecr_layer_client._models.results import LayerCheckResults
+from ecr_layer_client._text.quoting import quoted
 
-from .operation import OPERATION
-from .window import Window, moving
+from .batches import ITEMS_WITHOUT_PAUSE, Batch, DigestSource, iterators
+from .check_batch import check_batch
+from .in_flight import InFlight
+from .operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Callable, Iterator
 
-    from ecr_layer_client._calls.caller import Caller, OperationState
+    from ecr_layer_client._calls.caller import Caller
+    from ecr_layer_client._calls.observer import SafeObserver
+    from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.layer import LayerOutcome
-    from ecr_layer_client._models.progress import Progress
-    from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client.display import Description
 
-    from .batches import Batch
-    from .pairs import PairSource, RepositoryBatch
-    from .window import Reading
+DigestsOfMany: TypeAlias = (
+    Mapping[str, Iterable[str]]
+    | Mapping[Repository, Iterable[str]]
+    | Mapping[str | Repository, Iterable[str]]
+    | Iterable[tuple[str | Repository, str]]
+    | AsyncIterable[tuple[str | Repository, str]]
+)
+_ByRepository: TypeAlias = Mapping[str | Repository, Iterable[str]]
 
-    _Answers = Mapping[tuple[Repository, str], LayerOutcome]
+_PAIR_LENGTH = 2
+_SHAPES = (
+    "a mapping of repositories to digests, "
+    "or an iterable or async iterable of pairs (repository, digest)"
+)
 
 
-class ManyLayerStream(Window["tuple[Repository, LayerOutcome]"]):
-    """The outcomes of one check of many repositories, as their batches complete.
+@dataclass(slots=True, eq=False)
+class _Group:
+    """The digests of one repository.
 
-    Or, collected, by repository and in input order.
-
-    Made by `ECRLayerClient.stream_many`. It yields pairs of repository and outcome, and works as
-    `LayerStream` does: nothing is asked before the first pull, at most `max_concurrency` batches
-    are in flight, and one task reads it. Its memory grows with that and with the number of
-    repositories, not with the number of digests: the error of a repository that failed keeps what
-    had been asked and was not answered, and what the input gives of it later is passed over. An
-    observer is told of each batch as an operation. When all that was answered has been yielded, it
-    raises what `LayerCheckResults.raise_for_errors` would, if a repository failed.
-
-    Example:
-        ```python
-        async with client.stream_many({"team/app": digests}) as stream:
-            async for repository, outcome in stream:
-                print(repository.name, outcome.digest, outcome.is_available)
-        ```
+    Attributes:
+        repository: As it was named first.
+        source: Makes batches of its digests.
+        outcomes: By digest, in the registry's spelling.
+        state: Of its calls.
+        error: What ended its checks, if they failed.
     """
 
-    _MADE_BY = "stream_many"
-    _KEPT_IN = ".partials"
-    _source: PairSource
+    repository: Repository
+    source: DigestSource
+    outcomes: dict[str, LayerOutcome] = field(default_factory=dict[str, "LayerOutcome"])
+    state: OperationState = field(default_factory=OperationState)
+    error: CallError | None = None
 
-    def __init__(self, caller: Caller, source: PairSource, how: Reading) -> None:
-        super().__init__(caller, source, how)
-        self._failed: dict[Repository, CallError] = {}
-        self._left: defaultdict[Repository, list[str]] = defaultdict(
-            list
-        )  # what was not answered of those that failed
+    def result(self) -> LayerCheckResult:
+        """Return what became of its digests."""
+        seen = self.source.seen
+        outcomes = tuple(self.outcomes[digest] for digest in seen if digest in self.outcomes)
+        rest = [spelling for digest, spelling in seen.items() if digest not in self.outcomes]
+        # Not validated again, as in a stream.
+        return LayerCheckResult.model_construct(
+            repository=self.repository, outcomes=outcomes, unanswered=tuple(rest)
+        )
 
-    @property
-    def errors(self) -> ByRepository[CallError]:
-        """The errors of the repositories that failed so far.
 
-        Nothing more is asked of these, and what comes of them is passed over.
-        """
-        return ByRepository(self._failed)
+class _Job(NamedTuple):
+    group: _Group
+    batch: Batch
 
-    async def collect(
-        self, on_progress: Callable[[Progress], None] | None = None
-    ) -> LayerCheckResults:
-        """Read it to its end and return the results by repository, in input order.
 
-        Args:
-            on_progress: Called after each batch. Default None.
+class ManyCheck:
+    """Checks digests of many repositories, in batches of one repository each.
+
+    A full batch is sent at once, and the rest of each repository at the end of the input. So the
+    memory grows with the input, and its order does not matter.
+
+    Args:
+        caller: Makes the calls.
+        resolve: Makes a `Repository` of a name, and refuses one that the client can't ask.
+        config: Batch size and concurrency.
+        observer: Notified of each batch as an operation.
+        on_progress: Called after each batch, or None.
+    """
+
+    def __init__(
+        self,
+        caller: Caller,
+        resolve: Callable[[str | Repository], Repository],
+        config: ClientConfig,
+        observer: SafeObserver,
+        on_progress: Callable[[Progress], None] | None,
+    ) -> None:
+        self._caller = caller
+        self._resolve = resolve
+        self._batch_size = config.batch_size
+        self._max_concurrency = config.max_concurrency
+        self._observer = observer
+        self._on_progress = on_progress
+        self._groups: dict[tuple[str, str | None], _Group] = {}
+        self._in_flight: InFlight[_Job] = InFlight()
+        self._changed = asyncio.Event()
+        self._limit = asyncio.timeout(None)
+        self._error: BaseException | None = None
+        self._is_input_read = False
+        self._pairs = 0  # of the input
+        self._last: _Group | None = None
+        self._last_named: object = None
+        self._pulled = self._answered = 0
+        self._total: int | None = None
+
+    async def results(self, digests: DigestsOfMany, timeout: float | None) -> LayerCheckResults:  # noqa: ASYNC109 (it keeps what was answered)
+        """Check the digests.
 
         Raises:
-            CallError: What failed concerns all repositories; `.partials` holds what was answered
-                and what was not.
-            ClientStateError: Outside `async with`, or after iterating.
+            InvalidInputError: The input has a wrong shape.
+            CallError: What failed concerns all repositories, or `timeout` expired; `.partials`
+                holds what was answered and what was not.
         """
-        answers = await self._read(on_progress)
-        return self._results(answers, None)
+        jobs_of = self._jobs_of_mapping if isinstance(digests, Mapping) else self._jobs_of_pairs
+        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
+        self._limit = asyncio.timeout_at(deadline)
+        try:
+            async with self._limit, aclosing(jobs_of(cast("Any", digests))) as jobs:
+                await self._start_all(jobs, is_sized=_is_sized(digests))
+                while self._in_flight.batches:
+                    await self._change()
+        except TimeoutError:
+            if not self._limit.expired():
+                raise  # by the input
+            await self._finish_attempts(deadline)
+            if self._error is None:
+                self._error = self._timed_out(timeout or 0.0)
+        finally:
+            await self._in_flight.stop()
 
-    def _describe(self) -> Description:
-        title = "Checking layers of many repositories"
-        return moving(title, self.progress, error_tables(self.errors))
+        if isinstance(self._error, CallError):
+            self._error.partials = self._results(self._error)
+        if self._error is not None:
+            raise self._error
+        return self._results(None)
 
-    def _repository_of(self, batch: Batch) -> Repository:
-        return cast("RepositoryBatch", batch).repository
+    async def _start_all(self, jobs: AsyncGenerator[_Job, None], *, is_sized: bool) -> None:
+        """Check the full batches, and the rest of each repository at the end of the input."""
+        if is_sized:
+            # Nothing is sent before the whole input is known to be valid.
+            ready = [job async for job in jobs] + self._rest()
+            self._total = sum(len(job.batch) for job in ready)
+        else:
+            async for job in jobs:
+                await self._start(job)
+            ready = self._rest()
 
-    def _items(
-        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
-    ) -> Iterator[tuple[Repository, LayerOutcome]]:
-        repository = self._repository_of(batch)
-        return ((repository, outcome) for outcome in outcomes.values())
+        self._is_input_read = True
+        for job in ready:
+            await self._start(job)
 
-    def _keyed(
-        self, batch: Batch, outcomes: Mapping[str, LayerOutcome]
-    ) -> Mapping[tuple[Repository, str], LayerOutcome]:
-        repository = self._repository_of(batch)
-        return {(repository, digest): outcome for digest, outcome in outcomes.items()}
+    async def _jobs_of_mapping(self, digests: _ByRepository) -> AsyncGenerator[_Job, None]:
+        for group, given in self._grouped(digests):
+            for each in given:
+                for batches in _filled(group.source, each):
+                    for batch in batches:
+                        yield _Job(group, batch)
+                    await asyncio.sleep(0)
+            for batch in group.source.rest():
+                yield _Job(group, batch)
 
-    def _asked(self) -> tuple[str, None]:
-        return f"{OPERATION} on {len(self._source.repositories)} repositories", None
+    async def _jobs_of_pairs(self, pairs: object) -> AsyncGenerator[_Job, None]:
+        items, async_items = iterators(pairs, "digests", _SHAPES)
+        if async_items is not None:
+            async for item in async_items:
+                for job in self._add_pair(item):
+                    yield job
+                await self._pause()
 
-    def _start(self, batch: Batch) -> bool:
-        repository = self._repository_of(batch)
-        if repository not in self._failed:
-            return super()._start(batch)
+        for item in items:
+            for job in self._add_pair(item):
+                yield job
+            await self._pause()
+
+    def _rest(self) -> list[_Job]:
+        """Return the batches that are not full."""
+        groups = self._groups.values()
+        return [_Job(group, batch) for group in groups for batch in group.source.rest()]
+
+    def _grouped(self, digests: _ByRepository) -> Iterable[tuple[_Group, list[Iterable[str]]]]:
+        """Return the inputs of each repository; two spellings of one repository are one."""
+        grouped: dict[int, tuple[_Group, list[Iterable[str]]]] = {}
+        for named, given in digests.items():
+            what = f"digests[{quoted(str(named))}]"
+            if isinstance(given, AsyncIterable):
+                msg = (
+                    f"{what} is an async iterable: "
+                    "pass an async iterable of pairs (repository, digest) instead"
+                )
+                raise InvalidInputError(msg)
+            iterators(given, what, "a list, or any iterable, of digests")
+            group = self._group_of(self._resolve(named))
+            grouped.setdefault(id(group), (group, []))[1].append(given)
+        return grouped.values()
+
+    def _add_pair(self, item: object) -> list[_Job]:
+        """Add a pair of the input; return the batch that it fills, if it fills one."""
+        pair = cast("tuple[str | Repository, str]", item)
+        if not isinstance(item, tuple | list) or len(pair) != _PAIR_LENGTH:
+            msg = (
+                f"digests[{self._pairs}] is {quoted(pair)}: "
+                "every item is a pair (repository, digest)"
+            )
+            raise InvalidInputError(msg)
+
+        self._pairs += 1
+        repository, digest = pair
+        # Most inputs give many digests of one repository in a row.
+        if self._last is None or repository is not self._last_named:
+            self._last_named = repository
+            self._last = self._group_of(self._resolve(repository))
+        batch = self._last.source.add(digest)
+        return [] if batch is None else [_Job(self._last, batch)]
+
+    async def _pause(self) -> None:
+        """Let other tasks run after many pairs."""
+        if self._pairs % ITEMS_WITHOUT_PAUSE == 0:
+            await asyncio.sleep(0)
+
+    def _group_of(self, repository: Repository) -> _Group:
+        key = repository.name, repository.registry_id
+        group = self._groups.get(key)
+        if group is None:
+            source = DigestSource((), self._batch_size, f"digests[{quoted(repository.name)}]")
+            group = self._groups[key] = _Group(repository, source)
+        return group
+
+    async def _start(self, job: _Job) -> None:
+        """Check a batch, as soon as fewer than `max_concurrency` are in flight."""
+        while len(self._in_flight.batches) >= self._max_concurrency:
+            await self._change()
+
+        group, batch = job
+        self._pulled += len(batch)
         if batch.refused:
-            self._add(batch, batch.refused)
-        return False
+            self._settle(group, batch.refused)
+        if batch.digests and group.error is None:
+            self._in_flight.start(job, self._check(job), self._done)
 
-    async def _ask(self, batch: Batch, repository: Repository, operation: OperationState) -> None:
-        with self._observed.span(
-            "operation", OPERATION, self._caller.repository_for_observer(repository)
-        ):
-            await super()._ask(batch, repository, operation)
-        if (
-            batch.digests and not self._over
-        ):  # its repository failed meanwhile, so that it was not asked again
-            self._give_up(batch)
+    async def _change(self) -> None:
+        self._changed.clear()
+        await self._changed.wait()
 
-    def _give_up(self, batch: Batch) -> None:
-        self._open.remove(batch)
-        self._left[self._repository_of(batch)] += batch.remaining
+    async def _check(self, job: _Job) -> None:
+        group, batch = job
 
-    def _spares(self, batch: Batch, error: BaseException) -> bool:
-        """Spare the other repositories what is one's own: it is asked no more, and its error is kept."""
-        repository = self._repository_of(batch)
-        if self._over or not (repository in self._failed or _is_its_own(error)):
-            return False
-        if isinstance(error, CallError):
-            self._note(repository, error)
-        self._give_up(batch)
-        return True
+        def settle(outcomes: Mapping[str, LayerOutcome]) -> None:
+            self._settle(group, batch.settle(outcomes))
 
-    def _note(self, repository: Repository, error: CallError) -> None:
-        first = self._failed.setdefault(repository, error)
-        if first is not error:
-            first.add_note(f"then: {type(error).__name__}: {error}")
+        repository, digests = group.repository, tuple(batch.digests)
+        told = self._caller.repository_for_observer(repository)
+        with self._observer.span("operation", CHECK, told):
+            await check_batch(self._caller, repository, digests, group.state, settle)
+
+    def _settle(self, group: _Group, outcomes: Mapping[str, LayerOutcome]) -> None:
+        group.outcomes.update(outcomes)
+        self._answered += len(outcomes)
+        if self._on_progress is not None:
+            self._on_progress(Progress(self._pulled, self._answered, self._total))
+
+    def _done(self, job: _Job, error: BaseException | None) -> None:
+        self._changed.set()
+        group = job.group
+        if error is None:
             return
-        operation = self._operations[repository]
-        operation.over = True
-        for task in [
-            task for task, batch in self._tasks.items() if self._repository_of(batch) == repository
-        ]:
-            if task not in operation.attempting:
-                task.cancel()
+        if group.state.is_over and isinstance(error, asyncio.CancelledError):
+            return  # cancelled here
+        if self._error is None and isinstance(error, CallError) and _is_of_one(error, group):
+            self._give_up(group, error)
+        else:
+            self._fail(error)
 
-    def _end(self) -> None:
-        self._results({}, None).raise_for_errors()
+    def _give_up(self, group: _Group, error: CallError) -> None:
+        """Keep a repository's first error, and send no more requests for it."""
+        if group.error is not None:
+            group.error.add_note(f"then: {type(error).__name__}: {error}")
+            return
+        group.error = error
+        group.state.is_over = True
+        self._in_flight.cancel(group.state.attempting, lambda job: job.group is group)
 
-    def _keep(self, error: CallError, answers: _Answers) -> None:
-        error.partials = self._results(answers, error)
+    def _fail(self, error: BaseException) -> None:
+        """Keep the first error of all repositories, and start nothing more."""
+        if self._error is not None:
+            self._error.add_note(f"then: {type(error).__name__}: {error}")
+            return
+        self._error = error
+        self._stop_starting()
+        # It interrupts whatever the input or a free place is waited for.
+        self._limit.reschedule(asyncio.get_running_loop().time())
 
-    def _results(self, answers: _Answers, concerning_all: CallError | None) -> LayerCheckResults:
+    def _stop_starting(self) -> None:
+        attempting = set[asyncio.Task[object] | None]()
+        for group in self._groups.values():
+            group.state.is_over = True
+            attempting |= group.state.attempting
+        self._in_flight.cancel(attempting)
+
+    async def _finish_attempts(self, deadline: float | None) -> None:
+        """Let running attempts finish after a failure, so that their outcomes are kept."""
+        if self._error is None:
+            return
+        try:
+            async with asyncio.timeout_at(deadline):
+                while self._in_flight.batches:
+                    await self._change()
+        except TimeoutError:
+            self._stop_starting()
+
+    def _timed_out(self, timeout: float) -> OperationTimeoutError:
+        what = f"{CHECK} on {len(self._groups)} repositories"
+        msg = f"{what}: not done within timeout={timeout} s; .partials keeps what was answered"
+        states = [group.state for group in self._groups.values() if not group.state.is_over]
+        last = next((state.last_failure for state in states if state.last_failure), None)
+        if last is not None:
+            msg = f"{msg}; an attempt had failed: {last}"
+        error = OperationTimeoutError(msg, elapsed=timeout)
+        error.__cause__ = last
+        return error
+
+    def _results(self, error_of_all: CallError | None) -> LayerCheckResults:
         """Return what there is of each repository.
 
-        `concerning_all` is the error of those that were not answered and did not fail.
+        Args:
+            error_of_all: The error of those that were not answered and did not fail themselves.
         """
-        outcomes, unanswered = self._parted(answers)
         results: list[LayerCheckResult] = []
         errors: dict[Repository, CallError] = {}
-        for repository in self._source.repositories.values():
-            answered, rest = tuple(outcomes[repository]), tuple(unanswered[repository])
-            result = LayerCheckResult.model_construct(
-                repository=repository, outcomes=answered, unanswered=rest
-            )  # as a stream's result
-            error = self._failed.get(repository)
-            if (
-                error is None
-                and concerning_all is not None
-                and (result.unanswered or not self._source.is_whole)
-            ):
-                error = cast("CallError", copied(concerning_all))
-                error.repository = repository
-            if error is not None:
-                error.partial = result
-                errors[repository] = error
-            elif self._is_collected:
+        for group in self._groups.values():
+            result, error = group.result(), group.error
+            is_incomplete = bool(result.unanswered) or not self._is_input_read
+            if error is None and error_of_all is not None and is_incomplete:
+                error = cast("CallError", copied(error_of_all))
+                error.repository = group.repository
+            if error is None:
                 results.append(result)
+            else:
+                error.partial = result
+                errors[group.repository] = error
         return LayerCheckResults(results, errors)
 
-    def _parted(
-        self, answers: _Answers
-    ) -> tuple[Mapping[Repository, Iterable[LayerOutcome]], Mapping[Repository, Iterable[str]]]:
-        """Return what was answered and is not yielded, and what was not answered, each by repository and in input order."""
-        outcomes: defaultdict[Repository, list[LayerOutcome]] = defaultdict(list)
-        unanswered: defaultdict[Repository, list[str]] = defaultdict(list)
-        if not self._is_collected:
-            for repository, left in self._left.items():
-                unanswered[repository] += left
-            for batch in self._open:
-                unanswered[self._repository_of(batch)] += batch.remaining
-            for batch in self._source.untaken:
-                unanswered[self._repository_of(batch)] += (*batch.remaining, *batch.spelled_refused)
-            return outcomes, unanswered
-        for (repository, digest), spelling in self._source.seen.items():
-            outcome = answers.get((repository, digest))
-            if outcome is None:
-                unanswered[repository].append(spelling)
-            else:
-                outcomes[repository].append(outcome)
-        return outcomes, unanswered
+
+def _is_sized(digests: object) -> bool:
+    if isinstance(digests, Mapping):
+        given: Iterable[object] = digests.values()
+        return all(isinstance(each, Sized) for each in given)
+    return isinstance(digests, Sized) and not isinstance(digests, AsyncIterable)
 
 
-def _is_its_own(error: BaseException) -> bool:
-    """Say whether ECR refused the repository for good.
+def _is_of_one(error: CallError, group: _Group) -> bool:
+    """Return whether an error concerns one repository: ECR refused it for good.
 
-    Passing trouble, credentials and the clock concern all.
+    Transient errors, credentials and the clock concern all repositories.
     """
-    return isinstance(error, ServiceError) and not error.retryable
+    return group.error is not None or (isinstance(error, ServiceError) and not error.retryable)
+
+
+def _filled(source: DigestSource, digests: Iterable[str]) -> Iterator[list[Batch]]:
+    """Yield the full batches of a repository's digests, from time to time."""
+    if isinstance(digests, Sized):
+        items = list(digests)
+        for start in range(0, len(items), ITEMS_WITHOUT_PAUSE):
+            yield source.add_all(items[start : start + ITEMS_WITHOUT_PAUSE])
+        return
+
+    for number, digest in enumerate(digests, start=1):
+        batch = source.add(digest)
+        if batch is not None or number % ITEMS_WITHOUT_PAUSE == 0:
+            yield [] if batch is None else [batch]

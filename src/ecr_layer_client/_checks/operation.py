@@ -1,4 +1,4 @@
-"""ECR's JSON to models and back, pure; with the models' aliases, all that knows camelCase."""
+"""`Check`: the request of one batch, and how its response is read. Pure."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from itertools import repeat
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._models.layer import (
@@ -18,38 +18,38 @@ from ecr_layer_client._models.layer import (
     LayerFailureCode,
     LayerOutcome,
 )
-from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._transport.contract import parse_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from ecr_layer_client._models.repository import Repository
 
-OPERATION = "BatchCheckLayerAvailability"
+CHECK = "BatchCheckLayerAvailability"
 
 
-class _Answer(BaseModel):
+class _Body(BaseModel):
     layers: list[Layer] = Field(default_factory=list[Layer])
     failures: list[LayerFailure] = Field(default_factory=list[LayerFailure])
 
 
-_ANSWER = TypeAdapter(_Answer)
+_BODY = TypeAdapter(_Body)
+_MEMBERS = TypeAdapter(dict[str, Any])
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
 _digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
 _share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
     "__pydantic_fields_set__"
 ].__set__
-_MEMBERS = TypeAdapter(dict[str, Any])
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one answer settles of the digests it was asked for.
+    """What one response settles of the digests that it was asked about.
 
     Attributes:
-        outcomes: By digest, in the spelling it was asked in.
-        ignored: Rows that settle nothing asked: of another digest, doubled, or contradicted by one
-            before.
+        outcomes: By digest, spelled as in the request.
+        ignored: The number of rows that settle nothing: they are about another digest, repeated,
+            or contradicted by an earlier row.
     """
 
     outcomes: Mapping[str, LayerOutcome]
@@ -58,109 +58,86 @@ class Settled:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """Which of these layers the repository holds.
+    """Ask which layers a repository holds.
 
     Attributes:
         repository: The repository.
-        digests: At most 100, in lower case.
-        again: Whether an earlier answer left these out; then this one may leave them out too.
+        digests: At most 100, in lower case. They are read when the request is sent.
+        again: Whether an earlier response left these digests out; then this one may, too.
     """
 
-    operation: ClassVar[str] = OPERATION
+    name: ClassVar[str] = CHECK
     repository: Repository
     digests: Sequence[str]
     again: bool = False
 
-    def members(self) -> dict[str, Any]:
-        """Return the request's members."""
-        members: dict[str, Any] = {
-            "repositoryName": self.repository.name,
-            "layerDigests": self.digests,
-        }
-        if self.repository.registry_id is not None:
-            members["registryId"] = self.repository.registry_id
-        return members
+    @property
+    def count(self) -> int:
+        """The number of digests."""
+        return len(self.digests)
 
-    def body(self) -> bytes:
-        """Return the members as JSON.
+    def request(self) -> bytes:
+        """Return the body of the request.
 
-        What is a well-formed digest or a repository has no character that JSON escapes.
+        Well-formed digests and repositories have no character that JSON escapes.
         """
-        registry = (
-            ""
-            if self.repository.registry_id is None
-            else f'"registryId":"{self.repository.registry_id}",'
-        )
+        registry_id = self.repository.registry_id
+        registry = "" if registry_id is None else f'"registryId":"{registry_id}",'
         digests = '","'.join(self.digests)
-        return f'{{{registry}"repositoryName":"{self.repository.name}","layerDigests":["{digests}"]}}'.encode(
+        name = self.repository.name
+        return f'{{{registry}"repositoryName":"{name}","layerDigests":["{digests}"]}}'.encode(
             "ascii"
         )
 
-    def read(self, answer: bytes | Mapping[str, Any]) -> Settled:
-        """Read an answer strictly and settle each digest asked at most once.
+    def parse(self, body: bytes) -> Settled:
+        """Read a response strictly, and settle each digest at most once.
 
-        A failure outweighs a layer, the first row a later one.
+        A failure outweighs a layer, and an earlier row a later one.
 
         Raises:
-            ResponseError: It is no such answer, one of its rows is malformed, or it settles nothing
-                that was asked.
+            ResponseError: It is malformed, or it settles no digest of the request.
         """
-        parsed = _parse(answer)
+        parsed = parse_response(_BODY, body)
+        # Each model comes with a set of its own that names the fields given. The sets are a quarter
+        # of the memory of many results, and a third of the garbage collector's work. One set for
+        # all models costs neither.
+        deque(map(_share_fields_set, parsed.layers, repeat(_SET_BY_ECR)), maxlen=0)
+        if _has_unknown(parsed):
+            _keep_unknown(parsed, body)
+
         asked = frozenset(self.digests)
         rows: list[LayerOutcome] = [*parsed.failures, *parsed.layers]
         outcomes = dict(zip(map(_digest, rows), rows, strict=True))
         if len(outcomes) < len(rows) or not asked.issuperset(outcomes):
             outcomes = {row.digest: row for row in reversed(rows) if row.digest in asked}
+
         if not (outcomes or self.again):
-            msg = f"ECR's answer settles none of the {len(asked)} digests asked: it has {len(rows)} rows"
+            msg = (
+                f"ECR's response settles none of the {len(asked)} digests of the request: "
+                f"it has {len(rows)} rows"
+            )
             raise ResponseError(msg)
         return Settled(outcomes, len(rows) - len(outcomes))
 
 
-def _parse(body: bytes | Mapping[str, Any]) -> _Answer:
-    try:
-        if isinstance(body, bytes):
-            answer = _ANSWER.validate_json(body, strict=True, by_alias=True, by_name=False)
-        else:
-            answer = _ANSWER.validate_python(body, by_alias=True, by_name=False)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        msg = f"ECR's answer breaks its contract: {where}: {first['msg']}, in {_size(body)}: {quoted(first['input'])}"
-        raise ResponseError(msg) from None
-    # Each model comes with a set of its own that names the fields given: a quarter of its memory,
-    # and a third of the garbage
-    # collector's work where many results are held. One set for all costs neither.
-    deque(map(_share_fields_set, answer.layers, repeat(_SET_BY_ECR)), maxlen=0)
-    if _has_unknown(answer):
-        _name_unknown(answer, body)
-    return answer
-
-
-def _size(body: bytes | Mapping[str, Any]) -> str:
-    return f"{len(body)} bytes" if isinstance(body, bytes) else f"a {type(body).__name__}"
-
-
-def _has_unknown(answer: _Answer) -> bool:
+def _has_unknown(body: _Body) -> bool:
     return LayerAvailability.UNKNOWN in map(
-        _availability, answer.layers
-    ) or LayerFailureCode.UNKNOWN in map(_code, answer.failures)
+        _availability, body.layers
+    ) or LayerFailureCode.UNKNOWN in map(_code, body.failures)
 
 
-def _name_unknown(answer: _Answer, body: bytes | Mapping[str, Any]) -> None:
-    """Keep ECR's own spelling of the values this version does not know.
+def _keep_unknown(body: _Body, raw: bytes) -> None:
+    """Keep ECR's own spelling of values that this version does not know.
 
-    Rare, so the answer is read a second time only then.
+    Such values are rare, so only then is the response read a second time.
     """
-    spelled = (
-        _MEMBERS.validate_json(body) if isinstance(body, bytes) else _MEMBERS.validate_python(body)
-    )
-    for index, layer in enumerate(answer.layers):
+    members = _MEMBERS.validate_json(raw)
+    for index, layer in enumerate(body.layers):
         if layer.availability is LayerAvailability.UNKNOWN:
-            raw = spelled["layers"][index]["layerAvailability"]
-            answer.layers[index] = layer.model_copy(update={"raw_availability": raw})
-    for index, failure in enumerate(answer.failures):
+            spelled = members["layers"][index]["layerAvailability"]
+            body.layers[index] = layer.model_copy(update={"raw_availability": spelled})
+
+    for index, failure in enumerate(body.failures):
         if failure.code is LayerFailureCode.UNKNOWN:
-            answer.failures[index] = failure.model_copy(
-                update={"raw_code": spelled["failures"][index]["failureCode"]}
-            )
+            spelled = members["failures"][index]["failureCode"]
+            body.failures[index] = failure.model_copy(update={"raw_code": spelled})

@@ -1,208 +1,151 @@
-"""Waiting until layers are available: a stream whose digests come again until they are."""
+"""`wait_until_available`: checks and pauses, until a repository holds every digest."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
+from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, canonical
 from ecr_layer_client._models.progress import Progress
-from ecr_layer_client._models.result import LayerFailuresError
-from ecr_layer_client._text.quoting import line, quoted
-from ecr_layer_client.display import Description, Part, Tone
-
-from .batches import Batch, DigestSource
-from .stream import LayerStream
-from .window import so_far
+from ecr_layer_client._models.result import LayerCheckResult, LayerFailuresError
+from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterable, Callable, Iterable
 
-    from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._models.call_errors import CallError
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
-    from .window import Reading
+    from .stream import LayerStream
 
-FIRST_PAUSE = 0.5  # seconds between a check and the next, at most; it doubles
-LONGEST_PAUSE = 15.0
-_LEAST = 0.5  # of a pause, so that those who wait for one thing do not ask at one moment
+FIRST_PAUSE_SECONDS = 0.5  # between a check and the next, at most; it doubles
+MAX_PAUSE_SECONDS = 15.0
+_MIN_SHARE = 0.5  # of a pause, so that many who wait for one thing do not check at one moment
 
 
-class RepeatingSource(DigestSource):
-    """A caller's digests, and after a pause again those that are not available yet, until all are.
-
-    Args:
-        digests: What the caller waits for.
-        batch_size: Digests in a full batch.
-        draw: Draws a number between two others.
+class Waiting(NamedTuple):
+    """What a wait is for.
 
     Attributes:
-        known: What became of each digest, when it was asked last.
-        deadline: When the caller's time is over: the last pauses are shorter, so that what comes
-            late is still seen.
-        after_round: Called when everything that was given has been answered.
+        repository: The repository.
+        what: How a message names the operation.
+        stream: Makes a stream of digests that ends at a time of the event loop.
+        timeout: Seconds for the whole.
+        on_progress: Called when more layers are available, or None.
+        draw: Draws a number between two others. Default `random.uniform`.
     """
 
-    def __init__(
-        self,
-        digests: Iterable[str] | AsyncIterable[str],
-        batch_size: int,
-        draw: Callable[[float, float], float] = random.uniform,
-    ) -> None:
-        super().__init__(digests, batch_size)
-        self.known: dict[str, LayerOutcome] = {}
-        self.deadline: float | None = None
-        self.after_round: Callable[[], None] | None = None
-        self._draw = draw
-        self._given: set[str] = set()  # and not answered yet
-        self._answered = asyncio.Event()
-        self._pause = FIRST_PAUSE
-        self._again: list[Batch] = []
+    repository: Repository
+    what: str
+    stream: Callable[[Iterable[str] | AsyncIterable[str], float], LayerStream]
+    timeout: float
+    on_progress: Callable[[Progress], None] | None
+    draw: Callable[[float, float], float] = random.uniform
 
-    # All are remembered, to be asked again.
-    def start(self, window: int | None = None) -> None:  # noqa: ARG002
-        """Begin."""
-        super().start(None)
-        self.exhausted = False
 
-    @property
-    def is_async(self) -> bool:
-        """Always: there are pauses."""
-        return True
+async def wait_until_available(
+    waiting: Waiting, digests: Iterable[str] | AsyncIterable[str]
+) -> LayerCheckResult:
+    """Check digests again and again until all are available.
 
-    @property
-    def left(self) -> list[str]:
-        """What is not available, in the one spelling that registries hold."""
-        return [
-            digest
-            for digest in self.seen
-            if not (digest in self.known and self.known[digest].is_available)
-        ]
+    Raises:
+        LayerFailuresError: A digest is malformed, so it can never become available.
+        CallError: A call failed for good, or the timeout expired; `.partial` holds what is known.
+    """
+    deadline = asyncio.get_running_loop().time() + waiting.timeout
+    known: dict[str, LayerOutcome] = {}
+    missing: Iterable[str] | AsyncIterable[str] = digests
+    pause = FIRST_PAUSE_SECONDS
+    while True:
+        missing = await _check(waiting, missing, known, deadline)
+        if not missing:
+            return _result(waiting, known, ())
 
-    def answer(self, outcomes: Mapping[str, LayerOutcome]) -> None:
-        """Note what became of digests."""
-        self.known.update(outcomes)
-        self._given -= outcomes.keys()
-        if not self._given:
-            self._answered.set()
+        left = deadline - asyncio.get_running_loop().time()
+        # The last pauses are shorter, so that a layer that comes late is still seen.
+        drawn = waiting.draw(_MIN_SHARE * pause, pause)
+        await asyncio.sleep(min(drawn, max(FIRST_PAUSE_SECONDS, left / 2), max(0.0, left)))
+        pause = min(MAX_PAUSE_SECONDS, 2 * pause)
 
-    async def pull(self) -> Batch | None:
-        """Return the next batch; in the end None."""
-        if not self._has_ended or self._ready or self._error is not None:
-            batch = await self._first_round()
-        else:
-            batch = await self._next_round()
-        if batch is not None:
-            self._given.update(batch.digests)
-            self._answered.clear()
-        return batch
 
-    async def _first_round(self) -> Batch | None:
-        if self._async_items is not None:
-            batch = await super().pull()
-        else:
-            batch = self.take()
-            if batch is None:
-                await asyncio.sleep(0)
-        self.exhausted = False
-        return batch
+async def _check(
+    waiting: Waiting,
+    digests: Iterable[str] | AsyncIterable[str],
+    known: dict[str, LayerOutcome],
+    deadline: float,
+) -> list[str]:
+    """Check digests, note what became of them, and return those that are not available."""
+    left = deadline - asyncio.get_running_loop().time()
+    if left <= 0:
+        raise _timed_out(waiting, known, ())
+    try:
+        async with waiting.stream(digests, left) as stream:
+            result = await stream.collect()
+    except CallError as error:
+        partial = error.partial
+        unanswered = () if partial is None else partial.unanswered
+        _note(known, () if partial is None else partial.outcomes)
+        if isinstance(error, OperationTimeoutError):
+            raise _timed_out(waiting, known, unanswered, error.__cause__) from error.__cause__
+        error.partial = _result(waiting, known, unanswered)
+        raise
 
-    async def _next_round(self) -> Batch | None:
-        if not self._again:
-            if self._given:
-                await self._answered.wait()
-            if self.after_round is not None:
-                self.after_round()
-            left = self.left
-            self.exhausted = not left
-            if left:
-                await self._sleep()
-                self._again = [
-                    self._batch_of(left[start : start + self._batch_size])
-                    for start in range(0, len(left), self._batch_size)
-                ]
-        return self._again.pop(0) if self._again else None
+    before = sum(outcome.is_available for outcome in known.values())
+    _note(known, result.outcomes)
+    missing = [outcome.digest for outcome in known.values() if not outcome.is_available]
+    total, available = len(known), len(known) - len(missing)
+    if waiting.on_progress is not None and available > before:
+        waiting.on_progress(Progress(total, available, total))
+    _refuse_malformed(waiting, known)
+    return missing
 
-    async def _sleep(self) -> None:
-        pause = self._draw(_LEAST * self._pause, self._pause)
-        self._pause = min(LONGEST_PAUSE, 2 * self._pause)
-        if self.deadline is not None:
-            pause = min(
-                pause, max(FIRST_PAUSE, (self.deadline - asyncio.get_running_loop().time()) / 2)
-            )
-        await asyncio.sleep(pause)
 
-    def _batch_of(self, digests: list[str]) -> Batch:
-        return Batch(
-            digests,
-            {digest: self.seen[digest] for digest in digests if self.seen[digest] != digest},
+def _note(known: dict[str, LayerOutcome], outcomes: Iterable[LayerOutcome]) -> None:
+    known.update((canonical(outcome.digest), outcome) for outcome in outcomes)
+
+
+def _refuse_malformed(waiting: Waiting, known: dict[str, LayerOutcome]) -> None:
+    malformed = [outcome.digest for outcome in known.values() if _is_malformed(outcome)]
+    if malformed:
+        count = f"{len(malformed)} of {len(known)} digests"
+        msg = (
+            f"{count} are malformed and can never become available, such as {quoted(malformed[0])}"
         )
+        raise LayerFailuresError(msg, _result(waiting, known, ()))
 
 
-class AvailabilityStream(LayerStream):
-    """A stream that yields each layer once, when it is available."""
-
-    _MADE_BY = "stream_until_available"
-
-    def __init__(
-        self, caller: Caller, repository: Repository, source: RepeatingSource, how: Reading
-    ) -> None:
-        super().__init__(caller, repository, source, how)
-        self._repeating = source
-
-    @property
-    def progress(self) -> Progress:
-        """How far it is, in distinct digests; `answered` counts those that are available."""
-        return Progress(self._repeating.pulled, self._answered, self._repeating.total)
-
-    def _describe(self) -> Description:
-        progress = self.progress
-        total = progress.pulled if progress.total is None else progress.total
-        parts = (
-            Part("available", Tone.GOOD, progress.answered),
-            Part("waited for", Tone.REST, total - progress.answered),
-        )
-        title = f"Waiting for layers of {line(self._repository)}"
-        return Description(title, so_far(progress, "available"), parts)
-
-    def _begin(self, window: int | None) -> None:
-        super()._begin(window)
-        self._repeating.deadline = self._deadline
-        self._repeating.after_round = self._refuse_hopeless
-
-    def _add(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
-        self._repeating.answer(outcomes)
-        available = {
-            digest: outcome for digest, outcome in outcomes.items() if outcome.is_available
-        }
-        if available:
-            super()._add(batch, available)
-
-    def _refuse_hopeless(self) -> None:
-        hopeless = [
-            outcome.digest for outcome in self._repeating.known.values() if _is_hopeless(outcome)
-        ]
-        if hopeless:
-            of_all = f"{len(hopeless)} of {len(self._repeating.seen)}"
-            msg = f"{of_all} can never be available, for ECR takes them for no digests; the first is {quoted(hopeless[0])}"
-            self._fail(LayerFailuresError(msg, self._result(self._repeating.known, ())))
-
-    def _undone(self) -> str:
-        return f"{len(self._repeating.left)} of {len(self._repeating.seen)} layers are not available yet"
-
-    # What was yielded is told, too.
-    def _keep(self, error: CallError, answers: Mapping[str, LayerOutcome]) -> None:  # noqa: ARG002
-        known = self._repeating.known
-        error.partial = self._result(
-            known,
-            [spelling for digest, spelling in self._repeating.seen.items() if digest not in known],
-        )
+def _is_malformed(outcome: LayerOutcome) -> bool:
+    invalid = LayerFailureCode.INVALID_LAYER_DIGEST
+    return isinstance(outcome, LayerFailure) and outcome.code is invalid
 
 
-def _is_hopeless(outcome: LayerOutcome) -> bool:
-    return (
-        isinstance(outcome, LayerFailure) and outcome.code is LayerFailureCode.INVALID_LAYER_DIGEST
+def _timed_out(
+    waiting: Waiting,
+    known: dict[str, LayerOutcome],
+    unanswered: Iterable[str],
+    cause: BaseException | None = None,
+) -> OperationTimeoutError:
+    rest = [digest for digest in unanswered if canonical(digest) not in known]
+    total = len(known) + len(rest)
+    missing = total - sum(outcome.is_available for outcome in known.values())
+    msg = (
+        f"{waiting.what}: {missing} of {total} layers are not available yet "
+        f"within timeout={waiting.timeout} s; .partial keeps what was answered"
+    )
+    if cause is not None:
+        words = str(cause).removeprefix(f"{waiting.what}: ")
+        msg = f"{msg}; an attempt had failed: {words}"
+    error = OperationTimeoutError(msg, repository=waiting.repository, elapsed=waiting.timeout)
+    error.partial = _result(waiting, known, rest)
+    return error
+
+
+def _result(
+    waiting: Waiting, known: dict[str, LayerOutcome], unanswered: Iterable[str]
+) -> LayerCheckResult:
+    rest = tuple(digest for digest in unanswered if canonical(digest) not in known)
+    return LayerCheckResult.model_construct(
+        repository=waiting.repository, outcomes=tuple(known.values()), unanswered=rest
     )

@@ -5,20 +5,36 @@ Values, refused with the rule when they break it.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.validation import first_problem
 
 from .errors import InvalidInputError
-
-MAX_BATCH_SIZE = 100  # ECR model: BatchedOperationLayerDigestList
+from .quotas import MAX_BATCH_SIZE, QUOTAS
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1)]
 TransportName = Literal["auto", "signed", "client"]
+
+
+# A mapping of API operations, or one number for each operation; an error names neither tag.
+_RATE_TAGS = ("number", "mapping")
+RequestRates = Annotated[
+    Annotated[Positive, Tag("number")] | Annotated[dict[str, Positive], Tag("mapping")],
+    Discriminator(lambda rates: _RATE_TAGS[isinstance(rates, Mapping)]),
+]
 
 
 class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -80,9 +96,10 @@ class ClientConfig(_Options, frozen=True):
         max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers
             take about 20 KiB).
         requests_per_second: A ceiling on the request rate, shared by all clients of the same
-            account and endpoint in this process. Default None: 80 % of ECR's default quota of each
-            operation (800 for the check, 1600 for `BatchGetImage`), and 80 for `ListImages`, of
-            which AWS publishes none.
+            account and endpoint in this process: a number for each operation, or a mapping such as
+            `{"BatchGetImage": 500}`. Default None: 80 % of ECR's default quota of the operation
+            (800 for the check, 1600 for `BatchGetImage`), and 80 for `ListImages`, for which AWS
+            publishes no quota.
         coalesce_window: Seconds that a single check (`check_layer`) waits for company; while
             another batch of its repository is on its way, up to 25 times as long. 0: until the
             loop's next turn. Default 0.002.
@@ -114,11 +131,21 @@ class ClientConfig(_Options, frozen=True):
     connect_timeout: Positive = 3.0
     attempt_timeout: Positive = 10.0
     max_response_bytes: Count = 4 * 1024 * 1024
-    requests_per_second: Positive | None = None
+    requests_per_second: RequestRates | None = None
     coalesce_window: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
     transport: TransportName = "auto"
     allow_insecure_endpoint: bool = False
     retry: RetryPolicy = RetryPolicy()
+
+    @field_validator("requests_per_second")
+    @classmethod
+    def _check_operations(cls, value: float | dict[str, float] | None) -> object:
+        unknown = [name for name in value if name not in QUOTAS] if isinstance(value, dict) else ()
+        if unknown:
+            known = ", ".join(QUOTAS)
+            msg = f"requests_per_second: {quoted(unknown[0])} is not an operation: use {known}"
+            raise ValueError(msg)
+        return value
 
 
 class ClientConfigChanges(TypedDict, total=False):
@@ -129,7 +156,7 @@ class ClientConfigChanges(TypedDict, total=False):
     connect_timeout: float
     attempt_timeout: float
     max_response_bytes: int
-    requests_per_second: float | None
+    requests_per_second: float | dict[str, float] | None
     coalesce_window: float
     transport: TransportName
     allow_insecure_endpoint: bool
@@ -137,7 +164,8 @@ class ClientConfigChanges(TypedDict, total=False):
 
 
 def _refusal(options: type[_Options], error: ValidationError) -> str:
-    name, message, value, kind = first_problem(error)
+    where, message, value, kind = first_problem(error)
+    name = ".".join(part for part in where.split(".") if part not in _RATE_TAGS)
     if kind == "extra_forbidden":
         known = ", ".join(options.model_fields)
         return f"{options.__name__} has no option {name!r}: it has {known}"

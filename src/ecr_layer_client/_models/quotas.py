@@ -1,10 +1,47 @@
-"""ECR's quotas of API operations."""
+"""Quotas and limits of ECR. Each is stated here once.
+
+Source: AWS, "Amazon ECR service quotas", and the service model in botocore.
+"""
 
 from __future__ import annotations
 
-DEFAULT_QUOTAS = {  # AWS: "Amazon ECR service quotas", requests a second per account and Region
+from collections.abc import Mapping
+
+# Requests a second, per account and Region.
+QUOTAS = {
     "BatchCheckLayerAvailability": 1000.0,
     "BatchGetImage": 2000.0,
+    "CompleteLayerUpload": 100.0,
+    "GetDownloadUrlForLayer": 3000.0,
+    "InitiateLayerUpload": 100.0,
+    "ListImages": 100.0,  # AWS publishes none; assumed
+    "PutImage": 10.0,
+    "UploadLayerPart": 500.0,
 }
-_UNPUBLISHED = 100.0  # of the other operations AWS names no quota; assumed
-DEFAULT_SHARE = 0.8  # of the quota, for other clients ask, too
+DEFAULT_SHARE = 0.8  # of a quota: other clients of the account use it, too
+
+MAX_BATCH_SIZE = 100  # digests; ECR model: BatchedOperationLayerDigestList
+PART_BYTES = 10 * 1024 * 1024  # what InitiateLayerUpload answers as partSize
+MIN_PART_BYTES = 5 * 1024 * 1024  # of each part but the last
+MAX_PART_BYTES = 20_971_520  # ECR model: LayerPartBlob
+MAX_PARTS = 4200  # of a layer
+
+
+def ceiling_of(
+    operation: str, requests_per_second: float | Mapping[str, float] | None = None
+) -> float:
+    """Return the highest request rate that a client allows itself for an operation.
+
+    Args:
+        operation: The API operation.
+        requests_per_second: The client's option: one number for each operation, or a mapping of
+            some of them. Default None: the default share of each quota.
+
+    Example:
+        >>> ceiling_of("BatchCheckLayerAvailability"), ceiling_of("PutImage", {"PutImage": 5})
+        (800.0, 5)
+    """
+    default = DEFAULT_SHARE * QUOTAS[operation]
+    if isinstance(requests_per_second, Mapping):
+        return requests_per_second.get(operation, default)
+    return default if requests_per_second is None else requests_per_second

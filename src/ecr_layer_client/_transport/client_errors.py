@@ -19,7 +19,6 @@ from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
 
 from .error_responses import attempted, located
-from .provider import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
@@ -53,6 +52,18 @@ _LASTING = (
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
+
+
+class ProviderError(botocore.CredentialRetrievalError):
+    """A caller's provider gave no keys.
+
+    Attributes:
+        words: What it said, or what was wrong with what it gave.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(provider="credentials=", error_msg=words)
+        self.words = words
 
 
 def redacted_cause(error: BaseException) -> BaseException | None:

@@ -1,68 +1,106 @@
 """AWS credentials, found and refreshed once for all callers of a session.
 
-botocore refreshes them inside each request that is being signed, and when that fails, once more for
-each request that waits.
+botocore refreshes them inside each request that is being signed. When that fails, it tries again
+for each request that waits.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+from datetime import UTC, datetime
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from math import inf
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from aiobotocore.credentials import AioCredentials
+from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError
 
+from ecr_layer_client._models.keys import AWSKeys
 from ecr_layer_client._text.quoting import quoted
 
-from .provider import FETCH_TIMEOUT, ProviderError
+from .client_errors import ProviderError, credentials_error, redacted_cause, without_context
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-# Seconds for which a failure answers all who ask, so that it is not tried once for each of them.
-_FAILURE_REMEMBERED = 1.0
-_ADVISORY_PAUSE = 10.0  # seconds before a refresh that was only advised is tried again
+    from ecr_layer_client.protocols import CredentialsProvider
+
+FETCH_TIMEOUT_SECONDS = 60.0  # for finding or refreshing credentials
+_REFRESH_AHEAD_SECONDS = 300.0  # before the keys of a provider expire
+# A failure answers everybody who asks within this time, so that it is not repeated for each.
+_FAILURE_REMEMBERED_SECONDS = 1.0
+_ADVISORY_PAUSE_SECONDS = 10.0  # before a refresh that was only advised is tried again
 
 _log = logging.getLogger("ecr_layer_client")
 
 
-class SharedCredentials(AioCredentials):
-    """What a session's clients sign with: the credentials of botocore's chain, behind one lock.
-
-    Keys that end soon are refreshed while requests are signed with them; nobody waits for new ones
-    before they have ended.
-
-    Args:
-        load: Runs the chain from its start, or asks the caller's provider.
-        limit: Seconds for that. Default `FETCH_TIMEOUT`; None where it has one of its own.
+class Credentials(Protocol):
+    """What signs a client's requests.
 
     Attributes:
-        generation: How often the chain was run; what was refused with one generation may pass with
-            the next.
+        generation: How often they were found. A request that AWS refused with one generation may
+            pass with the next.
+    """
+
+    @property
+    def generation(self) -> int:
+        """How often they were found."""
+        ...
+
+    async def ready(self) -> None:
+        """Have credentials, so that fetching them takes nothing from an attempt's time.
+
+        Raises:
+            CredentialsError: There are none.
+        """
+        ...
+
+    async def renew(self, generation: int) -> bool:
+        """Find credentials again, unless that was done since `generation`.
+
+        Return False where they are the caller's own to renew.
+
+        Raises:
+            CredentialsError: There are none any more.
+        """
+        ...
+
+
+class SharedCredentials(AioCredentials):
+    """The credentials of botocore's chain or of a provider, behind one lock.
+
+    Keys that expire soon are refreshed while requests are signed with them. Nobody waits for new
+    ones before the old ones have expired.
+
+    Args:
+        load: Runs the chain from its start, or calls the provider.
+        limit: Seconds for that. Default `FETCH_TIMEOUT_SECONDS`; None where `load` has a limit.
+
+    Attributes:
+        generation: How often `load` succeeded.
     """
 
     def __init__(
-        self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT
+        self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT_SECONDS
     ) -> None:
         super().__init__("", "", method="ecr-layer-client")
         self.generation = 0
         self._load = load
         self._limit = limit
         self._found: Any = None
-        self._frozen: Any = None  # what is asked of botocore's object again, it may refresh again
+        # Asking botocore's object again may refresh it again.
+        self._frozen: Any = None
         self._lock = asyncio.Lock()
-        self._failure: Callable[[], Exception] | None = (
-            None  # made of its words alone: a kept exception would keep its frames
-        )
-        self._forgotten_at = 0.0  # when that failure answers nobody any more
+        # Makes the last failure again: an exception that is kept would keep its frames.
+        self._failure: Callable[[], Exception] | None = None
+        self._failure_forgotten_at = 0.0
         self._ahead: asyncio.Task[None] | None = None
-        self._rests_until = 0.0
+        self._next_refresh_at = 0.0
 
-    # The stub's base is the synchronous one.
-    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]
-        """Return the keys to sign with, found or refreshed first where there are none that hold.
+    async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # a synchronous stub
+        """Return the keys to sign with; find or refresh them first where none are valid.
 
         Raises:
             BotoCoreError: There are none, or the refresh failed.
@@ -71,82 +109,99 @@ class SharedCredentials(AioCredentials):
             if self._is_due(0):
                 async with self._lock:
                     if self._is_due(0):
-                        await self._fetch(self._freshen)
-            elif self._ahead is None and self._now() >= self._rests_until:
-                self._ahead = asyncio.create_task(self._freshen_ahead())
+                        await self._fetch(self._refresh)
+            elif self._ahead is None and self._now() >= self._next_refresh_at:
+                self._ahead = asyncio.create_task(self._refresh_ahead())
         return self._frozen
 
-    async def renew(self, generation: int) -> bool:
-        """Run the chain again, unless that was done since `generation`.
-
-        Say whether there is something new to sign with.
+    @without_context
+    async def ready(self) -> None:
+        """Have credentials.
 
         Raises:
-            BotoCoreError: There are no credentials any more.
+            CredentialsError: There are none.
         """
-        async with self._lock:
-            if self.generation == generation:
-                await self._fetch(self._find)
+        try:
+            await self.get_frozen_credentials()
+        except BotoCoreError as error:
+            raise credentials_error(error) from redacted_cause(error)
+
+    @without_context
+    async def renew(self, generation: int) -> bool:
+        """Find credentials again, unless that was done since `generation`.
+
+        Raises:
+            CredentialsError: There are none any more.
+        """
+        try:
+            async with self._lock:
+                if self.generation == generation:
+                    await self._fetch(self._find)
+        except BotoCoreError as error:
+            raise credentials_error(error) from redacted_cause(error)
         return True
 
     async def aclose(self) -> None:
-        """End a refresh that is under way."""
+        """Cancel a refresh that is running."""
         if self._ahead is not None:
             self._ahead.cancel()
             await asyncio.wait([self._ahead])
 
     def _is_due(self, ahead: int | None = None) -> bool:
-        """Say whether there is nothing to sign with `ahead` seconds from now.
+        """Return whether there is nothing to sign with `ahead` seconds from now.
 
-        None: as early as the keys' own kind refreshes them.
+        None means as early as this kind of keys is refreshed.
         """
         if self._found is None:
             return True
-        needed = getattr(self._found, "refresh_needed", None)  # keys that do not end have none
+        # Keys that do not expire have no such method.
+        needed = getattr(self._found, "refresh_needed", None)
         return needed is not None and needed(ahead)
 
     async def _fetch(self, fetch: Callable[[], Awaitable[object]]) -> None:
-        if self._failure is not None and self._now() < self._forgotten_at:
+        if self._failure is not None and self._now() < self._failure_forgotten_at:
             raise self._failure()
+
         try:
             async with asyncio.timeout(self._limit):
                 await fetch()
         except Exception as error:
-            self._failure = _again(error)
-            self._forgotten_at = self._now() + _FAILURE_REMEMBERED
+            self._failure = _recipe(error)
+            self._failure_forgotten_at = self._now() + _FAILURE_REMEMBERED_SECONDS
             if isinstance(error, BotoCoreError):
                 raise
             raise self._failure() from error
-        self._failure = None
-        self._rest()
 
-    async def _freshen_ahead(self) -> None:
+        self._failure = None
+        self._pause()
+
+    async def _refresh_ahead(self) -> None:
         try:
             async with asyncio.timeout(self._limit):
-                await self._freshen()
+                await self._refresh()
         except Exception as error:  # noqa: BLE001 (a chain and a provider may raise anything)
-            _log.warning(
-                "AWS keys that end soon could not be refreshed yet: %s",
-                quoted(str(_again(error)())),
-            )
+            words = quoted(str(_recipe(error)()))
+            _log.warning("AWS keys that expire soon could not be refreshed yet: %s", words)
         finally:
             self._ahead = None
-            self._rest()
+            self._pause()
 
-    def _rest(self) -> None:
-        self._rests_until = self._now() + _ADVISORY_PAUSE
+    def _pause(self) -> None:
+        self._next_refresh_at = self._now() + _ADVISORY_PAUSE_SECONDS
 
     @staticmethod
     def _now() -> float:
         return asyncio.get_running_loop().time()
 
-    async def _freshen(self) -> None:
+    async def _refresh(self) -> None:
         found = self._found
         if found is None:
             await self._find()
             return
+
         frozen = await found.get_frozen_credentials()
-        if self._found is found:  # and not renewed meanwhile
+        # They may have been renewed while this waited.
+        if self._found is found:
             self._frozen = frozen
 
     async def _find(self) -> None:
@@ -158,11 +213,82 @@ class SharedCredentials(AioCredentials):
         self.generation += 1
 
 
-def _again(error: Exception) -> Callable[[], Exception]:
+class BorrowedCredentials:
+    """The credentials of a caller's own session or client, which renews them itself."""
+
+    generation = 0
+
+    async def ready(self) -> None:
+        """Do nothing."""
+
+    async def renew(self, generation: int) -> bool:  # noqa: ARG002 (of the protocol)
+        """Return False."""
+        return False
+
+
+class ProvidedKeys:
+    """A provider's keys in the shape of botocore's credentials: renewed before they expire."""
+
+    def __init__(self, provider: CredentialsProvider) -> None:
+        self._provider = provider
+        self._frozen: Any = None
+        self._expires_at = inf  # on the event loop's clock
+
+    @classmethod
+    async def of(cls, provider: CredentialsProvider) -> Self:
+        """Call the provider.
+
+        Raises:
+            ProviderError: It gave no keys.
+        """
+        keys = cls(provider)
+        await keys._ask()
+        return keys
+
+    def refresh_needed(self, refresh_in: int | None = None) -> bool:
+        """Return whether the keys expire within so many seconds. Default None: five minutes."""
+        left = self._expires_at - asyncio.get_running_loop().time()
+        return left <= (_REFRESH_AHEAD_SECONDS if refresh_in is None else refresh_in)
+
+    async def get_frozen_credentials(self) -> Any:
+        """Return the keys; renew them first if they expire soon.
+
+        Raises:
+            ProviderError: The provider gave no new keys.
+        """
+        if self.refresh_needed():
+            await self._ask()
+        return self._frozen
+
+    async def _ask(self) -> None:
+        try:
+            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
+                keys = await self._provider()
+        except TimeoutError as error:
+            words = f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
+            raise ProviderError(words) from error
+        except Exception as error:
+            words = f"{type(error).__name__}: {error}"
+            raise ProviderError(words) from error
+
+        if not isinstance(keys, AWSKeys):
+            words = f"it returned a {type(keys).__name__}, not AWSKeys"
+            raise ProviderError(words)
+
+        left = inf
+        if keys.expires is not None:
+            left = (keys.expires - datetime.now(UTC)).total_seconds()
+        if left <= 0:
+            words = f"it returned keys that expired {-left:.0f} s ago"
+            raise ProviderError(words)
+
+        self._expires_at = asyncio.get_running_loop().time() + left
+        self._frozen = ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
+
+
+def _recipe(error: Exception) -> Callable[[], Exception]:
+    """Return a function that makes an error with the same words."""
     if isinstance(error, ProviderError):
         return partial(ProviderError, error.words)
-    return partial(
-        CredentialRetrievalError,
-        provider="chain",
-        error_msg=str(error) or f"no answer within {FETCH_TIMEOUT:.0f} s",
-    )
+    words = str(error) or f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
+    return partial(CredentialRetrievalError, provider="chain", error_msg=words)

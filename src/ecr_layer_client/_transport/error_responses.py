@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pydantic import TypeAdapter
@@ -90,6 +91,7 @@ _ANSWERED, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
 
 
 _MEMBERS = TypeAdapter(dict[str, Any])
+_READ_MEMBERS = {"__type", "code", "message", "Message"}
 
 
 class ErrorResponse(NamedTuple):
@@ -101,6 +103,7 @@ class ErrorResponse(NamedTuple):
         message: AWS's words, or "".
         request_id: AWS's id of the request, where there is one.
         date: The `Date` header, where there is one.
+        members: The other members of its body, such as `lastValidByteReceived`.
     """
 
     status: int
@@ -108,6 +111,7 @@ class ErrorResponse(NamedTuple):
     message: str
     request_id: str | None
     date: str | None = None
+    members: Mapping[str, Any] = MappingProxyType({})
 
     @property
     def body(self) -> bytes:
@@ -133,6 +137,7 @@ class ErrorResponse(NamedTuple):
             _kept(message, code) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
+            {name: members[name] for name in members.keys() - _READ_MEMBERS},
         )
 
 

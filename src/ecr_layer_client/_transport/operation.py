@@ -1,45 +1,78 @@
-"""`Operation`: what one request asks, and how its answer is read."""
+"""`Operation` and `Transport`: the seam between one API call and the way it takes to ECR."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Protocol, TypeVar, runtime_checkable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import AsyncIterator
 
     from ecr_layer_client._models.repository import Repository
 
-
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 
-class Operation(Protocol[T_co]):
-    """What one request asks of a repository, and how its answer is read.
+@runtime_checkable
+class StreamedBody(Protocol):
+    """A request body that is produced while it is sent.
 
     Attributes:
-        operation: The API operation, as AWS spells it.
+        length: Its length in bytes.
+        sha256: The SHA-256 digest of all of it, in hexadecimal: the signature covers it.
     """
 
-    operation: ClassVar[str]
+    length: int
+    sha256: str
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """Produce the body from its start, in chunks; each attempt iterates again."""
+        ...
+
+
+class Operation(Protocol[T_co]):
+    """What one request asks of ECR, and how its response is read.
+
+    Attributes:
+        name: The API operation, as AWS spells it.
+    """
+
+    name: ClassVar[str]
 
     @property
     def repository(self) -> Repository:
-        """What it is asked of."""
+        """The repository that the request is about."""
         ...
 
     @property
-    def digests(self) -> Sequence[str]:
-        """What it asks for."""
+    def count(self) -> int:
+        """The number of digests or images that the request asks about. Observers are told."""
         ...
 
-    def members(self) -> dict[str, Any]:
-        """Return the request's members."""
+    def request(self) -> bytes | StreamedBody:
+        """Return the body of the request: a JSON object."""
         ...
 
-    def read(self, answer: bytes | Mapping[str, Any]) -> T_co:
-        """Read the body of a 200, or its members, where something else parsed them.
+    def parse(self, body: bytes) -> T_co:
+        """Read the body of a response with status 200.
 
         Raises:
-            ResponseError: It is no such answer.
+            ResponseError: It breaks the contract of the operation.
         """
+        ...
+
+
+class Transport(Protocol):
+    """Sends requests to ECR."""
+
+    async def send(self, operation: Operation[T]) -> T:
+        """Send one request and return what its response says.
+
+        Raises:
+            CallError: No usable response came.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """Close what this transport opened."""
         ...

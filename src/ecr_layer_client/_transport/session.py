@@ -18,8 +18,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
-from .credentials import SharedCredentials
-from .provider import ProvidedKeys
+from .credentials import ProvidedKeys, SharedCredentials
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Hashable

@@ -1,113 +1,100 @@
-"""The signed transport: the check's requests built, signed and sent here, on the HTTP session of aiobotocore's client.
+"""`SignedRequestTransport`: requests built, signed and sent here.
 
-What a request of this client looks like is not known here but seen: the first goes by the client
-transport, and each later one is like it but for body, date, credentials and signature. So the
-endpoint, proxies, TLS and all that the AWS configuration says stay aiobotocore's.
+They use the HTTP session of aiobotocore's client. What a request of this client looks like is
+learned, not known: the first one goes through the client's method, and each later one is a copy of
+it with its own operation, body, date, credentials and signature. So the endpoint, proxies, TLS and
+everything else that the AWS configuration says stay aiobotocore's.
 """
 
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.awsrequest import AWSPreparedRequest
 from botocore.exceptions import BotoCoreError, NoCredentialsError
 
-from ecr_layer_client._checks.operation import OPERATION
 from ecr_layer_client._models.call_errors import CredentialsError, ResponseError
 
-from .client_errors import credentials_error, redacted_cause, without_context
-from .client_method import ANSWERED
-from .error_responses import ErrorResponse
+from .client_errors import credentials_error, redacted_cause
+from .responses import Response
 from .sigv4 import RequestTemplate
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable
-
-    from ecr_layer_client._checks.operation import Check
-
     from .client_method import ClientMethodTransport
     from .operation import Operation
+    from .responses import ResponseReader
 
 T = TypeVar("T")
 
 
 class SignedRequestTransport:
-    """Takes the check's requests, once it has seen one; the rest goes by the client transport.
+    """Sends copies of the first request that went through a client's method.
 
     Args:
-        ordinary: The client transport; it is closed with this one.
+        client_method: The transport for requests that there is no template for. It is closed with
+            this one.
+        reader: Reads the responses.
         session: The aiobotocore session, for its credentials.
-        http: The HTTP session of the client transport's client; what a hook answers in ECR's place
-            never gets there, and teaches nothing.
+        http: The HTTP session of the client. Where a hook answers in place of ECR, no request gets
+            there, and nothing is learned.
     """
 
-    def __init__(self, ordinary: ClientMethodTransport, session: Any, http: Any) -> None:
-        self.region_name: str = ordinary.region_name
-        self.endpoint_url: str = ordinary.endpoint_url
-        self.credential_source: Hashable = ordinary.credential_source
-        self.ready = ordinary.ready
-        self.renew = ordinary.renew
-        self.aclose = ordinary.aclose
-        self._ordinary = ordinary
+    def __init__(
+        self, client_method: ClientMethodTransport, reader: ResponseReader, session: Any, http: Any
+    ) -> None:
+        self._client_method = client_method
+        self._reader = reader
         self._session = session
         self._http = http
         self._seen: RequestTemplate | None = None
-        self._pattern: RequestTemplate | None = None
-        http.on_send = self._learn
+        self._template: RequestTemplate | None = None
+        self.aclose = client_method.aclose
+        http.on_send = self._see
 
-    @property
-    def generation(self) -> int:
-        """Which credentials it signs with."""
-        return self._ordinary.generation
-
-    @without_context
-    async def ask(self, question: Operation[T]) -> T:
-        """Ask once."""
-        if question.operation != OPERATION:
-            return await self._ordinary.ask(question)
+    async def send(self, operation: Operation[T]) -> T:
+        """Send one request and return what its response says."""
         try:
-            pattern = self._pattern or await self._learned()
-            answer = (
-                None
-                if pattern is None
-                else await self._send(pattern, cast("Check", question).body())
-            )
+            template = self._template or await self._learn()
+            response = None if template is None else await self._exchange(template, operation)
         except (BotoCoreError, ResponseError) as error:
-            raise self._ordinary.failed(question, error) from redacted_cause(error)
-        if answer is None:  # outside the try, lest its own error is told twice
-            return await self._ordinary.ask(question)
-        response, content = answer
-        if response.status_code != ANSWERED:
-            headers = {name.lower(): value for name, value in response.headers.items()}
-            raise self._ordinary.refused(
-                question, ErrorResponse.read(response.status_code, headers, content)
-            )
-        return self._ordinary.read(question, content, response.headers.get("x-amzn-requestid"))
+            raise self._reader.failed(operation, error) from redacted_cause(error)
 
-    async def _send(self, pattern: RequestTemplate, body: bytes) -> tuple[Any, bytes]:
-        """Send a request, and return the answer and its whole body."""
-        headers: Any = pattern.signed(body, await self._keys(), time.time())
-        response = await self._http.send(
-            AWSPreparedRequest("POST", pattern.url, headers, body, stream_output=False)
-        )
-        return response, await response.content
+        # Outside the `try`, because errors of the other transport are worded already.
+        if response is None:
+            return await self._client_method.send(operation)
+        return self._reader.read(operation, response)
 
-    def _learn(self, request: Any) -> None:
-        if self._pattern is None:
-            self._seen = RequestTemplate.of(OPERATION, request.method, request.url, request.headers)
+    async def _exchange(self, template: RequestTemplate, operation: Operation[Any]) -> Response:
+        """Send a request, and return the response with its whole body."""
+        keys, body, more = await self._keys(), operation.request(), dict[str, str]()
+        if isinstance(body, bytes):
+            digest = sha256(body).hexdigest()
+        else:
+            digest, more = body.sha256, {"content-length": str(body.length)}
 
-    async def _learned(self) -> RequestTemplate | None:
-        """Take what was seen for the pattern, if it was signed with the keys of the session: a client may have been given others."""
+        headers: Any = template.sign(operation.name, digest, keys, time.time()) | more
+        data: Any = body
+        request = AWSPreparedRequest("POST", template.url, headers, data, stream_output=False)
+        response = await self._http.send(request)
+        return Response(response.status_code, response.headers, await response.content)
+
+    def _see(self, request: Any) -> None:
+        self._seen = RequestTemplate.of(request.method, request.url, request.headers)
+
+    async def _learn(self) -> RequestTemplate | None:
+        """Use what was seen, if the session's keys signed it: a client may have keys of its own."""
         seen, self._seen = self._seen, None
         if seen is not None and await self._signs_with(seen.access_key):
-            self._pattern = seen
-        return self._pattern
+            self._template = seen
+            self._http.on_send = None
+        return self._template
 
     async def _signs_with(self, access_key: str) -> bool:
-        """Say whether these are the session's keys.
+        """Return whether these are the session's keys.
 
-        Where it can't give any, the client transport has others, or says why there are none.
+        Where the session has none, the client's method has others, or says why there are none.
         """
         try:
             return bool((await self._keys()).access_key == access_key)
@@ -115,16 +102,17 @@ class SignedRequestTransport:
             return False
 
     async def _keys(self) -> Any:
-        """Return the session's keys to sign with.
+        """Return the session's keys.
 
         Raises:
-            CredentialsError: There are none.
+            CredentialsError: The session has none.
         """
         try:
             credentials = await self._session.get_credentials()
             keys = None if credentials is None else await credentials.get_frozen_credentials()
-        except Exception as error:  # noqa: BLE001 (of a caller's session, they may raise anything)
+        except Exception as error:  # noqa: BLE001 (a caller's session may raise anything)
             raise credentials_error(error) from redacted_cause(error)
+
         if keys is None:
             raise credentials_error(NoCredentialsError())
         return keys

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_SIGNED = frozenset({"content-type", "x-amz-target"})
+_TARGET = "x-amz-target"
+_SIGNED = ("content-type",)  # beside the host, the target, the date and the token
 _OF_ONE_REQUEST = frozenset(
     {
         "authorization",
@@ -56,8 +57,8 @@ class RequestTemplate:
 
     Args:
         url: Where they go: an origin, without a path or a query.
-        headers: Sent with each; `Content-Type` and `X-Amz-Target` are signed, as are the host and
-            what varies.
+        headers: Sent with each request. `Content-Type` and `X-Amz-Target` are signed, as are the
+            host, the date and the token.
         region: The signing Region.
         service: The signing name.
         access_key: Who signed the request that this was learned from. Default "": nobody.
@@ -68,22 +69,18 @@ class RequestTemplate:
     ) -> None:
         self.url = url
         self.access_key = access_key
-        self._headers = dict(headers)
-        fixed = {"host": _host(url)} | {
-            name.lower(): value for name, value in headers.items() if name.lower() in _SIGNED
-        }
-        self._canonical = {token: _canonical(fixed, token=token) for token in (False, True)}
-        self._region = region
-        self._service = service
+        self._headers = {name.lower(): value for name, value in headers.items()}
+        self._target_prefix = self._headers[_TARGET].rpartition(".")[0]
+        self._scope = f"{region}/{service}/aws4_request"
+        self._canonical: dict[tuple[str, bool], tuple[str, str]] = {}
         self._key: tuple[str, str, bytes] | None = None
 
     @classmethod
-    def of(
-        cls, operation: str, method: str, url: str, headers: Mapping[str, str | bytes]
-    ) -> Self | None:
-        """Learn from a signed request of an operation.
+    def of(cls, method: str, url: str, headers: Mapping[str, str | bytes]) -> Self | None:
+        """Learn from a signed request.
 
-        None where others may differ from it in more than body, date and credentials.
+        Return None if other requests may differ from it in more than operation, body, date and
+        credentials.
         """
         texts = {
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
@@ -91,49 +88,79 @@ class RequestTemplate:
         }
         authorization = texts.get("authorization", "")
         parts = urlsplit(url)
-        is_asked = texts.get("x-amz-target", "").endswith(f".{operation}")
         is_plain = (
             method == "POST"
             and authorization.startswith(f"{_ALGORITHM} ")
+            and "." in texts.get(_TARGET, "")
             and parts.path in {"", "/"}
             and not parts.query
         )
-        if not (is_asked and is_plain) or _OF_ONE_INVOCATION in texts:
+        if not is_plain or _OF_ONE_INVOCATION in texts:
             return None
+
         scope = authorization.partition("Credential=")[2].partition(",")[0].split("/")
         kept = {name: value for name, value in texts.items() if name not in _OF_ONE_REQUEST}
         return cls(url, kept, region=scope[-3], service=scope[-2], access_key="/".join(scope[:-4]))
 
-    def signed(self, body: bytes, keys: Keys, now: float) -> dict[str, str]:
-        """Return the headers of a request with this body, signed at `now`, in seconds since the epoch."""
+    def sign(self, operation: str, payload_sha256: str, keys: Keys, now: float) -> dict[str, str]:
+        """Return the headers of a request.
+
+        Args:
+            operation: The API operation.
+            payload_sha256: The SHA-256 digest of the body, in hexadecimal.
+            keys: Who signs.
+            now: When, in seconds since the epoch.
+        """
         date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        varying = {"x-amz-date": date} | (
-            {"x-amz-security-token": keys.token} if keys.token else {}
-        )
-        template, names = self._canonical[bool(keys.token)]
-        canonical = template % (*varying.values(), sha256(body).hexdigest())
-        scope = f"{date[:8]}/{self._region}/{self._service}/aws4_request"
+        varying = {"x-amz-date": date}
+        if keys.token:
+            varying["x-amz-security-token"] = keys.token
+
+        template, names = self._canonical_request(operation, token=bool(keys.token))
+        canonical = template % (*varying.values(), payload_sha256)
+        scope = f"{date[:8]}/{self._scope}"
         text = f"{_ALGORITHM}\n{date}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
-        signature = hmac.digest(
-            self._signing_key(keys.secret_key, date[:8]), text.encode(), "sha256"
-        ).hex()
-        authorization = f"{_ALGORITHM} Credential={keys.access_key}/{scope}, SignedHeaders={names}, Signature={signature}"
-        return self._headers | varying | {"authorization": authorization}
+        key = self._signing_key(keys.secret_key, date[:8])
+        signature = hmac.digest(key, text.encode(), "sha256").hex()
+
+        credential = f"Credential={keys.access_key}/{scope}"
+        authorization = f"{_ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"
+        return {
+            **self._headers,
+            _TARGET: f"{self._target_prefix}.{operation}",
+            **varying,
+            "authorization": authorization,
+        }
+
+    def _canonical_request(self, operation: str, *, token: bool) -> tuple[str, str]:
+        """Return a canonical request without its date, token and payload digest.
+
+        The second value is the names of its headers. Both are computed once.
+        """
+        found = self._canonical.get((operation, token))
+        if found is None:
+            fixed = {
+                "host": _host(self.url),
+                _TARGET: f"{self._target_prefix}.{operation}",
+                **{name: self._headers[name] for name in _SIGNED if name in self._headers},
+            }
+            found = self._canonical[operation, token] = _canonical(fixed, token=token)
+        return found
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
         """Return the day's signing key."""
         if self._key is None or self._key[:2] != (secret_key, day):
             key = f"AWS4{secret_key}".encode()
-            for part in (day, self._region, self._service, "aws4_request"):
+            for part in (day, *self._scope.split("/")):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._key = secret_key, day, key
         return self._key[2]
 
 
 def _canonical(fixed: Mapping[str, str], *, token: bool) -> tuple[str, str]:
-    """Return a canonical request to put date, token (if there is one) and digest of the body into.
+    """Return a canonical request with placeholders for date, token and payload digest.
 
-    And the names of its headers.
+    The second value is the names of its headers.
     """
     varying = ("x-amz-date", "x-amz-security-token") if token else ("x-amz-date",)
     headers = {name: value.replace("%", "%%") for name, value in fixed.items()} | dict.fromkeys(

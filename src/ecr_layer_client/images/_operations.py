@@ -1,40 +1,36 @@
-"""What is asked of ECR about images, and how its answers are read: BatchGetImage and ListImages.
-
-Pure.
-"""
+"""`GetImages` and `ListImages`: what is asked of ECR about images; pure."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
+from pydantic_core import to_json
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._transport.contract import parse_response
 
 from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from ecr_layer_client._models.repository import Repository
 
-MOST_IDS = 100  # ECR model: ImageIdentifierList
-PAGE = 1000  # ECR model: MaxResults of ListImages
+MAX_IMAGE_IDS = 100  # ECR model: ImageIdentifierList
+PAGE_SIZE = 1000  # ECR model: MaxResults of ListImages
 
-_DIGEST = re.compile(
-    r"(?ai)sha256:[a-f0-9]{64}"
-)  # what ECR gives images; ASCII, for in Unicode a long s is an s in another case
-
-_Model = TypeVar("_Model", bound=BaseModel)
+# ASCII: in Unicode, a long s is an s in another letter case.
+_DIGEST = re.compile(r"(?ai)sha256:[a-f0-9]{64}")  # what ECR gives images
 
 
 class Held(NamedTuple):
-    """An image as the repository holds it: the exact bytes of its manifest, under its own digest."""
+    """An image that the repository holds: the exact bytes of its manifest, under its digest."""
 
     digest: str
     raw: bytes
@@ -42,24 +38,21 @@ class Held(NamedTuple):
 
 
 class NotGiven(NamedTuple):
-    """Why there is no image for a reference: in words.
-
-    And ECR's code, where it was ECR that gave none.
-    """
+    """Why there is no image for a reference: in words, and ECR's code if it came from ECR."""
 
     reason: str
     code: str | None = None
 
 
 class ListedImage(NamedTuple):
-    """One row of a list of images: a digest, and one of its tags; None of an image without any."""
+    """One row of a list of images: a digest, and one of its tags or None."""
 
     digest: str
     tag: str | None
 
 
 class Page(NamedTuple):
-    """Some rows, and the token of the next page; None of the last."""
+    """Some rows, and the token of the next page. The last page has None."""
 
     rows: list[ListedImage]
     next_token: str | None
@@ -117,94 +110,101 @@ _LISTED = TypeAdapter(_Listed)
 
 @dataclass(frozen=True, slots=True)
 class GetImages:
-    """The manifests of some images.
+    """Ask for the manifests of some images.
 
     Attributes:
         repository: The repository.
-        digests: Tags and digests, at most 100.
+        references: Tags and digests, at most 100.
     """
 
-    operation: ClassVar[str] = "BatchGetImage"
+    name: ClassVar[str] = "BatchGetImage"
     repository: Repository
-    digests: Sequence[str]
+    references: Sequence[str]
 
-    def members(self) -> dict[str, Any]:
-        """Return the request's members.
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        return len(self.references)
 
-        Without the accepted types, ECR may hand out a manifest of another type than it holds.
+    def request(self) -> bytes:
+        """Return the body of the request.
+
+        Without the accepted types, ECR may return a manifest of another type than it holds.
         """
         ids = [
             {"imageDigest" if is_digest(reference) else "imageTag": reference}
-            for reference in self.digests
+            for reference in self.references
         ]
-        return {
-            **_where(self.repository),
-            "imageIds": ids,
-            "acceptedMediaTypes": sorted(MANIFEST_TYPES),
-        }
+        types = sorted(MANIFEST_TYPES)
+        return to_json({**_where(self.repository), "imageIds": ids, "acceptedMediaTypes": types})
 
-    def read(self, answer: bytes | Mapping[str, Any]) -> dict[str, Held | NotGiven]:
-        """Read what became of each reference.
+    def parse(self, body: bytes) -> dict[str, Held | NotGiven]:
+        """Return what became of each reference.
 
-        An image that is asked for by digest comes once for each of its tags.
+        ECR returns an image that is asked for by digest once for each of its tags.
 
         Raises:
-            ResponseError: It is no such answer, leaves a reference out, or a manifest is not what
-                its digest says.
+            ResponseError: The response is malformed or leaves a reference out, or a manifest does
+                not have its digest.
         """
-        parsed = _parsed(_IMAGES, answer)
+        parsed = parse_response(_IMAGES, body)
         found: dict[str, Held | NotGiven] = {}
         for row in parsed.failures:
             for name in (row.image_id.digest, row.image_id.tag):
                 if name is not None:
                     found[name] = NotGiven(row.reason, row.code)
+
         for image in parsed.images:
             held = _held(image)
             found[held.digest] = held
             if image.image_id.tag is not None:
                 found[image.image_id.tag] = held
-        left_out = [reference for reference in self.digests if reference not in found]
+
+        left_out = [reference for reference in self.references if reference not in found]
         if left_out:
-            msg = f"ECR's answer says nothing of {len(left_out)} of {len(self.digests)} images that were asked for: {quoted(left_out[0])}"
+            msg = (
+                f"ECR's response leaves out {len(left_out)} of {len(self.references)} images "
+                f"of the request: {quoted(left_out[0])}"
+            )
             raise ResponseError(msg)
-        return {reference: found[reference] for reference in self.digests}
+        return {reference: found[reference] for reference in self.references}
 
 
 @dataclass(frozen=True, slots=True)
 class ListImages:
-    """A page of the images of a repository, without the archived ones.
+    """Ask for a page of the images of a repository, without the archived ones.
 
     Attributes:
         repository: The repository.
-        token: Of the page, as the page before gave it. Default None: the first.
+        token: Of the page, from the page before it. Default None: the first page.
     """
 
-    operation: ClassVar[str] = "ListImages"
+    name: ClassVar[str] = "ListImages"
     repository: Repository
     token: str | None = None
 
     @property
-    def digests(self) -> Sequence[str]:
-        """None: it asks for no digest."""
-        return ()
+    def count(self) -> int:
+        """0: it asks about no image in particular."""
+        return 0
 
-    def members(self) -> dict[str, Any]:
-        """Return the request's members."""
+    def request(self) -> bytes:
+        """Return the body of the request."""
         more = {} if self.token is None else {"nextToken": self.token}
-        return {**_where(self.repository), "maxResults": PAGE, **more}
+        return to_json({**_where(self.repository), "maxResults": PAGE_SIZE, **more})
 
-    def read(self, answer: bytes | Mapping[str, Any]) -> Page:
-        """Read a page.
+    def parse(self, body: bytes) -> Page:
+        """Return the page.
 
         Raises:
-            ResponseError: It is no such answer.
+            ResponseError: The response is malformed.
         """
-        parsed = _parsed(_LISTED, answer)
+        parsed = parse_response(_LISTED, body)
         rows = [
             ListedImage(row.digest, row.tag) for row in parsed.image_ids if row.digest is not None
         ]
         if len(rows) < len(parsed.image_ids):
-            msg = "ECR's answer lists an image without a digest"
+            msg = "ECR's response lists an image without a digest"
             raise ResponseError(msg)
         return Page(rows, parsed.next_token or None)
 
@@ -218,23 +218,10 @@ def _held(image: _Image) -> Held:
     raw = image.manifest.encode()
     digest = digest_of(raw)
     said = image.image_id.digest
-    if (
-        image.media_type == SIGNED_SCHEMA_1 and said is not None
-    ):  # Docker's rule: the digest of the bytes without the signatures
+    if image.media_type == SIGNED_SCHEMA_1 and said is not None:
+        # Docker's rule: the digest is that of the bytes without the signatures.
         return Held(said, raw, image.media_type)
     if said not in {None, digest}:
-        msg = f"ECR's answer has a manifest that is not what its digest says: {quoted(said)} is {digest}"
+        msg = f"ECR's response has a manifest with the digest {digest}, and calls it {quoted(said)}"
         raise ResponseError(msg)
     return Held(digest, raw, image.media_type)
-
-
-def _parsed(adapter: TypeAdapter[_Model], body: bytes | Mapping[str, Any]) -> _Model:
-    try:
-        if isinstance(body, bytes):
-            return adapter.validate_json(body, strict=True, by_alias=True, by_name=False)
-        return adapter.validate_python(body, by_alias=True, by_name=False)
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_context=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the body"
-        msg = f"ECR's answer breaks its contract: {where}: {first['msg']}: {quoted(first['input'])}"
-        raise ResponseError(msg) from None

@@ -11,13 +11,20 @@ from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel
 
-from ecr_layer_client._models.config import MAX_BATCH_SIZE
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.layer import (
     LayerAvailability,
     LayerFailureCode,
     LayerOutcome,
     group_of,
+)
+from ecr_layer_client._models.quotas import (
+    MAX_BATCH_SIZE,
+    MAX_PART_BYTES,
+    MAX_PARTS,
+    MIN_PART_BYTES,
+    PART_BYTES,
+    QUOTAS,
 )
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
@@ -46,19 +53,14 @@ if TYPE_CHECKING:
     from ecr_layer_client.display import Table
 
 
-PART_SIZE = 10 * 1024 * 1024  # bytes; what ECR's InitiateLayerUpload answers as partSize
-_SMALLEST_PART = 5 * 1024 * 1024  # ECR's quotas
-_LARGEST_PART = 20_971_520  # ECR model: LayerPartBlob
-_MOST_PARTS = 4200  # ECR's quotas
-
-# Calls a second of an account and Region: ECR's default quotas, AWS documentation.
-QUOTAS = {
-    "BatchCheckLayerAvailability": 1000.0,
-    "InitiateLayerUpload": 100.0,
-    "UploadLayerPart": 500.0,
-    "CompleteLayerUpload": 100.0,
-    "PutImage": 10.0,
-}
+# The API operations of a push, in the order in which it calls them.
+_CALLS = (
+    "BatchCheckLayerAvailability",
+    "InitiateLayerUpload",
+    "UploadLayerPart",
+    "CompleteLayerUpload",
+    "PutImage",
+)
 
 _INSTEAD_OF_TRUTH = "plan.all_blobs_present, or plan.to_upload"
 
@@ -130,7 +132,11 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
 
         The network, and the time ECR takes to answer, come on top.
         """
-        return max(self.calls[operation] / quota for operation, quota in QUOTAS.items())
+        return max(
+            self.calls[operation] / quota
+            for operation, quota in QUOTAS.items()
+            if operation in self.calls
+        )
 
     @property
     def all_blobs_present(self) -> bool:
@@ -163,7 +169,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
                 part: tuple(blob for plan in given for blob in getattr(plan, part))
                 for part in parts
             },
-            calls={operation: sum(plan.calls[operation] for plan in given) for operation in QUOTAS},
+            calls={operation: sum(plan.calls[operation] for plan in given) for operation in _CALLS},
             shared_bytes=sum(plan.shared_bytes for plan in given),
         )
 
@@ -317,7 +323,7 @@ def plan(
     held: LayerCheckResult | Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode],
     *,
     repository: Repository | str | None = None,
-    part_size: int = PART_SIZE,
+    part_size: int = PART_BYTES,
 ) -> PushPlan:
     """Work out what a push of some images to one repository would do.
 
@@ -342,8 +348,8 @@ def plan(
         undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
-    if type(part_size) is not int or not _SMALLEST_PART <= part_size <= _LARGEST_PART:
-        msg = f"part_size={quoted(part_size)}: {_SMALLEST_PART} to {_LARGEST_PART} bytes"
+    if type(part_size) is not int or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
+        msg = f"part_size={quoted(part_size)}: {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes"
         raise InvalidInputError(msg)
     outcomes, where = (
         (held.by_digest, held.repository)
@@ -391,7 +397,7 @@ def _parts(size: int, part_size: int) -> int:
 
     Of the largest layers, larger ones.
     """
-    return min(max(1, -(-size // part_size)), _MOST_PARTS)
+    return min(max(1, -(-size // part_size)), MAX_PARTS)
 
 
 def _bytes(blobs: Iterable[Descriptor]) -> int:
