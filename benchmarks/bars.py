@@ -1,4 +1,7 @@
-"""What the library is held to, and whether it holds: each bar a ratio, or a difference, of medians of one run."""
+"""The performance targets of the library.
+
+Each target bounds a ratio, or a difference, of medians of one run.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _MIB = 1 / 1024
 
 
 class Bar(NamedTuple):
-    """One bar: what is measured, its bound, and what it came to; None where it was not measured."""
+    """A target: what is measured, its bound, and the measured value (None if not measured)."""
 
     measured: str
     bound: float
@@ -22,12 +25,13 @@ class Bar(NamedTuple):
 
 
 def bars(figures: Figures, count: int) -> list[Bar]:
-    """Return all of them."""
+    """Return all targets with their measured values."""
     held, streamed = work("signed", count), work("signed-streamed", count)
     dicts, models = work("aiobotocore", count), work("aiobotocore-models", count)
     shorter, longer = (work("signed-streamed", each, lazy=True) for each in (count, 10 * count))
     at_latency = [work("signed", count, each, LATENCY) for each in IN_FLIGHT]
     walls = [quotient(figures.median(trial, "wall"), ideal(trial)) for trial in at_latency]
+
     return [
         Bar(
             "CPU, signed transport, `check_layers`, x aiobotocore's dicts",
@@ -54,26 +58,30 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             0.80,
             figures.ratio(work("client-streamed", count), dicts, "cpu"),
         ),
-        Bar("wall at 50 ms, 10 in flight, x ideal", 1.08, walls[0]),
-        Bar("wall at 50 ms, 50 in flight, x ideal", 1.20, walls[1]),
+        Bar("wall time at 50 ms, 10 in flight, x ideal", 1.08, walls[0]),
+        Bar("wall time at 50 ms, 50 in flight, x ideal", 1.20, walls[1]),
         Bar(
             "memory of results held, x aiobotocore's dicts",
             1.45,
             figures.ratio(held, dicts, "grown"),
         ),
-        Bar("memory of a stream ten times as long, MiB more", 4.0, _more(figures, longer, shorter)),
+        Bar(
+            "additional memory of a stream ten times as long, MiB",
+            4.0,
+            _more(figures, longer, shorter),
+        ),
         Bar(
             "import, x capo-ecr",
             1.15,
             figures.ratio(Trial("import", "ours"), Trial("import", "capo"), "seconds"),
         ),
         Bar(
-            "longest stall of the loop while opening, x aiobotocore",
+            "longest stall of the event loop while opening, x aiobotocore",
             0.25,
             _of_aiobotocore(figures, "stall", "stall"),
         ),
         Bar(
-            "first answer of a fresh process, x aiobotocore",
+            "first response of a new process, x aiobotocore",
             1.0,
             _of_aiobotocore(figures, "first", "elapsed"),
         ),
@@ -90,7 +98,7 @@ def _of_aiobotocore(figures: Figures, kind: str, quantity: str) -> float | None:
 
 
 def markdown(figures: Figures, count: int) -> str:
-    """Return the bars that were measured, as a table."""
+    """Return the targets that were measured, as a table."""
     measured = [bar for bar in bars(figures, count) if bar.value is not None]
     rows = [
         (
@@ -101,4 +109,4 @@ def markdown(figures: Figures, count: int) -> str:
         )
         for bar in measured
     ]
-    return lines(("bar", "at most", "measured", "held"), rows)
+    return lines(("target", "at most", "measured", "met"), rows)

@@ -1,10 +1,10 @@
-"""Measure this library beside others: CPU, memory, time.
+"""Compare the CPU, memory and time of this library with those of other clients.
 
-`make bench` runs all of it and writes docs/performance.md.
+`make bench` runs all trials and writes docs/performance.md.
 
-Each trial runs in a process of its own, on one core; the stub that answers has another, where there
-are two. Rounds are interleaved, and tables show medians. Compare them within one run, as ratios:
-another run finds the machine in another mood.
+Each trial runs in its own process, on one core. The stub that answers the requests runs on another
+core, if the machine has two. Rounds are interleaved, and the tables show medians. Compare them
+within one run, as ratios: the machine may be slower or faster in another run.
 """
 
 from __future__ import annotations
@@ -33,23 +33,22 @@ if TYPE_CHECKING:
 
 _PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
 _PACKAGES = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-ecr", "orjson", "pydantic")
-_SHORT = (
-    "import",
-    "stall",
-    "first",
-)  # trials of less than a second, whose median takes more rounds
-_LEAST_SHORT_ROUNDS = 9
+# Trials of less than a second. A stable median needs more rounds of them.
+_SHORT = ("import", "stall", "first")
+_MIN_SHORT_ROUNDS = 9
 
 
 def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
-    """Run all trials once, then again, round after round."""
+    """Run all trials, round after round."""
     figures = Figures()
     plan = list(dict.fromkeys(trials))
+
     with ExitStack() as stack:
         urls = {
             latency: stack.enter_context(stub_ecr("--latency", str(latency)))
             for latency in {each.latency for each in plan}
         }
+
         for number in range(max(rounds, short_rounds)):
             for each in plan:
                 if number < (short_rounds if each.kind in _SHORT else rounds):
@@ -59,6 +58,7 @@ def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
                         file=sys.stderr,
                         flush=True,
                     )
+
     return figures
 
 
@@ -82,14 +82,14 @@ def _told(figures: Figures, each: Trial) -> str:
 
 
 def machine(command: str) -> str:
-    """Say where, when, how and with what this was measured."""
+    """Return a sentence with the command, the date, the machine and the versions."""
     versions = ", ".join(
         (f"ecr_layer_client {__version__}", *(f"{name} {version(name)}" for name in _PACKAGES))
     )
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return (
-        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} cores; {platform.system()} {platform.machine()}, "
-        f"{python}; {versions}."
+        f"`{command}` on {datetime.now(UTC):%Y-%m-%d}; {_processor()}, {os.cpu_count()} cores; "
+        f"{platform.system()} {platform.machine()}, {python}; {versions}."
     )
 
 
@@ -106,14 +106,14 @@ def write(sections: Mapping[str, str], page: Path) -> None:
     """Put each section between its markers in the page.
 
     Raises:
-        ValueError: The page has no such markers.
+        ValueError: The page lacks the markers of a section.
     """
     text = page.read_text(encoding="utf-8")
     for name, section in sections.items():
         before, begin, rest = text.partition(f"<!-- bench: {name} -->")
         _, end, after = rest.partition("<!-- bench: end -->")
         if not end:
-            msg = f"{page} has no place for {name!r}"
+            msg = f"{page} has no markers for {name!r}"
             raise ValueError(msg)
         text = f"{before}{begin}\n\n{section}\n\n{end}{after}"
     page.write_text(text, encoding="utf-8")
@@ -123,9 +123,10 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="bench.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+
     parser.add_argument("--rounds", type=int, default=3, help="rounds of each trial (default 3)")
     parser.add_argument(
-        "--digests", type=int, default=100_000, help="digests of a check (default 100,000)"
+        "--digests", type=int, default=100_000, help="digests in a check (default 100,000)"
     )
     parser.add_argument(
         "--only",
@@ -144,13 +145,14 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--quick",
         action="store_true",
-        help="one round of 10,000 digests: does it run? Its figures mean little",
+        help="one round of 10,000 digests, to see that it runs; the figures mean little",
     )
     parser.add_argument(
         "--write",
         action="store_true",
-        help="write the figures into docs/performance.md, too; for a whole run alone",
+        help="also write the figures into docs/performance.md; needs a complete run",
     )
+
     options = parser.parse_args(arguments)
     if options.write and (options.quick or options.only or options.tables):
         parser.error("--write takes a whole run, without --quick, --only and --tables")
@@ -158,7 +160,7 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print, and write."""
+    """Measure, print the tables and, with --write, write the page."""
     options = _options(arguments)
     rounds, count = (1, 10_000) if options.quick else (options.rounds, options.digests)
     chosen = [
@@ -172,12 +174,14 @@ def main(arguments: list[str] | None = None) -> None:
         for each in table.trials()
         if not options.only or each.contender in (*options.only, *IMPORTS)
     )
-    figures = measure(wanted, rounds, rounds if options.quick else max(rounds, _LEAST_SHORT_ROUNDS))
+
+    figures = measure(wanted, rounds, rounds if options.quick else max(rounds, _MIN_SHORT_ROUNDS))
     command = (
         "make bench"
         if options.write
         else " ".join(("python", "benchmarks/bench.py", *(arguments or sys.argv[1:])))
     )
+
     sections = {"machine": machine(command), "bars": bars.markdown(figures, count)}
     sections |= {table.name: table.markdown(figures) for table in chosen}
     print("\n\n".join(sections.values()))

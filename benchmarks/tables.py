@@ -1,4 +1,4 @@
-"""The tables, in Markdown: which trials each row is made of, and what its columns make of them."""
+"""The tables in Markdown: the trials of each row, and how each column computes its cell."""
 
 from __future__ import annotations
 
@@ -46,11 +46,11 @@ class Table:
     """One table.
 
     Attributes:
-        name: What the command line, and the markers in the page, call it.
-        corner: The head of its first column.
-        rows: The trials of each, by its first cell.
-        columns: What makes a cell of a row's trials, by its head.
-        turned: Whether it is shown with rows for columns.
+        name: Its name on the command line and in the markers of the page.
+        corner: The heading of its first column.
+        rows: The trials of each row, by the row's first cell.
+        columns: The function that computes a cell from a row's trials, by column heading.
+        turned: Whether the page shows the table with rows and columns swapped.
     """
 
     name: str
@@ -60,11 +60,11 @@ class Table:
     turned: bool = False
 
     def trials(self) -> Iterable[Trial]:
-        """Return what it is made of."""
+        """Return the trials of all rows."""
         return (trial for trials in self.rows.values() for trial in trials)
 
     def markdown(self, figures: Figures) -> str:
-        """Return it, without the rows that were not measured."""
+        """Return the table without the rows that were not measured."""
         measured = [
             (label, trials) for label, trials in self.rows.items() if all(map(figures.has, trials))
         ]
@@ -72,26 +72,27 @@ class Table:
             (label, *(column(figures, trials) for column in self.columns.values()))
             for label, trials in measured
         ]
+
         whole = [(self.corner, *self.columns), *rows]
         head, *others = zip(*whole, strict=True) if self.turned else whole
         return lines(head, others)
 
 
 def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table, all columns but the first aligned to the right."""
+    """Return a table whose columns, except the first, are aligned to the right."""
     rule = ("---", *("---:" for _ in head[1:]))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
 
 
 def number(value: float | None, form: str, scale: float = 1.0) -> str:
-    """Return a cell: the value, scaled and formatted."""
+    """Return the scaled and formatted value of a cell."""
     return "-" if value is None else format(value * scale, form)
 
 
 def work(
     name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, lazy: bool = False
 ) -> Trial:
-    """Return the trial of a contender that checks so many digests."""
+    """Return the trial of a contender that checks `count` digests."""
     return Trial("work", name, count, in_flight, latency, lazy)
 
 
@@ -101,7 +102,7 @@ def ideal(trial: Trial) -> float:
 
 
 def tables(count: int) -> dict[str, Table]:
-    """Return all tables, for checks of so many digests."""
+    """Return all tables, for checks of `count` digests."""
     made = (
         _cpu(count),
         _profile(count),
@@ -113,6 +114,7 @@ def tables(count: int) -> dict[str, Table]:
         _stall(),
         _first(),
     )
+
     return {table.name: table for table in made}
 
 
@@ -148,14 +150,15 @@ def _times_ideal(at: int) -> Column:
 
 def _cpu(count: int) -> Table:
     columns = {
-        "CPU, µs a digest": _per_digest(),
+        "CPU, µs per digest": _per_digest(),
         "x floor": _ratio("cpu", work("floor", count)),
         "x aiobotocore, dicts": _ratio("cpu", work("aiobotocore", count)),
-        "calls a second of one core": _calls,
-        "wall, s": _median("wall", ".2f"),
+        "calls per second on one core": _calls,
+        "wall time, s": _median("wall", ".2f"),
         "memory added, MiB": _median("grown", ".1f", _MIB),
-        "the stub's CPU, of the contender's": _share("stub"),
+        "stub's CPU, share of the contender's": _share("stub"),
     }
+
     return Table(
         "cpu",
         "contender",
@@ -175,12 +178,13 @@ def _garbage(count: int) -> Table:
         "youngest": _median("gen0", ".0f"),
         "middle": _median("gen1", ".0f"),
         "oldest": _median("gen2", ".0f"),
-        "ms in all": _median("gc", ".0f", _MILLI),
-        "of its CPU": _share("gc"),
+        "ms in total": _median("gc", ".0f", _MILLI),
+        "share of CPU": _share("gc"),
     }
+
     return Table(
         "garbage",
-        "collections of",
+        "collections by generation",
         {CONTENDERS[name].label: (work(name, count),) for name in _HELD},
         columns,
     )
@@ -191,7 +195,7 @@ def _growth(count: int) -> Table:
     columns = {f"{each:,}": _per_digest(at) for at, each in enumerate(counts)}
     return Table(
         "growth",
-        "CPU, µs a digest, of",
+        "CPU, µs per digest, by number of digests",
         {CONTENDERS[name].label: [work(name, each) for each in counts] for name in _HELD},
         columns,
     )
@@ -204,7 +208,7 @@ def _streams(count: int) -> Table:
         CONTENDERS[name].label: [work(name, each, lazy=True) for each in counts]
         for name in _STREAMED
     }
-    return Table("streams", "memory added, MiB, of", rows, columns)
+    return Table("streams", "memory added, MiB, by number of digests", rows, columns)
 
 
 def _latency(count: int) -> Table:
@@ -213,7 +217,7 @@ def _latency(count: int) -> Table:
         CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT]
         for name in _WAITED
     }
-    return Table("latency", f"wall at {LATENCY * _MILLI:.0f} ms", rows, columns)
+    return Table("latency", f"wall time at {LATENCY * _MILLI:.0f} ms", rows, columns)
 
 
 def _imports() -> Table:
@@ -249,7 +253,7 @@ def _first() -> Table:
     }
     return Table(
         "first",
-        "first answer",
+        "first response",
         {CONTENDERS[name].label: (Trial("first", name),) for name in _ANSWERED_FIRST},
         columns,
     )
