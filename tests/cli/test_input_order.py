@@ -10,7 +10,7 @@ import pytest
 
 from ecr_layer_client import Layer, LayerAvailability
 from ecr_layer_client.cli import check
-from ecr_layer_client.cli.input_order import InputOrder
+from ecr_layer_client.cli.output import InputOrder
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:

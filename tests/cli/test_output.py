@@ -17,8 +17,7 @@ from ecr_layer_client import (
     Repository,
 )
 from ecr_layer_client.cli.check import _Printer
-from ecr_layer_client.cli.input_order import InputOrder
-from ecr_layer_client.cli.output import JSONLines, row
+from ecr_layer_client.cli.output import InputOrder, JSONLines, row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

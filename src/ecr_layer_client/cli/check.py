@@ -10,9 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit_codes import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
-from .input_order import InputOrder
 from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from .output import HEADER, JSONLines, Tally, row
+from .output import HEADER, InputOrder, JSONLines, Tally, row
 from .progress import counting
 from .stdio import Output, StandardInput
 
