@@ -361,7 +361,7 @@ def test_audit_of_an_empty_repository(run: Run) -> None:
 def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """On a terminal, what takes longer is shown on standard error, and standard output stays as it is."""
     before = run("audit", "team/whole")
-    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+    monkeypatch.setattr(progress, "_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(progress, "_terminal", lambda: Console(stderr=True, force_terminal=True))
     shown = run("audit", "team/whole")
     assert (before.stderr, "images" in shown.stderr, shown.stdout) == ("", True, before.stdout)

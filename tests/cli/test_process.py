@@ -212,7 +212,7 @@ def test_digests_are_typed_at_a_terminal() -> None:
     assert (code, "Ctrl-D ends" in shown, "available" in shown) == (0, True, True)
 
 
-IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._PATIENCE = 0.0; main()"
+IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._DELAY_SECONDS = 0.0; main()"
 
 
 @pytest.mark.parametrize(

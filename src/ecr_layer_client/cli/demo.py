@@ -98,7 +98,7 @@ async def _check_all(
         )
 
     total = sum(len(set(its_layers)) for its_layers in layers.values())
-    with counting("checking layers", total, lambda: sum(answered.values()), patience=0.0):
+    with counting("checking layers", total, lambda: sum(answered.values()), delay=0.0):
         async with asyncio.TaskGroup() as group:
             checks = [group.create_task(check(*its)) for its in layers.items()]
     return [check.result() for check in checks]
