@@ -24,7 +24,7 @@ def main() -> NoReturn:
     """
     try:
         # typer itself does not need rich, but the commands do.
-        import rich  # noqa: F401
+        import rich  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         from .app import app
     except ModuleNotFoundError as error:

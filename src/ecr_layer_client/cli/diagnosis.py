@@ -362,12 +362,12 @@ def _describe_keys(keys: Keys) -> Finding:
     elif keys.is_temporary:
         lifetime = "temporary, not renewed"
     else:
-        lifetime = "never expire"
+        lifetime = "without expiration"
 
     account = "" if keys.account is None else f", account {keys.account}"
     found = f"{keys.access_key}, from {keys.source}{account}; {lifetime}"
     if keys.expires_soon:
-        found = f"{found}, expire within 15 minutes"
+        found = f"{found}, expires within 15 minutes"
         return Finding("credentials", Status.WARN, found, "get new ones before a long check")
     if keys.overridden is not None:
         found = f"{found}; they take precedence over {keys.overridden}"
