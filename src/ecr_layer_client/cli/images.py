@@ -1,4 +1,4 @@
-"""The commands `ecr-layers plan`, `verify` and `audit`, which examine whole images."""
+"""The commands `ecr-layers plan`, `verify` and `audit`, which examine images."""
 
 from __future__ import annotations
 
