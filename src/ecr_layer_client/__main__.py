@@ -1,4 +1,4 @@
-"""`python -m ecr_layer_client`: the same as `ecr-layers`."""
+"""Run `python -m ecr_layer_client`, which is the same as `ecr-layers`."""
 
 from .cli import main
 

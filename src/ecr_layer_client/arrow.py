@@ -1,7 +1,9 @@
-"""Results and plans as Arrow tables, for polars, pandas, DuckDB and whatever else takes an Arrow stream; needs the extra `arrow`.
+"""Turn results and plans into Arrow tables.
 
-A stream is built while it is read, ten thousand rows at a time: who asks only for the columns pays
-for no row.
+polars, pandas, DuckDB and any other library that reads an Arrow stream can take them. Needs the
+extra `arrow`.
+
+A stream is built while it is read, 10,000 rows at a time. Reading only its schema builds no row.
 """
 
 from __future__ import annotations
@@ -24,10 +26,12 @@ __all__ = ["blobs", "outcomes"]
 
 
 def outcomes(results: Iterable[LayerCheckResult]) -> pa.RecordBatchReader:
-    """Return one row an outcome, in the order of the results and of their outcomes.
+    """Return a stream with one row for each outcome.
+
+    The rows are in the order of the results and of their outcomes.
 
     Args:
-        results: Any number of them.
+        results: Any number of results.
 
     Example:
         >>> from ecr_layer_client import LayerAvailability, LayerCheckResult
@@ -39,5 +43,9 @@ def outcomes(results: Iterable[LayerCheckResult]) -> pa.RecordBatchReader:
 
 
 def blobs(plan: PushPlan) -> pa.RecordBatchReader:
-    """Return one row a blob, and one a manifest: what is uploaded, what is there, what is skipped, and what is put, in this order."""
+    """Return a stream with one row for each blob and each manifest of a plan.
+
+    The order is: blobs to upload, blobs that are present, foreign layers that the push skips, and
+    the manifests.
+    """
     return blob_reader(plan.repository, rows_of(plan))

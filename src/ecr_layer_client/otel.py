@@ -1,9 +1,9 @@
-"""Traces and metrics by OpenTelemetry.
+"""Export traces and metrics with OpenTelemetry.
 
 Needs the extra `otel`, and an OpenTelemetry SDK that your application sets up.
 
-Names follow the semantic conventions 1.44.0: those of AWS SDK client spans and of RPC metrics. What
-has no name there begins with `ecr_layer_client`.
+Names follow the semantic conventions 1.44.0, for AWS SDK client spans and for RPC metrics. Names
+that the conventions do not define begin with `ecr_layer_client`.
 """
 
 from __future__ import annotations
@@ -39,45 +39,38 @@ __all__ = ["OpenTelemetryObserver"]
 
 _NAME = "ecr_layer_client"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
-# `rpc.system` and `rpc.service` are deprecated among the attributes, and required of AWS SDK client
-# spans all the same.
+# The conventions for AWS SDK client spans require `rpc.system` and `rpc.service`, although both are
+# deprecated as attributes.
 _AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service": "ECR"}
-_SECONDS = (
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.075,
-    0.1,
-    0.25,
-    0.5,
-    0.75,
-    1.0,
-    2.5,
-    5.0,
-    7.5,
-    10.0,
-)  # what the RPC conventions advise
+
+# The conventions for RPC metrics advise these buckets for requests. Operations take longer.
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 _LONG_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0)
-_DIGESTS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.0)  # what is above the last is a full batch
+
+# A full batch of 100 digests is above the last bound.
+_DIGESTS = (1.0, 5.0, 10.0, 25.0, 50.0, 75.0, 99.0)
+
 _CODE = re.compile(r"[A-Za-z0-9._]{1,100}")
-_OTHER = "_OTHER"  # the conventions' own, for what would be too many values
-_MOST_LINKS = 128  # the SDK's own limit
+
+# The conventions' value of `error.type` for errors that would add too many values.
+_OTHER = "_OTHER"
+
+_MAX_LINKS = 128  # the SDK's own limit
 _OPERATION = contexts.create_key(f"{_NAME}.operation")
 _CURRENT = contexts.create_key(f"{_NAME}.current")
 
 
 class OpenTelemetryObserver:
-    """An `Observer` that makes spans and measurements of what a client does.
+    """An `Observer` that records spans and metrics of a client's work.
 
-    A span for each operation, such as a whole `check_layers`, and below it one for each request,
-    which is current while the request is under way. Single checks that share a request have a span
-    each; the request's is below the first of them and links to the others. Where the application
-    has set up no SDK, nothing is kept.
+    Each operation, such as a whole `check_layers`, has a span. Each request has a span under that
+    of its operation, and is the current span while the request runs. Single checks that share a
+    request have a span each: the request's span is under the first of them, and links to the
+    others. If the application has set up no SDK, nothing is recorded.
 
     Args:
-        tracer_provider: Makes the tracer. Default None: the application's global one.
-        meter_provider: Makes the meter. Default None: the application's global one.
+        tracer_provider: Provides the tracer. Default None: the application's global provider.
+        meter_provider: Provides the meter. Default None: the application's global provider.
 
     Example:
         >>> ECRLayerClient(region_name="eu-west-1", observer=OpenTelemetryObserver())
@@ -92,42 +85,48 @@ class OpenTelemetryObserver:
     ) -> None:
         self._tracer = trace.get_tracer(_NAME, __version__, tracer_provider, _SCHEMA)
         meter = metrics.get_meter(_NAME, __version__, meter_provider, _SCHEMA)
+
         self._attempt_seconds = meter.create_histogram(
             "rpc.client.call.duration",
             "s",
             "Duration of a request to ECR.",
             explicit_bucket_boundaries_advisory=_SECONDS,
         )
+
         self._operation_seconds = meter.create_histogram(
             f"{_NAME}.operation.duration",
             "s",
-            "Duration of an operation, waits and retries included.",
+            "Duration of an operation, including waits and retries.",
             explicit_bucket_boundaries_advisory=_LONG_SECONDS,
         )
+
         self._digests = meter.create_histogram(
             f"{_NAME}.attempt.digests",
             "{digest}",
             "Digests in a request.",
             explicit_bucket_boundaries_advisory=_DIGESTS,
         )
+
         self._retries = meter.create_counter(
-            f"{_NAME}.retries", "{retry}", "Requests that failed and are made again."
+            f"{_NAME}.retries", "{retry}", "Requests that failed and are sent again."
         )
         self._throttled = meter.create_counter(
-            f"{_NAME}.throttled", "{attempt}", "Requests that ECR refused for rate."
+            f"{_NAME}.throttled", "{attempt}", "Requests that ECR throttled."
         )
+
         self._rate = meter.create_gauge(
             f"{_NAME}.pacer.rate",
             "{request}/s",
-            "Rate that requests are held to since one was throttled.",
+            "Rate to which requests are limited since one was throttled.",
         )
+
         self._known: dict[tuple[str, str | None], dict[str, str]] = {}
 
     def operation(
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
-        """Return a span of one operation, of kind INTERNAL."""
-        # No attribute of RPCs: backends would count it among the requests.
+        """Return a span of kind INTERNAL for one operation."""
+        # Without RPC attributes, backends do not count the span as a request.
         span = self._tracer.start_span(f"{_NAME}.{operation}", attributes=_where(repository))
         context = contexts.set_value(_OPERATION, span, trace.set_span_in_context(span))
         return _Current(
@@ -137,9 +136,9 @@ class OpenTelemetryObserver:
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int, /
     ) -> AbstractContextManager[object]:
-        """Return a span of one request, of kind CLIENT."""
+        """Return a span of kind CLIENT for one request."""
         facts = self._facts(operation, repository.region)
-        parent, links = _shared_by()
+        parent, links = _parent_and_links()
         span = self._tracer.start_span(
             f"ECR.{operation}",
             parent,
@@ -154,6 +153,7 @@ class OpenTelemetryObserver:
             links,
         )
         self._digests.record(digests, facts)
+
         context = trace.set_span_in_context(span, parent)
         return _Current(
             span, context, self._attempt_seconds, facts, {"http.response.status_code": 200}
@@ -162,20 +162,23 @@ class OpenTelemetryObserver:
     def retry(
         self, operation: str, repository: Repository, error: CallError, delay: float, /
     ) -> None:
-        """Count a retry, and note it on the span of its operation."""
+        """Count a retry, and add an event to the span of its operation."""
         failed = {"error.type": _type_of(error)}
         self._retries.add(1, self._facts(operation, repository.region) | failed)
-        _note("retry", failed | {f"{_NAME}.retry.delay": delay})
+        _add_event("retry", failed | {f"{_NAME}.retry.delay": delay})
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
-        """Count a throttled answer, note it on the span of its operation, and keep the rate from now on."""
+        """Count a throttled response, record the new rate, and add an event to the operation."""
         facts = self._facts(operation, None)
         self._throttled.add(1, facts)
         self._rate.set(rate, facts)
-        _note("throttled", {f"{_NAME}.pacer.rate": rate, f"{_NAME}.throttled.share": share})
+        _add_event("throttled", {f"{_NAME}.pacer.rate": rate, f"{_NAME}.throttled.share": share})
 
     def _facts(self, operation: str, region: str | None) -> dict[str, str]:
-        """Return the attributes of measurements; repositories are too many for these."""
+        """Return the attributes of measurements.
+
+        The repository is not among them, because it has too many values.
+        """
         facts = self._known.get((operation, region))
         if facts is None:
             facts = self._known[operation, region] = (
@@ -185,10 +188,10 @@ class OpenTelemetryObserver:
 
 
 class _Current:
-    """Makes a span the current one, and ends it with what became of it.
+    """Makes a span the current one, and ends it with its result.
 
-    Not by OpenTelemetry's own `use_span`: a stream may be left in another context than it was
-    entered in, of which that complains.
+    OpenTelemetry's own `use_span` logs an error if a stream is closed in another context than it
+    was opened in.
     """
 
     __slots__ = (
@@ -199,7 +202,7 @@ class _Current:
         "_succeeded",
         "before",
         "context",
-        "is_over",
+        "has_ended",
     )
 
     def __init__(
@@ -212,7 +215,7 @@ class _Current:
     ) -> None:
         self._span = span
         self.context = contexts.set_value(_CURRENT, self, context)
-        self.is_over = False
+        self.has_ended = False
         self._seconds = seconds
         self._facts = facts
         self._succeeded = succeeded
@@ -235,45 +238,48 @@ class _Current:
         else:
             facts = facts | {"error.type": _type_of(error)}
             self._span.set_attributes(_failure(error))
-            if isinstance(error, Exception):  # to be cancelled is no error
+            # A cancellation is not an Exception, and leaves the status unset.
+            if isinstance(error, Exception):
                 self._span.set_status(
                     trace.StatusCode.ERROR, str(error) if isinstance(error, ECRLayerError) else None
                 )
         self._seconds.record(asyncio.get_running_loop().time() - self._began, facts)
-        self.is_over = True
+
+        # When two streams are read in alternation, the one opened first may end first.
+        self.has_ended = True
         while (
             isinstance(top := contexts.get_value(_CURRENT), _Current)
-            and top.is_over
+            and top.has_ended
             and contexts.get_current() is top.context
         ):
-            contexts.attach(
-                top.before
-            )  # of streams that are read by turns, the one entered first may end first
+            contexts.attach(top.before)
         self._span.end()
 
 
 def _where(repository: Repository) -> dict[str, str]:
-    told = {
+    attributes = {
         f"{_NAME}.repository": repository.name,
         f"{_NAME}.registry_id": repository.registry_id,
         "cloud.region": repository.region,
     }
-    return {name: value for name, value in told.items() if value is not None}
+    return {name: value for name, value in attributes.items() if value is not None}
 
 
-def _shared_by() -> tuple[Context | None, list[trace.Link]]:
-    """Return what an attempt is below, None for what is current, and links to the others that share it."""
-    callers = [
-        caller.run(contexts.get_current) for caller in islice(CALLERS.get(), _MOST_LINKS + 1)
-    ]
+def _parent_and_links() -> tuple[Context | None, list[trace.Link]]:
+    """Return the parent of an attempt's span and links to the other callers that share the attempt.
+
+    None as the parent is the current span.
+    """
+    callers = [caller.run(contexts.get_current) for caller in islice(CALLERS.get(), _MAX_LINKS + 1)]
     if not callers:
         return None, []
+
     spans = [trace.get_current_span(caller).get_span_context() for caller in callers[1:]]
     return callers[0], [trace.Link(span) for span in spans if span.is_valid]
 
 
-def _note(name: str, facts: dict[str, str | float] | dict[str, float]) -> None:
-    """Note something on the span of the operation under way, if there is one."""
+def _add_event(name: str, facts: dict[str, str | float] | dict[str, float]) -> None:
+    """Add an event to the span of the running operation, if there is one."""
     caller = next(iter(CALLERS.get()), None)
     span = contexts.get_value(
         _OPERATION, None if caller is None else caller.run(contexts.get_current)
@@ -292,7 +298,11 @@ def _failure(error: BaseException) -> dict[str, str | int]:
 
 
 def _type_of(error: BaseException) -> str:
-    """Return AWS's code of an error of ECR's, without one its status, and the class of any other."""
+    """Return the value of `error.type` for an error.
+
+    For ECR's errors it is AWS's code, or the HTTP status without a code. For other errors it is the
+    class.
+    """
     if not isinstance(error, ServiceError):
         return type(error).__name__
     code = str(error.status) if error.code == NO_CODE else error.code

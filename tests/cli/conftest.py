@@ -1,4 +1,4 @@
-"""A local ECR in a thread of its own, and a user's environment that reaches it."""
+"""A local ECR in a thread of its own, and the environment of a user that reaches it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,10 @@ SOURCES = Path(__file__).parents[2] / "src"
 
 @pytest.fixture(scope="session")
 def ecr() -> Generator[LocalECR]:
-    """A local ECR whose repository `team/app` holds three layers, and whose `team/old` has the last of them archived."""
+    """Return a local ECR in which `team/app` holds three layers.
+
+    `team/old` holds the same layers, and only archived images hold the last of them.
+    """
     with LocalECR() as local:
         local.seed("team/app", [(digest, 1_500_000) for digest in HELD])
         local.seed("team/old", [(digest, 1_500_000) for digest in HELD])
@@ -32,11 +35,11 @@ def ecr() -> Generator[LocalECR]:
 
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) -> dict[str, str]:
-    """Set the variables of a user's shell, AWS credentials included, and nothing of this machine's AWS configuration."""
-    for name in [
-        name for name in os.environ if name.startswith("AWS_") or name.lower().endswith("_proxy")
-    ]:
-        monkeypatch.delenv(name)
+    """Set the variables of a user's shell, and hide the AWS configuration of this machine."""
+    for name in list(os.environ):
+        if name.startswith("AWS_") or name.lower().endswith("_proxy"):
+            monkeypatch.delenv(name)
+
     settings = {
         **ecr.environment,
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
@@ -45,6 +48,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) 
         "PYTHONPATH": str(SOURCES),
         "COLUMNS": "100",
     }
+
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
@@ -52,7 +56,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) 
 
 @pytest.fixture
 def run() -> Callable[..., CompletedProcess[str]]:
-    """Run `ecr-layers` with arguments and a standard input, in this process."""
+    """Return a function that runs `ecr-layers` in this process."""
 
     def run(*arguments: str, stdin: str | bytes | None = None) -> CompletedProcess[str]:
         result = CliRunner().invoke(

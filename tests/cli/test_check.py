@@ -22,12 +22,12 @@ REASON = "not sent: it does not match ECR's pattern for a digest, 'algorithm:hex
 
 
 def answered(ran: CompletedProcess[str]) -> list[str]:
-    """Return the digests of the JSON lines that were printed."""
+    """Return the digests of the printed JSON lines."""
     return [json.loads(line)["digest"] for line in ran.stdout.splitlines()]
 
 
 def test_a_table_for_people(run: Run) -> None:
-    """Without --json there is a row a digest, in the order of the arguments, and a summary."""
+    """Without --json, each digest has a row, in the order of the arguments, before a summary."""
     ran = run("check", "team/app", HELD[0], "latest", ABSENT)
     assert ran.stdout.splitlines() == [
         "OUTCOME            SIZE  DIGEST",
@@ -39,14 +39,15 @@ def test_a_table_for_people(run: Run) -> None:
 
 
 def test_an_archived_layer_is_named_so(run: Run) -> None:
-    """A layer that is held only by archived images has a word of its own."""
+    """A layer that only archived images hold is printed as `archived`."""
     ran = run("check", "team/old", HELD[2])
     assert [line.split()[0] for line in ran.stdout.splitlines()[1:]] == ["archived", "1"]
 
 
 def test_json_lines(run: Run) -> None:
-    """With --json there is one object an outcome, with the same members, and nothing else."""
+    """With --json, each outcome is an object with the same members, and nothing else is printed."""
     ran = run("check", "team/app", HELD[0], "latest", "--json")
+
     row = {
         "repository": "team/app",
         "code": None,
@@ -68,6 +69,7 @@ def test_json_lines(run: Run) -> None:
         "code": "InvalidLayerDigest",
         "reason": REASON,
     }
+
     assert [json.loads(line) for line in ran.stdout.splitlines()] == [row | held, row | malformed]
 
 
@@ -84,13 +86,13 @@ def test_json_lines(run: Run) -> None:
 def test_the_exit_code_says_whether_all_are_available(
     run: Run, repository: str, digest: str, code: int
 ) -> None:
-    """It is 0 when all are available and 1 when one is not."""
+    """The exit code is 0 if all digests are available, and 1 if one is not."""
     ran = run("check", repository, HELD[0], digest)
     assert (ran.returncode, ran.stderr) == (code, "")
 
 
 def test_arguments_are_answered_in_their_order_and_once(run: Run) -> None:
-    """A repeat is printed once, in the first spelling and place."""
+    """A repeated digest is printed once, in its first spelling and place."""
     shouted = "SHA256:" + "F" * 64
     ran = run("check", "team/app", HELD[2], shouted, HELD[0], ABSENT, HELD[2], "--json")
     assert answered(ran) == [HELD[2], shouted, HELD[0]]
@@ -98,7 +100,7 @@ def test_arguments_are_answered_in_their_order_and_once(run: Run) -> None:
 
 @pytest.mark.parametrize("arguments", [[], ["-"]], ids=["none", "dash"])
 def test_digests_come_from_standard_input(run: Run, arguments: list[str]) -> None:
-    """Without digests as arguments, or with a dash, they are read a line at a time."""
+    """Without digests as arguments, or with a dash, standard input has one digest per line."""
     ran = run("check", "team/app", "--json", *arguments, stdin=f"{HELD[0]}\n{HELD[1]}\n")
     assert answered(ran) == HELD[:2]
 
@@ -131,20 +133,23 @@ def test_digests_come_from_standard_input(run: Run, arguments: list[str]) -> Non
 def test_lines_are_taken_as_people_write_them(
     run: Run, stdin: str | bytes, digests: list[str]
 ) -> None:
-    """What surrounds a digest is stripped, blank lines are skipped, and nothing else is lost."""
+    """Blanks around a digest and blank lines are removed, and nothing else is."""
     assert answered(run("check", "team/app", "--json", stdin=stdin)) == digests
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
 def test_utf_16_is_an_error(run: Run, encoding: str) -> None:
-    """What PowerShell's `>` writes is refused with the mend, not taken for malformed digests."""
+    """UTF-16 input, as PowerShell's `>` writes it, is an error that says how to fix it."""
     ran = run("check", "team/app", stdin=f"\ufeff{HELD[0]}\n".encode(encoding))
-    said = "error: standard input is UTF-16, as PowerShell's `>` writes it: make it UTF-8, as by `Out-File -Encoding utf8`\n"
-    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", said)
+    message = (
+        "error: standard input is UTF-16, which PowerShell's `>` writes: convert it to UTF-8, "
+        "such as with `Out-File -Encoding utf8`\n"
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
 
 
 def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:
-    """Control characters are escaped and long text is cut."""
+    """Control characters are escaped, and long text is truncated."""
     ran = run("check", "team/app", "\x1b[2J" + "x" * 300)
     assert (
         ran.stdout.splitlines()[1]
@@ -153,10 +158,10 @@ def test_text_from_outside_can_not_move_the_cursor(run: Run) -> None:
 
 
 def test_no_digests_at_all_is_said(run: Run, ecr: LocalECR) -> None:
-    """An empty input is an error: a gate must not pass because what fed it failed."""
+    """Empty input is an error, so that a gate can't pass because its input failed."""
     before = ecr.stats.requests
     ran = run("check", "team/app", stdin="")
-    expected = 2, "", "error: no digests on standard input: nothing was asked\n", before
+    expected = 2, "", "error: no digests on standard input: nothing was checked\n", before
     assert (ran.returncode, ran.stdout, ran.stderr, ecr.stats.requests) == expected
 
 
@@ -169,7 +174,7 @@ def test_batch_size_is_the_digests_of_a_request(run: Run, ecr: LocalECR) -> None
 
 @pytest.mark.usefixtures("environment")
 def test_a_uri_brings_its_region(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A registry URI needs no --region beside it."""
+    """A registry URI needs no --region."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     uri = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
     assert run("check", uri, HELD[0]).returncode == 0
@@ -178,21 +183,11 @@ def test_a_uri_brings_its_region(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
 def test_an_explicit_endpoint_is_asked(
     run: Run, ecr: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """--endpoint-url and --region need nothing but credentials from the environment."""
+    """With --endpoint-url and --region, the environment need only have credentials."""
     monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
     monkeypatch.delenv("AWS_DEFAULT_REGION")
-    assert (
-        run(
-            "check",
-            "team/app",
-            HELD[0],
-            "--endpoint-url",
-            ecr.endpoint_url,
-            "--region",
-            "us-east-1",
-        ).returncode
-        == 0
-    )
+    options = ["--endpoint-url", ecr.endpoint_url, "--region", "us-east-1"]
+    assert run("check", "team/app", HELD[0], *options).returncode == 0
 
 
 @pytest.mark.parametrize(
@@ -223,7 +218,10 @@ def test_an_explicit_endpoint_is_asked(
         (
             ["team/app", ABSENT, "--endpoint-url", "ftp://a.example"],
             "",
-            "error: --endpoint-url is not of the form https://HOST[:PORT], without a query: its scheme reads as 'ftp', and its host ",
+            (
+                "error: --endpoint-url is not of the form https://HOST[:PORT], without a query: "
+                "its scheme reads as 'ftp', and its host "
+            ),
         ),
         (
             ["team/app", ABSENT, "--region", ""],
@@ -239,7 +237,10 @@ def test_an_explicit_endpoint_is_asked(
         (
             ["123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1", ABSENT, "--region", "us-east-1"],
             "",
-            "error: --region 'us-east-1' is not the Region of '123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1'",
+            (
+                "error: --region 'us-east-1' is not the Region of "
+                "'123456789012.dkr.ecr.eu-west-1.amazonaws.com/a1'"
+            ),
         ),
     ],
     ids=[
@@ -259,7 +260,7 @@ def test_an_explicit_endpoint_is_asked(
 def test_an_error_is_one_plain_line(
     run: Run, monkeypatch: pytest.MonkeyPatch, arguments: list[str], without: str, said: str
 ) -> None:
-    """What is wrong is said in one line on standard error, and the exit code is 2."""
+    """An error is one line on standard error, and the exit code is 2."""
     monkeypatch.delenv(without, raising=False)
     ran = run("check", *arguments)
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n"), ran.stderr[: len(said)]) == (
@@ -271,7 +272,7 @@ def test_an_error_is_one_plain_line(
 
 
 def test_an_error_counts_the_digests_it_leaves_unanswered(run: Run) -> None:
-    """What was read and not answered is told as a number, after the error's own words."""
+    """An error ends with the number of digests that were read but not answered."""
     ran = run("check", "team/none", *HELD)
     assert ran.stderr.endswith(" (digests read and not answered: 3)\n")
 
@@ -282,5 +283,5 @@ def test_an_error_counts_the_digests_it_leaves_unanswered(run: Run) -> None:
     ids=["too large", "too small", "unknown"],
 )
 def test_a_wrong_option_is_refused(run: Run, arguments: list[str]) -> None:
-    """An option outside its range, or unknown, ends with 2."""
+    """An option that is unknown or outside its range ends with exit code 2."""
     assert run("check", "team/app", ABSENT, *arguments).returncode == 2

@@ -1,4 +1,4 @@
-"""The completion of shells, in a real bash: commands, options and profiles."""
+"""Shell completion of commands, options and profiles, in a real bash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROGRAM = Path(sys.executable).parent / "ecr-layers"
 
 
 def completed(line: str) -> list[str]:
-    """Return what bash offers at the end of a line, after it took the script over."""
+    """Return the words that bash offers at the end of a line."""
     words, _, last = line.rpartition(" ")
     script = f"""
         PATH={PROGRAM.parent}:$PATH
@@ -26,6 +26,7 @@ def completed(line: str) -> list[str]:
         _ecr_layers_completion ecr-layers
         printf '%s\\n' "${{COMPREPLY[@]}}"
     """
+
     ran = subprocess.run(
         ["bash", "--norc", "-c", script, "bash", last], capture_output=True, text=True, check=True
     )
@@ -43,7 +44,7 @@ def completed(line: str) -> list[str]:
     ids=["commands", "options", "profiles", "profile"],
 )
 def test_bash_completes(environment: dict[str, str], line: str, offered: list[str]) -> None:
-    """After its script, bash knows the commands, the options and the profiles of the AWS configuration."""
+    """Bash completes commands, options and the profiles of the AWS configuration."""
     Path(environment["AWS_CONFIG_FILE"]).write_text(
         "[profile ci]\n[default]\n[sso-session s]\n", encoding="ascii"
     )
@@ -52,13 +53,13 @@ def test_bash_completes(environment: dict[str, str], line: str, offered: list[st
 
 
 def test_a_broken_configuration_offers_no_profiles(environment: dict[str, str]) -> None:
-    """A file that can't be read says nothing in the middle of a line that somebody types."""
+    """A configuration that can't be read offers no profiles and prints no error."""
     Path(environment["AWS_CONFIG_FILE"]).write_text("no section\n", encoding="ascii")
     assert completed("ecr-layers check team/app --profile ") == []
 
 
 def test_the_tab_key() -> None:
-    """In an interactive bash that took the script over, the Tab key completes a command."""
+    """In an interactive bash, the Tab key completes a command."""
     pty = pytest.importorskip("pty", reason="needs a POSIX terminal")
     child, ours = pty.fork()
     if child == 0:
@@ -66,12 +67,14 @@ def test_the_tab_key() -> None:
             "PATH": f"{PROGRAM.parent}:{os.environ['PATH']}",
             "TERM": "dumb",
         }
-        # Ours.
-        os.execvpe("bash", ["bash", "--norc", "--noprofile", "-i"], environment)  # noqa: S606
+        command = ["bash", "--norc", "--noprofile", "-i"]
+        os.execvpe("bash", command, environment)  # noqa: S606 (our own program)
+
     os.write(ours, b'eval "$(_ECR_LAYERS_COMPLETE=source_bash ecr-layers)"; echo re""ady\n')
     shown = _read_until(ours, b"ready")
     os.write(ours, b"echo ecr-layers; ecr-layers doc\t")
     shown = _read_until(ours, b"doctor ")
+
     os.write(ours, b"\x03exit\n")
     _read_until(ours, b"exit")
     os.close(ours)

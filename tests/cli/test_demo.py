@@ -1,4 +1,4 @@
-"""`ecr-layers demo`, and the program as a whole, in this process."""
+"""`ecr-layers demo`, and the program's own options, in this process."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 @pytest.fixture
 def demo(run: Run) -> CompletedProcess[str]:
-    """The demo, run to its end."""
+    """Return the result of the demo."""
     return run("demo")
 
 
 def test_the_demo_ends_with_a_table(demo: CompletedProcess[str]) -> None:
-    """Each count of the sample is in it, and one request for each hundred distinct layers of a repository was enough."""
+    """The table has the counts of the sample, and one request per 100 layers of a repository."""
     rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", demo.stdout, re.MULTILINE))
     rows.pop("seconds")
+
     assert {name.strip(): value for name, value in rows.items()} == {
         "repositories": "135",
         "images": "856",
@@ -42,17 +43,15 @@ def test_the_demo_ends_with_a_table(demo: CompletedProcess[str]) -> None:
 def test_the_demo_on_a_narrow_terminal(
     run: Run, monkeypatch: pytest.MonkeyPatch, columns: str
 ) -> None:
-    """Where the table does not fit, its rows are lines, whole ones."""
+    """On a terminal too narrow for the table, its rows are complete lines."""
     monkeypatch.setenv("COLUMNS", columns)
     ran = run("demo")
-    assert (
-        ran.returncode,
-        "  with one HEAD per layer of each image: 10,349" in ran.stdout.splitlines(),
-    ) == (0, True)
+    row = "  with one HEAD per layer of each image: 10,349"
+    assert (ran.returncode, row in ran.stdout.splitlines()) == (0, True)
 
 
 def test_the_demo_says_what_to_run_next(demo: CompletedProcess[str]) -> None:
-    """It ends well, quietly where there is no terminal, and with the command for a real account."""
+    """The demo prints the command for a real account, and nothing on standard error."""
     assert (
         demo.returncode,
         demo.stderr,
@@ -60,15 +59,15 @@ def test_the_demo_says_what_to_run_next(demo: CompletedProcess[str]) -> None:
     ) == (0, "", True)
 
 
-def test_the_demo_heeds_no_aws_setting(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A profile that does not exist and no credentials do not matter to it."""
+def test_the_demo_ignores_aws_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The demo ignores AWS settings, such as a profile that does not exist."""
     monkeypatch.setenv("AWS_PROFILE", "none")
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     assert run("demo").returncode == 0
 
 
 def test_the_version(run: Run) -> None:
-    """--version prints the package's."""
+    """--version prints the package's version."""
     assert run("--version").stdout == f"ecr-layers {__version__}\n"
 
 
@@ -87,10 +86,10 @@ def test_the_version(run: Run) -> None:
                 "ecr:BatchCheckLayerAvailability",
             ],
         ),
-        (["demo", "-h"], ["No AWS account", "Example:", "Exit codes:"]),
+        (["demo", "-h"], ["no AWS account", "Example:", "Exit codes:"]),
         (
             ["serve", "-h"],
-            ["No AWS account", "Examples:", "eval", "--port", "--no-auth", "Exit codes:"],
+            ["no AWS account", "Examples:", "eval", "--port", "--no-auth", "Exit codes:"],
         ),
     ],
     ids=["program", "check", "demo", "serve"],

@@ -1,4 +1,4 @@
-"""`ecr-layers doctor`, run in this process against a local ECR and in environments that are wrong in one way."""
+"""`ecr-layers doctor`, run in this process, in environments that are wrong in one way."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ SECRET = "local-ecr-secret-key"  # noqa: S105 (the local ECR's)
 
 @pytest.fixture
 def own() -> Generator[LocalECR]:
-    """A local ECR that one test may spoil; it holds nothing but `team/app`."""
+    """Return a local ECR that one test may break, and that has only the repository `team/app`."""
     with LocalECR() as local:
         local.create_repository("team/app")
         yield local
@@ -53,7 +53,10 @@ def own() -> Generator[LocalECR]:
 def doctor(
     run: Run, own: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, Any]]:
-    """Run it with --json against `own`, and return its findings by part, with the exit code as `code`."""
+    """Return a function that runs the doctor against `own`, and returns its findings by part.
+
+    The exit code is under `code`.
+    """
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url)
 
     def doctor(*arguments: str) -> dict[str, Any]:
@@ -74,7 +77,7 @@ def statuses(found: dict[str, Any]) -> dict[str, str]:
 
 
 def test_all_is_well(doctor: Doctor) -> None:
-    """Where a check works, each part is ok, nothing is to be done, and the exit code is 0."""
+    """If a check works, each part is ok, there is no advice, and the exit code is 0."""
     found = doctor("team/app")
     assert (statuses(found), {found[part]["to_do"] for part in PARTS}, found["code"]) == (
         {},
@@ -83,13 +86,10 @@ def test_all_is_well(doctor: Doctor) -> None:
     )
 
 
-def test_without_a_repository_no_permission_is_looked_at(doctor: Doctor, own: LocalECR) -> None:
-    """The check is left out, with a word on how to have it, and that is no fault.
-
-    One request is made, without a signature.
-    """
+def test_without_a_repository_no_permission_is_checked(doctor: Doctor, own: LocalECR) -> None:
+    """Without a repository, the check is skipped with advice, and one unsigned request is sent."""
     found = doctor()
-    to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
+    to_do = "name a repository to send one harmless request: ecr-layers doctor REPOSITORY"
     assert (statuses(found), found["check"]["to_do"], found["code"], own.stats.requests) == (
         {"check": "skip"},
         to_do,
@@ -99,32 +99,37 @@ def test_without_a_repository_no_permission_is_looked_at(doctor: Doctor, own: Lo
 
 
 def test_what_is_found_is_named(doctor: Doctor, own: LocalECR) -> None:
-    """Region, key, endpoint and clock are named, each with where it comes from."""
+    """Region, key, endpoint and clock are named, each with its source."""
     found = doctor("team/app")
     assert found["region"]["found"] == "us-east-1, from AWS_DEFAULT_REGION"
     assert (
         found["credentials"]["found"]
-        == "loca...-key, from the environment's AWS_ACCESS_KEY_ID; without an end"
+        == "loca...-key, from the environment's AWS_ACCESS_KEY_ID; without expiration"
     )
+
     assert found["endpoint"]["found"].startswith(
-        f"{own.endpoint_url}, from AWS_ENDPOINT_URL_ECR; no TLS; no proxy; answered in "
+        f"{own.endpoint_url}, from AWS_ENDPOINT_URL_ECR; no TLS; no proxy; responded in "
     )
-    assert found["clock"]["found"] == "in step with the endpoint's"
+
+    assert found["clock"]["found"] == "agrees with the endpoint's"
     assert re.fullmatch(
         "BatchCheckLayerAvailability on 'team/app' is allowed; one digest took [0-9]+ ms",
         found["check"]["found"],
     )
     assert (
         found["quota"]["found"]
-        == "at most 800 requests a second, 80% of ECR's default of 1000; nothing was throttled"
+        == "at most 800 requests per second, 80% of ECR's default of 1000; nothing was throttled"
     )
 
 
 def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
-    """A permission that is missing is named: the IAM action, and on what."""
+    """A missing permission is named, with the IAM action and the resource."""
     own.faults.add(error="AccessDeniedException")
     found = doctor("team/app")
-    expected = "allow the IAM action ecr:BatchCheckLayerAvailability on arn:aws:ecr:us-east-1:*:repository/team/app"
+    expected = (
+        "allow the IAM action ecr:BatchCheckLayerAvailability "
+        "on arn:aws:ecr:us-east-1:*:repository/team/app"
+    )
     assert (statuses(found), found["check"]["to_do"], found["code"]) == (
         {"check": "fail"},
         expected,
@@ -133,9 +138,12 @@ def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
 
 
 def test_an_unknown_repository(doctor: Doctor) -> None:
-    """A repository that is not there is said with the registry and the Region that were looked in."""
+    """An unknown repository is reported with the registry and the Region that were searched."""
     found = doctor("team/none")
-    where = "looked in registry of the caller's own account (a full URI names another), Region us-east-1"
+    where = (
+        "looked in registry of the caller's own account (a full URI names another), "
+        "Region us-east-1"
+    )
     assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == (
         {"check": "fail"},
         True,
@@ -144,7 +152,7 @@ def test_an_unknown_repository(doctor: Doctor) -> None:
 
 
 def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint at which nothing listens fails, and what needs its answer is left out."""
+    """An endpoint at which nothing listens fails, and the parts that need it are skipped."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{reserved.getsockname()[1]}")
@@ -156,24 +164,22 @@ def test_no_answer(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_endpoint_that_hangs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An endpoint that accepts and never answers is given up after a while, with the same findings."""
-    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT", 0.1)
-    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT", 0.4)
+    """An endpoint that accepts connections and never responds fails after a timeout."""
+    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT_SECONDS", 0.1)
+    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT_SECONDS", 0.4)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{silent.getsockname()[1]}")
         found = doctor("team/app")
-    assert (statuses(found), "no answer: 'none within 0.5 s'" in found["endpoint"]["found"]) == (
+    assert (statuses(found), "no response: 'none within 0.5 s'" in found["endpoint"]["found"]) == (
         {"endpoint": "fail", "clock": "skip", "check": "skip"},
         True,
     )
 
 
-def test_an_answer_that_drips(
-    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An answer that comes byte by byte, each in time, is given up, too."""
-    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT", 0.5)
-    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT", 0.4)
+def test_a_slow_response(doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that arrives byte by byte, each in time, fails after a timeout."""
+    monkeypatch.setattr(aws_configuration, "READ_TIMEOUT_SECONDS", 0.5)
+    monkeypatch.setattr(aws_configuration, "CONNECT_TIMEOUT_SECONDS", 0.4)
     own.faults.add(drip=20)
     found = doctor()
     assert (statuses(found)["endpoint"], "none within 0.9 s" in found["endpoint"]["found"]) == (
@@ -183,7 +189,7 @@ def test_an_answer_that_drips(
 
 
 class _Page(BaseHTTPRequestHandler):
-    """A sign-in page, as the network of a hotel puts it in the place of everything."""
+    """A sign-in page, as the network of a hotel puts it in place of every page."""
 
     def do_POST(self) -> None:
         self.send_response(403)
@@ -191,11 +197,11 @@ class _Page(BaseHTTPRequestHandler):
         self.wfile.write(b"<html>sign in</html>")
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base class's)
-        """Say nothing."""
+        """Log nothing."""
 
 
-def test_somebody_else_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What answers without a request id is not ECR, and a warning says so."""
+def test_a_response_that_is_not_ecrs(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response without a request id is not ECR's, and is a warning."""
     with HTTPServer(("127.0.0.1", 0), _Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://127.0.0.1:{server.server_port}")
@@ -207,18 +213,20 @@ def test_somebody_else_answers(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) 
 def test_no_tls_where_it_is_asked_for(
     doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """An https endpoint that does not speak TLS fails with a word on certificates, and says whose are trusted."""
+    """An https endpoint without TLS fails, with the trusted certificates and advice on them."""
     monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("http:", "https:"))
     plain = doctor()
     monkeypatch.setenv("AWS_CA_BUNDLE", str(tmp_path / "own.pem"))
     own_bundle = doctor()
+
     assert (
-        "TLS by botocore's certificates" in plain["endpoint"]["found"],
+        "TLS with botocore's certificates" in plain["endpoint"]["found"],
         "AWS_CA_BUNDLE" in plain["endpoint"]["to_do"],
     ) == (True, True)
+
     assert (
-        f"TLS by the certificates in {tmp_path}/own.pem" in own_bundle["endpoint"]["found"],
+        f"TLS with the certificates in {tmp_path}/own.pem" in own_bundle["endpoint"]["found"],
         statuses(own_bundle)["endpoint"],
     ) == (
         True,
@@ -229,18 +237,16 @@ def test_no_tls_where_it_is_asked_for(
 def test_a_proxy_is_named_without_its_password(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The proxy in force is in the line, its password is not.
-
-    What does not answer there is a matter of HTTPS_PROXY.
-    """
+    """The proxy is named without its password, and if it fails, HTTPS_PROXY is the advice."""
     with socket.socket() as reserved:
         reserved.bind(("127.0.0.1", 0))
         port = reserved.getsockname()[1]
         monkeypatch.setenv("http_proxy", f"http://me:hidden-word@127.0.0.1:{port}")
         found = doctor()
+
     endpoint = found["endpoint"]
     said = (
-        f"by the proxy 127.0.0.1:{port};" in endpoint["found"],
+        f"through the proxy 127.0.0.1:{port};" in endpoint["found"],
         "hidden-word" in json.dumps(found),
         "HTTPS_PROXY" in endpoint["to_do"],
     )
@@ -248,7 +254,7 @@ def test_a_proxy_is_named_without_its_password(
 
 
 def test_an_empty_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A variable that is set and empty is a failure that names it."""
+    """A Region variable that is set but empty fails, and is named."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
     found = doctor()
     assert (found["region"]["status"], found["region"]["found"], found["code"]) == (
@@ -259,13 +265,13 @@ def test_an_empty_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 def test_a_redirect_is_not_followed(doctor: Doctor, own: LocalECR) -> None:
-    """A redirect is an answer, and not one of ECR's: a sign-in page is found out."""
+    """A redirect is not followed and is not ECR's response, so that sign-in pages are detected."""
     own.faults.add(redirect_to="http://127.0.0.1:1/")
     assert doctor()["endpoint"]["status"] == "warn"
 
 
 def test_certificates_that_are_not_there(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the file of AWS_CA_BUNDLE is missing, the variable is named."""
+    """If the file of AWS_CA_BUNDLE is missing, the advice names the variable."""
     monkeypatch.setenv("AWS_CA_BUNDLE", "/no/such/file")
     endpoint = doctor("--endpoint-url", "https://127.0.0.1:1")["endpoint"]
     assert (endpoint["status"], "AWS_CA_BUNDLE" in endpoint["to_do"]) == ("fail", True)
@@ -274,7 +280,7 @@ def test_certificates_that_are_not_there(doctor: Doctor, monkeypatch: pytest.Mon
 def test_an_endpoint_is_named_without_its_password(
     doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A user name and a password in the endpoint's URL are a failure that says to leave them out, and are not shown."""
+    """An endpoint with a password fails, is shown without it, and has advice to remove it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", own.endpoint_url.replace("//", "//me:hidden-word@"))
     found = doctor()
     assert (
@@ -298,18 +304,17 @@ def test_an_endpoint_is_named_without_its_password(
         ("https://ecr.example", True),
     ],
 )
-# Parametrised.
 def test_an_endpoint_in_a_partitions_own_domain(url: str, is_configured: bool) -> None:
-    """An endpoint in any partition's own domain is the Region's, not one that somebody configured."""
+    """An endpoint in any partition's own domain is the Region's, not a configured one."""
     assert (
-        "configuration" in aws_configuration.Surroundings(None)._origin(url, None)
+        "configuration" in aws_configuration.AWSConfiguration(None)._origin(url, None)
     ) == is_configured
 
 
 def test_plain_http_beyond_this_machine(
     doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A configured endpoint of plain http that is not of this machine is a warning, unless it is allowed."""
+    """Plain http to another machine is a warning, unless it is allowed."""
     port = own.endpoint_url.rpartition(":")[2]
     monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", f"http://0.0.0.0:{port}")
     found = doctor()
@@ -318,10 +323,7 @@ def test_plain_http_beyond_this_machine(
 
 
 def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a Region, what needs one is left out.
-
-    A variable that botocore does not read is named.
-    """
+    """Without a Region, the parts that need one are skipped, and an unread variable is named."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     found = doctor("team/app")
     monkeypatch.delenv("AWS_REGION")
@@ -329,13 +331,13 @@ def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     skipped = {"region": "fail", "endpoint": "skip", "clock": "skip", "check": "skip"}
     assert (statuses(found), found["region"]["found"]) == (
         skipped,
-        "none: AWS_REGION says 'us-east-1', and botocore does not read it",
+        "none: AWS_REGION is 'us-east-1', but botocore does not read it",
     )
     assert (statuses(bare), bare["region"]["found"]) == (skipped, "none")
 
 
 def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Region that botocore knows no ECR in is a warning: a name may be new, or misspelled."""
+    """A Region that botocore does not know is a warning, because it may be new or misspelled."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-wst-1")
     found = doctor()
     assert (
@@ -346,20 +348,23 @@ def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> N
 
 
 def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
-    """Where the Region is not the endpoint's, the check's line says to look at both, and not to try again."""
+    """If the Region is not the endpoint's, the advice is to check both, not to try again."""
     found = doctor("team/app", "--region", "eu-west-1")
     to_do = "check that the Region and --endpoint-url belong together"
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
 
 
 def test_two_variables_for_the_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS_REGION that says something else is a warning."""
+    """An AWS_REGION that differs is a warning."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
     assert doctor("team/app")["region"] == {
         "part": "region",
         "status": "warn",
-        "found": "us-east-1, from AWS_DEFAULT_REGION; AWS_REGION says 'eu-west-1', for other programs",
-        "to_do": "set both alike",
+        "found": (
+            "us-east-1, from AWS_DEFAULT_REGION; AWS_REGION is 'eu-west-1', which other programs "
+            "read"
+        ),
+        "to_do": "set both to the same Region",
     }
 
 
@@ -379,7 +384,7 @@ def test_where_the_region_comes_from(
     arguments: list[str],
     source: str,
 ) -> None:
-    """The line says who names the Region."""
+    """The Region is shown with its source."""
     monkeypatch.delenv("AWS_DEFAULT_REGION")
     keys = f"aws_access_key_id = local-ecr-access-key\naws_secret_access_key = {SECRET}\n"
     (tmp_path / "config").write_text(f"[profile ci]\nregion = us-east-1\n{keys}")
@@ -388,7 +393,7 @@ def test_where_the_region_comes_from(
 
 
 def test_no_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without credentials the endpoint and the clock are looked at all the same."""
+    """Without credentials, the endpoint and the clock are examined all the same."""
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     found = doctor("team/app")
     assert (statuses(found), found["credentials"]["found"], found["code"]) == (
@@ -399,7 +404,7 @@ def test_no_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_half_of_the_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key without its secret is said as botocore says it."""
+    """A key without its secret is reported with botocore's message."""
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     found = doctor("team/app")
     assert (
@@ -408,8 +413,8 @@ def test_half_of_the_credentials(doctor: Doctor, monkeypatch: pytest.MonkeyPatch
     ) == ("fail", True)
 
 
-def test_a_token_that_has_ended(doctor: Doctor, own: LocalECR) -> None:
-    """What AWS says of an expired token is in the line of the check, with how to renew it."""
+def test_an_expired_token(doctor: Doctor, own: LocalECR) -> None:
+    """An expired token is reported with AWS's code, and advice to renew it."""
     own.expire("local-ecr-access-key")
     found = doctor("team/app")
     assert (
@@ -427,15 +432,15 @@ def test_a_token_that_has_ended(doctor: Doctor, own: LocalECR) -> None:
     ("minutes", "status", "said"),
     [
         (-5, "fail", "still expired"),
-        (5, "warn", "they end within 15 minutes"),
+        (5, "warn", "expires within 15 minutes"),
         (300, "ok", "temporary, not renewed"),
     ],
     ids=["over", "soon", "later"],
 )
-def test_credentials_whose_end_is_known(
+def test_credentials_with_a_known_expiration(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, minutes: int, status: str, said: str
 ) -> None:
-    """Where the environment tells the end of a token, the line says whether it has come, or comes soon."""
+    """If the environment has a token's expiration, the finding says whether it is over or near."""
     monkeypatch.setenv("AWS_SESSION_TOKEN", "hidden-token")
     monkeypatch.setenv(
         "AWS_CREDENTIAL_EXPIRATION", (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
@@ -449,16 +454,18 @@ def test_credentials_whose_end_is_known(
     )
 
 
-def test_keys_that_win_over_a_profile(
+def test_keys_that_override_a_profile(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """Keys in the environment win over AWS_PROFILE, which surprises people: a warning says so."""
+    """Keys in the environment that take precedence over AWS_PROFILE are a warning."""
     (tmp_path / "config").write_text("[profile ci]\nregion = us-east-1\n")
     monkeypatch.setenv("AWS_PROFILE", "ci")
     found = doctor("team/app")
     assert (
         statuses(found),
-        found["credentials"]["found"].endswith("they win over profile 'ci', from AWS_PROFILE"),
+        found["credentials"]["found"].endswith(
+            "they take precedence over profile 'ci', from AWS_PROFILE"
+        ),
     ) == (
         {"credentials": "warn"},
         True,
@@ -468,12 +475,12 @@ def test_keys_that_win_over_a_profile(
 def test_an_account_is_told_where_the_configuration_tells_it(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The account comes from the configuration: no request is made for it."""
+    """The account comes from the configuration, without a request."""
     monkeypatch.setenv("AWS_ACCOUNT_ID", "123456789012")
     assert ", account 123456789012;" in doctor()["credentials"]["found"]
 
 
-def test_a_process_for_credentials(doctor: Doctor, tmp_path: Path) -> None:
+def test_a_credential_process_that_fails(doctor: Doctor, tmp_path: Path) -> None:
     """A credential_process that fails is a failure."""
     (tmp_path / "config").write_text(
         "[profile ci]\nregion = us-east-1\ncredential_process = false\n"
@@ -486,24 +493,25 @@ def test_a_process_for_credentials(doctor: Doctor, tmp_path: Path) -> None:
     )
 
 
-HASTY = "from ecr_layer_client.cli import diagnosis, main; diagnosis._KEYS_TIMEOUT = 0.2; main()"
+SHORT_TIMEOUT = (
+    "from ecr_layer_client.cli import diagnosis, main; "
+    "diagnosis._KEYS_TIMEOUT_SECONDS = 0.2; main()"
+)
 
 
-def test_a_process_for_credentials_that_hangs(own: LocalECR, tmp_path: Path) -> None:
-    """A credential_process that hangs fails in bounded time.
-
-    In a process of its own, for aiobotocore leaves it behind.
-    """
+def test_a_credential_process_that_hangs(own: LocalECR, tmp_path: Path) -> None:
+    """A credential_process that hangs is a failure after a timeout."""
     config = tmp_path / "hanging"
     config.write_text("[profile ci]\nregion = us-east-1\ncredential_process = sleep 5\n")
     kept = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
     variables = kept | {"AWS_CONFIG_FILE": str(config), "AWS_ENDPOINT_URL_ECR": own.endpoint_url}
-    command = [sys.executable, "-c", HASTY, "doctor", "--profile", "ci"]
-    # Ours.
+    command = [sys.executable, "-c", SHORT_TIMEOUT, "doctor", "--profile", "ci"]
+
+    # aiobotocore leaves the credential_process running, so this runs in a process of its own.
     ran = subprocess.run(command, env=variables, capture_output=True, text=True, check=False)
     assert (
         ran.returncode,
-        "fail  credentials    their source gave none within 0 s" in ran.stdout,
+        "fail  credentials    their source did not respond within 0 s" in ran.stdout,
     ) == (2, True)
 
 
@@ -513,7 +521,7 @@ def test_a_process_for_credentials_that_hangs(own: LocalECR, tmp_path: Path) -> 
 def test_a_broken_configuration(
     doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, config: str
 ) -> None:
-    """A profile that is not there, or a file that can't be read, fails, and nothing else is looked at."""
+    """If the profile or the file can't be read, all later parts are skipped."""
     (tmp_path / "config").write_text(config)
     monkeypatch.setenv("AWS_PROFILE", "none")
     found = doctor("team/app")
@@ -528,12 +536,12 @@ def test_a_broken_configuration(
         (
             -90.0,
             {"clock": "warn"},
-            "90 s ahead of the endpoint's; beyond 300 s AWS refuses what is signed",
+            "90 s ahead of the endpoint's; AWS rejects signatures that are 300 s off",
         ),
         (
             900.0,
             {"clock": "fail", "check": "fail"},
-            "900 s behind the endpoint's; beyond 300 s AWS refuses what is signed",
+            "900 s behind the endpoint's; AWS rejects signatures that are 300 s off",
         ),
     ],
     ids=["a little", "noted", "refused"],
@@ -541,17 +549,19 @@ def test_a_broken_configuration(
 def test_a_clock_that_is_off(
     doctor: Doctor, own: LocalECR, skew: float, expected: dict[str, str], said: str
 ) -> None:
-    """The clock is compared with the answer's date: a minute off is a warning, five are a failure, as they are to AWS."""
+    """A clock that is off by one minute is a warning, and by five minutes a failure."""
     own.clock_skew = skew
     found = doctor("team/app")
-    told = re.sub(
+
+    # The date of a response has whole seconds.
+    rounded = re.sub(
         "^([0-9]+)", lambda seconds: str(round(int(seconds[1]), -1)), found["clock"]["found"]
-    )  # a date has whole seconds
-    assert (statuses(found), told) == (expected, said)
+    )
+    assert (statuses(found), rounded) == (expected, said)
 
 
 def test_a_throttled_check(doctor: Doctor, own: LocalECR) -> None:
-    """A check that ECR throttled and then answered is allowed, and the quota's line warns."""
+    """A check that ECR throttled and then answered is ok, and the quota is a warning."""
     own.faults.add(error="ThrottlingException", after=1, times=1)
     found = doctor("team/app")
     assert (
@@ -562,7 +572,7 @@ def test_a_throttled_check(doctor: Doctor, own: LocalECR) -> None:
 
 
 def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) -> None:
-    """A passing fault is a warning that names it."""
+    """A transient error is a warning that names it."""
     own.faults.add(error="ServerException", after=1, times=1)
     found = doctor("team/app")
     assert (statuses(found), "ServerException" in found["check"]["found"]) == (
@@ -577,13 +587,16 @@ def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) ->
         ({"error": "ServerException"}, "try again later; the request id helps AWS Support"),
         (
             {"body": b"<html>"},
-            "look at the endpoint and at proxies: something between may answer in ECR's place",
+            "check the endpoint and the proxies: something may respond in ECR's place",
         ),
         (
             {"error": "KmsException"},
-            "do as ECR's words say, for trying again changes nothing; AWS Support can tell more",
+            (
+                "follow ECR's message, because trying again changes nothing; "
+                "AWS Support can explain more"
+            ),
         ),
-        ({"latency": 60.0}, "try again; where the quota's line tells of throttling, later"),
+        ({"latency": 60.0}, "try again, or later if the quota's line reports throttling"),
     ],
     ids=["server", "not ECR's", "another", "late"],
 )
@@ -594,16 +607,16 @@ def test_a_check_that_fails(
     fault: dict[str, Any],
     to_do: str,
 ) -> None:
-    """Whatever the check ends with, its line says what to do."""
-    monkeypatch.setattr(diagnosis, "_CHECK_TIMEOUT", 1.0)
+    """A check that fails has advice, whatever the error."""
+    monkeypatch.setattr(diagnosis, "_CHECK_TIMEOUT_SECONDS", 1.0)
     own.faults.add(**fault, after=1)
     found = doctor("team/app")
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
 
 
-def test_advice_is_told_from_what_botocore_says() -> None:
-    """Of credentials that are lost during the check, botocore's words belong to what was found, colons and all."""
-    found, to_do = diagnosis._parted(
+def test_advice_is_separated_from_botocores_message() -> None:
+    """Botocore's message, with its colons, belongs to the finding, not to the advice."""
+    found, to_do = diagnosis._split_advice(
         credentials_error(CredentialRetrievalError(provider="custom-process", error_msg="exit: 1"))
     )
     said = "Error when retrieving credentials from custom-process: exit: 1"
@@ -629,7 +642,7 @@ def test_advice_is_told_from_what_botocore_says() -> None:
     ids=["repository", "endpoint", "other region"],
 )
 def test_a_wrong_option_is_an_error(run: Run, arguments: list[str], said: str) -> None:
-    """What breaks its rule is refused in one line before anything is looked at."""
+    """A wrong option is an error of one line, before anything is examined."""
     ran = run("doctor", *arguments)
     assert (ran.returncode, ran.stdout, ran.stderr[: len(said)], ran.stderr.count("\n")) == (
         2,
@@ -640,7 +653,7 @@ def test_a_wrong_option_is_an_error(run: Run, arguments: list[str], said: str) -
 
 
 def test_a_line_for_people(run: Run) -> None:
-    """Without --json each part is one line, where it is no terminal: the status, the part, what was found and what to do."""
+    """Without --json and a terminal, each part is one line, with its status, finding and advice."""
     lines = run("doctor", "team/none").stdout.splitlines()
     assert [line.split()[:2] for line in lines] == [
         ["fail" if part == "check" else "ok", part] for part in PARTS

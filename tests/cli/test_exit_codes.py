@@ -33,7 +33,7 @@ async def lines_of(given: StandardInput) -> list[str]:
 
 
 async def ends_with(end: int | BaseException) -> int:
-    """Be a command that ends so."""
+    """Run a command that returns a code or raises an error."""
     if isinstance(end, BaseException):
         raise end
     return end
@@ -93,7 +93,7 @@ async def ends_with(end: int | BaseException) -> int:
 def test_an_end_is_a_code_and_at_most_one_line(
     capsys: pytest.CaptureFixture[str], end: int | BaseException, code: int, said: str
 ) -> None:
-    """Each way to end has its exit code, and each error one line in terms of the options."""
+    """Each way to end has its exit code, and each error one line with the options' names."""
     with pytest.raises(typer.Exit) as raised:
         run(ends_with(end))
     assert (raised.value.exit_code, capsys.readouterr().err) == (code, said)
@@ -102,19 +102,22 @@ def test_an_end_is_a_code_and_at_most_one_line(
 @pytest.mark.parametrize(
     ("variable", "is_shown"), [("", False), ("1", True)], ids=["line", "traceback"]
 )
-def test_a_fault_of_its_own_is_one_line(
+def test_a_bug_is_one_line(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
     *,
     variable: str,
     is_shown: bool,
 ) -> None:
-    """What nobody foresaw is one line, too, which says how to see more."""
+    """An unexpected exception is one line, which says how to see the traceback."""
     monkeypatch.setenv("ECR_LAYERS_TRACEBACK", variable)
     with pytest.raises(typer.Exit) as raised:
         run(ends_with(KeyError("x")))
     said = capsys.readouterr().err
-    line = "error: KeyError: 'x': this is a fault of ecr-layers; ECR_LAYERS_TRACEBACK=1 shows where, for a report"
+    line = (
+        "error: KeyError: 'x': this is a bug in ecr-layers; please report it with the traceback "
+        "that ECR_LAYERS_TRACEBACK=1 shows"
+    )
     assert (raised.value.exit_code, said.splitlines()[-1], "Traceback" in said) == (
         2,
         line,
@@ -124,7 +127,7 @@ def test_a_fault_of_its_own_is_one_line(
 
 @pytest.mark.asyncio
 async def test_a_slow_reader_does_not_stop_the_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Far more than a pipe holds is written, in order, though nothing reads before the event loop comes round."""
+    """More than a pipe holds is written in order, before anything reads it."""
     lines = [f"{number:099d}" for number in range(15_000)]
     reading, writing = os.pipe()
     output = Output()
@@ -148,7 +151,7 @@ async def test_a_slow_reader_does_not_stop_the_event_loop(monkeypatch: pytest.Mo
 
 @pytest.mark.asyncio
 async def test_a_write_that_fails_is_raised(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A line written after the reader has gone raises what the system said."""
+    """A line written after the reader has gone raises the system's error."""
     reading, writing = os.pipe()
     os.close(reading)
     output = Output()
@@ -163,7 +166,7 @@ async def test_a_write_that_fails_is_raised(monkeypatch: pytest.MonkeyPatch) -> 
 
 @pytest.mark.asyncio
 async def test_no_standard_output_is_a_closed_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process started without a standard output ends as one whose reader has gone."""
+    """A process without standard output ends like one whose reader has gone."""
     monkeypatch.setattr(sys, "stdout", None)
     output = Output()
     await output.write("a")
@@ -173,7 +176,7 @@ async def test_no_standard_output_is_a_closed_one(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.asyncio
 async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Ends of a pipe that another process has set not to block lose nothing and do not read as ended."""
+    """Pipes that another process set to non-blocking lose nothing."""
     reading, writing = os.pipe()
     os.set_blocking(reading, False)
     os.set_blocking(writing, False)
@@ -203,6 +206,6 @@ async def test_pipes_that_do_not_block_are_waited_for(monkeypatch: pytest.Monkey
 async def test_no_standard_input_has_no_lines(
     monkeypatch: pytest.MonkeyPatch, stdin: io.TextIOWrapper | None
 ) -> None:
-    """A process started without a standard input reads nothing."""
+    """A process without standard input reads no lines."""
     monkeypatch.setattr(sys, "stdin", stdin)
     assert await lines_of(StandardInput()) == []

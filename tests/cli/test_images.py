@@ -33,9 +33,13 @@ NAMES = [sha256(blob) for blob in APP.blobs]
 
 @pytest.fixture(scope="session")
 def images(ecr: LocalECR) -> None:
-    """Let `team/whole` hold an index of two images, `team/broken` the same with a layer archived, and `team/empty` nothing."""
+    """Fill three repositories.
+
+    `team/complete` holds an index of two images. `team/broken` holds the same, with a layer
+    archived. `team/empty` holds nothing.
+    """
     ecr.create_repository("team/empty")
-    for name in ("team/whole", "team/broken"):
+    for name in ("team/complete", "team/broken"):
         for blob in (*APP.blobs, *ARM.blobs):
             ecr.put_layer(name, blob)
         for manifest, tag in ((APP.manifest, None), (ARM.manifest, None), (BOTH, "v1")):
@@ -45,7 +49,7 @@ def images(ecr: LocalECR) -> None:
 
 @pytest.fixture
 def layout(tmp_path: Path) -> str:
-    """Lay out the first image and return where."""
+    """Write a layout of the first image, and return its path."""
     return str(
         write(
             tmp_path / "layout",
@@ -56,7 +60,7 @@ def layout(tmp_path: Path) -> str:
 
 @pytest.mark.usefixtures("images")
 def test_plan_for_people(run: Run, layout: str) -> None:
-    """A plan is a row for each blob, with a note where there is one, and what a push comes to."""
+    """A plan has a row for each blob, with a note where there is one, and a summary."""
     ran = run("plan", layout, "team/broken")
     assert ran.stdout.splitlines()[:6] == [
         "ACTION        SIZE  DIGEST",
@@ -71,32 +75,33 @@ def test_plan_for_people(run: Run, layout: str) -> None:
 
 @pytest.mark.usefixtures("images")
 def test_plan_as_json(run: Run, layout: str) -> None:
-    """With --json a plan is one object, with its sums."""
-    ran = run("plan", layout, f"{URI}/team/whole", "--json")
+    """With --json, a plan is one object that includes its totals."""
+    ran = run("plan", layout, f"{URI}/team/complete", "--json")
     [line] = ran.stdout.splitlines()
     planned = json.loads(line)
     assert ([blob["digest"] for blob in planned["present"]], planned["to_upload"]) == (NAMES, [])
     assert (planned["all_blobs_present"], planned["bytes_to_upload"], planned["repository"]) == (
         True,
         0,
-        f"{URI}/team/whole",
+        f"{URI}/team/complete",
     )
     assert ran.returncode == 0
 
 
 PLANNED = """repository manifests to_upload present foreign archived undetermined calls shared_bytes
 bytes_to_upload bytes_present bytes_foreign seconds_at_quota all_blobs_present"""
-REPORTED = """repository reference tags digest media_type platform problem available archived absent undetermined wrong_size children
-deployable defects"""
+REPORTED = """repository reference tags digest media_type platform problem
+available archived absent undetermined wrong_size children deployable defects"""
 BLOB = "digest size media_type platform urls artifact_type annotations"
 
 
 @pytest.mark.usefixtures("images")
 def test_members_of_json(run: Run, layout: str) -> None:
-    """The members of each line of JSON are these, whatever they say; programs rely on them."""
+    """The members of JSON lines do not change, because programs rely on them."""
     planned = json.loads(run("plan", layout, "team/empty", "--json").stdout)
-    report = json.loads(run("verify", "team/whole:v1", "--json").stdout)
-    audited = json.loads(run("audit", "team/whole", "--json").stdout.splitlines()[0])
+    report = json.loads(run("verify", "team/complete:v1", "--json").stdout)
+    audited = json.loads(run("audit", "team/complete", "--json").stdout.splitlines()[0])
+
     assert ([*planned], [*report], [*audited]) == (
         PLANNED.split(),
         REPORTED.split(),
@@ -109,13 +114,8 @@ def test_members_of_json(run: Run, layout: str) -> None:
 
 
 @pytest.mark.usefixtures("images")
-def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(
-    run: Run, ecr: LocalECR, layout: str
-) -> None:
-    """A plan is of blobs: where all are there, it is exit code 0, though the image is not.
-
-    Whether that is there, `verify` says.
-    """
+def test_plan_of_an_image_without_its_manifest(run: Run, ecr: LocalECR, layout: str) -> None:
+    """A plan whose blobs exist ends with 0 although the image is missing, and verify with 1."""
     for blob in APP.blobs:
         ecr.put_layer("team/blobs", blob)
     planned, verified = (
@@ -127,7 +127,7 @@ def test_plan_of_an_image_of_which_the_manifest_alone_is_missing(
 
 
 def test_plan_of_standard_input(run: Run) -> None:
-    """An image can't come from a pipe, and who tries is told what to do."""
+    """An image can't come from a pipe, and the error says what to do."""
     ran = run("plan", "-", "team/empty")
     assert (ran.returncode, ran.stdout, "save it to a file" in " ".join(ran.stderr.split())) == (
         2,
@@ -137,8 +137,8 @@ def test_plan_of_standard_input(run: Run) -> None:
 
 
 @pytest.mark.usefixtures("images")
-def test_plan_of_a_manifest_that_is_none(run: Run, tmp_path: Path) -> None:
-    """An error of a manifest's JSON names the file."""
+def test_plan_of_a_malformed_manifest(run: Run, tmp_path: Path) -> None:
+    """The error for a malformed manifest names the file."""
     path = tmp_path / "manifest.json"
     path.write_bytes(APP.manifest[:-3])
     ran = run("plan", str(path), "team/empty")
@@ -150,7 +150,7 @@ def test_plan_of_a_manifest_that_is_none(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("images")
 def test_plan_of_schema_1(run: Run, tmp_path: Path) -> None:
-    """A size that nobody says is a dash."""
+    """An unknown size is printed as a dash."""
     path = tmp_path / "manifest.json"
     path.write_bytes(packed(schemaVersion=1, fsLayers=[{"blobSum": NAMES[0]}]))
     assert (
@@ -160,11 +160,11 @@ def test_plan_of_schema_1(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("images")
-def test_plan_of_what_is_no_image(run: Run, tmp_path: Path) -> None:
-    """A cut archive is one line on standard error that names it, and exit code 2."""
+def test_plan_of_a_truncated_archive(run: Run, tmp_path: Path) -> None:
+    """A truncated archive is one line on standard error that names it, and exit code 2."""
     path = tar(tmp_path / "cut.tar", {"index.json": bytes(5000)})
     path.write_bytes(path.read_bytes()[:3000])
-    ran = run("plan", str(path), "team/whole")
+    ran = run("plan", str(path), "team/complete")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(f"error: {path}: this is no whole tar archive")
     assert ran.stderr.count("\n") == 1
@@ -172,13 +172,13 @@ def test_plan_of_what_is_no_image(run: Run, tmp_path: Path) -> None:
 
 @pytest.mark.usefixtures("images")
 def test_verify_for_people(run: Run) -> None:
-    """A report is a row for each platform, and a line for each defect."""
+    """A report has a row for each platform, and a line for each defect."""
     ran = run("verify", "team/broken:v1")
     lines = ran.stdout.splitlines()
     assert [line.split()[:3] for line in lines[:3]] == [
         ["IMAGE", "PLATFORM", "BLOBS"],
         ["broken", "linux/amd64", "3"],
-        ["whole", "linux/arm64", "3"],
+        ["complete", "linux/arm64", "3"],
     ]
     defect = f"linux/amd64: archived: {NAMES[2]}"
     assert lines[3:] == [f"  {defect}", f"team/broken:v1: {defect} (1 in all)"]
@@ -189,17 +189,14 @@ def test_verify_for_people(run: Run) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "team/whole:v1",
-        f"{URI}/team/whole:v1",
-        f"team/whole@{sha256(BOTH)}",
-        f"team/whole@{sha256(APP.manifest)}",
+        "team/complete:v1",
+        f"{URI}/team/complete:v1",
+        f"team/complete@{sha256(BOTH)}",
+        f"team/complete@{sha256(APP.manifest)}",
     ],
 )
-def test_verify_a_whole_image(run: Run, name: str) -> None:
-    """An image is named by its tag or its digest, with or without its registry.
-
-    A whole one is exit code 0.
-    """
+def test_verify_a_complete_image(run: Run, name: str) -> None:
+    """A complete image ends with 0, named by tag or digest, with or without its registry."""
     ran = run("verify", name)
     assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, f"{name}: whole")
 
@@ -208,29 +205,27 @@ def test_verify_a_whole_image(run: Run, name: str) -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        f"team/whole:v1@{sha256(APP.manifest)}",
-        f"{URI}/team/whole:gone@{sha256(APP.manifest)}",
-        f"team/whole@sha256:{sha256(APP.manifest)[7:].upper()}",
-        f"arn:aws:ecr:us-east-1:123456789012:repository/team/whole@{sha256(APP.manifest)}",
+        f"team/complete:v1@{sha256(APP.manifest)}",
+        f"{URI}/team/complete:gone@{sha256(APP.manifest)}",
+        f"team/complete@sha256:{sha256(APP.manifest)[7:].upper()}",
+        f"arn:aws:ecr:us-east-1:123456789012:repository/team/complete@{sha256(APP.manifest)}",
     ],
     ids=["tag", "another-tag", "upper-case", "arn"],
 )
 def test_verify_by_digest(run: Run, name: str) -> None:
-    """Of a tag and a digest the digest counts, as for Docker and Kubernetes.
-
-    It is taken in either letter case.
-    """
+    """With a tag and a digest, the digest counts, in either letter case."""
     ran = run("verify", name, "--json")
     assert (ran.returncode, json.loads(ran.stdout)["reference"]) == (0, sha256(APP.manifest))
 
 
 @pytest.mark.usefixtures("images")
 def test_verify_as_json(run: Run) -> None:
-    """With --json a report is one object, an image that is not there, too."""
+    """With --json, a report is one object, even if the image does not exist."""
     reports = [
         json.loads(run("verify", name, "--json").stdout)
-        for name in ("team/whole:v1", "team/whole:v9")
+        for name in ("team/complete:v1", "team/complete:v9")
     ]
+
     assert [(report["deployable"], report["defects"]) for report in reports] == [
         (True, []),
         (False, ["not found (ImageNotFound): v9"]),
@@ -243,7 +238,7 @@ def test_verify_as_json(run: Run) -> None:
 
 @pytest.mark.usefixtures("images")
 def test_verify_as_json_per_platform(run: Run) -> None:
-    """With --json each image of an index has the members that the index has: whether it is deployable, too, and the repository's name."""
+    """With --json, each image of an index has the same members as the index."""
     report = json.loads(run("verify", "team/broken:v1", "--json").stdout)
     children = [
         (child["platform"]["architecture"], child["repository"], child["deployable"])
@@ -258,44 +253,50 @@ def test_verify_as_json_per_platform(run: Run) -> None:
 @pytest.mark.parametrize(
     ("name", "why"),
     [
-        ("team/whole", "'team/whole' names no image: append ':' and a tag, or '@' and a digest"),
-        ("team/whole@v1", "'team/whole@v1' has no digest behind '@': a tag is appended with ':'"),
-        ("team/whole:a b", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
-        (f"team/whole:a b@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
-        (f"team/whole:@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is '': a tag"),
         (
-            f"team/whole@{sha256(BOTH)[:-1]}",
+            "team/complete",
+            "'team/complete' does not name an image: append ':' and a tag, or '@' and a digest",
+        ),
+        ("team/complete@v1", "'team/complete@v1' has no digest after '@': append a tag with ':'"),
+        ("team/complete:a b", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
+        (
+            f"team/complete:a b@{sha256(BOTH)}",
+            "the tag or digest of REPOSITORY:TAG is 'a b': a tag",
+        ),
+        (f"team/complete:@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is '': a tag"),
+        (
+            f"team/complete@{sha256(BOTH)[:-1]}",
             "a tag, such as 'latest', or a digest, sha256: and 64 digits",
         ),
         (f"@{sha256(BOTH)}", "is no ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),
-        (f"{URI}/team/whole", "names no image"),
+        (f"{URI}/team/complete", "does not name an image"),
     ],
 )
-def test_verify_what_is_no_image(run: Run, name: str, why: str) -> None:
-    """What names no image, or no repository, is one line on standard error, and exit code 2."""
+def test_verify_a_wrong_name(run: Run, name: str, why: str) -> None:
+    """A name without an image or repository is one line on standard error, and exit code 2."""
     ran = run("verify", name)
     assert (ran.returncode, ran.stdout, why in ran.stderr) == (2, "", True)
 
 
 @pytest.mark.usefixtures("images")
 def test_audit_for_people(run: Run) -> None:
-    """An audit prints the images that are not whole, with their tags and defects, and counts them all."""
+    """An audit prints the broken images with their tags and defects, and counts all images."""
     ran = run("audit", "team/broken")
     assert ran.stdout.splitlines() == [
         f"{sha256(APP.manifest)}  (no tag)",
         f"  archived: {NAMES[2]}",
         f"{sha256(BOTH)}  v1",
         f"  linux/amd64: archived: {NAMES[2]}",
-        "3 images: 1 whole, 2 not",
+        "3 images: 1 complete, 2 broken",
     ]
     assert ran.returncode == 1
 
 
 @pytest.mark.usefixtures("images")
 def test_audit_as_json(run: Run) -> None:
-    """With --json there is a line for every image."""
-    ran = run("audit", "team/whole", "--json")
+    """With --json, every image has a line."""
+    ran = run("audit", "team/complete", "--json")
     reports = [json.loads(line) for line in ran.stdout.splitlines()]
     assert {report["digest"]: (report["tags"], report["deployable"]) for report in reports} == {
         sha256(APP.manifest): ([], True),
@@ -307,7 +308,7 @@ def test_audit_as_json(run: Run) -> None:
 
 @pytest.fixture
 def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Let an audit take an image at a time, and all but the first be denied."""
+    """Let an audit fetch one image at a time, and deny all but the first."""
     monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
     ecr.faults.add(operation="BatchGetImage", error="AccessDeniedException", after=1)
     yield
@@ -317,7 +318,7 @@ def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[Non
 @pytest.mark.usefixtures("images", "denied_later")
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["people", "json"])
 def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
-    """When an audit fails, what it found before is printed, one line says what failed and how far it was, and the exit code is 2."""
+    """An audit that fails prints what it found, and one line that says how far it came."""
     ran = run("audit", "team/broken", *options)
     found = [
         line for line in ran.stdout.splitlines() if sha256(APP.manifest) in line or NAMES[2] in line
@@ -325,15 +326,12 @@ def test_audit_that_ends_with_an_error(run: Run, options: list[str]) -> None:
     assert (ran.returncode, len(found) > 0, "images:" in ran.stdout) == (2, True, False)
     [said] = ran.stderr.splitlines()
     assert said.startswith("error: BatchGetImage on repository 'team/broken'")
-    assert said.endswith("; until then, 1 image: 0 whole, 1 not")
+    assert said.endswith("; until then, 1 image: 0 complete, 1 broken")
 
 
 @pytest.mark.asyncio
 async def test_audit_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> None:
-    """Interrupted, an audit prints what it found, and says how far it was.
-
-    The end's own line is not printed.
-    """
+    """An audit that is interrupted says how far it came, and prints no summary."""
     broken = ImageReport(
         repository=Repository(name="team/app"),
         reference=NAMES[0],
@@ -347,29 +345,29 @@ async def test_audit_that_is_interrupted(capsys: pytest.CaptureFixture[str]) -> 
 
     with pytest.raises(asyncio.CancelledError):
         await _AuditPrinter(as_json=False).print_all(interrupted())
-    assert capsys.readouterr().err == "interrupted; until then, 1 image: 0 whole, 1 not\n"
+    assert capsys.readouterr().err == ("interrupted; until then, 1 image: 0 complete, 1 broken\n")
 
 
 @pytest.mark.usefixtures("images")
 def test_audit_of_an_empty_repository(run: Run) -> None:
-    """A repository without images is whole."""
+    """A repository without images passes an audit."""
     ran = run("audit", "team/empty")
-    assert (ran.returncode, ran.stdout) == (0, "0 images: 0 whole, 0 not\n")
+    assert (ran.returncode, ran.stdout) == (0, "0 images: 0 complete, 0 broken\n")
 
 
 @pytest.mark.usefixtures("images")
-def test_a_sign_of_life(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """On a terminal, what takes longer is shown on standard error, and standard output stays as it is."""
-    before = run("audit", "team/whole")
-    monkeypatch.setattr(progress, "_PATIENCE", 0.0)
+def test_progress_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a terminal, a slow command shows progress on standard error only."""
+    before = run("audit", "team/complete")
+    monkeypatch.setattr(progress, "_DELAY_SECONDS", 0.0)
     monkeypatch.setattr(progress, "_terminal", lambda: Console(stderr=True, force_terminal=True))
-    shown = run("audit", "team/whole")
+    shown = run("audit", "team/complete")
     assert (before.stderr, "images" in shown.stderr, shown.stdout) == ("", True, before.stdout)
 
 
 @pytest.mark.parametrize("command", ["plan", "verify", "audit"])
 def test_help(run: Run, command: str) -> None:
-    """Each command says what it does, with examples, exit codes and the rights it needs."""
+    """The help of each command has examples, exit codes and the permissions it needs."""
     said = run(command, "--help").stdout
     assert [
         word in said for word in ("Examples:", "Exit codes:", "ecr:BatchCheckLayerAvailability")

@@ -1,4 +1,4 @@
-"""`ecr-layers plan`, `verify` and `audit` as processes of their own: Ctrl-C, and readers that have enough."""
+"""`ecr-layers plan`, `verify` and `audit` as processes: Ctrl-C, and readers that close the pipe."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 IMAGES = [image(f"image {number}", "base") for number in range(3)]
 MAIN = "from ecr_layer_client.cli import main; main()"
 ONE_BY_ONE = f"from ecr_layer_client.images import _reader; _reader._IMAGES_PER_ROUND = 1; {MAIN}"
-READS_WITHOUT_END = f"""
+READS_FOREVER = f"""
 import sys, threading
 from ecr_layer_client.images import ImageSource
 def read(path):
@@ -45,7 +45,7 @@ def images(ecr: LocalECR) -> None:
 
 @pytest.fixture
 def third_hangs(ecr: LocalECR) -> Iterator[None]:
-    """Let ECR's third answer of manifests not come."""
+    """Let ECR never send its third response with manifests."""
     ecr.faults.add(operation="BatchGetImage", latency=600.0, after=2)
     yield
     ecr.faults.clear()
@@ -53,7 +53,6 @@ def third_hangs(ecr: LocalECR) -> Iterator[None]:
 
 def started(program: str, *arguments: str) -> Popen[str]:
     """Start a program with the arguments of `ecr-layers`."""
-    # Ours.
     return Popen([sys.executable, "-c", program, *arguments], stdout=PIPE, stderr=PIPE, text=True)
 
 
@@ -65,18 +64,18 @@ def ended(process: Popen[str]) -> tuple[int, str, str]:
 
 @pytest.mark.usefixtures("third_hangs")
 def test_ctrl_c_in_an_audit_keeps_what_was_found() -> None:
-    """Interrupted while an answer does not come, an audit has printed what it found, says how far it was, and exits with 130."""
+    """Ctrl-C while a response is due ends an audit with 130, after it printed its results."""
     process = started(ONE_BY_ONE, "audit", "team/three", "--json")
     assert process.stdout is not None
     lines = [process.stdout.readline(), process.stdout.readline()]
     process.send_signal(signal.SIGINT)
-    assert ended(process) == (130, "", "interrupted; until then, 2 images: 2 whole, 0 not\n")
+    assert ended(process) == (130, "", "interrupted; until then, 2 images: 2 complete, 0 broken\n")
     assert [json.loads(line)["deployable"] for line in lines] == [True, True]
 
 
 def test_ctrl_c_while_an_archive_is_read(tmp_path: Path) -> None:
-    """Interrupted while it reads an image, however long that takes, a plan ends at once."""
-    process = started(READS_WITHOUT_END, "plan", str(tmp_path), "team/three")
+    """Ctrl-C ends a plan at once, however long reading the image takes."""
+    process = started(READS_FOREVER, "plan", str(tmp_path), "team/three")
     assert process.stderr is not None
     assert process.stderr.readline() == "reading\n"
     process.send_signal(signal.SIGINT)
@@ -93,20 +92,18 @@ def test_ctrl_c_while_an_archive_is_read(tmp_path: Path) -> None:
     ids=["plan", "verify", "audit"],
 )
 def test_a_reader_that_has_enough(tmp_path: Path, arguments: list[str]) -> None:
-    """When the pipe it prints to is closed, each command stops without a word."""
+    """Each command ends silently when the pipe that it prints to is closed."""
     layout = write(
         tmp_path / "layout",
         layout_files([entry(IMAGES[0].manifest, IMAGE)], [IMAGES[0].manifest, *IMAGES[0].blobs]),
     )
+
     reading, writing = os.pipe()
     os.close(reading)
-    command = [
-        sys.executable,
-        "-c",
-        MAIN,
-        *(argument.format(layout=layout) for argument in arguments),
-    ]
-    # Ours.
-    ran = subprocess.run(command, stdout=writing, stderr=PIPE, text=True, check=False)
+    filled = [argument.format(layout=layout) for argument in arguments]
+    ran = subprocess.run(
+        [sys.executable, "-c", MAIN, *filled], stdout=writing, stderr=PIPE, text=True, check=False
+    )
+
     os.close(writing)
     assert (ran.returncode, ran.stderr) == (141, "")

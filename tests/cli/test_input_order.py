@@ -10,7 +10,7 @@ import pytest
 
 from ecr_layer_client import Layer, LayerAvailability
 from ecr_layer_client.cli import check
-from ecr_layer_client.cli.input_order import InputOrder
+from ecr_layer_client.cli.output import InputOrder
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 
     Run = Callable[..., CompletedProcess[str]]
 
+CHECK = ["check", "team/app", "--json", "--batch-size", "10", "--concurrency", "2"]
 LINES = [f"sha256:{number:064x}" for number in range(1_000)]
 
 
 @pytest.fixture
 def own(monkeypatch: pytest.MonkeyPatch) -> Generator[LocalECR]:
-    """A local ECR of one test, whose first answer is late: its request is tried a second time."""
+    """Return a local ECR whose first response is late, because its request is retried."""
     with LocalECR() as local:
         local.create_repository("team/app")
         local.faults.add(error="ServerException", times=1)
@@ -42,17 +43,11 @@ def outcome(digest: str) -> Layer:
 def test_a_late_answer_holds_its_place(
     run: Run, monkeypatch: pytest.MonkeyPatch, held_back: int
 ) -> None:
-    """Lines from standard input are answered in their order though the first batch comes last, in whatever spelling, and once."""
-    monkeypatch.setattr(check, "_HELD_BACK", held_back)
+    """Digests from standard input are printed once and in order, though the first batch is late."""
+    monkeypatch.setattr(check, "_MAX_HELD_BACK", held_back)
     given = [line.upper() if number % 7 == 0 else line for number, line in enumerate(LINES)]
     ran = run(
-        "check",
-        "team/app",
-        "--json",
-        "--batch-size",
-        "10",
-        "--concurrency",
-        "2",
+        *CHECK,
         stdin="\n".join([*given, *LINES]),
     )
     assert [json.loads(line)["digest"] for line in ran.stdout.splitlines()] == given
@@ -60,17 +55,11 @@ def test_a_late_answer_holds_its_place(
 
 @pytest.mark.usefixtures("own")
 def test_an_error_keeps_no_answer_back(run: Run, own: LocalECR) -> None:
-    """What was answered behind a batch that fails for good is printed, in its order."""
+    """Outcomes behind a batch that fails are printed, in their order."""
     own.faults.clear()
     own.faults.add(error="KmsException", times=1, latency=0.3)
     ran = run(
-        "check",
-        "team/app",
-        "--json",
-        "--batch-size",
-        "10",
-        "--concurrency",
-        "2",
+        *CHECK,
         stdin="\n".join(LINES[:40]),
     )
     printed = [json.loads(line)["digest"] for line in ran.stdout.splitlines()]
@@ -79,7 +68,7 @@ def test_an_error_keeps_no_answer_back(run: Run, own: LocalECR) -> None:
 
 @pytest.mark.asyncio
 async def test_reading_waits_for_what_is_late() -> None:
-    """Once as many as may wait do, no more is read until one of them has its turn."""
+    """Once the maximum number of digests wait, reading stops until one of them is next."""
 
     async def lines() -> AsyncGenerator[str]:
         for line in LINES:
@@ -88,11 +77,13 @@ async def test_reading_waits_for_what_is_late() -> None:
     order = InputOrder(3)
     reading = order.read(lines())
     read = [await anext(reading) for _ in range(3)]
+
     fourth = asyncio.ensure_future(anext(reading))
     await asyncio.sleep(0)
     settled = list(order.settle(outcome(read[1])))
     await asyncio.sleep(0)
     assert (settled, fourth.done()) == ([], False)
+
     settled = list(order.settle(outcome(read[0])))
     assert ([each.digest for each in settled], await fourth) == (LINES[:2], LINES[3])
     assert [each.digest for each in order.rest()] == []

@@ -1,4 +1,4 @@
-"""What is printed of outcomes, however unusual, and of those answered before an interruption."""
+"""The output of outcomes, however unusual, and of those known before an interruption."""
 
 from __future__ import annotations
 
@@ -17,8 +17,7 @@ from ecr_layer_client import (
     Repository,
 )
 from ecr_layer_client.cli.check import _Printer
-from ecr_layer_client.cli.input_order import InputOrder
-from ecr_layer_client.cli.output import JSONLines, row
+from ecr_layer_client.cli.output import InputOrder, JSONLines, row
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +44,7 @@ NO_SIZE = Layer(digest=DIGEST, availability=LayerAvailability.AVAILABLE)
     ids=["new availability", "new code", "missing", "not reported", "no size"],
 )
 def test_a_row_says_why(outcome: LayerOutcome, shown: str) -> None:
-    """An outcome that is undetermined is shown with what ECR said, and never on two lines."""
+    """An undetermined outcome is shown with ECR's own code or words, in one line."""
     assert row(outcome) == shown
 
 
@@ -59,13 +58,14 @@ TEXTS = ["plain", 'with "quotes" and \\', "caf\u00e9 \U0001f40b", "\0\x1b[2J\n",
     ids=lambda outcome: type(outcome).__name__,
 )
 def test_a_json_line_is_what_json_dumps_prints(outcome: LayerOutcome, text: str) -> None:
-    """The members are those of every table, in their order, null where they say nothing, a new word as ECR has it, whatever the text is."""
+    """A JSON line is what `json.dumps` prints for the columns of a table, for any text."""
     texts: dict[str, str] = {
         name: text
         for name in ("digest", "reason", "media_type")
         if name in type(outcome).model_fields
     }
     given = outcome.model_copy(update=texts)
+
     columns = (
         "repository",
         "digest",
@@ -84,7 +84,7 @@ def test_a_json_line_is_what_json_dumps_prints(outcome: LayerOutcome, text: str)
 
 
 async def interrupted() -> AsyncIterator[LayerOutcome]:
-    """Be a stream that Ctrl-C ends after two outcomes."""
+    """Return a stream that Ctrl-C ends after two outcomes."""
     yield LayerFailure(digest="b", code=LayerFailureCode.NOT_REPORTED)
     yield LayerFailure(digest="a", code=LayerFailureCode.NOT_REPORTED)
     raise asyncio.CancelledError
@@ -92,13 +92,15 @@ async def interrupted() -> AsyncIterator[LayerOutcome]:
 
 @pytest.mark.asyncio
 async def test_an_interruption_loses_no_answer(capsysbinary: Any) -> None:
-    """What was answered is printed in the order of the input, also behind what was not, and the rest is said."""
+    """After an interruption, all known outcomes are printed in the order of the input."""
     stream: Any = interrupted()
     order = InputOrder(10)
     for digest in ("c", "a", "b"):
         order.add(digest)
+
     with pytest.raises(asyncio.CancelledError):
         await _Printer(Repository(name="app"), order, 3, as_json=False).print_all(stream)
+
     printed = capsysbinary.readouterr()
     digests = [line.split()[2] for line in printed.out.decode().splitlines()[1:]]
     expected = (

@@ -1,4 +1,4 @@
-"""Every command of the command line's page runs as it stands there, and the doctor prints what the page shows."""
+"""The commands of the command line's page run as written, and the doctor prints its example."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ HELD = image("app", "base", "code")
 
 @pytest.fixture(scope="session")
 def of_the_page() -> Generator[LocalECR]:
-    """A local ECR in the page's Region; `team/app` holds the image `team/app:1.0`."""
+    """Return a local ECR in the page's Region, whose `team/app` holds the image `team/app:1.0`."""
     with LocalECR(region="eu-west-1") as local:
         for blob in HELD.blobs:
             local.put_layer("team/app", blob)
@@ -41,15 +41,17 @@ def of_the_page() -> Generator[LocalECR]:
 
 @pytest.fixture
 def home(tmp_path: Path, of_the_page: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A user's home: the AWS account is the local ECR, and the page's files and the program `deploy` are there."""
+    """Create a user's home with the page's files, a program `deploy`, and the local ECR as AWS."""
     for name, value in {**of_the_page.environment, "HOME": str(tmp_path)}.items():
         monkeypatch.setenv(name, value)
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "REQUESTS_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
+
     programs = tmp_path / "bin"
     programs.mkdir()
     (programs / "deploy").symlink_to("/bin/true")
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{programs}:{os.environ['PATH']}")
+
     write(
         tmp_path / "layout",
         layout_files([entry(HELD.manifest, IMAGE)], [HELD.manifest, *HELD.blobs]),
@@ -65,9 +67,10 @@ def home(tmp_path: Path, of_the_page: LocalECR, monkeypatch: pytest.MonkeyPatch)
 @pytest.mark.usefixtures("home")
 @pytest.mark.parametrize("command", COMMANDS)
 def test_a_command_of_the_page_runs(command: str) -> None:
-    """A shell runs it as it stands there: it answers with 0 or 1, and with no error."""
+    """A shell runs each command of the page without an error, with exit code 0 or 1."""
     if " | jq" in command and shutil.which("jq") is None:
         pytest.skip("needs jq")
+
     with Path("printed").open("w") as out:
         shell = subprocess.Popen(
             ["/bin/bash", "-c", command], stdout=out, stderr=out, start_new_session=True
@@ -76,12 +79,13 @@ def test_a_command_of_the_page_runs(command: str) -> None:
             code = shell.wait(timeout=50)
         finally:
             _end(shell.pid)
+
     printed = Path("printed").read_text()
     assert (code in {0, 1}, "error" in printed.lower()) == (True, False), printed
 
 
 def _end(group: int) -> None:
-    """End what a shell left running, such as a server in the background."""
+    """End the processes that a shell left running, such as a server in the background."""
     try:
         os.killpg(group, signal.SIGTERM)
     except ProcessLookupError:
@@ -90,10 +94,9 @@ def _end(group: int) -> None:
 
 @pytest.mark.usefixtures("home")
 def test_the_doctor_prints_what_the_page_shows(of_the_page: LocalECR) -> None:
-    """But for versions, times and the port, the page's example is what the doctor prints."""
+    """The doctor prints the page's example, except for versions, times and the port."""
     fault = of_the_page.faults.add(error="AccessDeniedException", after=1)
     ran = subprocess.run(
-        # Of this environment.
         ["ecr-layers", "doctor", "team/app", "--region", "eu-west-1"],
         capture_output=True,
         text=True,
@@ -105,6 +108,6 @@ def test_the_doctor_prints_what_the_page_shows(of_the_page: LocalECR) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text without what differs from run to run and from machine to machine."""
+    """Return a text without the parts that differ by run or by machine."""
     text = re.sub(r" on \w+$", " on SYSTEM", text, flags=re.MULTILINE)
     return re.sub(r"(?<=127\.0\.0\.1:)\d+|\d+(?= ms)|(?<= )\d+\.\d+[\w.+]*", "N", text)

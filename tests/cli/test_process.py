@@ -1,4 +1,4 @@
-"""`ecr-layers` as a process of its own: signals, pipes and terminals."""
+"""`ecr-layers` as a process: signals, pipes and terminals."""
 
 from __future__ import annotations
 
@@ -29,12 +29,11 @@ def started(command: list[str], **options: Any) -> Popen[str]:
 
 def finished(command: list[str], **options: Any) -> CompletedProcess[str]:
     """Run a command to its end."""
-    # Ours.
     return subprocess.run(command, capture_output=True, text=True, check=False, **options)
 
 
 def test_a_process_streams_standard_input() -> None:
-    """A thousand lines piped in are a thousand lines piped out, in their order, and absent ones make the exit code 1."""
+    """A process prints as many lines as it reads, in order, and absent digests make the code 1."""
     lines = [f"sha256:{number:064x}" for number in range(1000)]
     ran = finished([*COMMAND, "check", "team/app", "--json"], input="\n".join(lines))
     assert (
@@ -48,7 +47,7 @@ def test_a_process_streams_standard_input() -> None:
     ("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["Ctrl-C", "SIGTERM"]
 )
 def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> None:
-    """Ended while it waits for more input, it has printed all answers so far, says how many, and exits with 128 and the signal's number."""
+    """A signal ends a check with 128 and its number, after all outcomes were printed."""
     with started(
         [*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE, stderr=PIPE
     ) as process:
@@ -56,10 +55,13 @@ def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> 
         assert process.stdout is not None
         process.stdin.write("".join(f"sha256:{number:064x}\n" for number in range(150)))
         process.stdin.flush()
+
         answered = [process.stdout.readline() for _ in range(150)]
         process.send_signal(number)
         process.wait()
+
         rest, said = process.stdout.read(), process.stderr.read() if process.stderr else ""
+
     found = process.returncode, len(set(answered)), rest, said
     assert found == (
         code,
@@ -70,15 +72,17 @@ def test_a_signal_keeps_what_was_answered(number: signal.Signals, code: int) -> 
 
 
 def test_slow_input_is_answered_as_it_comes() -> None:
-    """A line is answered while the next one is still to come, and the pacing of the input loses nothing."""
+    """A line is answered before the next one arrives, and pauses lose nothing."""
     with started([*COMMAND, "check", "team/app", "--json"], stdin=PIPE, stdout=PIPE) as process:
         assert process.stdin is not None
         assert process.stdout is not None
+
         answers: list[str] = []
         for number in (2, 0, 2):
             process.stdin.write(f"sha256:{number:064x}\n")
             process.stdin.flush()
             answers.append(json.loads(process.stdout.readline())["digest"])
+
         process.stdin.close()
         rest = process.stdout.read()
     assert (process.returncode, answers, rest) == (
@@ -89,15 +93,17 @@ def test_slow_input_is_answered_as_it_comes() -> None:
 
 
 def test_the_timeout_is_of_the_whole_input() -> None:
-    """The seconds of --timeout go on while the input rests, and the message names them as they were given."""
+    """--timeout includes pauses of the input, and the message has its original value."""
     with started(
         [*COMMAND, "check", "team/app", "--timeout", "0.9"], stdin=PIPE, stdout=PIPE, stderr=PIPE
     ) as process:
         assert process.stdin is not None
+
         process.stdin.write(f"{HELD}\n")
         process.stdin.flush()
         process.wait()
         said = process.stderr.read() if process.stderr else ""
+
     assert (process.returncode, "not done within --timeout 0.9 s" in said, said.count("\n")) == (
         2,
         True,
@@ -112,9 +118,8 @@ def test_the_timeout_is_of_the_whole_input() -> None:
 )
 @pytest.mark.parametrize("redirection", ["2>&-", "2>/dev/full"], ids=["closed", "full"])
 def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -> None:
-    """Where standard error can't be written, the exit code still says that there was an error."""
+    """The exit code reports an error even if standard error can't be written."""
     shell = ["bash", "-c", f'"$@" {redirection}', "bash", *COMMAND, *arguments]
-    # Ours.
     assert subprocess.run(shell, capture_output=True, check=False).returncode == 2
 
 
@@ -124,7 +129,7 @@ def test_an_error_that_nobody_can_read(arguments: list[str], redirection: str) -
     ids=["check", "help", "version"],
 )
 def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
-    """What can't be written is an error that names standard output."""
+    """Output that can't be written is an error that names standard output."""
     with open("/dev/full", "w", encoding="ascii") as full:
         ran = subprocess.run(
             [*COMMAND, *arguments], stdout=full, stderr=PIPE, text=True, check=False
@@ -139,10 +144,7 @@ def test_a_full_disk_is_one_line(arguments: list[str]) -> None:
     ("closed", "code"), [(">&-", 141), ("2>&-", 0)], ids=["standard output", "standard error"]
 )
 def test_a_stream_that_is_closed_from_the_start(closed: str, code: int) -> None:
-    """Without standard output it ends as where its reader has gone.
-
-    Without standard error it does its work.
-    """
+    """A check without standard output ends with 141, and one without standard error works."""
     ran = finished(["/bin/sh", "-c", f'"$@" {closed}', "sh", *COMMAND, "check", "team/app", HELD])
     assert (ran.returncode, ran.stderr) == (code, "")
 
@@ -153,7 +155,7 @@ def test_a_stream_that_is_closed_from_the_start(closed: str, code: int) -> None:
     ids=["check", "demo", "doctor"],
 )
 def test_a_reader_that_has_enough_ends_it_quietly(arguments: list[str]) -> None:
-    """When the pipe it prints to is closed, as by `head`, it stops without a word, as programs do that SIGPIPE ends."""
+    """Each command ends silently with 141 when the pipe that it prints to is closed."""
     with started([*COMMAND, *arguments], stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         process.stdout.close()
@@ -162,20 +164,17 @@ def test_a_reader_that_has_enough_ends_it_quietly(arguments: list[str]) -> None:
 
 
 def test_a_terminal_without_digests_is_not_read() -> None:
-    """At a terminal, a check without digests says what is missing instead of waiting for lines."""
+    """At a terminal, a check without digests is an error, and does not wait for lines."""
     ours, theirs = pty.openpty()
     ran = finished([*COMMAND, "check", "team/app"], stdin=theirs)
     os.close(theirs)
     os.close(ours)
-    said = "no digests: give them as arguments, or pipe them in, one a line"
+    said = "no digests: pass them as arguments, or pipe them in, one per line"
     assert (ran.returncode, ran.stdout, said in ran.stderr) == (2, "", True)
 
 
 def test_the_demo_shows_a_bar_in_a_terminal() -> None:
-    """Where standard error is a terminal, a bar shows how far it is.
-
-    Standard output holds the table alone.
-    """
+    """The demo shows a bar on a terminal, and standard output has only the table."""
     ours, theirs = pty.openpty()
     with started(
         [*COMMAND, "demo"], stdout=PIPE, stderr=theirs, env=os.environ | {"TERM": "xterm"}
@@ -191,10 +190,10 @@ def test_the_demo_shows_a_bar_in_a_terminal() -> None:
 def in_a_terminal(
     command: list[str], *, typed: bytes = b"", variables: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
-    """Run a command in a terminal of 60 columns; return its exit code and all that was shown."""
+    """Run a command in a terminal of 60 columns, and return its exit code and its output."""
     child, ours = pty.fork()
     if child == 0:
-        os.execve(  # noqa: S606 (ours)
+        os.execve(  # noqa: S606 (our own program)
             command[0],
             command,
             os.environ | {"TERM": "xterm", "COLUMNS": "60"} | dict(variables or {}),
@@ -205,14 +204,14 @@ def in_a_terminal(
 
 
 def test_digests_are_typed_at_a_terminal() -> None:
-    """With '-' lines are read from the terminal until Ctrl-D, and it is said so."""
+    """With '-', lines are read from the terminal until Ctrl-D, as a message says."""
     code, shown = in_a_terminal(
         [*COMMAND, "check", "team/app", "-"], typed=f"{HELD}\n\x04".encode()
     )
     assert (code, "Ctrl-D ends" in shown, "available" in shown) == (0, True, True)
 
 
-IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._PATIENCE = 0.0; main()"
+NO_DELAY = "from ecr_layer_client.cli import progress, main; progress._DELAY_SECONDS = 0.0; main()"
 
 
 @pytest.mark.parametrize(
@@ -221,9 +220,9 @@ IMPATIENT = "from ecr_layer_client.cli import progress, main; progress._PATIENCE
     ids=["file", "terminal", "no terminal"],
 )
 def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown: bool) -> None:
-    """A check of standard input shows how far it is on standard error, unless outcomes show that on the same terminal."""
+    """A check shows progress on a terminal, unless its outcomes scroll by on the same one."""
     lines = f"{sys.executable} -c 'for number in range(3000): print(\"sha256:%064x\" % number)'"
-    command = f'{lines} | {sys.executable} -c "{IMPATIENT}" check team/app {to}'
+    command = f'{lines} | {sys.executable} -c "{NO_DELAY}" check team/app {to}'
     _, shown = in_a_terminal(["/bin/sh", "-c", command], variables={"FORCE_COLOR": "1"})
     assert ("a second" in shown) == is_shown
 
@@ -234,7 +233,7 @@ def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown
     ids=["colours", "NO_COLOR"],
 )
 def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_coloured: bool) -> None:
-    """A terminal is shown each finding in colours unless NO_COLOR is set, and no line is wider than it."""
+    """Findings on a terminal fit its width, and have colours unless NO_COLOR is set."""
     code, shown = in_a_terminal([*COMMAND, "doctor", "team/app"], variables=variables)
     widest = max(len(line) for line in _plain(shown).splitlines())
     assert (code, "\x1b[32mok" in shown, widest <= 60) == (0, is_coloured, True)
@@ -242,7 +241,7 @@ def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_colour
 
 @pytest.mark.parametrize("columns", [1, 23, 24, 40, 71, 72, 200])
 def test_the_doctor_leaves_out_no_word(columns: int) -> None:
-    """At a terminal of any width all is shown that --json tells, long file names and advice included."""
+    """A terminal of any width shows all text that --json has."""
     asked = [*COMMAND, "doctor", "team/none", "--region", "us-east-1"]
     _, shown = in_a_terminal(asked, variables={"COLUMNS": str(columns)})
     told = [json.loads(line) for line in finished([*asked, "--json"]).stdout.splitlines()]
@@ -255,7 +254,7 @@ def test_the_doctor_leaves_out_no_word(columns: int) -> None:
 
 
 def test_help_waits_for_nothing_heavy() -> None:
-    """--help imports neither the client, nor AWS's libraries, nor what draws tables."""
+    """--help does not import the client, AWS's libraries or what draws tables."""
     heavy = ("ecr_layer_client._client", "aiobotocore", "botocore", "aiohttp", "rich.console")
     program = (
         "import sys\nfrom ecr_layer_client.cli import main\ntry:\n    main()\nexcept SystemExit:\n"
@@ -283,14 +282,19 @@ def test_memory_does_not_grow_with_the_input() -> None:
             _, status, usage = os.wait4(process.pid, 0)
             process.returncode = os.waitstatus_to_exitcode(status)
             peaks.append(usage.ru_maxrss)
+
         assert process.returncode == 1
+
     assert peaks[1] - peaks[0] < 12 * 1024
 
 
 @pytest.mark.parametrize("missing", ["typer", "rich"])
 def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
-    """Where typer or rich is not installed, one line names the extra."""
-    program = f"import sys; sys.modules[{missing!r}] = None; from ecr_layer_client.cli import main; main()"
+    """Without typer or rich, one line names the extra to install."""
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; "
+        "from ecr_layer_client.cli import main; main()"
+    )
     ran = finished([sys.executable, "-c", program])
     expected = 2, f"error: ecr-layers needs {missing}: pip install 'ecr-layer-client[cli]'\n"
     assert (ran.returncode, ran.stderr) == expected
@@ -301,7 +305,7 @@ def _plain(shown: str) -> str:
 
 
 def _packed(text: str) -> str:
-    """Return a text without what differs from run to run, or by the terminal's width."""
+    """Return a text without the parts that differ by run or by the terminal's width."""
     return re.sub(r"\d+ms|requestid'?[0-9a-f-]+", "", re.sub(r"\s", "", text))
 
 
@@ -310,7 +314,8 @@ def _read_to_end(terminal: int) -> str:
     try:
         while chunk := os.read(terminal, 65536):
             shown += chunk
-    except OSError:  # how Linux says that the other end is closed
+    except OSError:
+        # Linux raises this when the other end is closed.
         pass
     finally:
         os.close(terminal)

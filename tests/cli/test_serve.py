@@ -1,4 +1,4 @@
-"""`ecr-layers serve`: what it prints, how it is reached, how it ends."""
+"""`ecr-layers serve`: its output, how programs reach it, and how it ends."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ COMMAND = [sys.executable, "-m", "ecr_layer_client", "serve"]
 
 
 def started(*options: str) -> Popen[str]:
-    """Start it with options."""
+    """Start the command with options."""
     return Popen([*COMMAND, *options], text=True, stdout=PIPE, stderr=PIPE)
 
 
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[Popen[str]]:
-    """A local ECR that serves in a process of its own."""
+    """Return the process of a running local ECR."""
     with started("--region", "eu-west-1", "--verbose", "--data", str(tmp_path / "data")) as process:
         yield process
         process.kill()
 
 
 def taken_over(printed: str) -> dict[str, str]:
-    """Return the AWS variables that a shell has once it has evaluated what was printed, in a shell that knows a profile."""
+    """Return the AWS variables of a shell that had a profile and evaluated the printed text."""
     script = 'eval "$1"; env'
     shell = subprocess.run(
         ["sh", "-c", script, "sh", printed],
@@ -54,19 +54,18 @@ def taken_over(printed: str) -> dict[str, str]:
 def test_a_shell_takes_over_its_variables(
     served: Popen[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """What it prints, evaluated by a shell, makes boto3 without arguments reach it.
-
-    What was asked is logged, and kept in its directory.
-    """
+    """With the printed variables, boto3 reaches the local ECR, which logs and keeps requests."""
     assert served.stdout is not None
     for name, value in taken_over(served.stdout.read()).items():
         monkeypatch.setenv(name, value)
-    boto3: Any = importlib.import_module("boto3")  # it has no types
+
+    boto3: Any = importlib.import_module("boto3")  # without types
     created = boto3.Session().client("ecr").create_repository(repositoryName="team/app")
     assert (
         created["repository"]["repositoryUri"]
         == "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app"
     )
+
     served.terminate()
     assert served.stderr is not None
     assert served.stderr.read().splitlines()[1].endswith(" CreateRepository: ok")
@@ -78,7 +77,7 @@ def test_a_shell_takes_over_its_variables(
 
 
 def test_its_variables_need_no_trust() -> None:
-    """Values are quoted, and a profile of the shell's is put aside: some SDKs prefer it to keys."""
+    """Values are quoted, and the shell's profile is unset, because some SDKs prefer it to keys."""
     assert (
         taken_over(_exports({"AWS_REGION": "a b; echo AWS_X=$(id)'\""}))["AWS_REGION"]
         == "a b; echo AWS_X=$(id)'\""
@@ -94,10 +93,7 @@ def test_its_variables_need_no_trust() -> None:
     ],
 )
 def test_it_ends_when_it_is_told(served: Popen[str], how: signal.Signals, code: int) -> None:
-    """Ctrl-C and SIGTERM end it without a word, with the exit code that shells give them.
-
-    Before, it said where it is.
-    """
+    """Ctrl-C and SIGTERM end the server silently, with the exit codes of shells."""
     assert served.stdout is not None
     assert served.stderr is not None
     url = (
@@ -107,31 +103,34 @@ def test_it_ends_when_it_is_told(served: Popen[str], how: signal.Signals, code: 
     )
     served.send_signal(how)
     served.wait()
-    expected = f"a local ECR answers at {url}; Ctrl-C or `kill {served.pid}` ends it\n"
+    expected = f"the local ECR listens at {url}; stop it with Ctrl-C or `kill {served.pid}`\n"
     assert (served.returncode, served.stderr.read()) == (code, expected)
 
 
 def test_a_taken_port_is_one_line(run: Run, ecr: LocalECR) -> None:
-    """Where something listens already, one line says so."""
+    """A port that is in use is an error of one line."""
     port = ecr.endpoint_url.rpartition(":")[2]
     ended = run("serve", "--port", port)
-    expected = f"error: can't listen at 127.0.0.1, port {port}: it is taken: choose another --port, or end what listens there\n"
+    expected = (
+        f"error: can't listen on 127.0.0.1, port {port}: the port is in use: "
+        "choose another --port, or end the program that listens there\n"
+    )
     assert (ended.returncode, ended.stdout, ended.stderr) == (2, "", expected)
 
 
 def test_it_warns_of_other_machines(run: Run) -> None:
-    """An address beyond loopback comes with a warning.
-
-    Here it is one that no machine has, so nothing listens.
-    """
+    """An address other than loopback has a warning. No machine has the one used here."""
     ended = run("serve", "--host", "192.0.2.1")
     warning, error = ended.stderr.splitlines()
-    expected = "warning: 192.0.2.1 is not loopback: other machines that reach it can use the local ECR, for its keys are no secret"
+    expected = (
+        "warning: 192.0.2.1 is not a loopback address: every machine that reaches it can use the "
+        "local ECR, because its keys are not secret"
+    )
     assert (ended.returncode, warning, error.partition(":")[0]) == (2, expected, "error")
 
 
 def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
-    """A second one on the same directory does not start."""
+    """A second local ECR on the same directory does not start."""
     first = LocalECR(data=tmp_path)
     ended = run("serve", "--data", str(tmp_path))
     says = "in use by another local ECR of this process: close that first"
@@ -159,6 +158,6 @@ def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
     ids=["account", "absent", "quota", "file", "no-data", "no-host", "port", "burst", "latency"],
 )
 def test_a_wrong_option_is_told(run: Run, options: list[str], says: str) -> None:
-    """An option that makes no sense is a usage error that names it."""
+    """A wrong option is a usage error that names it."""
     ended = run("serve", *options)
     assert (ended.returncode, says in " ".join(ended.stderr.split())) == (2, True)

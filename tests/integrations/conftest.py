@@ -1,4 +1,4 @@
-"""Tables and traces; what asks a local ECR does so in memory and in virtual time."""
+"""Tables and traces, with a local ECR in memory and in virtual time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest_asyncio.fixture
 async def ecr() -> AsyncIterator[LocalECR]:
-    """Give an open local ECR in memory, whose answers take 50 ms, with an empty repository "app"."""
+    """Return an open local ECR whose responses take 50 ms, with an empty repository "app"."""
     async with LocalECR(in_memory=True, region="eu-west-1", latency=0.05) as ecr:
         ecr.seed("app", [])
         yield ecr

@@ -1,7 +1,4 @@
-"""Results and plans as Arrow streams: columns, rows, nulls, order, hostile text.
-
-And what is said where pyarrow or pandas is missing.
-"""
+"""Results and plans as Arrow streams, and the errors without pyarrow or pandas."""
 
 from __future__ import annotations
 
@@ -61,12 +58,12 @@ OUTCOMES = (LAYER, BARE, FROZEN, UNNAMED, FAILURE, TIRED, NAMELESS)
 def result(
     outcomes: Iterable[LayerOutcome] = OUTCOMES, repository: str = "team/app"
 ) -> LayerCheckResult:
-    """Make a result."""
+    """Return a result."""
     return LayerCheckResult(repository=Repository(name=repository), outcomes=tuple(outcomes))
 
 
 def rows(table: object) -> list[dict[str, Any]]:
-    """Return the rows of what speaks Arrow."""
+    """Return the rows of an object that exports Arrow."""
     arrow: Any = pa
     found: list[dict[str, Any]] = arrow.table(table).to_pylist()
     return found
@@ -80,11 +77,12 @@ def row(outcome: LayerOutcome, repository: str = "team/app") -> dict[str, Any]:
         "availability": said.get("raw_availability") or said.get("availability"),
     }
     said |= {"code": said.get("raw_code") or said.get("code")}
+
     return {column: said.get(column) for column in COLUMNS}
 
 
 def outcome_of(row: dict[str, Any]) -> LayerOutcome:
-    """Make the outcome anew that a row was made of."""
+    """Return the outcome that a row describes."""
     if row["outcome"] == "layer":
         availability = LayerAvailability(row["availability"])
         raw = row["availability"] if row["availability"] not in list(LayerAvailability) else None
@@ -95,20 +93,21 @@ def outcome_of(row: dict[str, Any]) -> LayerOutcome:
             size=row["size"],
             media_type=row["media_type"],
         )
+
     code = LayerFailureCode(row["code"])
     raw = row["code"] if row["code"] not in list(LayerFailureCode) else None
     return LayerFailure(digest=row["digest"], code=code, raw_code=raw, reason=row["reason"])
 
 
 def test_columns() -> None:
-    """A result has these columns, in this order, of these types."""
+    """A result has these columns, in this order, with these types."""
     schema: Any = pa.table(result()).schema
     kinds = ["string"] * 6 + ["int64", "string"]
     assert (schema.names, [str(kind) for kind in schema.types]) == (COLUMNS, kinds)
 
 
 def test_rows() -> None:
-    """There is one row an outcome, in input order; what an outcome does not say is null."""
+    """Each outcome has a row, in input order, with null for what the outcome lacks."""
     assert rows(result()) == [row(outcome) for outcome in OUTCOMES]
 
 
@@ -129,7 +128,7 @@ def test_a_layer() -> None:
 
 
 def test_a_failure() -> None:
-    """A failure has no availability, size and media type."""
+    """A failure has no availability, size or media type."""
     assert rows(result([FAILURE])) == [
         {
             "repository": "team/app",
@@ -155,12 +154,12 @@ def test_a_failure() -> None:
     ids=["availability", "availability without its spelling", "code", "code without its spelling"],
 )
 def test_what_is_unknown_keeps_its_spelling(outcome: LayerOutcome, column: str, said: str) -> None:
-    """A word of tomorrow is told in ECR's own spelling, where that is known."""
+    """An unknown value keeps ECR's own spelling, if that is known."""
     assert rows(result([outcome]))[0][column] == said
 
 
 def test_round_trip() -> None:
-    """The models can be made anew from the rows, without loss."""
+    """The rows contain everything that the outcomes do."""
     assert tuple(outcome_of(row) for row in rows(result())) == OUTCOMES
 
 
@@ -172,7 +171,7 @@ def test_nothing() -> None:
 
 @pytest.mark.parametrize("number", [9_999, 10_000, 10_001, 100_000])
 def test_many(number: int) -> None:
-    """Any number of outcomes comes whole and in order, in batches of at most 10,000 rows."""
+    """Any number of outcomes comes complete and in order, in batches of at most 10,000 rows."""
     digests = [f"sha256:{index:064x}" for index in range(number)]
     many = result(
         Layer(digest=digest, availability=LayerAvailability.AVAILABLE, size=1) for digest in digests
@@ -186,7 +185,7 @@ def test_many(number: int) -> None:
 
 
 def test_half_a_surrogate_pair() -> None:
-    """A digest that no UTF-8 can hold, refused as malformed, is told with what it can't hold escaped; so are no others."""
+    """Half a surrogate pair in a malformed digest is escaped, and no other text is."""
     outcomes = [
         LayerFailure(digest=digest, code=LayerFailureCode.INVALID_LAYER_DIGEST)
         for digest in ("a\ud800", "é", "\\ud800")
@@ -195,14 +194,14 @@ def test_half_a_surrogate_pair() -> None:
 
 
 def test_the_registry_is_told() -> None:
-    """A repository is told as the command line tells it: with its URI where the registry is known."""
+    """A repository with a known registry is named by its URI, as on the command line."""
     where = Repository(name="app", registry_id="123456789012", region="eu-west-1")
     table = LayerCheckResult(repository=where, outcomes=(BARE,))
     assert rows(table)[0]["repository"] == str(where)
 
 
 def test_unanswered_is_no_row() -> None:
-    """What an error keeps has a row for what was answered, and none for what was not."""
+    """A partial result has rows for answered digests only."""
     partial = LayerCheckResult(
         repository=Repository(name="team/app"), outcomes=(BARE,), unanswered=("sha256:99",)
     )
@@ -210,10 +209,7 @@ def test_unanswered_is_no_row() -> None:
 
 
 def test_results_of_several_repositories() -> None:
-    """The results of several repositories are one table, in their order.
-
-    A repository that failed has no row.
-    """
+    """Results of several repositories are one table in order, without those that failed."""
     errors: dict[str, CallError] = {
         "gone": OperationTimeoutError("too late", partial=result([LAYER], "gone"))
     }
@@ -224,7 +220,7 @@ def test_results_of_several_repositories() -> None:
 
 
 def test_many_small_results() -> None:
-    """Small results share batches, so that a thousand repositories are not a thousand of them."""
+    """Results of a thousand repositories share one batch if they are small."""
     several = LayerCheckResults(result([BARE], f"repository-{index}") for index in range(1_000))
     table: Any = pa.table(several)
     assert (
@@ -242,7 +238,7 @@ def test_no_results() -> None:
 
 
 def requested(kind: Any) -> pa.Schema:
-    """Return a result's schema with other text."""
+    """Return a result's schema with another type for text."""
     return pa.schema([(name, pa.int64() if name == "size" else kind) for name in COLUMNS])
 
 
@@ -250,34 +246,34 @@ def requested(kind: Any) -> pa.Schema:
     "kind", [pa.large_string(), pa.dictionary(pa.int32(), pa.string())], ids=str
 )
 def test_other_types_of_text(kind: Any) -> None:
-    """Text comes as large or dictionary-encoded where that is asked for, with the same values."""
+    """A request for large or dictionary-encoded text returns the same values."""
     arrow: Any = pa
     table = arrow.table(result(), schema=requested(kind))
     assert (table.schema, table.to_pylist()) == (requested(kind), rows(result()))
 
 
 def test_other_columns() -> None:
-    """A schema of other columns is refused, as the protocol has it."""
+    """A schema with other columns is an error, as the protocol requires."""
     arrow: Any = pa
     with pytest.raises(ValueError, match="field names"):
         arrow.table(result(), schema=pa.schema([("digest", pa.string())]))
 
 
 def test_a_type_that_does_not_fit() -> None:
-    """A type to which the text can't be cast is refused."""
+    """A type to which text can't be cast is an error."""
     arrow: Any = pa
     with pytest.raises(ValueError, match="int32"):
         arrow.table(result(), schema=requested(pa.int32()))
 
 
 def test_a_stream_each_time() -> None:
-    """A result can be read again and again."""
+    """A result can be read repeatedly."""
     same = result()
     assert rows(same) == rows(same)
 
 
 def test_pandas() -> None:
-    """`to_pandas` gives the columns and rows, with sizes that are whole numbers or missing."""
+    """`to_pandas` returns the columns and rows, with sizes that are integers or missing."""
     frame = result([LAYER, BARE]).to_pandas()
     sizes = frame["size"]
     assert (list(frame.columns), str(sizes.dtype), sizes.tolist()) == (
@@ -295,19 +291,19 @@ def test_pandas_of_results() -> None:
 
 
 def test_pandas_of_nothing() -> None:
-    """`to_pandas` of nothing is an empty frame of the same columns and types."""
+    """`to_pandas` of an empty result is an empty frame with the same columns and types."""
     assert result([]).to_pandas().dtypes.to_dict() == result().to_pandas().dtypes.to_dict()
 
 
 def blob(letter: str, size: int | None = 10) -> Descriptor:
-    """Make a descriptor."""
+    """Return a descriptor."""
     return Descriptor(
         digest=f"sha256:{letter * 64}", size=size, media_type=None if size is None else GZIP
     )
 
 
 def push(repository: str | None = "team/app") -> PushPlan:
-    """Make a plan of every kind of blob."""
+    """Return a plan with every kind of blob."""
     return PushPlan(
         repository=None if repository is None else Repository(name=repository),
         manifests=(blob("1", 100),),
@@ -322,7 +318,7 @@ def push(repository: str | None = "team/app") -> PushPlan:
 
 
 def test_a_plan() -> None:
-    """A plan has a row for each blob and manifest: what becomes of it, why if that is no matter of course, its size and media type."""
+    """A plan has a row for each blob and manifest, with action, note, size and media type."""
     assert [tuple(row.values()) for row in rows(push())] == [
         ("team/app", f"sha256:{'a' * 64}", "upload", None, 10, GZIP),
         ("team/app", f"sha256:{'b' * 64}", "upload", "archived", None, None),
@@ -334,7 +330,7 @@ def test_a_plan() -> None:
 
 
 def test_columns_of_a_plan() -> None:
-    """A plan has these columns, whatever is in it."""
+    """A plan has these columns, whatever it contains."""
     nothing = push().model_copy(
         update=dict.fromkeys(
             ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()
@@ -348,22 +344,26 @@ def test_columns_of_a_plan() -> None:
 
 
 def test_a_plan_without_a_repository() -> None:
-    """A plan that does not say where to has nulls there."""
+    """A plan without a repository has nulls in that column."""
     assert {row["repository"] for row in rows(push(None))} == {None}
 
 
 def test_a_plan_that_was_made() -> None:
-    """The sizes of the rows to upload are the bytes that the plan says."""
-    config = f'{{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:{"c" * 64}"}}'
+    """The sizes of the rows to upload add up to the plan's bytes."""
+    config = (
+        '{"mediaType": "application/vnd.oci.image.config.v1+json", '
+        f'"size": 7, "digest": "sha256:{"c" * 64}"}}'
+    )
     manifest = f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode()
     made = plan(ImageSource.from_manifest(manifest), {}, repository="team/app")
     sizes = [row["size"] for row in rows(made) if row["action"] == "upload"]
     put = [row["digest"] for row in rows(made) if row["action"] == "put"]
+
     assert (sum(sizes), put) == (made.bytes_to_upload, [parse_manifest(manifest).digest])
 
 
 def test_pandas_of_a_plan() -> None:
-    """`to_pandas` of a plan has sizes that are whole numbers or missing."""
+    """`to_pandas` of a plan has sizes that are integers or missing."""
     frame = push().to_pandas()
     assert (list(frame.columns), frame["size"].sum()) == (PLAN_COLUMNS, 130)
 
@@ -372,7 +372,7 @@ def test_pandas_of_a_plan() -> None:
     "table", [result(), LayerCheckResults([result()]), push()], ids=["result", "results", "plan"]
 )
 def test_without_pyarrow(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, a table is refused with what to install."""
+    """Without pyarrow, the error says what to install."""
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for module in ("_models.record_batches", "images._record_batches"):
         monkeypatch.delitem(sys.modules, f"ecr_layer_client.{module}", raising=False)
@@ -384,7 +384,7 @@ def test_without_pyarrow(table: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without pandas, `to_pandas` says what to install."""
+    """Without pandas, the error of `to_pandas` says what to install."""
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"^to_pandas\(\) needs pandas: pip install pandas$"):
         result().to_pandas()

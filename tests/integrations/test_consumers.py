@@ -1,4 +1,4 @@
-"""polars, pandas, DuckDB and pyarrow take results and plans as they are, each with its own types."""
+"""polars, pandas, DuckDB and pyarrow read results and plans, each with its own types."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ from ecr_layer_client import (
 )
 from ecr_layer_client.images import Descriptor, PushPlan
 
-arrow: Any = pa  # what these take and give is not all typed
+# The types of these libraries are incomplete.
+arrow: Any = pa
 duck: Any = duckdb
 pandas: Any = pd
 compute: Any = pc
@@ -33,7 +34,7 @@ SIZES = [2**62, None, None]
 
 
 def made(repository: str = "team/app") -> LayerCheckResult:
-    """Make a result with a layer that is held, one that is absent, and a failure."""
+    """Return a result with a layer that is held, one that is absent, and a failure."""
     return LayerCheckResult(
         repository=Repository(name=repository),
         outcomes=(
@@ -52,13 +53,13 @@ def made(repository: str = "team/app") -> LayerCheckResult:
 
 
 def empty() -> LayerCheckResult:
-    """Make a result without outcomes."""
+    """Return a result without outcomes."""
     return LayerCheckResult(repository=Repository(name="team/app"), outcomes=())
 
 
 @cache
 def large() -> LayerCheckResult:
-    """Make a result of 100,000 outcomes, every third a failure."""
+    """Return a result with 100,000 outcomes, every third of them a failure."""
     digests = [f"sha256:{index:064x}" for index in range(100_000)]
     outcomes = tuple(
         Layer(digest=digest, availability=LayerAvailability.AVAILABLE, size=index)
@@ -70,7 +71,7 @@ def large() -> LayerCheckResult:
 
 
 def planned() -> PushPlan:
-    """Make a plan of a blob to upload."""
+    """Return a plan with one blob to upload."""
     blob = Descriptor(digest=f"sha256:{'a' * 64}", size=7, media_type=GZIP)
     empty: Any = ()
     return PushPlan(
@@ -90,7 +91,7 @@ LARGE_SUM = sum(index for index in range(100_000) if index % 3)
 
 
 def test_polars() -> None:
-    """Polars gives text as String, so that it joins and compares with text, and sizes as Int64."""
+    """Polars reads text as String, which joins and compares with text, and sizes as Int64."""
     frame = pl.DataFrame(made())
     kinds = {str(kind) for kind in frame.drop("size").dtypes}
     assert (kinds, str(frame["size"].dtype), frame["size"].to_list()) == (
@@ -102,7 +103,7 @@ def test_polars() -> None:
 
 
 def test_polars_of_several_results() -> None:
-    """Polars takes the results of several repositories from pyarrow's hands: it takes a mapping for columns."""
+    """Polars reads results of several repositories by way of pyarrow, as they are a mapping."""
     several = pl.DataFrame(arrow.table(LayerCheckResults([made("bb"), made("aa")])))
     assert several.group_by("repository", maintain_order=True).agg(pl.col("size").sum()).rows() == [
         ("bb", 2**62),
@@ -111,7 +112,7 @@ def test_polars_of_several_results() -> None:
 
 
 def test_pandas_and_duckdb_of_several_results() -> None:
-    """Pandas and DuckDB take the results of several repositories, too."""
+    """Pandas and DuckDB read results of several repositories directly."""
     results = LayerCheckResults([made("bb"), made("aa")])
     assert duck.sql(
         "select repository, count(*) from results group by repository order by repository"
@@ -131,7 +132,7 @@ def test_polars_of_nothing() -> None:
 
 
 def test_polars_of_100_000() -> None:
-    """Polars takes 100,000 outcomes whole."""
+    """Polars reads 100,000 outcomes completely."""
     frame = pl.DataFrame(large())
     assert (len(frame), frame["size"].sum(), frame["code"].drop_nulls().unique().to_list()) == (
         100_000,
@@ -141,7 +142,7 @@ def test_polars_of_100_000() -> None:
 
 
 def test_polars_chooses_types() -> None:
-    """Polars has a column as a categorical where its schema says so."""
+    """Polars reads a column as a categorical if its schema says so."""
     assert (
         pl.DataFrame(made(), schema_overrides={"outcome": pl.Categorical})["outcome"].dtype
         == pl.Categorical
@@ -149,7 +150,7 @@ def test_polars_chooses_types() -> None:
 
 
 def test_pandas() -> None:
-    """Pandas takes it by `DataFrame.from_arrow`, missing values included."""
+    """`DataFrame.from_arrow` of pandas reads a result, including missing values."""
     frame = pandas.DataFrame.from_arrow(made())
     assert (frame["availability"].eq("AVAILABLE").tolist(), frame["size"].isna().tolist()) == (
         [True, False, False],
@@ -158,12 +159,12 @@ def test_pandas() -> None:
 
 
 def test_pandas_of_nothing() -> None:
-    """Pandas takes what is empty."""
+    """Pandas reads an empty result."""
     assert pandas.DataFrame.from_arrow(empty()).shape == (0, 8)
 
 
 def test_pandas_of_100_000() -> None:
-    """`to_pandas` gives 100,000 outcomes whole, and exact."""
+    """`to_pandas` returns 100,000 outcomes, complete and exact."""
     frame = large().to_pandas()
     assert (len(frame), frame["size"].sum(), frame["outcome"].value_counts().to_dict()) == (
         100_000,
@@ -173,10 +174,11 @@ def test_pandas_of_100_000() -> None:
 
 
 def test_duckdb() -> None:
-    """DuckDB finds a result by the name of its variable, with text, whole numbers and nulls."""
+    """DuckDB finds a result by its variable's name, and reads text, integers and nulls."""
     result = made()
     found = duck.sql(
-        "select digest, size, reason from result where size is null or availability = 'AVAILABLE' order by digest"
+        "select digest, size, reason from result "
+        "where size is null or availability = 'AVAILABLE' order by digest"
     )
     assert found.fetchall() == [
         ("latest", None, "é \U0001f433"),
@@ -187,14 +189,14 @@ def test_duckdb() -> None:
 
 
 def test_duckdb_of_nothing() -> None:
-    """DuckDB finds no row in what is empty."""
+    """DuckDB finds no row in an empty result."""
     result = empty()
     assert duck.sql("select count(*), count(size) from result").fetchall() == [(0, 0)]
     assert len(result) == 0
 
 
 def test_duckdb_of_100_000() -> None:
-    """DuckDB reads 100,000 outcomes whole."""
+    """DuckDB reads 100,000 outcomes completely."""
     result = large()
     assert duck.sql("select count(*), sum(size)::bigint from result").fetchall() == [
         (100_000, LARGE_SUM)
@@ -203,7 +205,7 @@ def test_duckdb_of_100_000() -> None:
 
 
 def test_duckdb_of_a_plan() -> None:
-    """DuckDB takes a plan."""
+    """DuckDB reads a plan."""
     plan = planned()
     assert duck.sql("select action, sum(size)::bigint from plan group by action").fetchall() == [
         ("upload", plan.bytes_to_upload)
@@ -211,7 +213,7 @@ def test_duckdb_of_a_plan() -> None:
 
 
 def test_pyarrow() -> None:
-    """Pyarrow takes a result, and computes with it."""
+    """Pyarrow reads a result, and computes with it."""
     table = arrow.table(made())
     assert (table.column("size").to_pylist(), compute.sum(table.column("size")).as_py()) == (
         SIZES,
@@ -225,7 +227,7 @@ def test_pyarrow() -> None:
     ids=["polars", "pandas"],
 )
 def test_a_plan(frame: Any) -> None:
-    """Polars and pandas take a plan."""
+    """Polars and pandas read a plan."""
     assert (list(frame.columns), frame["size"].to_list()) == (
         ["repository", "digest", "action", "note", "size", "media_type"],
         [7],

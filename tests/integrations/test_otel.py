@@ -1,4 +1,7 @@
-"""Spans and measurements: names and attributes by the conventions, parents across tasks, errors, retries and throttled answers."""
+"""Spans and metrics: names, attributes, parents across tasks, errors, retries and throttling."""
+
+# The semantic conventions have no stubs.
+# pyright: reportMissingTypeStubs=false
 
 from __future__ import annotations
 
@@ -17,12 +20,12 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from opentelemetry.semconv._incubating.attributes import (  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.semconv._incubating.attributes import (
     aws_attributes,
     cloud_attributes,
     rpc_attributes,
 )
-from opentelemetry.semconv._incubating.metrics import rpc_metrics  # pyright: ignore[reportMissingTypeStubs]
+from opentelemetry.semconv._incubating.metrics import rpc_metrics
 from opentelemetry.semconv.attributes import error_attributes, http_attributes
 from opentelemetry.semconv.schemas import Schemas
 from opentelemetry.trace import SpanKind, StatusCode
@@ -53,7 +56,7 @@ DIGESTS = [f"sha256:{number:064x}" for number in range(250)]
 
 
 class Telemetry:
-    """An SDK that keeps what it is given in memory, with an observer on it."""
+    """An SDK that keeps telemetry in memory, and an observer that uses it."""
 
     def __init__(self) -> None:
         self._exporter = InMemorySpanExporter()
@@ -67,17 +70,20 @@ class Telemetry:
         )
 
     def spans(self, name: str | None = None) -> list[Any]:
-        """Return the spans that ended, of one name or all."""
+        """Return the spans that ended, all or those with one name."""
         ended: tuple[ReadableSpan, ...] = self._exporter.get_finished_spans()
         return [span for span in ended if name in (None, span.name)]
 
     def span(self, name: str) -> Any:
-        """Return the one span of a name."""
+        """Return the one span with a name."""
         (span,) = self.spans(name)
         return span
 
     def points(self, *names: str) -> list[Any]:
-        """Return the measurements of these names, in their order; exemplars come once."""
+        """Return the measurements with these names, in their order.
+
+        The SDK returns exemplars only once.
+        """
         data: Any = self._reader.get_metrics_data()
         metrics = [
             metric
@@ -91,7 +97,7 @@ class Telemetry:
 
 @pytest.fixture
 def telemetry() -> Iterator[Telemetry]:
-    """Give an SDK of the test's own."""
+    """Return an SDK for one test."""
     telemetry = Telemetry()
     yield telemetry
     telemetry.tracers.shutdown()
@@ -100,7 +106,7 @@ def telemetry() -> Iterator[Telemetry]:
 
 @pytest_asyncio.fixture(autouse=True)
 async def nothing_stays_current() -> AsyncIterator[None]:
-    """See that a test leaves no span the current one."""
+    """Check that a test leaves no span as the current one."""
     yield
     assert trace.get_current_span() is trace.INVALID_SPAN
 
@@ -111,14 +117,14 @@ def parents(spans: list[Any]) -> list[Any]:
 
 
 async def checked(ecr: LocalECR, telemetry: Telemetry, **options: Any) -> None:
-    """Check one digest as a list."""
+    """Check one digest, given as a list."""
     async with ecr.client(observer=telemetry.observer, **options) as client:
         await client.check_layers("app", DIGESTS[:1])
 
 
 @pytest.mark.asyncio
 async def test_an_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A check is one span of kind INTERNAL that says where, and not what."""
+    """A check is one span of kind INTERNAL, which names the repository but no digest."""
     await checked(ecr, telemetry)
     span = telemetry.span(OPERATION)
     assert (span.kind, span.parent, dict(span.attributes), span.status.status_code) == (
@@ -131,11 +137,9 @@ async def test_an_operation(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request is a span of kind CLIENT with the attributes of the conventions.
-
-    It counts the digests and does not list them.
-    """
+    """A request is a span of kind CLIENT with the conventions' attributes and a digest count."""
     await checked(ecr, telemetry)
+
     span = telemetry.span(ATTEMPT)
     assert (span.kind, span.status.status_code, dict(span.attributes)) == (
         SpanKind.CLIENT,
@@ -156,7 +160,7 @@ async def test_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_the_scope(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Spans say which library they are of, and which conventions they follow."""
+    """Spans name this library and the version of the conventions."""
     await checked(ecr, telemetry)
     scope = telemetry.span(ATTEMPT).instrumentation_scope
     assert (scope.name, scope.schema_url) == ("ecr_layer_client", Schemas.V1_44_0.value)
@@ -164,7 +168,7 @@ async def test_the_scope(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_the_registry(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A repository of a registry that is named says so."""
+    """A repository with a known registry has it as an attribute."""
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers(Repository(name="app", registry_id=ecr.account), DIGESTS[:1])
     assert {span.attributes["ecr_layer_client.registry_id"] for span in telemetry.spans()} == {
@@ -173,7 +177,7 @@ async def test_the_registry(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 
 async def lazily() -> AsyncIterator[str]:
-    """Give the digests one by one."""
+    """Yield the digests one by one."""
     for digest in DIGESTS:
         yield digest
 
@@ -185,13 +189,11 @@ async def lazily() -> AsyncIterator[str]:
 async def test_attempts_are_below_their_operation(
     ecr: LocalECR, telemetry: Telemetry, digests: Any
 ) -> None:
-    """The requests of a check are below its span, whichever task makes them.
-
-    Its span is below the caller's own.
-    """
+    """Requests are under their check's span, in any task, and that is under the caller's span."""
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with ecr.client(observer=telemetry.observer) as client:
             await client.check_layers("app", digests)
+
     operation = telemetry.span(OPERATION)
     assert parents(telemetry.spans(ATTEMPT)) == [operation.context] * 3
     assert operation.parent == mine.get_span_context()
@@ -199,7 +201,7 @@ async def test_attempts_are_below_their_operation(
 
 @pytest.mark.asyncio
 async def test_two_checks_at_once(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Of checks at the same time, each has its own requests below it."""
+    """Concurrent checks each have their own requests under them."""
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*(client.check_layers("app", DIGESTS) for _ in range(2)))
     operations = [span.context for span in telemetry.spans(OPERATION)]
@@ -208,7 +210,7 @@ async def test_two_checks_at_once(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_a_stream_is_current_in_its_block(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Inside a stream's block its span is the current one, and outside the caller's own is again."""
+    """A stream's span is the current one in its block, and the caller's span is afterwards."""
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with (
             ecr.client(observer=telemetry.observer) as client,
@@ -219,6 +221,7 @@ async def test_a_stream_is_current_in_its_block(ecr: LocalECR, telemetry: Teleme
             async for _ in stream:
                 pass
         assert trace.get_current_span() is mine
+
     operation = telemetry.span(OPERATION)
     assert (
         parents([*telemetry.spans("inner"), *telemetry.spans(ATTEMPT)]) == [operation.context] * 4
@@ -226,10 +229,10 @@ async def test_a_stream_is_current_in_its_block(ecr: LocalECR, telemetry: Teleme
 
 
 @pytest.mark.asyncio
-async def test_a_stream_left_in_another_context(
+async def test_a_stream_closed_in_another_context(
     ecr: LocalECR, telemetry: Telemetry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A stream that another task leaves ends its span there, and nobody complains."""
+    """A stream that another task closes ends its span without a log message."""
     async with ecr.client(observer=telemetry.observer) as client:
         stream = client.stream_layers("app", DIGESTS[:1])
         await asyncio.create_task(stream.__aenter__())
@@ -242,8 +245,8 @@ async def test_a_stream_left_in_another_context(
 
 
 @pytest.mark.asyncio
-async def test_streams_read_by_turns(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Of two streams in one task, the one entered first may end first: after both, no ended span is current."""
+async def test_overlapping_streams(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """After two overlapping streams in one task have ended, no ended span is current."""
     async with ecr.client(observer=telemetry.observer) as client:
         first, second = (client.stream_layers("app", DIGESTS[:1]) for _ in range(2))
         await first.__aenter__()
@@ -255,7 +258,7 @@ async def test_streams_read_by_turns(ecr: LocalECR, telemetry: Telemetry) -> Non
 
 @pytest.mark.asyncio
 async def test_a_single_check(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """The request of a lone single check is below it, with no links."""
+    """The request of a lone single check is under it, without links."""
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layer("app", DIGESTS[0])
     attempt = telemetry.span(ATTEMPT)
@@ -264,7 +267,7 @@ async def test_a_single_check(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_single_checks_that_share_a_request(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A shared request is below the first check, in the caller's own trace, and links to the others, each in its."""
+    """A shared request is under the first check, and links to the others in their own traces."""
 
     async def asked(number: int) -> None:
         with telemetry.tracer.start_as_current_span(f"caller {number}"):
@@ -272,6 +275,7 @@ async def test_single_checks_that_share_a_request(ecr: LocalECR, telemetry: Tele
 
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*map(asked, range(3)))
+
     attempt = telemetry.span(ATTEMPT)
     callers = [telemetry.span(f"caller {number}").context for number in range(3)]
     checks = {span.parent.span_id: span.context for span in telemetry.spans(OPERATION)}
@@ -285,12 +289,13 @@ async def test_single_checks_that_share_a_request(ecr: LocalECR, telemetry: Tele
 
 @pytest.mark.asyncio
 async def test_a_caller_that_left(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A shared request is below the first check that still waits when it leaves."""
+    """A shared request is under the first check that still waits when it is sent."""
     async with ecr.client(observer=telemetry.observer, coalesce_window=0.01) as client:
         tasks = [asyncio.create_task(client.check_layer("app", digest)) for digest in DIGESTS[:2]]
         await asyncio.sleep(0)
         tasks[0].cancel()
         await asyncio.wait(tasks)
+
     left, waited = telemetry.spans(OPERATION)
     attempt = telemetry.span(ATTEMPT)
     assert (left.attributes["error.type"], attempt.parent, attempt.links) == (
@@ -302,7 +307,7 @@ async def test_a_caller_that_left(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_a_caller_that_was_answered(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request that asks again for what an answer left out is below the callers that still wait, and no other."""
+    """A repeated request belongs only to the callers that still wait for an answer."""
     ecr.faults.add(drop_rows=1, times=1)
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:3]))
@@ -311,7 +316,7 @@ async def test_a_caller_that_was_answered(ecr: LocalECR, telemetry: Telemetry) -
 
 @pytest.mark.asyncio
 async def test_links_are_bounded(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request that a thousand callers share links to 128 of them, as many as an SDK keeps."""
+    """A request that a thousand callers share has 128 links, the maximum of an SDK."""
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*(client.check_layer("app", DIGESTS[0]) for _ in range(1_000)))
     assert len(telemetry.span(ATTEMPT).links) == 128
@@ -319,7 +324,7 @@ async def test_links_are_bounded(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_many_repositories(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Of a check of many repositories, each batch is an operation below the caller's span, its request below that."""
+    """Each batch of a check of many repositories is an operation under the caller's span."""
     ecr.seed("other", [])
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with ecr.client(observer=telemetry.observer) as client:
@@ -333,7 +338,7 @@ async def test_many_repositories(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_image_operations(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Fetching manifests and listing images are operations too, each above its requests, and beside the checks of the blobs."""
+    """Fetching manifests and listing images are operations, beside the checks of the blobs."""
     [config, layer] = [ecr.put_layer("app", blob) for blob in (b"config", b"layer")]
     blobs = [
         {"mediaType": f"application/vnd.oci.image.{kind}", "digest": digest, "size": size}
@@ -342,8 +347,10 @@ async def test_image_operations(ecr: LocalECR, telemetry: Telemetry) -> None:
     ecr.put_image(
         "app", {"schemaVersion": 2, "mediaType": _IMAGE, "config": blobs[0], "layers": blobs[1:]}
     )
+
     async with ecr.client(observer=telemetry.observer) as client:
         assert [report.defects async for report in client.audit("app")] == [()]
+
     names = {span.context.span_id: span.name for span in telemetry.spans()}
     told = [
         (span.name, span.parent and names[span.parent.span_id], span.status.status_code)
@@ -359,7 +366,7 @@ async def test_image_operations(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """What refuses an operation on images is the error of its span; a cancelled one ends, too."""
+    """The span of a failed image operation has its error, and a cancelled one ends too."""
     async with ecr.client(observer=telemetry.observer) as client:
         with pytest.raises(RepositoryNotFoundError):
             await client.get_image("gone", "latest")
@@ -367,6 +374,7 @@ async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry
         await asyncio.sleep(0.01)
         auditing.cancel()
         await asyncio.wait([auditing])
+
     told = [
         (span.name, span.attributes["error.type"], span.status.status_code)
         for span in telemetry.spans()
@@ -380,12 +388,10 @@ async def test_an_image_operation_that_fails(ecr: LocalECR, telemetry: Telemetry
 
 @pytest.mark.asyncio
 async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A failed request has status and error.type.
-
-    That it is made again is an event of the operation, which succeeds, and is counted.
-    """
+    """A retry is counted and is an event of its operation, which then succeeds."""
     ecr.faults.add(error="ServerException", status=500, times=1)
     await checked(ecr, telemetry)
+
     failed, succeeded = telemetry.spans(ATTEMPT)
     operation = telemetry.span(OPERATION)
     (event,) = operation.events
@@ -411,6 +417,7 @@ async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
         "ServerException",
         True,
     )
+
     assert operation.status.status_code == StatusCode.UNSET
     assert [
         (point.value, point.attributes["error.type"])
@@ -420,9 +427,10 @@ async def test_a_retry(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A throttled answer is an error of its request, an event of the operation, is counted, and moves the gauge of the rate."""
+    """A throttled response fails its request, is an event, is counted, and sets the rate gauge."""
     ecr.faults.add(error="ThrottlingException", times=1)
     await checked(ecr, telemetry)
+
     (event,) = telemetry.span(OPERATION).events
     assert (event.name, dict(event.attributes)) == (
         "throttled",
@@ -436,12 +444,13 @@ async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 
 @pytest.mark.asyncio
-async def test_what_befalls_a_shared_request(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Events of a request that single checks share are those of the first check."""
+async def test_events_of_a_shared_request(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """Events of a request that single checks share belong to the first check."""
     ecr.faults.add(error="ThrottlingException", times=1)
     ecr.faults.add(status=503, times=1)
     async with ecr.client(observer=telemetry.observer) as client:
         await asyncio.gather(*(client.check_layer("app", digest) for digest in DIGESTS[:2]))
+
     first = telemetry.spans(ATTEMPT)[0].parent
     told = {
         span.context.span_id: [event.name for event in span.events]
@@ -451,7 +460,7 @@ async def test_what_befalls_a_shared_request(ecr: LocalECR, telemetry: Telemetry
 
 
 def test_outside_an_operation(telemetry: Telemetry) -> None:
-    """What a pacer tells while no operation is known to wait for it is counted, and noted on no span, the caller's own among them."""
+    """Throttling outside an operation is counted, and adds no event to the caller's span."""
     with telemetry.tracer.start_as_current_span("the caller's own"):
         telemetry.observer.throttle(CHECK, 70.0, 0.5)
     (counted,) = telemetry.points("ecr_layer_client.throttled")
@@ -460,11 +469,12 @@ def test_outside_an_operation(telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_an_error(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """An error for good is the operation's and the request's, with AWS's code, the status and the request id to quote."""
+    """A final error is on operation and request, with AWS's code, the status and the request id."""
     ecr.faults.add(error="AccessDeniedException")
     async with ecr.client(observer=telemetry.observer) as client:
         with pytest.raises(AccessDeniedError) as raised:
             await client.check_layers("app", DIGESTS[:1])
+
     said = {
         error_attributes.ERROR_TYPE: "AccessDeniedException",
         http_attributes.HTTP_RESPONSE_STATUS_CODE: 400,
@@ -490,12 +500,12 @@ async def test_an_error(ecr: LocalECR, telemetry: Telemetry) -> None:
         ({"error": "Bad Code\n" + "x" * 200, "status": 503}, "_OTHER"),
         ({"body": b"<html>"}, "ResponseError"),
     ],
-    ids=["no code", "a code that is none", "no answer of ECR's"],
+    ids=["no code", "malformed code", "not from ECR"],
 )
 async def test_error_types_are_few(
     ecr: LocalECR, telemetry: Telemetry, fault: Any, said: str
 ) -> None:
-    """An error without a code is told by its status, one with a strange code as other, and one that ECR did not give by its class."""
+    """The error type is a valid code, else the status, `_OTHER` or the exception's class."""
     ecr.faults.add(**fault)
     async with ecr.client(observer=telemetry.observer, retry=RetryPolicy(max_attempts=1)) as client:
         with pytest.raises((ServiceError, ResponseError)):
@@ -505,16 +515,14 @@ async def test_error_types_are_few(
 
 @pytest.mark.asyncio
 async def test_a_timeout_of_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A request that ran out of time is a TimeoutError without a status.
-
-    Its operation fails with the error it became.
-    """
+    """A request that times out has a TimeoutError, and its operation has the final error."""
     ecr.faults.add(latency=60.0)
     async with ecr.client(
         observer=telemetry.observer, attempt_timeout=1.0, retry=RetryPolicy(max_attempts=1)
     ) as client:
         with pytest.raises(TransportError):
             await client.check_layers("app", DIGESTS[:1])
+
     attempt, operation = telemetry.spans()
     assert (
         attempt.attributes["error.type"],
@@ -528,7 +536,7 @@ async def test_a_timeout_of_an_attempt(ecr: LocalECR, telemetry: Telemetry) -> N
 
 @pytest.mark.asyncio
 async def test_a_cancellation(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """To be cancelled is told, and is no error."""
+    """A cancellation is recorded as the error type, but the status is not ERROR."""
     async with ecr.client(observer=telemetry.observer) as client:
         task = asyncio.create_task(client.check_layers("app", DIGESTS[:1]))
         await asyncio.sleep(0.01)
@@ -539,8 +547,8 @@ async def test_a_cancellation(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_reader_s_own_error(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """What a stream's reader raises ends the operation as an error; what it says stays its own."""
+async def test_an_error_of_the_reader(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """An exception of a stream's reader fails the operation, without its message."""
     async with ecr.client(observer=telemetry.observer) as client:
         with pytest.raises(LookupError):
             async with client.stream_layers("app", DIGESTS):
@@ -555,12 +563,13 @@ async def test_a_reader_s_own_error(ecr: LocalECR, telemetry: Telemetry) -> None
 
 @pytest.mark.asyncio
 async def test_no_secrets_and_no_digests(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Neither keys nor digests are in anything that is exported."""
+    """Exported spans contain no keys and no digests."""
     ecr.faults.add(error="ThrottlingException", times=1)
     ecr.faults.add(error="InvalidSignatureException", times=1)
     async with ecr.client(observer=telemetry.observer) as client:
         with pytest.raises(CredentialsError):
             await client.check_layers("app", DIGESTS)
+
     exported = "".join(span.to_json() for span in telemetry.spans())
     secrets = [
         value
@@ -572,10 +581,11 @@ async def test_no_secrets_and_no_digests(ecr: LocalECR, telemetry: Telemetry) ->
 
 @pytest.mark.asyncio
 async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """Requests and operations are measured in seconds, in the buckets that the conventions advise, and without their repository."""
+    """Durations are in seconds, in the conventions' buckets, and without the repository."""
     ecr.faults.add(status=503, times=1)
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers("app", DIGESTS[:1])
+
     succeeded, failed = sorted(
         telemetry.points(rpc_metrics.RPC_CLIENT_CALL_DURATION),
         key=lambda point: len(point.attributes),
@@ -596,6 +606,7 @@ async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
         0.05,
         (0.005, 0.01, 0.025, 0.05),
     )
+
     (operation,) = telemetry.points("ecr_layer_client.operation.duration")
     assert (
         operation.count,
@@ -606,7 +617,7 @@ async def test_durations(ecr: LocalECR, telemetry: Telemetry) -> None:
 
 @pytest.mark.asyncio
 async def test_digests_of_a_request(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """The digests of requests are a distribution whose last bucket is that of full batches."""
+    """The digests of requests are a histogram whose last bucket has the full batches."""
     async with ecr.client(observer=telemetry.observer) as client:
         await client.check_layers("app", DIGESTS)
     (point,) = telemetry.points("ecr_layer_client.attempt.digests")
@@ -620,7 +631,7 @@ async def test_digests_of_a_request(ecr: LocalECR, telemetry: Telemetry) -> None
 
 @pytest.mark.asyncio
 async def test_durations_lead_to_their_spans(ecr: LocalECR, telemetry: Telemetry) -> None:
-    """A measured duration has its span for an exemplar."""
+    """A measured duration has its span as an exemplar."""
     await checked(ecr, telemetry)
     points = telemetry.points(
         rpc_metrics.RPC_CLIENT_CALL_DURATION, "ecr_layer_client.operation.duration"
@@ -631,7 +642,7 @@ async def test_durations_lead_to_their_spans(ecr: LocalECR, telemetry: Telemetry
 
 @pytest.mark.asyncio
 async def test_without_an_sdk(ecr: LocalECR) -> None:
-    """Where the application sets up no SDK, a check is as without an observer."""
+    """Without an SDK, a check gives the same results as without an observer."""
     ecr.faults.add(error="ThrottlingException", times=1)
     async with ecr.client(observer=OpenTelemetryObserver()) as client:
         result = await client.check_layers("app", DIGESTS)
@@ -646,7 +657,7 @@ async def test_without_an_sdk(ecr: LocalECR) -> None:
 
 @pytest.mark.asyncio
 async def test_what_its_user_left_current_stays(telemetry: Telemetry) -> None:
-    """A span that ends while another context is current, which somebody attached and did not detach, leaves that one alone."""
+    """A span that ends leaves a context alone that the user attached and did not detach."""
     somebody_s = contexts.set_value("somebody's", "context")
 
     async def unbalanced() -> contexts.Context:
@@ -658,11 +669,9 @@ async def test_what_its_user_left_current_stays(telemetry: Telemetry) -> None:
 
 
 def test_without_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the extra, importing it says what to install."""
+    """Without the extra, importing the module says what to install."""
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     monkeypatch.delitem(sys.modules, "ecr_layer_client.otel")
-    with pytest.raises(
-        ImportError,
-        match=r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$",
-    ):
+    message = r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$"
+    with pytest.raises(ImportError, match=message):
         importlib.import_module("ecr_layer_client.otel")

@@ -1,6 +1,6 @@
-"""`ecr-layers`: the command line, of the extra `[cli]`.
+"""The command line `ecr-layers`, of the extra `[cli]`.
 
-It imports typer and rich, and nothing else of this library does.
+Only this subpackage imports typer.
 """
 
 from __future__ import annotations
@@ -10,22 +10,26 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
-_OF_THE_EXTRA = ("rich", "typer")
+_EXTRA_PACKAGES = ("rich", "typer")
 
 
 def main() -> NoReturn:
-    """Run `ecr-layers` and exit: 0 as wished, 1 not all available, 2 an error, 130 interrupted.
+    """Run `ecr-layers` and exit with its code.
+
+    The code is 0 for success, 1 if not everything is available, 2 for an error, or 130 after
+    Ctrl-C.
 
     Raises:
         SystemExit: Always.
     """
     try:
-        import rich  # noqa: F401 (typer goes without it)
+        # typer itself does not need rich, but the commands do.
+        import rich  # noqa: F401  # pyright: ignore[reportUnusedImport]
 
         from .app import app
     except ModuleNotFoundError as error:
         missing = (error.name or "").partition(".")[0]
-        if missing not in _OF_THE_EXTRA:
+        if missing not in _EXTRA_PACKAGES:
             raise
         sys.stderr.write(
             f"error: ecr-layers needs {missing}: pip install 'ecr-layer-client[cli]'\n"
@@ -33,12 +37,14 @@ def main() -> NoReturn:
         sys.exit(2)
     except KeyboardInterrupt:
         sys.exit(130)
+
     try:
         code = app(prog_name="ecr-layers")
-    except OSError as error:  # of help and version; commands end by themselves
-        from .exit_codes import ERROR, forget_output, say, words
+    except OSError as error:
+        # --help and --version get here. Commands handle their own errors.
+        from .exit_codes import ERROR, discard_output, print_line, system_message
 
-        forget_output()
-        say(f"error: can't write to standard output: {words(error)}")
+        discard_output()
+        print_line(f"error: can't write to standard output: {system_message(error)}")
         code = ERROR
     sys.exit(code)

@@ -1,4 +1,4 @@
-"""The commands by name, and what they share."""
+"""The program `ecr-layers`: its commands by name, and the options of the program itself."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command(short_help="See it at work, without an AWS account.")(demo)
+app.command(short_help="Show the client at work, without an AWS account.")(demo)
 app.command()(check)
-app.command(short_help="Say what a push of an image would upload.")(plan)
-app.command(short_help="Look whether an image is whole.")(verify)
-app.command(short_help="Look whether each image of a repository is whole.")(audit)
-app.command(short_help="Find out why a check does not work, or that it will.")(doctor)
-app.command(short_help="Serve a local ECR, for any program that speaks to ECR.")(serve)
+app.command(short_help="Show what a push of an image would upload.")(plan)
+app.command(short_help="Check that an image is complete.")(verify)
+app.command(short_help="Check that every image of a repository is complete.")(audit)
+app.command(short_help="Find out whether a check works, and if not, why.")(doctor)
+app.command(short_help="Serve a local ECR to any program that uses ECR.")(serve)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)
@@ -37,29 +37,29 @@ def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)
 
 @app.callback()
 def _ecr_layers(
-    version: Annotated[  # noqa: FBT002 (the callback answers)
+    version: Annotated[  # noqa: FBT002 (typer's way to declare a flag)
         bool,
         typer.Option(
             "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
         ),
     ] = False,
 ) -> None:
-    """Ask Amazon ECR which layers a repository already holds.
+    """Check which layers an Amazon ECR repository already holds.
 
     \b
-    To begin with:
-      ecr-layers demo                           see it work, without an account
-      ecr-layers doctor team/app                see whether a check will work
-      ecr-layers check team/app < digests.txt   check digests, one a line
+    Start here:
+      ecr-layers demo                           see the client at work, without an account
+      ecr-layers doctor team/app                find out whether a check will work
+      ecr-layers check team/app < digests.txt   check digests, one per line
 
-    Credentials, the Region and the way to AWS are found as every AWS tool finds them.
+    Credentials, the Region and the endpoint are found as in every AWS tool.
 
     \b
     Environment variables:
-      AWS_PROFILE, AWS_ACCESS_KEY_ID, ...    whose credentials
+      AWS_PROFILE, AWS_ACCESS_KEY_ID, ...    the credentials
       AWS_DEFAULT_REGION                     the Region
-      AWS_ENDPOINT_URL_ECR                   where to ask
-      HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the way there, and whom to trust
+      AWS_ENDPOINT_URL_ECR                   the endpoint
+      HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the proxy, and the certificates to trust
       NO_COLOR                               print without colours
-      ECR_LAYERS_TRACEBACK                   1: show where ecr-layers is at fault
+      ECR_LAYERS_TRACEBACK                   1: show the traceback of a bug in ecr-layers
     """  # noqa: D301 (typer's mark of lines to keep as they are)

@@ -1,7 +1,7 @@
-"""What botocore finds on this machine, and whether ECR's endpoint answers: what a client knows and does not tell.
+"""Find what botocore is configured with on this machine, and check that ECR's endpoint responds.
 
-The library's clients find everything the same way. Nothing here holds a secret for longer than it
-takes to look at it.
+The library's clients find the same configuration in the same way. The secret access key is read,
+but never kept.
 """
 
 from __future__ import annotations
@@ -28,24 +28,27 @@ from ecr_layer_client._transport.session import new_session
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-ZERO = "sha256:" + "0" * 64  # of no blob that anybody knows
-CONNECT_TIMEOUT = 3.0  # seconds
-READ_TIMEOUT = 5.0  # seconds
-_MOST_BYTES = 1 << 20  # of an answer
-_REDIRECTS = 3  # hundred
+# No known blob has this digest.
+ZERO_DIGEST = "sha256:" + "0" * 64
 
-_PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")  # in botocore's order
+CONNECT_TIMEOUT_SECONDS = 3.0
+READ_TIMEOUT_SECONDS = 5.0
+_MAX_RESPONSE_BYTES = 1 << 20
+_EXPIRES_SOON_SECONDS = 15 * 60
+
+# Both tuples are in the order in which botocore reads the variables.
+_PROFILE_VARIABLES = ("AWS_DEFAULT_PROFILE", "AWS_PROFILE")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_ECR", "AWS_ENDPOINT_URL")
-_SOON = 15 * 60  # seconds
 
-_KINDS = {
+# The keys are the values of botocore's `Credentials.method`.
+_CREDENTIAL_SOURCES = {
     "env": "the environment's AWS_ACCESS_KEY_ID",
     "shared-credentials-file": "the credentials file",
     "config-file": "the configuration file",
     "assume-role": "a role that the profile assumes",
-    "assume-role-with-web-identity": "a role assumed by a web identity token",
-    "sso": "a single sign-on (`aws sso login`)",
-    "login": "a console sign-in (`aws login`)",
+    "assume-role-with-web-identity": "a role assumed with a web identity token",
+    "sso": "single sign-on (`aws sso login`)",
+    "login": "console sign-in (`aws login`)",
     "custom-process": "the profile's credential_process",
     "container-role": "the container's role",
     "iam-role": "the EC2 instance's role",
@@ -54,16 +57,16 @@ _KINDS = {
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """What is known of credentials, but the secret.
+    """The facts about AWS credentials, without the secret.
 
     Attributes:
-        access_key: The access key's id, shortened.
-        source: Where they come from, in words.
-        account: The account they belong to, where the configuration tells it.
-        is_temporary: Whether they have a session token.
-        is_renewed: Whether they are renewed by themselves before they end.
-        ends_soon: Whether they end within fifteen minutes, and are not renewed.
-        shadowed: The variable and profile that they win over; None where there is none.
+        access_key: The access key id, shortened.
+        source: Where the credentials come from, in words.
+        account: The account that the credentials belong to, if the configuration names it.
+        is_temporary: Whether the credentials have a session token.
+        is_renewed: Whether botocore renews the credentials before they expire.
+        expires_soon: Whether the credentials expire within 15 minutes and are not renewed.
+        overridden: The variable and profile that the credentials take precedence over, or None.
     """
 
     access_key: str
@@ -71,34 +74,34 @@ class Keys:
     account: str | None
     is_temporary: bool
     is_renewed: bool
-    ends_soon: bool
-    shadowed: str | None
+    expires_soon: bool
+    overridden: str | None
 
 
-class Answer(NamedTuple):
-    """What came of one request to the endpoint.
+class EndpointResponse(NamedTuple):
+    """The result of one request to the endpoint.
 
     Attributes:
-        url: Where it went.
-        seconds: Until the answer.
-        error: Why there is no answer, as aiobotocore raised it; None when there is one.
-        is_of_ecr: Whether the answer has a request id, as AWS's have, and is no redirect.
-        skew: Seconds that this machine's clock is ahead of the answer's (negative: behind); None
-            without a date.
+        url: The endpoint.
+        seconds: The time until the response.
+        error: The exception that aiobotocore raised instead of a response, or None.
+        is_from_ecr: Whether the response has a request id, as AWS's have, and is not a redirect.
+        skew: How many seconds this machine's clock is ahead of the response's date. Negative if
+            the clock is behind, None without a date.
     """
 
     url: str
     seconds: float
     error: Exception | None
-    is_of_ecr: bool
+    is_from_ecr: bool
     skew: float | None
 
 
-class Surroundings:
-    """What a client of a profile finds; read anew for each.
+class AWSConfiguration:
+    """The configuration that a client with a given profile finds. Each instance reads it again.
 
     Args:
-        profile: The profile that was named as an option; None: botocore's own choice.
+        profile: The profile that the option `--profile` names. None lets botocore choose.
     """
 
     def __init__(self, profile: str | None) -> None:
@@ -106,155 +109,167 @@ class Surroundings:
 
     @cached_property
     def _session(self) -> AioSession:
-        """For the configuration, and for credentials, which other services may give."""
+        """Return a full session, for the configuration and for credentials from other services."""
         return AioSession(profile=self._option)
 
     @cached_property
-    def _of_ecr(self) -> AioSession:
-        """For what the data on ECR tells; quicker to make a client of."""
+    def _ecr_session(self) -> AioSession:
+        """Return a session that loads only ECR's data, which makes clients faster."""
         return new_session(self._option)
 
     def profile(self) -> str:
-        """Say which profile it is, and read its part of the configuration.
+        """Read the profile's configuration, and return which profile it is, in words.
 
         Raises:
-            BotoCoreError: There is no such profile, or a file can't be read.
+            BotoCoreError: The profile does not exist, or a file can't be read.
         """
         self._session.get_scoped_config()
         if self._option is not None:
             return f"profile {self._option!r}, from --profile"
-        return self._named_by_a_variable() or "the default profile"
+        return self._profile_from_variable() or "the default profile"
 
-    def _named_by_a_variable(self) -> str | None:
-        named = next((name for name in _PROFILE_VARIABLES if os.environ.get(name)), None)
-        return (
-            None
-            if self._option is not None or named is None
-            else f"profile {os.environ[named]!r}, from {named}"
-        )
+    def _profile_from_variable(self) -> str | None:
+        variable = _first_set(_PROFILE_VARIABLES)
+        if self._option is not None or variable is None:
+            return None
+        return f"profile {os.environ[variable]!r}, from {variable}"
 
     def files(self) -> str:
-        """Say which files there are."""
+        """Return the paths of the two configuration files, and which of them do not exist."""
         paths = [
             str(self._session.get_config_variable(name))
             for name in ("config_file", "credentials_file")
         ]
-        return " and ".join(path if _is_there(path) else f"{path} (not there)" for path in paths)
+        return " and ".join(path if _exists(path) else f"{path} (not found)" for path in paths)
 
     def region(self) -> str | None:
-        """Return the Region that is configured."""
+        """Return the configured Region."""
         region: str | None = self._session.get_config_variable("region")
         return region
 
-    async def knows_region(self, region: str) -> bool:
-        """Say whether botocore's data has ECR in a Region."""
-        for partition in self._of_ecr.get_available_partitions():
-            if region in await self._of_ecr.get_available_regions("ecr", partition):
+    async def has_region(self, region: str) -> bool:
+        """Return whether botocore's data has ECR in a Region."""
+        for partition in self._ecr_session.get_available_partitions():
+            if region in await self._ecr_session.get_available_regions("ecr", partition):
                 return True
         return False
 
     async def keys(self) -> Keys | None:
-        """Find credentials; None when there are none.
+        """Find credentials, and return None if there are none.
 
         Raises:
-            BotoCoreError: A source of them failed.
+            BotoCoreError: A source of credentials failed.
         """
-        found: Any = await self._session.get_credentials()
-        if found is None:
+        credentials: Any = await self._session.get_credentials()
+        if credentials is None:
             return None
-        frozen: Any = await found.get_frozen_credentials()
-        method = str(found.method)
-        is_renewed = hasattr(found, "refresh_needed") and method != "env"
+
+        frozen: Any = await credentials.get_frozen_credentials()
+        method = str(credentials.method)
+        can_expire = hasattr(credentials, "refresh_needed")
+        is_renewed = can_expire and method != "env"
         return Keys(
             access_key=_shortened(frozen.access_key),
-            source=_KINDS.get(method, method),
+            source=_CREDENTIAL_SOURCES.get(method, method),
             account=getattr(frozen, "account_id", None),
             is_temporary=bool(frozen.token),
             is_renewed=is_renewed,
-            ends_soon=not is_renewed
-            and hasattr(found, "refresh_needed")
-            and found.refresh_needed(_SOON),
-            shadowed=self._named_by_a_variable() if method == "env" else None,
+            expires_soon=can_expire
+            and not is_renewed
+            and credentials.refresh_needed(_EXPIRES_SOON_SECONDS),
+            overridden=self._profile_from_variable() if method == "env" else None,
         )
 
-    async def ask(self, region: str, endpoint_url: str | None) -> Answer:
-        """Send one request without a signature, which needs no credentials: whatever ECR answers, it answers.
+    async def send_request(self, region: str, endpoint_url: str | None) -> EndpointResponse:
+        """Send one unsigned request, which needs no credentials. Any response of ECR's will do.
 
         Raises:
-            BotoCoreError: It can't be said where to.
-            ValueError: The configured endpoint is no URL.
+            BotoCoreError: The endpoint can't be determined.
+            ValueError: The configured endpoint is not a URL.
         """
         config = AioConfig(
             signature_version=UNSIGNED,
-            connect_timeout=CONNECT_TIMEOUT,
-            read_timeout=READ_TIMEOUT,
+            connect_timeout=CONNECT_TIMEOUT_SECONDS,
+            read_timeout=READ_TIMEOUT_SECONDS,
             retries={"total_max_attempts": 1, "mode": "standard"},
-            http_session_cls=guarded_session(_MOST_BYTES),
+            http_session_cls=guarded_session(_MAX_RESPONSE_BYTES),
         )
-        session: Any = self._of_ecr
+        session: Any = self._ecr_session
         async with session.create_client(
             "ecr", region_name=region, endpoint_url=endpoint_url, config=config
         ) as client:
-            answer: Any = {}
-            failed: Exception | None = None
             began = time.time()
-            try:
-                async with asyncio.timeout(
-                    CONNECT_TIMEOUT + READ_TIMEOUT
-                ):  # one for a read is none for an answer that drips
-                    answer = await client.batch_check_layer_availability(
-                        repositoryName="any", layerDigests=[ZERO]
-                    )
-            except ClientError as error:
-                answer = error.response
-            except TimeoutError:
-                failed = TimeoutError(f"none within {CONNECT_TIMEOUT + READ_TIMEOUT:g} s")
-            except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
-                failed = error
+            metadata, error = await _response_metadata(client)
             ended = time.time()
-            told: Mapping[str, Any] = answer.get("ResponseMetadata", {})
-            headers: Mapping[str, str] = told.get("HTTPHeaders", {})
-            is_of_ecr = (
-                "x-amzn-requestid" in headers and told.get("HTTPStatusCode", 0) // 100 != _REDIRECTS
-            )
-            skew = skew_of(headers.get("date"), datetime.fromtimestamp((began + ended) / 2, UTC))
-            return Answer(client.meta.endpoint_url, ended - began, failed, is_of_ecr, skew)
 
-    def way(self, url: str, option: str | None) -> str:
-        """Say where an endpoint comes from, who vouches for it, and which proxy leads to it, without a password."""
+            headers: Mapping[str, str] = metadata.get("HTTPHeaders", {})
+            is_redirect = metadata.get("HTTPStatusCode", 0) // 100 == 3  # noqa: PLR2004 (3xx)
+            return EndpointResponse(
+                url=client.meta.endpoint_url,
+                seconds=ended - began,
+                error=error,
+                is_from_ecr="x-amzn-requestid" in headers and not is_redirect,
+                skew=skew_of(headers.get("date"), datetime.fromtimestamp((began + ended) / 2, UTC)),
+            )
+
+    def describe_endpoint(self, url: str, option: str | None) -> str:
+        """Return the origin of an endpoint, the trusted certificates and the proxy, in words.
+
+        A password in the proxy's URL is left out.
+        """
         return "; ".join((self._origin(url, option), self._trust(url), _proxy(url)))
 
     def _origin(self, url: str, option: str | None) -> str:
         if option is not None:
             return "from --endpoint-url"
-        host = urlsplit(url).hostname or ""
-        named = next((name for name in _ENDPOINT_VARIABLES if os.environ.get(name)), None)
-        if named is not None and os.environ[named].rstrip("/") == url.rstrip("/"):
-            return f"from {named}"
-        return (
-            "the Region's own" if host.endswith(self._domains()) else "from the configuration file"
-        )
 
-    def _domains(self) -> tuple[str, ...]:
-        """Return AWS's own domains, of each partition, as botocore's data has them."""
-        partitions: Any = self._of_ecr.get_component("data_loader").load_data("partitions")[
-            "partitions"
-        ]
+        variable = _first_set(_ENDPOINT_VARIABLES)
+        if variable is not None and os.environ[variable].rstrip("/") == url.rstrip("/"):
+            return f"from {variable}"
+
+        host = urlsplit(url).hostname or ""
+        if host.endswith(self._aws_domains()):
+            return "the Region's own"
+        return "from the configuration file"
+
+    def _aws_domains(self) -> tuple[str, ...]:
+        """Return AWS's own domains in every partition, from botocore's data."""
+        loader: Any = self._ecr_session.get_component("data_loader")
         return tuple(
-            f".{each['outputs'][name]}"
-            for each in partitions
+            f".{partition['outputs'][name]}"
+            for partition in loader.load_data("partitions")["partitions"]
             for name in ("dnsSuffix", "dualStackDnsSuffix")
         )
 
     def _trust(self, url: str) -> str:
         if urlsplit(url).scheme != "https":
             return "no TLS"
-        bundle = self._session.get_config_variable("ca_bundle") or os.environ.get(
-            "REQUESTS_CA_BUNDLE"
-        )
+
+        configured = self._session.get_config_variable("ca_bundle")
+        bundle = configured or os.environ.get("REQUESTS_CA_BUNDLE")
         return (
-            f"TLS by the certificates in {bundle}" if bundle else "TLS by botocore's certificates"
+            f"TLS with the certificates in {bundle}"
+            if bundle
+            else "TLS with botocore's certificates"
         )
+
+
+async def _response_metadata(client: Any) -> tuple[Mapping[str, Any], Exception | None]:
+    """Send one request, and return the response's metadata and the error if there is none."""
+    limit = CONNECT_TIMEOUT_SECONDS + READ_TIMEOUT_SECONDS
+    try:
+        # The read timeout does not end a response that keeps sending single bytes.
+        async with asyncio.timeout(limit):
+            response: Any = await client.batch_check_layer_availability(
+                repositoryName="any", layerDigests=[ZERO_DIGEST]
+            )
+    except ClientError as error:
+        response = error.response
+    except TimeoutError:
+        return {}, TimeoutError(f"none within {limit:g} s")
+    except Exception as error:  # noqa: BLE001 (any failure is a finding)
+        return {}, error
+    return response.get("ResponseMetadata", {}), None
 
 
 def _proxy(url: str) -> str:
@@ -262,14 +277,18 @@ def _proxy(url: str) -> str:
     proxy = proxies.get(urlsplit(url).scheme)
     if proxy is None:
         return "no proxy"
-    return f"by the proxy {proxy.rpartition('@')[2].removeprefix('http://')}"
+    return f"through the proxy {proxy.rpartition('@')[2].removeprefix('http://')}"
+
+
+def _first_set(variables: tuple[str, ...]) -> str | None:
+    return next((name for name in variables if os.environ.get(name)), None)
 
 
 def _shortened(key: str) -> str:
-    # Less than half of it is shown.
+    # This shows less than half of a real key id, which has 20 characters.
     return f"{key[:4]}...{key[-4:]}" if len(key) > 12 else "..."  # noqa: PLR2004
 
 
-def _is_there(path: str) -> bool:
-    # botocore expands a path in this way.
+def _exists(path: str) -> bool:
+    # botocore expands paths in the same way.
     return os.path.exists(os.path.expanduser(path))  # noqa: PTH110, PTH111

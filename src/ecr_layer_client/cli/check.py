@@ -1,4 +1,4 @@
-"""`ecr-layers check`: which of some digests a repository holds."""
+"""The command `ecr-layers check`, which checks which digests a repository holds."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_codes import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, run, say
-from .input_order import InputOrder
-from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
-from .output import HEADER, JSONLines, Tally, row
+from .exit_codes import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, print_line, run
+from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, make_client
+from .output import HEADER, InputOrder, JSONLines, Tally, row
 from .progress import counting
 from .stdio import Output, StandardInput
 
@@ -25,8 +24,12 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.repository import Repository
 
 _STDIN = ["-"]
-_HELD_BACK = 10_000  # outcomes that may wait for one before them
-_INSTANT = 0.001  # seconds: what is left of a timeout that has run out
+
+# Outcomes that may wait for an earlier one.
+_MAX_HELD_BACK = 10_000
+
+# The timeout of the next part of the input when no time is left.
+_SHORTEST_TIMEOUT_SECONDS = 0.001
 
 
 def check(  # noqa: PLR0913 (the options)
@@ -34,7 +37,7 @@ def check(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="REPOSITORY",
-            help="A repository's name (team/app), its registry URI or its ARN.",
+            help="A repository's name (team/app), registry URI or ARN.",
             show_default=False,
         ),
     ],
@@ -42,7 +45,7 @@ def check(  # noqa: PLR0913 (the options)
         list[str] | None,
         typer.Argument(
             metavar="DIGEST",
-            help="Layer digests. None, or '-': they are read from standard input, one a line.",
+            help="Layer digests. Without any, or with '-', they come from standard input.",
             show_default=False,
         ),
     ] = None,
@@ -52,10 +55,12 @@ def check(  # noqa: PLR0913 (the options)
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
     timeout: Annotated[
-        float | None, typer.Option(help="Seconds for the whole check.", show_default="no bound")
+        float | None,
+        typer.Option(help="Seconds for the whole check.", show_default="no limit"),
     ] = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON lines, one an outcome, and no summary.")
+        bool,
+        typer.Option("--json", help="Print JSON lines, one for each outcome, and no summary."),
     ] = False,
     concurrency: Concurrency = 10,
     batch_size: Annotated[int, typer.Option(min=1, max=100, help="Digests in one request.")] = 100,
@@ -67,89 +72,92 @@ def check(  # noqa: PLR0913 (the options)
       ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
       ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
       grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
-      ecr-layers check team/app --json < digests.txt | jq -r 'select(.availability != "AVAILABLE") |
-      .digest'
+      ecr-layers check team/app --json < digests.txt |
+        jq -r 'select(.availability != "AVAILABLE") | .digest'
 
-    What is printed is in the order of the input. Standard input may have any number of lines: each
-    is answered as soon as it and those before it are, within a second where they come slowly or are
-    typed (with '-', at a terminal). A repeat among the last 10,000 is asked once, unless the input
-    rested in between. A malformed digest is an outcome, not an error.
+    Outcomes are printed in the order of the input. Standard input has one digest per line, and
+    any number of lines. An outcome is printed as soon as it and those before it are known. When
+    lines come slowly, or are typed at a terminal (with '-'), that takes less than a second. A
+    digest that repeats one of the last 10,000 is checked and printed once, unless the input paused
+    in between. A malformed digest is an outcome, not an error.
 
     \b
-    What is printed as the outcome, a word for each digest:
+    The outcome of a digest is one word:
       available     held: a push may skip it
       archived      held, but a pull fails: restore it, or push it again
-      absent        not held: to be uploaded
+      absent        not held: a push must upload it
       undetermined  anything else, with the reason
 
     \b
     Exit codes:
-      0    all are available
+      0    all digests are available
       1    some are not
       2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143: by SIGTERM
-      141  what it prints to was closed, as by `head`
+      130  ended by Ctrl-C; 143 by SIGTERM
+      141  standard output was closed, as by `head`
 
-    Whatever ends it, what was answered before is printed.
+    However the command ends, it prints the outcomes that it has.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     arguments = [] if digests is None or digests == _STDIN else digests
     is_typed = not arguments and sys.stdin is not None and sys.stdin.isatty()
     if not digests and (sys.stdin is None or is_typed):
-        message = "no digests: give them as arguments, or pipe them in, one a line"
+        message = "no digests: pass them as arguments, or pipe them in, one per line"
         raise typer.BadParameter(message, param_hint="DIGEST")
     if is_typed:
-        say("type digests, one a line; Ctrl-D ends")
+        print_line("type digests, one per line; Ctrl-D ends the input")
 
-    async def ask() -> int:
+    async def check_all() -> int:
         from ecr_layer_client._models.config import ClientConfig
         from ecr_layer_client._models.repository import Repository
 
-        where = Repository.parse(repository)
+        parsed = Repository.parse(repository)
         config = ClientConfig(
             batch_size=batch_size,
             max_concurrency=concurrency,
             allow_insecure_endpoint=allow_insecure_endpoint,
         )
-        order = InputOrder(max(_HELD_BACK, 2 * batch_size * concurrency))
-        printer = _Printer(where, order, len(set(arguments)) or None, as_json=as_json)
-        async with client_of(where, region, profile, endpoint_url, config) as client:
-            ask = (
-                _of_arguments(client, where, arguments, timeout, order)
+        order = InputOrder(max(_MAX_HELD_BACK, 2 * batch_size * concurrency))
+        printer = _Printer(parsed, order, len(set(arguments)) or None, as_json=as_json)
+
+        async with make_client(parsed, region, profile, endpoint_url, config) as client:
+            outcomes = (
+                _check_arguments(client, parsed, arguments, timeout, order)
                 if arguments
-                else _of_stdin(client, where, timeout, order)
+                else _check_stdin(client, parsed, timeout, order)
             )
-            async with aclosing(ask) as outcomes:
+            async with aclosing(outcomes):
                 await printer.print_all(outcomes)
+
         if not printer.has_begun:
             return ERROR
         return ALL_AVAILABLE if printer.tally.all_available else NOT_ALL_AVAILABLE
 
-    run(ask())
+    run(check_all())
 
 
-async def _of_arguments(
+async def _check_arguments(
     client: ECRLayerClient,
-    where: Repository,
+    repository: Repository,
     digests: list[str],
-    # The library's own, whose error keeps what was answered.
+    # The error of the library's own timeout keeps what was answered.
     timeout: float | None,  # noqa: ASYNC109
     order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
     digests = [digest for digest in digests if order.add(digest)]
-    async with client.stream_layers(where, digests, timeout=timeout) as stream:
+    async with client.stream_layers(repository, digests, timeout=timeout) as stream:
         async for outcome in stream:
             yield outcome
 
 
-async def _of_stdin(
+async def _check_stdin(
     client: ECRLayerClient,
-    where: Repository,
+    repository: Repository,
     timeout: float | None,  # noqa: ASYNC109 (as above)
     order: InputOrder,
 ) -> AsyncGenerator[LayerOutcome]:
-    """Check standard input part by part, so that who types, or pipes in what comes slowly, need not wait for a full batch."""
+    """Check standard input in parts, so that slow input need not fill a batch first."""
     from ecr_layer_client._models.call_errors import OperationTimeoutError
 
     lines = StandardInput()
@@ -159,32 +167,41 @@ async def _of_stdin(
         order.forget()
         try:
             async with client.stream_layers(
-                where, order.read(lines.part()), timeout=left
+                repository, order.read(lines.part()), timeout=left
             ) as stream:
                 async for outcome in stream:
                     yield outcome
         except OperationTimeoutError as error:
             error.args = (str(error).replace(f"timeout={left} s", f"timeout={timeout} s"),)
             raise
-        left = None if timeout is None else max(timeout + began - now(), _INSTANT)
+
+        left = None if timeout is None else max(timeout + began - now(), _SHORTEST_TIMEOUT_SECONDS)
 
 
 class _Printer:
-    """Prints outcomes in the order of the input, as they come.
+    """Prints outcomes in the order of the input, as soon as they are known.
 
-    `total` is how many there will be, where that is known.
+    Args:
+        repository: The repository of the outcomes.
+        order: The order of the input.
+        total: The number of outcomes, or None if that is not known.
+        as_json: Whether to print JSON lines instead of a table.
+
+    Attributes:
+        tally: The counts of the outcomes so far.
+        has_begun: Whether an outcome was printed.
     """
 
     def __init__(
         self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool
     ) -> None:
         self.tally = Tally()
+        self.has_begun = False
         self._as_line = JSONLines(repository).line if as_json else row
         self._header = None if as_json else HEADER
         self._output = Output()
         self._order = order
         self._total = total
-        self.has_begun = False
 
     async def print_all(self, outcomes: AsyncIterator[LayerOutcome]) -> None:
         from ecr_layer_client._models.call_errors import CallError
@@ -193,28 +210,27 @@ class _Printer:
             with self._progress():
                 async for outcome in outcomes:
                     self.tally.add(outcome)
-                    for settled in self._order.settle(outcome):
-                        await self._print(settled)
+                    for next_outcome in self._order.settle(outcome):
+                        await self._print(next_outcome)
         except asyncio.CancelledError:
-            say(f"interrupted; until then, {self.tally}")
+            print_line(f"interrupted; until then, {self.tally}")
             raise
         except CallError as error:
             if error.partial is not None and error.partial.unanswered:
-                error.args = (
-                    f"{error} (digests read and not answered: {len(error.partial.unanswered)})",
-                )
+                unanswered = len(error.partial.unanswered)
+                error.args = (f"{error} (digests read and not answered: {unanswered})",)
             raise
         finally:
-            await self._end()
+            await self._print_held_back()
+
         if not self.has_begun:
-            say("error: no digests on standard input: nothing was asked")
-            return
-        if self._header is not None:
+            print_line("error: no digests on standard input: nothing was checked")
+        elif self._header is not None:
             await self._output.write(str(self.tally))
             await self._output.drain()
 
     def _progress(self) -> AbstractContextManager[None]:
-        """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
+        """Show progress, unless the outcomes scroll by on the same terminal."""
         if sys.stdout is not None and sys.stdout.isatty():
             return nullcontext()
         return counting("checking", self._total, lambda: self.tally.total)
@@ -225,7 +241,7 @@ class _Printer:
         self.has_begun = True
         await self._output.write(self._as_line(outcome))
 
-    async def _end(self) -> None:
+    async def _print_held_back(self) -> None:
         for outcome in self._order.rest():
             await self._print(outcome)
         await self._output.drain()

@@ -1,4 +1,4 @@
-"""`ecr-layers demo`: the main job on real digests, against a local ECR."""
+"""The command `ecr-layers demo`, which checks the layers of real images against a local ECR."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.result import LayerCheckResult
     from ecr_layer_client.local import SampleImage, SampleLayer
 
-_TITLE = "Which layers does each repository hold already?"
+_TITLE = "Which layers does each repository already hold?"
 _HEADER = "Checked against a local ECR"
-_NARROWEST = 60  # columns of the table
-_NEXT = """
-Next, on a repository of yours:
+_MIN_TABLE_COLUMNS = 60
+_NEXT_STEPS = """
+Next, try it on one of your repositories:
   ecr-layers doctor REPOSITORY
   ecr-layers check REPOSITORY < digests.txt"""
 
 
 def demo() -> None:
-    """See it at work: check the layers of 856 real images against a local ECR.
+    """Show the client at work: check the layers of 856 real images against a local ECR.
 
-    No AWS account is needed, nothing is downloaded.
+    The demo needs no AWS account and downloads nothing.
 
-    A local ECR is started on this machine and told to hold half of each repository's layers. Then
-    every image's layers are checked through the same client that asks Amazon ECR.
+    It starts a local ECR on this machine, which holds half of each repository's layers. Then it
+    checks every image's layers with the same client that checks Amazon ECR.
 
     \b
     Example:
@@ -43,16 +43,16 @@ def demo() -> None:
 
     \b
     Exit codes:
-      0    all was checked
+      0    all layers were checked
       2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143: by SIGTERM
-      141  what it prints to was closed, as by `head`
+      130  ended by Ctrl-C; 143 by SIGTERM
+      141  standard output was closed, as by `head`
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     run(_demo())
 
 
 @dataclass(frozen=True, slots=True)
-class _Answers:
+class _Run:
     results: list[LayerCheckResult]
     requests: int
     seconds: float
@@ -66,12 +66,15 @@ async def _demo() -> int:
     async with LocalECR() as ecr:
         for repository, its_layers in layers.items():
             ecr.seed(repository, list(dict.fromkeys(its_layers))[::2])
-        begin = asyncio.get_running_loop().time()
+
+        began = asyncio.get_running_loop().time()
         async with ecr.client() as client:
             results = await _check_all(client, layers)
-        answers = _Answers(results, ecr.stats.requests, asyncio.get_running_loop().time() - begin)
+        seconds = asyncio.get_running_loop().time() - began
+        finished = _Run(results, ecr.stats.requests, seconds)
+
     output = Output()
-    await output.write(_report(images, layers, answers))
+    await output.write(_report(images, layers, finished))
     await output.drain()
     return 0
 
@@ -86,58 +89,57 @@ def _layers_by_repository(images: tuple[SampleImage, ...]) -> dict[str, list[Sam
 async def _check_all(
     client: ECRLayerClient, layers: Mapping[str, list[SampleLayer]]
 ) -> list[LayerCheckResult]:
-    """Check every repository at once: the client's slots bound the requests in flight."""
+    """Check all repositories at once. The client bounds the requests in flight."""
     answered: dict[str, int] = {}
 
     async def check(repository: str, its_layers: list[SampleLayer]) -> LayerCheckResult:
-        def told(progress: Progress) -> None:
+        def update(progress: Progress) -> None:
             answered[repository] = progress.answered
 
-        return await client.check_layers(
-            repository, [layer.digest for layer in its_layers], progress=told
-        )
+        digests = [layer.digest for layer in its_layers]
+        return await client.check_layers(repository, digests, progress=update)
 
     total = sum(len(set(its_layers)) for its_layers in layers.values())
-    with counting("checking layers", total, lambda: sum(answered.values()), patience=0.0):
+    with counting("checking layers", total, lambda: sum(answered.values()), delay=0.0):
         async with asyncio.TaskGroup() as group:
             checks = [group.create_task(check(*its)) for its in layers.items()]
     return [check.result() for check in checks]
 
 
 def _report(
-    images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], answers: _Answers
+    images: tuple[SampleImage, ...], layers: Mapping[str, list[SampleLayer]], finished: _Run
 ) -> str:
-    results = answers.results
+    results = finished.results
     references = sum(map(len, layers.values()))
-    skipped = sum(
+    skipped_bytes = sum(
         layer.size or 0 for result in results for layer in result.layers if layer.is_available
     )
+
     rows = (
         ("repositories", f"{len(layers):,}"),
         ("images", f"{len(images):,}"),
         ("distinct layers", f"{sum(map(len, results)):,}"),
         ("  available", f"{sum(len(result.available) for result in results):,}"),
         ("  absent", f"{sum(len(result.absent) for result in results):,}"),
-        ("requests made", f"{answers.requests:,}"),
+        ("requests made", f"{finished.requests:,}"),
         ("  with one HEAD per layer of each image", f"{references:,}"),
-        ("bytes a push would skip", human_bytes(skipped)),
-        ("seconds", f"{answers.seconds:.1f}"),
+        ("bytes a push would skip", human_bytes(skipped_bytes)),
+        ("seconds", f"{finished.seconds:.1f}"),
     )
-    return _table(rows) + _NEXT
+    return _table(rows) + _NEXT_STEPS
 
 
 def _table(rows: tuple[tuple[str, str], ...]) -> str:
-    """Return rows as a table, or, where it does not fit the terminal, as lines."""
+    """Return rows as a table, or as plain lines on a terminal that is too narrow for one."""
     from rich.console import Console
     from rich.table import Table
 
     console = Console()
-    if console.width < _NARROWEST:
-        return "".join(
-            f"{line}\n"
-            for line in (_TITLE, f"{_HEADER}:", *(f"{name}: {value}" for name, value in rows))
-        )
-    table = Table(_HEADER, "", title=_TITLE, min_width=_NARROWEST)
+    if console.width < _MIN_TABLE_COLUMNS:
+        lines = (_TITLE, f"{_HEADER}:", *(f"{name}: {value}" for name, value in rows))
+        return "".join(f"{line}\n" for line in lines)
+
+    table = Table(_HEADER, "", title=_TITLE, min_width=_MIN_TABLE_COLUMNS)
     table.columns[1].justify = "right"
     for row in rows:
         table.add_row(*row)

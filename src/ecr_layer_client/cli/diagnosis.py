@@ -1,4 +1,4 @@
-"""The parts that `ecr-layers doctor` looks at, one after the other."""
+"""Examine the parts that a check depends on, one after another, for `ecr-layers doctor`."""
 
 from __future__ import annotations
 
@@ -31,10 +31,15 @@ from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
 from ecr_layer_client._transport.options import ConnectionOptions
 
-from .aws_configuration import CONNECT_TIMEOUT, READ_TIMEOUT, ZERO, Surroundings
-from .exit_codes import in_terms_of_options
+from .aws_configuration import (
+    CONNECT_TIMEOUT_SECONDS,
+    READ_TIMEOUT_SECONDS,
+    ZERO_DIGEST,
+    AWSConfiguration,
+)
+from .exit_codes import with_option_names
 from .findings import Finding, Status
-from .options import client_of
+from .options import make_client
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -43,18 +48,24 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
 
-    from .aws_configuration import Answer
+    from .aws_configuration import EndpointResponse, Keys
 
 _OPERATION = "BatchCheckLayerAvailability"
-_MADE_OF = ("aiobotocore", "botocore", "aiohttp", "pydantic")
-_KEYS_TIMEOUT = 10.0  # seconds; a client gives a source of credentials a minute
-_CHECK_TIMEOUT = 10.0  # seconds
-_SKEW_TO_NOTE, _SKEW_REFUSED = (
-    60.0,
-    300.0,
-)  # seconds; AWS refuses a signature that is five minutes off
-_DATE_STEP = 2.0  # seconds; a date has whole ones
-_WITH_ADVICE = (
+_DEPENDENCIES = ("aiobotocore", "botocore", "aiohttp", "pydantic")
+
+# A client allows a source of credentials one minute.
+_KEYS_TIMEOUT_SECONDS = 10.0
+_CHECK_TIMEOUT_SECONDS = 10.0
+
+# AWS rejects a signature that is five minutes off.
+_REJECTED_SKEW_SECONDS = 300.0
+_NOTED_SKEW_SECONDS = 60.0
+
+# The date of a response has whole seconds, so that a smaller difference means nothing.
+_DATE_RESOLUTION_SECONDS = 2.0
+
+# The messages of these errors end with a colon and advice.
+_ERRORS_WITH_ADVICE = (
     AccessDeniedError,
     ClockSkewError,
     CredentialsError,
@@ -63,19 +74,19 @@ _WITH_ADVICE = (
     ThrottledError,
     TransportError,
 )
-_SIGNATURE = ("InvalidSignatureException", "SignatureDoesNotMatch")
+_SIGNATURE_CODES = ("InvalidSignatureException", "SignatureDoesNotMatch")
 _BOTOCORE_SAYS = "; botocore says "
 _GET_KEYS = (
-    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (--profile or AWS_PROFILE), log in (`aws sso login`), "
-    "or run where a role provides them"
+    "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (--profile or AWS_PROFILE), "
+    "log in (`aws sso login`), or run where a role provides credentials"
 )
 
 
 @dataclass(slots=True)
-class _Told:
-    """An observer that remembers what was asked, what was tried again, and how often ECR throttled."""
+class _Recorder:
+    """An observer that counts requests and throttled responses, and keeps the errors retried."""
 
-    asked: int = 0
+    requests: int = 0
     retries: list[CallError] = field(default_factory=list[CallError])
     throttled: int = 0
 
@@ -83,312 +94,325 @@ class _Told:
         return nullcontext()
 
     def attempt(self, *_: object) -> AbstractContextManager[object]:
-        self.asked += 1
+        self.requests += 1
         return nullcontext()
 
     def retry(self, _operation: str, _repository: object, error: CallError, *_: object) -> None:
         self.retries.append(error)
 
-    # Observer.
+    # The protocol names these parameters.
     def throttle(self, operation: str, rate: float, share: float, /) -> None:  # noqa: ARG002
         self.throttled += 1
 
 
 class Examination:
-    """Looks at each part once, in an order in which each knows what it rests on.
+    """Examines each part once. Each part comes after those that it depends on.
 
     Args:
-        where: The repository of which one digest is checked; None: that is left out.
-        region: As the option says.
-        profile: As the option says.
-        endpoint_url: As the option says.
-        config: With what the options say.
+        repository: The repository in which one digest is checked. None skips that check.
+        region: The value of `--region`.
+        profile: The value of `--profile`.
+        endpoint_url: The value of `--endpoint-url`.
+        config: The client's configuration, from the other options.
 
     Raises:
-        InvalidInputError: An option breaks its rule.
+        InvalidInputError: An option is not valid.
     """
 
     def __init__(
         self,
-        where: Repository | None,
+        repository: Repository | None,
         region: str | None,
         profile: str | None,
         endpoint_url: str | None,
         config: ClientConfig,
     ) -> None:
-        self._where = where
+        self._repository = repository
         self._region_option = region
         self._endpoint_option = endpoint_url
-        self._insecure = config.allow_insecure_endpoint
-        self._aws = Surroundings(profile)
-        self._told = _Told()
-        retry = RetryPolicy(max_attempts=3, max_backoff=1.0, max_elapsed=_CHECK_TIMEOUT)
+        self._allows_http = config.allow_insecure_endpoint
+        self._aws = AWSConfiguration(profile)
+        self._recorder = _Recorder()
+
         changes = {
-            "connect_timeout": CONNECT_TIMEOUT,
-            "attempt_timeout": READ_TIMEOUT,
-            "retry": retry,
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "attempt_timeout": READ_TIMEOUT_SECONDS,
+            "retry": RetryPolicy(
+                max_attempts=3, max_backoff=1.0, max_elapsed=_CHECK_TIMEOUT_SECONDS
+            ),
         }
-        self._client = client_of(
-            where, region, profile, endpoint_url, config.replace(changes), observer=self._told
+        self._client = make_client(
+            repository,
+            region,
+            profile,
+            endpoint_url,
+            config.replace(changes),
+            observer=self._recorder,
         )
+
         self._region: str | None = None
         self._has_keys = False
-        self._answer: Answer | None = None
+        self._response: EndpointResponse | None = None
 
-    async def findings(self, told: Callable[[str], None]) -> AsyncIterator[Finding]:
-        """Yield a finding of each part; `told` is told what takes a while."""
+    async def findings(self, show_step: Callable[[str], None]) -> AsyncIterator[Finding]:
+        """Yield a finding for each part, and call `show_step` before each step that takes time."""
         yield self._versions()
+
         configuration = self._configuration()
         yield configuration
         if configuration.status is Status.FAIL:
             for part in ("region", "credentials", "endpoint", "clock", "check", "quota"):
                 yield Finding(part, Status.SKIP, "the configuration can't be read")
             return
+
         yield await self._find_region()
-        told("looking for credentials")
+        show_step("looking for credentials")
         yield await self._find_keys()
-        told("asking the endpoint")
-        yield await self._ask()
+        show_step("sending a request to the endpoint")
+        yield await self._reach_endpoint()
         yield self._clock()
-        told("checking one digest")
+        show_step("checking one digest")
         yield await self._check()
         yield self._quota()
 
     def _versions(self) -> Finding:
-        parts = [
+        versions = [
             f"ecr-layer-client {__version__}",
-            *(f"{name} {version(name)}" for name in _MADE_OF),
+            *(f"{name} {version(name)}" for name in _DEPENDENCIES),
+            f"Python {platform.python_version()} on {platform.system()}",
         ]
-        return Finding(
-            "versions",
-            Status.OK,
-            ", ".join([*parts, f"Python {platform.python_version()} on {platform.system()}"]),
-        )
+        return Finding("versions", Status.OK, ", ".join(versions))
 
     def _configuration(self) -> Finding:
         try:
-            return Finding(
-                "configuration", Status.OK, f"{self._aws.profile()}; {self._aws.files()}"
+            found = f"{self._aws.profile()}; {self._aws.files()}"
+        except Exception as error:  # noqa: BLE001 (any failure is a finding)
+            found = f"it can't be used: {quoted(str(error))}"
+            to_do = (
+                "correct --profile, AWS_PROFILE or the file; `aws configure list-profiles` lists "
+                "the profiles"
             )
-        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
-            to_do = "correct --profile, AWS_PROFILE or the file; `aws configure list-profiles` lists what there is"
-            return Finding(
-                "configuration", Status.FAIL, f"it can't be used: {quoted(str(error))}", to_do
-            )
+            return Finding("configuration", Status.FAIL, found, to_do)
+        return Finding("configuration", Status.OK, found)
 
     async def _find_region(self) -> Finding:
         region, source = self._chosen_region()
         self._region = region or None
-        unread = os.environ.get("AWS_REGION")
+        other = os.environ.get("AWS_REGION")
         if not region:
             found = "none" if region is None else f"none: {source} is empty"
-            if region is None and unread is not None:
-                found = f"none: AWS_REGION says {quoted(unread)}, and botocore does not read it"
-            return Finding(
-                "region",
-                Status.FAIL,
-                found,
-                "pass --region, set AWS_DEFAULT_REGION, or give the profile a region",
-            )
+            if region is None and other is not None:
+                found = f"none: AWS_REGION is {quoted(other)}, but botocore does not read it"
+            to_do = "pass --region, set AWS_DEFAULT_REGION, or give the profile a region"
+            return Finding("region", Status.FAIL, found, to_do)
+
         found = f"{region}, from {source}"
-        if not (self._endpoint_option or await self._aws.knows_region(region)):
-            to_do = "check the spelling, or update botocore where the Region is new"
-            return Finding(
-                "region", Status.WARN, f"{found}: botocore knows no ECR in {quoted(region)}", to_do
-            )
-        if source == "AWS_DEFAULT_REGION" and unread not in (None, region):
-            return Finding(
-                "region",
-                Status.WARN,
-                f"{found}; AWS_REGION says {quoted(unread)}, for other programs",
-                "set both alike",
-            )
+        if not (self._endpoint_option or await self._aws.has_region(region)):
+            found = f"{found}: botocore does not know ECR in {quoted(region)}"
+            to_do = "check the spelling, or update botocore if the Region is new"
+            return Finding("region", Status.WARN, found, to_do)
+        if source == "AWS_DEFAULT_REGION" and other not in (None, region):
+            found = f"{found}; AWS_REGION is {quoted(other)}, which other programs read"
+            return Finding("region", Status.WARN, found, "set both to the same Region")
         return Finding("region", Status.OK, found)
 
     def _chosen_region(self) -> tuple[str | None, str]:
         if self._region_option is not None:
             return self._region_option, "--region"
-        if self._where is not None and self._where.region is not None:
-            return self._where.region, "the repository"
+        if self._repository is not None and self._repository.region is not None:
+            return self._repository.region, "the repository"
+
         configured = self._aws.region()
-        return configured, "AWS_DEFAULT_REGION" if os.environ.get(
-            "AWS_DEFAULT_REGION"
-        ) == configured else "the configuration file"
+        if os.environ.get("AWS_DEFAULT_REGION") == configured:
+            return configured, "AWS_DEFAULT_REGION"
+        return configured, "the configuration file"
 
     async def _find_keys(self) -> Finding:
         try:
-            async with asyncio.timeout(_KEYS_TIMEOUT):
+            async with asyncio.timeout(_KEYS_TIMEOUT_SECONDS):
                 keys = await self._aws.keys()
         except TimeoutError:
-            found = f"their source gave none within {_KEYS_TIMEOUT:.0f} s"
-            return Finding(
-                "credentials",
-                Status.FAIL,
-                found,
-                "look at the profile's credential_process, or at the network to its source",
-            )
-        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
-            return Finding(
-                "credentials",
-                Status.FAIL,
-                f"none that can be used: {quoted(str(error))}",
-                _GET_KEYS,
-            )
+            found = f"their source did not respond within {_KEYS_TIMEOUT_SECONDS:.0f} s"
+            to_do = "check the profile's credential_process, or the network to the source"
+            return Finding("credentials", Status.FAIL, found, to_do)
+        except Exception as error:  # noqa: BLE001 (any failure is a finding)
+            found = f"none that can be used: {quoted(str(error))}"
+            return Finding("credentials", Status.FAIL, found, _GET_KEYS)
+
         if keys is None:
             return Finding("credentials", Status.FAIL, "none", _GET_KEYS)
         self._has_keys = True
-        lasting = (
-            "renewed by themselves"
-            if keys.is_renewed
-            else "temporary, not renewed"
-            if keys.is_temporary
-            else "without an end"
-        )
-        account = "" if keys.account is None else f", account {keys.account}"
-        found = f"{keys.access_key}, from {keys.source}{account}; {lasting}"
-        if keys.ends_soon:
-            return Finding(
-                "credentials",
-                Status.WARN,
-                f"{found}, and they end within 15 minutes",
-                "get new ones before a long check",
-            )
-        if keys.shadowed is not None:
-            to_do = "unset AWS_ACCESS_KEY_ID to use the profile's, or pass --profile"
-            return Finding(
-                "credentials", Status.WARN, f"{found}; they win over {keys.shadowed}", to_do
-            )
-        return Finding("credentials", Status.OK, found)
+        return _describe_keys(keys)
 
-    async def _ask(self) -> Finding:
+    async def _reach_endpoint(self) -> Finding:
         if self._region is None:
-            return Finding("endpoint", Status.SKIP, "without a Region there is none")
-        try:
-            answer = await self._aws.ask(self._region, self._endpoint_option)
-        except Exception as error:  # noqa: BLE001 (whatever fails is the finding)
-            to_do = "correct the Region, or AWS_ENDPOINT_URL_ECR and AWS_ENDPOINT_URL"
-            return Finding("endpoint", Status.FAIL, f"there is none: {quoted(str(error))}", to_do)
-        return self._judge(answer)
+            return Finding("endpoint", Status.SKIP, "it needs a Region")
 
-    def _judge(self, answer: Answer) -> Finding:
-        url = redact(answer.url)
-        found = f"{url}, {self._aws.way(answer.url, self._endpoint_option)}"
-        if url != answer.url:
-            to_do = "leave the user name and password out: requests are signed with AWS credentials"
-            return Finding("endpoint", Status.FAIL, found, to_do)
-        if answer.error is not None:
-            why = quoted(str(answer.error) or type(answer.error).__name__)
-            return Finding(
-                "endpoint", Status.FAIL, f"{found}; no answer: {why}", _how_to_reach(answer.error)
-            )
-        self._answer = answer
-        found = f"{found}; answered in {answer.seconds * 1000:.0f} ms"
-        if not answer.is_of_ecr:
-            to_do = "something between answers in ECR's place: look at the endpoint, proxies and sign-in pages of the network"
-            return Finding("endpoint", Status.WARN, f"{found}, but not as ECR does", to_do)
         try:
-            ConnectionOptions(endpoint_url=answer.url).check(allow_insecure_endpoint=self._insecure)
-        except InvalidInputError:
-            to_do = "use https, for a session token would travel in the clear; or --allow-insecure-endpoint, where the network is trusted"
-            return Finding(
-                "endpoint", Status.WARN, f"{found}, in plain http beyond this machine", to_do
+            response = await self._aws.send_request(self._region, self._endpoint_option)
+        except Exception as error:  # noqa: BLE001 (any failure is a finding)
+            to_do = "correct the Region, or AWS_ENDPOINT_URL_ECR and AWS_ENDPOINT_URL"
+            return Finding("endpoint", Status.FAIL, f"none: {quoted(str(error))}", to_do)
+        return self._judge_endpoint(response)
+
+    def _judge_endpoint(self, response: EndpointResponse) -> Finding:
+        url = redact(response.url)
+        found = f"{url}, {self._aws.describe_endpoint(response.url, self._endpoint_option)}"
+        if url != response.url:
+            to_do = "remove the user name and password: AWS credentials sign the requests"
+            return Finding("endpoint", Status.FAIL, found, to_do)
+        if response.error is not None:
+            why = quoted(str(response.error) or type(response.error).__name__)
+            to_do = _how_to_reach(response.error)
+            return Finding("endpoint", Status.FAIL, f"{found}; no response: {why}", to_do)
+
+        self._response = response
+        found = f"{found}; responded in {response.seconds * 1000:.0f} ms"
+        if not response.is_from_ecr:
+            to_do = (
+                "something between here and ECR responds in its place: check the endpoint, the "
+                "proxies and sign-in pages of the network"
             )
+            return Finding("endpoint", Status.WARN, f"{found}, but not as ECR does", to_do)
+
+        try:
+            options = ConnectionOptions(endpoint_url=response.url)
+            options.check(allow_insecure_endpoint=self._allows_http)
+        except InvalidInputError:
+            found = f"{found}, with plain http to another machine"
+            to_do = (
+                "use https, because session tokens would be sent unencrypted; or pass "
+                "--allow-insecure-endpoint if you trust the network"
+            )
+            return Finding("endpoint", Status.WARN, found, to_do)
         return Finding("endpoint", Status.OK, found)
 
     def _clock(self) -> Finding:
-        skew = None if self._answer is None else self._answer.skew
+        skew = None if self._response is None else self._response.skew
         if skew is None:
-            return Finding(
-                "clock", Status.SKIP, "there is no answer with a date to compare it with"
-            )
+            return Finding("clock", Status.SKIP, "it needs a response with a date")
+
         side = "ahead of" if skew > 0 else "behind"
         found = (
-            "in step with the endpoint's"
-            if abs(skew) < _DATE_STEP
+            "agrees with the endpoint's"
+            if abs(skew) < _DATE_RESOLUTION_SECONDS
             else f"{abs(skew):.0f} s {side} the endpoint's"
         )
-        if abs(skew) < _SKEW_TO_NOTE:
+        if abs(skew) < _NOTED_SKEW_SECONDS:
             return Finding("clock", Status.OK, found)
-        is_refused = abs(skew) >= _SKEW_REFUSED
-        found = f"{found}; beyond {_SKEW_REFUSED:.0f} s AWS refuses what is signed"
-        return Finding(
-            "clock",
-            Status.FAIL if is_refused else Status.WARN,
-            found,
-            "set this machine's clock, by NTP",
-        )
+
+        found = f"{found}; AWS rejects signatures that are {_REJECTED_SKEW_SECONDS:.0f} s off"
+        status = Status.FAIL if abs(skew) >= _REJECTED_SKEW_SECONDS else Status.WARN
+        return Finding("clock", status, found, "set this machine's clock with NTP")
 
     async def _check(self) -> Finding:
-        if self._where is None:
-            to_do = "name one, to have one harmless request made: ecr-layers doctor REPOSITORY"
+        if self._repository is None:
+            to_do = "name a repository to send one harmless request: ecr-layers doctor REPOSITORY"
             return Finding("check", Status.SKIP, "no repository was named", to_do)
-        if not (self._region and self._has_keys and self._answer):
-            return Finding(
-                "check", Status.SKIP, "it needs a Region, credentials and an endpoint that answers"
-            )
+        if not (self._region and self._has_keys and self._response):
+            found = "it needs a Region, credentials and an endpoint that responds"
+            return Finding("check", Status.SKIP, found)
+
         clock = asyncio.get_running_loop().time
         try:
             async with self._client as client:
                 began = clock()
-                await client.check_layers(self._where, [ZERO], timeout=_CHECK_TIMEOUT)
-                took = clock() - began
+                await client.check_layers(
+                    self._repository, [ZERO_DIGEST], timeout=_CHECK_TIMEOUT_SECONDS
+                )
+                seconds = clock() - began
         except ECRLayerError as error:
-            return Finding("check", Status.FAIL, *_parted(error))
+            return Finding("check", Status.FAIL, *_split_advice(error))
+
         found = (
-            f"{_OPERATION} on {self._where.name!r} is allowed; one digest took {took * 1000:.0f} ms"
+            f"{_OPERATION} on {self._repository.name!r} is allowed; "
+            f"one digest took {seconds * 1000:.0f} ms"
         )
-        if self._told.retries:
-            tried = f"{found}, at the second try or later: {in_terms_of_options(str(self._told.retries[0]))}"
-            return Finding(
-                "check",
-                Status.WARN,
-                tried,
-                "nothing, while it is rare: a check tries again by itself",
-            )
+        if self._recorder.retries:
+            reason = with_option_names(str(self._recorder.retries[0]))
+            found = f"{found}, after a retry: {reason}"
+            to_do = "nothing if this is rare: checks retry by themselves"
+            return Finding("check", Status.WARN, found, to_do)
         return Finding("check", Status.OK, found)
 
     def _quota(self) -> Finding:
         quota = DEFAULT_QUOTAS[_OPERATION]
-        found = f"at most {quota * DEFAULT_SHARE:.0f} requests a second, {DEFAULT_SHARE:.0%} of ECR's default of {quota:.0f}"
-        if self._told.throttled:
-            to_do = "nothing, while a check still ends in time: it slows down; else ask others to, or AWS to raise the quota"
-            who = "ECR throttled this check: others use up the quota of the account in this Region"
-            return Finding("quota", Status.WARN, f"{found}; {who}", to_do)
-        return Finding(
-            "quota", Status.OK, f"{found}; nothing was throttled" if self._told.asked else found
+        found = (
+            f"at most {quota * DEFAULT_SHARE:.0f} requests per second, "
+            f"{DEFAULT_SHARE:.0%} of ECR's default of {quota:.0f}"
         )
+        if self._recorder.throttled:
+            found = (
+                f"{found}; ECR throttled this check: "
+                "other programs use up the account's quota in this Region"
+            )
+            to_do = (
+                "nothing if checks end in time, because they slow down by themselves; else slow "
+                "down the other programs, or ask AWS to raise the quota"
+            )
+            return Finding("quota", Status.WARN, found, to_do)
+
+        found = f"{found}; nothing was throttled" if self._recorder.requests else found
+        return Finding("quota", Status.OK, found)
+
+
+def _describe_keys(keys: Keys) -> Finding:
+    if keys.is_renewed:
+        lifetime = "renewed automatically"
+    elif keys.is_temporary:
+        lifetime = "temporary, not renewed"
+    else:
+        lifetime = "without expiration"
+
+    account = "" if keys.account is None else f", account {keys.account}"
+    found = f"{keys.access_key}, from {keys.source}{account}; {lifetime}"
+    if keys.expires_soon:
+        found = f"{found}, expires within 15 minutes"
+        return Finding("credentials", Status.WARN, found, "get new ones before a long check")
+    if keys.overridden is not None:
+        found = f"{found}; they take precedence over {keys.overridden}"
+        to_do = "unset AWS_ACCESS_KEY_ID to use the profile's credentials, or pass --profile"
+        return Finding("credentials", Status.WARN, found, to_do)
+    return Finding("credentials", Status.OK, found)
 
 
 def _how_to_reach(error: Exception) -> str:
-    if "SSL" in type(error).__name__ or isinstance(
-        getattr(error, "kwargs", {}).get("error"), FileNotFoundError | PermissionError
-    ):
-        return "name the certificates to trust (AWS_CA_BUNDLE), such as those of a proxy that reads along, or correct the endpoint"
+    cause = getattr(error, "kwargs", {}).get("error")
+    if "SSL" in type(error).__name__ or isinstance(cause, FileNotFoundError | PermissionError):
+        return (
+            "set AWS_CA_BUNDLE to the certificates to trust, such as those of a proxy that "
+            "decrypts TLS, or correct the endpoint"
+        )
     if "Proxy" in type(error).__name__:
-        return "correct HTTPS_PROXY, or name the endpoint in NO_PROXY"
-    return "check the network, proxies (HTTPS_PROXY, NO_PROXY), and the spelling of the Region and the endpoint"
+        return "correct HTTPS_PROXY, or add the endpoint to NO_PROXY"
+    return (
+        "check the network, the proxies (HTTPS_PROXY, NO_PROXY), and the spelling of the Region "
+        "and the endpoint"
+    )
 
 
-def _parted(error: ECRLayerError) -> tuple[str, str]:
-    """Return what an error says failed, and what it says to do."""
-    text = in_terms_of_options(str(error))
-    said, names_botocore, words = text.partition(_BOTOCORE_SAYS)
-    if names_botocore:  # after the advice
-        found, _, to_do = said.partition(": ")
-        return f"{found}{names_botocore}{words}", to_do
-    if isinstance(error, _WITH_ADVICE) or (
-        isinstance(error, ServiceError) and error.code in _SIGNATURE
-    ):  # of the latter: another Region's
+def _split_advice(error: ECRLayerError) -> tuple[str, str]:
+    """Return an error's message in two parts, what failed and what to do."""
+    text = with_option_names(str(error))
+
+    # botocore's message comes after the advice, and may have colons of its own.
+    ours, separator, botocores = text.partition(_BOTOCORE_SAYS)
+    if separator:
+        found, _, to_do = ours.partition(": ")
+        return f"{found}{separator}{botocores}", to_do
+
+    # A signature error of the class ServiceError means that the endpoint is another Region's.
+    is_signature_error = isinstance(error, ServiceError) and error.code in _SIGNATURE_CODES
+    if isinstance(error, _ERRORS_WITH_ADVICE) or is_signature_error:
         found, _, to_do = text.rpartition(": ")
         return found, to_do
+
     if isinstance(error, OperationTimeoutError):
-        return text, "try again; where the quota's line tells of throttling, later"
+        return text, "try again, or later if the quota's line reports throttling"
     if isinstance(error, ResponseError):
-        return (
-            text,
-            "look at the endpoint and at proxies: something between may answer in ECR's place",
-        )
-    return (
-        text,
-        "do as ECR's words say, for trying again changes nothing; AWS Support can tell more",
+        to_do = "check the endpoint and the proxies: something may respond in ECR's place"
+        return text, to_do
+    to_do = (
+        "follow ECR's message, because trying again changes nothing; AWS Support can explain more"
     )
+    return text, to_do

@@ -1,4 +1,4 @@
-"""`ecr-layers doctor`: what a check rests on, looked at part by part, and what to do where something is wrong."""
+"""The command `ecr-layers doctor`, which examines what a check depends on."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .stdio import Output
 if TYPE_CHECKING:
     from .findings import Finding
 
-_ALL_WELL = 0
+_ALL_OK = 0
 _WARNED = 1
 
 
@@ -26,7 +26,10 @@ def doctor(  # noqa: PLR0913 (the options)
         str | None,
         typer.Argument(
             metavar="REPOSITORY",
-            help="A repository's name (team/app), its registry URI or its ARN. None: no permission is looked at.",
+            help=(
+                "A repository's name (team/app), registry URI or ARN. "
+                "Without it, no permission is checked."
+            ),
             show_default=False,
         ),
     ] = None,
@@ -35,56 +38,62 @@ def doctor(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON lines, one a part.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON lines, one for each part.")
+    ] = False,
 ) -> None:
-    """Find out why a check does not work, or that it will: a line for each thing it rests on, and what to do.
+    """Find out whether a check works, and if not, why.
+
+    There is one line for each part that a check depends on, with advice where something is wrong.
 
     \b
     Examples:
-      ecr-layers doctor                         what is set up, and whether ECR answers
-      ecr-layers doctor team/app --profile ci   and whether it lets that repository be checked
+      ecr-layers doctor                         is everything set up, does ECR respond?
+      ecr-layers doctor team/app --profile ci   and may you check that repository?
 
     \b
-    What is looked at:
-      versions       of what does the work
-      configuration  the profile, and the files that AWS's tools read
-      region         which, and who says so
-      credentials    whose, from where, whether they last; never a secret
-      endpoint       whether it answers, by which certificates and proxy
+    The parts:
+      versions       this package and the packages that do the work
+      configuration  the profile, and the files that AWS tools read
+      region         the Region, and where it is set
+      credentials    the key id and its source, and whether it expires; never a secret
+      endpoint       whether it responds, with which certificates and proxy
       clock          whether it agrees with AWS's
-      check          whether REPOSITORY may be checked: one digest, which nobody has
-      quota          how fast a check may go, and whether ECR throttled it
+      check          whether you may check REPOSITORY, with one digest that does not exist
+      quota          how fast a check may be, and whether ECR throttled this one
 
     \b
     Exit codes:
-      0    all is well, as far as it was looked at
-      1    something may become a trouble (warn)
+      0    everything that was examined is fine
+      1    something may become a problem (warn)
       2    something is wrong (fail), or an option is
-      130  ended by Ctrl-C; 143: by SIGTERM
+      130  ended by Ctrl-C; 143 by SIGTERM
 
-    Two harmless requests are made, the second of which needs the IAM action
-    ecr:BatchCheckLayerAvailability on the repository. It ends within half a minute, whatever does
-    not answer.
+    The doctor sends two harmless requests. The second one needs the IAM action
+    ecr:BatchCheckLayerAvailability on the repository. The doctor ends within half a minute, even
+    if something does not respond.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
-    async def look() -> int:
+    async def examine() -> int:
         from ecr_layer_client._models.config import ClientConfig
         from ecr_layer_client._models.repository import Repository
 
         from .diagnosis import Examination
 
-        where = None if repository is None else Repository.parse(repository)
+        parsed = None if repository is None else Repository.parse(repository)
         config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)
-        examination = Examination(where, region, profile, endpoint_url, config)
-        found: list[Finding] = []
-        with waiting("looking") as told:
-            async for finding in examination.findings(told):
-                found.append(finding)
-                await _show(finding, as_json=as_json)
-        statuses = {finding.status for finding in found}
-        return ERROR if "fail" in statuses else _WARNED if "warn" in statuses else _ALL_WELL
+        examination = Examination(parsed, region, profile, endpoint_url, config)
 
-    run(look())
+        findings: list[Finding] = []
+        with waiting("examining the configuration") as show_step:
+            async for finding in examination.findings(show_step):
+                findings.append(finding)
+                await _show(finding, as_json=as_json)
+
+        statuses = {finding.status for finding in findings}
+        return ERROR if "fail" in statuses else _WARNED if "warn" in statuses else _ALL_OK
+
+    run(examine())
 
 
 async def _show(finding: Finding, *, as_json: bool) -> None:

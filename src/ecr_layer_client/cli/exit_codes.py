@@ -1,4 +1,4 @@
-"""How a command ends: one exit code, and one plain line on standard error where something went wrong."""
+"""Run a command to its exit code, with at most one plain line on standard error."""
 
 from __future__ import annotations
 
@@ -19,13 +19,16 @@ if TYPE_CHECKING:
 ALL_AVAILABLE = 0
 NOT_ALL_AVAILABLE = 1
 ERROR = 2
-TERMINATED = 128 + 15  # as shells have it: a signal's number and 128
+
+# Shells report a process that a signal ended as 128 plus the signal's number.
+TERMINATED = 128 + 15
 _INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
-_TRACEBACK = "ECR_LAYERS_TRACEBACK"
 
-# The library's messages speak of its own arguments and attributes; longest first.
-_OPTION_OF = {
+_TRACEBACK_VARIABLE = "ECR_LAYERS_TRACEBACK"
+
+# The library's messages name its own arguments and attributes. The longest come first.
+_REPLACEMENTS = {
     "ClientConfig(allow_insecure_endpoint=True)": "--allow-insecure-endpoint",
     "region_name=": "--region",
     "region_name": "--region",
@@ -35,11 +38,12 @@ _OPTION_OF = {
     "endpoint_url": "--endpoint-url",
     "timeout=": "--timeout ",
     "reference=": "the tag or digest of REPOSITORY:TAG is ",
-    "; .partial keeps what was answered": "",  # it is printed
+    # The command has printed what was answered.
+    "; .partial keeps what was answered": "",
     "a str that is not empty, or None": "it is empty; give it a value, or leave it out",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
-_ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _OPTION_OF))})")
+_ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _REPLACEMENTS))})")
 _WHOLE_SECONDS = re.compile(r"(--timeout \d+)\.0\b")
 
 
@@ -55,27 +59,32 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
         code = asyncio.run(_until_terminated(command))
     except KeyboardInterrupt:
         code = _INTERRUPTED
-    except BrokenPipeError:  # the reader, such as `head`, has enough
-        forget_output()
+    except BrokenPipeError:
+        # The reader, such as `head`, closed the pipe.
+        discard_output()
         code = _PIPE_CLOSED
     except ECRLayerError as error:
-        say(f"error: {in_terms_of_options(str(error))}")
+        print_line(f"error: {with_option_names(str(error))}")
         code = ERROR
     except OSError as error:
-        say(f"error: {words(error)}")
+        print_line(f"error: {system_message(error)}")
         code = ERROR
-    except Exception as error:  # noqa: BLE001 (whatever it is, one line says it, and what to do)
-        if os.environ.get(_TRACEBACK):
+    except Exception as error:  # noqa: BLE001 (users get one line, and how to see the traceback)
+        if os.environ.get(_TRACEBACK_VARIABLE):
             traceback.print_exception(error)
-        say(
-            f"error: {type(error).__name__}: {error}: this is a fault of ecr-layers; {_TRACEBACK}=1 shows where, for a report"
+        print_line(
+            f"error: {type(error).__name__}: {error}: this is a bug in ecr-layers; please report "
+            f"it with the traceback that {_TRACEBACK_VARIABLE}=1 shows"
         )
         code = ERROR
     raise typer.Exit(code)
 
 
 async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
-    """Run a command; SIGTERM, as `kill` and container runtimes send it, ends it as Ctrl-C does."""
+    """Run a command, and let SIGTERM end it as Ctrl-C does.
+
+    `kill` and container runtimes send SIGTERM.
+    """
     task = asyncio.current_task()
     is_terminated = False
 
@@ -85,10 +94,10 @@ async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
         if task is not None:
             task.cancel()
 
-    with contextlib.suppress(
-        NotImplementedError, ValueError
-    ):  # Windows has no such signal to wait for, nor has a thread
+    # Windows has no signal handlers in event loops, and threads have none anywhere.
+    with contextlib.suppress(NotImplementedError, ValueError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, terminate)
+
     try:
         return await command
     except asyncio.CancelledError:
@@ -97,29 +106,30 @@ async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
         raise
 
 
-def forget_output() -> None:
-    """Let the interpreter's end find nothing left to write to a pipe that is closed."""
+def discard_output() -> None:
+    """Point standard output at the null device, so that the final flush can't fail."""
     if sys.stdout is not None:
         with contextlib.suppress(OSError, ValueError):
-            nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
-            os.close(nowhere)
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, sys.stdout.fileno())
+            os.close(null)
 
 
-def words(error: OSError) -> str:
-    """Return what the system says, without its number."""
+def system_message(error: OSError) -> str:
+    """Return the operating system's message, without the error number."""
     if not error.strerror:
         return str(error)
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
 
 
-def say(text: str) -> None:
-    """Print one line on standard error, where that can be written; the exit code says the rest."""
+def print_line(text: str) -> None:
+    """Print one line on standard error, and ignore a stream that can't be written."""
     with contextlib.suppress(OSError):
         typer.echo(" ".join(text.splitlines()), err=True)
 
 
-def in_terms_of_options(text: str) -> str:
-    """Return a message of the library, which speaks of its own arguments, as a user of the options reads it."""
-    text = _OPTION_BESIDE_VALUE.sub(r"\1 ", _ARGUMENT.sub(lambda found: _OPTION_OF[found[1]], text))
+def with_option_names(text: str) -> str:
+    """Return a message of the library with its argument names replaced by those of the options."""
+    text = _ARGUMENT.sub(lambda found: _REPLACEMENTS[found[1]], text)
+    text = _OPTION_BESIDE_VALUE.sub(r"\1 ", text)
     return _WHOLE_SECONDS.sub(r"\1", text)

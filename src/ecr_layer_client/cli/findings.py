@@ -1,4 +1,4 @@
-"""What `ecr-layers doctor` finds: one finding a part, as a line for people or for programs."""
+"""The findings of `ecr-layers doctor`, as lines for people and for programs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ from enum import StrEnum
 
 from ecr_layer_client._text.quoting import printable
 
-_WIDEST_PART = len("configuration")
-_WIDE = 72  # columns
-_LEAST = 24  # columns, beneath which the terminal's own wrapping reads better
+_PART_WIDTH = len("configuration")
+
+# On a terminal narrower than this, a finding starts under its part, not beside it.
+_MIN_COLUMNS_BESIDE = 72
+
+# On a terminal narrower than this, its own wrapping is easier to read than ours.
+_MIN_COLUMNS_WRAPPED = 24
 
 
 class Status(StrEnum):
-    """What is to be thought of a part."""
+    """The verdict on a part."""
 
     OK = "ok"
     WARN = "warn"
@@ -27,13 +31,13 @@ _STYLES = {Status.OK: "green", Status.WARN: "yellow", Status.FAIL: "bold red", S
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One part of what a check rests on.
+    """The result of examining one part that a check depends on.
 
     Attributes:
-        part: What was looked at.
-        status: What is to be thought of it.
-        found: What was found.
-        to_do: What to do about it; None where there is nothing to do.
+        part: The part that was examined.
+        status: The verdict on the part.
+        found: The facts that were found.
+        to_do: The advice, or None if there is nothing to do.
     """
 
     part: str
@@ -43,42 +47,46 @@ class Finding:
 
     @property
     def json_line(self) -> str:
-        """One JSON object; its members are the same for each."""
+        """Return a JSON object. All findings have the same members."""
         return json.dumps(asdict(self))
 
     @property
     def row(self) -> str:
-        """One line."""
+        """Return one line of text."""
         to_do = f" -> {printable(self.to_do)}" if self.to_do else ""
-        return f"{self.status:<4}  {self.part:<{_WIDEST_PART}}  {printable(self.found)}{to_do}"
+        return f"{self.status:<4}  {self.part:<{_PART_WIDTH}}  {printable(self.found)}{to_do}"
 
     def on_terminal(self) -> str:
-        """Return it for a terminal: in colours, wrapped beside its part, or, on a narrow one, beneath it, or as a row."""
+        """Return the finding in colours, wrapped to the terminal.
+
+        The text stands beside its part, or under it on a narrow terminal. On a very narrow
+        terminal, the finding is a row.
+        """
         from rich.console import Console
         from rich.table import Table
         from rich.text import Text
 
         console = Console()
-        if console.width < _LEAST:
+        if console.width < _MIN_COLUMNS_WRAPPED:
             return self.row
+
         style = _STYLES[self.status]
-        status, part, found = (
-            Text(self.status, style),
-            Text(self.part, "bold"),
-            Text(printable(self.found)),
-        )
+        status, part = Text(self.status, style), Text(self.part, "bold")
+        found = Text(printable(self.found))
         if self.to_do:
             found.append(f"\n-> {printable(self.to_do)}", style)
+
         grid = Table.grid(padding=(0, 2, 0, 0))
         grid.add_column(width=len(Status.FAIL))
-        if console.width < _WIDE:
+        if console.width < _MIN_COLUMNS_BESIDE:
             grid.add_column(overflow="fold")
             grid.add_row(status, part)
             grid.add_row("", found)
         else:
-            grid.add_column(width=_WIDEST_PART)
+            grid.add_column(width=_PART_WIDTH)
             grid.add_column(overflow="fold")
             grid.add_row(status, part, found)
+
         with console.capture() as captured:
             console.print(grid)
         return captured.get().rstrip("\n")

@@ -1,4 +1,4 @@
-"""`ecr-layers plan`, `verify` and `audit`: what a push would upload, and whether images are whole."""
+"""The commands `ecr-layers plan`, `verify` and `audit`, which examine images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ import typer
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 
-from .exit_codes import ALL_AVAILABLE, NOT_ALL_AVAILABLE, run, say
-from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, client_of
+from .exit_codes import ALL_AVAILABLE, NOT_ALL_AVAILABLE, print_line, run
+from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, make_client
 from .output import shown
 from .progress import waiting
-from .stdio import Output, _in_thread
+from .stdio import Output, in_thread
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 _REPOSITORY = typer.Argument(
     metavar="REPOSITORY",
-    help="A repository's name (team/app), its registry URI or its ARN.",
+    help="A repository's name (team/app), registry URI or ARN.",
     show_default=False,
 )
-_AS_JSON = typer.Option("--json", help="Print JSON, one object a line, and no table.")
-_LONGEST_PLATFORM = 40  # characters
-_COLUMNS = f"{'IMAGE':<7}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
+_AS_JSON = typer.Option("--json", help="Print JSON, one object per line, instead of a table.")
+_MAX_PLATFORM_LENGTH = 40
+_COLUMNS = f"{'IMAGE':<8}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
 
 
 def plan(  # noqa: PLR0913 (the options)
@@ -42,7 +42,10 @@ def plan(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="IMAGE_SOURCE",
-            help="An OCI layout (a directory or a tar archive), an archive of docker save, or a manifest's JSON; archives may be gzipped.",
+            help=(
+                "An OCI layout (a directory or a tar archive), an archive of docker save, or a "
+                "manifest's JSON. Archives may be gzipped."
+            ),
             show_default=False,
         ),
     ],
@@ -55,7 +58,7 @@ def plan(  # noqa: PLR0913 (the options)
     as_json: Annotated[bool, _AS_JSON] = False,
     concurrency: Concurrency = 10,
 ) -> None:
-    """Say what a push of an image would upload; nothing is uploaded.
+    """Show what a push of an image would upload. Nothing is uploaded.
 
     \b
     Examples:
@@ -63,50 +66,48 @@ def plan(  # noqa: PLR0913 (the options)
       docker save app:1 | gzip > app.tar.gz; ecr-layers plan app.tar.gz team/app --json
 
     \b
-    What is printed, a word for each blob:
-      upload   the repository does not hold it; or, as a note says, only archived images do, or
-      nobody is sure present  held: a push skips it skip     a foreign layer, which no registry
-      stores
+    Each blob is printed with one word:
+      upload   the repository does not hold it; a note marks a blob that only
+               archived images hold, or for which ECR gave no clear answer
+      present  held: a push skips it
+      skip     a foreign layer, which no registry stores
 
-    The manifests are not asked after, for a push puts them in any case: whether the image is there,
-    ecr-layers verify says.
+    The command does not check whether the manifests exist, because a push puts them in any case.
+    To check that an image exists, use ecr-layers verify.
 
     \b
     Exit codes:
-      0    the repository holds every blob: a push uploads none, and puts the manifests alone
-      1    something is to be uploaded
+      0    the repository holds every blob: a push only puts the manifests
+      1    a push would upload blobs
       2    an error, in one line on standard error
-      130  interrupted; 143 by SIGTERM, 141 where nobody reads on
+      130  ended by Ctrl-C; 143 by SIGTERM
+      141  standard output was closed, as by `head`
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
-    async def ask() -> int:
+    async def make_plan() -> int:
         from ecr_layer_client._models.repository import Repository
         from ecr_layer_client.images import ImageSource
 
-        where = Repository.parse(repository)
-        client = client_of(
-            where,
-            region,
-            profile,
-            endpoint_url,
-            _config(concurrency, insecure=allow_insecure_endpoint),
-        )
-        with waiting("reading the image") as told:
-            source = await _in_thread(
-                partial(ImageSource.from_path, image_source)
-            )  # one that Ctrl-C need not wait for
-            told("checking its blobs")
+        parsed = Repository.parse(repository)
+        config = _config(concurrency, allow_http=allow_insecure_endpoint)
+        client = make_client(parsed, region, profile, endpoint_url, config)
+
+        with waiting("reading the image") as show_step:
+            # In a daemon thread, Ctrl-C need not wait for the read.
+            source = await in_thread(partial(ImageSource.from_path, image_source))
+            show_step("checking its blobs")
             async with client:
-                planned = await client.plan_push(where, source)
+                planned = await client.plan_push(parsed, source)
+
         await _print([_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)])
         return ALL_AVAILABLE if planned.all_blobs_present else NOT_ALL_AVAILABLE
 
     if image_source == "-":
-        message = "an image is read in more than one pass, so it can't come from a pipe: save it to a file"
+        message = "an image is read more than once, so it can't come from a pipe: save it to a file"
         raise typer.BadParameter(message, param_hint="IMAGE_SOURCE")
-    run(ask())
+    run(make_plan())
 
 
 def verify(  # noqa: PLR0913 (the options)
@@ -114,7 +115,10 @@ def verify(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="REPOSITORY:TAG",
-            help="An image: team/app:1.0, or team/app@sha256:...; of both, the digest counts.",
+            help=(
+                "An image: team/app:1.0 or team/app@sha256:... "
+                "With a tag and a digest, the digest counts."
+            ),
             show_default=False,
         ),
     ],
@@ -126,45 +130,42 @@ def verify(  # noqa: PLR0913 (the options)
     as_json: Annotated[bool, _AS_JSON] = False,
     concurrency: Concurrency = 10,
 ) -> None:
-    """Look whether an image is whole: every manifest there, every blob available and of the right size. Nothing is downloaded.
+    """Check that an image is complete. Nothing is downloaded.
+
+    In a complete image every manifest exists, and every blob is available and has the right size.
 
     \b
     Examples:
       ecr-layers verify team/app:1.0 && deploy
-      ecr-layers verify 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app@sha256:4f4f...b1
-      --json
+      ecr-layers verify team/app@sha256:4f4f...b1 --region eu-west-1 --json
 
     \b
     Exit codes:
-      0    whole, on every platform
-      1    something is missing, archived or of another size; or there is no such image
+      0    the image is complete, on every platform
+      1    something is missing, archived or of another size, or the image does not exist
       2    an error, in one line on standard error
-      130  interrupted; 143 by SIGTERM, 141 where nobody reads on
+      130  ended by Ctrl-C; 143 by SIGTERM
+      141  standard output was closed, as by `head`
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the
     repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
-    async def ask() -> int:
+    async def verify_one() -> int:
         from ecr_layer_client._models.repository import Repository
 
-        name, reference = _parted(image)
-        where = Repository.parse(name)
-        async with client_of(
-            where,
-            region,
-            profile,
-            endpoint_url,
-            _config(concurrency, insecure=allow_insecure_endpoint),
-        ) as client:
-            with waiting("looking at the image"):
-                report = await client.verify_image(where, reference)
-        await _print(
-            [_report_json(report)] if as_json else [_COLUMNS, *_image_rows(report), str(report)]
-        )
+        name, reference = _split_reference(image)
+        parsed = Repository.parse(name)
+        config = _config(concurrency, allow_http=allow_insecure_endpoint)
+        async with make_client(parsed, region, profile, endpoint_url, config) as client:
+            with waiting("checking the image"):
+                report = await client.verify_image(parsed, reference)
+
+        rows = [_COLUMNS, *_image_rows(report), str(report)]
+        await _print([_report_json(report)] if as_json else rows)
         return ALL_AVAILABLE if report.deployable else NOT_ALL_AVAILABLE
 
-    run(ask())
+    run(verify_one())
 
 
 def audit(  # noqa: PLR0913 (the options)
@@ -177,56 +178,55 @@ def audit(  # noqa: PLR0913 (the options)
     as_json: Annotated[bool, _AS_JSON] = False,
     concurrency: Concurrency = 10,
 ) -> None:
-    """Look whether each image of a repository is whole, archived ones left aside.
+    """Check that every image of a repository is complete, and print those that are not.
 
-    Print those that are not.
+    Archived images are left out.
 
     \b
     Examples:
       ecr-layers audit team/app
       ecr-layers audit team/app --json | jq -r 'select(.deployable | not) | .digest'
 
-    With --json there is a line for every image, as soon as it is known. An image that is deleted
-    meanwhile is left out.
+    With --json, every image has a line, printed as soon as its result is known. An image that is
+    deleted during the audit is left out.
 
     \b
     Exit codes:
-      0    all are whole
+      0    all images are complete
       1    some are not
-      2    an error, in one line on standard error; what was found before it is printed
-      130  interrupted; what was found before is printed; 143 by SIGTERM, 141 where nobody reads on
+      2    an error, in one line on standard error
+      130  ended by Ctrl-C; 143 by SIGTERM
+      141  standard output was closed, as by `head`
+
+    However the command ends, it prints what it found until then.
 
     The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and
     ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
-    async def ask() -> int:
+    async def audit_all() -> int:
         from ecr_layer_client._models.repository import Repository
 
-        where = Repository.parse(repository)
+        parsed = Repository.parse(repository)
         printer = _AuditPrinter(as_json=as_json)
-        async with client_of(
-            where,
-            region,
-            profile,
-            endpoint_url,
-            _config(concurrency, insecure=allow_insecure_endpoint),
-        ) as client:
-            await printer.print_all(client.audit(where))
+        config = _config(concurrency, allow_http=allow_insecure_endpoint)
+        async with make_client(parsed, region, profile, endpoint_url, config) as client:
+            await printer.print_all(client.audit(parsed))
         return NOT_ALL_AVAILABLE if printer.broken else ALL_AVAILABLE
 
-    run(ask())
+    run(audit_all())
 
 
 class _AuditPrinter:
-    """Prints reports: as JSON all of them as they come.
+    """Prints the reports of an audit.
 
-    For people, at the end, those that are not whole; however it ends.
+    JSON lines are printed for all images, as they come. Rows for people are printed at the end,
+    for the broken images only, even if the audit ends early.
     """
 
     def __init__(self, *, as_json: bool) -> None:
         self.broken = 0
-        self._whole = 0
+        self._complete = 0
         self._as_json = as_json
         self._output = Output()
         self._rows: list[str] = []
@@ -235,16 +235,16 @@ class _AuditPrinter:
         from ecr_layer_client._models.errors import ECRLayerError
 
         try:
-            with self._progress() as told:
+            with self._progress() as show_step:
                 async for report in reports:
                     await self._add(report)
-                    told(f"{counted(self._whole + self.broken, 'image')}, {self.broken} not whole")
+                    show_step(f"{counted(self._total, 'image')}, {self.broken} broken")
             self._rows += [] if self._as_json else [str(self)]
         except asyncio.CancelledError:
-            say(f"interrupted; until then, {self}")
+            print_line(f"interrupted; until then, {self}")
             raise
         except ECRLayerError as error:
-            if self._whole + self.broken:
+            if self._total:
                 error.args = (f"{error}; until then, {self}",)
             raise
         finally:
@@ -253,7 +253,7 @@ class _AuditPrinter:
             await self._output.drain()
 
     async def _add(self, report: ImageReport) -> None:
-        self._whole += report.deployable
+        self._complete += report.deployable
         self.broken += not report.deployable
         if self._as_json:
             await self._output.write(_report_json(report))
@@ -261,31 +261,34 @@ class _AuditPrinter:
             self._rows += [_name(report), *_defect_rows(report)]
 
     def _progress(self) -> AbstractContextManager[Callable[[str], None]]:
-        """Show how far it is, unless what is printed as it comes shows that on the same terminal."""
+        """Show progress, unless the reports scroll by on the same terminal."""
         if self._as_json and sys.stdout is not None and sys.stdout.isatty():
             return nullcontext(lambda _: None)
-        return waiting("looking at the images")
+        return waiting("checking the images")
+
+    @property
+    def _total(self) -> int:
+        return self._complete + self.broken
 
     def __str__(self) -> str:
-        """One line of counts."""
-        return (
-            f"{counted(self._whole + self.broken, 'image')}: {self._whole} whole, {self.broken} not"
-        )
+        """Return the counts in one line."""
+        images = counted(self._total, "image")
+        return f"{images}: {self._complete} complete, {self.broken} broken"
 
 
-def _config(concurrency: int, *, insecure: bool) -> ClientConfig:
+def _config(concurrency: int, *, allow_http: bool) -> ClientConfig:
     from ecr_layer_client._models.config import ClientConfig
 
-    return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=insecure)
+    return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=allow_http)
 
 
-def _parted(image: str) -> tuple[str, str]:
+def _split_reference(image: str) -> tuple[str, str]:
     """Return the repository and the reference of an image's name.
 
-    Of a tag and a digest the digest, as Docker and Kubernetes have it.
+    With a tag and a digest, the reference is the digest, as in Docker and Kubernetes.
 
     Raises:
-        InvalidInputError: It has no reference, or a tag or digest that is none.
+        InvalidInputError: There is no reference, or the tag or digest is not valid.
     """
     from ecr_layer_client._models.errors import InvalidInputError
     from ecr_layer_client.images._operations import checked_reference, is_digest
@@ -295,13 +298,15 @@ def _parted(image: str) -> tuple[str, str]:
     last, colon, tag = last.partition(":")
     if colon:
         checked_reference(tag)
+
     if at:
         if not is_digest(digest):
-            message = f"{image!r} has no digest behind '@': a tag is appended with ':'"
+            message = f"{image!r} has no digest after '@': append a tag with ':'"
             raise InvalidInputError(message)
         return f"{path}{slash}{last}", digest
+
     if not colon:
-        message = f"{image!r} names no image: append ':' and a tag, or '@' and a digest"
+        message = f"{image!r} does not name an image: append ':' and a tag, or '@' and a digest"
         raise InvalidInputError(message)
     return f"{path}{slash}{last}", tag
 
@@ -317,12 +322,10 @@ def _plan_rows(planned: PushPlan) -> Iterator[str]:
     notes = {blob.digest: "  (archived)" for blob in planned.archived} | {
         blob.digest: "  (undetermined)" for blob in planned.undetermined
     }
+    actions = {"upload": planned.to_upload, "present": planned.present, "skip": planned.foreign}
+
     yield f"{'ACTION':<7}  {'SIZE':>9}  DIGEST"
-    for action, blobs in (
-        ("upload", planned.to_upload),
-        ("present", planned.present),
-        ("skip", planned.foreign),
-    ):
+    for action, blobs in actions.items():
         for blob in blobs:
             size = "-" if blob.size is None else human_bytes(blob.size)
             yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
@@ -337,6 +340,7 @@ def _plan_json(planned: PushPlan) -> str:
         "all_blobs_present",
     )
     totals = {name: getattr(planned, name) for name in names}
+
     return json.dumps(
         planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals
     )
@@ -347,7 +351,7 @@ def _report_json(report: ImageReport) -> str:
 
 
 def _report_members(report: ImageReport) -> dict[str, Any]:
-    """Return a report's members; those of an index's images are the same ones."""
+    """Return a report's members. The images of an index have the same members as the index."""
     members: dict[str, Any] = report.model_dump(mode="json", exclude={"children"}) | {
         "repository": str(report.repository)
     }
@@ -365,9 +369,15 @@ def _image_rows(report: ImageReport) -> Iterator[str]:
             *image.wrong_size,
         )
         size = human_bytes(sum(blob.size or 0 for blob in blobs))
-        platform = "-" if image.platform is None else shown(str(image.platform), _LONGEST_PLATFORM)
-        word = "whole" if image.deployable else "broken"
-        yield f"{word:<7}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
+        platform = (
+            "-" if image.platform is None else shown(str(image.platform), _MAX_PLATFORM_LENGTH)
+        )
+        state = "complete" if image.deployable else "broken"
+
+        yield (
+            f"{state:<8}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
+        )
+
     yield from _defect_rows(report)
 
 
@@ -376,6 +386,5 @@ def _defect_rows(report: ImageReport) -> Iterator[str]:
 
 
 def _name(report: ImageReport) -> str:
-    return (
-        f"{shown(report.digest or report.reference)}  {shown(', '.join(report.tags) or '(no tag)')}"
-    )
+    tags = ", ".join(report.tags) or "(no tag)"
+    return f"{shown(report.digest or report.reference)}  {shown(tags)}"

@@ -1,4 +1,4 @@
-"""What the commands that ask ECR share: their options, and the client these make."""
+"""The options that several commands share, and the client that they configure."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def _profiles(incomplete: str) -> list[str]:
-    """Return the profiles of the AWS configuration that begin so, for a shell's completion.
+    """Return the AWS profiles whose names begin with a text, for shell completion.
 
-    Of what can't be read, none.
+    A file that can't be read has no profiles.
     """
     from configparser import Error, RawConfigParser
 
@@ -28,10 +28,12 @@ def _profiles(incomplete: str) -> list[str]:
     ):
         parser = RawConfigParser(strict=False)
         try:
-            # As botocore reads it.
-            parser.read(os.path.expanduser(os.environ.get(variable, default)), encoding="utf-8")  # noqa: PTH111
+            # botocore expands and reads the files in the same way.
+            path = os.path.expanduser(os.environ.get(variable, default))  # noqa: PTH111
+            parser.read(path, encoding="utf-8")
         except (Error, ValueError):
             continue
+
         names |= {
             name.removeprefix("profile ")
             for name in parser.sections()
@@ -42,25 +44,25 @@ def _profiles(incomplete: str) -> list[str]:
 
 Region = Annotated[
     str | None,
-    typer.Option(help="Default: the repository's own, else as the AWS configuration says."),
+    typer.Option(help="Default: the repository's own, or else that of the AWS configuration."),
 ]
 Profile = Annotated[
     str | None, typer.Option(help="A profile of the AWS configuration.", autocompletion=_profiles)
 ]
 EndpointUrl = Annotated[
-    str | None, typer.Option(help="Where to ask, in place of the Region's own endpoint.")
+    str | None, typer.Option(help="The endpoint to use instead of the Region's own.")
 ]
 AllowInsecureEndpoint = Annotated[
     bool,
     typer.Option(
-        "--allow-insecure-endpoint", help="Let --endpoint-url be plain http beyond this machine."
+        "--allow-insecure-endpoint", help="Allow plain http to an endpoint on another machine."
     ),
 ]
-Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at once.")]
+Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at the same time.")]
 
 
-def client_of(  # noqa: PLR0913 (the options)
-    where: Repository | None,
+def make_client(  # noqa: PLR0913 (the options)
+    repository: Repository | None,
     region: str | None,
     profile: str | None,
     endpoint_url: str | None,
@@ -68,21 +70,22 @@ def client_of(  # noqa: PLR0913 (the options)
     *,
     observer: Observer | None = None,
 ) -> ECRLayerClient:
-    """Return a client for a repository, or for any.
+    """Return a client for one repository, or for any repository if that is None.
 
     Raises:
-        InvalidInputError: An option breaks its rule, or the Region is not the repository's.
+        InvalidInputError: An option is not valid, or the Region is not the repository's.
     """
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.errors import InvalidInputError
 
-    of_repository = None if where is None else where.region
-    if region is not None and of_repository not in (None, region):
-        message = f"--region {region!r} is not the Region of {str(where)!r}: leave it out"
+    own_region = None if repository is None else repository.region
+    if region is not None and own_region not in (None, region):
+        message = f"--region {region!r} is not the Region of {str(repository)!r}: leave it out"
         raise InvalidInputError(message)
+
     return ECRLayerClient(
-        region_name=of_repository if region is None else region,
+        region_name=own_region if region is None else region,
         profile_name=profile,
         endpoint_url=endpoint_url,
         config=config or ClientConfig(),

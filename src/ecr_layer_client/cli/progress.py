@@ -1,120 +1,102 @@
-"""Signs of life on standard error, for what takes longer than a second; on a terminal alone."""
+"""Progress on standard error for work that takes longer than a second, on terminals only.
+
+`rich` draws the spinners and bars. They appear after a delay, and are erased at the end.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 from contextlib import contextmanager
-from time import monotonic
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
 
-    from rich.console import Console
-    from rich.progress import Progress
+    from rich.console import Console, RenderableType
 
-_PATIENCE = 1.0  # seconds
-_TICK = 0.1  # seconds
+_DELAY_SECONDS = 1.0
 
 
 @contextmanager
 def waiting(text: str) -> Generator[Callable[[str], None]]:
-    """Show a text after a second; what it gives changes the text."""
+    """Show a spinner and a text after a second, and yield a function that changes the text."""
     console = _terminal()
     if console is None:
         yield lambda _: None
         return
-    from rich.live import Live
+
     from rich.spinner import Spinner
 
     spinner = Spinner("dots", text)
-    live = Live(
-        spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False
-    )
-    timer = asyncio.get_running_loop().call_later(_PATIENCE, live.start)
-    try:
+    with _shown(console, lambda: spinner, _DELAY_SECONDS):
         yield lambda text: spinner.update(text=text)
+
+
+@contextmanager
+def counting(
+    text: str, total: int | None, count: Callable[[], int], *, delay: float | None = None
+) -> Generator[None]:
+    """Show after `delay` seconds (default 1) how much is done.
+
+    With a total, the display is a bar. Without one, it is the count and its rate per second.
+    """
+    console = _terminal()
+    if console is None:
+        yield
+        return
+
+    from rich import progress as bars
+
+    rate = "{task.description} {task.completed:,}, {task.fields[rate]:,.0f} a second"
+    columns = (
+        (bars.SpinnerColumn(), bars.TextColumn(rate))
+        if total is None
+        else (bars.TextColumn("{task.description}"), bars.BarColumn(), bars.MofNCompleteColumn())
+    )
+    progress = bars.Progress(*columns, bars.TimeElapsedColumn())
+    progress.add_task(text, total=total, rate=0.0)
+    (task,) = progress.tasks
+
+    def draw() -> RenderableType:
+        done = count()
+        progress.update(task.id, completed=done, rate=done / max(task.elapsed or 0.0, 0.1))
+        return progress.get_renderable()
+
+    with _shown(console, draw, _DELAY_SECONDS if delay is None else delay):
+        yield
+
+
+@contextmanager
+def _shown(console: Console, draw: Callable[[], RenderableType], delay: float) -> Generator[None]:
+    from rich.live import Live
+
+    # rich would replace sys.stdout and sys.stderr meanwhile, although stdout goes elsewhere.
+    live = Live(
+        get_renderable=draw,
+        console=console,
+        refresh_per_second=10,
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+    )
+    timer = asyncio.get_running_loop().call_later(delay, live.start, True)  # noqa: FBT003 (rich's)
+    try:
+        yield
     finally:
         timer.cancel()
         live.stop()
 
 
-@contextmanager
-def counting(
-    text: str, total: int | None, count: Callable[[], int], *, patience: float | None = None
-) -> Generator[None]:
-    """Show after `patience` seconds (default 1) how far `count` has come: a bar where the total is known, else how many a second."""
-    console = _terminal()
-    if console is None:
-        yield
-        return
-    progress = _progress(console, is_endless=total is None)
-    task = progress.add_task(text, total=total)
-    began = monotonic()
-
-    def show() -> None:
-        done = count()
-        rate = f"{done:,}, {done / max(monotonic() - began, _TICK):,.0f} a second"
-        progress.update(
-            task,
-            completed=done,
-            description=f"{text} {rate}" if total is None else text,
-            refresh=True,
-        )
-
-    async def tick() -> None:
-        await asyncio.sleep(_PATIENCE if patience is None else patience)
-        progress.start()
-        while True:
-            show()
-            await asyncio.sleep(_TICK)
-
-    ticking = asyncio.create_task(tick())
-    try:
-        yield
-    finally:
-        ticking.cancel()
-        show()
-        progress.stop()
-
-
 def _terminal() -> Console | None:
-    """Return standard error, if it is a terminal that can move its cursor.
+    """Return a console on standard error, or None if that is not a terminal that can be redrawn.
 
-    A variable that asks for colours makes it none.
+    A pipe is no terminal, whatever variables such as FORCE_COLOR say.
     """
     if sys.stderr is None or not sys.stderr.isatty():
         return None
+
     from rich.console import Console
 
     console = Console(stderr=True)
     return console if console.is_interactive else None
-
-
-def _progress(console: Console, *, is_endless: bool) -> Progress:
-    from rich.progress import (
-        BarColumn,
-        MofNCompleteColumn,
-        Progress,
-        SpinnerColumn,
-        TextColumn,
-        TimeElapsedColumn,
-    )
-
-    description = TextColumn("{task.description}", markup=False)
-    columns = (
-        (SpinnerColumn(), description)
-        if is_endless
-        else (description, BarColumn(), MofNCompleteColumn())
-    )
-    # What is printed meanwhile is for other places: rich would put a stand-in where sys.stdout is.
-    return Progress(
-        *columns,
-        TimeElapsedColumn(),
-        console=console,
-        auto_refresh=False,
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-    )

@@ -1,4 +1,4 @@
-"""`ecr-layers serve`: a local ECR for whatever speaks to ECR, until it is told to end."""
+"""The command `ecr-layers serve`, which runs a local ECR until a signal ends it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,21 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_codes import TERMINATED, run, say
+from .exit_codes import TERMINATED, print_line, run
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
 
-_OPTION = re.compile("^(account|burst|host|latency|port|quota|region)(?= must )")
-_ADVICE_FOR_TESTS = ": to refuse every request"  # by `faults`, which the command does not have
-_OPEN_TO_OTHERS = "warning: {host} is not loopback: other machines that reach it can use the local ECR, for its keys are no secret"
+# LocalECR's messages name its arguments.
+_ARGUMENT = re.compile("^(account|burst|host|latency|port|quota|region)(?= must )")
+
+# LocalECR's messages advise tests to use `faults`, which the command does not have.
+_ADVICE_FOR_TESTS = ": to refuse every request"
+
+_OPEN_TO_OTHERS = (
+    "warning: {host} is not a loopback address: every machine that reaches it can use the local "
+    "ECR, because its keys are not secret"
+)
 
 
 class _Absent(StrEnum):
@@ -37,73 +44,80 @@ def serve(  # noqa: PLR0913 (the options)
     host: Annotated[
         str,
         typer.Option(
-            help="The address to listen at. Any but a loopback one lets other machines in."
+            help=(
+                "The address to listen on. With any other than a loopback address, other machines "
+                "have access."
+            )
         ),
     ] = "127.0.0.1",
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="The port to listen at; 0 is a free one.")
+        int, typer.Option(min=0, max=65535, help="The port to listen on. 0 is any free port.")
     ] = 0,
     data: Annotated[
         str | None,
         typer.Option(
             metavar="DIRECTORY",
-            help="A directory in which what it holds outlives it. One local ECR at a time has it.",
-            show_default="nothing outlives it",
+            help=(
+                "A directory that keeps the contents when the local ECR ends. Only one local ECR "
+                "at a time can use it."
+            ),
+            show_default="nothing is kept",
         ),
     ] = None,
-    region: Annotated[str, typer.Option(help="The Region it plays.")] = "us-east-1",
+    region: Annotated[str, typer.Option(help="The Region to emulate.")] = "us-east-1",
     account: Annotated[
-        str, typer.Option(help="The registry that requests mean when they name none, 12 digits.")
+        str,
+        typer.Option(help="The registry of requests that do not name one, as 12 digits."),
     ] = "123456789012",
     absent: Annotated[
         _Absent,
-        typer.Option(
-            help="How it answers a layer that it does not hold: as ECR does, or as emulators do."
-        ),
+        typer.Option(help="The response for an absent layer: ECR's, or that of emulators."),
     ] = (_Absent.UNAVAILABLE),
     quota: Annotated[
         float | None,
         typer.Option(
-            help="Requests a second of each operation; others are throttled.", show_default="none"
+            help="Requests per second for each operation. Further requests are throttled.",
+            show_default="none",
         ),
     ] = None,
     burst: Annotated[
         float | None,
         typer.Option(
-            help="Requests of an operation at once, after a pause.", show_default="a second's worth"
+            help="Requests of an operation that may come at once after a pause.",
+            show_default="one second's quota",
         ),
     ] = None,
     latency: Annotated[
-        float, typer.Option(help="Seconds that a request and its answer spend on the way.")
+        float, typer.Option(help="Seconds that a request and its response take on the network.")
     ] = 0.0,
     auth: Annotated[
         bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")
     ] = True,
     verbose: Annotated[
         bool,
-        typer.Option(
-            "--verbose", help="Say on standard error what was asked, and how it was answered."
-        ),
+        typer.Option("--verbose", help="Log each request and its result on standard error."),
     ] = False,
 ) -> None:
-    """Serve a local ECR on this machine, for any program that speaks to ECR.
+    """Serve a local ECR on this machine to any program that uses ECR.
 
-    No AWS account is needed.
+    It needs no AWS account.
 
-    The variables by which programs reach it are printed on standard output, for a shell to take
-    over; then standard output is closed. What else there is to say comes on standard error.
+    Standard output gets the environment variables that lead programs to the local ECR, as shell
+    commands, and is then closed. All other messages go to standard error.
 
     \b
     Examples:
-      ecr-layers serve --port 4510                 in a terminal of its own: copy the variables into
-      another one eval "$(ecr-layers serve &)"                 in this shell: it has the variables
-      once the local ECR answers ecr-layers serve --data ~/ecr --verbose      what it holds is there
-      again the next time; each request is a line aws ecr create-repository --repository-name
-      team/app
+      In a terminal of its own, to copy the variables into another one:
+        ecr-layers serve --port 4510
+      In this shell, which has the variables once the local ECR responds:
+        eval "$(ecr-layers serve &)"
+        aws ecr create-repository --repository-name team/app
+      With contents that are kept for the next time, and a line for each request:
+        ecr-layers serve --data ~/ecr --verbose
 
     \b
     Exit codes:
-      2    it can't listen there or use the directory, or an option is wrong
+      2    it can't listen on the address or use the directory, or an option is wrong
       130  ended by Ctrl-C
       143  ended by SIGTERM, as `kill` sends it
     """  # noqa: D301 (typer's mark of lines to keep as they are)
@@ -123,36 +137,46 @@ def serve(  # noqa: PLR0913 (the options)
             latency=latency,
         )
     except (ValueError, OSError) as error:
-        raise typer.BadParameter(
-            _OPTION.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]
-        ) from None
+        message = _ARGUMENT.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]
+        raise typer.BadParameter(message) from None
+
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
     run(_serve(ecr, host, port))
 
 
 async def _serve(ecr: LocalECR, host: str, port: int) -> int:
     ended = asyncio.Event()
-    with contextlib.suppress(NotImplementedError):  # Windows has no such signal to wait for
+    # Windows has no signal handlers in event loops.
+    with contextlib.suppress(NotImplementedError):
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
+
     if not _is_loopback(host):
-        say(_OPEN_TO_OTHERS.format(host=host))
+        print_line(_OPEN_TO_OTHERS.format(host=host))
+    await _open(ecr, host, port)
+
     try:
-        await ecr.open()
-    except OSError as error:
-        why = (
-            "it is taken: choose another --port, or end what listens there"
-            if error.errno == errno.EADDRINUSE
-            else error.strerror
+        print_line(
+            f"the local ECR listens at {ecr.endpoint_url}; "
+            f"stop it with Ctrl-C or `kill {os.getpid()}`"
         )
-        message = f"can't listen at {host}, port {port}: {why}"
-        raise OSError(message) from None
-    try:
-        say(f"a local ECR answers at {ecr.endpoint_url}; Ctrl-C or `kill {os.getpid()}` ends it")
         _print_and_close(_exports(ecr.environment))
         await ended.wait()
     finally:
         await ecr.aclose()
     return TERMINATED
+
+
+async def _open(ecr: LocalECR, host: str, port: int) -> None:
+    try:
+        await ecr.open()
+    except OSError as error:
+        why = (
+            "the port is in use: choose another --port, or end the program that listens there"
+            if error.errno == errno.EADDRINUSE
+            else error.strerror
+        )
+        message = f"can't listen on {host}, port {port}: {why}"
+        raise OSError(message) from None
 
 
 def _log_to_stderr(level: int) -> None:
@@ -164,33 +188,33 @@ def _log_to_stderr(level: int) -> None:
 
 
 def _exports(environment: dict[str, str]) -> str:
-    """Return the variables as lines for a POSIX shell.
+    """Return the variables as commands for a POSIX shell.
 
-    A profile goes, since some SDKs prefer it to keys.
+    The commands also unset the profile, because some SDKs prefer a profile to keys.
     """
-    return "\n".join(
-        [
-            "unset AWS_PROFILE AWS_DEFAULT_PROFILE",
-            *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
-        ]
-    )
+    lines = [
+        "unset AWS_PROFILE AWS_DEFAULT_PROFILE",
+        *(f"export {name}={shlex.quote(value)}" for name, value in environment.items()),
+    ]
+    return "\n".join(lines)
 
 
 def _print_and_close(text: str) -> None:
-    """Print on standard output and let go of it: a shell's `$(...)` waits for that."""
+    """Print on standard output and close it, because a shell's `$(...)` waits for its end."""
     if sys.stdout is None:
         return
+
     typer.echo(text)
     sys.stdout.flush()
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, sys.stdout.fileno())
-    os.close(nowhere)
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    os.close(null)
 
 
 def _is_loopback(host: str) -> bool:
-    """Say whether this machine alone reaches an address.
+    """Return whether only this machine can reach an address.
 
-    Of names, `localhost` is known to be one.
+    The only host name known to be one is `localhost`.
     """
     try:
         return ipaddress.ip_address(host).is_loopback

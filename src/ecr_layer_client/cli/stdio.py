@@ -1,9 +1,11 @@
-"""Standard input and output, read and written without standing in the event loop's way.
+"""Standard input and output that never block the event loop.
 
-A pipe may block for as long as the program at its other end likes. Meanwhile requests must go on,
-and Ctrl-C must end it all. So threads do the waiting: daemons, for nothing can wake them, and on
-the raw streams, for a lock of the buffered ones that such a thread holds would break the
-interpreter's own end.
+A pipe may block for as long as the program at its other end likes. Requests must go on meanwhile,
+and Ctrl-C must end the command. So threads read and write:
+
+- They are daemon threads, because nothing can wake a blocked one.
+- They use the raw streams. A blocked thread that holds the lock of a buffered stream would break
+  the exit of the interpreter.
 """
 
 from __future__ import annotations
@@ -20,29 +22,34 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterator
 
 _T = TypeVar("_T")
-_CHUNK = 64 * 1024  # bytes
-_LONGEST_LINE = 4096  # bytes; a digest has 1,000 characters at most, and a longer line is shown cut
-_HELD_LINES = 10_000  # written lines that may wait for a slow reader before the writer waits too
-_BLANKS = "\ufeff \t\r\v\f"
-_UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # what a text begins with that PowerShell's `>` wrote
 
-_REST = 0.1  # seconds without a line after which a part ends
-_LONGEST_PART = 0.5  # seconds, after which
-_SHORT_REST = (
-    0.01  # seconds are rest enough: lines that drip without a rest are not held up for long
-)
+_CHUNK_BYTES = 64 * 1024
+
+# A digest has at most 1,000 characters. A longer line is malformed, and is truncated.
+_MAX_LINE_BYTES = 4096
+
+_MAX_WAITING_LINES = 10_000
+_BLANKS = "\ufeff \t\r\v\f"
+
+# The byte order marks of UTF-16, which PowerShell's `>` writes.
+_UTF_16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+
+# A part of the input ends after this pause. When the part is old, a short pause is enough, so that
+# lines which arrive steadily but slowly are not held up for long.
+_PAUSE_SECONDS = 0.1
+_OLD_PART_SECONDS = 0.5
+_SHORT_PAUSE_SECONDS = 0.01
 
 
 class StandardInput:
-    """The lines of standard input, in parts that end where it rests.
+    """The lines of standard input, in parts that end where the input pauses.
 
-    Memory does not grow with their number or length.
-
-    Lines are stripped, and blank ones left out. Bytes that are not UTF-8 are escaped. A line longer
-    than 4,096 bytes is cut there.
+    Lines are stripped, and blank lines are left out. Bytes that are not UTF-8 are escaped. A line
+    longer than 4,096 bytes is truncated. Memory does not grow with the number of lines or their
+    length.
 
     Attributes:
-        has_ended: Whether there is no more of it.
+        has_ended: Whether the input has ended.
     """
 
     def __init__(self) -> None:
@@ -53,57 +60,64 @@ class StandardInput:
         )
         self._reading: asyncio.Future[bytes] | None = None
         self._is_at_start = True
-        self._rest = b""
+        self._incomplete_line = b""
 
     async def part(self) -> AsyncGenerator[str]:
-        """Yield the lines up to the next rest, or to the end.
+        """Yield the lines up to the next pause, or to the end.
 
-        Wait for the first as long as need be.
+        The first line may take any time.
 
         Raises:
-            OSError: It can't be read.
-            InvalidInputError: It is UTF-16.
+            OSError: Standard input can't be read.
+            InvalidInputError: Standard input is UTF-16.
         """
         now = asyncio.get_running_loop().time
         began: float | None = None
         while not self.has_ended:
             if self._reading is None:
-                self._reading = _in_thread(self._read)
+                self._reading = in_thread(self._read)
             if began is not None:
-                patience = _REST if now() - began < _LONGEST_PART else _SHORT_REST
-                if not (await asyncio.wait({self._reading}, timeout=patience))[0]:
+                is_new = now() - began < _OLD_PART_SECONDS
+                pause = _PAUSE_SECONDS if is_new else _SHORT_PAUSE_SECONDS
+                if not (await asyncio.wait({self._reading}, timeout=pause))[0]:
                     return
-            await asyncio.wait(
-                {self._reading}
-            )  # who is cancelled here leaves the reading, and what it brings, to the next part
+
+            # Cancelling this wait does not cancel the read. The next part gets its bytes.
+            await asyncio.wait({self._reading})
             chunk = self._reading.result()
             self._reading = None
+
             for line in self._lines(chunk):
                 began = began or now()
                 yield line
 
     def _lines(self, chunk: bytes) -> Iterator[str]:
         self.has_ended = not chunk
-        text = self._rest + chunk
-        if self._is_at_start and text.startswith(_UTF_16):
+        text = self._incomplete_line + chunk
+        if self._is_at_start and text.startswith(_UTF_16_MARKS):
             from ecr_layer_client._models.errors import InvalidInputError
 
-            message = "standard input is UTF-16, as PowerShell's `>` writes it: make it UTF-8, as by `Out-File -Encoding utf8`"
+            message = (
+                "standard input is UTF-16, which PowerShell's `>` writes: convert it to UTF-8, "
+                "such as with `Out-File -Encoding utf8`"
+            )
             raise InvalidInputError(message)
-        self._is_at_start = self._is_at_start and len(text) < len(_UTF_16[0])
+
+        self._is_at_start = self._is_at_start and len(text) < len(_UTF_16_MARKS[0])
         *lines, rest = text.split(b"\n")
-        self._rest = rest[:_LONGEST_LINE]
+        self._incomplete_line = rest[:_MAX_LINE_BYTES]
         if self.has_ended:
-            lines.append(self._rest)
+            lines.append(self._incomplete_line)
+
         for line in lines:
-            if stripped := line[:_LONGEST_LINE].decode(errors="backslashreplace").strip(_BLANKS):
+            if stripped := line[:_MAX_LINE_BYTES].decode(errors="backslashreplace").strip(_BLANKS):
                 yield stripped
 
 
 class Output:
-    """Standard output, by lines: they are written as soon as the event loop waits for something, in order.
+    """Standard output, written in lines and in order, whenever the event loop is free.
 
-    A reader that is slow holds back `write` once 10,000 lines wait for it, and never a request.
+    When 10,000 lines wait for a slow reader, `write` waits too. Requests never wait for the reader.
     """
 
     def __init__(self) -> None:
@@ -111,65 +125,41 @@ class Output:
         self._writing: asyncio.Task[None] | None = None
 
     async def write(self, line: str) -> None:
-        """Write a line, or have it wait its turn.
+        """Write a line, now or after the lines before it.
 
         Raises:
-            OSError: Standard output, or what it is piped to, is closed or full.
+            OSError: Standard output, or the pipe behind it, is closed or full.
         """
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None
+
         self._lines.append(line)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
-        if len(self._lines) >= _HELD_LINES:
+        if len(self._lines) >= _MAX_WAITING_LINES:
             await self.drain()
 
     async def drain(self) -> None:
         """Wait until all lines are written.
 
         Raises:
-            OSError: As of `write`.
+            OSError: Standard output, or the pipe behind it, is closed or full.
         """
         if self._writing is not None:
-            await asyncio.wait({self._writing})  # a wait that is cancelled leaves the writing alone
+            # Cancelling this wait does not cancel the write.
+            await asyncio.wait({self._writing})
             self._writing.result()
 
     async def _write(self) -> None:
         while self._lines:
             text = "".join(f"{line}\n" for line in self._lines)
             self._lines = []
-            await _in_thread(partial(_write, text))
+            await in_thread(partial(_write, text))
 
 
-def _read(source: Any) -> bytes:
-    # None: the stream is set not to block, by whom we share it with.
-    while (chunk := source.read(_CHUNK)) is None:
-        select.select([source], [], [])
-    return bytes(chunk)
-
-
-def _write(text: str) -> None:
-    target = sys.stdout
-    if target is None:
-        raise BrokenPipeError
-    try:
-        target.flush()
-        sink: Any = getattr(target.buffer, "raw", target.buffer)
-        left = memoryview(text.encode(target.encoding, errors="backslashreplace"))
-        while left:
-            written = sink.write(left)
-            if written is None:
-                select.select([], [sink], [])
-            left = left[written or 0 :]
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        message = f"can't write to standard output: {error.strerror or error}"
-        raise OSError(error.errno, message) from error
-
-
-def _in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
+def in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
+    """Run a function in a daemon thread of its own, which the end of the process does not await."""
     future = Future[_T]()
     future.set_running_or_notify_cancel()
     Thread(target=_settle, args=(future, work), daemon=True).start()
@@ -179,5 +169,34 @@ def _in_thread(work: Callable[[], _T]) -> asyncio.Future[_T]:
 def _settle(future: Future[_T], work: Callable[[], _T]) -> None:
     try:
         future.set_result(work())
-    except Exception as error:  # noqa: BLE001 (it is raised where the future is awaited)
+    except Exception as error:  # noqa: BLE001 (raised where the future is awaited)
         future.set_exception(error)
+
+
+def _read(source: Any) -> bytes:
+    # None means that another process, which shares the stream, has set it to non-blocking.
+    while (chunk := source.read(_CHUNK_BYTES)) is None:
+        select.select([source], [], [])
+    return bytes(chunk)
+
+
+def _write(text: str) -> None:
+    stdout = sys.stdout
+    if stdout is None:
+        raise BrokenPipeError
+
+    try:
+        stdout.flush()
+        sink: Any = getattr(stdout.buffer, "raw", stdout.buffer)
+        unwritten = memoryview(text.encode(stdout.encoding, errors="backslashreplace"))
+        while unwritten:
+            written = sink.write(unwritten)
+            # None means the same as in `_read`.
+            if written is None:
+                select.select([], [sink], [])
+            unwritten = unwritten[written or 0 :]
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        message = f"can't write to standard output: {error.strerror or error}"
+        raise OSError(error.errno, message) from error
