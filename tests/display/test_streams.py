@@ -1,4 +1,4 @@
-"""Streams show how far they are, in notebooks and terminals."""
+"""Streams show their progress in notebooks and terminals."""
 
 from __future__ import annotations
 
@@ -18,8 +18,9 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream tells what was answered, what is asked, and what is to come."""
+    """A stream shows the answered digests, those under way, and those to come."""
     ecr.seed("team/app", [])
+
     async with (
         ecr.client(max_concurrency=1) as client,
         client.stream_layers("team/app", digests) as stream,
@@ -44,8 +45,9 @@ async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> None:
-    """Of a generator, nobody knows what is to come."""
+    """A stream of a generator does not show the digests to come."""
     ecr.seed("team/app", [])
+
     async with (
         ecr.client(max_concurrency=1) as client,
         client.stream_layers("team/app", iter(digests)) as stream,
@@ -59,8 +61,9 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
 
 
 async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream of many repositories tells which failed, too."""
+    """A stream of many repositories also shows which of them failed."""
     ecr.seed("team/app", [])
+
     async with (
         ecr.client() as client,
         client.stream_many({"team/app": digests, "team/gone": digests[:3]}) as stream,
@@ -78,8 +81,9 @@ async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_stream_that_waits(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream that waits for layers tells how many are available, and how many it waits for."""
+    """A stream that waits shows how many layers are available, and how many it waits for."""
     ecr.seed("team/app", [(digest, 1) for digest in digests[:200]])
+
     async with (
         ecr.client() as client,
         client.stream_until_available("team/app", digests, timeout=60.0) as stream,
@@ -93,8 +97,9 @@ async def test_a_stream_that_waits(ecr: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_stream_that_waits_for_a_generators(ecr: LocalECR, digests: list[str]) -> None:
-    """Of a generator, it waits for what it was given so far."""
+    """A stream that waits for a generator's layers waits for those that it got so far."""
     ecr.seed("team/app", [(digests[0], 1)])
+
     async with (
         ecr.client(max_concurrency=1) as client,
         client.stream_until_available("team/app", iter(digests), timeout=60.0) as stream,
@@ -109,7 +114,7 @@ async def test_a_stream_that_waits_for_a_generators(ecr: LocalECR, digests: list
 
 
 async def test_repr(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream's repr is one line of counts."""
+    """The repr of a stream is one line of counts."""
     ecr.seed("team/app", [])
     async with ecr.client() as client, client.stream_layers("team/app", digests) as stream:
         await stream.collect()
