@@ -159,7 +159,7 @@ def test_a_plan() -> None:
     """
     upload = (blob(1, 3_000_000), blob(2), blob(3, 9_000_000), blob(4, None))
     calls = NO_CALLS | {"BatchCheckLayerAvailability": 1, "PutImage": 2}
-    told = described(
+    description = described(
         plan(
             manifests=(blob(8), blob(9)),
             to_upload=upload,
@@ -178,7 +178,7 @@ def test_a_plan() -> None:
         ("sha256:000000000004...", "unknown", GZIP),
     )
 
-    assert told == Description(
+    assert description == Description(
         title="Push of 2 manifests to team/app",
         verdict="4 blobs to upload, at least 12.0 MB",
         parts=(
@@ -201,15 +201,15 @@ def test_a_plan() -> None:
 
 def test_a_plan_of_nothing_to_upload() -> None:
     """A plan without uploads says so, and a plan without a repository names none."""
-    told = described(plan(repository=None, manifests=(blob(1),), present=(blob(2),)))
-    assert (told.title, told.verdict, told.facts[0]) == (
+    description = described(plan(repository=None, manifests=(blob(1),), present=(blob(2),)))
+    assert (description.title, description.verdict, description.facts[0]) == (
         "Push of 1 manifest",
         "every blob is present: the push only puts manifests",
         ("calls", "none"),
     )
 
 
-def test_a_bar_of_sizes_that_nobody_says_is_of_counts() -> None:
+def test_the_bar_shows_counts_without_sizes() -> None:
     """The bar shows counts if no size is known."""
     assert described(
         plan(to_upload=(blob(1, None), blob(2, None)), foreign=(blob(3, None),))
@@ -284,12 +284,12 @@ def test_a_report_that_is_complete() -> None:
     It shows the first ten of many tags.
     """
     tags = tuple(f"v{number}" for number in range(12))
-    told = described(
+    description = described(
         ImageReport(repository=APP, reference=digest(8), tags=tags, available=(blob(1),))
     )
     shown = "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more"
 
-    assert (told.title, told.verdict, told.facts, told.tables) == (
+    assert (description.title, description.verdict, description.facts, description.tables) == (
         "Image team/app@sha256:000000000008...",
         "complete: every manifest and blob is there",
         (("tags", shown),),
@@ -299,12 +299,12 @@ def test_a_report_that_is_complete() -> None:
 
 def test_a_report_without_a_manifest() -> None:
     """The report of an image that is not found says so, and has no other facts."""
-    told = described(
+    description = described(
         ImageReport(repository=APP, reference="gone", problem="not found (ImageNotFound)")
     )
     rows = (("not found (ImageNotFound)", "gone"),)
 
-    assert told == Description(
+    assert description == Description(
         "Image team/app:gone",
         "not deployable: 1 defect",
         (),
@@ -326,9 +326,13 @@ def test_many_errors_are_counted() -> None:
     results = LayerCheckResults(
         [], {f"team/{number}": CallError("it failed") for number in range(30)}
     )
-    told = described(results)
+    description = described(results)
 
-    assert (told.verdict, told.tables[0].caption, len(told.tables[0].rows)) == (
+    assert (
+        description.verdict,
+        description.tables[0].caption,
+        len(description.tables[0].rows),
+    ) == (
         "nothing was asked; 30 repositories failed",
         "Failed: 10 of 30",
         10,
@@ -340,14 +344,14 @@ def test_the_bar_in_words() -> None:
 
     The text has each part's count and its share of the bar.
     """
-    told = Description(
+    description = Description(
         "a title",
         "a verdict",
         (Part("good", Tone.GOOD, 2, 999), Part("none", Tone.BAD, 0), Part("new", Tone.NEW, 1, 1)),
     )
-    by_size = Description("a title", "a verdict", told.parts, by_size=True)
+    by_size = Description("a title", "a verdict", description.parts, by_size=True)
 
-    assert (told.bar_text, by_size.bar_text) == (
+    assert (description.bar_text, by_size.bar_text) == (
         "good 2 (67 %), new 1 (33 %)",
         "good 2 (over 99 %), new 1 (under 1 %)",
     )

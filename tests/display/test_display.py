@@ -175,7 +175,7 @@ def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
         assert show is None
 
 
-def test_what_tqdm_warns_of_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_warning_of_tqdm_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
     """A warning of tqdm about missing notebook widgets does not reach the user.
 
     The user gets a text bar.

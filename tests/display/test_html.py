@@ -54,7 +54,7 @@ def test_the_bar_has_a_width_and_a_colour_for_each_part() -> None:
     ]
 
 
-def test_it_is_told_to_those_who_do_not_see_it() -> None:
+def test_screen_readers() -> None:
     """Screen readers get the title, the bar in words, and marked table headers.
 
     They skip the swatches.

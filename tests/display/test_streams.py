@@ -53,8 +53,8 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
         client.stream_layers("team/app", iter(digests)) as stream,
     ):
         await anext(stream)
-        told = described(stream)
-        assert (told.verdict, told.parts) == (
+        description = described(stream)
+        assert (description.verdict, description.parts) == (
             "100 of 200 digests answered so far",
             (Part("answered", Tone.GOOD, 100), Part("asked, not answered", Tone.HELD, 100)),
         )
@@ -70,9 +70,9 @@ async def test_a_stream_of_many(ecr: LocalECR, digests: list[str]) -> None:
     ):
         with pytest.raises(RepositoryNotFoundError):
             _ = [outcome async for outcome in stream]
-        told = described(stream)
-        (table,) = told.tables
-        assert (told.title, told.verdict, table.caption, table.rows[0][:2]) == (
+        description = described(stream)
+        (table,) = description.tables
+        assert (description.title, description.verdict, table.caption, table.rows[0][:2]) == (
             "Checking layers of many repositories",
             "250 of 253 digests answered",
             "Failed: 1",
@@ -106,8 +106,8 @@ async def test_a_stream_that_waits_for_a_generators(ecr: LocalECR, digests: list
     ):
         before = described(stream)
         await anext(stream)
-        told = described(stream)
-        assert (before.verdict, sum(part.count for part in told.parts)) == (
+        description = described(stream)
+        assert (before.verdict, sum(part.count for part in description.parts)) == (
             "nothing asked yet",
             stream.progress.pulled,
         )

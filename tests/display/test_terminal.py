@@ -33,7 +33,9 @@ def printed(shown: object, *, width: int = 44, encoding: str = "utf-8", **option
 
 def test_a_panel() -> None:
     """A panel has the title, the verdict, the bar, the parts, the facts and the tables."""
-    assert printed(renderable_of(DESCRIPTION)).splitlines() == [
+    lines = printed(renderable_of(DESCRIPTION)).splitlines()
+
+    assert lines == [
         "╭─ A title ────────────────────────────────╮",
         "│ a verdict                                │",
         "│ █████████████████████████████▒▒▒▒▒▒▒▒▒▒▒ │",

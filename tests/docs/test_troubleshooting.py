@@ -570,8 +570,12 @@ _CASES: dict[str, Case] = {
     "reference=…: a tag, such as 'latest', or a digest, …": _called(
         lambda client: client.get_image(_APP, "a tag")
     ),
-    "part_size=… must be … bytes": _made(lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)),
-    "sources=… must be one or more ImageSource objects, …": _called(lambda client: client.plan_push(_APP, _any)),
+    "part_size=… must be … bytes": _made(
+        lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)
+    ),
+    "sources=… must be one or more ImageSource objects, …": _called(
+        lambda client: client.plan_push(_APP, _any)
+    ),
     "sources=… must be a mapping of repositories to …": _called(
         lambda client: client.plan_pushes(_any)
     ),
@@ -641,7 +645,10 @@ _NOT_SPECIFIC = {
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
     # What follows "not a valid manifest":
-    "not a valid digest: a digest is an algorithm, ':' and a value in lower-case hexadecimal, such as sha256: and 64 digits",
+    (
+        "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "
+        "hexadecimal, such as sha256: and 64 digits"
+    ),
     "its media type is …, but its members are those of …",
     "it has no 'config'",
     "it begins with a byte order mark: JSON is UTF-8 without one",

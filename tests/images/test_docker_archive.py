@@ -77,7 +77,7 @@ def test_an_image_without_layers(
         (gzip.compress(b"other"), sha256(b"other")),
         (b"other", sha256(b"other")),
     ],
-    ids=["cut", "empty", "gzipped", "plain"],
+    ids=["truncated", "empty", "gzipped", "plain"],
 )
 def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipped: bool) -> None:
     """A truncated or changed layer is refused with its file, its diff_id and its actual digest."""
@@ -95,7 +95,7 @@ def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipp
 @pytest.mark.parametrize(
     "layer",
     [ZIPPED[:-1], ZIPPED[:30], ZIPPED + b"x", ZIPPED[:20] + b"x" * 20],
-    ids=["end", "cut", "more", "changed"],
+    ids=["end", "truncated", "more", "changed"],
 )
 def test_a_gzipped_layer_that_cannot_be_unpacked(
     tmp_path: Path, layer: bytes, gzipped: bool

@@ -659,7 +659,7 @@ def test_no_bytes(data: Any) -> None:
 def test_media_type_is_text() -> None:
     """A media type that is not a str is refused."""
     with pytest.raises(InvalidInputError, match="media_type=1 must be a str or None"):
-        parse_manifest(APP.manifest, 1)  # type: ignore[arg-type]  (a caller may pass it)
+        parse_manifest(APP.manifest, 1)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -329,7 +329,7 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
         "no-number",
         "other-version",
         "long",
-        "cut",
+        "truncated",
         "image",
         "empty",
     ],
@@ -484,7 +484,7 @@ def test_from_path_of_no_image(tmp_path: Path, data: bytes | None, why: str) -> 
             "it begins with a byte order mark: JSON is UTF-8 without one",
         ),
     ],
-    ids=["shape", "cut", "list", "utf-8-mark", "utf-16"],
+    ids=["shape", "truncated", "list", "utf-8-mark", "utf-16"],
 )
 def test_from_path_of_json_that_is_no_manifest(tmp_path: Path, data: bytes, why: str) -> None:
     """JSON that is not a valid manifest is refused with the file and the digest of its content."""

@@ -109,8 +109,8 @@ def test_headers_that_hold_for_all_are_bounded(tmp_path: Path) -> None:
 
 def _global(number: int) -> bytes:
     """Return a pax header of nearly one mebibyte that applies to all later members."""
-    told = f" k{number}={'x' * 1_000_000}\n"
-    record = f"{len(told) + 7}{told}".encode()
+    text = f" k{number}={'x' * 1_000_000}\n"
+    record = f"{len(text) + 7}{text}".encode()
     return header("g", tarfile.XGLTYPE, len(record)) + record.ljust(
         -(-len(record) // 512) * 512, b"\0"
     )
