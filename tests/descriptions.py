@@ -1,4 +1,4 @@
-"""What an object says of itself, whoever renders it."""
+"""The description of an object, which every renderer uses."""
 
 from __future__ import annotations
 

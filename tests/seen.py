@@ -1,20 +1,19 @@
-"""What a reader sees of HTML: its elements, texts and tables, read by the standard library's own parser."""
+"""The visible content of HTML: elements, texts and tables, as a parser reads them."""
 
 from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = {"br", "hr", "img", "input", "link", "meta"}  # elements without an end
+# The elements without an end tag.
+VOID = {"br", "hr", "img", "input", "link", "meta"}
 
 
 class Seen(HTMLParser):
-    """The elements of some HTML, each with its attributes; its texts.
-
-    Its tables, each a list of rows.
+    """The elements of some HTML with their attributes, its texts and its tables.
 
     Attributes:
-        elements: Pairs of name and attributes, in order.
-        texts: Texts, in order.
+        elements: Pairs of a name and attributes, in order.
+        texts: The texts, in order.
         tables: Tables of rows of cells.
     """
 
@@ -26,13 +25,15 @@ class Seen(HTMLParser):
         self._open: list[str] = []
         self.feed(html)
         self.close()
+
         assert self._open == [], "an element is not closed"
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Note an element."""
+        """Record an element."""
         self.elements.append((tag, {name: value or "" for name, value in attrs}))
         if tag not in VOID:
             self._open.append(tag)
+
         if tag == "table":
             self.tables.append([])
         elif tag == "tr":
@@ -45,7 +46,7 @@ class Seen(HTMLParser):
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:
-        """Note a text."""
+        """Record a text."""
         self.texts.append(data)
         if self._open[-1:] in (["td"], ["th"]):
             self.tables[-1][-1][-1] += data
@@ -59,5 +60,5 @@ class Seen(HTMLParser):
         return {attribute for _, attributes in self.elements for attribute in attributes}
 
     def valued(self, attribute: str) -> list[str]:
-        """Return an attribute's values, in order."""
+        """Return the values of an attribute, in order."""
         return [attributes[attribute] for _, attributes in self.elements if attribute in attributes]

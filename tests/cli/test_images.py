@@ -144,7 +144,7 @@ def test_plan_of_a_malformed_manifest(run: Run, tmp_path: Path) -> None:
     ran = run("plan", str(path), "team/empty")
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.startswith(
-        f"error: {path}: this is no manifest ({len(APP.manifest) - 3} bytes, sha256:"
+        f"error: {path}: not a valid manifest ({len(APP.manifest) - 3} bytes, sha256:"
     )
 
 
@@ -166,7 +166,7 @@ def test_plan_of_a_truncated_archive(run: Run, tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:3000])
     ran = run("plan", str(path), "team/complete")
     assert (ran.returncode, ran.stdout) == (2, "")
-    assert ran.stderr.startswith(f"error: {path}: this is no whole tar archive")
+    assert ran.stderr.startswith(f"error: {path} is not a complete tar archive")
     assert ran.stderr.count("\n") == 1
 
 
@@ -198,7 +198,7 @@ def test_verify_for_people(run: Run) -> None:
 def test_verify_a_complete_image(run: Run, name: str) -> None:
     """A complete image ends with 0, named by tag or digest, with or without its registry."""
     ran = run("verify", name)
-    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, f"{name}: whole")
+    assert (ran.returncode, ran.stdout.splitlines()[-1]) == (0, f"{name}: complete")
 
 
 @pytest.mark.usefixtures("images")

@@ -1,4 +1,4 @@
-"""What is said of results, plans and reports, whoever renders it."""
+"""The descriptions of results, plans and reports, which every renderer uses."""
 
 from __future__ import annotations
 
@@ -37,17 +37,17 @@ NO_CALLS = dict.fromkeys(
 
 
 def digest(number: int) -> str:
-    """Return a digest that a reader tells from others."""
+    """Return a digest that a reader can distinguish from others."""
     return f"sha256:{number:012d}{'0' * 52}"
 
 
 def blob(number: int, size: int | None = 1000) -> Descriptor:
-    """Return a layer's descriptor."""
+    """Return the descriptor of a layer."""
     return Descriptor(digest=digest(number), size=size, media_type=GZIP)
 
 
 def plan(**parts: object) -> PushPlan:
-    """Return a plan of a push to team/app, of nothing but these parts."""
+    """Return a plan of a push to team/app that has only these parts."""
     empty: dict[str, object] = dict.fromkeys(
         ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"), ()
     )
@@ -57,7 +57,10 @@ def plan(**parts: object) -> PushPlan:
 
 
 def test_a_result() -> None:
-    """Of a result are told: the repository, how many are available, each group with its bytes, and what is undetermined, why."""
+    """A result describes its repository, its number of available layers, and each group.
+
+    It lists the undetermined layers with their reasons.
+    """
     outcomes: dict[str, LayerOutcome | LayerAvailability | LayerFailureCode] = {
         digest(1): Layer(digest=digest(1), availability=LayerAvailability.AVAILABLE, size=1000),
         digest(2): Layer(digest=digest(2), availability=LayerAvailability.AVAILABLE, size=500),
@@ -79,6 +82,7 @@ def test_a_result() -> None:
         ("latest", "InvalidLayerDigest", "no digest"),
         ("sha256:000000000006...", "Tired", ""),
     )
+
     assert described(result) == Description(
         title="Layers of team/app",
         verdict="2 of 8 layers available",
@@ -104,7 +108,7 @@ def test_a_result() -> None:
     ids=["none", "one", "all", "absent"],
 )
 def test_a_verdict(availabilities: list[LayerAvailability], verdict: str) -> None:
-    """One line says how many of the layers are available."""
+    """The verdict is one line with the number of available layers."""
     result = LayerCheckResult.of(
         "team/app", {digest(number): state for number, state in enumerate(availabilities)}
     )
@@ -112,7 +116,7 @@ def test_a_verdict(availabilities: list[LayerAvailability], verdict: str) -> Non
 
 
 def test_results() -> None:
-    """Of several results are told: the sums, the errors, and which repositories lack most."""
+    """Several results describe their sums, the errors, and the repositories that lack most."""
     app = LayerCheckResult.of(
         "team/app",
         {digest(1): LayerAvailability.AVAILABLE, digest(2): LayerAvailability.UNAVAILABLE},
@@ -121,13 +125,14 @@ def test_results() -> None:
         "team/new",
         {digest(1): LayerAvailability.UNAVAILABLE, digest(2): LayerAvailability.ARCHIVED},
     )
-    whole = LayerCheckResult.of("team/whole", {digest(1): LayerAvailability.AVAILABLE})
+    complete = LayerCheckResult.of("team/complete", {digest(1): LayerAvailability.AVAILABLE})
     results = LayerCheckResults(
-        [app, new, whole],
-        {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")},
+        [app, new, complete],
+        {"team/gone": RepositoryNotFoundError("repository 'team/gone' was not found")},
     )
-    failed = (("team/gone", "RepositoryNotFoundError", "there is no repository 'team/gone'"),)
+    failed = (("team/gone", "RepositoryNotFoundError", "repository 'team/gone' was not found"),)
     lacking = (("team/new", 2, 0, 1, 1), ("team/app", 2, 1, 1, 0))
+
     assert described(results) == Description(
         title="Layers of 4 repositories",
         verdict="2 of 5 layers available; 1 repository failed",
@@ -148,10 +153,13 @@ def test_results() -> None:
 
 
 def test_a_plan() -> None:
-    """Of a plan are told: what is to be uploaded, each part with its bytes, the calls, the time, and the largest uploads."""
+    """A plan describes the blobs to upload, each part with its bytes, and the calls.
+
+    It also has the time and the largest uploads.
+    """
     upload = (blob(1, 3_000_000), blob(2), blob(3, 9_000_000), blob(4, None))
     calls = NO_CALLS | {"BatchCheckLayerAvailability": 1, "PutImage": 2}
-    told = described(
+    description = described(
         plan(
             manifests=(blob(8), blob(9)),
             to_upload=upload,
@@ -169,7 +177,8 @@ def test_a_plan() -> None:
         ("sha256:000000000002...", 1000, GZIP),
         ("sha256:000000000004...", "unknown", GZIP),
     )
-    assert told == Description(
+
+    assert description == Description(
         title="Push of 2 manifests to team/app",
         verdict="4 blobs to upload, at least 12.0 MB",
         parts=(
@@ -191,24 +200,27 @@ def test_a_plan() -> None:
 
 
 def test_a_plan_of_nothing_to_upload() -> None:
-    """A plan of a push that uploads no blob says so; one for no repository names none."""
-    told = described(plan(repository=None, manifests=(blob(1),), present=(blob(2),)))
-    assert (told.title, told.verdict, told.facts[0]) == (
+    """A plan without uploads says so, and a plan without a repository names none."""
+    description = described(plan(repository=None, manifests=(blob(1),), present=(blob(2),)))
+    assert (description.title, description.verdict, description.facts[0]) == (
         "Push of 1 manifest",
-        "every blob is there: only manifests are put",
+        "every blob is present: the push only puts manifests",
         ("calls", "none"),
     )
 
 
-def test_a_bar_of_sizes_that_nobody_says_is_of_counts() -> None:
-    """Where no size is known, the bar shows counts."""
+def test_the_bar_shows_counts_without_sizes() -> None:
+    """The bar shows counts if no size is known."""
     assert described(
         plan(to_upload=(blob(1, None), blob(2, None)), foreign=(blob(3, None),))
     ).weights == (2, 1)
 
 
 def test_a_report() -> None:
-    """Of an index's report are told: whether it is deployable, its blobs once each, each defect, and the image of each platform."""
+    """The report of an index describes its blobs once each, and each defect.
+
+    It also has the image of each platform, and whether the index is deployable.
+    """
     shared, lost, grown = blob(1), blob(2), blob(3)
     amd64 = ImageReport(
         repository=APP,
@@ -241,10 +253,11 @@ def test_a_report() -> None:
         ("", "not found (ImageNotFound)", "sha256:000000000010..."),
     )
     images = (
-        ("linux/amd64", 1, "whole"),
+        ("linux/amd64", 1, "complete"),
         ("linux/arm64", 3, "2 defects"),
-        ("not said", 0, "1 defect"),
+        ("not given", 0, "1 defect"),
     )
+
     assert described(report) == Description(
         title="Image team/app:1.0",
         verdict="not deployable: 3 defects",
@@ -265,32 +278,34 @@ def test_a_report() -> None:
     )
 
 
-def test_a_report_that_is_whole() -> None:
-    """A whole image is said to be so; by digest, it is named by it.
+def test_a_report_that_is_complete() -> None:
+    """The report of a complete image says so, and names an image by its digest.
 
-    Of many tags the first are told.
+    It shows the first ten of many tags.
     """
     tags = tuple(f"v{number}" for number in range(12))
-    told = described(
+    description = described(
         ImageReport(repository=APP, reference=digest(8), tags=tags, available=(blob(1),))
     )
     shown = "v0, v1, v2, v3, v4, v5, v6, v7, v8, v9 and 2 more"
-    assert (told.title, told.verdict, told.facts, told.tables) == (
+
+    assert (description.title, description.verdict, description.facts, description.tables) == (
         "Image team/app@sha256:000000000008...",
-        "whole: every manifest and blob is there",
+        "complete: every manifest and blob is there",
         (("tags", shown),),
         (),
     )
 
 
 def test_a_report_without_a_manifest() -> None:
-    """An image that is not found is said to be so; nothing else is known of it."""
-    told = described(
-        ImageReport(repository=APP, reference="tomorrow", problem="not found (ImageNotFound)")
+    """The report of an image that is not found says so, and has no other facts."""
+    description = described(
+        ImageReport(repository=APP, reference="gone", problem="not found (ImageNotFound)")
     )
-    rows = (("not found (ImageNotFound)", "tomorrow"),)
-    assert told == Description(
-        "Image team/app:tomorrow",
+    rows = (("not found (ImageNotFound)", "gone"),)
+
+    assert description == Description(
+        "Image team/app:gone",
         "not deployable: 1 defect",
         (),
         tables=(Table("Defects: 1", ("what", "digest"), rows),),
@@ -298,7 +313,7 @@ def test_a_report_without_a_manifest() -> None:
 
 
 def test_many_rows_are_counted() -> None:
-    """Of many rows ten are told, and how many there are."""
+    """A table shows ten of many rows, and their number."""
     result = LayerCheckResult.of(
         "team/app", {digest(number): LayerFailureCode.NOT_REPORTED for number in range(1234)}
     )
@@ -307,12 +322,17 @@ def test_many_rows_are_counted() -> None:
 
 
 def test_many_errors_are_counted() -> None:
-    """Of many repositories that failed ten are told, and how many there are."""
+    """A table shows ten of many failed repositories, and their number."""
     results = LayerCheckResults(
         [], {f"team/{number}": CallError("it failed") for number in range(30)}
     )
-    told = described(results)
-    assert (told.verdict, told.tables[0].caption, len(told.tables[0].rows)) == (
+    description = described(results)
+
+    assert (
+        description.verdict,
+        description.tables[0].caption,
+        len(description.tables[0].rows),
+    ) == (
         "nothing was asked; 30 repositories failed",
         "Failed: 10 of 30",
         10,
@@ -320,14 +340,18 @@ def test_many_errors_are_counted() -> None:
 
 
 def test_the_bar_in_words() -> None:
-    """The bar is said in words, for those who do not see it: each part's count, and its share of the bar."""
-    told = Description(
+    """The bar has a text for people who do not see it.
+
+    The text has each part's count and its share of the bar.
+    """
+    description = Description(
         "a title",
         "a verdict",
         (Part("good", Tone.GOOD, 2, 999), Part("none", Tone.BAD, 0), Part("new", Tone.NEW, 1, 1)),
     )
-    by_size = Description("a title", "a verdict", told.parts, by_size=True)
-    assert (told.bar_text, by_size.bar_text) == (
+    by_size = Description("a title", "a verdict", description.parts, by_size=True)
+
+    assert (description.bar_text, by_size.bar_text) == (
         "good 2 (67 %), new 1 (33 %)",
         "good 2 (over 99 %), new 1 (under 1 %)",
     )
@@ -357,7 +381,7 @@ def test_the_bar_in_words() -> None:
     ],
 )
 def test_text_from_outside(text: object, shown: str) -> None:
-    """Text from outside is one line that prints, of bounded length, and without secrets."""
+    """Untrusted text becomes one printable line of bounded length without secrets."""
     assert line(text) == shown
 
 
@@ -373,7 +397,7 @@ def test_text_from_outside(text: object, shown: str) -> None:
     ids=["sha256", "sha512", "no digest", "not ASCII", "a long algorithm"],
 )
 def test_a_short_digest(text: str, shown: str) -> None:
-    """A digest is shown by its algorithm and twelve digits, and what is none by its beginning."""
+    """A digest is shown as its algorithm and twelve digits, and other text by its beginning."""
     assert short(text) == shown
 
 
@@ -383,5 +407,5 @@ def test_a_short_digest(text: str, shown: str) -> None:
     ids=str,
 )
 def test_a_share(part: int, shown: str) -> None:
-    """What is neither nothing nor all never looks so."""
+    """A share is shown as 0 or 100 percent only if it is exactly that."""
     assert share(part, 1000) == shown

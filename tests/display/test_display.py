@@ -1,4 +1,4 @@
-"""The progress bar: what moves it, what is left of it, and what is said where tqdm is missing."""
+"""The progress bar: its updates, its end, and the warning without tqdm."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 class Bar:
-    """A bar as far as it is used, that notes each move.
+    """A bar that notes each update, with only the members that are used.
 
-    As a notebook's, it takes a total by `reset` alone.
+    Like a notebook's bar, it takes a total only through `reset`.
     """
 
     made: Bar | None = None
@@ -51,18 +51,18 @@ class Bar:
         self.closed = True
 
     def update(self, by: int) -> None:
-        """Move."""
+        """Move the bar."""
         self.n += by
         self.moves.append((self.total, self.n))
 
     def reset(self, total: int) -> None:
-        """Start again, with a total."""
+        """Start again with a total."""
         self.total, self.n, self.start_t = total, 0, 2.0
 
 
 @pytest.fixture
 def tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put the noting bar in tqdm's place."""
+    """Replace tqdm by the bar that notes its updates."""
     module: Any = ModuleType("tqdm.auto")
     module.tqdm = Bar
     monkeypatch.setitem(sys.modules, "tqdm", ModuleType("tqdm"))
@@ -77,13 +77,17 @@ def made() -> Bar:
 
 @pytest.mark.usefixtures("tqdm")
 def test_bar_follows_what_is_answered() -> None:
-    """The bar stands at what was answered, of a total as soon as there is one, and is closed at the end."""
+    """The bar shows the number of answered digests, and the total once it is known.
+
+    It is closed at the end.
+    """
     with progress_bar() as show:
         assert show is not None
         show(Progress(pulled=200, answered=100, total=None))
         show(Progress(pulled=250, answered=100, total=250))
         show(Progress(pulled=250, answered=250, total=250))
     bar = made()
+
     assert (bar.moves, bar.closed, bar.options) == (
         [(None, 100), (250, 100), (250, 250)],
         True,
@@ -93,7 +97,7 @@ def test_bar_follows_what_is_answered() -> None:
 
 @pytest.mark.usefixtures("tqdm")
 def test_a_late_total_leaves_the_clock() -> None:
-    """The time that the bar shows counts from its beginning, though the total came later."""
+    """The time on the bar counts from its start, even if the total comes later."""
     with progress_bar() as show:
         assert show is not None
         show(Progress(pulled=250, answered=100, total=250))
@@ -110,14 +114,13 @@ def test_a_late_total_leaves_the_clock() -> None:
 )
 @pytest.mark.usefixtures("tqdm")
 def test_bar_is_closed_by_an_error(
-    # A parameter of the test.
     error: type[BaseException],
     total: int | None,
     is_left: bool,
 ) -> None:
-    """An error or a cancellation passes and leaves no open bar.
+    """An error or a cancellation passes through and leaves no open bar.
 
-    One without a total goes away, for it would look done.
+    A bar without a total disappears, because it would look finished.
     """
     with pytest.raises(error), progress_bar() as show:
         assert show is not None
@@ -127,7 +130,7 @@ def test_bar_is_closed_by_an_error(
 
 
 def test_real_bar(capsys: pytest.CaptureFixture[str]) -> None:
-    """The bar that tqdm draws says how many digests were answered, in whole numbers, on stderr."""
+    """The bar of tqdm shows the number of answered digests on stderr, in whole numbers."""
     with progress_bar() as show:
         assert show is not None
         show(Progress(pulled=2, answered=2, total=2))
@@ -136,7 +139,7 @@ def test_real_bar(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_real_bar_after_an_error(capsys: pytest.CaptureFixture[str]) -> None:
-    """The bar that tqdm drew stays where it stood when the operation failed."""
+    """The bar of tqdm stays where it was when the operation failed."""
     with pytest.raises(LookupError), progress_bar() as show:
         assert show is not None
         show(Progress(pulled=250, answered=100, total=250))
@@ -145,7 +148,7 @@ def test_real_bar_after_an_error(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_disabled_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A bar that tqdm's own switch turns off shows nothing, and the operation goes on."""
+    """A bar that tqdm's own switch disables shows nothing, and the operation continues."""
     from tqdm.auto import tqdm
 
     monkeypatch.setattr("tqdm.auto.tqdm", partial(tqdm, disable=True))
@@ -156,8 +159,12 @@ def test_disabled_bar(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 
 def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where tqdm is missing, a warning says how to get the bar, and the operation goes on without one."""
+    """Without tqdm, a warning says how to get the bar.
+
+    The operation continues without a bar.
+    """
     monkeypatch.setitem(sys.modules, "tqdm.auto", None)
+
     with (
         pytest.warns(
             UserWarning,
@@ -168,8 +175,11 @@ def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
         assert show is None
 
 
-def test_what_tqdm_warns_of_is_no_news(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What tqdm says when it finds no widgets in a notebook does not reach the user, who gets a bar of text."""
+def test_a_warning_of_tqdm_is_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A warning of tqdm about missing notebook widgets does not reach the user.
+
+    The user gets a text bar.
+    """
 
     class Warner(ModuleType):
         def __getattr__(self, name: str) -> Any:

@@ -24,43 +24,43 @@ DESCRIPTION = Description(
 
 
 def test_everything_is_in_it() -> None:
-    """Title, verdict, parts, facts and tables are there as text: what a bar or a colour says is said in words, too."""
+    """Title, verdict, parts, facts and tables are in the HTML as text.
+
+    The facts of the bar and of the colours are there in words, too.
+    """
     seen = Seen(html_of(DESCRIPTION))
+
     assert seen.tables == [
         [["good", "1,200", "5.0 MB"], ["new", "3", ""]],
         [["a text", "a number", "a size"], ["a cell", "1,200", "2.0 MB"]],
     ]
     assert [text for text in seen.texts if text.strip()] == [
-        *(
-            "A title",
-            "a verdict",
-            "good",
-            "1,200",
-            "5.0 MB",
-            "new",
-            "3",
-            "a fact:",
-            " its value",
-            "Rows: 1",
-        ),
-        *("a text", "a number", "a size", "a cell", "1,200", "2.0 MB"),
+        *("A title", "a verdict"),
+        *("good", "1,200", "5.0 MB", "new", "3"),
+        *("a fact:", " its value"),
+        *("Rows: 1", "a text", "a number", "a size", "a cell", "1,200", "2.0 MB"),
     ]
 
 
 def test_the_bar_has_a_width_and_a_colour_for_each_part() -> None:
-    """The bar's parts are as wide as they weigh, each in its colour."""
+    """Each part of the bar has a width by its weight, and its colour."""
     styles = [
         style for style in Seen(html_of(DESCRIPTION)).valued("style") if style.startswith("flex:")
     ]
+
     assert styles == [
         f"flex:1200 1 0;min-width:3px;background:{COLOURS[Tone.GOOD]}",
         f"flex:3 1 0;min-width:3px;background:{COLOURS[Tone.NEW]}",
     ]
 
 
-def test_it_is_told_to_those_who_do_not_see_it() -> None:
-    """The whole has a name, the bar is said in words, the swatches are passed over, and heads of rows and columns are marked."""
+def test_screen_readers() -> None:
+    """Screen readers get the title, the bar in words, and marked table headers.
+
+    They skip the swatches.
+    """
     seen = Seen(html_of(DESCRIPTION))
+
     assert (
         seen.valued("role"),
         seen.valued("aria-label"),
@@ -75,13 +75,13 @@ def test_it_is_told_to_those_who_do_not_see_it() -> None:
 
 
 def test_without_parts_there_is_no_bar() -> None:
-    """Where there are no parts, there is neither a bar nor its table."""
+    """Without parts there is neither a bar nor its table."""
     seen = Seen(html_of(Description("A title", "nothing", ())))
     assert (seen.names(), seen.valued("role")) == ({"div"}, ["group"])
 
 
 def test_no_script_and_no_address() -> None:
-    """There are plain elements with inline styles; nothing is fetched, run or clicked."""
+    """The HTML has plain elements with inline styles, and fetches, runs and links nothing."""
     seen = Seen(html_of(DESCRIPTION))
     assert seen.names() == {"div", "span", "table", "caption", "thead", "tbody", "tr", "th", "td"}
     assert seen.attributes() == {"class", "role", "aria-label", "aria-hidden", "scope", "style"}
@@ -89,11 +89,15 @@ def test_no_script_and_no_address() -> None:
 
 
 def test_it_is_the_pages_own_colour() -> None:
-    """But for the parts, text, lines and backgrounds are the page's own or grey half through, so that they are seen in any theme."""
+    """Text, lines and backgrounds have the colours of the page, or a half-transparent grey.
+
+    So they are visible in any theme. Only the parts have their own colours.
+    """
     styles = ";".join(Seen(html_of(DESCRIPTION)).valued("style"))
     colours = set(re.findall(r"(?:color|background):([^;]+)", styles)) | set(
         re.findall(r"solid ([^;]+)", styles)
     )
+
     assert colours == {
         "inherit",
         "transparent",
@@ -104,7 +108,7 @@ def test_it_is_the_pages_own_colour() -> None:
 
 
 def test_long_texts_stay_legible() -> None:
-    """A column of long texts has a least width, and its table scrolls on a phone."""
+    """A column of long texts has a minimum width, and its table scrolls on a phone."""
     row = ("a short one", "a text that is long enough to be worth a width")
     seen = Seen(
         html_of(
@@ -112,6 +116,7 @@ def test_long_texts_stay_legible() -> None:
         )
     )
     cells = [attributes["style"] for name, attributes in seen.elements if name == "td"]
+
     assert (
         ["min-width" in style for style in cells],
         any("overflow-x:auto" in style for style in seen.valued("style")),
@@ -126,18 +131,18 @@ def test_long_texts_stay_legible() -> None:
     "background", ["#ffffff", "#1e1e1e", "#111111"], ids=["light", "dark", "darker"]
 )
 def test_the_colours_stand_out(tone: Tone, background: str) -> None:
-    """Each part's colour has the contrast of 3 : 1 that WCAG 2.2 (1.4.11) asks of graphics, on light and dark backgrounds."""
+    """Each part's colour has the 3 : 1 contrast that WCAG 2.2 (1.4.11) requires of graphics."""
     lighter, darker = sorted((_luminance(COLOURS[tone]), _luminance(background)), reverse=True)
     assert (lighter + 0.05) / (darker + 0.05) >= 3.0
 
 
 def test_the_colours_differ() -> None:
-    """No two tones have one colour."""
+    """No two tones have the same colour."""
     assert len(set(COLOURS.values())) == len(Tone)
 
 
 def test_a_result_shows_itself() -> None:
-    """A notebook is given the HTML of the result's description."""
+    """A notebook gets the HTML of the result's description."""
     result = LayerCheckResult.of(
         "team/app",
         {"sha256:aa": LayerAvailability.AVAILABLE, "sha256:bb": LayerAvailability.UNAVAILABLE},
@@ -146,7 +151,7 @@ def test_a_result_shows_itself() -> None:
 
 
 def test_its_size_is_bounded() -> None:
-    """The HTML of ten thousand failures is as large as that of a hundred, but for the digits of their number."""
+    """The size of the HTML does not grow with the number of failures, except for its digits."""
 
     def html(failures: int) -> str:
         return LayerCheckResult.of(

@@ -1,4 +1,4 @@
-"""Streams show how far they are, in notebooks and terminals."""
+"""Streams show their progress in notebooks and terminals."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ pytestmark = pytest.mark.asyncio
 
 
 async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream tells what was answered, what is asked, and what is to come."""
+    """A stream shows the answered digests, those under way, and those to come."""
     ecr.seed("team/app", [])
+
     async with (
         ecr.client(max_concurrency=1) as client,
         client.stream_layers("team/app", digests) as stream,
@@ -43,22 +44,23 @@ async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
 
 
 async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> None:
-    """Of a generator, nobody knows what is to come."""
+    """A stream of a generator does not show the digests to come."""
     ecr.seed("team/app", [])
+
     async with (
         ecr.client(max_concurrency=1) as client,
         client.stream_layers("team/app", iter(digests)) as stream,
     ):
         await anext(stream)
-        told = described(stream)
-        assert (told.verdict, told.parts) == (
+        description = described(stream)
+        assert (description.verdict, description.parts) == (
             "100 of 200 digests answered so far",
             (Part("answered", Tone.GOOD, 100), Part("asked, not answered", Tone.HELD, 100)),
         )
 
 
 async def test_repr(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream's repr is one line of counts."""
+    """The repr of a stream is one line of counts."""
     ecr.seed("team/app", [])
     async with ecr.client() as client, client.stream_layers("team/app", digests) as stream:
         await stream.collect()

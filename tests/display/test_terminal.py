@@ -1,4 +1,4 @@
-"""What rich prints in terminals."""
+"""The panels that rich prints in terminals."""
 
 from __future__ import annotations
 
@@ -24,17 +24,18 @@ DESCRIPTION = Description(
 
 
 def printed(shown: object, *, width: int = 44, encoding: str = "utf-8", **options: object) -> str:
-    """Return what a console prints of something."""
+    """Return the text that a console prints for an object."""
     file = io.TextIOWrapper(io.BytesIO(), encoding=encoding)
-    # As the tests give them.
     Console(file=file, width=width, **options).print(shown)  # type: ignore[arg-type]
     file.seek(0)
     return file.read()
 
 
 def test_a_panel() -> None:
-    """A panel holds title, verdict, bar, parts, facts and tables."""
-    assert printed(renderable_of(DESCRIPTION)).splitlines() == [
+    """A panel has the title, the verdict, the bar, the parts, the facts and the tables."""
+    lines = printed(renderable_of(DESCRIPTION)).splitlines()
+
+    assert lines == [
         "╭─ A title ────────────────────────────────╮",
         "│ a verdict                                │",
         "│ █████████████████████████████▒▒▒▒▒▒▒▒▒▒▒ │",
@@ -50,8 +51,9 @@ def test_a_panel() -> None:
 
 
 def test_where_there_is_ascii_alone() -> None:
-    """Where a terminal prints ASCII alone, so is the panel."""
+    """On a terminal with only ASCII, the panel has only ASCII."""
     lines = printed(renderable_of(DESCRIPTION), encoding="ascii").splitlines()
+
     assert lines[:5] == [
         "+- A title --------------------------------+",
         "| a verdict                                |",
@@ -62,19 +64,19 @@ def test_where_there_is_ascii_alone() -> None:
 
 
 def test_colours() -> None:
-    """Where there are colours, each part has its own, in the bar and beside its name."""
+    """On a terminal with colours, each part has its own, in the bar and beside its name."""
     text = printed(renderable_of(DESCRIPTION), force_terminal=True, color_system="standard")
     assert (text.count("\x1b[32m█"), text.count("\x1b[36m▒")) == (2, 2)
 
 
 def test_the_bar_is_no_wider_than_it_need_be() -> None:
-    """On a wide terminal, the bar is 60 cells."""
+    """On a wide terminal, the bar has 60 cells."""
     bar = printed(renderable_of(DESCRIPTION), width=200).splitlines()[2]
     assert bar.count("█") + bar.count("▒") == 60
 
 
 def test_without_parts_there_is_no_bar() -> None:
-    """Where there are no parts, there is the verdict alone."""
+    """Without parts, the panel only has the verdict."""
     assert printed(renderable_of(Description("A title", "nothing", ()))).splitlines() == [
         "╭─ A title ─╮",
         "│ nothing   │",
@@ -84,12 +86,15 @@ def test_without_parts_there_is_no_bar() -> None:
 
 @pytest.mark.parametrize("width", [1, 5, 20], ids=str)
 def test_a_narrow_terminal(width: int) -> None:
-    """However narrow the terminal is, no line is wider."""
+    """No line is wider than the terminal, however narrow it is."""
     assert max(map(len, printed(renderable_of(DESCRIPTION), width=width).splitlines())) <= width
 
 
 def test_text_is_no_markup() -> None:
-    """What looks like rich's markup or like a terminal's control in text from outside is shown as it is, and does nothing."""
+    """Untrusted text is shown as it is, without effects.
+
+    It may look like rich's markup or like a control sequence of a terminal.
+    """
     failure = LayerFailure(
         digest="[red]x[/red]",
         code=LayerFailureCode.UNKNOWN,
@@ -102,6 +107,7 @@ def test_text_is_no_markup() -> None:
         force_terminal=True,
         color_system="standard",
     )
+
     assert (
         "[red]x[/red]" in text,
         "[/]" in text,
@@ -111,7 +117,7 @@ def test_text_is_no_markup() -> None:
 
 
 def test_a_result_shows_itself() -> None:
-    """`rich.print(result)` prints its panel."""
+    """`rich.print(result)` prints the result's panel."""
     text = printed(LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE}))
     assert text.splitlines()[:2] == [
         "╭─ Layers of team/app ─────────────────────╮",
@@ -131,5 +137,5 @@ def test_a_result_shows_itself() -> None:
     ids=["even", "a small one", "an empty one", "too narrow", "one"],
 )
 def test_cells(weights: tuple[int, ...], width: int, cells: list[int]) -> None:
-    """A bar's cells are parted by weight; each part has one at least."""
+    """The cells of a bar are divided by weight, and each part has at least one cell."""
     assert cells_of(weights, width) == cells

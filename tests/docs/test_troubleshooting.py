@@ -429,11 +429,11 @@ _CASES: dict[str, Case] = {
     ),
     "LayerCheckResult has no truth value: …": _called(_as_a_bool),
     "LayerCheckResults has no truth value: …": _called(_many_as_a_bool),
-    "… is named and not there …": _made(_changed_layout(Path.unlink)),
+    "… is named but missing …": _made(_changed_layout(Path.unlink)),
     "…: it was changed…": _made(_changed_layout(_flipped)),
-    "… this is no whole tar archive, plain or gzipped: …": _made(_cut_archive),
+    "… is not a complete tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
-    "… can't be read, and an OCI layout has one: …": _made(
+    "… can't be read, but an OCI layout must have this file: …": _made(
         lambda: ImageSource.from_oci_layout(".")
     ),
     "… has no image for …: …": _other_platform,
@@ -447,7 +447,7 @@ _CASES: dict[str, Case] = {
         {"imageIds": [], "nextToken": "again"}
     ),
     **{message: _made(read) for message, read in FILES.items()},
-    "a manifest has at most … bytes (4 MiB), and this one …": _made(
+    "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),
     "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(
@@ -570,12 +570,16 @@ _CASES: dict[str, Case] = {
     "reference=…: a tag, such as 'latest', or a digest, …": _called(
         lambda client: client.get_image(_APP, "a tag")
     ),
-    "part_size=…: … bytes": _made(lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)),
-    "…: an ImageSource, or several; …": _called(lambda client: client.plan_push(_APP, _any)),
-    "…: a mapping of repositories to an ImageSource, or several": _called(
+    "part_size=… must be … bytes": _made(
+        lambda: plan(ImageSource.from_path("layout"), {}, part_size=1)
+    ),
+    "sources=… must be one or more ImageSource objects, …": _called(
+        lambda client: client.plan_push(_APP, _any)
+    ),
+    "sources=… must be a mapping of repositories to …": _called(
         lambda client: client.plan_pushes(_any)
     ),
-    "platform=…: 'os/architecture' or 'os/architecture/variant', …": _called(
+    "platform=… is not a valid platform: …": _called(
         lambda client: client.get_image(_APP, "1.0", "linux")
     ),
 }
@@ -640,19 +644,23 @@ _NOT_SPECIFIC = {
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
-    # What follows "this is no manifest":
-    "no digest: an algorithm, ':' and its value in lower-case hexadecimal, such as sha256: and 64 digits",
-    "its media type is …, and its members are those of …",
+    # What follows "not a valid manifest":
+    (
+        "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "
+        "hexadecimal, such as sha256: and 64 digits"
+    ),
+    "its media type is …, but its members are those of …",
     "it has no 'config'",
-    "…: no …, of …",
-    "…: … (…) …",  # filled in with "has … layers, and manifest.json names … of it"
+    "it begins with a byte order mark: JSON is UTF-8 without one",
+    "…: the descriptor of … has no …",
+    "…: … (…) …",  # filled in with "has … layers, but manifest.json lists …"
     # What stands before it: the file, and the manifest in it
     "…: …: …",
     "…: the manifest of …: …",
-    # What follows "this is no whole tar archive, plain or gzipped":
-    "a header that claims … bytes",
-    "a header that leads before the archive's beginning",
-    "a header that leads backwards",
+    # What follows "is not a complete tar archive, plain or gzipped":
+    "a header claims … bytes",
+    "a header points before the beginning of the archive",
+    "a header points backwards",
 }
 
 

@@ -1,4 +1,4 @@
-"""Images in a repository: the client on the in-memory local ECR, in virtual time."""
+"""Images in a repository: the client against the in-memory local ECR, in virtual time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 @pytest_asyncio.fixture
 async def ecr() -> AsyncIterator[LocalECR]:
-    """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
+    """Yield an open local ECR in memory, and check what a test leaves behind.
+
+    No request and no task may be left when a test ends.
+    """
     async with LocalECR(in_memory=True, latency=0.05) as ecr:
         yield ecr
         assert ecr.in_flight == 0

@@ -1,4 +1,4 @@
-"""Makes images for tests: blobs, manifests, layouts and archives, small and in the shapes that the specifications describe."""
+"""Images for tests: small blobs, manifests, layouts and archives in all specified forms."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def entry(data: bytes, media_type: str, **more: Any) -> dict[str, Any]:
 
 
 def packed(**members: Any) -> bytes:
-    """Return a manifest's bytes."""
+    """Return the bytes of a manifest."""
     return json.dumps({"schemaVersion": 2, **members}, indent=2).encode()
 
 
@@ -52,10 +52,10 @@ class Image:
     """One image with all its bytes.
 
     Attributes:
-        config: The config's bytes.
-        layers: The layers' bytes, in order.
-        foreign: What foreign layers would be.
-        annotations: Of the manifest; they make two images of the same blobs different.
+        config: The bytes of the config.
+        layers: The bytes of the layers, in order.
+        foreign: The bytes that foreign layers would have.
+        annotations: Annotations of the manifest. They make two images of the same blobs different.
     """
 
     config: bytes
@@ -65,28 +65,30 @@ class Image:
 
     @property
     def manifest(self) -> bytes:
-        """The manifest's bytes."""
+        """The bytes of the manifest."""
         layers = [entry(layer, LAYER) for layer in self.layers]
         layers += [
             entry(layer, FOREIGN, urls=["https://example.com/layer"]) for layer in self.foreign
         ]
+
         more = {"annotations": self.annotations} if self.annotations else {}
         return packed(mediaType=IMAGE, config=entry(self.config, CONFIG), layers=layers, **more)
 
     @property
     def blobs(self) -> tuple[bytes, ...]:
-        """What a registry stores of it."""
+        """The blobs that a registry stores."""
         return (self.config, *self.layers)
 
 
 def image(name: str, *layers: str, foreign: Iterable[str] = ()) -> Image:
-    """Make an image whose blobs are made of a few words."""
+    """Make an image whose blobs consist of a few words."""
     config = json.dumps(
         {
             "name": name,
             "rootfs": {"diff_ids": [sha256(f"plain {layer}".encode()) for layer in layers]},
         }
     ).encode()
+
     return Image(
         config,
         tuple(f"layer {layer}".encode() for layer in layers),
@@ -103,17 +105,18 @@ def index(children: Mapping[str, bytes], **more: Any) -> bytes:
         )
         for parts, data in platforms
     ]
+
     return packed(mediaType=INDEX, manifests=entries, **more)
 
 
 def layout_files(roots: Iterable[dict[str, Any]], blobs: Iterable[bytes]) -> dict[str, bytes]:
-    """Return the files of an OCI layout by their names: its index names the roots."""
+    """Return the files of an OCI layout by name. Its index names the roots."""
     files = {"oci-layout": LAYOUT, "index.json": packed(manifests=list(roots))}
     return files | {f"blobs/{sha256(blob).replace(':', '/')}": blob for blob in blobs}
 
 
 def write(directory: Path, files: Mapping[str, bytes]) -> Path:
-    """Write files below a directory."""
+    """Write files under a directory."""
     for name, data in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -122,7 +125,7 @@ def write(directory: Path, files: Mapping[str, bytes]) -> Path:
 
 
 def tar(path: Path, files: Mapping[str, bytes | tarfile.TarInfo], *, gzipped: bool = False) -> Path:
-    """Write files, or members as they are given, into an archive."""
+    """Write files, or complete members, into an archive."""
     packing = io.BytesIO()
     with tarfile.open(fileobj=packing, mode="w") as archive:
         for name, data in files.items():
@@ -132,12 +135,13 @@ def tar(path: Path, files: Mapping[str, bytes | tarfile.TarInfo], *, gzipped: bo
                 member = tarfile.TarInfo(name)
                 member.size = len(data)
                 archive.addfile(member, io.BytesIO(data))
+
     path.write_bytes(gzip.compress(packing.getvalue(), 1) if gzipped else packing.getvalue())
     return path
 
 
 def linked(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.TarInfo:
-    """Return a member that is a link, or another thing that is no file."""
+    """Return a member that is a link, or another kind of member that is not a file."""
     member = tarfile.TarInfo(name)
     member.type = kind
     member.linkname = target
@@ -147,7 +151,7 @@ def linked(name: str, target: str, kind: bytes = tarfile.SYMTYPE) -> tarfile.Tar
 def docker_files(
     config: bytes, layers: Mapping[str, bytes], names: Iterable[str] = ("team/app:1",)
 ) -> dict[str, bytes]:
-    """Return the files of an archive as `docker save` wrote them before version 25."""
+    """Return the files of an archive that `docker save` wrote before version 25."""
     config_name = f"{sha256(config)[7:]}.json"
     saved = [{"Config": config_name, "RepoTags": list(names), "Layers": list(layers)}]
     return {**layers, config_name: config, "manifest.json": json.dumps(saved).encode()}

@@ -1,4 +1,4 @@
-"""`Platform` and `Descriptor`: values."""
+"""`Platform` and `Descriptor` are values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ecr_layer_client.images import Descriptor, Platform
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
 def test_platform_reads_what_it_shows(text: str) -> None:
-    """A platform is read from the form that it shows."""
+    """A platform is parsed from the text that it shows."""
     assert str(Platform.parse(text)) == text
 
 
@@ -20,7 +20,7 @@ def test_platform_reads_what_it_shows(text: str) -> None:
     "text", ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux /amd64", None]
 )
 def test_no_platform(text: Any) -> None:
-    """What has no operating system and architecture is refused, naming the form."""
+    """Text without an operating system and an architecture is refused."""
     with pytest.raises(InvalidInputError, match="'os/architecture' or 'os/architecture/variant'"):
         Platform.parse(text)
 
@@ -38,11 +38,10 @@ def test_no_platform(text: Any) -> None:
         ("linux/arm/v7", "linux/arm/v6", False),
     ],
 )
-# Parametrised.
 def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:
-    """What is asked for without a variant may have any.
+    """A platform without a variant accepts any variant.
 
-    A variant that is the architecture's own is the same as none.
+    The default variant of an architecture is the same as no variant.
     """
     assert Platform.parse(wanted).accepts(Platform.parse(other)) == accepts
 
@@ -59,17 +58,17 @@ def test_platform_accepts(wanted: str, other: str, accepts: bool) -> None:
         ("linux/riscv64", "linux/riscv64", True),
     ],
 )
-# Parametrised.
 def test_platform_is_exactly(wanted: str, other: str, is_exactly: bool) -> None:
-    """Of several variants, the architecture's own is meant where none is said."""
+    """A platform without a variant means the default variant of its architecture."""
     assert Platform.parse(wanted).is_exactly(Platform.parse(other)) == is_exactly
 
 
 def test_a_variant_that_is_empty() -> None:
-    """An empty variant, as some write it, is none."""
+    """An empty variant, which some programs write, is the same as no variant."""
     empty, none = (
         Platform(os="linux", architecture="arm64", variant=variant) for variant in ("", None)
     )
+
     assert (str(empty), empty.is_exactly(none), none.is_exactly(empty)) == (
         "linux/arm64",
         True,
@@ -79,7 +78,7 @@ def test_a_variant_that_is_empty() -> None:
 
 
 def test_platform_accepts_a_version() -> None:
-    """A version that is asked for must be the other's."""
+    """A platform with a version accepts only that version."""
     builds = [
         Platform(os="windows", architecture="amd64", os_version=version)
         for version in ("10.0.1", "10.0.2")
@@ -89,7 +88,7 @@ def test_platform_accepts_a_version() -> None:
 
 
 def test_descriptors_are_values() -> None:
-    """Descriptors of the same members are equal, and one in a set."""
+    """Descriptors with the same members are equal, and one element in a set."""
     one, two = (
         Descriptor(digest="sha256:" + "a" * 64, size=1, annotations={"a": "b"}) for _ in range(2)
     )

@@ -1,4 +1,4 @@
-"""Archives of `docker save`: what they name is there and is what it should be, or one error says what is not."""
+"""Archives of `docker save` are complete and correct, or one error says what is wrong."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ OUTER = pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped
 
 
 def config_of(*diff_ids: str) -> bytes:
-    """Return the config of an image whose layers are these."""
+    """Return the config of an image whose layers have these diff_ids."""
     return json.dumps({"rootfs": {"type": "layers", "diff_ids": diff_ids}}).encode()
 
 
 def saved(path: Path, layers: Mapping[str, bytes], *diff_ids: str, gzipped: bool = False) -> Path:
-    """Save an image as `docker save` did before version 25; its config calls its layers so."""
+    """Save an image as `docker save` did before version 25, with a config of these diff_ids."""
     return tar(path, docker_files(config_of(*diff_ids), layers), gzipped=gzipped)
 
 
@@ -55,7 +55,7 @@ def saved(path: Path, layers: Mapping[str, bytes], *diff_ids: str, gzipped: bool
 def test_an_image_without_layers(
     tmp_path: Path, root: dict[str, Any], layers: list[str] | None
 ) -> None:
-    """An image without layers, as one of labels alone, is read, whether its lists are empty, null or left out."""
+    """An image without layers is read, whether its lists are empty, null or missing."""
     config = json.dumps({"rootfs": root}).encode()
     files = {
         "c.json": config,
@@ -64,6 +64,7 @@ def test_an_image_without_layers(
         ).encode(),
     }
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+
     assert [blob.digest for blob in source.blobs] == [sha256(config)]
 
 
@@ -76,17 +77,17 @@ def test_an_image_without_layers(
         (gzip.compress(b"other"), sha256(b"other")),
         (b"other", sha256(b"other")),
     ],
-    ids=["cut", "empty", "gzipped", "plain"],
+    ids=["truncated", "empty", "gzipped", "plain"],
 )
-# Parametrised.
 def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipped: bool) -> None:
-    """A layer that is cut or changed is refused when the archive is read, naming the file, the layer and both digests."""
+    """A truncated or changed layer is refused with its file, its diff_id and its actual digest."""
     path = saved(tmp_path / "a.tar", {"a/layer.tar": layer}, sha256(BASE), gzipped=gzipped)
+
     with pytest.raises(InvalidInputError) as raised:
         ImageSource.from_docker_archive(path)
-    assert (
-        str(raised.value)
-        == f"{path}: 'a/layer.tar' should be {sha256(BASE)}, and is {found}: it was changed, or cut"
+    assert str(raised.value) == (
+        f"{path}: 'a/layer.tar' should be {sha256(BASE)}, but is {found}: "
+        "it was changed or truncated"
     )
 
 
@@ -94,12 +95,12 @@ def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipp
 @pytest.mark.parametrize(
     "layer",
     [ZIPPED[:-1], ZIPPED[:30], ZIPPED + b"x", ZIPPED[:20] + b"x" * 20],
-    ids=["end", "cut", "more", "changed"],
+    ids=["end", "truncated", "more", "changed"],
 )
 def test_a_gzipped_layer_that_cannot_be_unpacked(
     tmp_path: Path, layer: bytes, gzipped: bool
 ) -> None:
-    """A gzipped layer that is cut or broken is refused, naming the file, the layer and its digest."""
+    """A truncated or broken gzipped layer is refused with its file and its diff_id."""
     path = saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
     with pytest.raises(
         InvalidInputError,
@@ -114,9 +115,11 @@ def test_a_gzipped_layer_that_cannot_be_unpacked(
     [ZIPPED, ZIPPED + bytes(100), gzip.compress(BASE[:500]) + gzip.compress(BASE[500:])],
     ids=["one", "padded", "two"],
 )
-# Parametrised.
 def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:
-    """A gzipped layer has the digest of what stands there, padded or of several parts, once what it unpacks to was verified."""
+    """The digest of a gzipped layer is the digest of its compressed bytes.
+
+    This includes padding and several parts. The unpacked bytes are verified first.
+    """
     source = ImageSource.from_docker_archive(
         saved(tmp_path / "a.tar", {"a.tar.gz": layer}, sha256(BASE), gzipped=gzipped)
     )
@@ -126,7 +129,7 @@ def test_a_gzipped_layer(tmp_path: Path, layer: bytes, gzipped: bool) -> None:
 
 
 def test_a_layer_of_another_compression(tmp_path: Path) -> None:
-    """A layer that is compressed by zstd can't be verified, and is refused with its digest."""
+    """A layer compressed with zstd can't be verified, so it is refused with its diff_id."""
     path = saved(tmp_path / "a.tar", {"a.tar.zst": b"\x28\xb5\x2f\xfd" + BASE}, sha256(BASE))
     with pytest.raises(
         InvalidInputError,
@@ -137,14 +140,15 @@ def test_a_layer_of_another_compression(tmp_path: Path) -> None:
 
 @OUTER
 def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:
-    """A config that calls its layers by sha512 is verified, too.
+    """A config with sha512 diff_ids is verified, too.
 
-    The manifest goes by sha256, as registries do.
+    The manifest uses sha256, as registries do.
     """
     diff_id = f"sha512:{hashlib.sha512(BASE).hexdigest()}"
     source = ImageSource.from_docker_archive(
         saved(tmp_path / "a.tar", {"a": BASE}, diff_id, gzipped=gzipped)
     )
+
     assert [layer.digest for layer in source.images[0].layers] == [sha256(BASE)]
     with pytest.raises(InvalidInputError, match=r"b\.tar: 'blake3:ab' can't be verified"):
         ImageSource.from_docker_archive(saved(tmp_path / "b.tar", {"a": BASE}, "blake3:ab"))
@@ -152,7 +156,10 @@ def test_another_algorithm(tmp_path: Path, gzipped: bool) -> None:
 
 @pytest.mark.parametrize("has_its_bytes", [True, False], ids=["there", "elsewhere"])
 def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:
-    """A layer that the archive says is kept elsewhere, as Windows' base layers are, is foreign, whether or not its bytes are there, too."""
+    """A layer is foreign if the archive says that it is stored elsewhere.
+
+    Windows base layers are an example. Its bytes may also be in the archive.
+    """
     diff_ids = [sha256(b"windows"), sha256(BASE)]
     files = docker_files(config_of(*diff_ids), {"w": b"windows", "a": BASE})
     [listed] = json.loads(files["manifest.json"])
@@ -167,6 +174,7 @@ def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:
     if not has_its_bytes:
         del files["w"]
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files))
+
     assert [(layer.digest, layer.urls) for layer in source.images[0].layers] == [
         (far["digest"], ("https://example.com/layer",)),
         (sha256(BASE), ()),
@@ -175,22 +183,25 @@ def test_foreign_layers(tmp_path: Path, has_its_bytes: bool) -> None:
 
 
 def test_a_foreign_layer_that_says_too_little(tmp_path: Path) -> None:
-    """A foreign layer without its size is refused, naming the file and the digests."""
+    """A foreign layer without a size is refused with the file and the digests."""
     config = config_of(sha256(BASE))
     files = docker_files(config, {"a": BASE})
     [listed] = json.loads(files["manifest.json"])
     far = {"mediaType": "a/b", "digest": sha256(BASE), "urls": ["https://example.com/layer"]}
     files["manifest.json"] = json.dumps([{**listed, "LayerSources": {sha256(BASE): far}}]).encode()
     path = tar(tmp_path / "a.tar", files)
-    with pytest.raises(
-        InvalidInputError,
-        match=rf"{path}: the manifest of {sha256(config)}: .*layers\.0: no 'size'",
-    ):
+
+    wrong = rf"layers\.0: the descriptor of {sha256(BASE)} has no 'size'"
+    said = rf"{path}: the manifest of {sha256(config)}: .*{wrong}"
+    with pytest.raises(InvalidInputError, match=said):
         ImageSource.from_docker_archive(path)
 
 
 def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Return a list that grows with each file of an archive that is opened again after it was read through."""
+    """Return a list that grows with each file of an archive that is opened again.
+
+    The first pass through the archive does not count.
+    """
     names: list[str] = []
     open_as_ever = Tar.open
 
@@ -208,7 +219,6 @@ def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     ids=["plain", "plain-of-gzipped", "gzipped", "gzipped-of-gzipped"],
 )
 def test_layers_are_read_once(
-    # Parametrised.
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     gzipped: bool,
@@ -217,7 +227,7 @@ def test_layers_are_read_once(
 ) -> None:
     """Each layer is hashed once, however many images name it.
 
-    Of a gzipped archive plain ones on the way through it.
+    Plain layers of a gzipped archive are hashed in the first pass.
     """
     config = config_of(sha256(BASE), sha256(BASE))
     files = docker_files(config, {"a": layer})
@@ -227,12 +237,12 @@ def test_layers_are_read_once(
     ).encode()
     names = opened(monkeypatch)
     source = ImageSource.from_docker_archive(tar(tmp_path / "a.tar", files, gzipped=gzipped))
+
     assert names == ["manifest.json", name, *again]
     assert (source.tags, len(source.blobs)) == ({source.roots[0].digest: ("0", "1", "2")}, 2)
 
 
-# -- archives with a layout
-# --------------------------------------------------------------------------------------------
+# Archives with a layout
 
 APP, ARM = image("app", "base", "code"), image("arm", "base", "arm code")
 BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
@@ -246,7 +256,10 @@ def of_layout(path: Path, roots: list[dict[str, Any]], *blobs: bytes) -> ImageSo
 
 
 def test_a_platform_of_which_the_manifest_alone_was_saved(tmp_path: Path) -> None:
-    """Docker may save the manifest of a platform whose blobs it does not have: that image is left out, as if it were not there."""
+    """An image of which docker saved only the manifest is left out.
+
+    Docker saves such a manifest if it does not have the blobs of a platform.
+    """
     source = of_layout(
         tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH, APP.manifest, ARM.manifest, *APP.blobs
     )
@@ -254,8 +267,8 @@ def test_a_platform_of_which_the_manifest_alone_was_saved(tmp_path: Path) -> Non
 
 
 def test_a_platform_that_lost_a_layer(tmp_path: Path) -> None:
-    """An image whose config is there and a layer is not was not left out: it is broken."""
-    with pytest.raises(InvalidInputError, match=f"{sha256(ARM.layers[1])} is named and not there"):
+    """An image whose config exists but whose layer is missing is broken, not left out."""
+    with pytest.raises(InvalidInputError, match=f"{sha256(ARM.layers[1])} is named but missing"):
         of_layout(
             tmp_path / "a.tar",
             [entry(BOTH, INDEX)],
@@ -268,9 +281,9 @@ def test_a_platform_that_lost_a_layer(tmp_path: Path) -> None:
 
 
 def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
-    """An index is left out with an index that it names.
+    """An index that names a left-out index is left out, too.
 
-    What is there below counts once, under the tag.
+    The existing images under it count once, under its tag.
     """
     outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(APP.manifest, IMAGE)])
     blobs = (outer, BOTH, APP.manifest, *APP.blobs)
@@ -279,6 +292,7 @@ def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
         [entry(outer, INDEX, annotations={REF: "v1"}), entry(BOTH, INDEX)],
         *blobs,
     )
+
     assert ([manifest.raw for manifest in source.manifests], source.tags) == (
         [APP.manifest],
         {sha256(APP.manifest): ("v1",)},
@@ -286,15 +300,15 @@ def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
 
 
 def test_nothing_that_is_named_was_saved(tmp_path: Path) -> None:
-    """An index of which no image is there is no image."""
-    with pytest.raises(InvalidInputError, match=r"a\.tar names no image that is there"):
+    """An index of which no image exists is not an image."""
+    with pytest.raises(InvalidInputError, match=r"a\.tar names no image that exists"):
         of_layout(tmp_path / "a.tar", [entry(BOTH, INDEX)], BOTH)
 
 
 def test_indexes_that_name_each_other_many_times(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Indexes within indexes, all left out, are each gone through once, though the ways to them are very many."""
+    """Nested indexes that are left out are read once each, however many paths lead to them."""
     level = [BOTH, packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX)])]
     blobs = [*level, APP.manifest, *APP.blobs]
     for depth in range(6):
@@ -306,10 +320,10 @@ def test_indexes_that_name_each_other_many_times(
         blobs += level
     finds = opened(monkeypatch)
     source = of_layout(tmp_path / "a.tar", [entry(each, INDEX) for each in level], *blobs)
+
     assert [manifest.raw for manifest in source.manifests] == [APP.manifest]
-    assert (
-        max(finds.count(name) for name in set(finds)) == 2
-    )  # to see whether it is there, and to read it
+    # Each is opened once to check that it exists, and once to read it.
+    assert max(finds.count(name) for name in set(finds)) == 2
 
 
 @pytest.mark.parametrize(
@@ -329,9 +343,9 @@ def test_indexes_that_name_each_other_many_times(
     ids=range(10),
 )
 def test_tags(tmp_path: Path, name: str, tags: tuple[str, ...]) -> None:
-    """The tag of a name is what registries take for one.
+    """The tag of an image is the part of its name that registries accept as a tag.
 
-    A name without, or with another, is no tag.
+    A name without such a part gives no tag.
     """
     source = of_layout(
         tmp_path / "a.tar",
@@ -339,4 +353,5 @@ def test_tags(tmp_path: Path, name: str, tags: tuple[str, ...]) -> None:
         APP.manifest,
         *APP.blobs,
     )
+
     assert source.tags.get(sha256(APP.manifest), ()) == tags

@@ -1,4 +1,7 @@
-"""Archives and manifests with some bytes changed: what is read is whole, what is not is one error that names it, and no other is raised."""
+"""Archives and manifests with some bytes changed.
+
+Whatever is read is complete. Anything else is one error that names the file.
+"""
 
 from __future__ import annotations
 
@@ -34,15 +37,8 @@ SOURCES: tuple[Callable[[Path], ImageSource], ...] = (
 
 pytestmark = pytest.mark.full
 
-FIELDS = {
-    100: 8,
-    124: 12,
-    136: 12,
-    156: 1,
-    157: 100,
-    257: 8,
-    345: 100,
-}  # of a header: where they begin, and their bytes
+# The fields of a header: the offset of each, and its number of bytes.
+FIELDS = {100: 8, 124: 12, 136: 12, 156: 1, 157: 100, 257: 8, 345: 100}
 SIZES = [
     b"\xff" * 10 + b"\xfe\x00",
     b"\x80" + b"\xff" * 11,
@@ -73,8 +69,12 @@ VALUES: st.SearchStrategy[Any] = st.sampled_from(
 
 @st.composite
 def changed(draw: st.DrawFn, data: bytes) -> bytes:
-    """Change, cut, repeat or leave out some bytes, or a field of a header, whose checksum then fits."""
+    """Change, truncate, repeat or remove some bytes, or change a field of a header.
+
+    The checksum of a changed header is correct.
+    """
     changing = bytearray(data)
+
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(changing) - 1))
         kind = draw(st.sampled_from(["byte", "field", "size", "cut", "repeat", "leave out"]))
@@ -98,6 +98,7 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
         else:
             del changing[place : place + draw(st.integers(1, 1024))]
             changing += b"" if changing else b"\0"
+
     return bytes(changing)
 
 
@@ -106,13 +107,12 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_archives(
-    # Parametrised.
     tmp_path: Path,
     data: st.DataObject,
     files: dict[str, bytes],
     gzipped: bool,
 ) -> None:
-    """However an archive is changed, what it gives is verified to the last byte, or refused in one bounded line that names it."""
+    """A changed archive gives verified bytes, or one error line of bounded length that names it."""
     path = tar(tmp_path / "a.tar", files)
     packed = data.draw(changed(path.read_bytes()))
     path.write_bytes(
@@ -122,6 +122,7 @@ def test_archives(
         if gzipped
         else packed
     )
+
     for read in SOURCES:
         try:
             source = read(path)
@@ -140,7 +141,7 @@ KEYS: dict[type, Callable[[Any], Iterable[Any]]] = {
 
 
 def places(value: Any) -> list[tuple[Any, Any]]:
-    """Return every place in some JSON: what holds it, and where."""
+    """Return every place in a JSON value: its container and its key."""
     keys = [*KEYS[type(value)](value)] if type(value) in KEYS else []
     return [(value, key) for key in keys] + [place for key in keys for place in places(value[key])]
 
@@ -150,7 +151,7 @@ def places(value: Any) -> list[tuple[Any, Any]]:
 )
 @given(data=st.data())
 def test_manifests(data: st.DataObject, manifest: bytes) -> None:
-    """However a manifest is changed, it is kept to the byte, or refused in one bounded line that has its digest."""
+    """A changed manifest keeps its bytes, or gives one error line of bounded length."""
     if data.draw(st.booleans()):
         members = json.loads(manifest)
         for _ in range(data.draw(st.integers(1, 3))):
@@ -161,6 +162,7 @@ def test_manifests(data: st.DataObject, manifest: bytes) -> None:
         raw = json.dumps(members).encode()
     else:
         raw = data.draw(changed(manifest + bytes(1024)))
+
     try:
         parsed = parse_manifest(raw)
         assert (parsed.raw, parsed.digest, len(repr(parsed)) < 1000) == (raw, sha256(raw), True)

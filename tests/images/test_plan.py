@@ -1,4 +1,4 @@
-"""`plan`: what a push would do, by arithmetic."""
+"""`plan` computes the effect of a push."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ HELD = LayerAvailability.AVAILABLE
 
 
 def source(*images: Image) -> ImageSource:
-    """Return a source of one image, or of an index of several."""
+    """Return a source of one image, or of an index of several images."""
     if len(images) == 1:
         return ImageSource.from_manifest(images[0].manifest)
     listed = index({f"linux/{number}": one.manifest for number, one in enumerate(images)})
@@ -47,7 +47,7 @@ def source(*images: Image) -> ImageSource:
 
 
 def held(**outcomes: LayerAvailability | LayerFailureCode) -> LayerCheckResult:
-    """Return a result for layers by the word they are made of."""
+    """Return a result for layers by the word that they consist of."""
     return LayerCheckResult.of(
         "team/app",
         {sha256(f"layer {word}".encode()): outcome for word, outcome in outcomes.items()},
@@ -55,7 +55,7 @@ def held(**outcomes: LayerAvailability | LayerFailureCode) -> LayerCheckResult:
 
 
 def of_sizes(*sizes: int | None) -> ImageSource:
-    """Return a source whose layers have sizes."""
+    """Return a source whose layers have these sizes."""
     layers = [
         {"mediaType": "a/b", "digest": f"sha256:{number:064x}", "size": size}
         for number, size in enumerate(sizes)
@@ -64,8 +64,9 @@ def of_sizes(*sizes: int | None) -> ImageSource:
 
 
 def test_new_image() -> None:
-    """To an empty repository everything is uploaded, each digest once, and nothing else is said of it."""
+    """A push to an empty repository uploads everything, each digest once."""
     planned = plan(source(APP), {})
+
     assert [blob.digest for blob in planned.to_upload] == [
         sha256(blob) for blob in (APP.config, *APP.layers[:2])
     ]
@@ -80,8 +81,12 @@ def test_new_image() -> None:
 
 
 def test_half_present_image() -> None:
-    """What the repository holds is left out of the uploads, and foreign layers are neither."""
+    """Blobs that the repository holds are not uploaded.
+
+    Foreign layers are neither uploaded nor present.
+    """
     planned = plan(source(NEXT), held(base=HELD))
+
     assert [blob.digest for blob in planned.to_upload] == [
         sha256(NEXT.config),
         sha256(NEXT.layers[1]),
@@ -95,11 +100,12 @@ def test_half_present_image() -> None:
 
 
 def test_whole_image() -> None:
-    """Of an image that is all there only the manifest is put."""
+    """A push of an image whose blobs all exist only puts the manifest."""
     planned = plan(
         source(APP),
         {sha256(blob): Layer(digest=sha256(blob), availability=HELD) for blob in APP.blobs},
     )
+
     assert planned.all_blobs_present
     assert {name: count for name, count in planned.calls.items() if count} == {
         "BatchCheckLayerAvailability": 1,
@@ -108,12 +114,13 @@ def test_whole_image() -> None:
 
 
 def test_archived_and_undetermined() -> None:
-    """What is archived, and what nobody is sure of, is uploaded and named.
+    """Archived and undetermined blobs are uploaded and listed separately.
 
-    What is merely absent is not named.
+    Absent blobs are not listed separately.
     """
     outcomes = held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED)
     planned = plan(source(APP), outcomes)
+
     assert planned.archived == (planned.to_upload[1],)
     assert planned.undetermined == (planned.to_upload[2],)
     planned = plan(
@@ -124,12 +131,16 @@ def test_archived_and_undetermined() -> None:
 
 
 def test_held_by_hand() -> None:
-    """What the repository holds may be said by availabilities and failure codes, in either letter case of the digests."""
+    """`held` may be a mapping of digests to availabilities and failure codes.
+
+    The digests may have either letter case.
+    """
     said: dict[str, LayerAvailability | LayerFailureCode] = {
         sha256(APP.config).upper(): HELD,
         sha256(b"layer base"): LayerFailureCode.NOT_REPORTED,
     }
     planned = plan(source(APP), said)
+
     assert [blob.digest for blob in planned.present] == [sha256(APP.config)]
     assert [blob.digest for blob in planned.undetermined] == [sha256(b"layer base")]
 
@@ -139,7 +150,7 @@ def test_held_by_hand() -> None:
     [None, [1], "sha256:aa", {1: HELD}, {"sha256:aa": 1}, {"sha256:aa": HELD, "sha256:AA": HELD}],
 )
 def test_no_outcomes(given: Any) -> None:
-    """What says nothing of a repository is refused."""
+    """A value that does not describe a repository is refused."""
     with pytest.raises(
         InvalidInputError,
         match=r"held=.*: a mapping of digests|give its own Layer|two letter cases",
@@ -148,7 +159,7 @@ def test_no_outcomes(given: Any) -> None:
 
 
 def test_no_truth_value() -> None:
-    """Whether a plan uploads anything is a question of its own."""
+    """A plan has no truth value."""
     with pytest.raises(
         TypeError, match=r"PushPlan has no truth value: use plan\.all_blobs_present"
     ):
@@ -156,7 +167,7 @@ def test_no_truth_value() -> None:
 
 
 def test_repository() -> None:
-    """The repository is that of the result, or the one that is given."""
+    """The repository is that of the result, unless another one is given."""
     assert str(plan(source(APP), held()).repository) == "team/app"
     assert str(plan(source(APP), {}, repository="other/app").repository) == "other/app"
 
@@ -176,11 +187,12 @@ def test_repository() -> None:
 def test_parts(size: int, parts: int) -> None:
     """A layer is uploaded in parts of 10 MiB.
 
-    One without bytes in one, and the largest in 4,200, the most there may be.
+    An empty layer has one part, and the largest layers have the maximum of 4,200 parts.
     """
     calls = plan(
         of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}
     ).calls
+
     assert calls == {
         "BatchCheckLayerAvailability": 1,
         "InitiateLayerUpload": 1,
@@ -191,7 +203,7 @@ def test_parts(size: int, parts: int) -> None:
 
 
 def test_part_size() -> None:
-    """Another part size makes other parts."""
+    """Another part size gives another number of parts."""
     assert plan(of_sizes(20 * MIB), {}, part_size=5 * MIB).calls["UploadLayerPart"] == 4 + 1
 
 
@@ -205,12 +217,12 @@ def test_part_size() -> None:
     ids=["uploads", "parts", "manifest"],
 )
 def test_seconds_at_quota(sizes: list[int], seconds: float) -> None:
-    """The lower bound is the slowest operation's calls by its quota."""
+    """The lower bound is the number of calls of the slowest operation, divided by its quota."""
     assert plan(of_sizes(*sizes), {}).seconds_at_quota == seconds
 
 
 def test_checks_are_batches() -> None:
-    """One check answers for 100 digests."""
+    """One check covers 100 digests."""
     assert [
         plan(of_sizes(*[1] * layers), {}).calls["BatchCheckLayerAvailability"]
         for layers in (99, 100, 250)
@@ -218,9 +230,13 @@ def test_checks_are_batches() -> None:
 
 
 def test_index() -> None:
-    """Of an index, what its images share is uploaded once, and each manifest is put: the children first."""
+    """Blobs that the images of an index share are uploaded once.
+
+    Each manifest is put, children first.
+    """
     planned = plan(source(APP, NEXT), {})
     digests = [sha256(blob) for blob in (APP.config, *APP.layers[:2], NEXT.config, NEXT.layers[1])]
+
     assert [blob.digest for blob in planned.to_upload] == digests
     assert [manifest.digest for manifest in planned.manifests][:2] == [
         sha256(APP.manifest),
@@ -230,11 +246,12 @@ def test_index() -> None:
 
 
 def test_several_sources() -> None:
-    """Of several sources at once, what they share is checked and uploaded once, and the bytes spared are said."""
-    together, apart = (
-        plan([source(APP), source(NEXT), source(APP)], {}),
-        [plan(source(one), {}) for one in (APP, NEXT)],
-    )
+    """Blobs that several sources share are checked and uploaded once.
+
+    The plan has the number of bytes that this saves.
+    """
+    together = plan([source(APP), source(NEXT), source(APP)], {})
+    apart = [plan(source(one), {}) for one in (APP, NEXT)]
     assert together.bytes_to_upload + together.shared_bytes == sum(
         one.bytes_to_upload for one in apart
     )
@@ -250,13 +267,15 @@ def test_tags(tmp_path: Path) -> None:
     laid_out = ImageSource.from_oci_layout(
         write(tmp_path, layout_files(roots, [APP.manifest, *APP.blobs]))
     )
+
     assert plan(laid_out, {}).calls["PutImage"] == 2
 
 
 def test_unknown_sizes() -> None:
-    """Layers of schema 1, whose sizes nobody says, are named, and count as one part at least."""
+    """Layers of schema 1 have unknown sizes, are listed, and count as at least one part."""
     data = packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}] * 2)
     planned = plan(ImageSource.from_manifest(data), {})
+
     assert (planned.unknown_sizes, planned.bytes_to_upload, planned.calls["UploadLayerPart"]) == (
         planned.to_upload,
         0,
@@ -265,7 +284,7 @@ def test_unknown_sizes() -> None:
 
 
 def test_total() -> None:
-    """Plans for several repositories add up: a layer belongs to one, and is uploaded to each."""
+    """Plans for several repositories add up: a layer is uploaded to each repository."""
     plans = [plan(source(APP), {}, repository=name) for name in ("team/app", "team/copy")]
     total = PushPlan.total(plans)
     assert (total.bytes_to_upload, total.repository) == (2 * plans[0].bytes_to_upload, None)
@@ -274,57 +293,62 @@ def test_total() -> None:
 
 
 def test_total_of_none() -> None:
-    """No plans are no plan."""
-    with pytest.raises(InvalidInputError, match=r"^plans=\[\]: at least one PushPlan, to add up$"):
+    """An empty list of plans is refused."""
+    with pytest.raises(
+        InvalidInputError, match=r"^plans=\[\] must be one or more PushPlan objects"
+    ):
         PushPlan.total([])
 
 
 @pytest.mark.parametrize("plans", [None, 1, "plans", [None], [{}]], ids=repr)
 def test_total_of_what_are_no_plans(plans: Any) -> None:
-    """What are no plans can't be added up."""
-    with pytest.raises(InvalidInputError, match=r"^plans=.*: at least one PushPlan"):
+    """Values that are not plans are refused."""
+    with pytest.raises(InvalidInputError, match=r"^plans=.* must be one or more PushPlan"):
         PushPlan.total(plans)
 
 
 @pytest.mark.parametrize("sources", [None, [], ["a.tar"], "a.tar", 1])
 def test_no_source(sources: Any) -> None:
-    """What is no source is refused, naming how to make one."""
-    with pytest.raises(
-        InvalidInputError,
-        match=r"an ImageSource, or several; such as ImageSource\.from_oci_layout\(path\)",
-    ):
+    """A value that is not a source is refused, and the error says how to make one."""
+    said = r"must be one or more ImageSource objects, such as ImageSource\.from_oci_layout\(path\)"
+    with pytest.raises(InvalidInputError, match=said):
         plan(sources, {})
 
 
 @pytest.mark.parametrize("part_size", [0, 5 * MIB - 1, 20_971_521, 1e7, True, "10"])
 def test_no_part_size(part_size: Any) -> None:
     """A part size that ECR would refuse is refused."""
-    with pytest.raises(InvalidInputError, match=r"part_size=.*: 5242880 to 20971520 bytes"):
+    with pytest.raises(InvalidInputError, match=r"part_size=.* must be 5242880 to 20971520 bytes"):
         plan(source(APP), {}, part_size=part_size)
 
 
 def test_repr_is_one_line() -> None:
-    """A plan shows as one line of counts."""
+    """The repr of a plan is one line of counts."""
     assert repr(plan(source(NEXT), held(base=LayerAvailability.ARCHIVED))) == (
-        "PushPlan(repository='team/app', manifests=1, to_upload=3, present=0, foreign=1, archived=1, undetermined=0, "
-        f"bytes_to_upload={len(NEXT.config) + 20}, calls=11)"
+        "PushPlan(repository='team/app', manifests=1, to_upload=3, present=0, foreign=1, "
+        f"archived=1, undetermined=0, bytes_to_upload={len(NEXT.config) + 20}, calls=11)"
     )
 
 
 def test_str_is_for_people() -> None:
-    """A plan prints as a few lines that say what there is to say, and no more."""
+    """A plan prints as a few lines, without lines for empty parts."""
     lines = str(plan(source(APP), held(base=HELD))).splitlines()
+    calls = (
+        "calls: 1 BatchCheckLayerAvailability, 2 InitiateLayerUpload, 2 UploadLayerPart, "
+        "2 CompleteLayerUpload, 1 PutImage"
+    )
+
     assert [line.split("  ")[0] for line in lines] == [
         "push of 1 manifest to team/app",
         "to upload",
         "present",
-        "calls: 1 BatchCheckLayerAvailability, 2 InitiateLayerUpload, 2 UploadLayerPart, 2 CompleteLayerUpload, 1 PutImage",
+        calls,
         "at ECR's quotas at least 0.10 s",
     ]
 
 
 def test_str_in_full() -> None:
-    """What is out of the ordinary has a line of its own."""
+    """Each unusual part of a plan has its own line."""
     schema_1 = ImageSource.from_manifest(
         packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}])
     )
@@ -332,19 +356,16 @@ def test_str_in_full() -> None:
         **held(base=LayerAvailability.ARCHIVED, code=LayerFailureCode.NOT_REPORTED).by_digest
     }
     lines = str(plan([source(APP, NEXT), schema_1], outcomes)).splitlines()
+
     assert [line.split("  ")[0] for line in lines[:-2]] == [
-        *(
-            "push of 4 manifests",
-            "to upload",
-            "present",
-            "foreign, not pushed",
-            "of the uploads, archived",
-        ),
-        *(
-            "of the uploads, undetermined",
-            "of the uploads, of unknown size",
-            "shared between the images",
-        ),
+        "push of 4 manifests",
+        "to upload",
+        "present",
+        "foreign, not pushed",
+        "of the uploads, archived",
+        "of the uploads, undetermined",
+        "of the uploads, of unknown size",
+        "shared between the images",
     ]
 
 
@@ -361,13 +382,9 @@ def test_str_in_full() -> None:
     ],
 )
 def test_bytes_for_people(size: int, shown: str) -> None:
-    """Bytes show in the unit in which people read them."""
-    assert (
-        shown
-        in str(
-            plan(of_sizes(size), {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)})
-        ).splitlines()[1]
-    )
+    """Bytes are shown in the unit that people read."""
+    held_config = {sha256(b"{}"): Layer(digest=sha256(b"{}"), availability=HELD)}
+    assert shown in str(plan(of_sizes(size), held_config)).splitlines()[1]
 
 
 WORDS = st.lists(st.sampled_from("abcdefgh"), max_size=6)
@@ -380,9 +397,9 @@ OUTCOMES = st.sampled_from([*LayerAvailability, *LayerFailureCode])
 def test_a_plan_is_a_partition(
     images: list[list[str]], outcomes: dict[str, LayerAvailability | LayerFailureCode]
 ) -> None:
-    """Whatever is held, each blob of the images is in one part; the bytes add up.
+    """Each blob of the images is in exactly one part, and the bytes add up.
 
-    More held means no more to upload.
+    If the repository holds more, there is not more to upload.
     """
     sources = [source(image(f"image {number}", *words)) for number, words in enumerate(images)]
     planned = plan(sources, held(**outcomes))
@@ -391,6 +408,7 @@ def test_a_plan_is_a_partition(
         for part in (planned.to_upload, planned.present, planned.foreign)
         for blob in part
     ]
+
     assert sorted(parts) == sorted({blob.digest for one in sources for blob in one.blobs})
     assert planned.bytes_to_upload + planned.bytes_present == plan(sources, {}).bytes_to_upload
     assert {*planned.archived, *planned.undetermined} <= {*planned.to_upload}

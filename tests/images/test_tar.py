@@ -1,4 +1,4 @@
-"""Archives as they come: odd ones are read, hostile ones refused, in one error that names the file."""
+"""Unusual archives are read. Hostile archives are refused with one error that names the file."""
 
 from __future__ import annotations
 
@@ -37,13 +37,14 @@ BOTH = pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"
 
 
 def header(name: str, kind: bytes, size: int) -> bytes:
-    """Return a member's header; a negative size is written in base 256, as GNU tar reads it."""
+    """Return the header of a member. A negative size is in base 256, which GNU tar reads."""
     member = tarfile.TarInfo(name)
     member.type = kind
     block = bytearray(member.tobuf(tarfile.GNU_FORMAT))
     block[124:136] = size.to_bytes(12, "big", signed=True) if size < 0 else b"%011o\0" % size
     block[148:156] = b" " * 8
     block[148:156] = b"%06o\0 " % sum(block)
+
     return bytes(block)
 
 
@@ -58,7 +59,7 @@ NEXT_IS_NEGATIVE = b"16 size=-100000\n"
 
 
 def refused(path: Path, data: bytes) -> str:
-    """Return what is said of an archive that is refused."""
+    """Return the error message for an archive that is refused."""
     path.write_bytes(data)
     with pytest.raises(InvalidInputError) as raised:
         ImageSource.from_path(path)
@@ -68,22 +69,22 @@ def refused(path: Path, data: bytes) -> str:
 @pytest.mark.parametrize(
     ("data", "why"),
     [
-        (header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
-        (FIRST + header("b", tarfile.REGTYPE, -1024), "a header that leads backwards"),
+        (header("b", tarfile.REGTYPE, -1024), "a header points backwards"),
+        (FIRST + header("b", tarfile.REGTYPE, -1024), "a header points backwards"),
         (
             FIRST + header("b", tarfile.XHDTYPE, 16) + NEXT_IS_NEGATIVE.ljust(512, b"\0") + FIRST,
-            "a header that leads backwards",
+            "a header points backwards",
         ),
         (
             FIRST + FIRST + header("b", tarfile.GNUTYPE_SPARSE, -1024),
-            "a header that leads backwards",
+            "a header points backwards",
         ),
         (
             header("b", tarfile.GNUTYPE_SPARSE, -4096),
-            "a header that leads before the archive's beginning",
+            "a header points before the beginning of the archive",
         ),
-        (header("b", tarfile.GNUTYPE_LONGNAME, -1024), "a header that claims -1024 bytes"),
-        (header("b", tarfile.GNUTYPE_LONGNAME, 2**33 - 1), "a header that claims 8589934592 bytes"),
+        (header("b", tarfile.GNUTYPE_LONGNAME, -1024), "a header claims -1024 bytes"),
+        (header("b", tarfile.GNUTYPE_LONGNAME, 2**33 - 1), "a header claims 8589934592 bytes"),
         (
             (header("b", tarfile.GNUTYPE_LONGNAME, 1) + b"x".ljust(512, b"\0")) * 2000,
             "maximum recursion depth exceeded",
@@ -92,21 +93,24 @@ def refused(path: Path, data: bytes) -> str:
     ids=["size", "second", "pax", "sparse", "beginning", "name", "long", "nested"],
 )
 def test_hostile_headers(tmp_path: Path, data: bytes, why: str) -> None:
-    """Headers that would have it go back, read everything at once, or nest without end are refused."""
+    """Headers that point backwards, claim too many bytes or nest without end are refused."""
     said = refused(tmp_path / "a.tar", data + END)
     assert (str(tmp_path / "a.tar") in said, why in said) == (True, True)
 
 
 def test_headers_that_hold_for_all_are_bounded(tmp_path: Path) -> None:
-    """What headers say of all members after them is kept, so that more than four mebibytes of it are refused."""
+    """Headers that apply to all later members have at most four mebibytes.
+
+    tarfile keeps their content in memory.
+    """
     many = b"".join(_global(number) + file_of(f"f{number}", b"") for number in range(8))
-    assert "a header that claims" in refused(tmp_path / "a.tar", many + END)
+    assert "a header claims" in refused(tmp_path / "a.tar", many + END)
 
 
 def _global(number: int) -> bytes:
-    """Return a pax header of nearly a mebibyte that holds for all that follow."""
-    told = f" k{number}={'x' * 1_000_000}\n"
-    record = f"{len(told) + 7}{told}".encode()
+    """Return a pax header of nearly one mebibyte that applies to all later members."""
+    text = f" k{number}={'x' * 1_000_000}\n"
+    record = f"{len(text) + 7}{text}".encode()
     return header("g", tarfile.XGLTYPE, len(record)) + record.ljust(
         -(-len(record) // 512) * 512, b"\0"
     )
@@ -118,16 +122,18 @@ def _global(number: int) -> bytes:
     ids=["zstd", "xz", "bzip2"],
 )
 def test_other_compressions(tmp_path: Path, beginning: bytes, compression: str) -> None:
-    """What is compressed otherwise than by gzip is refused, with what to do."""
+    """Compressions other than gzip are refused, and the error says to decompress the file."""
     assert f"is compressed with {compression}: decompress it first" in refused(
         tmp_path / "a.tar", beginning + bytes(1000)
     )
 
 
 @BOTH
-# Parametrised.
 def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) -> None:
-    """Of two members of one name the last counts, as when they are extracted: small or large, file or link."""
+    """If two members have one name, the last counts, as when an archive is extracted.
+
+    It may be small or large, a file or a link.
+    """
     large = Image(b"{}", (bytes(range(256)) * 5000,))
     files = layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs])
     name = f"blobs/{sha256(large.layers[0]).replace(':', '/')}"
@@ -141,12 +147,13 @@ def test_of_a_name_given_twice_the_last_counts(tmp_path: Path, gzipped: bool) ->
     path = tmp_path / "a.tar"
     path.write_bytes(gzip.compress(data, 1) if gzipped else data)
     source = ImageSource.from_path(path)
+
     with source.open(source.blobs[1]) as file:
         assert file.read() == large.layers[0]
 
 
 def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
-    """A link that comes after a file of its name counts, and a file after a link."""
+    """A link after a file of the same name counts, and so does a file after a link."""
     path = tmp_path / "a.tar"
     with tarfile.open(path, "w") as packed:
         for name, data in (
@@ -159,16 +166,16 @@ def test_a_link_in_the_place_of_a_file(tmp_path: Path) -> None:
             packed.addfile(linked(name, "other"))
             packed.addfile(member, io.BytesIO(data))
         packed.addfile(linked("oci-layout", "other"))
+
     assert len(ImageSource.from_path(path).blobs) == 3
 
 
 @pytest.mark.parametrize("form", [tarfile.GNU_FORMAT, tarfile.PAX_FORMAT], ids=["gnu", "pax"])
 @BOTH
-# Parametrised.
 def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:
-    """Names longer than a header holds, which GNU and POSIX write each in their way, are read.
+    """Names that are longer than a header allows are read, in GNU's and in POSIX's form.
 
-    Endless ones are nobody's.
+    Names above 4096 characters are ignored.
     """
     digest = f"sha512:{hashlib.sha512(b'layer').hexdigest()}"
     manifest = packed(
@@ -189,43 +196,39 @@ def test_long_names(tmp_path: Path, form: int, gzipped: bool) -> None:
     path = tmp_path / "a.tar"
     path.write_bytes(gzip.compress(packing.getvalue()) if gzipped else packing.getvalue())
     source = ImageSource.from_path(path)
+
     with source.open(source.blobs[1]) as file:
         assert (source.blobs[1].digest, file.read()) == (digest, b"layer")
 
 
 def test_a_sparse_file_is_no_blob(tmp_path: Path) -> None:
-    """A sparse file, whose bytes do not stand as they are, is nobody's."""
+    """A sparse file is ignored, because its bytes are not stored as they are."""
     data = b"".join(file_of(*member) for member in FILES.items() if member[0] != BASE)
     said = refused(tmp_path / "a.tar", data + header(BASE, tarfile.GNUTYPE_SPARSE, 0) + END)
-    assert f"{sha256(b'layer base')} is named and not there" in said
+    assert f"{sha256(b'layer base')} is named but missing" in said
 
 
 @BOTH
-# Parametrised.
 def test_what_follows_an_archive(tmp_path: Path, gzipped: bool) -> None:
-    """Bytes behind the end of an archive are left alone."""
+    """Bytes after the end of an archive are ignored."""
     path = tar(tmp_path / "a.tar", FILES, gzipped=gzipped)
     path.write_bytes(path.read_bytes() + b"garbage" * 1000)
     assert len(ImageSource.from_path(path).blobs) == 3
 
 
 @BOTH
-# Parametrised.
 def test_an_archive_whose_first_file_looks_like_json(tmp_path: Path, gzipped: bool) -> None:
-    """An archive is known by what it is, though a file in it may have a name that begins as JSON does."""
-    assert (
-        len(
-            ImageSource.from_path(
-                tar(tmp_path / "a.tar", {"{": b"", **FILES}, gzipped=gzipped)
-            ).blobs
-        )
-        == 3
-    )
+    """An archive is recognised even if the name of its first file begins like JSON."""
+    path = tar(tmp_path / "a.tar", {"{": b"", **FILES}, gzipped=gzipped)
+    assert len(ImageSource.from_path(path).blobs) == 3
 
 
 @pytest.mark.parametrize("part", [0.1, 0.9], ids=["before", "within"])
 def test_a_gzipped_archive_that_was_cut_meanwhile(tmp_path: Path, part: float) -> None:
-    """A gzipped archive that is cut after it was read through, before a blob or within it, is one error that names it and the digest."""
+    """A gzipped archive that is truncated after it was read is one error.
+
+    The error names the archive and the digest, and the cut is before or within the blob.
+    """
     layers = [
         b"".join(sha256(b"%d %d" % (layer, number)).encode() for number in range(30_000))
         for layer in range(2)
@@ -239,6 +242,7 @@ def test_a_gzipped_archive_that_was_cut_meanwhile(tmp_path: Path, part: float) -
     source = ImageSource.from_path(path)
     path.write_bytes(path.read_bytes()[: int(path.stat().st_size * part)])
     how = "opened" if part < 0.5 else "read"
+
     with pytest.raises(
         InvalidInputError,
         match=rf"a\.tar\.gz: {sha256(layers[1])} can't be {how}: 'Compressed file ended",
@@ -247,7 +251,7 @@ def test_a_gzipped_archive_that_was_cut_meanwhile(tmp_path: Path, part: float) -
 
 
 def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A read that fails in the middle is one error that names the file, the digest and why."""
+    """A failed read is one error with the file, the digest and the reason."""
 
     class Failing(io.BytesIO):
         def read(self, _: int | None = -1, /) -> bytes:

@@ -1,7 +1,7 @@
-"""What people see: results, plans, reports and streams in notebooks and terminals, and a progress bar.
+"""Results, plans, reports and streams in notebooks and terminals, and a progress bar.
 
 An object describes itself once, in words, counts and bytes (`Description`). HTML and rich render
-that description. This package knows none of the objects.
+that description. This package does not know the classes of the objects.
 """
 
 from ._cells import Bytes

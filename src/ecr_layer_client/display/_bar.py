@@ -1,4 +1,4 @@
-"""A progress bar while people wait, where tqdm is installed."""
+"""A progress bar, if tqdm is installed."""
 
 from __future__ import annotations
 
@@ -11,33 +11,32 @@ if TYPE_CHECKING:
 
 
 class Countable(Protocol):
-    """How far an operation is; its `total` is None while that is not known."""
+    """The progress of an operation. Its `total` is None until it is known."""
 
     @property
     def answered(self) -> int:
-        """How many are answered."""
+        """The number of answered digests."""
         ...
 
     @property
     def total(self) -> int | None:
-        """How many there are."""
+        """The number of digests."""
         ...
 
 
 @contextmanager
 def progress_bar() -> Generator[Callable[[Countable], None] | None, None, None]:
-    """Show a bar, in a terminal or a notebook, and give what moves it.
+    """Show a bar in a terminal or a notebook, and yield a function that updates it.
 
-    Without tqdm, warn and give None.
+    If tqdm is not installed, warn and yield None.
 
-    An error or a cancellation closes it, too: a bar with a total stays where it stood, one without
-    goes away, for it would look done.
+    An error or a cancellation also closes the bar. A bar with a total then stays where it was. A
+    bar without a total disappears, because it would look finished.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter(
-                "ignore"
-            )  # tqdm's own, in a notebook without ipywidgets: the bar is then one of text
+            # In a notebook without ipywidgets, tqdm warns and shows a text bar.
+            warnings.simplefilter("ignore")
             from tqdm.auto import tqdm  # noqa: PLC0415 (optional)
     except ImportError:
         warnings.warn(
@@ -45,12 +44,14 @@ def progress_bar() -> Generator[Callable[[Countable], None] | None, None, None]:
         )
         yield None
         return
+
     with tqdm(unit=" digests") as bar:
 
         def show(progress: Countable) -> None:
             if progress.total != bar.total and not bar.disable:
+                # Only `reset` gives a notebook's bar its total. It also resets the start time.
                 began = bar.start_t
-                bar.reset(total=progress.total)  # a notebook's bar takes a total in no other way
+                bar.reset(total=progress.total)
                 bar.start_t = began
             bar.update(progress.answered - bar.n)
 

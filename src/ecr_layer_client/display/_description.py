@@ -1,4 +1,7 @@
-"""`Description`: what there is to see of an object, in plain text of bounded size, whoever renders it."""
+"""`Description`: the visible facts about an object, in plain text of bounded size.
+
+Every renderer uses the same description.
+"""
 
 from __future__ import annotations
 
@@ -12,22 +15,23 @@ from ._cells import share
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_ROWS = 10  # of a table
+# The number of rows of a table.
+MOST_ROWS = 10
 
 
 class Tone(StrEnum):
-    """What a part of the whole means to the reader."""
+    """The meaning of a part for the reader."""
 
     GOOD = "good"
-    """There: nothing is to be done."""
+    """It exists, and nothing needs to be done."""
     HELD = "held"
-    """There with a reservation, or on its way."""
+    """It exists with a reservation, or it is on its way."""
     NEW = "new"
-    """Not there, which may be as it should be."""
+    """It does not exist, which may be correct."""
     BAD = "bad"
-    """Wrong, or not known."""
+    """It is wrong or unknown."""
     REST = "rest"
-    """What is left."""
+    """The remainder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,10 +39,10 @@ class Part:
     """One part of the whole.
 
     Attributes:
-        label: A word or two.
-        tone: What it means.
-        count: How many.
-        size: Bytes, as far as they are known. Default None: nobody says.
+        label: One or two words.
+        tone: The meaning of the part.
+        count: The number of items.
+        size: The known bytes. Default None: unknown.
     """
 
     label: str
@@ -49,12 +53,12 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """Some rows that deserve a look.
+    """Some rows that the reader should look at.
 
     Attributes:
-        caption: What they are, and how many of how many.
-        columns: Their names.
-        rows: A cell for each column: a text, or a number, which is grouped and aligned as one.
+        caption: The kind of rows, how many are shown, and how many exist.
+        columns: The names of the columns.
+        rows: One cell for each column: a text, or a number, which is grouped and right-aligned.
     """
 
     caption: str
@@ -65,31 +69,30 @@ class Table:
 def first_rows(
     what: str, columns: tuple[str, ...], rows: Iterable[tuple[str | int, ...]], total: int
 ) -> Iterator[Table]:
-    """Yield a table of the first rows, if there is any.
+    """Yield a table of the first rows, or nothing if there are no rows.
 
-    Its caption says how many there are in all.
+    The caption has the total number of rows.
     """
     shown = tuple(islice(rows, MOST_ROWS))
-    if shown:
-        yield Table(
-            f"{what}: {len(shown)} of {total:,}" if len(shown) < total else f"{what}: {total:,}",
-            columns,
-            shown,
-        )
+    if not shown:
+        return
+
+    counts = f"{len(shown)} of {total:,}" if len(shown) < total else f"{total:,}"
+    yield Table(f"{what}: {counts}", columns, shown)
 
 
 @dataclass(frozen=True, slots=True)
 class Description:
-    """What there is to see of an object.
+    """The visible facts about an object.
 
     Attributes:
-        title: What it is.
-        verdict: The one thing to know of it.
-        parts: The parts of the whole; those of which there is nothing are left out.
-        by_size: Whether the bar shows bytes, where any are known, in place of counts. Default
+        title: The kind and the name of the object.
+        verdict: The most important fact.
+        parts: The parts of the whole. Empty parts are removed.
+        by_size: Whether the bar shows bytes instead of counts, if any sizes are known. Default
             False.
         facts: Pairs of name and value. Default none.
-        tables: What deserves a look. Default none.
+        tables: Tables that the reader should look at. Default none.
     """
 
     title: str
@@ -100,12 +103,12 @@ class Description:
     tables: tuple[Table, ...] = ()
 
     def __post_init__(self) -> None:
-        """Leave out what is empty."""
+        """Remove the empty parts."""
         object.__setattr__(self, "parts", tuple(part for part in self.parts if part.count > 0))
 
     @property
     def weights(self) -> tuple[int, ...]:
-        """How much of the bar each part takes."""
+        """The share of the bar that each part takes, as a relative weight."""
         sizes = tuple(part.size or 0 for part in self.parts)
         return sizes if self.by_size and any(sizes) else tuple(part.count for part in self.parts)
 

@@ -12,25 +12,25 @@ if TYPE_CHECKING:
 
 
 class DisplayMixin:
-    """Show an object as HTML in notebooks, and as a panel where rich prints it.
+    """A base class for objects that notebooks show as HTML and rich prints as a panel.
 
-    A class says what there is to see of it, in `_describe`; how that looks is decided here.
+    A class describes its objects in `_describe`. This package decides how the description looks.
     """
 
     __slots__ = ()
 
     @abstractmethod
     def _describe(self) -> Description:
-        """Return what there is to see: a title, a verdict, parts, facts and tables."""
+        """Return the description: a title, a verdict, parts, facts and tables."""
 
     def _repr_html_(self) -> str:
-        """Return what a notebook shows."""
+        """Return the HTML that a notebook shows."""
         from ._html import html_of  # noqa: PLC0415 (only a notebook needs it)
 
         return html_of(self._describe())
 
     def __rich__(self) -> ConsoleRenderable:
-        """Return what rich prints. Only rich calls this, so rich is installed."""
+        """Return the panel that rich prints. Only rich calls this, so rich is installed."""
         from ._terminal import renderable_of  # noqa: PLC0415 (only a terminal needs it)
 
         return renderable_of(self._describe())

@@ -1,4 +1,4 @@
-"""`renderable_of`: a description for rich's consoles."""
+"""`renderable_of` renders a description for the consoles of rich."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
     from ._description import Description, Table
 
-_WIDEST = 60  # cells of a bar
-# A colour, a block, and what stands for it where there is ASCII alone: the parts differ without
-# colours, too.
+# The width of a bar, in cells of the terminal.
+_MAX_BAR_CELLS = 60
+# A colour, a block, and an ASCII character for consoles without the block. The blocks and the
+# characters differ, so that the parts can be distinguished without colours.
 _INKS = {
     Tone.GOOD: ("green", "\N{FULL BLOCK}", "#"),
     Tone.HELD: ("yellow", "\N{DARK SHADE}", "+"),
@@ -31,12 +32,12 @@ _INKS = {
 
 
 def renderable_of(description: Description) -> ConsoleRenderable:
-    """Render a description as a panel; what is in it is text, never markup."""
+    """Render a description as a panel. Its content is text, never markup."""
     return _Shown(description)
 
 
 class _Shown:
-    """Is rendered when the console says how wide it is, and what it can print."""
+    """A panel that is rendered when the console gives its width and its characters."""
 
     def __init__(self, description: Description) -> None:
         self._description = description
@@ -51,13 +52,13 @@ class _Shown:
         shown = self._description
         lines: list[RenderableType] = [Text(shown.verdict)]
         if shown.parts:
-            lines += [
-                _bar(shown, min(_WIDEST, options.max_width - 4), ascii_only=options.ascii_only),
-                _legend(shown, ascii_only=options.ascii_only),
-            ]
+            width = min(_MAX_BAR_CELLS, options.max_width - 4)
+            lines.append(_bar(shown, width, ascii_only=options.ascii_only))
+            lines.append(_legend(shown, ascii_only=options.ascii_only))
         lines += [Text.assemble((f"{name}: ", "dim"), value) for name, value in shown.facts]
         for table in shown.tables:
             lines += [Text(f"\n{table.caption}", "bold"), _table(table)]
+
         yield Panel(
             Group(*lines),
             title=Text(shown.title, "bold"),
@@ -76,22 +77,25 @@ def _bar(description: Description, width: int, *, ascii_only: bool) -> Text:
     from rich.text import Text  # noqa: PLC0415 (as above)
 
     bar = Text(no_wrap=True, overflow="crop")
-    for part, cells in zip(description.parts, cells_of(description.weights, width), strict=True):
+    widths = cells_of(description.weights, width)
+    for part, cells in zip(description.parts, widths, strict=True):
         block, colour = _ink(part.tone, ascii_only=ascii_only)
         bar.append(block * cells, colour)
     return bar
 
 
 def cells_of(weights: tuple[int, ...], width: int) -> list[int]:
-    """Part a bar's cells among weights: each has one at least, and all have `width` between them where that is enough.
+    """Return the number of cells of each part of a bar.
+
+    Each part has at least one cell. The sum is `width`, unless there are more parts than cells.
 
     Example:
         >>> cells_of((1, 1, 999_998), 10), cells_of((1, 1), 5)
         ([1, 1, 8], [2, 3])
     """
     spare = max(0, width - len(weights))
-    whole = sum(weights)
-    ends = [spare * sum(weights[: index + 1]) // whole for index in range(len(weights))]
+    total = sum(weights)
+    ends = [spare * sum(weights[: index + 1]) // total for index in range(len(weights))]
     return [1 + end - begin for begin, end in zip([0, *ends], ends, strict=False)]
 
 
@@ -101,6 +105,7 @@ def _legend(description: Description, *, ascii_only: bool) -> RichTable:
 
     grid = RichTable.grid("", "", "", "", padding=(0, 2, 0, 0))
     grid.columns[2].justify = grid.columns[3].justify = "right"
+
     for part in description.parts:
         size = human_bytes(part.size) if part.size else ""
         grid.add_row(
@@ -121,6 +126,7 @@ def _table(table: Table) -> RichTable:
         shown.add_column(
             Text(column), justify="right" if isinstance(cell, int) else "left", overflow="fold"
         )
+
     for row in table.rows:
         shown.add_row(*(Text(cell_text(cell)) for cell in row))
     return shown

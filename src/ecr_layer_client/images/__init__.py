@@ -1,4 +1,4 @@
-"""Images: from digests to what people have, a manifest, an OCI layout, an archive, a tag in a repository."""
+"""Images as people have them: a manifest, an OCI layout, an archive, or a tag in a repository."""
 
 from ._descriptor import Descriptor, Platform
 from ._manifest import ImageIndex, ImageManifest, parse_manifest

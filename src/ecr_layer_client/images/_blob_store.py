@@ -1,4 +1,4 @@
-"""Where the bytes of blobs are, and a reader that verifies them against their digest as it reads."""
+"""Places that hold the bytes of blobs, and a reader that verifies the bytes as it reads them."""
 
 from __future__ import annotations
 
@@ -22,16 +22,13 @@ if TYPE_CHECKING:
     from typing_extensions import Buffer
 
 
-CANNOT_BE_READ = (
-    OSError,
-    EOFError,
-    zlib.error,
-    gzip.BadGzipFile,
-)  # what a file, or a gzipped one that was changed since, may raise
+# A file may raise these when it is read. The last three come from a gzipped file that was changed
+# since it was read the first time.
+CANNOT_BE_READ = (OSError, EOFError, zlib.error, gzip.BadGzipFile)
 
 
 class Located(NamedTuple):
-    """A blob that is there: how many bytes it has, and what opens it."""
+    """A blob that exists: its size in bytes, and a function that opens it."""
 
     size: int
     open: Callable[[], BinaryIO]
@@ -42,58 +39,58 @@ class Blobs(Protocol):
 
     @property
     def name(self) -> str:
-        """What to call it in a message."""
+        """The name of the place in messages."""
         ...
 
     def find(self, digest: str) -> Located | None:
-        """Return a blob; None of one that is not there."""
+        """Return a blob, or None if the place does not have it."""
         ...
 
 
 class DirectoryBlobs:
-    """The blobs of an OCI layout's directory: `blobs/ALGORITHM/VALUE` below it."""
+    """The blobs in the directory of an OCI layout: `blobs/ALGORITHM/VALUE` under it."""
 
     def __init__(self, path: Path) -> None:
         self._path = path / "blobs"
         self.name = str(path)
 
     def find(self, digest: str) -> Located | None:
-        """Return a blob; None of one that is not there, and of what is no file."""
+        """Return a blob, or None if it is absent or is not a regular file."""
         algorithm, _, encoded = digest.partition(":")
         path = self._path / algorithm / encoded
+
         try:
             status = path.stat()
         except OSError:
             return None
-        return (
-            Located(status.st_size, lambda: path.open("rb"))
-            if stat.S_ISREG(status.st_mode)
-            else None
-        )
+        if not stat.S_ISREG(status.st_mode):
+            return None
+
+        return Located(status.st_size, lambda: path.open("rb"))
 
 
 class ManifestsAlone:
-    """Manifests by digest, without the blobs they name."""
+    """Manifests by digest, without the blobs that they name."""
 
     def __init__(self, name: str, manifests: Iterable[bytes]) -> None:
         self._manifests = {digest_of(data): data for data in manifests}
         self.name = name
 
     def find(self, digest: str) -> Located | None:
-        """Return a manifest; None of what is none of them."""
+        """Return a manifest, or None if the digest is not that of one of the manifests."""
         data = self._manifests.get(digest)
         return None if data is None else Located(len(data), lambda: io.BytesIO(data))
 
 
 class VerifyingReader(io.RawIOBase):
-    """Reads a blob's bytes and verifies them: what hands out the last of them has seen the digest fit.
+    """A reader that verifies a blob's bytes before it returns the last of them.
 
     Args:
-        file: Where they come from; closed with the reader.
-        digest: Their digest.
-        hashing: A fresh hash of its algorithm.
-        size: How many they are.
-        name: What holds them, for a message.
+        file: The file to read the bytes from. The reader closes it.
+        digest: The digest of the blob.
+        hashing: A new hash object for the algorithm of the digest.
+        size: The number of bytes of the blob.
+        name: The name of the place that holds the blob, for messages.
     """
 
     def __init__(
@@ -108,14 +105,14 @@ class VerifyingReader(io.RawIOBase):
         self._is_verified = False
 
     def readable(self) -> bool:
-        """Say that it reads."""
+        """Return True."""
         return True
 
     def readinto(self, buffer: Buffer, /) -> int:
-        """Read some bytes.
+        """Read some bytes into a buffer.
 
         Raises:
-            InvalidInputError: They are not those of the digest, or end too early.
+            InvalidInputError: The bytes do not match the digest, or they end too early.
         """
         view = memoryview(buffer).cast("B")
         try:
@@ -123,9 +120,11 @@ class VerifyingReader(io.RawIOBase):
         except CANNOT_BE_READ as error:
             msg = f"{self._name}: {self._digest} can't be read: {why(error)}"
             raise InvalidInputError(msg) from error
+
         if not data and self._left and len(view):
-            msg = f"{self._name}: {self._digest} is cut short: {self._left} bytes are missing"
+            msg = f"{self._name}: {self._digest} is truncated: {self._left} bytes are missing"
             raise InvalidInputError(msg)
+
         view[: len(data)] = data
         self._left -= len(data)
         self._hash.update(data)
@@ -136,72 +135,89 @@ class VerifyingReader(io.RawIOBase):
     def _verify(self) -> None:
         found = f"{self._hash.name}:{self._hash.hexdigest()}"
         if found != self._digest:
-            msg = f"{self._name}: what should be {self._digest} is {found}: it was changed, or cut"
+            msg = (
+                f"{self._name}: the content of {self._digest} has the digest {found}: "
+                "it was changed or truncated"
+            )
             raise InvalidInputError(msg)
+
         self._is_verified = True
 
     def close(self) -> None:
-        """Close the file, too."""
+        """Close the reader and its file."""
         self._file.close()
         super().close()
 
 
 def open_verified(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
-    """Open a blob; reading it to its end verifies it.
+    """Open a blob. Reading it to its end verifies it.
 
     Raises:
-        InvalidInputError: It is not there, can't be opened or verified, or has another size than
-            its descriptor says.
+        InvalidInputError: The blob does not exist, can't be opened or verified, or its size differs
+            from the descriptor's.
     """
     found = located(blobs, descriptor)
     hashing = hash_of(descriptor.digest, blobs.name)
+
     try:
         file = found.open()
     except CANNOT_BE_READ as error:
         msg = f"{blobs.name}: {descriptor.digest} can't be opened: {why(error)}"
         raise InvalidInputError(msg) from error
-    return cast(
-        "BinaryIO",
-        io.BufferedReader(
-            VerifyingReader(file, descriptor.digest, hashing, found.size, blobs.name)
-        ),
-    )
+
+    reader = VerifyingReader(file, descriptor.digest, hashing, found.size, blobs.name)
+    return cast("BinaryIO", io.BufferedReader(reader))
 
 
 def why(error: Exception) -> str:
-    """Return what a failed read says, for a message."""
+    """Return the reason of a failed read, for a message."""
     return error.strerror if isinstance(error, OSError) and error.strerror else quoted(str(error))
 
 
 def located(blobs: Blobs, descriptor: Descriptor) -> Located:
-    """Return a blob that must be there.
+    """Return a blob that must exist.
 
     Raises:
-        InvalidInputError: It is not, or has another size than its descriptor says.
+        InvalidInputError: The blob does not exist, or its size differs from the descriptor's.
     """
     found = blobs.find(descriptor.digest)
     if found is None:
-        is_apart = isinstance(blobs, ManifestsAlone) and descriptor.media_type not in MANIFEST_TYPES
-        why_not = "not here: this source has an image's manifests alone, and its blobs are where they came from"
-        kind = quoted(descriptor.media_type or "a layer")
-        msg = f"{blobs.name}: {descriptor.digest} is {why_not if is_apart else 'named and not there'} ({kind})"
-        raise InvalidInputError(msg)
+        raise InvalidInputError(_missing(blobs, descriptor))
     if descriptor.size not in {None, found.size}:
-        msg = f"{blobs.name}: {descriptor.digest} has {found.size} bytes and should have {descriptor.size}"
+        msg = (
+            f"{blobs.name}: {descriptor.digest} has {found.size} bytes, "
+            f"but its descriptor says {descriptor.size}"
+        )
         raise InvalidInputError(msg)
     return found
+
+
+def _missing(blobs: Blobs, descriptor: Descriptor) -> str:
+    kind = quoted(descriptor.media_type or "a layer")
+    if isinstance(blobs, ManifestsAlone) and descriptor.media_type not in MANIFEST_TYPES:
+        msg = (
+            f"{blobs.name}: {descriptor.digest} ({kind}) is not in this source, which has only "
+            "an image's manifests: read the blob from where the manifests came from"
+        )
+    else:
+        msg = f"{blobs.name}: {descriptor.digest} is named but missing ({kind})"
+    return msg
 
 
 def read_manifest_bytes(blobs: Blobs, descriptor: Descriptor) -> bytes:
     """Return the verified bytes of a blob that is a manifest or a config.
 
     Raises:
-        InvalidInputError: It is not there, not what its descriptor says, or longer than a manifest
-            may be.
+        InvalidInputError: The blob does not exist, does not match its descriptor, or is longer than
+            a manifest may be.
     """
     size = located(blobs, descriptor).size
     if size > MAX_MANIFEST_BYTES:
-        msg = f"{blobs.name}: {descriptor.digest} has {size} bytes, and a manifest at most {MAX_MANIFEST_BYTES} (4 MiB)"
+        msg = (
+            f"{blobs.name}: {descriptor.digest} has {size} bytes, "
+            f"but a manifest has at most {MAX_MANIFEST_BYTES} (4 MiB)"
+        )
         raise InvalidInputError(msg)
+
     with open_verified(blobs, descriptor) as file:
         return file.read()

@@ -1,9 +1,9 @@
-"""`Descriptor`: how manifests name blobs and each other, by media type, digest and size.
+"""`Descriptor` and `Platform`, and the rules of digests and tags.
 
-And the rules of digests and tags.
+A manifest names blobs and other manifests by descriptors: media type, digest and size.
 
-The aliases are the formats' own names. Only a manifest's JSON is read by them; everywhere else the
-fields' names hold.
+The aliases of the fields are the names that the formats use. Only the JSON of a manifest is read by
+alias. Everywhere else, the fields' own names apply.
 """
 
 from __future__ import annotations
@@ -20,38 +20,39 @@ from ecr_layer_client._text.quoting import quoted
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-TAG = re.compile(
-    r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
-)  # OCI distribution specification: a reference as a tag
-# OCI image-spec, descriptor.md: the grammar of a digest, and the two registered algorithms with the
-# lengths of theirs.
+# OCI distribution specification: a reference as a tag
+TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
+# OCI image-spec, descriptor.md: the grammar of a digest, the two registered algorithms, and the
+# number of hexadecimal digits of each.
 _DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[a-f0-9]+")
-_LONGEST_DIGEST = 1000  # ECR model: BatchedOperationLayerDigest
-# OCI image-spec, media-types.md, and Docker's manifest schema 2; what follows says how they are
-# compressed.
+_MAX_DIGEST_CHARACTERS = 1000  # ECR model: BatchedOperationLayerDigest
+# The beginnings of media types, from OCI image-spec, media-types.md, and Docker's manifest
+# schema 2. The rest of such a media type names the compression.
 _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
 )
 _PLATFORM = re.compile(r"(?P<os>[^/\s]+)/(?P<architecture>[^/\s]+)(/(?P<variant>[^/\s]+))?")
-_SAME_VARIANT = {
-    ("arm64", "v8"): None,
-    ("amd64", "v1"): None,
-    ("arm", None): "v7",
-}  # as containerd normalises them
+# The same rules by which containerd normalises variants.
+_SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}
 
 
 def _check_digest(digest: str) -> str:
-    found = _DIGEST.fullmatch(digest) if len(digest) <= _LONGEST_DIGEST else None
+    found = _DIGEST.fullmatch(digest) if len(digest) <= _MAX_DIGEST_CHARACTERS else None
     length = _HEX_LENGTHS.get(found["algorithm"]) if found else None
+
     if found is None or (
         length is not None
         and (len(found["encoded"]) != length or not _HEX.fullmatch(found["encoded"]))
     ):
-        msg = "no digest: an algorithm, ':' and its value in lower-case hexadecimal, such as sha256: and 64 digits"
+        msg = (
+            "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "
+            "hexadecimal, such as sha256: and 64 digits"
+        )
         raise ValueError(msg)
+
     return digest
 
 
@@ -61,7 +62,8 @@ if TYPE_CHECKING:
     Texts = tuple[str, ...]
     Digests = tuple[Digest, ...]
     TextByName = dict[str, str]
-else:  # writers in Go spell what is empty as null
+else:
+    # Programs written in Go write null for an empty list or mapping.
     Texts = Annotated[tuple[str, ...] | None, FailFast(), AfterValidator(lambda value: value or ())]
     Digests = Annotated[
         tuple[Digest, ...] | None, FailFast(), AfterValidator(lambda value: value or ())
@@ -70,20 +72,24 @@ else:  # writers in Go spell what is empty as null
 
 
 def hash_of(digest: str, name: str) -> hashlib._Hash:
-    """Return a fresh hash of a digest's algorithm.
+    """Return a new hash object for the algorithm of a digest.
 
     Args:
         digest: The digest.
-        name: What holds the blob, for a message.
+        name: The name of the place that holds the blob, for messages.
 
     Raises:
-        InvalidInputError: It is none of the two that OCI registers, so that what it names can't be
-            verified.
+        InvalidInputError: The algorithm is not one of the two that OCI registers, so the blob can't
+            be verified.
     """
     algorithm = digest.partition(":")[0]
     if algorithm not in _HEX_LENGTHS:
-        msg = f"{name}: {quoted(digest)} can't be verified: its algorithm is neither sha256 nor sha512"
+        msg = (
+            f"{name}: {quoted(digest)} can't be verified: its algorithm is neither sha256 nor "
+            "sha512"
+        )
         raise InvalidInputError(msg)
+
     return hashlib.new(algorithm)
 
 
@@ -93,14 +99,14 @@ def digest_of(data: bytes) -> str:
 
 
 class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
-    """What an image runs on.
+    """The platform that an image runs on.
 
     Attributes:
         os: The operating system, such as `linux`.
         architecture: The processor, such as `amd64`, as Go spells it.
         variant: The processor's variant, such as `v7`. Default None.
         os_version: The operating system's version, which Windows images have. Default None.
-        os_features: What the operating system must offer. Default none.
+        os_features: Features that the operating system must have. Default none.
 
     Example:
         >>> Platform.parse("linux/arm64/v8")
@@ -115,21 +121,25 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `os/architecture` or `os/architecture/variant`.
+        """Parse `os/architecture` or `os/architecture/variant`.
 
         Raises:
-            InvalidInputError: It is neither.
+            InvalidInputError: The text has neither form.
         """
         found = _PLATFORM.fullmatch(text) if isinstance(text, str) else None
         if found is None:
-            msg = f"platform={quoted(text)}: 'os/architecture' or 'os/architecture/variant', such as 'linux/arm64'"
+            msg = (
+                f"platform={quoted(text)} is not a valid platform: write 'os/architecture' or "
+                "'os/architecture/variant', such as 'linux/arm64'"
+            )
             raise InvalidInputError(msg)
+
         return cls(os=found["os"], architecture=found["architecture"], variant=found["variant"])
 
     def accepts(self, other: Platform) -> bool:
-        """Say whether the other is what this one asks for.
+        """Return whether the other platform fulfils this one.
 
-        What this one leaves open, a variant or a version, may be any.
+        Where this platform gives no variant or no version, any is accepted.
 
         Example:
             >>> Platform.parse("linux/arm64").accepts(Platform.parse("linux/arm64/v8"))
@@ -142,7 +152,10 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
         )
 
     def is_exactly(self, other: Platform) -> bool:
-        """Say whether the other has the same variant, too, where none is the architecture's own: `linux/arm` is `linux/arm/v7`.
+        """Return whether this platform accepts the other and has the same variant.
+
+        A platform without a variant has the default variant of its architecture: `linux/arm` is
+        `linux/arm/v7`.
 
         Example:
             >>> Platform.parse("linux/arm").is_exactly(Platform.parse("linux/arm/v7"))
@@ -152,11 +165,12 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
     @property
     def _variant(self) -> str | None:
-        variant = self.variant or None  # some write one that is empty
+        # Some programs write an empty variant.
+        variant = self.variant or None
         return _SAME_VARIANT.get((self.architecture, variant), variant)
 
     def __str__(self) -> str:
-        """The form that `parse` reads, with the version, if any, behind it."""
+        """Return the form that `parse` reads, followed by the version if there is one."""
         name = "/".join(
             part for part in (self.os, self.architecture, self.variant or None) if part is not None
         )
@@ -164,20 +178,21 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
 
 class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
-    """What a manifest says of one blob or of another manifest.
+    """The description of one blob, or of another manifest, in a manifest.
 
     Attributes:
-        digest: Its digest, in lower case.
-        size: Bytes. Default None: not said; only schema 1 manifests leave it out.
-        media_type: What it is, spelled as in the manifest; any text. Default None: not said; as
-            `size`.
-        platform: Of an image in an index: what it runs on. Default None.
-        urls: Where else its bytes may be had; see `is_foreign`. Default none.
-        artifact_type: Of an artifact in an index: what it is. Default None.
-        annotations: Names and values, uninterpreted. Default none.
+        digest: The digest, in lower case.
+        size: The size in bytes. Default None: not given. Only schema 1 manifests omit it.
+        media_type: The media type, spelled as in the manifest. It may be any text. Default None:
+            not given. Only schema 1 manifests omit it.
+        platform: The platform of an image in an index. Default None.
+        urls: Other places to download the bytes from; see `is_foreign`. Default none.
+        artifact_type: The type of an artifact in an index. Default None.
+        annotations: Names and values, not interpreted. Default none.
 
     Example:
-        >>> Descriptor(digest="sha256:" + "0" * 64, size=32, media_type="application/vnd.oci.image.layer.v1.tar").is_foreign
+        >>> layer_type = "application/vnd.oci.image.layer.v1.tar"
+        >>> Descriptor(digest="sha256:" + "0" * 64, size=32, media_type=layer_type).is_foreign
         False
     """
 
@@ -191,20 +206,24 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
 
     @property
     def is_foreign(self) -> bool:
-        """Whether, as a layer, registries don't store it and a push leaves it out: its media type says so, or it has `urls`.
+        """Whether this, as a layer, is one that registries don't store and a push leaves out.
 
-        Docker goes by the URLs, other clients by the media type (Docker's `foreign` layers, OCI's
-        `nondistributable` ones). A config is always stored.
+        A layer is foreign if its media type says so or if it has `urls`. Docker looks at the URLs.
+        Other clients look at the media type: Docker's `foreign` layers, OCI's `nondistributable`
+        layers. A config is always stored.
         """
         return bool(self.urls) or (self.media_type or "").startswith(_FOREIGN)
 
     def __hash__(self) -> int:
-        """Hash the digest, which the rest belongs to."""
+        """Hash the digest."""
         return hash(self.digest)
 
 
 def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
-    """Return the first descriptor of each digest and platform, in order: one image may serve several platforms."""
+    """Return the first descriptor of each pair of digest and platform, in order.
+
+    One image may serve several platforms.
+    """
     first: dict[tuple[str, Platform | None], Descriptor] = {}
     for child in children:
         first.setdefault((child.digest, child.platform), child)

@@ -1,4 +1,7 @@
-"""The archives of `docker save`: their own list of images, for which the manifest that a push needs is written here."""
+"""Archives of `docker save`: their own list of images, and a manifest written for each of them.
+
+Only archives older than Docker 25 need this. Newer ones have the manifests in an OCI layout.
+"""
 
 from __future__ import annotations
 
@@ -30,9 +33,9 @@ _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
 
 
 class _Saved(BaseModel):
-    """One image of the archive's list: names of files in it.
+    """One image of the archive's list: the names of its files in the archive.
 
-    And by diff_id the foreign layers, which are kept elsewhere.
+    `sources` has the foreign layers, which are stored elsewhere, by diff_id.
     """
 
     config: str = Field(validation_alias="Config")
@@ -42,7 +45,7 @@ class _Saved(BaseModel):
 
 
 class _RootFs(BaseModel):
-    # An image without layers has none; docker leaves them out then, and others write null.
+    # For an image without layers, docker omits the list, and other programs write null.
     diff_ids: Digests = ()
 
 
@@ -51,7 +54,7 @@ class _Config(BaseModel):
 
 
 class _KnownConfig(NamedTuple):
-    """What is known of a config that was read."""
+    """The facts about a config that was read."""
 
     digest: str
     size: int
@@ -63,16 +66,18 @@ _CONFIG = TypeAdapter(_Config)
 
 
 def read_docker_archive(tar: Tar) -> Images:
-    """Read an archive of `docker save`; since Docker 25 it has a layout, too, and that counts.
+    """Read an archive of `docker save`.
+
+    Since Docker 25, such an archive also has an OCI layout, and the layout takes precedence.
 
     Raises:
-        InvalidInputError: It is none, or not whole.
+        InvalidInputError: The file is not such an archive, or it is incomplete.
     """
     return read_layout_in(tar, partly=True) if has_layout(tar) else _Archive(tar).images()
 
 
 def is_docker_archive(tar: Tar) -> bool:
-    """Say whether an archive is of `docker save`."""
+    """Return whether an archive was written by `docker save`."""
     return tar.find(_LIST) is not None
 
 
@@ -81,46 +86,53 @@ class _Archive:
 
     def __init__(self, tar: Tar) -> None:
         self._tar = tar
-        self._files: dict[str, str] = {}  # by digest
-        self._configs: dict[str, _KnownConfig] = {}  # by file
-        self._hashed: dict[tuple[str, str], tuple[str, str]] = {}  # digests by file and algorithm
+        # The file of each digest.
+        self._files: dict[str, str] = {}
+        # The config in each file.
+        self._configs: dict[str, _KnownConfig] = {}
+        # The two digests of each pair of file and algorithm.
+        self._hashed: dict[tuple[str, str], tuple[str, str]] = {}
 
     def images(self) -> Images:
-        try:
-            saved = _SAVED.validate_json(
-                self._tar.read(_LIST, MAX_MANIFEST_BYTES), strict=True, by_alias=True, by_name=False
-            )
-        except ValidationError as error:
-            problem = first_problem(error)
-            wrong = f"{problem.where}: {problem.message}"
-            msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {wrong}"
-            raise InvalidInputError(msg) from None
+        saved = self._list()
         if not saved:
             msg = f"{self._tar.path} names no image"
             raise InvalidInputError(msg)
+
         manifests: dict[str, Manifest] = {}
         tags: dict[str, dict[str, None]] = {}
         for image in saved:
             manifest = self._manifest(image)
             manifests[manifest.digest] = manifest
             tags.setdefault(manifest.digest, {}).update(dict.fromkeys(tags_of(*image.names)))
+
         named = {digest: tuple(its) for digest, its in tags.items() if its}
         return Images(manifests, tuple(manifests.values()), named, TarBlobs(self._tar, self._files))
 
+    def _list(self) -> list[_Saved]:
+        data = self._tar.read(_LIST, MAX_MANIFEST_BYTES)
+        try:
+            return _SAVED.validate_json(data, strict=True, by_alias=True, by_name=False)
+        except ValidationError as error:
+            problem = first_problem(error)
+            wrong = f"{problem.where}: {problem.message}"
+            msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {wrong}"
+            raise InvalidInputError(msg) from None
+
     def _manifest(self, image: _Saved) -> Manifest:
-        """Write the manifest of an image whose archive has none, of its config and its layers as they stand."""
+        """Write the manifest of an image from its config and its layers as they are stored."""
         config = self._config(image.config)
         if len(config.diff_ids) != len(image.layers):
-            counts = (
-                f"has {len(config.diff_ids)} layers, and {_LIST} names {len(image.layers)} of it"
-            )
+            counts = f"has {len(config.diff_ids)} layers, but {_LIST} lists {len(image.layers)}"
             msg = f"{self._tar.path}: {quoted(image.config)} ({config.digest}) {counts}"
             raise InvalidInputError(msg)
+
         foreign = {
             diff_id: layer for diff_id, layer in (image.sources or {}).items() if layer.is_foreign
         }
         named = zip(image.layers, config.diff_ids, strict=True)
         layers = [foreign.get(diff_id) or self._layer(name, diff_id) for name, diff_id in named]
+
         members = {
             "schemaVersion": 2,
             "mediaType": DOCKER_IMAGE,
@@ -129,82 +141,116 @@ class _Archive:
         }
         try:
             return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
-        except (
-            InvalidInputError
-        ) as error:  # it is too long, or a foreign layer does not say its size
+        except InvalidInputError as error:
+            # The manifest is too long, or a foreign layer has no size.
             msg = f"{self._tar.path}: the manifest of {config.digest}: {error}"
             raise InvalidInputError(msg) from None
 
     def _config(self, name: str) -> _KnownConfig:
-        """Read a config, once, though many images may name it.
+        """Read a config, once even if many images name it.
 
         Raises:
-            InvalidInputError: It is not there, not what its name says, where that is a digest's, or
-                no config.
+            InvalidInputError: The file does not exist or is not a config, or its name is a digest
+                that does not match its content.
         """
         if name not in self._configs:
-            raw = self._tar.read(name, MAX_MANIFEST_BYTES)
-            digest = digest_of(raw)
-            stem = posixpath.basename(name).partition(".")[0].removeprefix("sha256:")
-            encoded = digest.partition(":")[2]
-            if len(stem) == len(encoded) and stem != encoded:
-                msg = f"{self._tar.path}: {quoted(name)} is {digest}: it was changed"
-                raise InvalidInputError(msg)
-            try:
-                diff_ids = _CONFIG.validate_json(raw, strict=True).rootfs.diff_ids
-            except ValidationError as error:
-                why = first_problem(error).message
-                msg = f"{self._tar.path}: {quoted(name)} ({digest}) is no image's config: {why}"
-                raise InvalidInputError(msg) from None
-            self._files[digest] = name
-            self._configs[name] = _KnownConfig(digest, len(raw), diff_ids)
+            self._configs[name] = self._read_config(name)
         return self._configs[name]
 
+    def _read_config(self, name: str) -> _KnownConfig:
+        raw = self._tar.read(name, MAX_MANIFEST_BYTES)
+        digest = digest_of(raw)
+
+        stem = posixpath.basename(name).partition(".")[0].removeprefix("sha256:")
+        encoded = digest.partition(":")[2]
+        if len(stem) == len(encoded) and stem != encoded:
+            msg = f"{self._tar.path}: {quoted(name)} has the digest {digest}: it was changed"
+            raise InvalidInputError(msg)
+
+        try:
+            diff_ids = _CONFIG.validate_json(raw, strict=True).rootfs.diff_ids
+        except ValidationError as error:
+            problem = first_problem(error).message
+            msg = (
+                f"{self._tar.path}: {quoted(name)} ({digest}) is not a valid image config: "
+                f"{problem}"
+            )
+            raise InvalidInputError(msg) from None
+
+        self._files[digest] = name
+        return _KnownConfig(digest, len(raw), diff_ids)
+
     def _layer(self, name: str, diff_id: str) -> Descriptor:
-        """Return the descriptor of a layer as it stands, plain or gzipped, if it is the one that the config names."""
+        """Return the descriptor of a layer as it is stored, plain or gzipped.
+
+        Raises:
+            InvalidInputError: The layer does not exist, can't be read, or is not the one that the
+                config names.
+        """
         found = self._tar.find(name)
         if found is None:
-            msg = f"{self._tar.path}: there is no {quoted(name)} in this archive, which should be {diff_id}"
+            msg = (
+                f"{self._tar.path}: there is no {quoted(name)} in this archive "
+                f"(the layer {diff_id})"
+            )
             raise InvalidInputError(msg)
+
         member = self._tar.member(found)
         compression = compression_of(member.head)
         if compression is not None:
-            msg = f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, is compressed with {compression}: plain or gzipped is read"
+            msg = (
+                f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, "
+                f"is compressed with {compression}: only plain and gzipped layers can be read"
+            )
             raise InvalidInputError(msg)
+
         digest, unpacked = self._hashes(found, diff_id)
         if unpacked != diff_id:
-            msg = f"{self._tar.path}: {quoted(name)} should be {diff_id}, and is {unpacked}: it was changed, or cut"
+            msg = (
+                f"{self._tar.path}: {quoted(name)} should be {diff_id}, but is {unpacked}: "
+                "it was changed or truncated"
+            )
             raise InvalidInputError(msg)
+
         self._files[digest] = found
         media_type = f"{_LAYER_TYPE}.gzip" if member.head.startswith(GZIP) else _LAYER_TYPE
         return Descriptor(digest=digest, size=member.size, media_type=media_type)
 
     def _hashes(self, name: str, diff_id: str) -> tuple[str, str]:
-        """Return the digest of a layer's bytes, and that of what they unpack to, by the algorithm of its `diff_id`.
+        """Return the digest of a layer's bytes, and the digest of its unpacked bytes.
 
-        Nothing else says whether a layer is whole, for this archive has no sizes. So it is read
-        once, unless that was done already.
+        The second digest has the algorithm of the `diff_id`. The archive has no sizes, so these
+        digests alone show whether a layer is complete. The layer is read once, unless its digest
+        is already known.
         """
         member = self._tar.member(name)
         is_gzipped, algorithm = member.head.startswith(GZIP), diff_id.partition(":")[0]
         if member.digest is not None and not is_gzipped and algorithm == "sha256":
             return member.digest, member.digest
+
         if (name, algorithm) not in self._hashed:
-            unpacked = hash_of(diff_id, str(self._tar.path))
-            try:
-                with self._tar.open(name) as file, _Hashing(file, member.size) as bytes_of:
-                    stream = (
-                        cast("BinaryIO", gzip.GzipFile(fileobj=bytes_of))
-                        if is_gzipped
-                        else bytes_of
-                    )
-                    while data := stream.read(CHUNK):
-                        unpacked.update(data)
-            except (*UNREADABLE, OSError) as error:
-                msg = f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, can't be read: {why(error)}"
-                raise InvalidInputError(msg) from error
-            self._hashed[name, algorithm] = bytes_of.digest, f"{algorithm}:{unpacked.hexdigest()}"
+            self._hashed[name, algorithm] = self._read_hashes(name, diff_id)
         return self._hashed[name, algorithm]
+
+    def _read_hashes(self, name: str, diff_id: str) -> tuple[str, str]:
+        member = self._tar.member(name)
+        unpacked = hash_of(diff_id, str(self._tar.path))
+
+        try:
+            with self._tar.open(name) as file, _Hashing(file, member.size) as packed:
+                stream: io.BufferedIOBase | io.RawIOBase = packed
+                if member.head.startswith(GZIP):
+                    stream = gzip.GzipFile(fileobj=cast("BinaryIO", packed))
+                while data := stream.read(CHUNK):
+                    unpacked.update(data)
+        except (*UNREADABLE, OSError) as error:
+            msg = (
+                f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, "
+                f"can't be read: {why(error)}"
+            )
+            raise InvalidInputError(msg) from error
+
+        return packed.digest, f"{diff_id.partition(':')[0]}:{unpacked.hexdigest()}"
 
 
 def _members(layer: Descriptor) -> dict[str, object]:
@@ -216,8 +262,8 @@ class _Hashing(io.RawIOBase):
     """The bytes of one file of an archive, hashed as they are read.
 
     Args:
-        file: The archive, at its beginning; closed by whom it belongs to.
-        size: How many they are.
+        file: The archive, at the beginning of the file. The caller closes it.
+        size: The number of bytes of the file.
     """
 
     def __init__(self, file: BinaryIO, size: int) -> None:
@@ -228,7 +274,7 @@ class _Hashing(io.RawIOBase):
 
     @property
     def digest(self) -> str:
-        """The digest of all that was read."""
+        """The digest of everything that was read."""
         return f"sha256:{self._hash.hexdigest()}"
 
     def read(self, size: int = -1, /) -> bytes:

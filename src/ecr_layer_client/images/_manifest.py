@@ -1,6 +1,6 @@
-"""`parse_manifest`: the exact bytes of a manifest to a value that keeps them.
+"""`parse_manifest` turns the exact bytes of a manifest into a value that keeps them.
 
-Strict, bounded, and never written anew.
+Parsing is strict and bounded. A manifest is never serialised again.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_for_its
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # ECR's quota
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
@@ -28,43 +28,46 @@ DOCKER_IMAGE = f"{_DOCKER}.v2+json"
 DOCKER_INDEX = f"{_DOCKER}.list.v2+json"
 OCI_IMAGE = "application/vnd.oci.image.manifest.v1+json"
 OCI_INDEX = "application/vnd.oci.image.index.v1+json"
-_OCI_ARTIFACT = (
-    "application/vnd.oci.artifact.manifest.v1+json"  # of a draft of OCI 1.1, and still found
-)
+# From a draft of OCI 1.1. Such manifests still exist.
+_OCI_ARTIFACT = "application/vnd.oci.artifact.manifest.v1+json"
 _SCHEMA_1 = f"{_DOCKER}.v1+json"
 SIGNED_SCHEMA_1 = f"{_DOCKER}.v1+prettyjws"
 
 INDEX_TYPES = frozenset({DOCKER_INDEX, OCI_INDEX})
+# The types in one set have the same members.
 _ALIKE = (
     INDEX_TYPES,
     frozenset({DOCKER_IMAGE, OCI_IMAGE}),
     frozenset({_OCI_ARTIFACT}),
     frozenset({_SCHEMA_1, SIGNED_SCHEMA_1}),
 )
-MANIFEST_TYPES = frozenset[str]().union(*_ALIKE)  # those of a set have the same members
+MANIFEST_TYPES = frozenset[str]().union(*_ALIKE)
 
 
 class ImageManifest(BaseModel, frozen=True):
-    """One image, or an artifact in an image's shape: a config and layers.
+    """The manifest of one image, or of an artifact in the same form: a config and layers.
 
     Attributes:
         raw: The exact bytes.
-        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, Docker's registries give
-            that of the bytes without the signatures instead; this one is that of the bytes as they
-            are.
-        media_type: What it is.
-        config: Its config. None of a schema 1 manifest, which has none, and of an artifact without
-            one.
-        layers: Its layers in the manifest's own order, repeats kept: the base comes first. In
-            schema 1 it comes last, and none has a size.
-        artifact_type: Of an artifact: what it is. Default None.
-        subject: The manifest that this one is about, such as the image that a signature signs; it
-            need not be in the registry. Default None.
-        annotations: Names and values, uninterpreted. Default none.
+        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, Docker's registries use
+            the digest of the bytes without the signatures instead. This one is the digest of all
+            the bytes.
+        media_type: The media type.
+        config: The config. None for a schema 1 manifest, which has no config, and for an artifact
+            without one.
+        layers: The layers in the order of the manifest, with repeats: the base layer is first. In
+            a schema 1 manifest the base layer is last, and no layer has a size.
+        artifact_type: The type of an artifact. Default None.
+        subject: The manifest that this manifest refers to, such as the image that a signature
+            signs. It need not be in the registry. Default None.
+        annotations: Names and values, not interpreted. Default none.
 
     Example:
-        >>> blob = '{"mediaType": "application/vnd.oci.empty.v1+json", "size": 2, "digest": "sha256:%s"}' % ("a" * 64)
-        >>> manifest = parse_manifest(f'{{"schemaVersion": 2, "config": {blob}, "layers": [{blob}, {blob}]}}'.encode())
+        >>> import json
+        >>> media_type = "application/vnd.oci.empty.v1+json"
+        >>> blob = {"mediaType": media_type, "size": 2, "digest": "sha256:" + "a" * 64}
+        >>> members = {"schemaVersion": 2, "config": blob, "layers": [blob, blob]}
+        >>> manifest = parse_manifest(json.dumps(members).encode())
         >>> len(manifest.layers), len(manifest.blobs), manifest.config.size
         (2, 1, 2)
     """
@@ -80,7 +83,10 @@ class ImageManifest(BaseModel, frozen=True):
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What a registry stores of it: the config and the layers, each digest once, without the foreign ones."""
+        """The blobs that a registry stores: the config and the layers, each digest once.
+
+        Foreign layers are not among them.
+        """
         config = () if self.config is None else (self.config,)
         return each_once((*config, *(layer for layer in self.layers if not layer.is_foreign)))
 
@@ -93,11 +99,11 @@ class ImageManifest(BaseModel, frozen=True):
         )
 
     def __hash__(self) -> int:
-        """Hash the digest, which stands for the rest."""
+        """Hash the digest."""
         return hash(self.digest)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Give one bounded line."""
+        """Yield the members of a short repr."""
         yield from (
             ("digest", self.digest),
             ("media_type", self.media_type),
@@ -106,23 +112,27 @@ class ImageManifest(BaseModel, frozen=True):
 
 
 class ImageIndex(BaseModel, frozen=True):
-    """An index: a manifest of manifests, one for each platform, say.
+    """An index: a manifest of manifests, for example one for each platform.
 
     Docker calls it a manifest list.
 
     Attributes:
         raw: The exact bytes.
         digest: The sha256 digest of `raw`.
-        media_type: What it is.
-        manifests: What it names, in its own order, repeats kept; each may have a platform.
-        artifact_type: Of an artifact: what it is. Default None.
-        subject: The manifest that this one is about. Default None.
-        annotations: Names and values, uninterpreted. Default none.
+        media_type: The media type.
+        manifests: The descriptors in the order of the index, with repeats. Each may have a
+            platform.
+        artifact_type: The type of an artifact. Default None.
+        subject: The manifest that this manifest refers to. Default None.
+        annotations: Names and values, not interpreted. Default none.
 
     Example:
-        >>> image = '"mediaType": "application/vnd.oci.image.manifest.v1+json", "size": 7, "digest": "sha256:%s"' % ("a" * 64)
-        >>> platform = '"platform": {"os": "linux", "architecture": "arm64", "variant": "v8"}'
-        >>> index = parse_manifest(f'{{"schemaVersion": 2, "manifests": [{{{image}, {platform}}}]}}'.encode())
+        >>> import json
+        >>> media_type = "application/vnd.oci.image.manifest.v1+json"
+        >>> image = {"mediaType": media_type, "size": 7, "digest": "sha256:" + "a" * 64}
+        >>> platform = {"os": "linux", "architecture": "arm64", "variant": "v8"}
+        >>> members = {"schemaVersion": 2, "manifests": [image | {"platform": platform}]}
+        >>> index = parse_manifest(json.dumps(members).encode())
         >>> [str(child.platform) for child in index.manifests]
         ['linux/arm64/v8']
     """
@@ -137,16 +147,17 @@ class ImageIndex(BaseModel, frozen=True):
 
     @cached_property
     def children(self) -> tuple[Descriptor, ...]:
-        """The manifests among `manifests`, each digest once for each platform that it is named for."""
+        """The descriptors in `manifests` that are manifests, each digest once per platform."""
         return each_for_its_platform(
             child for child in self.manifests if child.media_type in MANIFEST_TYPES
         )
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """What a registry stores as blobs of it: of an ordinary index nothing.
+        """The blobs that a registry stores for this index, each digest once.
 
-        Of some, as of a build cache, what is no manifest.
+        An ordinary index has none. Some indexes, such as a build cache, also name blobs that are
+        not manifests.
         """
         return each_once(
             blob
@@ -156,7 +167,7 @@ class ImageIndex(BaseModel, frozen=True):
 
     @cached_property
     def foreign(self) -> tuple[Descriptor, ...]:
-        """As an image's; of an ordinary index nothing."""
+        """The foreign layers that the index names, each digest once; an ordinary index has none."""
         return each_once(
             blob
             for blob in self.manifests
@@ -164,11 +175,11 @@ class ImageIndex(BaseModel, frozen=True):
         )
 
     def __hash__(self) -> int:
-        """Hash the digest, which stands for the rest."""
+        """Hash the digest."""
         return hash(self.digest)
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Give one bounded line."""
+        """Yield the members of a short repr."""
         yield from (
             ("digest", self.digest),
             ("media_type", self.media_type),
@@ -181,10 +192,10 @@ class _FsLayer(BaseModel):
 
 
 class _Document(BaseModel):
-    """Any of the formats; which one it is, its members say.
+    """The members of all formats. Its members show which format a document has.
 
-    Lists fail at the first thing that is wrong, which is all that is told: to gather two million
-    takes many seconds.
+    Validation of a list stops at the first error, because only the first error is reported.
+    Collecting two million errors would take many seconds.
     """
 
     schema_version: int = Field(default=2, validation_alias="schemaVersion", ge=1, le=2)
@@ -206,66 +217,75 @@ _DOCUMENT = TypeAdapter(_Document)
 
 
 def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest | ImageIndex:
-    """Read a manifest of any format: Docker schema 2 and 1, OCI image and index, artifacts.
+    """Parse a manifest of any format: Docker schema 2 and 1, OCI image and index, artifacts.
 
-    The bytes are kept as they are. Members that the formats don't have are ignored; of a member
-    given twice the last one counts, as in other clients; a media type that is not known is kept.
+    The bytes are kept as they are. Members that the formats don't define are ignored. If a member
+    occurs twice, the last one counts, as in other clients. An unknown media type is kept.
 
     Args:
         data: The exact bytes, at most 4 MiB.
-        media_type: Its media type, where the registry or an index says. Default None: the
-            manifest's own `mediaType`, else what its members show.
+        media_type: The media type that the registry or an index gives. Default None: the manifest's
+            own `mediaType`, or else the type that its members show.
 
     Raises:
-        InvalidInputError: It is no manifest, or none of the type it should be; the message says
-            where, and its digest.
+        InvalidInputError: The data is not a valid manifest, or not a manifest of the given type.
+            The message has the position of the error, and the digest of the data.
 
     Example:
-        >>> layer = '{"mediaType": "application/vnd.oci.image.layer.v1.tar", "size": 1024, "digest": "sha256:%s"}' % ("a" * 64)
-        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
-        >>> manifest = parse_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": [{layer}, {layer}]}}'.encode())
+        >>> import json
+        >>> layer_type = "application/vnd.oci.image.layer.v1.tar"
+        >>> layer = {"mediaType": layer_type, "size": 1024, "digest": "sha256:" + "a" * 64}
+        >>> config_type = "application/vnd.oci.image.config.v1+json"
+        >>> config = {"mediaType": config_type, "size": 7, "digest": "sha256:" + "c" * 64}
+        >>> members = {"schemaVersion": 2, "config": config, "layers": [layer, layer]}
+        >>> manifest = parse_manifest(json.dumps(members).encode())
         >>> manifest.media_type, len(manifest.layers), [blob.size for blob in manifest.blobs]
         ('application/vnd.oci.image.manifest.v1+json', 2, [7, 1024])
     """
     if not isinstance(data, bytes | bytearray | memoryview):
-        msg = f"a manifest is bytes, exactly as the registry holds them, not {type(data).__name__} {quoted(data)}"
+        msg = (
+            "a manifest must be bytes, exactly as the registry holds them, "
+            f"not {type(data).__name__} {quoted(data)}"
+        )
         raise InvalidInputError(msg)
     if media_type is not None and not isinstance(media_type, str):
-        msg = f"media_type={quoted(media_type)}: a str, or None"
+        msg = f"media_type={quoted(media_type)} must be a str or None"
         raise InvalidInputError(msg)
+
     raw = bytes(data)
     if len(raw) > MAX_MANIFEST_BYTES:
-        msg = f"a manifest has at most {MAX_MANIFEST_BYTES} bytes (4 MiB), and this one {len(raw)}"
+        msg = (
+            f"a manifest has at most {MAX_MANIFEST_BYTES} bytes (4 MiB), "
+            f"but this one has {len(raw)}"
+        )
         raise InvalidInputError(msg)
+
     digest = digest_of(raw)
-    if raw.startswith(_MARKS):
-        raise InvalidInputError(
-            _refusal(raw, digest, "it begins with a byte order mark: JSON is UTF-8 without one")
-        )
     try:
-        return _built(
-            raw,
-            digest,
-            _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False),
-            media_type,
-        )
-    except ValidationError as error:
-        problem = first_problem(error)
-        why = problem.message
-        if problem.where:
-            # The path may hold names of annotations, which come from outside.
-            why = f"{escaped(problem.where)}: {why}: {quoted(problem.value)}"
-        raise InvalidInputError(_refusal(raw, digest, why)) from None
-    except _NoManifest as error:
-        raise InvalidInputError(_refusal(raw, digest, str(error))) from None
+        return _built(raw, digest, _document(raw), media_type)
+    except _InvalidManifest as error:
+        msg = f"not a valid manifest ({len(raw)} bytes, {digest}): {error}"
+        raise InvalidInputError(msg) from None
 
 
-class _NoManifest(Exception):  # noqa: N818 (never leaves this room)
+class _InvalidManifest(Exception):  # noqa: N818 (never leaves this module)
     pass
 
 
-def _refusal(raw: bytes, digest: str, why: str) -> str:
-    return f"this is no manifest ({len(raw)} bytes, {digest}): {why}"
+def _document(raw: bytes) -> _Document:
+    if raw.startswith(_BYTE_ORDER_MARKS):
+        msg = "it begins with a byte order mark: JSON is UTF-8 without one"
+        raise _InvalidManifest(msg)
+
+    try:
+        return _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False)
+    except ValidationError as error:
+        problem = first_problem(error)
+        reason = problem.message
+        if problem.where:
+            # The path may contain names of annotations, which are untrusted text.
+            reason = f"{escaped(problem.where)}: {reason}: {quoted(problem.value)}"
+        raise _InvalidManifest(reason) from None
 
 
 def _built(
@@ -273,43 +293,51 @@ def _built(
 ) -> ImageManifest | ImageIndex:
     shown = _shape(document)
     media_type = given or document.media_type or shown
-    if any(
-        (media_type in alike) != (shown in alike)
-        for alike in _ALIKE
-        if media_type in MANIFEST_TYPES
-    ):
-        msg = f"its media type is {media_type}, and its members are those of {shown}"
-        raise _NoManifest(msg)
+    _check_type(media_type, shown)
+
     common: dict[str, Any] = {
         "raw": raw,
         "digest": digest,
         "media_type": media_type,
         "annotations": document.annotations,
+        "artifact_type": document.artifact_type,
+        "subject": document.subject,
     }
-    common |= {"artifact_type": document.artifact_type, "subject": document.subject}
     if shown in INDEX_TYPES:
-        return ImageIndex(manifests=_whole("manifests", document.manifests), **common)
+        return ImageIndex(manifests=_complete("manifests", document.manifests), **common)
     if document.fs_layers is not None:
-        return ImageManifest(
-            config=None,
-            layers=tuple(Descriptor(digest=layer.digest) for layer in document.fs_layers),
-            **common,
-        )
+        layers = tuple(Descriptor(digest=layer.digest) for layer in document.fs_layers)
+        return ImageManifest(config=None, layers=layers, **common)
     if shown == _OCI_ARTIFACT:
-        return ImageManifest(config=None, layers=_whole("blobs", document.blobs), **common)
+        return ImageManifest(config=None, layers=_complete("blobs", document.blobs), **common)
+
     if document.config is None:
         msg = "it has no 'config'"
-        raise _NoManifest(msg)
-    _check_whole("config", document.config)
-    return ImageManifest(config=document.config, layers=_whole("layers", document.layers), **common)
+        raise _InvalidManifest(msg)
+    _check_complete("config", document.config)
+    return ImageManifest(
+        config=document.config, layers=_complete("layers", document.layers), **common
+    )
+
+
+def _check_type(media_type: str, shown: str) -> None:
+    """Check that the media type fits the one that the members show.
+
+    Raises:
+        _InvalidManifest: The two are types of different formats.
+    """
+    is_known = media_type in MANIFEST_TYPES
+    if is_known and any((media_type in alike) != (shown in alike) for alike in _ALIKE):
+        msg = f"its media type is {media_type}, but its members are those of {shown}"
+        raise _InvalidManifest(msg)
 
 
 def _shape(document: _Document) -> str:
-    """Return the media type that the members show; of two with the same members, OCI's.
+    """Return the media type that the members show, OCI's if two types have the same members.
 
     Raises:
-        _NoManifest: They are those of none, or of more than one, which two clients might take for
-            two different images.
+        _InvalidManifest: The members show no type, or several. Two clients might read a document
+            with several types as two different images.
     """
     shapes = {
         OCI_INDEX: "manifests" in document.model_fields_set,
@@ -318,31 +346,32 @@ def _shape(document: _Document) -> str:
         SIGNED_SCHEMA_1 if document.signatures else _SCHEMA_1: document.fs_layers is not None,
     }
     shown = [media_type for media_type, is_shown in shapes.items() if is_shown]
+
     if not shown and document.media_type == _OCI_ARTIFACT:
         return _OCI_ARTIFACT
     if len(shown) != 1:
-        found = (
-            "no 'layers', 'manifests' or 'fsLayers'"
-            if not shown
-            else f"it is both {' and '.join(shown)}"
+        reason = (
+            f"it is both {' and '.join(shown)}"
+            if shown
+            else "it has no 'layers', 'manifests' or 'fsLayers'"
         )
-        raise _NoManifest(found)
+        raise _InvalidManifest(reason)
     return shown[0]
 
 
-def _whole(name: str, descriptors: tuple[Descriptor, ...] | None) -> tuple[Descriptor, ...]:
-    """Return descriptors that say all they must, none of null.
+def _complete(name: str, descriptors: tuple[Descriptor, ...] | None) -> tuple[Descriptor, ...]:
+    """Return the descriptors, none for null, after checking that each is complete.
 
     Raises:
-        _NoManifest: One does not say its size or media type.
+        _InvalidManifest: A descriptor has no size or no media type.
     """
     for place, descriptor in enumerate(descriptors or ()):
-        _check_whole(f"{name}.{place}", descriptor)
+        _check_complete(f"{name}.{place}", descriptor)
     return descriptors or ()
 
 
-def _check_whole(where: str, descriptor: Descriptor) -> None:
+def _check_complete(where: str, descriptor: Descriptor) -> None:
     for name, value in (("size", descriptor.size), ("mediaType", descriptor.media_type)):
         if value is None:
-            msg = f"{where}: no {name!r}, of {descriptor.digest}"
-            raise _NoManifest(msg)
+            msg = f"{where}: the descriptor of {descriptor.digest} has no {name!r}"
+            raise _InvalidManifest(msg)

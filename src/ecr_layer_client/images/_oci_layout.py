@@ -1,4 +1,4 @@
-"""Images as they lie on disk: the tree of manifests below an OCI layout's index, and what `docker save` writes."""
+"""OCI layouts: the tree of manifests under an index, in a directory or in a tar archive."""
 
 from __future__ import annotations
 
@@ -25,20 +25,25 @@ if TYPE_CHECKING:
 
 _INDEX = "index.json"
 _LAYOUT = "oci-layout"
-_READ = re.compile(
-    r"1\.\d+\.\d+"
-)  # OCI image-spec, image-layout.md: 1.0.0 is the one version there is
-DEEPEST = 8  # indexes within indexes; more than two are not seen in practice
+# OCI image-spec, image-layout.md: 1.0.0 is the only version there is.
+_SUPPORTED_VERSION = re.compile(r"1\.\d+\.\d+")
+# The number of indexes within indexes. More than two do not occur in practice.
+DEEPEST = 8
 _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
-_CONTAINERD_NAME = "io.containerd.image.name"  # what docker and containerd add: the whole name
+# Docker and containerd add this annotation. It has the complete name.
+_CONTAINERD_NAME = "io.containerd.image.name"
 
 Manifest = ImageManifest | ImageIndex
 
 
 class Images(NamedTuple):
-    """What was found: manifests by digest, children before what names them.
+    """The images that were found.
 
-    What is not named by another; and tags by digest.
+    Attributes:
+        manifests: Manifests by digest, children before the indexes that name them.
+        roots: The manifests that no other of them names.
+        tags: Tags by the digest of the manifest that they name.
+        blobs: The place that holds the blobs.
     """
 
     manifests: dict[str, Manifest]
@@ -55,39 +60,39 @@ _VERSION = TypeAdapter(_Version)
 
 
 def read_layout(path: Path) -> Images:
-    """Read an OCI layout: a directory, or a tar archive of one.
+    """Read an OCI layout from a directory, or from a tar archive of one.
 
     Raises:
-        InvalidInputError: It is none, or not whole.
+        InvalidInputError: The path is not an OCI layout, or the layout is incomplete.
     """
-    if is_directory(path):
-        return _of_layout(
-            str(path), _file(path / _LAYOUT), _file(path / _INDEX), DirectoryBlobs(path)
-        )
-    return read_layout_in(Tar(path))
+    if not is_directory(path):
+        return read_layout_in(Tar(path))
+
+    layout, index = _file(path / _LAYOUT), _file(path / _INDEX)
+    return _of_layout(str(path), layout, index, DirectoryBlobs(path))
 
 
 def read_layout_in(tar: Tar, *, partly: bool = False) -> Images:
-    """Read the layout in an archive.
+    """Read the OCI layout in an archive.
 
     Args:
         tar: The archive.
-        partly: Whether an index may name children that are not there, as docker leaves it when it
-            saves one platform; it is left out then, and the children that are there count. Default
-            False.
+        partly: Whether an index may name children that are missing. Docker leaves such an index
+            when it saves one platform. The index is then left out, and the children that exist
+            count. Default False.
 
     Raises:
-        InvalidInputError: There is none, or it is not whole.
+        InvalidInputError: The archive has no layout, or the layout is incomplete.
     """
     layout, index = tar.read(_LAYOUT, MAX_MANIFEST_BYTES), tar.read(_INDEX, MAX_MANIFEST_BYTES)
     return _of_layout(str(tar.path), layout, index, TarBlobs(tar), partly=partly)
 
 
 def is_directory(path: Path) -> bool:
-    """Say whether there is a directory at a path.
+    """Return whether a path is a directory.
 
     Raises:
-        InvalidInputError: What is there may not be looked at, or there can't be anything.
+        InvalidInputError: The path can't be inspected, or nothing can exist at it.
     """
     try:
         return path.is_dir()
@@ -97,20 +102,24 @@ def is_directory(path: Path) -> bool:
 
 
 def has_layout(tar: Tar) -> bool:
-    """Say whether there is a layout in an archive."""
+    """Return whether an archive contains an OCI layout."""
     return tar.find(_LAYOUT) is not None and tar.find(_INDEX) is not None
 
 
 def _file(path: Path) -> bytes:
     try:
         if not S_ISREG(path.stat().st_mode):
-            msg = f"{path} is no file"
+            msg = f"{path} is not a regular file"
             raise InvalidInputError(msg)
         with path.open("rb") as file:
             data = file.read(MAX_MANIFEST_BYTES + 1)
     except OSError as error:
-        msg = f"{path} can't be read, and an OCI layout has one: {error.strerror or error}"
+        msg = (
+            f"{path} can't be read, but an OCI layout must have this file: "
+            f"{error.strerror or error}"
+        )
         raise InvalidInputError(msg) from error
+
     if len(data) > MAX_MANIFEST_BYTES:
         msg = f"{path} is longer than {MAX_MANIFEST_BYTES} bytes (4 MiB)"
         raise InvalidInputError(msg)
@@ -120,37 +129,49 @@ def _file(path: Path) -> bytes:
 def _of_layout(
     name: str, layout: bytes, index: bytes, blobs: Blobs, *, partly: bool = False
 ) -> Images:
-    try:
-        version = _VERSION.validate_json(layout, by_alias=True, by_name=False).version
-    except ValidationError as error:
-        why = first_problem(error).message
-        msg = f"{name}: {_LAYOUT} is not that of an OCI layout: {why}"
-        raise InvalidInputError(msg) from None
-    if _READ.fullmatch(version) is None:
-        msg = f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: layouts of version 1.0.0 are read"
-        raise InvalidInputError(msg)
+    _check_version(name, layout)
+
     try:
         entry = parse_manifest(index)
     except InvalidInputError as error:
         msg = f"{name}: {_INDEX}: {error}"
         raise InvalidInputError(msg) from None
     if not isinstance(entry, ImageIndex):
-        msg = f"{name}: {_INDEX} is no index, but {quoted(entry.media_type)}"
+        msg = f"{name}: {_INDEX} is not an image index, but {quoted(entry.media_type)}"
         raise InvalidInputError(msg)
     if not entry.manifests:
-        msg = f"{name}: {_INDEX} names no image: its 'manifests' are empty"
+        msg = f"{name}: {_INDEX} names no image: its 'manifests' list is empty"
         raise InvalidInputError(msg)
+
     return Reading(blobs, partly=partly).images(entry.manifests)
 
 
+def _check_version(name: str, layout: bytes) -> None:
+    try:
+        version = _VERSION.validate_json(layout, by_alias=True, by_name=False).version
+    except ValidationError as error:
+        why = first_problem(error).message
+        msg = f"{name}: {_LAYOUT} is not a valid layout file: {why}"
+        raise InvalidInputError(msg) from None
+
+    if _SUPPORTED_VERSION.fullmatch(version) is None:
+        msg = (
+            f"{name}: {_LAYOUT} says imageLayoutVersion {quoted(version)}: "
+            "only layouts of version 1 can be read"
+        )
+        raise InvalidInputError(msg)
+
+
 class Reading:
-    """Reads the manifests below some descriptors, each once, and makes sure that the blobs they name are there.
+    """A reader of manifests, starting at some descriptors.
+
+    It reads each manifest once, and checks that the blobs that the manifests name exist.
 
     Args:
-        blobs: Where they are.
-        partly: Whether an index may name children that are not there, or of which no more than the
-            manifest is; it is left out then. Default False.
-        alone: Whether the manifests are there alone, and no other blob is expected. Default False.
+        blobs: The place that holds the manifests and blobs.
+        partly: Whether an index may name children that are missing, or of which only the manifest
+            exists. The index is then left out. Default False.
+        alone: Whether only the manifests exist, and no other blob is expected. Default False.
     """
 
     def __init__(self, blobs: Blobs, *, partly: bool = False, alone: bool = False) -> None:
@@ -162,71 +183,82 @@ class Reading:
         self._there: dict[str, bool] = {}
 
     def images(self, named: Iterable[Descriptor]) -> Images:
-        """Read what is named, and all below it.
+        """Read the manifests of some descriptors, and all manifests under them.
 
         Raises:
-            InvalidInputError: No image is named; what is named is not there, not what its
-                descriptor says, or no manifest.
+            InvalidInputError: No image is named, or a manifest is missing, does not match its
+                descriptor or is not valid.
         """
         roots: dict[str, Manifest] = {}
         tags: dict[str, dict[str, None]] = {}
         others: dict[str, None] = {}
+
         for descriptor in named:
             if descriptor.media_type not in MANIFEST_TYPES and not self._alone:
-                others[descriptor.media_type or ""] = (
-                    None  # OCI image-spec, image-index.md: what is not known is no error
-                )
+                # OCI image-spec, image-index.md: an unknown media type is not an error.
+                others[descriptor.media_type or ""] = None
                 continue
             for manifest in self._read(descriptor, 1):
                 roots[manifest.digest] = manifest
                 tags.setdefault(manifest.digest, {}).update(dict.fromkeys(_tags(descriptor)))
+
         if not roots:
-            instead = f", but {quoted(', '.join(others))}" if others else ""
-            msg = f"{self._blobs.name} names no image that is there{instead}"
+            instead = f": it names only {quoted(', '.join(others))}" if others else ""
+            msg = f"{self._blobs.name} names no image that exists{instead}"
             raise InvalidInputError(msg)
-        return Images(
-            self._found,
-            tuple(roots.values()),
-            {digest: tuple(its) for digest, its in tags.items() if its},
-            self._blobs,
-        )
+
+        by_digest = {digest: tuple(its) for digest, its in tags.items() if its}
+        return Images(self._found, tuple(roots.values()), by_digest, self._blobs)
 
     def _read(self, descriptor: Descriptor, depth: int) -> list[Manifest]:
-        """Return the manifest.
-
-        Or, of an index that is left out, those of its children that are there.
-        """
+        """Return the manifest, or the existing children of an index that is left out."""
         known = self._found.get(descriptor.digest)
         if known is not None:
             return [known]
         if descriptor.digest in self._left_out:
             return self._left_out[descriptor.digest]
         if depth > DEEPEST:
-            msg = f"{self._blobs.name}: {descriptor.digest} is an index within more than {DEEPEST} others"
+            msg = (
+                f"{self._blobs.name}: {descriptor.digest} is an index within more than "
+                f"{DEEPEST} other indexes"
+            )
             raise InvalidInputError(msg)
+
         manifest = self._parsed(descriptor)
-        if isinstance(manifest, ImageIndex):
-            below = {
-                child.digest: self._read(child, depth + 1)
-                for child in manifest.children
-                if self._is_there(child)
-            }
-            if any(
-                [found.digest for found in below.get(child.digest, [])] != [child.digest]
-                for child in manifest.children
-            ):
-                self._left_out[manifest.digest] = [
-                    *{found.digest: found for each in below.values() for found in each}.values()
-                ]
-                return self._left_out[manifest.digest]
+        if isinstance(manifest, ImageIndex) and not self._read_children(manifest, depth):
+            return self._left_out[manifest.digest]
+
         if not self._alone:
             for blob in manifest.blobs:
                 located(self._blobs, blob)
         self._found[manifest.digest] = manifest
         return [manifest]
 
+    def _read_children(self, index: ImageIndex, depth: int) -> bool:
+        """Read the children of an index, and return whether all of them exist.
+
+        An index that lacks one is left out, and its existing children take its place.
+        """
+        below = {
+            child.digest: self._read(child, depth + 1)
+            for child in index.children
+            if self._is_there(child)
+        }
+        is_complete = all(
+            [found.digest for found in below.get(child.digest, [])] == [child.digest]
+            for child in index.children
+        )
+
+        if not is_complete:
+            existing = {found.digest: found for each in below.values() for found in each}
+            self._left_out[index.digest] = [*existing.values()]
+        return is_complete
+
     def _is_there(self, child: Descriptor) -> bool:
-        """Say whether an index's child is there: of a platform that was not saved, at most the manifest is, and never the config."""
+        """Return whether a child of an index exists.
+
+        Of a platform that was not saved, the manifest may exist, but never the config.
+        """
         if self._partly and child.digest not in self._there:
             is_there = self._blobs.find(child.digest) is not None
             manifest = self._parsed(child) if is_there else None
@@ -239,6 +271,7 @@ class Reading:
     def _parsed(self, descriptor: Descriptor) -> Manifest:
         raw = read_manifest_bytes(self._blobs, descriptor)
         media_type = descriptor.media_type if descriptor.media_type in MANIFEST_TYPES else None
+
         try:
             return parse_manifest(raw, media_type)
         except InvalidInputError as error:
@@ -252,9 +285,9 @@ def _tags(descriptor: Descriptor) -> tuple[str, ...]:
 
 
 def tags_of(*names: str) -> tuple[str, ...]:
-    """Return the tags of images' names, of a name that is only a tag the name.
+    """Return the tags in the names of images, without those that registries don't accept.
 
-    Those left out that no registry takes for one.
+    A name may be a tag alone.
     """
     parts = [
         (at, *named.rpartition(":")[1:]) for named, at, _ in (name.partition("@") for name in names)

@@ -1,6 +1,6 @@
-"""`plan`: what a push would upload, in how many calls and at least how many seconds.
+"""`plan` computes the blobs that a push uploads, its API calls, and a lower bound of its seconds.
 
-Pure arithmetic.
+This module is pure arithmetic: it sends no request.
 """
 
 from __future__ import annotations
@@ -66,34 +66,38 @@ _INSTEAD_OF_TRUTH = "plan.all_blobs_present, or plan.to_upload"
 
 
 class PushPlan(DisplayMixin, BaseModel, frozen=True):
-    """What a push to one repository would do.
+    """The effect of a push to one repository.
 
     Each digest is in exactly one of `to_upload`, `present` and `foreign`.
 
-    Plans for several repositories add up to one: see `total`.
+    `total` adds up plans for several repositories.
 
     Attributes:
-        repository: Where to. Default None: not said.
-        manifests: The manifests to put, in the order in which a registry takes them: children
-            before the indexes that name them.
-        to_upload: The configs and layers to upload: all that the repository does not certainly
-            hold.
-        present: Those it holds: a push skips them.
+        repository: The target of the push. Default None: not given.
+        manifests: The manifests to put, children before the indexes that name them. A registry
+            accepts them in this order.
+        to_upload: The configs and layers to upload: all that the repository is not certain to hold.
+        present: The configs and layers that the repository holds. A push skips them.
         foreign: Foreign layers, which no registry stores.
-        archived: Those of `to_upload` that only archived images hold: they are uploaded again (or
-            restored instead, without an upload).
-        undetermined: Those of `to_upload` of which ECR gave no clear answer; a careful push uploads
-            them.
-        calls: API calls by operation, without retries: the checks that found this out, the uploads
-            and the manifests.
-        shared_bytes: Bytes of blobs that the images name more than once between them, each repeat
-            counted: what one push of all is spared.
+        archived: The part of `to_upload` that only archived images hold. A push uploads them again.
+            You can restore the images instead, without an upload.
+        undetermined: The part of `to_upload` for which ECR gave no clear answer. A careful push
+            uploads them.
+        calls: API calls by operation, without retries: the checks behind this plan, the uploads and
+            the manifests.
+        shared_bytes: The bytes that one push of all images saves: a blob that several images name
+            counts once for each repeat.
 
     Example:
-        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
-        >>> planned = plan(ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode()), {})
-        >>> planned.bytes_to_upload, planned.calls["PutImage"], planned.seconds_at_quota, planned.all_blobs_present
-        (7, 1, 0.1, False)
+        >>> import json
+        >>> config_type = "application/vnd.oci.image.config.v1+json"
+        >>> config = {"mediaType": config_type, "size": 7, "digest": "sha256:" + "c" * 64}
+        >>> members = {"schemaVersion": 2, "config": config, "layers": []}
+        >>> planned = plan(ImageSource.from_manifest(json.dumps(members).encode()), {})
+        >>> planned.bytes_to_upload, planned.calls["PutImage"]
+        (7, 1)
+        >>> planned.seconds_at_quota, planned.all_blobs_present
+        (0.1, False)
     """
 
     repository: Repository | None
@@ -108,12 +112,12 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
 
     @property
     def bytes_to_upload(self) -> int:
-        """Bytes of `to_upload`; those of `unknown_sizes` are not among them."""
+        """Bytes of `to_upload`, without the blobs in `unknown_sizes`."""
         return _bytes(self.to_upload)
 
     @property
     def bytes_present(self) -> int:
-        """Bytes of `present`: what a push is spared."""
+        """Bytes of `present`, which a push need not upload."""
         return _bytes(self.present)
 
     @property
@@ -123,14 +127,18 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
 
     @property
     def unknown_sizes(self) -> tuple[Descriptor, ...]:
-        """Those of `to_upload` whose size nobody says, as with schema 1: the bytes and the calls are at least what is given."""
+        """The part of `to_upload` whose size is unknown, as with schema 1 manifests.
+
+        If there are any, the numbers of bytes and calls are lower bounds.
+        """
         return tuple(blob for blob in self.to_upload if blob.size is None)
 
     @property
     def seconds_at_quota(self) -> float:
-        """Seconds it takes at least at ECR's default quotas, with the account to itself: of the slowest operation, calls by quota.
+        """The least seconds that the push takes at ECR's default quotas.
 
-        The network, and the time ECR takes to answer, come on top.
+        This is the number of calls of the slowest operation, divided by its quota, if nothing else
+        uses the account. Network time and ECR's response time are additional.
         """
         return max(
             self.calls[operation] / quota
@@ -142,8 +150,8 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def all_blobs_present(self) -> bool:
         """Whether the repository holds every blob, so that a push uploads none.
 
-        The manifests are not asked after: a push puts them in any case, and only `verify_image`
-        says whether the image is there.
+        The plan does not check manifests, because a push puts them in any case. Only `verify_image`
+        tells you whether the repository holds the image.
         """
         return not self.to_upload
 
@@ -151,16 +159,17 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def total(cls, plans: Iterable[PushPlan]) -> Self:
         """Add up plans for several repositories of one account and Region, which share its quotas.
 
-        A digest that goes to two repositories is uploaded to each, for a layer belongs to one: it
-        is in the sum twice.
+        A layer belongs to one repository. So a digest that goes to two repositories is uploaded to
+        each, and it is in the sum twice.
 
         Raises:
-            InvalidInputError: There is none, or one is no plan.
+            InvalidInputError: There is no plan, or one of the values is not a plan.
         """
         given = tuple(plans) if isinstance(plans, Iterable) else ()
         if not given or not all(isinstance(plan, PushPlan) for plan in given):
-            msg = f"plans={quoted(plans)}: at least one PushPlan, to add up"
+            msg = f"plans={quoted(plans)} must be one or more PushPlan objects to add up"
             raise InvalidInputError(msg)
+
         parts = ("manifests", "to_upload", "present", "foreign", "archived", "undetermined")
         repositories = {plan.repository for plan in given}
         return cls(
@@ -174,12 +183,12 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         )
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row a blob or manifest.
+        """Return a pandas DataFrame with one row for each blob and manifest.
 
-        `size` is `Int64`. Needs pandas and the extra `arrow`.
+        The type of `size` is `Int64`. This method needs pandas and the extra `arrow`.
 
         Raises:
-            ImportError: One of them is not installed.
+            ImportError: One of the two is not installed.
         """
         from ecr_layer_client._models.record_batches import to_pandas  # noqa: PLC0415 (optional)
 
@@ -188,14 +197,14 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         return to_pandas(blob_reader(self.repository, rows_of(self)))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give a table to whatever takes an Arrow stream, one row a blob or manifest.
+        """Return an Arrow stream with one row for each blob and manifest.
 
-        Needs the extra `arrow`.
+        Any program that reads Arrow streams can read it. This method needs the extra `arrow`.
 
         Raises:
-            ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns
-                are given as far as Arrow can cast.
+            ImportError: The extra is not installed.
+            ValueError: `requested_schema` has other columns. Other types of the same columns are
+                returned if Arrow can cast to them.
         """
         from ecr_layer_client._models.record_batches import stream  # noqa: PLC0415 (optional)
 
@@ -216,7 +225,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
 
     def _verdict(self) -> str:
         if not self.to_upload:
-            return "every blob is there: only manifests are put"
+            return "every blob is present: the push only puts manifests"
         at_least = "at least " if self.unknown_sizes else ""
         size = human_bytes(self.bytes_to_upload)
         return f"{counted(len(self.to_upload), 'blob')} to upload, {at_least}{size}"
@@ -249,14 +258,15 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         return first_rows("Largest uploads", columns, map(_row_of, largest), len(self.to_upload))
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Give one bounded line of counts."""
+        """Yield counts, for a short repr."""
         yield "repository", None if self.repository is None else str(self.repository)
         for part in ("manifests", "to_upload", "present", "foreign", "archived", "undetermined"):
             yield part, len(getattr(self, part))
+
         yield from (("bytes_to_upload", self.bytes_to_upload), ("calls", sum(self.calls.values())))
 
     def __bool__(self) -> bool:
-        """Refuse: a plan has no truth value.
+        """Raise an error, because a plan has no truth value.
 
         Raises:
             TypeError: Always.
@@ -264,49 +274,44 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __str__(self) -> str:
-        """A few lines for people."""
-        rows = [
-            _row("to upload", self.to_upload),
-            _row("present", self.present),
-            *([_row("foreign, not pushed", self.foreign)] if self.foreign else []),
-            *([_row("of the uploads, archived", self.archived)] if self.archived else []),
-            *(
-                [_row("of the uploads, undetermined", self.undetermined)]
-                if self.undetermined
-                else []
-            ),
-            *(
-                [f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"]
-                if self.unknown_sizes
-                else []
-            ),
-            *(
-                [
-                    f"{'shared between the images':<32} {'':>6}        {human_bytes(self.shared_bytes):>10}"
-                ]
-                if self.shared_bytes
-                else []
-            ),
-        ]
+        """Return a few lines for people."""
+        images = counted(len(self.manifests), "manifest")
+        where = "" if self.repository is None else f" to {self.repository}"
         calls = ", ".join(
             f"{count} {operation}" for operation, count in self.calls.items() if count
         )
-        images = counted(len(self.manifests), "manifest")
-        where = "" if self.repository is None else f" to {self.repository}"
-        return "\n".join(
-            [
-                f"push of {images}{where}",
-                *rows,
-                f"calls: {calls}",
-                f"at ECR's quotas at least {self.seconds_at_quota:.2f} s",
-            ]
-        )
+
+        lines = [
+            f"push of {images}{where}",
+            *self._rows(),
+            f"calls: {calls}",
+            f"at ECR's quotas at least {self.seconds_at_quota:.2f} s",
+        ]
+        return "\n".join(lines)
+
+    def _rows(self) -> Iterator[str]:
+        yield _row("to upload", self.to_upload)
+        yield _row("present", self.present)
+        if self.foreign:
+            yield _row("foreign, not pushed", self.foreign)
+
+        if self.archived:
+            yield _row("of the uploads, archived", self.archived)
+        if self.undetermined:
+            yield _row("of the uploads, undetermined", self.undetermined)
+        if self.unknown_sizes:
+            yield f"{'of the uploads, of unknown size':<32} {_counted(self.unknown_sizes)}"
+
+        if self.shared_bytes:
+            size = human_bytes(self.shared_bytes)
+            yield f"{'shared between the images':<32} {'':>6}        {size:>10}"
 
 
 def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
     """Return each blob and manifest of a plan, with its action and a note."""
     notes = {blob.digest: "archived" for blob in plan.archived}
     notes |= {blob.digest: "undetermined" for blob in plan.undetermined}
+
     actions = {
         "upload": plan.to_upload,
         "present": plan.present,
@@ -325,52 +330,50 @@ def plan(
     repository: Repository | str | None = None,
     part_size: int = PART_BYTES,
 ) -> PushPlan:
-    """Work out what a push of some images to one repository would do.
+    """Compute the effect of a push of one or more images to one repository.
 
-    Blobs that they share count once.
+    A blob that several images share counts once.
 
     Args:
-        sources: An image source, or several.
-        held: What the repository holds: the result of `check_layers`, or by digest what
-            `LayerCheckResult.of` takes. A digest that is not in it counts as absent, so that `{}`
-            is an empty repository.
-        repository: Where to. Default None: that of `held`, where it says.
-        part_size: Bytes of a part of an upload, 5 to 20 MiB. Default 10 MiB, which ECR proposes.
+        sources: One image source, or several.
+        held: The layers that the repository holds: the result of `check_layers`, or a mapping of
+            digests to the values that `LayerCheckResult.of` accepts. A digest that is not in it
+            counts as absent, so `{}` is an empty repository.
+        repository: The target of the push. Default None: the repository of `held`, if it has one.
+        part_size: The bytes of one part of an upload, 5 to 20 MiB. Default 10 MiB, the size that
+            ECR proposes.
 
     Raises:
-        InvalidInputError: An argument breaks its rule.
+        InvalidInputError: An argument is not valid.
 
     Example:
-        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
-        >>> source = ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
+        >>> import json
+        >>> config_type = "application/vnd.oci.image.config.v1+json"
+        >>> config = {"mediaType": config_type, "size": 7, "digest": "sha256:" + "c" * 64}
+        >>> members = {"schemaVersion": 2, "config": config, "layers": []}
+        >>> source = ImageSource.from_manifest(json.dumps(members).encode())
         >>> plan(source, {})
         PushPlan(repository=None, manifests=1, to_upload=1, present=0, foreign=0, archived=0,
         undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
     if type(part_size) is not int or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
-        msg = f"part_size={quoted(part_size)}: {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes"
+        msg = f"part_size={quoted(part_size)} must be {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes"
         raise InvalidInputError(msg)
+
     outcomes, where = (
         (held.by_digest, held.repository)
         if isinstance(held, LayerCheckResult)
         else (outcomes_from_mapping(held, "held"), None)
     )
     where = where if repository is None else Repository.coerce(repository)
+
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
-    groups = {
-        blob.digest: "absent"
-        if (outcome := outcomes.get(blob.digest)) is None
-        else group_of(outcome)
-        for blob in blobs
-    }
-    manifests = manifests_of(given)
+    groups = {blob.digest: _group(outcomes.get(blob.digest)) for blob in blobs}
     to_upload = tuple(blob for blob in blobs if groups[blob.digest] != "available")
-    puts = {
-        digest: {tag for source in given for tag in source.tags.get(digest, ())}
-        for digest in manifests
-    }
+
+    manifests = manifests_of(given)
     return PushPlan(
         repository=where,
         manifests=tuple(manifests.values()),
@@ -386,16 +389,29 @@ def plan(
             "InitiateLayerUpload": len(to_upload),
             "UploadLayerPart": sum(_parts(blob.size or 0, part_size) for blob in to_upload),
             "CompleteLayerUpload": len(to_upload),
-            "PutImage": sum(max(1, len(tags)) for tags in puts.values()),
+            "PutImage": _puts(manifests, given),
         },
         shared_bytes=shared_bytes(given, blobs),
     )
 
 
-def _parts(size: int, part_size: int) -> int:
-    """Return how many parts a layer is uploaded in: at least one, for less is refused.
+def _group(outcome: LayerOutcome | None) -> str:
+    return "absent" if outcome is None else group_of(outcome)
 
-    Of the largest layers, larger ones.
+
+def _puts(manifests: Iterable[str], sources: tuple[ImageSource, ...]) -> int:
+    """Return the number of PutImage calls: one per tag, and one per manifest without tags."""
+    tags = (
+        {tag for source in sources for tag in source.tags.get(digest, ())} for digest in manifests
+    )
+    return sum(max(1, len(named)) for named in tags)
+
+
+def _parts(size: int, part_size: int) -> int:
+    """Return the number of parts in which a layer is uploaded.
+
+    It is at least one, because ECR rejects an upload without parts. The largest layers are uploaded
+    in larger parts, so that the number stays under ECR's limit.
     """
     return min(max(1, -(-size // part_size)), MAX_PARTS)
 

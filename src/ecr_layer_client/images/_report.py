@@ -1,4 +1,4 @@
-"""`ImageReport`: whether an image is whole in its repository; a value."""
+"""`ImageReport`: a value that says whether an image is complete in its repository."""
 
 from __future__ import annotations
 
@@ -20,12 +20,8 @@ if TYPE_CHECKING:
 
     from ecr_layer_client.display import Table
 
-_DEFECTIVE = (
-    "archived",
-    "absent",
-    "undetermined",
-    "wrong_size",
-)  # the parts whose blobs are defects
+# The parts whose blobs are defects.
+_DEFECTIVE = ("archived", "absent", "undetermined", "wrong_size")
 _PARTS = (
     ("available", Tone.GOOD),
     ("archived", Tone.HELD),
@@ -33,35 +29,37 @@ _PARTS = (
     ("wrong_size", Tone.BAD),
     ("undetermined", Tone.REST),
 )
-_NAMED = 3  # defects that a line names before it only counts
+# A line names this many defects and only counts the others.
+_MAX_NAMED_DEFECTS = 3
 
 _INSTEAD_OF_TRUTH = "report.deployable"
 
 
 class ImageReport(DisplayMixin, BaseModel, frozen=True):
-    """What became of an image's manifest and of each blob it names.
+    """The state of an image's manifest and of each blob that it names.
 
-    Of an index, of each of its children, too.
+    The report of an index also has a report for each of its children.
 
     Attributes:
-        repository: Where it was looked for.
-        reference: The tag or digest that was asked for.
-        tags: Its tags, as far as they are known: the one asked for, or all of them in an audit.
-        digest: Of its manifest. None when there is none.
-        media_type: Of its manifest. None when there is none.
-        platform: Of an index's child: what it is for, as the index says. Default None.
-        problem: Why the manifest itself can't be used: not found, archived, no manifest. None when
-            it can.
-        available: Blobs that the repository holds, with the size that the manifest says.
-        archived: Blobs that archived images alone hold: a pull fails.
+        repository: The repository of the image.
+        reference: The tag or digest that was requested.
+        tags: The known tags of the image: the requested one, or all of them in an audit.
+        digest: The digest of the manifest. None if the manifest does not exist.
+        media_type: The media type of the manifest. None if the manifest does not exist.
+        platform: The platform that an index gives for this child. Default None.
+        problem: The reason why the manifest itself can't be used: not found, archived, or not a
+            valid manifest. None if it can be used.
+        available: Blobs that the repository holds with the size in the manifest.
+        archived: Blobs that only archived images hold, so that a pull fails.
         absent: Blobs that the repository does not hold.
-        undetermined: Blobs of which ECR gave no clear answer.
+        undetermined: Blobs for which ECR gave no clear answer.
         wrong_size: Blobs that the repository holds with another size than the manifest says.
-        children: Of an index: its children, in its order; an image that serves several platforms
-            once for each.
+        children: The reports of an index's children, in the order of the index. An image that
+            serves several platforms is there once for each.
 
     Example:
-        >>> report = ImageReport(repository=Repository(name="team/app"), reference="latest", tags=("latest",), problem="archived")
+        >>> repository = Repository(name="team/app")
+        >>> report = ImageReport(repository=repository, reference="latest", problem="archived")
         >>> report.deployable, report.defects
         (False, ('archived: latest',))
     """
@@ -82,37 +80,43 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
 
     @property
     def deployable(self) -> bool:
-        """Whether everything is there: each manifest and each blob, available and of the right size; foreign layers don't count."""
+        """Whether each manifest exists, and each blob is available with the right size.
+
+        Foreign layers don't count.
+        """
         return next(self._defects(), None) is None
 
     @property
     def defects(self) -> tuple[str, ...]:
-        """A line for each thing that is wrong: for which platform, what, and the digest."""
+        """One line for each defect: its platform, its kind, and the digest."""
         return tuple(self._defects())
 
     @property
     def images(self) -> tuple[ImageReport, ...]:
-        """The reports of the single images: of an index those of its children, else this one."""
-        return (
-            tuple(image for child in self.children for image in child.images)
-            if self.children
-            else (self,)
-        )
+        """The reports of the single images: those of an index's children, or else this report."""
+        if not self.children:
+            return (self,)
+        return tuple(image for child in self.children for image in child.images)
 
     def _defects(self) -> Iterator[str]:
-        where = (
-            "" if self.platform is None else f"{escaped(str(self.platform))}: "
-        )  # the index's own words, which may be anything
+        # The platform is text from the index, so it may contain anything.
+        where = "" if self.platform is None else f"{escaped(str(self.platform))}: "
+
         if self.problem is not None:
             yield f"{where}{printable(self.problem)}: {self.digest or self.reference}"
+
         for kind in _DEFECTIVE:
             blobs: tuple[Descriptor, ...] = getattr(self, kind)
             yield from (f"{where}{kind.replace('_', ' ')}: {blob.digest}" for blob in blobs)
+
         for child in self.children:
             yield from child._defects()  # noqa: SLF001 (of this class)
 
     def _count(self) -> int:
-        """Count the defects without a line for each: what many images share may be wrong of each of them."""
+        """Return the number of defects, without building a line for each.
+
+        A defect in a blob that many images share counts for each of them.
+        """
         own = (self.problem is not None) + sum(len(getattr(self, kind)) for kind in _DEFECTIVE)
         return own + sum(child._count() for child in self.children)  # noqa: SLF001 (of this class)
 
@@ -120,7 +124,7 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         total = self._count()
         separator = "@" if ":" in self.reference else ":"
         title = f"Image {line(self.repository)}{separator}{short(self.reference)}"
-        verdict = "whole: every manifest and blob is there"
+        verdict = "complete: every manifest and blob is there"
         if total:
             verdict = f"not deployable: {counted(total, 'defect')}"
 
@@ -157,17 +161,18 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
             yield "media type", line(self.media_type)
 
     def _defect_table(self, total: int) -> Iterator[Table]:
-        # A single image has no platform here.
+        # The report of a single image has no platform, so that column is left out.
         first = 0 if self.children else 1
         columns = ("platform", "what", "digest")[first:]
-        # Of this class.
-        rows = (row[first:] for report in self._tree() for row in report._defect_rows())  # noqa: SLF001
+        defects = (report._defect_rows() for report in self._tree())  # noqa: SLF001 (of this class)
+        rows = (row[first:] for each in defects for row in each)
         return first_rows("Defects", columns, rows, total)
 
     def _defect_rows(self) -> Iterator[tuple[str, ...]]:
         platform = "" if self.platform is None else line(self.platform)
         if self.problem is not None:
             yield platform, line(self.problem), short(self.digest or self.reference)
+
         for kind in _DEFECTIVE:
             for blob in getattr(self, kind):
                 yield platform, kind.replace("_", " "), short(blob.digest)
@@ -180,24 +185,20 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
     def _platform_row(self) -> tuple[str | int, ...]:
         blobs = sum(len(getattr(self, kind)) for kind, _ in _PARTS)
         defects = self._count()
-        state = counted(defects, "defect") if defects else "whole"
-        return "not said" if self.platform is None else line(self.platform), blobs, state
+        state = counted(defects, "defect") if defects else "complete"
+        return "not given" if self.platform is None else line(self.platform), blobs, state
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Give one bounded line."""
-        yield from (
-            ("repository", str(self.repository)),
-            ("reference", self.reference),
-            ("digest", self.digest),
-        )
-        yield from (
-            ("images", len(self.images)),
-            ("deployable", self.deployable),
-            ("defects", self._count()),
-        )
+        """Yield the members of a short repr."""
+        yield "repository", str(self.repository)
+        yield "reference", self.reference
+        yield "digest", self.digest
+        yield "images", len(self.images)
+        yield "deployable", self.deployable
+        yield "defects", self._count()
 
     def __bool__(self) -> bool:
-        """Refuse: a report has no truth value.
+        """Raise an error, because a report has no truth value.
 
         Raises:
             TypeError: Always.
@@ -205,12 +206,12 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __str__(self) -> str:
-        """One line for people: the image, and what is wrong with it."""
+        """Return one line for people: the image and its defects."""
         name = f"{self.repository}{'@' if ':' in self.reference else ':'}{self.reference}"
         count = self._count()
-        shown = "; ".join(map(printable, islice(self._defects(), _NAMED)))
-        return (
-            f"{name}: {shown}{'; ...' if count > _NAMED else ''} ({count} in all)"
-            if count
-            else f"{name}: whole"
-        )
+        if not count:
+            return f"{name}: complete"
+
+        shown = "; ".join(map(printable, islice(self._defects(), _MAX_NAMED_DEFECTS)))
+        more = "; ..." if count > _MAX_NAMED_DEFECTS else ""
+        return f"{name}: {shown}{more} ({count} in all)"

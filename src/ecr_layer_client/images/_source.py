@@ -1,4 +1,4 @@
-"""`ImageSource`: images to push or to compare with a registry, wherever their bytes are."""
+"""`ImageSource`: images to push or to compare with a registry, from any place."""
 
 from __future__ import annotations
 
@@ -27,31 +27,35 @@ if TYPE_CHECKING:
 
 Where = TypeVar("Where", bound=str | Repository)
 
-# How JSON begins, and what is meant for it: a list, and text with a byte order mark, which are
-# refused as what they are.
+# The beginnings of JSON, and of text that is probably meant as JSON: a list, and text with a byte
+# order mark. The error for such text says what is wrong with the JSON.
 _TEXTS = (b"{", b"[", codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-_TAR = slice(
-    257, 262
-)  # where a tar archive says that it is one, for a file in it may have a name that begins so, too
+# The position at which a tar archive names its format. An archive may also begin like JSON, because
+# it begins with the name of its first file.
+_TAR = slice(257, 262)
 
 
 class ImageSource:
-    """One image or several, with all their manifests: from an OCI layout, a `docker save` archive, a manifest, or a repository.
+    """One or more images with all their manifests.
 
-    The manifests are read when it is made, and verified; that the other blobs are there, with the
-    right sizes, is made sure of, and their bytes are only read by `open`. Nothing is written to
-    disk.
+    They come from an OCI layout, an archive of `docker save`, a manifest, or a repository.
+
+    Making a source reads and verifies the manifests, and checks that the other blobs exist with the
+    right sizes. Only `open` reads the bytes of the blobs. Nothing is written to disk.
 
     Attributes:
-        name: Where it comes from, for people.
-        roots: The manifests that no other of them names: what is pushed, deployed or tagged.
-        manifests: Every manifest once, children before the indexes that name them: the order in
-            which a registry takes them.
-        tags: Tags by the digest of the manifest they name, where the source has any.
+        name: The place that the images come from, for messages.
+        roots: The manifests that no other of them names: those to push, deploy or tag.
+        manifests: Every manifest once, children before the indexes that name them. A registry
+            accepts them in this order.
+        tags: Tags by the digest of the manifest that they name, if the source has tags.
 
     Example:
-        >>> config = '{"mediaType": "application/vnd.oci.image.config.v1+json", "size": 7, "digest": "sha256:%s"}' % ("c" * 64)
-        >>> ImageSource.from_manifest(f'{{"schemaVersion": 2, "config": {config}, "layers": []}}'.encode())
+        >>> import json
+        >>> config_type = "application/vnd.oci.image.config.v1+json"
+        >>> config = {"mediaType": config_type, "size": 7, "digest": "sha256:" + "c" * 64}
+        >>> members = {"schemaVersion": 2, "config": config, "layers": []}
+        >>> ImageSource.from_manifest(json.dumps(members).encode())
         <ImageSource of a manifest: 1 manifest, 1 blob, 7 bytes>
     """
 
@@ -72,96 +76,114 @@ class ImageSource:
         """Read an OCI layout.
 
         Args:
-            path: Its directory, or a tar archive of that, plain or gzipped.
+            path: The directory of the layout, or a tar archive of that directory, plain or gzipped.
 
         Raises:
-            InvalidInputError: It is none, or not whole: a blob that is named is absent, or what is
-                there has another size or digest.
+            InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a named
+                blob is missing or has another size, or a manifest has another digest.
         """
         where = _path(path)
         return cls(str(where), read_layout(where))
 
     @classmethod
     def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
-        """Read an archive that `docker save` wrote, or another tool in its form.
+        """Read an archive that `docker save` wrote, or that another tool wrote in its format.
 
-        Since Docker 25 an archive holds the manifests; they are taken as they are. An index of
-        which only some platforms were saved is left out, and the images that are there count.
+        Since Docker 25 an archive contains the manifests, and they are used as they are. An index
+        is left out if only some of its platforms were saved, and the images that exist count.
 
-        An older archive has no manifest: one is composed of its config and its layers as they stand
-        there, mostly uncompressed. A push that follows it is accepted; but `docker load` and
-        `docker push` would compress the layers first, and thus upload others, with other digests.
-        Nothing but the config says what a layer should be, not even its size: so the layers are
-        read, once, and hashed when the source is made, gzipped ones unpacked on the way. That takes
-        seconds for gigabytes; call it in a thread.
+        An older archive has no manifest. One is composed of the config and the layers as they are
+        stored, which is mostly uncompressed. A push of that manifest is accepted. But `docker load`
+        and `docker push` would compress the layers first, and so upload other layers with other
+        digests.
+
+        In an older archive, only the config says what a layer should be, and nothing says its
+        size. So each layer is read once and hashed when the source is made, and gzipped layers are
+        unpacked for this. It takes seconds for gigabytes, so call this method in a thread.
 
         Args:
             path: The archive, plain or gzipped.
 
         Raises:
-            InvalidInputError: It is none, or not whole: what is named is absent, or is not what its
-                digest says.
+            InvalidInputError: The file is not such an archive, or it is incomplete: a named file is
+                missing or does not match its digest.
         """
         where = _path(path)
         return cls(str(where), read_docker_archive(Tar(where)))
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str]) -> Self:
-        """Read whatever image lies at a path: an OCI layout, an archive of one or of `docker save`, or a manifest's JSON.
+        """Read the image at a path, whichever format it has.
+
+        The formats are an OCI layout, an archive of one, an archive of `docker save`, and the JSON
+        of a manifest.
 
         Args:
-            path: A directory or a file. An index's JSON alone is refused, for it does not say what
-                its images are made of.
+            path: A directory or a file. The JSON of an index is not accepted on its own, because it
+                does not say what its images contain.
 
         Raises:
-            InvalidInputError: It is none of these, or not whole.
+            InvalidInputError: The path has none of these formats, or the image is incomplete.
         """
         where = _path(path)
         if is_directory(where):
             return cls.from_oci_layout(where)
+
         beginning = _beginning(where)
         if beginning.lstrip().startswith(_TEXTS) and beginning[_TAR.start : _TAR.stop] != b"ustar":
-            try:
-                root = parse_manifest(beginning)
-            except InvalidInputError as error:
-                msg = f"{where}: {error}"
-                raise InvalidInputError(msg) from None
-            return cls(str(where), _alone(str(where), root))
+            return cls._from_json(where, beginning)
+
         tar = Tar(where)
-        return cls(
-            str(where), read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar)
-        )
+        images = read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar)
+        return cls(str(where), images)
+
+    @classmethod
+    def _from_json(cls, path: Path, data: bytes) -> Self:
+        try:
+            root = parse_manifest(data)
+        except InvalidInputError as error:
+            msg = f"{path}: {error}"
+            raise InvalidInputError(msg) from None
+
+        return cls(str(path), _alone(str(path), root))
 
     @classmethod
     def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
-        """Take the exact bytes of a manifest.
+        """Make a source from the exact bytes of a manifest.
 
-        The blobs it names are known by digest and size alone.
+        The source knows only the digests and sizes of the blobs that the manifest names.
 
         Args:
             data: The manifest.
-            children: Of an index: the manifests it names, and those they name, in any order.
-                Default none.
+            children: For an index: the manifests that it names, and those that they name, in any
+                order. Default none.
 
         Raises:
-            InvalidInputError: One is no manifest, or an index names one that is not among
-                `children`.
+            InvalidInputError: One of them is not a valid manifest, or an index names a manifest
+                that is not in `children`.
         """
         is_several = isinstance(children, Iterable) and not isinstance(children, bytes | str)
         below = tuple(children) if is_several else ()
         if not is_several or not all(isinstance(child, bytes) for child in below):
-            msg = f"children={quoted(children)}: the manifests that an index names, each as bytes"
+            msg = (
+                f"children={quoted(children)} must be the manifests that an index names, "
+                "each as bytes"
+            )
             raise InvalidInputError(msg)
+
         return cls("a manifest", _alone("a manifest", parse_manifest(data), below))
 
     @property
     def images(self) -> tuple[ImageManifest, ...]:
-        """The manifests that are no indexes."""
+        """The manifests that are not indexes."""
         return tuple(manifest for manifest in self.manifests if isinstance(manifest, ImageManifest))
 
     @cached_property
     def blobs(self) -> tuple[Descriptor, ...]:
-        """All that a registry stores of them beside the manifests: configs and layers, each digest once, without the foreign ones."""
+        """The blobs that a registry stores beside the manifests, each digest once.
+
+        These are the configs and the layers, without foreign layers.
+        """
         return each_once(blob for manifest in self.manifests for blob in manifest.blobs)
 
     @cached_property
@@ -176,32 +198,37 @@ class ImageSource:
         )
 
     def open(self, blob: Descriptor) -> BinaryIO:
-        """Open a blob to read its bytes; reading them to the end verifies them.
+        """Open a blob to read its bytes. Reading them to the end verifies them.
 
         Args:
             blob: One of `blobs`.
 
         Raises:
-            InvalidInputError: It is no descriptor, not there, as of a source of manifests alone, or
-                not what it should be; the latter may be found only while it is read.
+            InvalidInputError: `blob` is not a descriptor, the source does not have the blob (a
+                source of manifests has none), or the bytes do not match the descriptor. The last
+                may be found only while you read.
         """
         if not isinstance(blob, Descriptor):
-            msg = f"blob={quoted(blob)}: a Descriptor, one of source.blobs"
+            msg = f"blob={quoted(blob)} must be a Descriptor from source.blobs"
             raise InvalidInputError(msg)
+
         return open_verified(self._blobs, blob)
 
     def __repr__(self) -> str:
-        """Return one bounded line."""
+        """Return one line of bounded length."""
+        manifests = counted(len(self.manifests), "manifest")
+        blobs = counted(len(self.blobs), "blob")
         size = sum(blob.size or 0 for blob in self.blobs)
-        counts = f"{counted(len(self.manifests), 'manifest')}, {counted(len(self.blobs), 'blob')}, {size} bytes"
-        return f"<{type(self).__name__} of {escaped(self.name)}: {counts}>"
+        name = escaped(self.name)
+        return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes>"
 
 
 def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
-    """Take a manifest without the blobs it names.
+    """Return the images of a manifest, without the blobs that it names.
 
     Raises:
-        InvalidInputError: An index names one that is not among the children, or no manifest.
+        InvalidInputError: An index names a manifest that is not among the children, or a child is
+            not a valid manifest.
     """
     blobs = ManifestsAlone(name, (root.raw, *children))
     if (
@@ -209,26 +236,29 @@ def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
         and root.children
         and not any(blobs.find(child.digest) for child in root.children)
     ):
-        msg = f"{name}: an index alone ({root.digest}) does not say what its images hold: give their manifests, too, or a layout"
+        msg = (
+            f"{name}: an index alone ({root.digest}) does not say what its images contain: "
+            "also pass the manifests of its images, or read an OCI layout"
+        )
         raise InvalidInputError(msg)
-    return Reading(blobs, alone=True).images(
-        [Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)]
-    )
+
+    descriptor = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
+    return Reading(blobs, alone=True).images([descriptor])
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
     named = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(named, str):
-        msg = f"path={quoted(path)}: a str or a Path"
+        msg = f"path={quoted(path)} must be a str or a Path"
         raise InvalidInputError(msg)
     if not named:
-        msg = "path='': the path of a file or a directory; '.' is the current one"
+        msg = "path='' is empty: pass the path of a file or a directory ('.' is the current one)"
         raise InvalidInputError(msg)
     return Path(named)
 
 
 def _beginning(path: Path) -> bytes:
-    """Return what can be a manifest, and a byte more; of what is no file, nothing."""
+    """Return one byte more than a manifest can have, or nothing if the path is not a file."""
     try:
         if not path.is_file():
             return b""
@@ -240,20 +270,20 @@ def _beginning(path: Path) -> bytes:
 
 
 def sources_of(sources: ImageSource | Iterable[ImageSource]) -> tuple[ImageSource, ...]:
-    """Return one source, or several, as a tuple.
+    """Return one source or several sources as a tuple.
 
     Raises:
-        InvalidInputError: It is something else.
+        InvalidInputError: The argument is something else, or has no source.
     """
-    given = (
-        (sources,)
-        if isinstance(sources, ImageSource)
-        else tuple(sources)
-        if isinstance(sources, Iterable)
-        else ()
-    )
+    if isinstance(sources, ImageSource):
+        return (sources,)
+
+    given = tuple(sources) if isinstance(sources, Iterable) else ()
     if not given or not all(isinstance(source, ImageSource) for source in given):
-        msg = f"{quoted(sources)}: an ImageSource, or several; such as ImageSource.from_oci_layout(path)"
+        msg = (
+            f"sources={quoted(sources)} must be one or more ImageSource objects, "
+            "such as ImageSource.from_oci_layout(path)"
+        )
         raise InvalidInputError(msg)
     return given
 
@@ -262,14 +292,20 @@ def grouped(
     sources: Mapping[Where, ImageSource | Iterable[ImageSource]],
     place: Callable[[str | Repository], Repository],
 ) -> dict[Repository, tuple[ImageSource, ...]]:
-    """Return the sources of each repository; two spellings of one are one, as it was spelled first.
+    """Return the sources of each repository.
+
+    Two spellings of one repository are one entry, with the spelling that came first.
 
     Raises:
-        InvalidInputError: It is no such mapping, or `place` refuses a repository.
+        InvalidInputError: The argument is not such a mapping, or `place` rejects a repository.
     """
     if not isinstance(sources, Mapping):
-        msg = f"{quoted(sources)}: a mapping of repositories to an ImageSource, or several"
+        msg = (
+            f"sources={quoted(sources)} must be a mapping of repositories to one or more "
+            "ImageSource objects"
+        )
         raise InvalidInputError(msg)
+
     by_key: dict[tuple[str, str | None], tuple[Repository, tuple[ImageSource, ...]]] = {}
     for named, its in sources.items():
         where = place(named)
@@ -279,12 +315,12 @@ def grouped(
 
 
 def blobs_of(sources: Iterable[ImageSource]) -> tuple[Descriptor, ...]:
-    """Return all that a registry must store of them beside the manifests, each digest once."""
+    """Return the blobs of all sources that a registry stores beside manifests, each digest once."""
     return each_once(blob for source in sources for blob in source.blobs)
 
 
 def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
-    """Return a descriptor of each manifest by digest, children before what names them."""
+    """Return a descriptor of each manifest by digest, children before the indexes naming them."""
     return {
         manifest.digest: Descriptor(
             digest=manifest.digest, size=len(manifest.raw), media_type=manifest.media_type
@@ -295,7 +331,7 @@ def manifests_of(sources: Iterable[ImageSource]) -> dict[str, Descriptor]:
 
 
 def shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]) -> int:
-    """Return the bytes of blobs that the images name more than once, each repeat counted."""
+    """Return the bytes of the repeats of blobs that the images name more than once."""
     manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
     named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
     return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
