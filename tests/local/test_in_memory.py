@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._in_memory import MemoryFace, MemorySession
+from ecr_layer_client.local._in_memory import MemoryServer, MemorySession
 from ecr_layer_client.local._interceptors import Call
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
@@ -55,7 +55,7 @@ def a_request(body: Any = b"{}", *, stream: bool = False) -> Any:
 
 async def a_session(**options: Any) -> MemorySession:
     """Return an open session on an open face."""
-    face = MemoryFace(Service(Registry(account="123456789012", region="us-east-1")))
+    face = MemoryServer(Service(Registry(account="123456789012", region="us-east-1")))
     await face.open()
     return await face.session_class()(**options).__aenter__()
 
@@ -75,13 +75,13 @@ async def test_a_streamed_response_is_read_in_chunks() -> None:
     """A response that is asked to stream is in flight until its body was read."""
     session = await a_session()
     response = await session.send(a_request(stream=True))
-    assert session.face.in_flight == 1
+    assert session.server.in_flight == 1
     assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [
         b'{"reposi',
         b'tories":',
         b"[]}",
     ]
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 async def test_leaving_a_streamed_response_gives_its_slot_back() -> None:
@@ -89,7 +89,7 @@ async def test_leaving_a_streamed_response_gives_its_slot_back() -> None:
     session = await a_session()
     async with (await session.send(a_request(stream=True))).raw as body:
         assert await body.read() == b'{"repositories":[]}'
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 @pytest.mark.parametrize("how", ["close", "release"])
@@ -100,13 +100,13 @@ async def test_a_streamed_response_may_be_given_up(how: str) -> None:
     getattr(response.raw, how)()
     getattr(response.raw, how)()
     assert (await session.send(a_request())).status_code == 200
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 async def test_the_pool_bounds_what_is_in_flight() -> None:
     """At most max_pool_connections requests of one session are in flight; the others wait."""
     session, gate = await a_session(max_pool_connections=2), Gate()
-    session.face.service.interceptors.append(gate)
+    session.server.service.interceptors.append(gate)
     tasks = [asyncio.create_task(session.send(a_request())) for _ in range(5)]
     for _ in range(20):
         await asyncio.sleep(0)
@@ -117,7 +117,7 @@ async def test_the_pool_bounds_what_is_in_flight() -> None:
 async def test_cancelling_gives_everything_back() -> None:
     """A cancelled request leaves nothing in flight and its slot free."""
     session, gate = await a_session(max_pool_connections=1), Gate()
-    session.face.service.interceptors.append(gate)
+    session.server.service.interceptors.append(gate)
     task = asyncio.create_task(session.send(a_request()))
     for _ in range(5):
         await asyncio.sleep(0)
@@ -125,7 +125,7 @@ async def test_cancelling_gives_everything_back() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     gate.opened.set()
-    assert (session.face.in_flight, (await session.send(a_request())).status_code) == (0, 200)
+    assert (session.server.in_flight, (await session.send(a_request())).status_code) == (0, 200)
 
 
 async def test_a_session_closes_twice_and_then_sends_no_more() -> None:
@@ -133,7 +133,7 @@ async def test_a_session_closes_twice_and_then_sends_no_more() -> None:
     session = await a_session()
     await session.close()
     await session.close()
-    assert session.face.connections == 0
+    assert session.server.connections == 0
     with pytest.raises(HTTPClientError, match="closed"):
         await session.send(a_request())
 

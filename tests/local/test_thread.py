@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._http_server import HTTPFace
+from ecr_layer_client.local._http_server import HTTPServer
 from ecr_layer_client.local._thread import LoopThread
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ def test_it_listens_where_it_is_told(host: str) -> None:
 )
 def test_its_url_is_one_to_call(host: str, url: str) -> None:
     """Every address of the machine is called by its loopback one."""
-    assert HTTPFace(LocalECR()._service, host=host, port=4510).url == url
+    assert HTTPServer(LocalECR()._service, host=host, port=4510).url == url
 
 
 # -- called from elsewhere
@@ -291,14 +291,14 @@ def test_use_in_a_forked_child(ecr: LocalECR) -> None:
 
 def test_the_thread_ends_though_closing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while closing is raised, and no thread is left."""
-    close = HTTPFace.aclose
+    close = HTTPServer.aclose
 
-    async def fail(face: HTTPFace) -> None:
+    async def fail(face: HTTPServer) -> None:
         await close(face)
         raise OSError("no more")
 
     before = threading.active_count()
-    monkeypatch.setattr(HTTPFace, "aclose", fail)
+    monkeypatch.setattr(HTTPServer, "aclose", fail)
     with pytest.raises(OSError, match="no more"), LocalECR():
         pass
     assert threading.active_count() == before
