@@ -101,7 +101,7 @@ class DirectoryLock:
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
         directory = f"the data directory {str(self._directory)!r:.500}"
-        return OSError(f"{directory} is in use by another local ECR {whose}: close that one first")
+        return OSError(f"{directory} is in use by another local ECR {whose}: close that first")
 
     def release(self) -> None:
         """Release the lock. Safe to call twice."""
