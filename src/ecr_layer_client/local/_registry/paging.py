@@ -30,7 +30,7 @@ def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T],
     ([2], {})
     """
     after = _key(request.get("nextToken"))
-    size = request.get("maxResults", DEFAULT_PAGE_SIZE)
+    size: int = request.get("maxResults", DEFAULT_PAGE_SIZE)
     keys = sorted(key for key in rows if after is None or key > after)
     page = [rows[key] for key in keys[:size]]
 
