@@ -1,6 +1,7 @@
 """The pytest plugin: the fixture `local_ecr`.
 
-It is there once the library is installed, and imports nothing until it is used.
+pytest loads the plugin wherever the library is installed. The plugin imports nothing else of the
+library until a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -19,11 +20,11 @@ __all__ = ["local_ecr"]
 
 @pytest.fixture
 def local_ecr() -> Iterator[LocalECR]:
-    """Give an empty `LocalECR` that serves in a thread of its own, for the time of one test.
+    """Provide an empty `LocalECR`, served in its own thread, for one test.
 
-    Its options are the defaults, and no environment variable is set. It serves tests of any
-    framework: pytest-asyncio, anyio, unittest (see below) and those that block. For other options
-    or a longer life, a fixture of yours is as short:
+    The local ECR has the default options, and no environment variable is set. The fixture works
+    with tests of any framework: pytest-asyncio, anyio, unittest (see below) and blocking tests. For
+    other options or a longer life, write your own fixture:
 
     ```python
     import pytest
@@ -36,10 +37,10 @@ def local_ecr() -> Iterator[LocalECR]:
             yield ecr
     ```
 
-    A `unittest.TestCase` takes it by `@pytest.mark.usefixtures`, or, without pytest, by
+    In a `unittest.TestCase`, use `@pytest.mark.usefixtures`, or, without pytest, call
     `self.enterContext(LocalECR())` in `setUp`.
     """
-    # Most test runs of an environment that has the library never ask for it.
+    # Most test runs never use the fixture, and must not pay for this import.
     from .local import LocalECR  # noqa: PLC0415
 
     with LocalECR() as ecr:

@@ -44,7 +44,7 @@ def _session(ecr: LocalECR, **options: Any) -> Any:
     """Return a session as a user would make it, whose HTTP goes to the local ECR whatever the host."""
     session: Any = AioSession()
     session.set_credentials(*KEYS)
-    face: Any = ecr._face
+    face: Any = ecr._server
     session.set_default_client_config(AioConfig(http_session_cls=face.session_class(), **options))
     return session
 

@@ -1,4 +1,4 @@
-"""Programs of other people, with nothing of the user's own AWS configuration."""
+"""Fixtures for the tests of other people's programs, without the user's own AWS configuration."""
 
 from local.conftest import _no_aws_settings
 

@@ -1,4 +1,7 @@
-"""Clients that nobody here wrote push to the local ECR and pull from it, each in an environment of its own."""
+"""Clients of other projects push to the local ECR and pull from it.
+
+Each client runs in its own environment.
+"""
 
 from __future__ import annotations
 
@@ -30,7 +33,7 @@ SEEN: dict[str, Any] = {
     "missing": ["ImageNotFound"],
     "downloaded": True,
     "resume": 3,
-    "refused": [
+    "errors": [
         "InvalidLayerPartException",
         "InvalidLayerPartException",
         "RepositoryAlreadyExistsException",
@@ -53,28 +56,28 @@ UNCHECKED = {
     "a long digest": "layerDigests.1.member",
     "a short registry": "registryId",
     "no upload": "uploadId",
-    "an upload that is no id": "uploadId",
+    "a malformed upload id": "uploadId",
     "a part before the first byte": "partFirstByte",
     "no part": "layerPartBlob",
     "no image": "imageIds",
     "101 images": "imageIds",
     "no manifest": "imageManifest",
     "an empty manifest": "imageManifest",
-    "a manifest that is none": "imageManifest",
+    "malformed manifest": "imageManifest",
     "a word for a setting": "imageTagMutability",
 }
 
 
 @pytest.fixture
 def ecr() -> Iterator[LocalECR]:
-    """Give a local ECR in a thread of its own."""
+    """Provide a local ECR in its own thread."""
     with LocalECR() as local:
         yield local
 
 
 @pytest.fixture
 def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
-    """Run a command that reaches the local ECR by the environment, and return what it prints as JSON."""
+    """Run a command in the environment of the local ECR, and return the JSON that it prints."""
 
     def run(*command: str | Path) -> dict[str, Any]:
         said = ran(*command, **ecr.environment)
@@ -85,28 +88,30 @@ def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
 
 
 @pytest.mark.parametrize(
-    ("client", "requirement", "untold"),
+    ("client", "requirement", "hidden"),
     [
         ("boto3", "boto3", []),
         ("capo", "capo-ecr", []),
+        # The command line prints only the message of an error.
         ("aws", "awscli", ["resume"]),
-    ],  # the command line prints an error's message alone
+    ],
     ids=["boto3", "capo-ecr", "awscli"],
 )
 def test_a_python_client_pushes_and_pulls(
-    seen: Any, tmp_path: Path, client: str, requirement: str, untold: list[str]
+    seen: Any, tmp_path: Path, client: str, requirement: str, hidden: list[str]
 ) -> None:
-    """It creates a repository, uploads in parts, puts an image, pulls it byte for byte, and reads each refusal's code."""
+    """A Python client pushes in parts, pulls byte for byte, and reads each error code."""
     python = environment(tmp_path / client, requirement) / "python"
-    assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(untold)}
+    assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(hidden)}
 
 
 @pytest.fixture
 def node(tmp_path: Path) -> Path:
-    """Give a folder where Node.js finds AWS's client for JavaScript."""
+    """Provide a folder in which Node.js finds AWS's client for JavaScript."""
     for program in ("node", "npm"):
         if shutil.which(program) is None:
             pytest.skip(f"needs {program}, of Node.js (Debian: apt-get install nodejs npm)")
+
     installed = ran(
         "npm",
         "install",
@@ -122,13 +127,14 @@ def node(tmp_path: Path) -> Path:
             f"needs {JAVASCRIPT} from a package index, and npm says: {installed.stderr[-300:]}"
         )
     shutil.copy(PROGRAMS / "journey.mjs", tmp_path)
+
     return tmp_path
 
 
 def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
-    """AWS's client for JavaScript sees what the Python clients see.
+    """AWS's client for JavaScript gets the same results as the Python clients.
 
-    What it sends unchecked, the server refuses, naming the member.
+    The server rejects what this client sends without validation, and names the member.
     """
     told = seen("node", node / "journey.mjs")
     unchecked = told.pop("unchecked")

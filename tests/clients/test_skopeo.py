@@ -1,4 +1,7 @@
-"""What another tool writes is read as that tool reads it: skopeo's layouts and archives, where it is installed (Debian's `skopeo`)."""
+"""skopeo and this library read the same images from skopeo's layouts and archives.
+
+The tests need skopeo (Debian's package `skopeo`).
+"""
 
 from __future__ import annotations
 
@@ -24,7 +27,10 @@ pytestmark = [pytest.mark.full, pytest.mark.skipif(SKOPEO is None, reason="needs
 
 
 def real(architecture: str, *names: str) -> Image:
-    """Make an image that a tool may unpack: its layers are gzipped archives, which its config knows by what they unpack to."""
+    """Return an image that a tool can unpack.
+
+    Its layers are gzipped tar archives. Its config has the digests of the unpacked archives.
+    """
     plain: list[bytes] = []
     for name in names:
         packing = io.BytesIO()
@@ -33,6 +39,7 @@ def real(architecture: str, *names: str) -> Image:
             member.size = 5000
             packed.addfile(member, io.BytesIO(name.encode().ljust(5000)))
         plain.append(packing.getvalue())
+
     diff_ids = [sha256(layer) for layer in plain]
     config = {
         "architecture": architecture,
@@ -40,6 +47,7 @@ def real(architecture: str, *names: str) -> Image:
         "config": {},
         "rootfs": {"type": "layers", "diff_ids": diff_ids},
     }
+
     return Image(
         json.dumps(config).encode(), tuple(gzip.compress(layer, mtime=0) for layer in plain)
     )
@@ -51,23 +59,21 @@ REF = "org.opencontainers.image.ref.name"
 
 
 def copy(directory: Path, *arguments: str) -> None:
-    """Let skopeo copy an image, in a directory in which `layout` has `both` and `v1`."""
+    """Copy an image with skopeo, in a directory whose `layout` has the images `both` and `v1`."""
     roots = [
         entry(BOTH, INDEX, annotations={REF: "both"}),
         entry(AMD.manifest, IMAGE, annotations={REF: "v1"}),
     ]
-    write(
-        directory / "layout",
-        layout_files(roots, [BOTH, AMD.manifest, ARM.manifest, *AMD.blobs, *ARM.blobs]),
-    )
+    blobs = [BOTH, AMD.manifest, ARM.manifest, *AMD.blobs, *ARM.blobs]
+    write(directory / "layout", layout_files(roots, blobs))
+
     assert SKOPEO is not None
-    subprocess.run(
-        [SKOPEO, "--insecure-policy", "copy", "--quiet", *arguments], cwd=directory, check=True
-    )
+    command = [SKOPEO, "--insecure-policy", "copy", "--quiet", *arguments]
+    subprocess.run(command, cwd=directory, check=True)
 
 
 def verified(source: ImageSource) -> int:
-    """Read every blob to its end, and return how many there are."""
+    """Read every blob to its end, and return the number of blobs."""
     for blob in source.blobs:
         with source.open(blob) as file:
             file.read()
@@ -86,9 +92,10 @@ def verified(source: ImageSource) -> int:
 def test_its_layouts(
     tmp_path: Path, source: str, target: str, manifests: list[bytes], tags: list[str]
 ) -> None:
-    """A layout that it copied, in a directory or an archive, is the same images, under the tag that it gave."""
+    """A layout that skopeo copied has the same images under the tag that skopeo gave."""
     copy(tmp_path, "--all", source, target)
     made = ImageSource.from_path(tmp_path / "made")
+
     assert (
         [manifest.raw for manifest in made.manifests],
         [tag for its in made.tags.values() for tag in its],
@@ -99,7 +106,7 @@ def test_its_layouts(
 
 
 def test_zstd(tmp_path: Path) -> None:
-    """Layers that it compressed by zstd are layers as others are."""
+    """Layers that skopeo compressed with zstd are read as other layers are."""
     copy(tmp_path, "--dest-compress-format", "zstd", "oci:layout:v1", "oci:made:z")
     made = ImageSource.from_path(tmp_path / "made")
     assert {layer.media_type for layer in made.images[0].layers} == {
@@ -110,7 +117,7 @@ def test_zstd(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
 def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:
-    """An archive in the form of `docker save` has the config, the layers and the sizes that it itself finds there, and all its tags."""
+    """An archive of `docker save` has the config, layers and tags that skopeo finds there."""
     copy(
         tmp_path,
         "--additional-tag",
@@ -125,6 +132,7 @@ def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:
     saved = ImageSource.from_docker_archive(path)
     found = json.loads((tmp_path / "found" / "manifest.json").read_bytes())
     [manifest] = saved.images
+
     assert manifest.config is not None
     assert (manifest.config.digest, manifest.config.size) == (
         found["config"]["digest"],

@@ -1,8 +1,8 @@
-"""Bad requests without end: bytes as they might come in on a socket, drawn from a seed.
+"""Random bad requests: bytes as they might arrive on a socket, drawn from a seed.
 
-From the outside in: bytes that are no HTTP, HTTP that is broken, requests that are not the
-protocol, JSON that is none, members of the wrong type or of hostile content, and paths that try to
-leave their place.
+The kinds, from the outside in: bytes that are not HTTP, malformed HTTP, requests that break the
+protocol, malformed JSON, members of the wrong type or with hostile content, and paths that try to
+leave their directory.
 """
 
 from __future__ import annotations
@@ -129,7 +129,10 @@ HEADERS = [
     *(
         "Authorization: ",
         "Authorization: Basic eDp5",
-        "Authorization: AWS4-HMAC-SHA256 Credential=a/b/c/d/aws4_request,SignedHeaders=x,Signature=0",
+        (
+            "Authorization: AWS4-HMAC-SHA256 "
+            "Credential=a/b/c/d/aws4_request,SignedHeaders=x,Signature=0"
+        ),
     ),
     *(
         "Authorization: AWS4-HMAC-SHA256 " + "Credential=" * 400,
@@ -156,7 +159,8 @@ LAYERS: list[Any] = [
     [5],
     "x",
 ]
-CHANGES: list[dict[str, Any]] = [  # of a manifest without layers
+# Changes of a manifest without layers.
+CHANGES: list[dict[str, Any]] = [
     *(
         {"config": each}
         for each in (
@@ -193,7 +197,8 @@ MANIFEST: dict[str, Any] = {
     "layers": [],
 }
 MANIFESTS = [json.dumps({**MANIFEST, **change}) for change in CHANGES]
-GOOD: dict[str, list[Any]] = {  # values of members that lead on
+# Valid values of members, so that some requests get further.
+GOOD: dict[str, list[Any]] = {
     "repositoryName": ["app", "app", "app", "team/app", "new"],
     "registryId": ["123456789012"],
     "layerPartBlob": ["AAAA", "MTIzNA==", "A" * 100_000],
@@ -260,21 +265,21 @@ QUERIES = [
 
 
 def bad_request(draw: Random, texts: list[str]) -> bytes:
-    """Return one.
+    """Return a bad request.
 
-    `texts` are further texts to put into members and paths, such as the id of an upload or the path
-    of a file.
+    `texts` are further texts for members and paths, such as the id of an upload or a path.
     """
     makers: list[Callable[[Random, list[str]], bytes]] = [
         _noise,
         _broken,
         _elsewhere,
-        _no_json,
+        _malformed_json,
         _hostile,
         _pipelined,
         _chunked,
     ]
     (maker,) = draw.choices(makers, [1, 3, 2, 3, 8, 1, 1])
+
     return maker(draw, texts)
 
 
@@ -283,7 +288,7 @@ def _noise(draw: Random, _: list[str]) -> bytes:
 
 
 def _broken(draw: Random, texts: list[str]) -> bytes:
-    """Return a request that was well formed, with bytes of it dropped, doubled or changed."""
+    """Return a well-formed request of which some bytes are dropped, doubled or changed."""
     data = bytearray(
         _request(
             draw, _body(_members(draw, draw.choice(OPERATIONS), texts)), headers=_some_headers(draw)
@@ -300,6 +305,7 @@ def _broken(draw: Random, texts: list[str]) -> bytes:
                 data[at:at] = draw.choice([b"\0", b"\r", b"\n", b"\r\n\r\n", b"\xff", b" ", b":"])
             case _:
                 data[at : at + 1] = draw.randbytes(1)
+
     return bytes(data)
 
 
@@ -307,6 +313,7 @@ def _elsewhere(draw: Random, texts: list[str]) -> bytes:
     """Return a request of any method, for any path."""
     path = "/" + draw.choice(PLACES) + draw.choice(texts + TEXTS)[:9_000] + draw.choice(QUERIES)
     path = path.replace(" ", "%20") if draw.random() < 0.8 else path
+
     return _request(
         draw,
         b"",
@@ -317,7 +324,7 @@ def _elsewhere(draw: Random, texts: list[str]) -> bytes:
     )
 
 
-def _no_json(draw: Random, texts: list[str]) -> bytes:
+def _malformed_json(draw: Random, texts: list[str]) -> bytes:
     """Return a request whose body is not the JSON that it should be."""
     good = _body(_members(draw, draw.choice(OPERATIONS), texts))
     cut = draw.randrange(len(good) + 1)
@@ -351,6 +358,7 @@ def _no_json(draw: Random, texts: list[str]) -> bytes:
             good.decode(errors="surrogatepass").encode("utf-16", errors="surrogatepass"),
         ),
     ]
+
     return _request(
         draw,
         draw.choice(bodies),
@@ -359,7 +367,7 @@ def _no_json(draw: Random, texts: list[str]) -> bytes:
 
 
 def _hostile(draw: Random, texts: list[str]) -> bytes:
-    """Return a request for an operation, its members wrong in type or content."""
+    """Return a request for an operation, with members of the wrong type or content."""
     operation = draw.choice(
         [*OPERATIONS, *OPERATIONS, "PutLifecyclePolicy", "__init__", "", "x" * 500, "Batch\0"]
     )
@@ -368,13 +376,13 @@ def _hostile(draw: Random, texts: list[str]) -> bytes:
 
 def _pipelined(draw: Random, texts: list[str]) -> bytes:
     return b"".join(
-        draw.choice([_hostile, _hostile, _no_json, _elsewhere])(draw, texts)
+        draw.choice([_hostile, _hostile, _malformed_json, _elsewhere])(draw, texts)
         for _ in range(draw.randrange(2, 12))
     )
 
 
 def _chunked(draw: Random, texts: list[str]) -> bytes:
-    """Return a request with a body in chunks, some of them not what they say."""
+    """Return a request with a body in chunks, some of them malformed."""
     body = _body(_members(draw, draw.choice(OPERATIONS), texts))
     half = len(body) // 2
     sizes = draw.choice(
@@ -389,7 +397,11 @@ def _chunked(draw: Random, texts: list[str]) -> bytes:
             body[half:],
         ]
     )
-    head = f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET_PREFIX}.PutImage\r\nTransfer-Encoding: chunked\r\n\r\n{sizes}\r\n"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: x\r\nX-Amz-Target: {TARGET_PREFIX}.PutImage\r\n"
+        f"Transfer-Encoding: chunked\r\n\r\n{sizes}\r\n"
+    )
+
     return head.encode() + body[:half] + b"\r\n" + rest
 
 
@@ -413,6 +425,7 @@ def _request(
         f"Content-Length: {length}",
         *(headers or []),
     ]
+
     return ("\r\n".join(lines) + "\r\n\r\n").encode(
         errors="surrogateescape" if _is_wire(lines) else "surrogatepass"
     ) + body
@@ -439,14 +452,13 @@ def _body(members: Any) -> bytes:
 def _members(draw: Random, operation: str, texts: list[str]) -> Any:
     if operation not in OPERATIONS or draw.random() < 0.05:
         return draw.choice(OTHERS)
-    spoilt = draw.choice(
-        [0.0, 0.02, 0.2]
-    )  # some requests are good, and lead to states that others then meet
+    # Some requests are valid, and lead to states that other requests then meet.
+    spoilt = draw.choice([0.0, 0.02, 0.2])
     return _Values(draw, texts, spoilt).of(service_model().operation_model(operation).input_shape)
 
 
 class _Values:
-    """Values for members: of their type and within their bounds, but for a share that is anything."""
+    """Values of members: of the right type and within bounds, except for a share of bad ones."""
 
     def __init__(self, draw: Random, texts: list[str], spoilt: float) -> None:
         self._draw = draw
@@ -458,6 +470,7 @@ class _Values:
             return self._draw.choice([*OTHERS, *TEXTS, *self._texts])
         if name in GOOD:
             return self._draw.choice(GOOD[name])
+
         kinds: dict[str, Callable[[Any, str], Any]] = {
             "structure": self._structure,
             "list": self._list,
@@ -465,6 +478,7 @@ class _Values:
             "long": self._number,
             "boolean": self._flag,
         }
+
         return kinds.get(shape.type_name, self._text)(shape, name)
 
     def _structure(self, shape: Any, _: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What the tests of the local ECR share."""
+"""Fixtures for the tests of the local ECR."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @pytest_asyncio.fixture
 async def ecr() -> AsyncIterator[LocalECR]:
-    """A local ECR on its socket."""
+    """Provide a local ECR that serves over HTTP."""
     async with LocalECR() as local:
         yield local
 
@@ -25,6 +25,7 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: object) -> None:
     """Keep the user's own AWS configuration away from boto3."""
     monkeypatch.setenv("AWS_CONFIG_FILE", f"{tmp_path}/config")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", f"{tmp_path}/credentials")
+
     for name in (
         "AWS_PROFILE",
         "AWS_DEFAULT_PROFILE",

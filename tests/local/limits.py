@@ -1,4 +1,7 @@
-"""Limits of this process, for a while: how a full disk is played with real writes."""
+"""Temporary limits of this process.
+
+With such a limit, real writes fail as they do on a full disk.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ if sys.platform != "win32":
 
     @contextlib.contextmanager
     def no_file_above(size: int) -> Generator[None]:
-        """Let writes beyond this size fail, as they do where a disk is full: after the bytes that fit."""
+        """Let writes beyond this size fail, as on a full disk: after the bytes that fit."""
         soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
         try:

@@ -1,4 +1,7 @@
-"""Random walks through the API: steps, and a walker that takes them on one server and tells the answers so that two can be compared."""
+"""Random walks through the API: steps, and a walker that takes them on one server.
+
+The walker normalizes the responses so that a test can compare two servers.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +15,8 @@ from hypothesis import strategies as st
 
 LAYERS = (b"one layer", b"another layer", b"{}")
 ABSENT = "sha256:" + "0" * 64
-NOWHERE = "00000000-0000-4000-8000-000000000000"  # an upload that nobody began
+# The id of an upload that does not exist.
+UNKNOWN_UPLOAD = "00000000-0000-4000-8000-000000000000"
 
 
 def digest_of(data: bytes) -> str:
@@ -34,6 +38,7 @@ def _manifest(*layers: bytes) -> str:
         "digest": digest_of(LAYERS[2]),
         "size": 2,
     }
+
     return json.dumps(
         {
             "schemaVersion": 2,
@@ -56,11 +61,10 @@ MANIFESTS = (
 class Step:
     """One request.
 
-    `upload` is the number of the upload that is meant, `offset` how far its part is from where it
-    should begin.
+    `upload` is the number of the upload, `offset` the distance of its part from the right position.
 
-    Among `imageIds`, a number for a digest is the image of that manifest, under the digest by which
-    the server knows it.
+    In `imageIds`, a number in place of a digest means the image of that manifest, with the digest
+    that the server gave it.
     """
 
     operation: str
@@ -74,7 +78,7 @@ class Step:
 class Walker:
     """Takes steps on one server, in repositories of its own.
 
-    Uploads and images are told by number.
+    Uploads and images are identified by number.
     """
 
     client: Any
@@ -84,7 +88,7 @@ class Walker:
     images: dict[str, str] = field(default_factory=dict[str, str])
 
     def take(self, step: Step) -> Any:
-        """Take a step, and return the members of its answer; of an error its code, in `error`."""
+        """Take a step, and return the members of the response. `error` has the code of an error."""
         try:
             answer = dict(getattr(self.client, step.operation)(**self._request(step)))
         except ClientError as error:
@@ -92,19 +96,23 @@ class Walker:
             answer = {
                 name: value for name, value in response.items() if name not in {"Error", "message"}
             } | {"error": response["Error"]["Code"]}
-        except Exception as error:  # moto, in this process, raises what it did not foresee
+        except Exception as error:
+            # moto runs in this process and raises Exception for what it does not expect.
             if type(error) is not Exception:
                 raise
-            answer = {"error": "unforeseen"}
+            answer = {"error": "unexpected"}
         else:
             self._note(step, answer)
+
         answer.pop("ResponseMetadata", None)
-        return self._told(answer)
+
+        return self._normalized(answer)
 
     def _request(self, step: Step) -> dict[str, Any]:
         name = f"{self.prefix}/{step.repository}"
         if step.operation == "describe_repositories":
             return {"repositoryNames": [name]}
+
         request: dict[str, Any] = {**step.members, "repositoryName": name}
         if "imageIds" in request:
             asked: list[dict[str, Any]] = request["imageIds"]
@@ -117,7 +125,7 @@ class Walker:
             ]
         if step.upload is not None:
             request["uploadId"] = (
-                self.uploads[step.upload] if step.upload < len(self.uploads) else NOWHERE
+                self.uploads[step.upload] if step.upload < len(self.uploads) else UNKNOWN_UPLOAD
             )
         if "layerPartBlob" in request:
             first = max(0, self.received.get(request["uploadId"], 0) + step.offset)
@@ -125,6 +133,7 @@ class Walker:
                 "partFirstByte": first,
                 "partLastByte": first + len(request["layerPartBlob"]) - 1,
             }
+
         return request
 
     def _digest_of(self, number: int) -> str:
@@ -145,8 +154,11 @@ class Walker:
             case _:
                 pass
 
-    def _told(self, answer: Any) -> Any:
-        """Return an answer without what chance and the clock put into it, its lists in order, for none is promised."""
+    def _normalized(self, answer: Any) -> Any:
+        """Return a response without random values and times, with its lists sorted.
+
+        ECR promises no order of lists.
+        """
         text = json.dumps(answer, default=lambda _: "a time").replace(self.prefix, "prefix")
         for number, upload in enumerate(self.uploads):
             text = text.replace(upload, f"upload {number}")
@@ -167,7 +179,7 @@ def ordered(value: Any) -> Any:
 
 
 def pushed(data: bytes, number: int) -> list[Step]:
-    """Return the steps that upload a layer, as the upload of this number."""
+    """Return the steps that upload a layer, as the upload with this number."""
     return [
         Step("initiate_layer_upload", "app", {}),
         Step("upload_layer_part", "app", {"layerPartBlob": data}, upload=number),
@@ -196,9 +208,8 @@ _images = st.fixed_dictionaries(
     {"imageManifest": st.sampled_from([*MANIFESTS[:3] * 4, MANIFESTS[3]])},
     optional={"imageTag": _tags},
 )
-_uploads = st.sampled_from(
-    [2, 3, 3, 3, 4, 5]
-)  # the last that was completed, some that may have begun, and one that hardly has
+# The last completed upload, some that may have begun, and one that rarely has.
+_uploads = st.sampled_from([2, 3, 3, 3, 4, 5])
 _parts = st.sampled_from(LAYERS).map(lambda data: {"layerPartBlob": data})
 
 _MEMBERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {

@@ -1,4 +1,4 @@
-"""Every answer of every operation is what botocore's service model says, and nothing beside it."""
+"""Every response of every operation follows botocore's service model, and has nothing beside it."""
 
 from __future__ import annotations
 
@@ -27,18 +27,22 @@ TYPES: dict[str, tuple[type, ...]] = {
 
 
 def problems(value: Any, shape: Any, where: str = "") -> list[str]:
-    """Return what in a value is not as its shape says: types, patterns, enums, bounds of strings, unknown members."""
+    """Return where a value differs from its shape.
+
+    The checks cover types, patterns, enums, bounds of strings and unknown members.
+    """
     if type(value) not in TYPES[shape.type_name]:
-        return [f"{where}: {value!r} is no {shape.type_name}"]
+        return [f"{where}: {value!r} is not of the type {shape.type_name}"]
     if shape.type_name == "structure":
         return structure_problems(value, shape, where)
-    if shape.type_name == "list":  # its bounds are of requests: ECR answers empty lists
+    # The bounds of lists apply to requests, because ECR returns empty lists.
+    if shape.type_name == "list":
         return [problem for each in value for problem in problems(each, shape.member, f"{where}[]")]
     return string_problems(value, shape, where) if shape.type_name == "string" else []
 
 
 def structure_problems(value: dict[str, Any], shape: Any, where: str) -> list[str]:
-    """Return the members that are missing, unknown, or not as they should be."""
+    """Return the members that are missing, unknown or invalid."""
     found = [f"{where}.{name} is missing" for name in shape.required_members if name not in value]
     found += [f"{where}.{name} is unknown" for name in value if name not in shape.members]
     known = [(name, each) for name, each in value.items() if name in shape.members]
@@ -50,7 +54,7 @@ def structure_problems(value: dict[str, Any], shape: Any, where: str) -> list[st
 
 
 def string_problems(value: str, shape: Any, where: str) -> list[str]:
-    """Return what is wrong with a string."""
+    """Return the problems of a string."""
     meta = shape.metadata
     wrong = {
         "enum": "enum" in meta and value not in meta["enum"],
@@ -58,16 +62,17 @@ def string_problems(value: str, shape: Any, where: str) -> list[str]:
         "min": len(value) < meta.get("min", 0),
         "max": len(value) > meta.get("max", len(value)),
     }
+
     return [
         f"{where}: {value[:100]!r} breaks {name}" for name, is_wrong in wrong.items() if is_wrong
     ]
 
 
 class Checked:
-    """A registry every answer of which is held against the model."""
+    """A registry whose responses are all checked against the model."""
 
     def __init__(self) -> None:
-        """Hold nothing yet."""
+        """Start with an empty registry."""
         self.service = Service(
             Registry(account="123456789012", region="us-east-1", now=Clock().now)
         )
@@ -75,7 +80,7 @@ class Checked:
         self.codes: set[str] = set()
 
     async def ask(self, operation: str, **members: Any) -> dict[str, Any]:
-        """Return a checked answer."""
+        """Send a request and return its checked response."""
         headers = {"x-amz-target": f"{TARGET_PREFIX}.{operation}", "host": "127.0.0.1:1"}
         reply = await self.service.answer(
             Request("POST", "/", headers, json.dumps(members).encode())
@@ -90,6 +95,7 @@ class Checked:
             self.codes.add(code)
             errors = {shape.name: shape for shape in model.error_shapes}
             assert problems(answer, errors[code], f"{operation}: {code}") == []
+
         return answer
 
 
@@ -101,9 +107,13 @@ async def upload(
     parts: int = 1,
     repository: str = "app",
 ) -> None:
-    """Upload parts of four bytes of base64, the first byte being said to be another, and complete twice."""
+    """Upload parts of four bytes, given in base64, and complete the upload twice.
+
+    `first` is the position that the first part claims.
+    """
     upload_id = (await checked.ask("InitiateLayerUpload", repositoryName=repository))["uploadId"]
     upload = {"repositoryName": repository, "uploadId": upload_id}
+
     for start in range(first, first + 4 * parts, 4):
         await checked.ask(
             "UploadLayerPart",
@@ -112,13 +122,14 @@ async def upload(
             partLastByte=start + 3,
             layerPartBlob=data,
         )
+
     for _ in range(2):
         await checked.ask("CompleteLayerUpload", **upload, layerDigests=list(digests))
 
 
 @pytest.mark.asyncio
-async def test_every_answer_is_as_the_model_says() -> None:
-    """Each operation, in its usual answers and its refusals, answers the members, types, patterns and values of the model alone."""
+async def test_every_response_follows_the_model() -> None:
+    """Successes and errors of each operation have only the members and values of the model."""
     checked = Checked()
     ask = checked.ask
     of_1234 = "sha256:03ac674216f3e15c761ee1a5e255f067953623c8b388b4459e13f978d7c846f4"
@@ -127,11 +138,14 @@ async def test_every_answer_is_as_the_model_says() -> None:
         "config": {"digest": of_1234},
         "layers": [],
     }
-    image, index = (
-        json.dumps(manifest),
-        {"mediaType": "application/vnd.oci.image.index.v1+json", "manifests": [{"digest": LAYER}]},
-    )
+    image = json.dumps(manifest)
+    index = {
+        "mediaType": "application/vnd.oci.image.index.v1+json",
+        "manifests": [{"digest": LAYER}],
+    }
     filters = [{"filterType": "WILDCARD", "filter": "v*"}]
+
+    # Repositories.
     await ask("CreateRepository", repositoryName="app")
     await ask("CreateRepository", repositoryName="app")
     await ask("CreateRepository", repositoryName="t1", tags=[{"Key": "", "Value": ""}])
@@ -144,6 +158,8 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await ask("DescribeRepositories", maxResults=1)
     await ask("DescribeRepositories", repositoryNames=["nope"])
     await ask("DescribeRepositories", repositoryNames=["App"])
+
+    # Layers.
     await upload(checked, "MTIzNA==", of_1234)
     await upload(checked, "MTIzNA==", of_1234)
     await upload(checked, "MTIzNA==", LAYER, first=1)
@@ -152,6 +168,8 @@ async def test_every_answer_is_as_the_model_says() -> None:
         "BatchCheckLayerAvailability", repositoryName="app", layerDigests=[of_1234, LAYER, "x", ""]
     )
     await ask("GetDownloadUrlForLayer", repositoryName="app", layerDigest=of_1234)
+
+    # Images.
     await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
     await ask("PutImage", repositoryName="app", imageManifest=image, imageTag="1.0")
     await ask("PutImage", repositoryName="app", imageManifest=image, imageDigest=LAYER)
@@ -172,6 +190,8 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await ask("ListImages", repositoryName="app", maxResults=1)
     await ask("DescribeImages", repositoryName="app")
     await ask("DescribeImages", repositoryName="app", imageIds=[{"imageTag": "nope"}])
+
+    # Deletions.
     await ask("DeleteRepository", repositoryName="app")
     await ask(
         "BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}]
@@ -179,6 +199,7 @@ async def test_every_answer_is_as_the_model_says() -> None:
     await ask("ListImages", repositoryName="app")
     await ask("DeleteRepository", repositoryName="app")
     await ask("GetAuthorizationToken")
+
     assert checked.asked == set(OPERATIONS)
     assert checked.codes == {
         "EmptyUploadException",
@@ -208,14 +229,14 @@ async def test_every_answer_is_as_the_model_says() -> None:
     [
         ({"layers": [{"layerAvailability": "SOMETIMES"}]}, "'SOMETIMES' breaks enum"),
         ({"layers": [{"layerDigest": "x"}]}, "'x' breaks pattern"),
-        ({"layers": [{"layerSize": "7"}]}, "'7' is no long"),
-        ({"layers": [{"layerSize": True}]}, "True is no long"),
-        ({"layers": None}, "None is no list"),
+        ({"layers": [{"layerSize": "7"}]}, "'7' is not of the type long"),
+        ({"layers": [{"layerSize": True}]}, "True is not of the type long"),
+        ({"layers": None}, "None is not of the type list"),
         ({"layers": [{"size": 7}]}, ".layers[].size is unknown"),
     ],
 )
-def test_this_test_sees_what_the_model_does_not_say(answer: dict[str, Any], problem: str) -> None:
-    """An answer that breaks the model has a problem."""
+def test_these_checks_find_what_breaks_the_model(answer: dict[str, Any], problem: str) -> None:
+    """A response that breaks the model has a problem."""
     found = problems(
         answer, service_model().operation_model("BatchCheckLayerAvailability").output_shape
     )

@@ -1,4 +1,7 @@
-"""Whatever comes in on the socket: no 500, nothing in the log, no file out of place, and the next request is answered."""
+"""Bad input on the socket causes no status 500, no log record and no misplaced file.
+
+The server answers the next request.
+"""
 
 from __future__ import annotations
 
@@ -22,20 +25,24 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.asyncio
 
 AT_ONCE = 32
-QUIET = 0.05  # seconds without a byte after which no further answer is expected
+# After this time without a byte, no further response is expected.
+QUIET_SECONDS = 0.05
 IN_PLACE = re.compile(
-    r"very/deep/data/us-east-1/(lock|blobs/[0-9a-f]{2}/[0-9a-f]{64}|(repositories/)?[0-9a-f]{64}\.json|incoming/\w+)"
+    r"very/deep/data/us-east-1/"
+    r"(lock|blobs/[0-9a-f]{2}/[0-9a-f]{64}|(repositories/)?[0-9a-f]{64}\.json|incoming/\w+)"
 ).fullmatch
-STALLED = 50  # connections that send a part of a request and then nothing, while others are served
+# The number of connections that send a part of a request and then nothing, beside the others.
+STALLED = 50
 
 
-async def play(ecr: LocalECR, sent: bytes, draw: random.Random) -> bytes:
-    """Send bytes, all at once or in pieces, with an end or without; return what was answered."""
+async def exchange(ecr: LocalECR, sent: bytes, draw: random.Random) -> bytes:
+    """Send bytes, at once or in pieces, with or without an end, and return the response."""
     host, port = ecr.endpoint_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     cut = len(sent) if draw.random() < 0.9 else draw.randrange(len(sent) + 1)
     end = draw.choices(["close", "eof", "abort"], [8, 1, 1])[0]
     answer = bytearray()
+
     with contextlib.suppress(ConnectionError):
         for piece in (sent[: cut // 2], sent[cut // 2 : cut]):
             writer.write(piece)
@@ -43,9 +50,11 @@ async def play(ecr: LocalECR, sent: bytes, draw: random.Random) -> bytes:
         if end == "eof":
             writer.write_eof()
         with contextlib.suppress(TimeoutError):
-            while chunk := await asyncio.wait_for(reader.read(65_536), QUIET):
+            while chunk := await asyncio.wait_for(reader.read(65_536), QUIET_SECONDS):
                 answer += chunk
+
     writer.transport.abort() if end == "abort" else writer.close()
+
     return bytes(answer)
 
 
@@ -59,8 +68,8 @@ async def stall(ecr: LocalECR, number: int) -> asyncio.StreamWriter:
 
 
 @contextlib.contextmanager
-def loops_complaints() -> Any:
-    """Collect what the running loop would complain of: exceptions of tasks and callbacks that nobody asked for."""
+def loop_problems() -> Any:
+    """Collect what the running loop reports: unhandled exceptions of tasks and callbacks."""
     loop = asyncio.get_running_loop()
     complaints: list[str] = []
     loop.set_exception_handler(lambda _, context: complaints.append(repr(context)))
@@ -69,7 +78,7 @@ def loops_complaints() -> Any:
 
 
 def filled(ecr: LocalECR) -> list[str]:
-    """Let it hold an image, and an upload under way.
+    """Add an image and an upload in progress.
 
     Return their names, and the path of a download.
     """
@@ -78,6 +87,7 @@ def filled(ecr: LocalECR) -> list[str]:
     url = ecr._service.downloads.url(
         "x", ecr.region, f"sha256:{hashlib.sha256(b'small').hexdigest()}"
     )
+
     return [
         image,
         upload,
@@ -106,7 +116,7 @@ def files(folder: Path) -> list[str]:
         ),
     ],
 )
-async def test_bad_requests_leave_it_answering(
+async def test_the_server_survives_bad_requests(
     count: int,
     *,
     auth: bool,
@@ -114,12 +124,14 @@ async def test_bad_requests_leave_it_answering(
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Of any number of bad requests, with stalled connections beside them, none is answered 5xx, logged, or leaves a file out of place."""
+    """Bad requests beside stalled connections cause no 5xx, no log record and no misplaced file."""
     home, outside = tmp_path / "very" / "deep" / "data", tmp_path / "outside"
     for folder in (home, outside):
         folder.mkdir(parents=True)
+
     monkeypatch.chdir(outside)
     caplog.set_level(logging.INFO)
+
     async with LocalECR(auth=auth, data=home) as ecr:
         texts = [str(outside / "canary"), f"../../../outside/canary/{'a' * 64}"]
         limit = asyncio.Semaphore(AT_ONCE)
@@ -129,9 +141,9 @@ async def test_bad_requests_leave_it_answering(
             async with limit:
                 if number % 50 == 0:
                     texts[2:] = filled(ecr)
-                return await play(ecr, bad_request(draw, texts), draw)
+                return await exchange(ecr, bad_request(draw, texts), draw)
 
-        with loops_complaints() as complaints:
+        with loop_problems() as complaints:
             stalled = [await stall(ecr, number) for number in range(STALLED)]
             answers = await asyncio.gather(*map(answer_to, range(count)))
             digest = ecr.put_layer("still/there", b"a layer")
@@ -139,6 +151,7 @@ async def test_bad_requests_leave_it_answering(
                 result = await client.check_layers("still/there", [digest])
             for writer in stalled:
                 writer.close()
+
     wrong = {
         number: answer[:300]
         for number, answer in enumerate(answers)
@@ -150,5 +163,6 @@ async def test_bad_requests_leave_it_answering(
         if record.name.startswith(("ecr_layer_client", "aiohttp", "asyncio"))
     ]
     astray = [each for each in files(tmp_path) if not IN_PLACE(each)]
+
     assert (wrong, logged, complaints, astray) == ({}, [], [], [])
     assert (result.available, set(OPERATIONS) - set(ecr.stats.by_operation)) == ((digest,), set())

@@ -1,4 +1,4 @@
-"""The store of bytes: what is put comes back, wherever it is held."""
+"""The store returns the bytes that it was given, from memory and from files."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ def digest_of(data: bytes) -> str:
 
 @given(sizes=st.lists(st.integers(0, 2 * IN_MEMORY), max_size=5), in_files=st.booleans())
 @settings(max_examples=50, derandomize=True, database=None, deadline=None)
-def test_bytes_come_back_however_they_came(
+def test_a_draft_keeps_its_bytes(
     sizes: list[int], in_files: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """What a draft took in any number of parts has the digest of the whole and comes back whole, from memory and from files."""
+    """The store returns the bytes of a draft with their digest, whatever the number of parts."""
     parts = [bytes([number]) * size for number, size in enumerate(sizes)]
     whole = b"".join(parts)
     draft = Store(tmp_path_factory.mktemp("store") if in_files else None).draft()
@@ -53,7 +53,7 @@ def test_bytes_come_back_however_they_came(
 def test_a_part_of_a_file_is_the_part_of_its_bytes(
     start: int, stop: int, first: int, last: int
 ) -> None:
-    """A part of a file slices as the same part of its bytes does."""
+    """A part of a file has the same slices as the same part of its bytes."""
     data = Path(__file__).read_bytes()
     start, stop = min(start, stop), max(start, stop)
     part = part_of(FileBytes(Path(__file__), 0, len(data)), start, stop)
@@ -61,7 +61,7 @@ def test_a_part_of_a_file_is_the_part_of_its_bytes(
 
 
 def test_small_blobs_are_in_memory_and_large_ones_in_files() -> None:
-    """Up to 64 KiB a blob costs no file; the files of the others go with the store."""
+    """Blobs up to 64 KiB need no file, and the files of the others are deleted with the store."""
     store = Store()
     store.put(LARGE[1:])
     homes = [store._directory]
@@ -73,12 +73,13 @@ def test_small_blobs_are_in_memory_and_large_ones_in_files() -> None:
     assert [path.stat().st_size for path in home.rglob("*") if path.is_file()] == [len(LARGE)]
     del store
     gc.collect()
+
     assert not home.exists()
 
 
 @pytest.mark.parametrize("digest", HOSTILE, ids=ascii)
 def test_only_a_digest_finds_anything(digest: str, tmp_path: Path) -> None:
-    """What is no sha256 digest in lower case names no file, and dropping it does nothing."""
+    """A text that is not a lower-case sha256 digest names no file, and dropping it does nothing."""
     (tmp_path / "secret").write_text("secret")
     store = Store(tmp_path / "data")
     store.put(b"a layer")
@@ -86,8 +87,8 @@ def test_only_a_digest_finds_anything(digest: str, tmp_path: Path) -> None:
     assert (store.get(digest), (tmp_path / "secret").exists()) == (None, True)
 
 
-def test_a_file_that_is_not_whole_is_never_read(tmp_path: Path) -> None:
-    """Until a draft is kept nothing is found under its digest, and what it left behind is gone once the directory is tidied."""
+def test_a_partial_file_is_never_read(tmp_path: Path) -> None:
+    """Nobody finds a draft before it is kept, and tidying deletes the files of abandoned drafts."""
     draft = Store(tmp_path).draft()
     draft.write(LARGE)
     again = Store(tmp_path)
@@ -98,8 +99,8 @@ def test_a_file_that_is_not_whole_is_never_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"small", LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("in_files", [False, True])
-def test_what_is_dropped_is_gone(data: bytes, tmp_path: Path, *, in_files: bool) -> None:
-    """A dropped blob is not found any more, and a draft that is discarded leaves nothing."""
+def test_dropped_bytes_are_deleted(data: bytes, tmp_path: Path, *, in_files: bool) -> None:
+    """A dropped blob is not found any more, and a discarded draft leaves no file."""
     store = Store(tmp_path if in_files else None)
     digest = store.put(data)
     store.drop({digest})
@@ -110,8 +111,8 @@ def test_what_is_dropped_is_gone(data: bytes, tmp_path: Path, *, in_files: bool)
     assert (store.get(digest), left) == (None, [])
 
 
-def test_who_reads_a_file_that_goes_is_cut_off() -> None:
-    """A blob that is dropped while it is read ends in ConnectionResetError."""
+def test_a_read_of_a_deleted_file_is_cut_off() -> None:
+    """Reading a blob that was dropped raises ConnectionResetError."""
     store = Store()
     digest = store.put(LARGE)
     blob = store.get(digest)
@@ -121,8 +122,8 @@ def test_who_reads_a_file_that_goes_is_cut_off() -> None:
         blob[:1]
 
 
-def test_the_same_bytes_are_held_once(tmp_path: Path) -> None:
-    """Putting bytes again changes nothing."""
+def test_the_same_bytes_are_stored_once(tmp_path: Path) -> None:
+    """Putting the same bytes again changes nothing."""
     store = Store(tmp_path)
     assert store.put(LARGE) == store.put(LARGE)
     assert len([path for path in tmp_path.rglob("*") if path.is_file()]) == 1
@@ -131,10 +132,8 @@ def test_the_same_bytes_are_held_once(tmp_path: Path) -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
 @pytest.mark.parametrize("first", [b"", b"small", LARGE], ids=["nothing", "small", "large"])
 @pytest.mark.parametrize("in_files", [False, True])
-def test_what_can_not_be_written_is_not_taken(
-    first: bytes, tmp_path: Path, *, in_files: bool
-) -> None:
-    """A write that fails midway takes none of its bytes: size and digest stay, and what is written next follows what was there."""
+def test_a_failed_write_appends_nothing(first: bytes, tmp_path: Path, *, in_files: bool) -> None:
+    """A write that fails midway changes neither size nor digest, and the next write follows on."""
     store = Store(tmp_path if in_files else None)
     draft = store.draft()
     draft.write(first)
@@ -144,5 +143,6 @@ def test_what_can_not_be_written_is_not_taken(
     assert (draft.size, draft.digest) == before
     draft.write(b"the end")
     blob = store.get(draft.keep())
+
     assert blob is not None
     assert blob[:] == first + b"the end"

@@ -1,6 +1,6 @@
-"""Downloads of layers as S3 serves them: presigned URLs, ranges, refusals.
+"""Downloads of layers as S3 serves them: presigned URLs, ranges and errors.
 
-Over HTTP and in memory.
+The tests run over HTTP and in memory.
 """
 
 from __future__ import annotations
@@ -36,14 +36,15 @@ from ecr_layer_client.local._registry.errors import AwsError
 from virtual_time import VirtualTimeLoop
 
 SMALL = b"the bytes of a layer"
-LARGE = bytes(range(256)) * (CHUNK // 200)  # in a file, and sent in two chunks
+# So large that it is in a file, and sent in two chunks.
+LARGE = bytes(range(256)) * (CHUNK // 200)
 HOST = "registry.example:8080"
-FACES = pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
+BOTH_SERVERS = pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 
 
 @dataclass
-class Answer:
-    """What came back for a URL."""
+class Response:
+    """The response to a download."""
 
     status: int
     headers: dict[str, str]
@@ -52,30 +53,30 @@ class Answer:
     @property
     def error(self) -> tuple[int, str]:
         """The status, and the code in the XML."""
-        # Our own XML.
-        return self.status, ET.fromstring(self.body).findtext("Code", "")  # noqa: S314
+        root = ET.fromstring(self.body)  # noqa: S314  (our own XML)
+        return self.status, root.findtext("Code", "")
 
 
 @dataclass
 class Download:
-    """A local ECR that holds an image of two layers, and the way to them."""
+    """A local ECR that has an image of two layers, and a client to download them."""
 
     ecr: LocalECR
     client: Any
 
     async def url(self, data: bytes = SMALL) -> str:
-        """Ask for the URL of a layer."""
+        """Request the URL of a layer."""
         answer = await self.client.get_download_url_for_layer(
             repositoryName="app", layerDigest=digest_of(data)
         )
         assert answer["layerDigest"] == digest_of(data)
         return str(answer["downloadUrl"])
 
-    async def get(self, url: str, *, method: str = "GET", **headers: str) -> Answer:
-        """Follow a URL as a client of the session does."""
+    async def get(self, url: str, *, method: str = "GET", **headers: str) -> Response:
+        """Request a URL with the HTTP session of the client."""
         session = self.client._endpoint.http_session
         response = await session.send(AWSRequest(method=method, url=url, headers=headers).prepare())
-        return Answer(
+        return Response(
             response.status_code,
             {name.lower(): value for name, value in response.headers.items()},
             await response.content,
@@ -88,7 +89,7 @@ def digest_of(data: bytes) -> str:
 
 
 def download(play: Any, *, in_memory: bool = True, **options: Any) -> Any:
-    """Run a scenario on a local ECR that holds an image; in memory, in virtual time."""
+    """Run a scenario on a local ECR that has an image. In memory, time is virtual."""
 
     async def main() -> Any:
         async with LocalECR(in_memory=in_memory, **options) as ecr:
@@ -101,14 +102,13 @@ def download(play: Any, *, in_memory: bool = True, **options: Any) -> Any:
         return runner.run(main())
 
 
-# -- what can be downloaded
-# ------------------------------------------------------------------------------------------------
+# -- layers that can be downloaded
 
 
-@FACES
+@BOTH_SERVERS
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 def test_a_layer_comes_back_byte_for_byte(data: bytes, *, in_memory: bool) -> None:
-    """Following the URL gives the layer's bytes, with their length and what S3 says beside them."""
+    """The URL returns the layer's bytes, with their length and the headers of S3."""
 
     async def play(it: Download) -> None:
         answer = await it.get(await it.url(data))
@@ -122,31 +122,33 @@ def test_a_layer_comes_back_byte_for_byte(data: bytes, *, in_memory: bool) -> No
             "content-type": "application/octet-stream",
             "etag": f'"{digest_of(data)[7:]}"',
         }
+
         assert (answer.status, answer.body == data, told) == (200, True, expected)
 
     download(play, in_memory=in_memory)
 
 
-def test_a_layer_that_was_uploaded_comes_back() -> None:
-    """What came in parts is downloaded whole, once an image refers to it."""
+def test_an_uploaded_layer_is_downloaded() -> None:
+    """A layer that arrived in parts is downloaded in one piece, once an image refers to it."""
 
     async def play(it: Download) -> None:
         parts = (b"\0" * 5 * 1024 * 1024, b"last")
         digest = digest_of(b"".join(parts))
-        upload_id, first = (
-            (await it.client.initiate_layer_upload(repositoryName="app"))["uploadId"],
-            0,
-        )
+        begun = await it.client.initiate_layer_upload(repositoryName="app")
+        upload_id, first = begun["uploadId"], 0
+
         for part in parts:
             where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
             await it.client.upload_layer_part(
                 repositoryName="app", uploadId=upload_id, layerPartBlob=part, **where
             )
             first += len(part)
+
         await it.client.complete_layer_upload(
             repositoryName="app", uploadId=upload_id, layerDigests=[digest]
         )
         it.ecr.seed_image("app", [(digest, first)])
+
         assert (await it.get(await it.url(b"".join(parts)))).body == b"".join(parts)
 
     download(play)
@@ -174,14 +176,15 @@ def test_a_layer_that_was_uploaded_comes_back() -> None:
     ],
     ids=["absent", "alone", "archived", "seeded"],
 )
-def test_what_cannot_be_downloaded_says_why(digest: str, code: str, said: str) -> None:
-    """No URL is given for a layer that is absent, of no image, archived (assumed) or without bytes (ours)."""
+def test_the_error_says_why_there_is_no_url(digest: str, code: str, said: str) -> None:
+    """There is no URL for a layer that is absent, without an image, archived or without bytes."""
 
     async def play(it: Download) -> None:
         it.ecr.put_layer("app", b"alone")
         it.ecr.archive("app", it.ecr.seed_image("app", [b"archived"]))
         with pytest.raises(ClientError) as caught:
             await it.client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)
+
         error: Any = caught.value
         assert (error.response["Error"]["Code"], said in error.response["Error"]["Message"]) == (
             code,
@@ -192,7 +195,7 @@ def test_what_cannot_be_downloaded_says_why(digest: str, code: str, said: str) -
 
 
 def test_a_digest_in_upper_case_is_found() -> None:
-    """GetDownloadUrlForLayer takes either letter case, and answers lower case (assumed)."""
+    """GetDownloadUrlForLayer takes either letter case, and returns lower case (assumed)."""
 
     async def play(it: Download) -> None:
         asked = "sha256:" + digest_of(SMALL)[7:].upper()
@@ -203,7 +206,6 @@ def test_a_digest_in_upper_case_is_found() -> None:
 
 
 # -- ranges
-# ----------------------------------------------------------------------------------------------------------------
 
 
 @given(
@@ -219,7 +221,7 @@ def test_a_digest_in_upper_case_is_found() -> None:
 def test_a_range_is_the_slice_that_http_means(
     first: int, last: int, form: str, is_large: bool
 ) -> None:
-    """A range gives 206 with exactly its bytes, 416 when it begins beyond the end, and the whole when it is none."""
+    """A range returns 206 with its bytes, 416 beyond the end, and everything if it is invalid."""
     data = LARGE if is_large else SMALL
     asked, size = form.format(first, last), len(data)
     start, stop = {
@@ -238,6 +240,7 @@ def test_a_range_is_the_slice_that_http_means(
             reply.body[:] == data[start:stop],
             reply.headers.get("content-range"),
         )
+
     if form == "{}-{}" and last < first:
         assert answer == (200, data == data[start:stop], None)
     elif start >= size:
@@ -259,7 +262,7 @@ def test_a_range_is_the_slice_that_http_means(
     ],
 )
 def test_a_range_that_s3_cannot_read_is_ignored(asked: str) -> None:
-    """What is no single range of bytes is as if it were not there."""
+    """A header that is not a single range of bytes is ignored."""
     downloads, digest = a_server(SMALL)
     reply = downloads.answer(a_request(downloads, digest, range=asked))
     assert (reply.status, reply.body) == (200, SMALL)
@@ -280,38 +283,38 @@ def test_a_range_that_s3_cannot_read_is_ignored(asked: str) -> None:
 def test_a_range_beyond_any_integer_ends_with_the_layer(
     asked: str, answer: tuple[int, str, bytes]
 ) -> None:
-    """However far a range goes, it is cut to the layer's size (RFC 9110, section 14.1.2)."""
+    """A range is limited to the size of the layer (RFC 9110, section 14.1.2)."""
     downloads, digest = a_server(SMALL)
     reply = downloads.answer(a_request(downloads, digest, range=asked))
     assert (reply.status, reply.headers["content-range"], reply.body) == answer
 
 
 def test_the_unit_of_a_range_is_in_either_case() -> None:
-    """`Bytes=` is `bytes=` (RFC 9110, section 14.1)."""
+    """`Bytes=` means `bytes=` (RFC 9110, section 14.1)."""
     downloads, digest = a_server(SMALL)
     assert downloads.answer(a_request(downloads, digest, range="Bytes=4-5")).body == SMALL[4:6]
 
 
 def test_a_range_that_begins_beyond_any_integer_is_not_satisfiable() -> None:
-    """A range that begins beyond the end, by however much, is 416."""
+    """A range that begins beyond the end, at any distance, is 416."""
     downloads, digest = a_server(SMALL)
     with pytest.raises(AwsError, match="InvalidRange"):
         downloads.answer(a_request(downloads, digest, range="bytes=" + "9" * 5000 + "-"))
 
 
 def test_an_empty_layer_comes_back_and_has_no_range() -> None:
-    """A layer of no bytes is downloaded; every range of it is beyond its end."""
+    """A layer without bytes can be downloaded, and every range of it is beyond its end."""
     downloads, digest = a_server(b"")
     assert downloads.answer(a_request(downloads, digest)).body == b""
     with pytest.raises(AwsError, match="InvalidRange"):
         downloads.answer(a_request(downloads, digest, range="bytes=0-"))
 
 
-@FACES
+@BOTH_SERVERS
 def test_ranges_work_on_the_wire(*, in_memory: bool) -> None:
-    """A client resumes where it was cut: 206, with the rest.
+    """A client resumes with a range and gets 206 with the rest.
 
-    Beyond the end 416, in XML with the size.
+    Beyond the end, the client gets 416, in XML with the size.
     """
 
     async def play(it: Download) -> None:
@@ -328,12 +331,11 @@ def test_ranges_work_on_the_wire(*, in_memory: bool) -> None:
 
 
 # -- the URL
-# ---------------------------------------------------------------------------------------------------------------
 
 
 @functools.cache
 def a_server(data: bytes = SMALL) -> tuple[Downloads, str]:
-    """Return downloads of one layer, and its digest."""
+    """Return the downloads of one layer, and its digest."""
     store = Store()
     return Downloads({"eu-west-1": store}, Clock()), store.put(data)
 
@@ -346,7 +348,7 @@ def a_request(
     change: tuple[str, str] = ("", ""),
     **headers: str,
 ) -> Request:
-    """Return the request of a client that follows the URL, with a part of it put in another's place."""
+    """Return a request for the URL, with one text in its path replaced by another."""
     url = downloads.url(HOST, "eu-west-1", digest)
     return Request(
         method,
@@ -362,11 +364,12 @@ def query_of(url: str) -> dict[str, str]:
 
 
 def test_a_url_is_what_botocore_would_sign() -> None:
-    """The URL is presigned as botocore's own signer for S3 does it, with the same key at the same time."""
+    """The URL equals the one that botocore's own S3 signer makes with this key and time."""
     now = datetime.now(UTC).replace(microsecond=0)
     downloads, digest = a_server()
     url = downloads.url(HOST, "eu-west-1", digest)
     theirs = AWSRequest(method="GET", url=url.partition("?")[0])
+
     with (
         mock.patch("botocore.auth.get_current_datetime", return_value=now),
         mock.patch.object(downloads, "_clock", now=now.timestamp),
@@ -376,11 +379,12 @@ def test_a_url_is_what_botocore_would_sign() -> None:
         )
         signer.add_auth(theirs)
         ours = downloads.url(HOST, "eu-west-1", digest)
+
     assert query_of(ours) == query_of(str(theirs.url))
 
 
 def test_a_url_names_the_host_that_the_caller_used() -> None:
-    """A caller that reached the registry by another name gets URLs of that name."""
+    """A caller that reached the registry by another name gets URLs with that name."""
 
     async def play(it: Download) -> None:
         host = it.ecr.endpoint_url.replace("127.0.0.1", "localhost")
@@ -389,6 +393,7 @@ def test_a_url_names_the_host_that_the_caller_used() -> None:
             answer = await client.get_download_url_for_layer(
                 repositoryName="app", layerDigest=digest_of(SMALL)
             )
+
         assert (
             answer["downloadUrl"].startswith(f"{host}/layers/us-east-1/"),
             (await it.get(answer["downloadUrl"])).body,
@@ -407,19 +412,21 @@ def replaced(path: str, position: int, character: str) -> str:
 @given(st.integers(0, 1000), st.characters(codec="ascii", exclude_characters="?#"))
 @settings(max_examples=200, derandomize=True, database=None, deadline=None)
 def test_a_changed_query_does_not_match(position: int, character: str) -> None:
-    """Any other character in the query is 403, and but for the signature's own name SignatureDoesNotMatch."""
+    """A changed query is 403: SignatureDoesNotMatch, if the signature still has its name."""
     downloads, digest = a_server()
     request = a_request(downloads, digest)
     changed = replaced(request.path, position, character)
     if changed == request.path:
         return
+
     with pytest.raises(AwsError) as caught:
         downloads.answer(Request("GET", changed, request.headers, b""))
+
     assert (caught.value.status, caught.value.code) in {
         (403, "SignatureDoesNotMatch"),
         (403, "AccessDenied"),
     }
-    assert caught.value.code == "SignatureDoesNotMatch" or "X-Amz-Signature=" not in changed
+    assert caught.value.code == "SignatureDoesNotMatch" or "&X-Amz-Signature=" not in changed
 
 
 @pytest.mark.parametrize(
@@ -437,8 +444,8 @@ def test_a_changed_query_does_not_match(position: int, character: str) -> None:
     ],
     ids=["more", "longer", "later", "less", "twice", "region", "path", "bytes", "surrogate"],
 )
-def test_a_forged_url_is_refused(change: tuple[str, str]) -> None:
-    """A query or path of the caller's own making is 403."""
+def test_a_forged_url_is_rejected(change: tuple[str, str]) -> None:
+    """A query or a path that the caller made is 403."""
     downloads, digest = a_server()
     with pytest.raises(AwsError) as caught:
         downloads.answer(a_request(downloads, digest, change=change))
@@ -449,8 +456,8 @@ def test_a_forged_url_is_refused(change: tuple[str, str]) -> None:
 
 
 @pytest.mark.parametrize("method", ["HEAD", "PUT", "DELETE", "POST"])
-def test_a_url_for_get_is_for_get_alone(method: str) -> None:
-    """Another method is 403, as of a URL presigned for GET; a HEAD, too."""
+def test_a_url_for_get_works_only_for_get(method: str) -> None:
+    """Another method is 403, also HEAD, as with a URL that is presigned for GET."""
     downloads, digest = a_server()
     with pytest.raises(AwsError) as caught:
         downloads.answer(a_request(downloads, digest, method=method))
@@ -458,14 +465,14 @@ def test_a_url_for_get_is_for_get_alone(method: str) -> None:
 
 
 def test_another_host_does_not_match() -> None:
-    """The host is signed."""
+    """The signature covers the host."""
     downloads, digest = a_server()
     with pytest.raises(AwsError, match="SignatureDoesNotMatch"):
         downloads.answer(a_request(downloads, digest, host="other.example"))
 
 
 def test_a_clients_own_spelling_of_the_query_is_fine() -> None:
-    """The order and the escapes of the query don't matter: clients write URLs anew."""
+    """The order and the escapes of the query do not matter, because clients rewrite URLs."""
     downloads, digest = a_server()
 
     request = a_request(downloads, digest)
@@ -476,11 +483,11 @@ def test_a_clients_own_spelling_of_the_query_is_fine() -> None:
     )
 
 
-@FACES
+@BOTH_SERVERS
 def test_a_url_expires_after_an_hour(*, in_memory: bool) -> None:
-    """After 3600 seconds the answer is 403 "Request has expired", with the times.
+    """After 3600 seconds the response is 403 "Request has expired", with the times.
 
-    Before, the layer.
+    Before that time, the response is the layer.
     """
 
     async def play(it: Download) -> None:
@@ -490,6 +497,7 @@ def test_a_url_expires_after_an_hour(*, in_memory: bool) -> None:
         it.ecr.clock_skew = 3610
         answer = await it.get(url)
         error = ET.fromstring(answer.body)  # noqa: S314  (our own XML)
+
         assert (answer.error, error.findtext("Message")) == (
             (403, "AccessDenied"),
             "Request has expired",
@@ -514,9 +522,9 @@ def test_a_url_expires_after_an_hour(*, in_memory: bool) -> None:
         "/layers/us-east-1/x?X-Amz-Signature=x",
     ],
 )
-@FACES
-def test_without_a_signature_nothing_is_told(path: str, *, in_memory: bool) -> None:
-    """A path that nobody signed is 403 AccessDenied, whether something is there or not."""
+@BOTH_SERVERS
+def test_a_path_without_a_signature_reveals_nothing(path: str, *, in_memory: bool) -> None:
+    """An unsigned path is 403 AccessDenied, whether or not there is a layer."""
 
     async def play(it: Download) -> None:
         assert (await it.get(it.ecr.endpoint_url + path)).error == (403, "AccessDenied")
@@ -525,7 +533,7 @@ def test_without_a_signature_nothing_is_told(path: str, *, in_memory: bool) -> N
 
 
 def test_a_layer_that_is_gone_is_not_found() -> None:
-    """A URL outlives its layer: then 404 NoSuchKey."""
+    """After a layer was deleted, its URL returns 404 NoSuchKey."""
 
     async def play(it: Download) -> None:
         url = await it.url(LARGE)
@@ -536,7 +544,7 @@ def test_a_layer_that_is_gone_is_not_found() -> None:
 
 
 def test_head_over_http_is_403_without_a_body() -> None:
-    """A HEAD of the URL is answered as S3 answers it."""
+    """A HEAD request of the URL gets S3's response."""
 
     def head(url: str) -> tuple[int, bytes]:
         parts = urlsplit(url)
@@ -552,7 +560,7 @@ def test_head_over_http_is_403_without_a_body() -> None:
 
 
 def test_aiohttp_follows_the_url() -> None:
-    """A client that spells the query anew still gets the layer."""
+    """A client that rewrites the query still gets the layer."""
 
     async def play(it: Download) -> None:
         async with aiohttp.ClientSession() as session, session.get(await it.url(LARGE)) as response:
@@ -562,10 +570,9 @@ def test_aiohttp_follows_the_url() -> None:
 
 
 # -- faults and statistics
-# -------------------------------------------------------------------------------------------------
 
 
-@FACES
+@BOTH_SERVERS
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -578,16 +585,18 @@ def test_aiohttp_follows_the_url() -> None:
 def test_a_download_breaks_off(
     fault: dict[str, Any], error: type[Exception], *, in_memory: bool
 ) -> None:
-    """A download can be reset or cut, like any answer, and the next one is whole."""
+    """A download can be reset or truncated, like any response, and the next one is complete."""
 
     async def play(it: Download) -> None:
         url = await it.url(LARGE)
         it.ecr.faults.add(operation="GetLayer", **fault)
         with pytest.raises(error):
             await it.get(url)
-        # Not `times=1`: aiohttp itself asks again when a kept connection is reset before any answer
-        # to a GET.
+
+        # Not `times=1`, because aiohttp repeats a GET when a kept-alive connection is reset before
+        # any response.
         it.ecr.faults.clear()
+
         assert (await it.get(url)).body == LARGE
         assert list(it.ecr.stats.by_operation["GetLayer"]) == [next(iter(fault)), "ok"]
 
@@ -595,7 +604,7 @@ def test_a_download_breaks_off(
 
 
 def test_a_download_takes_its_time() -> None:
-    """`latency` and `drip` hold a download up, in virtual time, and every byte comes."""
+    """`latency` and `drip` delay a download, in virtual time, and every byte arrives."""
 
     async def play(it: Download) -> None:
         url = await it.url(LARGE)
@@ -607,7 +616,7 @@ def test_a_download_takes_its_time() -> None:
     download(play)
 
 
-@FACES
+@BOTH_SERVERS
 @pytest.mark.parametrize(
     ("fault", "error"),
     [
@@ -619,7 +628,7 @@ def test_a_download_takes_its_time() -> None:
 def test_an_error_of_a_download_is_in_xml(
     fault: dict[str, Any], error: tuple[int, str], *, in_memory: bool
 ) -> None:
-    """An error that a fault plays on a download comes as S3 writes errors."""
+    """An error that a fault causes for a download is in S3's XML."""
 
     async def play(it: Download) -> None:
         it.ecr.faults.add(operation="GetLayer", **fault)
@@ -628,8 +637,8 @@ def test_an_error_of_a_download_is_in_xml(
     download(play, in_memory=in_memory)
 
 
-def test_a_fault_of_rows_leaves_a_download_whole() -> None:
-    """A download has no rows to shuffle or drop: such a fault, meant for any operation, does nothing to it."""
+def test_a_fault_of_rows_does_not_change_a_download() -> None:
+    """A fault that shuffles or drops rows does nothing to a download, which has no rows."""
 
     async def play(it: Download) -> None:
         url = await it.url()
@@ -640,7 +649,7 @@ def test_a_fault_of_rows_leaves_a_download_whole() -> None:
 
 
 def test_a_download_spends_no_quota() -> None:
-    """The quota is of ECR's API; S3 has its own."""
+    """The quota belongs to ECR's API. S3 has its own."""
 
     async def play(it: Download) -> None:
         url = await it.url()
@@ -650,7 +659,7 @@ def test_a_download_spends_no_quota() -> None:
 
 
 def test_a_signed_url_needs_no_key() -> None:
-    """Whoever has the URL may follow it: its signature is its own, and no Authorization header is asked for or minded."""
+    """Everyone with the URL can download: an Authorization header is not needed and ignored."""
 
     async def play(it: Download) -> None:
         url = await it.url()
@@ -660,7 +669,7 @@ def test_a_signed_url_needs_no_key() -> None:
 
 
 def test_the_query_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
-    """Whatever happens to a download, its signature is not logged by the local ECR."""
+    """The local ECR never logs the signature of a download."""
 
     async def play(it: Download) -> str:
         url = await it.url()
@@ -672,8 +681,8 @@ def test_the_query_is_in_no_log(caplog: pytest.LogCaptureFixture) -> None:
     assert query_of(url)["X-Amz-Signature"] not in caplog.text
 
 
-def test_manifests_are_no_layers() -> None:
-    """The digest of an image is no layer: there is no URL for it."""
+def test_a_manifest_is_not_a_layer() -> None:
+    """There is no URL for the digest of an image."""
 
     async def play(it: Download) -> None:
         digest = it.ecr.put_image("app", json.dumps(await manifest(it)), "copy")

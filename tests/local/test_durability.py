@@ -1,4 +1,4 @@
-"""What a data directory keeps, and what in it is never believed."""
+"""The data directory keeps contents, and damaged or hostile files in it are rejected."""
 
 from __future__ import annotations
 
@@ -33,9 +33,12 @@ NAME = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 REGIONS = ("us-east-1", "eu-west-1")
 ONE = hashlib.sha256(b"one").hexdigest()
 ONCE = AioConfig(retries={"total_max_attempts": 1})
-# Of the one with the layer b"one".
+# The digest of an image with the layer b"one".
 DIGEST_OF_IMAGE = "sha256:6457e2ab42a9ca799bff38803b2966aee8f6a362a33ec0dc724071d2e2123b5a"
-MANIFEST = f'{{"mediaType": "application/vnd.oci.image.manifest.v1+json", "config": {{"digest": "sha256:{ONE}"}}, "layers": []}}'
+MANIFEST = (
+    '{"mediaType": "application/vnd.oci.image.manifest.v1+json", '
+    f'"config": {{"digest": "sha256:{ONE}"}}, "layers": []}}'
+)
 
 
 def digest_of(data: bytes) -> str:
@@ -44,23 +47,23 @@ def digest_of(data: bytes) -> str:
 
 
 def registries(ecr: LocalECR) -> list[Registry]:
-    """Return its registries."""
+    """Return the registries of a local ECR."""
     return list(ecr._service.registries.values())
 
 
 def files(directory: Path) -> list[Path]:
-    """Return all files below a directory, but for the locks."""
+    """Return all files below a directory, except for the locks."""
     return [path for path in directory.rglob("*") if path.is_file() and path.name != "lock"]
 
 
 def held(registry: Registry, data: bytes) -> bool:
-    """Tell whether a registry holds these bytes."""
+    """Return whether a registry has these bytes."""
     blob = registry.store.get(digest_of(data))
     return blob is not None and blob[:] == data
 
 
-def answers(ecr: LocalECR) -> list[Any]:
-    """Return all that its registries tell of what they hold."""
+def contents(ecr: LocalECR) -> list[Any]:
+    """Return everything that the registries report about their contents."""
     found: list[Any] = []
     for registry in registries(ecr):
         for registry_id in ("123456789012", "999999999999"):
@@ -82,11 +85,12 @@ def answers(ecr: LocalECR) -> list[Any]:
                     registry.run("BatchCheckLayerAvailability", {**of_it, "layerDigests": layers}),
                     [blob and blob[:] for blob in map(registry.store.get, layers)],
                 ]
+
     return found
 
 
-def test_all_that_was_held_is_held_after_a_restart(tmp_path: Path) -> None:
-    """Repositories, layers with their bytes, images, tags and what is archived, of every account and Region, are there again."""
+def test_contents_survive_a_restart(tmp_path: Path) -> None:
+    """A restart keeps layers, images, tags and archives of all accounts and Regions."""
     first = LocalECR(data=tmp_path, regions=REGIONS)
     first.seed("seeded", [(HELD, 7, "text/plain")])
     first.put_layer("layers", b"one")
@@ -101,14 +105,15 @@ def test_all_that_was_held_is_held_after_a_restart(tmp_path: Path) -> None:
     registries(first)[0].run(
         "CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"}
     )
-    before = answers(first)
+    before = contents(first)
     del first
-    assert answers(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
+
+    assert contents(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
     assert len(before) == 5 * 6
 
 
-def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
-    """Images, tags and repositories that were deleted do not come back, and the bytes that nothing else holds are gone."""
+def test_deleted_contents_stay_deleted(tmp_path: Path) -> None:
+    """Deleted images, tags and repositories do not return, and unused bytes are deleted."""
     registry = registries(first := LocalECR(data=tmp_path))[0]
     first.seed_image("kept", [b"one"], "1.0")
     first.seed_image("gone", [b"one", b"two"], "1.0")
@@ -116,6 +121,7 @@ def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
     registry.run("DeleteRepository", {"repositoryName": "gone", "force": True})
     del first, registry
     again = registries(LocalECR(data=tmp_path))[0]
+
     assert [
         each["repositoryName"] for each in again.run("DescribeRepositories", {})["repositories"]
     ] == ["kept"]
@@ -123,8 +129,8 @@ def test_what_was_deleted_stays_deleted(tmp_path: Path) -> None:
     assert [held(again, b"one"), held(again, b"two")] == [True, False]
 
 
-def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
-    """After a restart an upload is unknown, and its bytes are gone."""
+def test_an_upload_in_progress_does_not_survive(tmp_path: Path) -> None:
+    """After a restart an upload is unknown, and its bytes are deleted."""
     registry = registries(first := LocalECR(data=tmp_path))[0]
     first.create_repository("app")
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
@@ -141,11 +147,12 @@ def test_an_upload_under_way_does_not_survive(tmp_path: Path) -> None:
     again = registries(LocalECR(data=tmp_path))[0]
     with pytest.raises(AwsError, match="UploadNotFoundException"):
         again.run("UploadLayerPart", part)
+
     assert [path.suffix for path in files(tmp_path)] == [".json"]
 
 
-def test_a_repository_that_is_deleted_takes_its_uploads_along(tmp_path: Path) -> None:
-    """What arrived for an upload of a repository that is deleted is deleted, too."""
+def test_deleting_a_repository_deletes_its_uploads(tmp_path: Path) -> None:
+    """Deleting a repository deletes the bytes of its uploads."""
     registry = registries(ecr := LocalECR(data=tmp_path))[0]
     ecr.create_repository("app")
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
@@ -158,13 +165,15 @@ def test_a_repository_that_is_deleted_takes_its_uploads_along(tmp_path: Path) ->
     }
     registry.run("UploadLayerPart", part)
     registry.run("DeleteRepository", {"repositoryName": "app"})
+
     assert files(tmp_path) == []
 
 
-def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
-    """What another Region holds in the directory is not served, and is there when the Region is played again."""
+def test_a_region_that_is_not_served_is_left_alone(tmp_path: Path) -> None:
+    """Contents of another Region are not served, and are there when the Region is served again."""
     LocalECR(data=tmp_path, region="eu-west-1").seed("app", [(HELD, 7)])
     other = LocalECR(data=tmp_path, region="us-east-1")
+
     assert registries(other)[0].run("DescribeRepositories", {}) == {"repositories": []}
     assert (
         len(
@@ -177,16 +186,18 @@ def test_a_region_that_is_not_played_is_left_alone(tmp_path: Path) -> None:
 
 
 def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
-    """Return a record with the member at a dotted path replaced; by `...`, taken out."""
+    """Return a record with the member at a dotted path replaced, or removed for `...`."""
     *path, last = where.split(".")
     part: Any = record
     for name in path:
         part = part[int(name) if isinstance(part, list) else name]
+
     at: Any = int(last) if isinstance(part, list) else last
     if value is ...:
         del part[at]
     else:
         part[at] = value
+
     return json.dumps(record).encode()
 
 
@@ -196,7 +207,7 @@ def damaged(record: dict[str, Any], where: str, value: Any) -> bytes:
     ids=["empty", "cut", "list", "null", "later", "bytes"],
 )
 def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -> None:
-    """A file that is no repository stops the start with its name: nothing is passed over in silence."""
+    """An unreadable file stops the start, and the error names the file."""
     LocalECR(data=tmp_path).create_repository("app")
     record = next(tmp_path.rglob("*.json"))
     record.write_bytes(content)
@@ -222,14 +233,14 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
             "yesterday",
             "description.createdAt: Input should be a valid number",
         ),
-        ("description.repositoryName", "../../app", "'../../app' is no ECR repository name"),
+        ("description.repositoryName", "../../app", "'../../app' is no"),
         ("description.repositoryName", "other", "holds the repository 'other', whose file is"),
-        ("layers.0.digest", "../../x", "'../../x' is no digest in lower case"),
-        ("layers.0.digest", "sha256:AA", "'sha256:AA' is no digest in lower case"),
+        ("layers.0.digest", "../../x", "'../../x' is not a digest in lower case"),
+        ("layers.0.digest", "sha256:AA", "'sha256:AA' is not a digest in lower case"),
         ("layers.0.size", -1, "has -1 bytes"),
         ("images.0.digest", ..., "images.0.digest: Field required"),
         ("images.0.children", [DIGEST_OF_IMAGE], "nodes are in a cycle"),
-        ("tags.1", "sha256:00", "the tag '1' is of no image that it holds"),
+        ("tags.1", "sha256:00", "the tag '1' names an image that the record does not have"),
         ("tags", {"1": None}, "tags.1: Input should be a valid string"),
     ],
     ids=lambda value: str(value)[:40],
@@ -237,7 +248,7 @@ def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, content: bytes) -
 def test_a_record_that_makes_no_sense_is_named(
     where: str, value: Any, says: str, tmp_path: Path
 ) -> None:
-    """A record of JSON that is well formed, with a part missing, of another kind or against another part, is one error that names it."""
+    """A record with a missing, invalid or contradictory part causes one error that names it."""
     assert LocalECR(data=tmp_path).seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
     record = next(tmp_path.rglob("*.json"))
     record.write_bytes(damaged(json.loads(record.read_bytes()), where, value))
@@ -251,6 +262,7 @@ def places(value: Any, *path: str) -> list[str]:
     members: dict[str, Any] = {str(name): each for name, each in rows}
     inner = {name: each for name, each in members.items() if "." not in name}
     found = [".".join((*path, name)) for name in inner]
+
     return found + [
         place
         for name, each in inner.items()
@@ -259,8 +271,8 @@ def places(value: Any, *path: str) -> list[str]:
     ]
 
 
-def whole() -> dict[str, Any]:
-    """Return a record with something of everything."""
+def complete_record() -> dict[str, Any]:
+    """Return a record that has every kind of content."""
     with tempfile.TemporaryDirectory() as data:
         ecr = LocalECR(data=data)
         image = ecr.seed_image("app", [b"one", b"two"], "latest")
@@ -273,10 +285,11 @@ def whole() -> dict[str, Any]:
             "index",
         )
         ecr.archive("app", ecr.seed_image("app", [b"three"]))
+
         return dict(json.loads(next(Path(data).rglob("*.json")).read_bytes()))
 
 
-WHOLE = whole()
+WHOLE = complete_record()
 READING: dict[str, dict[str, Any]] = {
     "DescribeRepositories": {},
     "ListImages": {"repositoryName": "app", "filter": {"imageStatus": "ANY"}},
@@ -296,7 +309,7 @@ READING: dict[str, dict[str, Any]] = {
 )
 @settings(max_examples=100, derandomize=True, database=None, deadline=None)
 def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
-    """Whatever is changed in a record, the start is refused with its name, in one line, or every operation is answered."""
+    """After any change of a record, the error names it in one line, or every operation works."""
     with tempfile.TemporaryDirectory() as data:
         LocalECR(data=data).create_repository("app")
         record = next(Path(data).rglob("*.json"))
@@ -306,25 +319,25 @@ def test_a_damaged_record_is_named_or_served(where: str, value: Any) -> None:
         except ValueError as error:
             assert (record.name in str(error), "\n" in str(error)) == (True, False)
             return
+
         registry = registries(ecr)[0]
         for operation, request in READING.items():
             with contextlib.suppress(AwsError):
                 registry.run(operation, request)
 
 
-# -- one at a time
-# ---------------------------------------------------------------------------------------------------------
+# -- one user of a directory at a time
 
 
 def in_use(*, by: str) -> str:
-    """Return the pattern of what is said where another has the directory."""
+    """Return the pattern of the error when another local ECR uses the directory."""
     return re.escape(f"is in use by another local ECR {by}: close that first")
 
 
-def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
-    """While one has it, a second is refused, and touches nothing of the first's.
+def test_one_local_ecr_at_a_time_uses_a_directory(tmp_path: Path) -> None:
+    """A second local ECR is rejected, and changes nothing of the first one.
 
-    Once the first is closed or gone, it may.
+    Once the first one is deleted, the second may use the directory.
     """
     first = LocalECR(data=tmp_path)
     first.create_repository("app")
@@ -341,20 +354,23 @@ def test_a_directory_is_one_local_ecrs(tmp_path: Path) -> None:
     registries(first)[0].run("UploadLayerPart", part)
     with pytest.raises(OSError, match=in_use(by="of this process")):
         LocalECR(data=tmp_path)
+
     registries(first)[0].run("CompleteLayerUpload", {**part, "layerDigests": [digest_of(b"data")]})
     del first
     second = LocalECR(data=tmp_path)
+
     assert list(registries(second)[0].repository("app").layers) == [digest_of(b"data")]
 
 
 @pytest.mark.asyncio
-async def test_who_closes_it_lets_go(tmp_path: Path) -> None:
-    """A closed one leaves the directory.
+async def test_closing_releases_the_directory(tmp_path: Path) -> None:
+    """A closed local ECR releases its directory.
 
-    It takes it again, with what others put there, when it is opened or something is put into it.
+    It takes the directory again, with what others put there, when it opens or gets contents.
     """
     async with LocalECR(data=tmp_path, in_memory=True) as first:
         first.put_layer("app", b"one")
+
     async with LocalECR(data=tmp_path, in_memory=True) as second:
         second.put_layer("app", b"two")
         with pytest.raises(OSError, match=in_use(by="of this process")):
@@ -362,17 +378,20 @@ async def test_who_closes_it_lets_go(tmp_path: Path) -> None:
         with pytest.raises(OSError, match=in_use(by="of this process")):
             await first.open()
         assert not held(registries(second)[0], b"three")
+
     first.put_layer("app", b"three")
     assert len(registries(first)[0].repository("app").layers) == 3
     with pytest.raises(OSError, match=in_use(by="of this process")):
         second.put_layer("app", b"four")
+
     await first.aclose()
     second.put_layer("app", b"four")
+
     assert len(registries(second)[0].repository("app").layers) == 4
 
 
-def test_one_region_in_use_keeps_no_other_in_use(tmp_path: Path) -> None:
-    """Regions are taken one by one: one that is refused leaves those before it free, and others may be played at the same time."""
+def test_a_region_in_use_does_not_block_the_others(tmp_path: Path) -> None:
+    """A rejected Region leaves those before it free, and others can be served at the same time."""
     first = LocalECR(data=tmp_path, region="eu-west-1")
     with pytest.raises(OSError, match="eu-west-1' is in use"):
         LocalECR(data=tmp_path, region="us-east-1", regions=["eu-west-1"])
@@ -406,7 +425,7 @@ print(taken, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 def test_a_forked_child_has_no_lock(tmp_path: Path) -> None:
-    """A child forked while the lock is held is refused it, and does not keep it when its parent lets go."""
+    """A child forked during the lock cannot take it, and does not keep it after the release."""
     ran = subprocess.run(
         [sys.executable, "-c", FORKED, str(tmp_path)], capture_output=True, text=True, check=True
     )
@@ -417,13 +436,13 @@ HOLDER = """
 import sys, time
 from ecr_layer_client.local import LocalECR
 ecr = LocalECR(data=sys.argv[1])
-print("has it", flush=True)
+print("ready", flush=True)
 time.sleep(600)
 """
 
 
 def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
-    """Another process that has the directory is named; once it is killed, the directory is free."""
+    """The error names the process that uses the directory. Killing it frees the directory."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE
     ) as holder:
@@ -433,12 +452,13 @@ def test_a_lock_ends_with_its_process(tmp_path: Path) -> None:
             LocalECR(data=tmp_path)
         holder.kill()
         holder.wait()
+
     assert LocalECR(data=tmp_path).region == "us-east-1"
 
 
 @pytest.mark.parametrize("place", ["file", "file/below", "no\0path"])
-def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -> None:
-    """Where no directory can be made, nothing starts, and the error says where and why."""
+def test_a_place_that_cannot_be_written_is_rejected(place: str, tmp_path: Path) -> None:
+    """Where no directory can be created, nothing starts, and the error says where and why."""
     (tmp_path / "file").touch()
     with pytest.raises(
         (OSError, ValueError),
@@ -447,26 +467,26 @@ def test_a_place_that_cannot_be_written_is_refused(place: str, tmp_path: Path) -
         LocalECR(data=tmp_path / place)
 
 
-# -- a disk that is full
-# ---------------------------------------------------------------------------------------------------
+# -- a full disk
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
-def test_where_nothing_can_be_written_nothing_starts(tmp_path: Path) -> None:
-    """A place on a full disk is refused at the start, and left free for when there is room."""
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such process limits")
+def test_nothing_starts_on_a_full_disk(tmp_path: Path) -> None:
+    """A place on a full disk is rejected at the start, and stays free for later."""
     with no_file_above(0), pytest.raises(OSError, match="can't be used: File too large"):
         LocalECR(data=tmp_path)
     assert LocalECR(data=tmp_path).region == "us-east-1"
 
 
 def change(ecr: LocalECR, operation: str) -> None:
-    """Do one thing that is to be saved."""
+    """Make one change that must be saved."""
     registry = registries(ecr)[0]
     requests: dict[str, dict[str, Any]] = {
         "CreateRepository": {"repositoryName": "new"},
         "BatchDeleteImage": {"repositoryName": "app", "imageIds": [{"imageTag": "1.0"}]},
         "PutImage": {"repositoryName": "app", "imageManifest": MANIFEST, "imageTag": "1.0"},
     }
+
     if operation == "archive":
         ecr.archive("app", DIGEST_OF_IMAGE)
     elif operation == "seed":
@@ -475,33 +495,34 @@ def change(ecr: LocalECR, operation: str) -> None:
         registry.run(operation, requests[operation])
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such process limits")
 @pytest.mark.parametrize(
     "operation", ["CreateRepository", "BatchDeleteImage", "PutImage", "archive", "seed"]
 )
-def test_what_cannot_be_saved_is_not_done(operation: str, tmp_path: Path) -> None:
-    """A change that can't be written is an error and no change, neither now nor after a restart.
+def test_a_change_that_cannot_be_saved_does_not_happen(operation: str, tmp_path: Path) -> None:
+    """A change that cannot be written is an error and no change, also after a restart.
 
-    Once there is room, it is done.
+    Once there is space, the change succeeds.
     """
     ecr = LocalECR(data=tmp_path)
     assert ecr.seed_image("app", [b"one"], "1.0") == DIGEST_OF_IMAGE
-    before = answers(ecr)
+    before = contents(ecr)
     with no_file_above(len(MANIFEST)), pytest.raises(OSError, match="File too large"):
         change(ecr, operation)
-    assert answers(ecr) == before
+    assert contents(ecr) == before
     del ecr
     ecr = LocalECR(data=tmp_path)
-    assert answers(ecr) == before
+    assert contents(ecr) == before
     change(ecr, operation)
-    assert answers(ecr) != before
+
+    assert contents(ecr) != before
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="no limits of processes there")
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such process limits")
 def test_an_upload_that_could_not_be_saved_completes_later(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """CompleteLayerUpload on a full disk is ServerException with the reason, a line in the log, and can be asked again."""
+    """CompleteLayerUpload on a full disk is ServerException, logged, and succeeds when repeated."""
 
     async def play() -> list[Any]:
         async with LocalECR(data=tmp_path, in_memory=True) as ecr:
@@ -525,20 +546,23 @@ def test_an_upload_that_could_not_be_saved_completes_later(
                 done = await client.complete_layer_upload(
                     **upload, layerDigests=[digest_of(b"one")]
                 )
+
         return [told.response["Error"], done["layerDigest"]]
 
-    error = {"Code": "ServerException", "Message": "The local ECR can't keep it: File too large"}
+    message = "The local ECR could not save the change: File too large"
+    error = {"Code": "ServerException", "Message": message}
+
     assert asyncio.run(play()) == [error, digest_of(b"one")]
     assert [
         record.exc_info
         for record in caplog.records
-        if "can't keep what CompleteLayerUpload brings" in record.getMessage()
+        if "could not save the changes of CompleteLayerUpload" in record.getMessage()
     ] == [None]
     assert held(registries(LocalECR(data=tmp_path))[0], b"one")
 
 
-def test_a_manifest_that_was_taken_away_is_an_error(tmp_path: Path) -> None:
-    """When a manifest's file is gone from under the registry, BatchGetImage is ServerException and not an image without a manifest."""
+def test_a_deleted_manifest_is_an_error(tmp_path: Path) -> None:
+    """If the file of a manifest was deleted, BatchGetImage returns ServerException."""
     ecr = LocalECR(data=tmp_path)
     digest = ecr.seed_image("app", [b"one"])
     for path in tmp_path.rglob(digest[7:]):
@@ -549,8 +573,8 @@ def test_a_manifest_that_was_taken_away_is_an_error(tmp_path: Path) -> None:
         )
 
 
-def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
-    """What a killed process left beside a record is not taken for one."""
+def test_a_partial_record_is_not_read(tmp_path: Path) -> None:
+    """A file that a killed process left beside a record is not read."""
     LocalECR(data=tmp_path).create_repository("app")
     record = next(tmp_path.rglob("*.json"))
     record.with_suffix(".new").write_bytes(b"{")
@@ -565,10 +589,11 @@ def test_a_record_half_written_is_not_read(tmp_path: Path) -> None:
 @example(name="/".join(["a"] * 128)).via("the deepest")
 @settings(max_examples=8, derandomize=True, database=None, deadline=None)
 def test_no_name_becomes_a_path(name: str, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Whatever name ECR takes, all that is written are files of hexadecimal names, in the directory."""
+    """For every valid name, all written files are in the directory, with hexadecimal names."""
     data = tmp_path_factory.mktemp("data")
     LocalECR(data=data).seed_image(name, [b"one"])
     written = files(data)
+
     assert {path.suffix for path in written} == {"", ".json"}
     assert all(len(path.stem) == 64 and int(path.stem, 16) >= 0 for path in written)
     assert (
@@ -591,7 +616,7 @@ def test_no_name_becomes_a_path(name: str, tmp_path_factory: pytest.TempPathFact
     ],
 )
 def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
-    """A hostile digest finds nothing, stores nothing and reads nothing outside the directory."""
+    """A hostile digest finds, stores and reads nothing outside the directory."""
     secret = tmp_path / "secret"
     secret.write_text("secret")
     registry = registries(ecr := LocalECR(data=tmp_path / "data"))[0]
@@ -599,9 +624,11 @@ def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     with pytest.raises(AwsError, match="LayersNotFoundException"):
         registry.run("GetDownloadUrlForLayer", {"repositoryName": "app", "layerDigest": digest})
+
     images = registry.run(
         "BatchGetImage", {"repositoryName": "app", "imageIds": [{"imageDigest": digest}]}
     )
+
     assert (images["images"], registry.store.get(digest), sorted(tmp_path.rglob("*"))) == (
         [],
         None,
@@ -611,8 +638,9 @@ def test_no_digest_becomes_a_path(digest: str, tmp_path: Path) -> None:
 
 @pytest.mark.asyncio
 async def test_uploads_and_downloads_go_through_the_directory(tmp_path: Path) -> None:
-    """What one server took in parts the next one serves."""
+    """A server serves the parts that an earlier server received."""
     data = os.urandom(300_000)
+
     async with LocalECR(data=tmp_path, in_memory=True) as ecr:
         session: Any = ecr.session()
         async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
@@ -623,6 +651,7 @@ async def test_uploads_and_downloads_go_through_the_directory(tmp_path: Path) ->
             await client.complete_layer_upload(
                 repositoryName="app", uploadId=upload_id, layerDigests=[digest_of(data)]
             )
+
     assert held(registries(LocalECR(data=tmp_path))[0], data)
 
 
@@ -640,14 +669,15 @@ while True:
 
 @pytest.mark.full
 @pytest.mark.parametrize("lines", range(1, 16))
-def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> None:
-    """A process killed while it puts images leaves a directory in which all that it had put is whole."""
+def test_a_kill_loses_no_confirmed_image(lines: int, tmp_path: Path) -> None:
+    """A process killed while it puts images leaves every confirmed image complete."""
     process = subprocess.Popen(
         [sys.executable, "-c", WRITER, str(tmp_path)], stdout=subprocess.PIPE
     )
     assert process.stdout is not None
     for _ in range(lines):
         process.stdout.readline()
+
     process.kill()
     put = lines + len(process.communicate()[0].splitlines())
     registry = registries(LocalECR(data=tmp_path))[0]
@@ -655,6 +685,7 @@ def test_a_kill_loses_nothing_that_was_answered(lines: int, tmp_path: Path) -> N
     assert (
         registry.run("BatchGetImage", {"repositoryName": "app", "imageIds": ids})["failures"] == []
     )
+
     for digest in registry.repository("app").layers:
         blob = registry.store.get(digest)
         assert blob is not None

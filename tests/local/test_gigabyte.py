@@ -1,4 +1,4 @@
-"""A gigabyte through upload and download leaves the server small."""
+"""The server's memory stays small during the upload and download of a gigabyte."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
-BOUND = 200 * MIB
+MAX_PEAK = 200 * MIB
 
 SERVER = """
 import asyncio, json, sys
@@ -33,14 +33,15 @@ async def main():
     async with LocalECR(data=sys.argv[1] or None) as ecr:
         print(json.dumps(ecr.client_kwargs), flush=True)
         await asyncio.to_thread(sys.stdin.read)
-    print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])  # KiB; ru_maxrss counts the parent, too
+    # KiB. ru_maxrss would count the parent process, too.
+    print(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
 
 asyncio.run(main())
 """
 
 
 def parts() -> Iterator[bytes]:
-    """Yield a gigabyte in parts of 10 to 20 MiB, no two alike."""
+    """Yield a gigabyte in parts of 10 to 20 MiB, all different."""
     left = GIB
     for number, size in enumerate(cycle([10 * MIB, 20 * MIB, 13 * MIB])):
         if not left:
@@ -51,10 +52,11 @@ def parts() -> Iterator[bytes]:
 
 
 def upload(client: Any) -> str:
-    """Upload it and put an image of it; return its digest."""
+    """Upload the layer and put an image of it. Return the layer's digest."""
     sha256, first = hashlib.sha256(), 0
     client.create_repository(repositoryName="app")
     upload_id = client.initiate_layer_upload(repositoryName="app")["uploadId"]
+
     for part in parts():
         sha256.update(part)
         where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
@@ -64,6 +66,7 @@ def upload(client: Any) -> str:
             )["lastByteReceived"]
             + 1
         )
+
     digest = f"sha256:{sha256.hexdigest()}"
     client.complete_layer_upload(repositoryName="app", uploadId=upload_id, layerDigests=[digest])
     manifest: dict[str, Any] = {
@@ -72,11 +75,12 @@ def upload(client: Any) -> str:
         "layers": [],
     }
     client.put_image(repositoryName="app", imageManifest=json.dumps(manifest))
+
     return digest
 
 
 def download(url: str) -> str:
-    """Download it in ranges of 256 MiB, and return the digest of what came."""
+    """Download the layer in ranges of 256 MiB, and return the digest of the bytes."""
     sha256 = hashlib.sha256()
     for first in range(0, GIB, GIB // 4):
         request = urllib.request.Request(  # noqa: S310  (our own URL)
@@ -85,6 +89,7 @@ def download(url: str) -> str:
         with urllib.request.urlopen(request) as response:  # noqa: S310
             while chunk := response.read(MIB):
                 sha256.update(chunk)
+
     return f"sha256:{sha256.hexdigest()}"
 
 
@@ -93,10 +98,13 @@ def download(url: str) -> str:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("store", ["temporary", "directory"])
 def test_a_gigabyte_leaves_the_server_small(store: str, tmp_path: Path) -> None:
-    """A layer of 1 GiB comes back byte for byte, and the server's memory peaks under 200 MiB."""
-    boto3: Any = importlib.import_module("boto3")  # it has no types
+    """A layer of 1 GiB returns byte for byte, and the server's peak memory is below 200 MiB."""
+    # boto3 has no types.
+    boto3: Any = importlib.import_module("boto3")
     command = [sys.executable, "-c", SERVER, str(tmp_path) if store == "directory" else ""]
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}  # the temporary store's, too
+    # The temporary store also uses TMPDIR.
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
     ) as server:
@@ -109,7 +117,8 @@ def test_a_gigabyte_leaves_the_server_small(store: str, tmp_path: Path) -> None:
             ]
         )
         peak = 1024 * int(server.communicate()[0])
+
     assert downloaded == digest
-    assert peak < BOUND, f"{peak / MIB:.0f} MiB"
-    # A figure to quote; pytest shows it with -s.
+    assert peak < MAX_PEAK, f"{peak / MIB:.0f} MiB"
+    # pytest shows this figure with -s.
     print(f"{store}: peak {peak / MIB:.0f} MiB")  # noqa: T201

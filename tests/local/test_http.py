@@ -1,4 +1,4 @@
-"""The HTTP face, seen by clients that nobody here wrote: boto3, and raw sockets."""
+"""The HTTP server, used by other clients: boto3 and raw sockets."""
 
 from __future__ import annotations
 
@@ -28,21 +28,22 @@ pytestmark = pytest.mark.asyncio
 
 @pytest_asyncio.fixture
 async def unsigned() -> AsyncIterator[LocalECR]:
-    """A local ECR on its socket that asks for no signatures."""
+    """Provide a local ECR over HTTP that needs no signatures."""
     async with LocalECR(auth=False) as local:
         yield local
 
 
 def boto(ecr: LocalECR, **config: Any) -> Any:
-    """Return boto3's client of it, without retries."""
-    boto3: Any = importlib.import_module("boto3")  # it has no types
+    """Return boto3's client for a local ECR, without retries."""
+    # boto3 has no types.
+    boto3: Any = importlib.import_module("boto3")
     return boto3.client(
         "ecr", **ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}, **config)
     )
 
 
-async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
-    """Return the answer that boto3 made an error of."""
+async def rejected(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
+    """Return the error response that boto3 raised."""
     with pytest.raises(ClientError) as caught:
         await asyncio.to_thread(ask, **members)
     error: Any = caught.value
@@ -50,9 +51,9 @@ async def refused(ask: Callable[..., Any], **members: Any) -> dict[str, Any]:
 
 
 async def raw(ecr: LocalECR, sent: bytes) -> bytes:
-    """Send bytes, wait a moment for the answer's end, then end the sending half.
+    """Send bytes, wait a moment for the end of the response, then close the connection.
 
-    Return all that came back.
+    Return all bytes that arrived.
     """
     host, port = ecr.endpoint_url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
@@ -64,9 +65,9 @@ async def raw(ecr: LocalECR, sent: bytes) -> bytes:
 
 
 async def read_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
-    """Read until the other side closes.
+    """Read until the server closes.
 
-    One that waits for more is told, after a moment, that none will come.
+    A server that waits for more sees the end of the connection after a moment.
     """
     answer = bytearray()
     asyncio.get_running_loop().call_later(0.1, writer.close)
@@ -80,18 +81,21 @@ def http(
     body: bytes, *, target: str = TARGET, path: str = "/", method: str = "POST", more: str = ""
 ) -> bytes:
     """Return an HTTP request that closes its connection."""
-    head = f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {target}\r\n{more}Content-Length: {len(body)}\r\n\r\n"
+    head = (
+        f"{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {target}\r\n"
+        f"{more}Content-Length: {len(body)}\r\n\r\n"
+    )
     return head.encode() + body
 
 
 def parsed(answer: bytes) -> tuple[int, dict[str, Any]]:
-    """Return the status and the JSON body of an answer."""
+    """Return the status and the JSON body of a response."""
     head, _, body = answer.partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)
 
 
-async def test_boto3_sees_held_and_absent_layers(ecr: LocalECR) -> None:
-    """boto3's check answers AVAILABLE for a held layer, UNAVAILABLE for another, and a failure for a malformed one."""
+async def test_boto3_checks_layers(ecr: LocalECR) -> None:
+    """boto3 gets AVAILABLE, UNAVAILABLE, and a failure for a malformed digest."""
     ecr.seed("app", [(HELD, 7)])
     ask = boto(ecr).batch_check_layer_availability
     answer = await asyncio.to_thread(
@@ -102,7 +106,7 @@ async def test_boto3_sees_held_and_absent_layers(ecr: LocalECR) -> None:
 
 
 async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
-    """boto3's upload trio makes a layer available."""
+    """boto3's three upload calls make a layer available."""
     ecr.create_repository("app")
     client, parts = boto(ecr), (b"\0" * MIN_PART_SIZE, b"last")
     digest = "sha256:" + hashlib.sha256(b"".join(parts)).hexdigest()
@@ -110,6 +114,7 @@ async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
     def upload() -> str:
         upload_id = client.initiate_layer_upload(repositoryName="app")["uploadId"]
         first = 0
+
         for part in parts:
             where = {"partFirstByte": first, "partLastByte": first + len(part) - 1}
             first = (
@@ -118,17 +123,19 @@ async def test_boto3_uploads_a_layer_in_parts(ecr: LocalECR) -> None:
                 )["lastByteReceived"]
                 + 1
             )
+
         client.complete_layer_upload(
             repositoryName="app", uploadId=upload_id, layerDigests=[digest]
         )
         answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=[digest])
+
         return str(answer["layers"][0]["layerAvailability"])
 
     assert await asyncio.to_thread(upload) == "AVAILABLE"
 
 
 async def test_boto3_puts_lists_and_describes_an_image(ecr: LocalECR) -> None:
-    """boto3 puts an image, and finds it with a time that it can read."""
+    """boto3 puts an image, and finds it with a time that it can parse."""
     config = ecr.put_layer("app", b"{}")
     manifest: dict[str, Any] = {
         "mediaType": "application/vnd.oci.image.manifest.v1+json",
@@ -142,6 +149,7 @@ async def test_boto3_puts_lists_and_describes_an_image(ecr: LocalECR) -> None:
             repositoryName="app", imageManifest=json.dumps(manifest), imageTag="1.0"
         )["image"]
         listed = client.list_images(repositoryName="app")["imageIds"]
+
         return (
             image["imageId"]["imageDigest"],
             listed,
@@ -166,7 +174,8 @@ async def test_boto3_reads_where_to_resume(ecr: LocalECR) -> None:
     ]
     members = {"repositoryName": "app", "uploadId": upload_id, "layerPartBlob": b"1234"}
     await asyncio.to_thread(client.upload_layer_part, **members, partFirstByte=0, partLastByte=3)
-    answer = await refused(client.upload_layer_part, **members, partFirstByte=9, partLastByte=12)
+    answer = await rejected(client.upload_layer_part, **members, partFirstByte=9, partLastByte=12)
+
     assert (answer["Error"]["Code"], answer["lastValidByteReceived"]) == (
         "InvalidLayerPartException",
         3,
@@ -174,20 +183,22 @@ async def test_boto3_reads_where_to_resume(ecr: LocalECR) -> None:
 
 
 async def test_boto3_pages_through_repositories(ecr: LocalECR) -> None:
-    """boto3's paginator sees every repository once."""
+    """boto3's paginator returns every repository once."""
     for number in range(7):
         ecr.create_repository(f"r{number}")
+
     pages = (
         boto(ecr).get_paginator("describe_repositories").paginate(PaginationConfig={"PageSize": 3})
     )
     names = await asyncio.to_thread(
         lambda: [each["repositoryName"] for page in pages for each in page["repositories"]]
     )
+
     assert names == [f"r{number}" for number in range(7)]
 
 
 async def test_boto3_creates_a_repository(ecr: LocalECR) -> None:
-    """boto3's create_repository answers the repository, with a time that it can read."""
+    """boto3's create_repository returns the repository, with a time that it can parse."""
     answer = await asyncio.to_thread(boto(ecr).create_repository, repositoryName="team/app")
     assert (
         answer["repository"]["repositoryUri"]
@@ -228,13 +239,13 @@ async def test_boto3_reads_the_error_codes(
 ) -> None:
     """Errors reach boto3 as HTTP 400 with their code and a request id."""
     ecr.create_repository("app")
-    answer = await refused(getattr(boto(ecr, parameter_validation=False), operation), **members)
+    answer = await rejected(getattr(boto(ecr, parameter_validation=False), operation), **members)
     assert (answer["Error"]["Code"], answer["ResponseMetadata"]["HTTPStatusCode"]) == (code, 400)
     assert len(answer["ResponseMetadata"]["RequestId"]) == 36
 
 
 async def test_connections_are_kept_alive(ecr: LocalECR) -> None:
-    """Many requests of one client travel on one connection."""
+    """Many requests of one client use one connection."""
     client = boto(ecr)
     for _ in range(5):
         await asyncio.to_thread(client.describe_repositories)
@@ -242,7 +253,7 @@ async def test_connections_are_kept_alive(ecr: LocalECR) -> None:
 
 
 async def test_closing_does_not_wait_for_idle_connections() -> None:
-    """Closing with a kept-alive connection open takes no time and leaves none."""
+    """Closing with a kept-alive connection takes no time, and no connection stays open."""
     async with asyncio.timeout(5), LocalECR() as ecr:
         await asyncio.to_thread(boto(ecr).describe_repositories)
         assert ecr.connections == 1
@@ -278,10 +289,10 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
     ],
     ids=lambda value: str(value)[-40:],
 )
-async def test_bad_requests_get_aws_answers(
+async def test_bad_requests_get_aws_errors(
     unsigned: LocalECR, sent: bytes, status: int, code: str
 ) -> None:
-    """A request that is HTTP but not the protocol gets a JSON error with its code, and the log stays quiet."""
+    """A request that is HTTP but breaks the protocol gets a JSON error with its code."""
     answered, body = parsed(await raw(unsigned, sent))
     assert (answered, body["__type"]) == (status, code)
 
@@ -306,7 +317,10 @@ async def test_bad_requests_get_aws_answers(
         b"OPTIONS * HTTP/1.1\r\nHost: x\r\n\r\n",
         b"HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
         b"HEAD /layers/us-east-1/" + b"0" * 64 + b"?X-Amz-Signature=0 HTTP/1.1\r\nHost: x\r\n\r\n",
-        b"GET /layers/us-east-1/..%2f..%2f..%2fetc%2fpasswd?X-Amz-Signature=0 HTTP/1.1\r\nHost: x\r\n\r\n",
+        (
+            b"GET /layers/us-east-1/..%2f..%2f..%2fetc%2fpasswd?X-Amz-Signature=0 HTTP/1.1\r\n"
+            b"Host: x\r\n\r\n"
+        ),
         b"GET /%6cayers/%2e%2e/%2e%2e/etc/passwd HTTP/1.1\r\nHost: x\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: upgrade\r\n\r\n",
         b"POST / HTTP/1.1\r\nHost: x\r\n" + b"A: " + b"b" * 100_000 + b"\r\n\r\n",
@@ -315,26 +329,19 @@ async def test_bad_requests_get_aws_answers(
     ],
     ids=lambda value: repr(value)[2:60],
 )
-async def test_garbage_never_gets_a_500_and_the_server_lives(
-    unsigned: LocalECR, sent: bytes
-) -> None:
-    """Whatever comes in on the socket, no answer is a 500 or holds a traceback, and the next request is served."""
+async def test_garbage_never_causes_a_500(unsigned: LocalECR, sent: bytes) -> None:
+    """No bytes on the socket cause a 500 or a traceback, and the next request is served."""
     answer = await raw(unsigned, sent)
     assert not answer.startswith(b"HTTP/1.1 5")
     assert b"Traceback" not in answer
-    assert parsed(
-        await raw(
-            unsigned,
-            http(b"{}", target="AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"),
-        )
-    ) == (
-        200,
-        {"repositories": []},
-    )
+
+    target = "AmazonEC2ContainerRegistry_V20150921.DescribeRepositories"
+    next_answer = parsed(await raw(unsigned, http(b"{}", target=target)))
+    assert next_answer == (200, {"repositories": []})
 
 
 async def test_a_lone_surrogate_is_echoed(unsigned: LocalECR) -> None:
-    """A digest that no UTF-8 can carry comes back as it was escaped."""
+    """A digest that UTF-8 cannot represent returns as it was escaped."""
     unsigned.create_repository("app")
     status, body = parsed(
         await raw(unsigned, http(b'{"repositoryName": "app", "layerDigests": ["\\ud800"]}'))
@@ -342,23 +349,23 @@ async def test_a_lone_surrogate_is_echoed(unsigned: LocalECR) -> None:
     assert (status, [row["layerDigest"] for row in body["failures"]]) == (200, ["\ud800"])
 
 
-async def test_a_body_beyond_any_layer_part_is_refused(
+async def test_a_body_beyond_any_layer_part_is_rejected(
     unsigned: LocalECR, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A body larger than a layer part can be (here: 10 bytes) is refused with 413, in JSON."""
+    """A body larger than any layer part (here: 10 bytes) is rejected with 413, in JSON."""
     monkeypatch.setattr(_protocol, "MAX_BODY", 10)
     status, body = parsed(await raw(unsigned, http(b"x" * 11)))
     assert (status, body["__type"]) == (413, "RequestEntityTooLargeException")
 
 
 async def test_a_client_that_waits_for_100_continue_is_served(unsigned: LocalECR) -> None:
-    """`Expect: 100-continue` is answered before the body is read."""
+    """`Expect: 100-continue` gets its response before the body is read."""
     answer = await raw(unsigned, http(b"{", more="Expect: 100-continue\r\n"))
     assert answer.startswith(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 400")
 
 
 async def test_pipelined_requests_are_answered_in_their_order(unsigned: LocalECR) -> None:
-    """Requests that come at once on one connection are answered one after the other, the refused among them, too."""
+    """Pipelined requests get their responses one after the other, errors included."""
     unsigned.create_repository("app")
     sent = [
         http(
@@ -370,6 +377,7 @@ async def test_pipelined_requests_are_answered_in_their_order(unsigned: LocalECR
     ]
     answer = await raw(unsigned, b"".join(sent).replace(b"Connection: close\r\n", b""))
     bodies = [part.rpartition(b"\r\n\r\n")[2] for part in answer.split(b"HTTP/1.1 ")[1:]]
+
     assert [json.loads(body).get("__type", "ok") for body in bodies] == [
         "ok",
         "SerializationException",
@@ -378,8 +386,8 @@ async def test_pipelined_requests_are_answered_in_their_order(unsigned: LocalECR
 
 
 @pytest.mark.parametrize("more", ["", "Content-Type: text/html\r\n"], ids=["none", "another"])
-async def test_the_content_type_is_not_looked_at(unsigned: LocalECR, more: str) -> None:
-    """A request is taken by its target and its body, whatever content type it says it has (assumed)."""
+async def test_the_content_type_does_not_matter(unsigned: LocalECR, more: str) -> None:
+    """The target and the body define a request, whatever its content type is (assumed)."""
     target = TARGET.replace("BatchCheckLayerAvailability", "DescribeRepositories")
     assert parsed(await raw(unsigned, http(b"{}", target=target, more=more))) == (
         200,
@@ -389,7 +397,10 @@ async def test_the_content_type_is_not_looked_at(unsigned: LocalECR, more: str) 
 
 async def test_a_body_in_chunks_is_read(unsigned: LocalECR) -> None:
     """A body of unknown length, in chunks, is a body like any other."""
-    head = f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {TARGET}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    head = (
+        f"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Amz-Target: {TARGET}\r\n"
+        "Transfer-Encoding: chunked\r\n\r\n"
+    )
     unsigned.create_repository("app")
     body = b'{"repositoryName": "app", "layerDigests": ["sha256:00"]}'
     chunks = (
@@ -397,6 +408,7 @@ async def test_a_body_in_chunks_is_read(unsigned: LocalECR) -> None:
         + b"0\r\n\r\n"
     )
     status, answer = parsed(await raw(unsigned, head.encode() + chunks))
+
     assert (status, [row["layerAvailability"] for row in answer["layers"]]) == (
         200,
         ["UNAVAILABLE"],

@@ -1,4 +1,4 @@
-"""Images of the local registry: what PutImage takes, and what get, list, describe and delete answer."""
+"""Images of the local registry: PutImage, and the operations that get, list and delete images."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ NOW = 1_000_000.0
 PLACE = f"the repository with name 'app' in the registry with id '{ACCOUNT}'"
 
 
-class Played:
-    """A registry with one repository that holds a config of 3 bytes and a layer of 7."""
+class OneRepository:
+    """A registry with one repository that has a config of 3 bytes and a layer of 7."""
 
     def __init__(self, **options: Any) -> None:
         """Take options of CreateRepository."""
@@ -54,8 +54,8 @@ class Played:
             ]
         )
 
-    def refused(self, operation: str, **members: Any) -> tuple[str, str]:
-        """Return code and message of a refusal."""
+    def rejected(self, operation: str, **members: Any) -> tuple[str, str]:
+        """Return the code and the message of an error response."""
         with pytest.raises(AwsError) as caught:
             self.run(operation, **members)
         return caught.value.code, caught.value.message
@@ -63,7 +63,7 @@ class Played:
     def get(
         self, *ids: dict[str, str], **members: Any
     ) -> tuple[list[tuple[str, str | None]], list[str]]:
-        """Return the digests and tags of the rows of BatchGetImage, and the codes of its failures."""
+        """Return digests and tags of BatchGetImage, and the codes of its failures."""
         answer = self.run("BatchGetImage", imageIds=list(ids), **members)
         found = [
             (row["imageId"]["imageDigest"], row["imageId"].get("imageTag"))
@@ -77,7 +77,7 @@ class Played:
         return answer["imageIds"], [failure["failureCode"] for failure in answer["failures"]]
 
     def listed(self, **asked: str) -> list[str]:
-        """Return the tags that ListImages gives, "" for an image without any."""
+        """Return the tags that ListImages returns, "" for an untagged image."""
         return sorted(
             row.get("imageTag", "") for row in self.run("ListImages", filter=asked)["imageIds"]
         )
@@ -88,7 +88,7 @@ class Played:
         return details
 
     def availability(self, digest: str) -> str:
-        """Return what a check says of a layer."""
+        """Return the availability of a layer."""
         return str(
             self.run("BatchCheckLayerAvailability", layerDigests=[digest])["layers"][0][
                 "layerAvailability"
@@ -97,7 +97,7 @@ class Played:
 
 
 def a_manifest(*layers: str, note: str = "", **members: Any) -> str:
-    """Return the text of a manifest of these layers; another note makes another image."""
+    """Return the text of a manifest of these layers. Another note makes another image."""
     descriptors = [
         {"mediaType": OCI_LAYER, "digest": layer, "size": 7} for layer in layers or (LAYER,)
     ]
@@ -109,6 +109,7 @@ def a_manifest(*layers: str, note: str = "", **members: Any) -> str:
         "layers": descriptors,
         "annotations": {"note": note},
     }
+
     return json.dumps(whole | members)
 
 
@@ -125,11 +126,10 @@ def digest_of(text: str) -> str:
 
 
 # -- PutImage
-# --------------------------------------------------------------------------------------------------------------
 
 
-def test_an_image_is_put_and_answered() -> None:
-    """PutImage answers the image with its digest, its tag and its manifest."""
+def test_an_image_is_put_and_returned() -> None:
+    """PutImage returns the image with its digest, its tag and its manifest."""
     text = a_manifest()
     image_id = {"imageDigest": digest_of(text), "imageTag": "1.0"}
     expected = {
@@ -139,26 +139,28 @@ def test_an_image_is_put_and_answered() -> None:
         "imageManifest": text,
         "imageManifestMediaType": OCI_MANIFEST,
     }
-    assert Played().run("PutImage", imageManifest=text, imageTag="1.0") == {"image": expected}
+
+    assert OneRepository().run("PutImage", imageManifest=text, imageTag="1.0") == {
+        "image": expected
+    }
 
 
 @given(st.text(alphabet=" \n\t", max_size=5), st.text(st.characters(codec="utf-8"), max_size=5))
 def test_the_digest_is_that_of_the_exact_text(space: str, note: str) -> None:
-    """ImageDigest is the sha256 of the manifest's own bytes, whitespace and escapes included, and it comes back unchanged."""
-    played, text = (
-        Played(),
-        space
-        + json.dumps(json.loads(a_manifest(note=note)), ensure_ascii=False, indent=len(space))
-        + space,
-    )
-    digest = played.put(text)
-    images = played.run("BatchGetImage", imageIds=[{"imageDigest": digest}])["images"]
+    """The digest is the sha256 of the manifest's own bytes, and the bytes return unchanged."""
+    repository, manifest = OneRepository(), json.loads(a_manifest(note=note))
+    text = space + json.dumps(manifest, ensure_ascii=False, indent=len(space)) + space
+    digest = repository.put(text)
+    images = repository.run("BatchGetImage", imageIds=[{"imageDigest": digest}])["images"]
+
     assert (digest, [image["imageManifest"] for image in images]) == (digest_of(text), [text])
 
 
 def test_missing_layers_are_listed_in_brackets() -> None:
-    """LayersNotFoundException lists the layers that are not held, each once."""
-    code, message = Played().refused("PutImage", imageManifest=a_manifest(ABSENT, LAYER, ABSENT))
+    """LayersNotFoundException lists the missing layers, each once."""
+    code, message = OneRepository().rejected(
+        "PutImage", imageManifest=a_manifest(ABSENT, LAYER, ABSENT)
+    )
     where = f"repository with name 'app' in the registry with id '{ACCOUNT}'"
     assert (code, message) == (
         "LayersNotFoundException",
@@ -169,47 +171,51 @@ def test_missing_layers_are_listed_in_brackets() -> None:
 def test_a_missing_config_is_a_missing_layer() -> None:
     """The config is a layer like any other."""
     text = a_manifest(config={"mediaType": OCI_CONFIG, "digest": ABSENT, "size": 3})
-    assert Played().refused("PutImage", imageManifest=text)[0] == "LayersNotFoundException"
+    assert OneRepository().rejected("PutImage", imageManifest=text)[0] == "LayersNotFoundException"
 
 
-def test_a_layer_that_is_held_elsewhere_is_not_asked_for() -> None:
+def test_a_foreign_layer_may_be_missing() -> None:
     """A descriptor with `urls` names a foreign layer, which no push uploads."""
     text = a_manifest(layers=[{"digest": ABSENT, "urls": ["https://example.com/base"]}])
-    assert Played().put(text) == digest_of(text)
+    assert OneRepository().put(text) == digest_of(text)
 
 
-def test_a_digest_in_upper_case_names_the_layer_that_is_held() -> None:
-    """A manifest may spell a digest in either letter case; registries hold lower case (assumed)."""
+def test_a_digest_in_upper_case_names_the_stored_layer() -> None:
+    """A manifest may use either letter case, because registries store lower case (assumed)."""
     text = a_manifest("sha256:" + LAYER[7:].upper())
-    assert Played().put(text) == digest_of(text)
+    assert OneRepository().put(text) == digest_of(text)
 
 
 def test_an_index_comes_after_its_images() -> None:
-    """An index of images that are not there is ReferencedImagesNotFoundException, and lists them."""
-    code, message = Played().refused("PutImage", imageManifest=an_index(ABSENT))
+    """An index of missing images is ReferencedImagesNotFoundException, with a list of them."""
+    code, message = OneRepository().rejected("PutImage", imageManifest=an_index(ABSENT))
     assert (code, f"Images with digests '[{ABSENT}]'" in message) == (
         "ReferencedImagesNotFoundException",
         True,
     )
 
 
-def test_an_index_of_images_that_are_there_is_put() -> None:
-    """An index is put once its images are."""
-    played = Played()
-    text = an_index(played.put(a_manifest()))
-    assert played.put(text, "all") == digest_of(text)
+def test_an_index_of_existing_images_is_put() -> None:
+    """An index can be put once its images exist."""
+    repository = OneRepository()
+    text = an_index(repository.put(a_manifest()))
+    assert repository.put(text, "all") == digest_of(text)
 
 
 @pytest.mark.parametrize("setting", ["MUTABLE", "IMMUTABLE"])
 @pytest.mark.parametrize("tag", ["1.0", None])
 def test_the_same_image_and_tag_already_exist(setting: str, tag: str | None) -> None:
-    """PutImage that changes nothing is ImageAlreadyExistsException (in an immutable repository: assumed)."""
-    played, text = Played(imageTagMutability=setting), a_manifest()
-    played.put(text, tag)
-    code, message = played.refused(
+    """PutImage without a change is ImageAlreadyExistsException (if immutable: assumed)."""
+    repository, text = OneRepository(imageTagMutability=setting), a_manifest()
+    repository.put(text, tag)
+    code, message = repository.rejected(
         "PutImage", imageManifest=text, **({"imageTag": tag} if tag else {})
     )
-    expected = f"Image with digest '{digest_of(text)}' and tag '{tag or 'null'}' already exists in the repository with name 'app'"
+    expected = (
+        f"Image with digest '{digest_of(text)}' and tag '{tag or 'null'}' already exists in the "
+        "repository with name 'app'"
+    )
+
     assert (code, message) == (
         "ImageAlreadyExistsException",
         f"{expected} in registry with id '{ACCOUNT}'",
@@ -217,25 +223,26 @@ def test_the_same_image_and_tag_already_exist(setting: str, tag: str | None) -> 
 
 
 def test_a_tag_moves() -> None:
-    """Putting another image under a tag takes the tag away from the first, which stays."""
-    played = Played()
-    first, second = played.put(a_manifest(), "latest"), played.put(a_manifest(note="new"), "latest")
-    assert played.get({"imageTag": "latest"}, {"imageDigest": first}) == (
+    """Putting another image with a tag takes the tag from the first image, which stays."""
+    repository = OneRepository()
+    first = repository.put(a_manifest(), "latest")
+    second = repository.put(a_manifest(note="new"), "latest")
+    assert repository.get({"imageTag": "latest"}, {"imageDigest": first}) == (
         [(second, "latest"), (first, None)],
         [],
     )
 
 
-def test_another_tag_for_an_image_that_is_there() -> None:
-    """Putting an image again with another tag gives it both."""
-    played = Played()
-    digest = played.put(a_manifest(), "1.0")
-    assert played.put(a_manifest(), "latest") == digest
-    assert played.described() == [{**played.described()[0], "imageTags": ["1.0", "latest"]}]
+def test_another_tag_for_an_existing_image() -> None:
+    """An image that is put again with another tag has both tags."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "1.0")
+    assert repository.put(a_manifest(), "latest") == digest
+    assert repository.described() == [{**repository.described()[0], "imageTags": ["1.0", "latest"]}]
 
 
 @pytest.mark.parametrize(
-    ("setting", "filters", "is_refused"),
+    ("setting", "filters", "is_rejected"),
     [
         ("IMMUTABLE", None, True),
         ("IMMUTABLE_WITH_EXCLUSION", ["dev-*"], True),
@@ -245,34 +252,45 @@ def test_another_tag_for_an_image_that_is_there() -> None:
     ],
 )
 def test_an_immutable_tag_does_not_move(
-    setting: str, filters: list[str] | None, *, is_refused: bool
+    setting: str, filters: list[str] | None, *, is_rejected: bool
 ) -> None:
-    """A tag of an immutable repository, or one that the exclusion filters make so, is ImageTagAlreadyExistsException."""
+    """An immutable tag, also by exclusion filters, is ImageTagAlreadyExistsException."""
     options: dict[str, Any] = {"imageTagMutability": setting}
     if filters is not None:
         options["imageTagMutabilityExclusionFilters"] = [
             {"filterType": "WILDCARD", "filter": each} for each in filters
         ]
-    played = Played(**options)
-    played.put(a_manifest(), "v1")
-    if is_refused:
-        expected = "The image tag 'v1' already exists in the 'app' repository and cannot be overwritten because the repository is immutable."
-        answer = played.refused("PutImage", imageManifest=a_manifest(note="new"), imageTag="v1")
+    repository = OneRepository(**options)
+    repository.put(a_manifest(), "v1")
+
+    if is_rejected:
+        expected = (
+            "The image tag 'v1' already exists in the 'app' repository and cannot be overwritten "
+            "because the repository is immutable."
+        )
+        answer = repository.rejected(
+            "PutImage", imageManifest=a_manifest(note="new"), imageTag="v1"
+        )
         assert answer == ("ImageTagAlreadyExistsException", expected)
     else:
-        assert played.put(a_manifest(note="new"), "v1") == digest_of(a_manifest(note="new"))
+        assert repository.put(a_manifest(note="new"), "v1") == digest_of(a_manifest(note="new"))
 
 
-def test_a_digest_that_does_not_match_is_refused() -> None:
-    """imageDigest, when given, must be the manifest's own."""
-    code, message = Played().refused("PutImage", imageManifest=a_manifest(), imageDigest=ABSENT)
+def test_a_digest_that_does_not_match_is_rejected() -> None:
+    """A given imageDigest must be that of the manifest."""
+    code, message = OneRepository().rejected(
+        "PutImage", imageManifest=a_manifest(), imageDigest=ABSENT
+    )
     assert (code, digest_of(a_manifest()) in message) == ("ImageDigestDoesNotMatchException", True)
 
 
-def test_a_digest_that_matches_is_taken() -> None:
-    """ImageDigest that is the manifest's own is fine, in either letter case."""
+def test_a_digest_that_matches_is_accepted() -> None:
+    """An imageDigest that is that of the manifest is accepted, in either letter case."""
     digest = digest_of(a_manifest())
-    assert Played().put(a_manifest(), imageDigest=digest.upper().replace("SHA", "sha")) == digest
+    assert (
+        OneRepository().put(a_manifest(), imageDigest=digest.upper().replace("SHA", "sha"))
+        == digest
+    )
 
 
 @pytest.mark.parametrize(
@@ -314,54 +332,56 @@ def test_a_digest_that_matches_is_taken() -> None:
     ],
     ids=lambda value: str(value)[-30:],
 )
-def test_a_manifest_that_is_none_is_refused(
-    manifest: str, members: dict[str, str], said: str
-) -> None:
-    """A manifest that can't be read is InvalidParameterException, and says why (wordings assumed)."""
-    code, message = Played().refused("PutImage", imageManifest=manifest, **members)
+def test_an_invalid_manifest_is_rejected(manifest: str, members: dict[str, str], said: str) -> None:
+    """An unreadable manifest is InvalidParameterException with the reason (wordings assumed)."""
+    code, message = OneRepository().rejected("PutImage", imageManifest=manifest, **members)
     assert (code, f"failed to satisfy constraint: '{said}" in message) == (
         "InvalidParameterException",
         True,
     )
 
 
-def test_a_manifest_without_a_media_type_is_told_it() -> None:
-    """ImageManifestMediaType says what a manifest does not say itself."""
+def test_the_request_may_give_the_media_type() -> None:
+    """A member of the request gives the media type of a manifest that has none."""
     text = a_manifest(mediaType=None)
-    assert Played().put(text, imageManifestMediaType=OCI_MANIFEST) == digest_of(text)
+    assert OneRepository().put(text, imageManifestMediaType=OCI_MANIFEST) == digest_of(text)
 
 
 def test_a_manifest_of_schema_1_names_its_layers_otherwise() -> None:
     """The layers of Docker's first schema are its blobSums."""
     text = json.dumps({"schemaVersion": 1, "fsLayers": [{"blobSum": ABSENT}]})
     assert (
-        Played().refused("PutImage", imageManifest=text, imageManifestMediaType=DOCKER_SCHEMA_1)[0]
+        OneRepository().rejected(
+            "PutImage", imageManifest=text, imageManifestMediaType=DOCKER_SCHEMA_1
+        )[0]
         == "LayersNotFoundException"
     )
 
 
-def test_a_put_tells_the_media_types_of_its_layers() -> None:
-    """After PutImage a check answers the layer's media type as the manifest has it (assumed)."""
-    played = Played()
-    played.put(a_manifest())
+def test_a_put_sets_the_media_types_of_its_layers() -> None:
+    """After PutImage a check returns the layer's media type from the manifest (assumed)."""
+    repository = OneRepository()
+    repository.put(a_manifest())
     assert (
-        played.run("BatchCheckLayerAvailability", layerDigests=[LAYER])["layers"][0]["mediaType"]
+        repository.run("BatchCheckLayerAvailability", layerDigests=[LAYER])["layers"][0][
+            "mediaType"
+        ]
         == OCI_LAYER
     )
 
 
 # -- BatchGetImage
-# ---------------------------------------------------------------------------------------------------------
 
 
 def test_an_image_is_found_by_tag_by_digest_and_by_both() -> None:
-    """A tag gives one row; a digest one row for each tag; the same row comes once (assumed)."""
-    played = Played()
-    digest = played.put(a_manifest(), "a")
-    played.put(a_manifest(), "b")
-    assert played.get({"imageTag": "b"}) == ([(digest, "b")], [])
-    assert played.get({"imageDigest": digest}) == ([(digest, "a"), (digest, "b")], [])
-    assert played.get({"imageDigest": digest, "imageTag": "a"}, {"imageTag": "a"}) == (
+    """A tag returns one row, a digest one for each tag, and no row repeats (assumed)."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "a")
+    repository.put(a_manifest(), "b")
+
+    assert repository.get({"imageTag": "b"}) == ([(digest, "b")], [])
+    assert repository.get({"imageDigest": digest}) == ([(digest, "a"), (digest, "b")], [])
+    assert repository.get({"imageDigest": digest, "imageTag": "a"}, {"imageTag": "a"}) == (
         [(digest, "a")],
         [],
     )
@@ -382,12 +402,12 @@ def test_an_image_is_found_by_tag_by_digest_and_by_both() -> None:
     ids=lambda value: str(value)[:60],
 )
 @pytest.mark.parametrize("operation", ["BatchGetImage", "BatchDeleteImage"])
-def test_what_is_not_there_fails_alone(operation: str, image_id: dict[str, str], code: str) -> None:
-    """An image that can't be found is a failure of its own, and the others are answered."""
-    played = Played()
-    played.put(a_manifest(), "1")
-    played.put(a_manifest(note="new"), "2")
-    answer = played.run(operation, imageIds=[image_id, {"imageTag": "2"}])
+def test_a_missing_image_fails_alone(operation: str, image_id: dict[str, str], code: str) -> None:
+    """A missing image is a failure of its own, and the others are returned."""
+    repository = OneRepository()
+    repository.put(a_manifest(), "1")
+    repository.put(a_manifest(note="new"), "2")
+    answer = repository.run(operation, imageIds=[image_id, {"imageTag": "2"}])
     assert [(failure["imageId"], failure["failureCode"]) for failure in answer["failures"]] == [
         (image_id, code)
     ]
@@ -395,52 +415,55 @@ def test_what_is_not_there_fails_alone(operation: str, image_id: dict[str, str],
 
 
 def test_a_media_type_that_is_not_accepted_is_not_found() -> None:
-    """BatchGetImage answers ImageNotFound for an image of a media type that is not among acceptedMediaTypes (assumed)."""
-    played = Played()
-    digest = played.put(a_manifest(), "1")
-    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST]) == (
+    """A media type that is not in acceptedMediaTypes causes ImageNotFound (assumed)."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "1")
+
+    assert repository.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST]) == (
         [],
         ["ImageNotFound"],
     )
-    assert played.get({"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST, OCI_MANIFEST]) == (
+    assert repository.get(
+        {"imageTag": "1"}, acceptedMediaTypes=[DOCKER_MANIFEST, OCI_MANIFEST]
+    ) == (
         [(digest, "1")],
         [],
     )
 
 
 # -- BatchDeleteImage
-# ------------------------------------------------------------------------------------------------------
 
 
 def test_deleting_a_tag_leaves_the_image_its_other_tags() -> None:
-    """A tag is taken away, and the image goes with its last one."""
-    played = Played()
-    digest = played.put(a_manifest(), "a")
-    played.put(a_manifest(), "b")
-    assert played.delete({"imageTag": "a"}) == ([{"imageDigest": digest, "imageTag": "a"}], [])
-    assert played.get({"imageDigest": digest}) == ([(digest, "b")], [])
-    played.delete({"imageTag": "b"})
-    assert played.get({"imageDigest": digest}) == ([], ["ImageNotFound"])
+    """A tag is removed, and the image is deleted with its last tag."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "a")
+    repository.put(a_manifest(), "b")
+    assert repository.delete({"imageTag": "a"}) == ([{"imageDigest": digest, "imageTag": "a"}], [])
+    assert repository.get({"imageDigest": digest}) == ([(digest, "b")], [])
+    repository.delete({"imageTag": "b"})
+    assert repository.get({"imageDigest": digest}) == ([], ["ImageNotFound"])
 
 
 def test_deleting_a_digest_deletes_all_its_tags() -> None:
-    """An image deleted by its digest is answered once for each tag, and its layers stay held."""
-    played = Played()
-    digest = played.put(a_manifest(), "a")
-    played.put(a_manifest(), "b")
+    """A deletion by digest returns one row for each tag, and the layers stay."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "a")
+    repository.put(a_manifest(), "b")
     expected = [{"imageDigest": digest, "imageTag": tag} for tag in ("a", "b")]
+
     assert (
-        played.delete({"imageDigest": digest}),
-        played.listed(),
-        played.availability(LAYER),
+        repository.delete({"imageDigest": digest}),
+        repository.listed(),
+        repository.availability(LAYER),
     ) == ((expected, []), [], "AVAILABLE")
 
 
 def test_deleting_an_untagged_image() -> None:
-    """An image without a tag is answered by its digest alone."""
-    played = Played()
-    digest = played.put(a_manifest())
-    assert (played.delete({"imageDigest": digest}), played.listed()) == (
+    """The row of a deleted untagged image has only its digest."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest())
+    assert (repository.delete({"imageDigest": digest}), repository.listed()) == (
         ([{"imageDigest": digest}], []),
         [],
     )
@@ -448,16 +471,21 @@ def test_deleting_an_untagged_image() -> None:
 
 @pytest.mark.parametrize("by", ["imageDigest", "imageTag"])
 def test_an_image_that_an_index_lists_is_not_deleted(by: str) -> None:
-    """It fails with ImageReferencedByManifestList, which names the index, and keeps its last tag."""
-    played = Played()
-    digest = played.put(a_manifest(), "child")
-    index = played.put(an_index(digest), "all")
+    """ImageReferencedByManifestList names the index, and the image keeps its last tag."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "child")
+    index = repository.put(an_index(digest), "all")
     image_id = {"imageDigest": digest} if by == "imageDigest" else {"imageTag": "child"}
-    failures = played.run("BatchDeleteImage", imageIds=[image_id])["failures"]
+    failures = repository.run("BatchDeleteImage", imageIds=[image_id])["failures"]
+
     assert [(each["failureCode"], each["failureReason"]) for each in failures] == [
         ("ImageReferencedByManifestList", f"Requested image referenced by manifest list: [{index}]")
     ]
-    assert (played.listed(), played.delete({"imageTag": "all"}, image_id)[1], played.listed()) == (
+    assert (
+        repository.listed(),
+        repository.delete({"imageTag": "all"}, image_id)[1],
+        repository.listed(),
+    ) == (
         ["all", "child"],
         [],
         [],
@@ -465,34 +493,34 @@ def test_an_image_that_an_index_lists_is_not_deleted(by: str) -> None:
 
 
 def test_an_image_that_an_index_lists_gives_up_a_tag_that_is_not_its_last() -> None:
-    """Taking one of two tags away deletes no image, so no index minds."""
-    played = Played()
-    played.put(a_manifest(), "a")
-    played.put(an_index(played.put(a_manifest(), "b")))
-    assert (played.delete({"imageTag": "a"})[1], played.listed()) == ([], ["", "b"])
+    """Removing one of two tags deletes no image, so that an index does not prevent it."""
+    repository = OneRepository()
+    repository.put(a_manifest(), "a")
+    repository.put(an_index(repository.put(a_manifest(), "b")))
+    assert (repository.delete({"imageTag": "a"})[1], repository.listed()) == ([], ["", "b"])
 
 
 # -- ListImages and DescribeImages
-# -----------------------------------------------------------------------------------------
 
 
 def test_images_are_listed_a_row_for_each_tag() -> None:
-    """ListImages gives a row for each tag, and one for an image without any; tagStatus filters."""
-    played = Played()
+    """ListImages returns a row for each tag, and one for an untagged image. tagStatus filters."""
+    repository = OneRepository()
     for tag in ("a", "b"):
-        played.put(a_manifest(), tag)
-    played.put(a_manifest(note="untagged"))
+        repository.put(a_manifest(), tag)
+
+    repository.put(a_manifest(note="untagged"))
     assert (
-        played.listed(),
-        played.listed(tagStatus="TAGGED"),
-        played.listed(tagStatus="UNTAGGED"),
+        repository.listed(),
+        repository.listed(tagStatus="TAGGED"),
+        repository.listed(tagStatus="UNTAGGED"),
     ) == (["", "a", "b"], ["a", "b"], [""])
 
 
 def test_an_image_is_described() -> None:
-    """DescribeImages tells size, tags, media types, time and status."""
-    played = Played()
-    digest = played.put(a_manifest(subject={"digest": ABSENT}), "1.0")
+    """DescribeImages returns size, tags, media types, time and status."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(subject={"digest": ABSENT}), "1.0")
     expected = {
         "registryId": ACCOUNT,
         "repositoryName": "app",
@@ -505,24 +533,25 @@ def test_an_image_is_described() -> None:
         "subjectManifestDigest": ABSENT,
         "imageStatus": "ACTIVE",
     }
-    assert played.described() == [expected]
+
+    assert repository.described() == [expected]
 
 
 def test_an_index_is_as_large_as_its_largest_image() -> None:
-    """The size of an index is the largest of those of its images."""
-    played = Played()
-    small = played.put(a_manifest(layers=[]))
-    index = played.put(an_index(small, played.put(a_manifest())))
+    """The size of an index is the size of its largest image."""
+    repository = OneRepository()
+    small = repository.put(a_manifest(layers=[]))
+    index = repository.put(an_index(small, repository.put(a_manifest())))
     assert [
-        row["imageSizeInBytes"] for row in played.described(imageIds=[{"imageDigest": index}])
+        row["imageSizeInBytes"] for row in repository.described(imageIds=[{"imageDigest": index}])
     ] == [10]
 
 
 def test_images_are_described_by_name_once_each() -> None:
-    """DescribeImages of ids describes each image once, however often it is named."""
-    played = Played()
-    digest = played.put(a_manifest(), "1")
-    rows = played.described(imageIds=[{"imageTag": "1"}, {"imageDigest": digest}])
+    """DescribeImages describes each image once, however often the request names it."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "1")
+    rows = repository.described(imageIds=[{"imageTag": "1"}, {"imageDigest": digest}])
     assert [row["imageDigest"] for row in rows] == [digest]
 
 
@@ -532,7 +561,10 @@ def test_images_are_described_by_name_once_each() -> None:
         (
             {"imageIds": [{"imageTag": "nope"}]},
             "ImageNotFoundException",
-            f"The image with imageId {{imageDigest:'null', imageTag:'nope'}} does not exist within {PLACE}",
+            (
+                "The image with imageId {imageDigest:'null', imageTag:'nope'} does not exist "
+                f"within {PLACE}"
+            ),
         ),
         ({"imageIds": [NOBODY]}, "InvalidParameterException", "both tag and digest cannot be null"),
         (
@@ -549,104 +581,112 @@ def test_images_are_described_by_name_once_each() -> None:
     ],
     ids=["unknown", "neither", "maxResults", "nextToken", "token"],
 )
-def test_describing_refuses_what_ecr_refuses(members: dict[str, Any], code: str, said: str) -> None:
-    """DescribeImages refuses unknown images, and names together with pages."""
-    played = Played()
-    played.put(a_manifest(), "1")
-    answered, message = played.refused("DescribeImages", **members)
+def test_describing_rejects_what_ecr_rejects(members: dict[str, Any], code: str, said: str) -> None:
+    """DescribeImages rejects unknown images, and names together with pages."""
+    repository = OneRepository()
+    repository.put(a_manifest(), "1")
+    answered, message = repository.rejected("DescribeImages", **members)
     assert (answered, said in message) == (code, True)
 
 
 @given(st.integers(1, 9), st.integers(0, 7), st.sampled_from(["ListImages", "DescribeImages"]))
-def test_pages_make_the_whole(size: int, count: int, operation: str) -> None:
-    """Page by page, every image comes once, whatever the size of a page."""
-    played = Played()
-    digests = [played.put(a_manifest(note=str(number))) for number in range(count)]
+def test_the_pages_have_every_image_once(size: int, count: int, operation: str) -> None:
+    """The pages have every image once, whatever the size of a page."""
+    repository = OneRepository()
+    digests = [repository.put(a_manifest(note=str(number))) for number in range(count)]
     found: list[str] = []
     token: dict[str, str] | None = {}
+
     while token is not None:
-        answer = played.run(operation, maxResults=size, **token)
+        answer = repository.run(operation, maxResults=size, **token)
         rows = answer["imageIds"] if operation == "ListImages" else answer["imageDetails"]
         assert len(rows) == min(size, count - len(found))
         found += [row["imageDigest"] for row in rows]
         token = {"nextToken": answer["nextToken"]} if "nextToken" in answer else None
         assert (token is None) == (len(found) == count)
+
     assert found == sorted(digests)
 
 
 # -- archived images
-# -------------------------------------------------------------------------------------------------------
 
 
-def test_an_archived_image_takes_along_the_layers_that_it_alone_holds() -> None:
-    """Layers that an active image holds, too, stay AVAILABLE; the others are ARCHIVED (assumed)."""
-    played = Played()
+def test_archiving_an_image_archives_layers_that_only_it_has() -> None:
+    """Layers that an active image has, too, stay AVAILABLE. The others are ARCHIVED (assumed)."""
+    repository = OneRepository()
     own = "sha256:" + "e" * 64
-    played.registry.repository("app").hold([StoredLayer(own, 5, "text/plain")])
-    played.put(a_manifest(), "active")
-    played.registry.archive("app", played.put(a_manifest(LAYER, own), "old"))
-    assert (played.availability(LAYER), played.availability(own)) == ("AVAILABLE", "ARCHIVED")
+    repository.registry.repository("app").hold([StoredLayer(own, 5, "text/plain")])
+    repository.put(a_manifest(), "active")
+    repository.registry.archive("app", repository.put(a_manifest(LAYER, own), "old"))
+    assert (repository.availability(LAYER), repository.availability(own)) == (
+        "AVAILABLE",
+        "ARCHIVED",
+    )
 
 
 def test_an_archived_image_is_not_pulled_but_described() -> None:
-    """BatchGetImage fails with ImageInaccessible (assumed).
+    """BatchGetImage of an archived image fails with ImageInaccessible (assumed).
 
-    It is listed and described when archived ones are asked for.
+    The image is listed and described when the request asks for archived images.
     """
-    played = Played()
-    digest = played.put(a_manifest(), "old")
-    played.now += 5
-    played.registry.archive("app", digest)
-    assert played.get({"imageTag": "old"}) == ([], ["ImageInaccessible"])
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "old")
+    repository.now += 5
+    repository.registry.archive("app", digest)
+    assert repository.get({"imageTag": "old"}) == ([], ["ImageInaccessible"])
     assert (
-        played.listed(),
-        played.listed(imageStatus="ARCHIVED"),
-        played.listed(imageStatus="ANY"),
+        repository.listed(),
+        repository.listed(imageStatus="ARCHIVED"),
+        repository.listed(imageStatus="ANY"),
     ) == ([], ["old"], ["old"])
-    details = played.described(imageIds=[{"imageDigest": digest}])
+    details = repository.described(imageIds=[{"imageDigest": digest}])
+
     assert [(row["imageStatus"], row["lastArchivedAt"]) for row in details] == [
         ("ARCHIVED", NOW + 5)
     ]
 
 
 def test_pushing_an_archived_image_again_restores_it() -> None:
-    """The same PutImage is no ImageAlreadyExistsException then: the image is active and its layers are AVAILABLE."""
-    played = Played()
-    digest = played.put(a_manifest(), "old")
-    played.registry.archive("app", digest)
-    played.now += 5
-    played.put(a_manifest(), "old")
-    played.put(a_manifest(), "new")
-    played.delete({"imageTag": "new"})
-    assert (played.get({"imageTag": "old"}), played.availability(LAYER)) == (
+    """The same PutImage makes an archived image active and its layers AVAILABLE."""
+    repository = OneRepository()
+    digest = repository.put(a_manifest(), "old")
+    repository.registry.archive("app", digest)
+    repository.now += 5
+    repository.put(a_manifest(), "old")
+    repository.put(a_manifest(), "new")
+    repository.delete({"imageTag": "new"})
+
+    assert (repository.get({"imageTag": "old"}), repository.availability(LAYER)) == (
         ([(digest, "old")], []),
         "AVAILABLE",
     )
-    assert [(row["imagePushedAt"], row["lastActivatedAt"]) for row in played.described()] == [
+    assert [(row["imagePushedAt"], row["lastActivatedAt"]) for row in repository.described()] == [
         (NOW, NOW + 5)
     ]
 
 
-# -- repositories of images
-# ------------------------------------------------------------------------------------------------
+# -- repositories with images
 
 
-def test_a_repository_with_images_is_deleted_by_force_alone() -> None:
-    """DeleteRepository refuses one that holds images, in ECR's words.
+def test_a_repository_with_images_is_deleted_only_by_force() -> None:
+    """DeleteRepository rejects a repository that has images, in ECR's words.
 
-    With force it goes, and is answered.
+    With force the repository is deleted and returned.
     """
-    played = Played()
-    played.put(a_manifest())
-    expected = f"The repository with name 'app' in registry with id '{ACCOUNT}' cannot be deleted because it still contains images"
-    assert played.refused("DeleteRepository") == ("RepositoryNotEmptyException", expected)
-    assert played.run("DeleteRepository", force=True)["repository"]["repositoryName"] == "app"
-    assert played.refused("DeleteRepository")[0] == "RepositoryNotFoundException"
+    repository = OneRepository()
+    repository.put(a_manifest())
+    expected = (
+        f"The repository with name 'app' in registry with id '{ACCOUNT}' cannot be deleted because "
+        "it still contains images"
+    )
+    assert repository.rejected("DeleteRepository") == ("RepositoryNotEmptyException", expected)
+    assert repository.run("DeleteRepository", force=True)["repository"]["repositoryName"] == "app"
+    assert repository.rejected("DeleteRepository")[0] == "RepositoryNotFoundException"
 
 
-def test_layers_alone_do_not_hold_a_repository_back() -> None:
-    """A repository that holds layers and no image is deleted without force (assumed)."""
-    assert Played().run("DeleteRepository")["repository"]["repositoryName"] == "app"
+def test_layers_alone_do_not_keep_a_repository() -> None:
+    """A repository that has layers and no image is deleted without force (assumed)."""
+    assert OneRepository().run("DeleteRepository")["repository"]["repositoryName"] == "app"
 
 
 @pytest.mark.parametrize(
@@ -661,8 +701,10 @@ def test_layers_alone_do_not_hold_a_repository_back() -> None:
     ids=["51", "no-key", "long-key", "long-value", "twice"],
 )
 def test_a_repositorys_tags_have_limits(tags: list[dict[str, str]], code: str) -> None:
-    """CreateRepository refuses more than 50 tags, and keys and values beyond their lengths."""
-    assert Played().refused("CreateRepository", repositoryName="other", tags=tags)[0] == code
+    """CreateRepository rejects more than 50 tags, and keys and values that are too long."""
+    assert (
+        OneRepository().rejected("CreateRepository", repositoryName="other", tags=tags)[0] == code
+    )
 
 
 @pytest.mark.parametrize(
@@ -675,20 +717,21 @@ def test_a_repositorys_tags_have_limits(tags: list[dict[str, str]], code: str) -
 def test_exclusion_filters_go_with_a_mutability_that_takes_them(members: dict[str, Any]) -> None:
     """Filters without WITH_EXCLUSION, and the reverse, are InvalidParameterException (assumed)."""
     assert (
-        Played().refused("CreateRepository", repositoryName="other", **members)[0]
+        OneRepository().rejected("CreateRepository", repositoryName="other", **members)[0]
         == "InvalidParameterException"
     )
 
 
 def test_a_token_for_each_registry_that_is_named() -> None:
-    """GetAuthorizationToken answers a token of 12 hours for each registry, at its own address.
+    """GetAuthorizationToken returns a token of 12 hours and an address for each registry.
 
-    Without names, for the account's.
+    Without names, it returns a token for the account's registry.
     """
     registry = Registry(account=ACCOUNT, region="cn-north-1", now=lambda: NOW)
     rows = registry.run("GetAuthorizationToken", {"registryIds": ["999999999999", ACCOUNT]})[
         "authorizationData"
     ]
+
     assert [row["proxyEndpoint"] for row in rows] == [
         f"https://{registry_id}.dkr.ecr.cn-north-1.amazonaws.com.cn"
         for registry_id in ("999999999999", ACCOUNT)

@@ -1,4 +1,4 @@
-"""The in-memory face keeps the promises of an HTTP session."""
+"""The in-memory server behaves as an HTTP session."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from botocore.awsrequest import AWSRequest
 from botocore.exceptions import HTTPClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._in_memory import MemoryFace, MemorySession
+from ecr_layer_client.local._in_memory import MemoryServer, MemorySession
 from ecr_layer_client.local._interceptors import Call
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
@@ -24,7 +24,7 @@ TARGET = {"X-Amz-Target": b"AmazonEC2ContainerRegistry_V20150921.DescribeReposit
 
 
 class Gate:
-    """An interceptor that holds every call until it is opened, and knows how many it holds at most."""
+    """An interceptor that holds every call until it opens, and counts the calls that it holds."""
 
     def __init__(self) -> None:
         """Start closed."""
@@ -40,7 +40,7 @@ class Gate:
         self.held -= 1
 
     async def after(self, call: Call, reply: Any) -> Any:
-        """Change nothing."""
+        """Return the reply unchanged."""
         assert isinstance(call, Call)
         return reply
 
@@ -54,10 +54,10 @@ def a_request(body: Any = b"{}", *, stream: bool = False) -> Any:
 
 
 async def a_session(**options: Any) -> MemorySession:
-    """Return an open session on an open face."""
-    face = MemoryFace(Service(Registry(account="123456789012", region="us-east-1")))
-    await face.open()
-    return await face.session_class()(**options).__aenter__()
+    """Return an open session on an open server."""
+    server = MemoryServer(Service(Registry(account="123456789012", region="us-east-1")))
+    await server.open()
+    return await server.session_class()(**options).__aenter__()
 
 
 @pytest.mark.parametrize(
@@ -66,22 +66,23 @@ async def a_session(**options: Any) -> MemorySession:
     ids=["bytes", "str", "none", "bytearray", "file"],
 )
 async def test_every_kind_of_body_is_sent(body: Any) -> None:
-    """Bodies may be bytes, text, a file or nothing."""
+    """A body may be bytes, text, a file or nothing."""
     response = await (await a_session()).send(a_request(body))
     assert (response.status_code, await response.content) == (200, b'{"repositories":[]}')
 
 
 async def test_a_streamed_response_is_read_in_chunks() -> None:
-    """A response that is asked to stream is in flight until its body was read."""
+    """A streamed response is in flight until its body was read."""
     session = await a_session()
     response = await session.send(a_request(stream=True))
-    assert session.face.in_flight == 1
+
+    assert session.server.in_flight == 1
     assert [chunk async for chunk in response.raw.content.iter_chunked(8)] == [
         b'{"reposi',
         b'tories":',
         b"[]}",
     ]
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 async def test_leaving_a_streamed_response_gives_its_slot_back() -> None:
@@ -89,24 +90,24 @@ async def test_leaving_a_streamed_response_gives_its_slot_back() -> None:
     session = await a_session()
     async with (await session.send(a_request(stream=True))).raw as body:
         assert await body.read() == b'{"repositories":[]}'
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 @pytest.mark.parametrize("how", ["close", "release"])
 async def test_a_streamed_response_may_be_given_up(how: str) -> None:
-    """Closing or releasing a response unread, even twice, gives its slot back."""
+    """Closing or releasing an unread response, even twice, gives its slot back."""
     session = await a_session(max_pool_connections=1)
     response = await session.send(a_request(stream=True))
     getattr(response.raw, how)()
     getattr(response.raw, how)()
     assert (await session.send(a_request())).status_code == 200
-    assert session.face.in_flight == 0
+    assert session.server.in_flight == 0
 
 
 async def test_the_pool_bounds_what_is_in_flight() -> None:
-    """At most max_pool_connections requests of one session are in flight; the others wait."""
+    """At most max_pool_connections requests of one session are in flight. The others wait."""
     session, gate = await a_session(max_pool_connections=2), Gate()
-    session.face.service.interceptors.append(gate)
+    session.server.service.interceptors.append(gate)
     tasks = [asyncio.create_task(session.send(a_request())) for _ in range(5)]
     for _ in range(20):
         await asyncio.sleep(0)
@@ -117,29 +118,31 @@ async def test_the_pool_bounds_what_is_in_flight() -> None:
 async def test_cancelling_gives_everything_back() -> None:
     """A cancelled request leaves nothing in flight and its slot free."""
     session, gate = await a_session(max_pool_connections=1), Gate()
-    session.face.service.interceptors.append(gate)
+    session.server.service.interceptors.append(gate)
     task = asyncio.create_task(session.send(a_request()))
     for _ in range(5):
         await asyncio.sleep(0)
+
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
+
     gate.opened.set()
-    assert (session.face.in_flight, (await session.send(a_request())).status_code) == (0, 200)
+    assert (session.server.in_flight, (await session.send(a_request())).status_code) == (0, 200)
 
 
 async def test_a_session_closes_twice_and_then_sends_no_more() -> None:
-    """Closing twice is fine; a closed session refuses, as aiobotocore's does."""
+    """Closing twice is safe, and a closed session sends nothing, as in aiobotocore."""
     session = await a_session()
     await session.close()
     await session.close()
-    assert session.face.connections == 0
+    assert session.server.connections == 0
     with pytest.raises(HTTPClientError, match="closed"):
         await session.send(a_request())
 
 
-async def test_a_streamed_body_cut_short_raises_as_aiohttp_does() -> None:
-    """A reader of a streamed body sees aiohttp's own exception when it ends early."""
+async def test_a_truncated_streamed_body_raises_as_aiohttp_does() -> None:
+    """A reader of a streamed body gets aiohttp's own exception when the body ends early."""
     session = await a_session()
     response = await session.send(a_request(stream=True))
     response.raw._left += 1
@@ -154,7 +157,7 @@ async def aiter_of() -> Any:
 
 
 async def test_open_sessions_are_counted() -> None:
-    """`connections` counts the clients that are open, so that a test can prove none is left."""
+    """`connections` counts the open clients, so that a test can prove that none is left."""
     async with LocalECR(in_memory=True) as ecr:
         session: Any = ecr.session()
         async with session.create_client("ecr", endpoint_url=ecr.endpoint_url):
@@ -163,7 +166,7 @@ async def test_open_sessions_are_counted() -> None:
 
 
 async def test_a_clients_own_config_keeps_it_in_memory() -> None:
-    """A config given to create_client is merged over the session's and does not open a socket."""
+    """A config of create_client is merged over the session's config and opens no socket."""
     async with LocalECR(in_memory=True) as ecr:
         session: Any = ecr.session()
         async with session.create_client(

@@ -1,4 +1,4 @@
-"""The seam that faults, quotas and signatures will use behaves alike on both faces."""
+"""Interceptors behave alike on both servers."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Script:
     """An interceptor that does one thing."""
 
     def __init__(self, **does: Any) -> None:
-        """Take what to do: `error`, `reset`, `sleep`, `early` before; `status`, `stream` after."""
+        """Take what to do: `error`, `reset`, `sleep`, `early` before, `status`, `stream` after."""
         self.does = does
 
     async def before(self, call: Call) -> Reply | None:
@@ -62,7 +62,7 @@ async def cut(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def drip(body: bytes) -> AsyncIterator[bytes]:
-    """Send a byte at a time, the first an empty chunk."""
+    """Send a byte at a time, after an empty chunk."""
     yield b""
     for byte in body:
         await asyncio.sleep(0)
@@ -76,13 +76,13 @@ async def stall(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def reset(body: bytes) -> AsyncIterator[bytes]:
-    """Send ten bytes and reset."""
+    """Send ten bytes and reset the connection."""
     yield body[:10]
     raise ConnectionResetError
 
 
 async def describe(ecr: LocalECR, script: Script, **config: Any) -> dict[str, Any]:
-    """Describe repositories through aiobotocore while a script plays."""
+    """Describe repositories through aiobotocore with a script."""
     ecr._service.interceptors.append(script)  # pyright: ignore[reportPrivateUsage]
     options = Config(retries={"total_max_attempts": 1}, **config)
     session: Any = ecr.session()
@@ -93,7 +93,7 @@ async def describe(ecr: LocalECR, script: Script, **config: Any) -> dict[str, An
         return answer
 
 
-async def test_a_dripped_body_arrives_whole(*, in_memory: bool) -> None:
+async def test_a_dripped_body_arrives_completely(*, in_memory: bool) -> None:
     """A body sent byte by byte is the same body."""
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.create_repository("app")
@@ -115,10 +115,10 @@ async def test_a_dripped_body_arrives_whole(*, in_memory: bool) -> None:
     ],
     ids=["throttled", "reset", "late", "cut", "stalled", "reset-midway", "503", "bug"],
 )
-async def test_a_fault_is_what_the_wire_would_make_of_it(
+async def test_a_failure_raises_the_same_on_both_servers(
     *, in_memory: bool, does: dict[str, Any], error: type[Exception]
 ) -> None:
-    """Each kind of fault raises the same botocore exception on both faces, and leaves nothing in flight."""
+    """Each failure raises one botocore exception on both servers, and leaves nothing in flight."""
     async with asyncio.timeout(20), LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(error):
             await describe(ecr, Script(**does), read_timeout=0.2)
@@ -137,7 +137,7 @@ async def test_a_fault_is_what_the_wire_would_make_of_it(
     ids=["ok", "named", "reset", "code", "abandoned"],
 )
 async def test_outcomes_are_counted(*, in_memory: bool, does: dict[str, Any], outcome: str) -> None:
-    """The statistics count each request once, by how it ended."""
+    """The statistics count each request once, by its outcome."""
     async with LocalECR(in_memory=in_memory) as ecr:
         with contextlib.suppress(ClientError, BotoCoreError):
             await describe(ecr, Script(**does), read_timeout=0.2)
@@ -147,7 +147,7 @@ async def test_outcomes_are_counted(*, in_memory: bool, does: dict[str, Any], ou
 async def test_a_bug_is_a_server_exception_without_a_traceback(
     *, in_memory: bool, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A bug of ours is answered ServerException 500 in JSON; the traceback goes to the log."""
+    """A bug of ours causes ServerException 500 in JSON, and the traceback is in the log."""
     async with LocalECR(in_memory=in_memory) as ecr:
         with pytest.raises(ClientError) as caught:
             await describe(ecr, Script(error=ZeroDivisionError("secret")))
@@ -158,7 +158,7 @@ async def test_a_bug_is_a_server_exception_without_a_traceback(
 
 
 async def test_after_close_nobody_listens(*, in_memory: bool) -> None:
-    """A client that outlives the registry gets botocore's could-not-connect."""
+    """A client that outlives the registry gets botocore's EndpointConnectionError."""
     async with LocalECR(in_memory=in_memory) as ecr:
         session: Any = ecr.session()
         url = ecr.endpoint_url

@@ -28,7 +28,7 @@ ABSENT = "sha256:" + "b" * 64
 
 @dataclass
 class Blob:
-    """An object with a descriptor's attributes."""
+    """An object with the attributes of a descriptor."""
 
     media_type: str
     digest: str
@@ -38,7 +38,7 @@ class Blob:
 async def rows(
     ecr: LocalECR, *digests: str, repository: str = "app", **members: str
 ) -> list[dict[str, Any]]:
-    """Check digests through its session."""
+    """Check digests through the session of the local ECR."""
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
         answer = await client.batch_check_layer_availability(
@@ -60,7 +60,7 @@ async def rows(
 )
 @pytest.mark.asyncio
 async def test_a_descriptor_has_many_shapes(descriptor: Any) -> None:
-    """Tuples, mappings and objects seed alike; digests are held in lower case."""
+    """Tuples, mappings and objects seed the same layer, and digests are stored in lower case."""
     async with LocalECR(in_memory=True) as ecr:
         ecr.seed("app", [descriptor])
         expected = {
@@ -69,6 +69,7 @@ async def test_a_descriptor_has_many_shapes(descriptor: Any) -> None:
             "layerSize": 7,
             "mediaType": "text/plain",
         }
+
         assert await rows(ecr, HELD) == [expected]
 
 
@@ -77,14 +78,14 @@ async def test_a_descriptor_has_many_shapes(descriptor: Any) -> None:
     ["x", (HELD,), (HELD, -1), (HELD, True), (HELD, "7"), ("sha256:", 7), (None, 7), {}, None],
 )
 def test_a_bad_descriptor_seeds_nothing(descriptor: Any) -> None:
-    """A descriptor without a well-formed digest and size is a ValueError that shows it."""
+    """A descriptor without a valid digest and size raises ValueError that shows the descriptor."""
     with pytest.raises(ValueError, match=r"descriptor|size"):
         LocalECR().seed("app", [descriptor])
 
 
 @pytest.mark.asyncio
-async def test_put_layer_answers_the_digest_and_holds_the_layer() -> None:
-    """put_layer gives the sha256 of the bytes, and the layer is available with its size."""
+async def test_put_layer_returns_the_digest_of_the_layer() -> None:
+    """put_layer returns the sha256 of the bytes, and the layer is available with its size."""
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.put_layer("app", b"data", "text/plain")
         assert digest == "sha256:" + hashlib.sha256(b"data").hexdigest()
@@ -95,7 +96,7 @@ async def test_put_layer_answers_the_digest_and_holds_the_layer() -> None:
 
 @pytest.mark.asyncio
 async def test_an_archived_layer_is_archived_until_it_is_put_again() -> None:
-    """archive() makes a layer ARCHIVED, put_layer() AVAILABLE again."""
+    """archive() makes a layer ARCHIVED, and put_layer() makes it AVAILABLE again."""
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.put_layer("app", b"data")
         ecr.archive("app", digest.upper().replace("SHA", "sha"))
@@ -106,17 +107,17 @@ async def test_an_archived_layer_is_archived_until_it_is_put_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["app", "nope"])
-def test_archiving_what_is_not_held_is_a_lookup_error(name: str) -> None:
-    """archive() of an unknown layer or repository says so."""
+def test_archiving_an_unknown_digest_is_a_lookup_error(name: str) -> None:
+    """archive() of an unknown layer or repository raises LookupError."""
     ecr = LocalECR()
     ecr.create_repository("app")
-    with pytest.raises(LookupError, match="holds no layer and no image"):
+    with pytest.raises(LookupError, match="has neither a layer nor an image"):
         ecr.archive(name, HELD)
 
 
 @pytest.mark.asyncio
-async def test_another_registry_holds_its_own() -> None:
-    """With registry_id a repository of another account is seeded, and asked for."""
+async def test_another_registry_has_its_own_repositories() -> None:
+    """registry_id selects the registry of another account, to seed and to check."""
     async with LocalECR(in_memory=True) as ecr:
         ecr.seed("app", [(HELD, 7)], registry_id="999999999999")
         ecr.create_repository("app")
@@ -126,7 +127,7 @@ async def test_another_registry_holds_its_own() -> None:
 
 @pytest.mark.asyncio
 async def test_absent_missing_reaches_the_wire() -> None:
-    """`absent="missing"` answers a failure for a layer that is not held."""
+    """`absent="missing"` returns a failure for an absent layer."""
     async with LocalECR(in_memory=True, absent="missing") as ecr:
         ecr.create_repository("app")
         assert [row["failureCode"] for row in await rows(ecr, HELD)] == ["MissingLayerDigest"]
@@ -135,9 +136,9 @@ async def test_absent_missing_reaches_the_wire() -> None:
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
 async def test_its_client_checks_layers_and_leaves_nothing(*, in_memory: bool) -> None:
-    """client() is an ECRLayerClient wired to it, with ClientConfig's options.
+    """client() returns an ECRLayerClient for the local ECR, with ClientConfig's options.
 
-    Closed, it leaves no connection.
+    A closed client leaves no connection.
     """
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.seed("app", [(HELD, 7)])
@@ -149,15 +150,15 @@ async def test_its_client_checks_layers_and_leaves_nothing(*, in_memory: bool) -
 
 
 @pytest.mark.asyncio
-async def test_its_client_refuses_an_unknown_option() -> None:
-    """client() refuses what ClientConfig refuses."""
+async def test_its_client_rejects_an_invalid_option() -> None:
+    """client() rejects what ClientConfig rejects."""
     async with LocalECR(in_memory=True) as ecr:
         with pytest.raises(InvalidInputError, match="batch_size"):
             ecr.client(batch_size=101)
 
 
 def test_creating_a_repository_twice_is_fine() -> None:
-    """create_repository makes sure that the repository is there, and answers its URI each time."""
+    """create_repository makes sure that the repository exists, and returns its URI each time."""
     ecr = LocalECR(region="eu-west-1", account="000000000001")
     uri = "000000000001.dkr.ecr.eu-west-1.amazonaws.com/team/app"
     assert [ecr.create_repository("team/app"), ecr.create_repository("team/app")] == [uri, uri]
@@ -165,9 +166,9 @@ def test_creating_a_repository_twice_is_fine() -> None:
 
 @pytest.mark.parametrize("name", ["App", "a", "", "a//b"])
 def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
-    """A name that ECR refuses is a ValueError that shows it and says the rule."""
+    """An invalid name raises ValueError that shows the name and the rule."""
     with pytest.raises(
-        ValueError, match=f"^'{name}' is no ECR repository name: 2 to 256 characters"
+        ValueError, match=f"^'{name}' is no.* ECR repository name: 2 to 256 characters"
     ):
         LocalECR().create_repository(name)
 
@@ -187,8 +188,9 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
     ids=str,
 )
 def test_bad_options_are_value_errors(name: str, value: Any) -> None:
-    """An option that can't be meant is refused at once, with its name, its value and the rule."""
-    shown = "" if value == ["eu-west-1", ""] else value  # the one of them
+    """An invalid option is rejected at once, with its name, its value and the rule."""
+    # Of a list, the error shows the invalid item.
+    shown = "" if value == ["eu-west-1", ""] else value
     with pytest.raises(
         ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"
     ):
@@ -196,27 +198,27 @@ def test_bad_options_are_value_errors(name: str, value: Any) -> None:
 
 
 def its_url(ecr: LocalECR) -> object:
-    """Ask where it is."""
+    """Return the endpoint."""
     return ecr.endpoint_url
 
 
 def its_keywords(ecr: LocalECR) -> object:
-    """Ask how a client reaches it."""
+    """Return the arguments for a client."""
     return ecr.client_kwargs
 
 
 def its_session(ecr: LocalECR) -> object:
-    """Ask for a session."""
+    """Return a session."""
     return ecr.session()
 
 
 @pytest.mark.parametrize("use", [its_url, its_keywords, its_session])
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_before_open_and_after_close_it_says_so(
+async def test_a_closed_local_ecr_says_how_to_open_it(
     use: Callable[[LocalECR], Any], *, in_memory: bool
 ) -> None:
-    """What needs it open raises RuntimeError with the mend, before and after."""
+    """Before opening and after closing, what needs an open local ECR raises RuntimeError."""
     ecr = LocalECR(in_memory=in_memory)
     with pytest.raises(RuntimeError, match="async with LocalECR"):
         use(ecr)
@@ -228,8 +230,8 @@ async def test_before_open_and_after_close_it_says_so(
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_it_opens_again_with_what_it_held(*, in_memory: bool) -> None:
-    """Closing twice is fine, and opening again finds the layers."""
+async def test_it_opens_again_with_its_contents(*, in_memory: bool) -> None:
+    """Closing twice is safe, and the layers are there after opening again."""
     ecr = LocalECR(in_memory=in_memory)
     ecr.seed("app", [(HELD, 7)])
     await ecr.open()
@@ -241,18 +243,18 @@ async def test_it_opens_again_with_what_it_held(*, in_memory: bool) -> None:
 
 @pytest.mark.asyncio
 async def test_it_opens_once_at_a_time() -> None:
-    """Opening what is open is a RuntimeError."""
+    """Opening an open local ECR raises RuntimeError."""
     async with LocalECR(in_memory=True) as ecr:
-        with pytest.raises(RuntimeError, match="open already"):
+        with pytest.raises(RuntimeError, match="already open"):
             await ecr.open()
 
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.asyncio
-async def test_its_session_is_deaf_to_the_users_settings(
+async def test_its_session_ignores_the_users_settings(
     *, in_memory: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No AWS_* variable, profile, configuration file, proxy or CA bundle reaches its session."""
+    """Its session ignores AWS_* variables, profiles, config files, proxies and CA bundles."""
     hostile = {
         "AWS_PROFILE": "nope",
         "AWS_CONFIG_FILE": "/nope",
@@ -270,6 +272,7 @@ async def test_its_session_is_deaf_to_the_users_settings(
     }
     for name, value in hostile.items():
         monkeypatch.setitem(os.environ, name, value)
+
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.seed("app", [(HELD, 7)])
         assert [row["layerAvailability"] for row in await rows(ecr, HELD)] == ["AVAILABLE"]
@@ -277,7 +280,7 @@ async def test_its_session_is_deaf_to_the_users_settings(
 
 @pytest.mark.asyncio
 async def test_stats_count_by_operation_and_start_again() -> None:
-    """The stats count requests, digests and outcomes, and reset() forgets."""
+    """The statistics count requests, digests and outcomes, and reset() sets them to zero."""
     async with LocalECR(in_memory=True) as ecr:
         ecr.seed("app", [(HELD, 7)])
         await rows(ecr, HELD, HELD, "x")
@@ -289,25 +292,24 @@ async def test_stats_count_by_operation_and_start_again() -> None:
 
 @pytest.mark.asyncio
 async def test_its_repr_says_where_it_is() -> None:
-    """Its repr names account, Region and address."""
+    """The repr has the account, the Region and the address."""
     ecr = LocalECR(in_memory=True)
     assert repr(ecr) == "<LocalECR 123456789012 us-east-1 closed>"
     async with ecr:
         assert repr(ecr) == f"<LocalECR 123456789012 us-east-1 {ecr.endpoint_url}>"
 
 
-def test_the_public_names_are_sorted_and_there() -> None:
-    """`ecr_layer_client.local` exports what it says, in order."""
+def test_the_public_names_are_sorted_and_exist() -> None:
+    """`ecr_layer_client.local` exports its public names, in order."""
     assert sorted(local.__all__) == local.__all__
     assert all(hasattr(local, name) for name in local.__all__)
 
 
 # -- images
-# ---------------------------------------------------------------------------------------------------------------
 
 
 async def images(ecr: LocalECR, repository: str = "app") -> list[tuple[str, str | None]]:
-    """Return digest and tag of each image in a repository."""
+    """Return the digest and the tag of each image in a repository."""
     session: Any = ecr.session()
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as client:
         rows = (await client.list_images(repositoryName=repository))["imageIds"]
@@ -316,7 +318,7 @@ async def images(ecr: LocalECR, repository: str = "app") -> list[tuple[str, str 
 
 @pytest.mark.asyncio
 async def test_an_image_is_seeded_in_one_call() -> None:
-    """seed_image holds layers of bytes and of descriptors, an OCI config and manifest, and answers the image's digest."""
+    """seed_image adds layers, an OCI config and a manifest, and returns the image's digest."""
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.seed_image("app", [b"a layer", (HELD, 7)], "1.0")
         assert await images(ecr) == [(digest, "1.0")]
@@ -326,6 +328,7 @@ async def test_an_image_is_seeded_in_one_call() -> None:
             OCI_CONFIG,
         )
         layer = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
+
         assert [
             (row["layerAvailability"], row["layerSize"]) for row in await rows(ecr, layer, HELD)
         ] == [("AVAILABLE", 7)] * 2
@@ -333,9 +336,9 @@ async def test_an_image_is_seeded_in_one_call() -> None:
 
 @pytest.mark.asyncio
 async def test_a_manifest_is_put_in_any_form() -> None:
-    """put_image takes text, bytes or a dict, and answers the digest of the bytes.
+    """put_image takes text, bytes or a dict, and returns the digest of the bytes.
 
-    A second time it does not mind.
+    A second call is accepted.
     """
     async with LocalECR(in_memory=True) as ecr:
         manifest: dict[str, Any] = {
@@ -345,6 +348,7 @@ async def test_a_manifest_is_put_in_any_form() -> None:
         }
         text = json.dumps(manifest)
         expected = "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
         assert [ecr.put_image("app", form, "1.0") for form in (manifest, text, text.encode())] == [
             expected
         ] * 3
@@ -364,20 +368,21 @@ async def test_a_manifest_is_put_in_any_form() -> None:
     ],
     ids=["empty", "nothing", "bytes", "layers"],
 )
-def test_an_image_that_ecr_refuses_is_a_value_error(manifest: Any, said: str) -> None:
-    """What PutImage refuses is a ValueError with ECR's code and words."""
+def test_an_image_that_ecr_rejects_is_a_value_error(manifest: Any, said: str) -> None:
+    """An image that PutImage rejects raises ValueError with ECR's code and words."""
     with pytest.raises(ValueError, match=said):
         LocalECR().put_image("app", manifest)
 
 
 @pytest.mark.asyncio
 async def test_an_archived_image_archives_its_layers() -> None:
-    """archive() of an image's digest archives the layers that it alone holds, until the image is put again."""
+    """archive() of an image archives the layers that only it has, until the image is put again."""
     async with LocalECR(in_memory=True) as ecr:
         digest = ecr.seed_image("app", [(HELD, 7)], "1.0")
         ecr.archive("app", digest)
         before = await rows(ecr, HELD)
         ecr.seed_image("app", [(HELD, 7)], "1.0")
+
         assert [row["layerAvailability"] for row in before + await rows(ecr, HELD)] == [
             "ARCHIVED",
             "AVAILABLE",
@@ -385,14 +390,13 @@ async def test_an_archived_image_archives_its_layers() -> None:
 
 
 # -- registries by account and Region
-# --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("in_memory", [False, True], ids=["http", "memory"])
 @pytest.mark.parametrize("auth", [False, True])
 @pytest.mark.asyncio
 async def test_each_region_is_a_registry_of_its_own(*, in_memory: bool, auth: bool) -> None:
-    """A request is answered by the registry of the Region that it is signed for."""
+    """The Region for which a request is signed selects the registry."""
     async with (
         LocalECR(in_memory=in_memory, regions=["eu-west-1"], auth=auth) as ecr,
         ecr.client() as client,
@@ -402,33 +406,36 @@ async def test_each_region_is_a_registry_of_its_own(*, in_memory: bool, auth: bo
         here = await client.check_layers("app", [HELD])
         async with client.for_region("eu-west-1") as european:
             there = await european.check_layers("app", [HELD])
+
         assert (here.available, there.absent) == ((HELD,), (HELD,))
 
 
 @pytest.mark.asyncio
-async def test_a_region_that_is_not_played_is_refused() -> None:
-    """A request that is signed for another Region is refused as one that went to the wrong endpoint; so is a repository there."""
+async def test_a_region_that_is_not_served_is_rejected() -> None:
+    """A request for a Region that is not served is rejected, and so is a repository there."""
     async with LocalECR(in_memory=True, regions=["eu-west-1"]) as ecr, ecr.client() as client:
         async with client.for_region("eu-central-1") as other:
             with pytest.raises(ECRLayerError, match="InvalidSignatureException"):
                 await other.check_layers("app", [HELD])
-        with pytest.raises(ValueError, match="plays us-east-1, eu-west-1 and not eu-central-1"):
+        with pytest.raises(ValueError, match="serves us-east-1, eu-west-1 and not eu-central-1"):
             ecr.create_repository(Repository(name="app", region="eu-central-1"))
 
 
 @pytest.mark.asyncio
 async def test_a_layer_of_another_region_is_downloaded_there() -> None:
-    """The URL of a layer is of its Region, and is followed at the same server."""
+    """The URL of a layer belongs to its Region, and works on the same server."""
     async with LocalECR(regions=["eu-west-1"]) as ecr:
         ecr.seed_image(Repository(name="app", region="eu-west-1"), [b"a layer"])
         digest = "sha256:" + hashlib.sha256(b"a layer").hexdigest()
         session: Any = ecr.session()
+
         async with session.create_client(
             "ecr", region_name="eu-west-1", endpoint_url=ecr.endpoint_url
         ) as client:
             url = (
                 await client.get_download_url_for_layer(repositoryName="app", layerDigest=digest)
             )["downloadUrl"]
+
         async with aiohttp.ClientSession() as http, http.get(url) as response:
             assert await response.read() == b"a layer"
 
@@ -451,17 +458,17 @@ def test_a_repository_is_named_as_the_client_names_it(repository: str | Reposito
 
 
 @pytest.fixture
-def impatient() -> Iterator[None]:
-    """Threads that take turns as often as they can."""
+def _threads_switch_often() -> Iterator[None]:
+    """Let threads switch as often as possible."""
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1e-6)
     yield
     sys.setswitchinterval(interval)
 
 
-@pytest.mark.usefixtures("impatient")
-def test_a_thread_may_seed_while_another_asks() -> None:
-    """A test's own thread puts repositories into a registry that is being listed, and no listing breaks."""
+@pytest.mark.usefixtures("_threads_switch_often")
+def test_a_thread_may_seed_while_another_lists() -> None:
+    """A thread creates repositories while another lists them, and no listing fails."""
     ecr = LocalECR()
 
     def seed() -> None:
@@ -472,6 +479,7 @@ def test_a_thread_may_seed_while_another_asks() -> None:
     seeding.start()
     while seeding.is_alive():
         ecr._registry.run("DescribeRepositories", {"maxResults": 1000})
+
     seeding.join()
     assert (
         len(ecr._registry.run("DescribeRepositories", {"maxResults": 1000})["repositories"]) == 500

@@ -1,4 +1,7 @@
-"""moto as a second opinion: its own layer tests as facts, and random walks on both, where each known difference has its reason."""
+"""moto as a second opinion: its layer tests as facts, and random walks on both servers.
+
+Each known difference has its reason.
+"""
 
 from __future__ import annotations
 
@@ -31,26 +34,26 @@ if TYPE_CHECKING:
 
 pytest.importorskip("moto", reason="needs moto")
 
-Mend = Callable[[Any, Any], tuple[Any, Any]]
+Reconcile = Callable[[Any, Any], tuple[Any, Any]]
 ALIKE: tuple[dict[str, Any], dict[str, Any]] = {}, {}
 
 
 @dataclass(frozen=True)
 class Known:
-    """A known difference: on which operation, how to see past it, and the steps that show it.
+    """A known difference: its reason, its operation, how to remove it, and steps that show it.
 
-    `parts_them` says that the two servers hold different things from there on.
+    `parts_them` means that the two servers have different contents from there on.
     """
 
     reason: str
     operation: str
-    mend: Mend
+    reconcile: Reconcile
     shown_by: tuple[Step, ...]
     parts_them: bool = False
 
 
-def without(*names: str) -> Mend:
-    """Leave members out of both answers, wherever they stand."""
+def without(*names: str) -> Reconcile:
+    """Remove members from both responses, wherever they are."""
 
     def strip(value: Any) -> Any:
         if isinstance(value, list):
@@ -64,8 +67,8 @@ def without(*names: str) -> Mend:
     return lambda ours, theirs: (strip(ours), strip(theirs))
 
 
-def where(ours: str | None, theirs: str | None) -> Mend:
-    """See past two answers with these errors, None being no error."""
+def where(ours: str | None, theirs: str | None) -> Reconcile:
+    """Ignore two responses with these errors, None being no error."""
     return lambda mine, others: (
         ALIKE if (mine.get("error"), others.get("error")) == (ours, theirs) else (mine, others)
     )
@@ -75,6 +78,7 @@ def absent_as_rows(ours: Any, theirs: Any) -> tuple[Any, Any]:
     """Turn failures of absent layers into rows."""
     if "failures" not in theirs:
         return ours, theirs
+
     absent = [
         each["layerDigest"]
         for each in theirs["failures"]
@@ -82,11 +86,12 @@ def absent_as_rows(ours: Any, theirs: Any) -> tuple[Any, Any]:
     ]
     rows = [{"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in absent]
     failures = [each for each in theirs["failures"] if each["failureCode"] != "MissingLayerDigest"]
+
     return ours, {"layers": sorted([*theirs["layers"], *rows], key=str), "failures": failures}
 
 
 def without_nothing_received(ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Leave the last byte of nothing out of their answer."""
+    """Remove the last valid byte -1 from moto's response."""
     return ours, {
         name: value
         for name, value in theirs.items()
@@ -94,10 +99,10 @@ def without_nothing_received(ours: Any, theirs: Any) -> tuple[Any, Any]:
     }
 
 
-def told_once(ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Leave out by which tag an image is answered, and tell each image once.
+def each_image_once(ours: Any, theirs: Any) -> tuple[Any, Any]:
+    """Remove the tags of images, and keep each image once.
 
-    Of what is not found, tell only that there is something.
+    Of the failures, keep only whether there are any.
     """
 
     def untold(answer: dict[str, Any]) -> dict[str, Any]:
@@ -110,7 +115,7 @@ def told_once(ours: Any, theirs: Any) -> tuple[Any, Any]:
 
 
 def without_untagged(ours: Any, theirs: Any) -> tuple[Any, Any]:
-    """Leave the images without a tag out of both answers."""
+    """Remove the untagged images from both responses."""
 
     def tagged(answer: Any) -> Any:
         return {
@@ -149,7 +154,7 @@ BY_DIGEST = {"imageIds": [{"imageDigest": 0}]}
 
 KNOWN = [
     Known(
-        "an absent layer is a failure to moto, as to others like it",
+        "an absent layer is a failure in moto, as in other emulators",
         "batch_check_layer_availability",
         absent_as_rows,
         (_check(ABSENT),),
@@ -160,15 +165,15 @@ KNOWN = [
         without("mediaType"),
         (_put(0), _check(digest_of(LAYERS[0]))),
     ),
-    Known("moto has other words", "", without("failureReason"), (_check("nonsense"),)),
+    Known("moto uses other words", "", without("failureReason"), (_check("nonsense"),)),
     Known(
-        "moto names -1 as the last byte of nothing",
+        "moto gives -1 as the last byte before the first part",
         "upload_layer_part",
         without_nothing_received,
         (INITIATE, _part(1)),
     ),
     Known(
-        "moto does not look at the digest that completes an upload",
+        "moto does not check the digest that completes an upload",
         "complete_layer_upload",
         where("InvalidLayerException", None),
         (INITIATE, _part(), _complete(LAYERS[1])),
@@ -189,46 +194,49 @@ KNOWN = [
         parts_them=True,
     ),
     Known(
-        "moto takes a layer that it holds again",
+        "moto accepts a layer that exists already",
         "complete_layer_upload",
         where("LayerAlreadyExistsException", None),
         (INITIATE, _part(), _complete(LAYERS[0])),
         parts_them=True,
     ),
     Known(
-        "moto does not foresee an unknown repository",
+        "moto does not expect an unknown repository",
         "put_image",
-        where("RepositoryNotFoundException", "unforeseen"),
+        where("RepositoryNotFoundException", "unexpected"),
         (_put(0, repository="team/app"),),
     ),
     Known(
-        "moto takes images whose layers are missing",
+        "moto accepts images whose layers are missing",
         "put_image",
         where("LayersNotFoundException", None),
         (_put(3),),
         parts_them=True,
     ),
     Known(
-        "moto takes an image that it holds again, if no tag comes with it",
+        "moto accepts an image that exists already, if the request has no tag",
         "put_image",
         where("ImageAlreadyExistsException", None),
         (_put(0), _put(0)),
         parts_them=True,
     ),
     Known(
-        "moto tells neither status nor artifact type, and sizes without layers",
+        "moto returns neither status nor artifact type, and sizes without layers",
         "describe_images",
         without("imageStatus", "artifactMediaType", "imageSizeInBytes"),
         (_put(0), Step("describe_images", "app", {})),
     ),
     Known(
-        "moto answers an image once for each id, by its last tag, and does not say which digest is not there",
+        (
+            "moto returns an image once for each id, with its last tag, and does not say which "
+            "digest is missing"
+        ),
         "batch_get_image",
-        told_once,
+        each_image_once,
         (_put(0, "1.0"), _put(0, "latest"), Step("batch_get_image", "app", BY_DIGEST)),
     ),
     Known(
-        "moto does not tell that it deleted an image without a tag",
+        "moto does not report that it deleted an untagged image",
         "batch_delete_image",
         without_untagged,
         (_put(0), Step("batch_delete_image", "app", BY_DIGEST)),
@@ -238,11 +246,13 @@ KNOWN = [
 
 @pytest.fixture(scope="module")
 def clients() -> Iterator[dict[str, Any]]:
-    """Give boto3's clients of a local ECR, and of moto in this process."""
-    boto3: Any = importlib.import_module("boto3")  # they have no types
+    """Provide boto3's clients of a local ECR, and of moto in this process."""
+    # boto3 and moto have no types.
+    boto3: Any = importlib.import_module("boto3")
     moto: Any = importlib.import_module("moto")
     config = Config(retries={"total_max_attempts": 1})
     keys = {"region_name": "us-east-1", "aws_access_key_id": "any", "aws_secret_access_key": "any"}
+
     with LocalECR() as ecr, moto.mock_aws():
         yield {
             "local": boto3.session.Session().client("ecr", **ecr.client_kwargs, config=config),
@@ -250,42 +260,43 @@ def clients() -> Iterator[dict[str, Any]]:
         }
 
 
-# -- walks
-# ------------------------------------------------------------------------------------------------------------
+# -- random walks
 
 UNHURRIED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 walks = st.lists(steps(), min_size=10, max_size=30)
 _walked: list[None] = []
 
 
-def unforeseen(clients: dict[str, Any], walk: Sequence[Step]) -> tuple[list[Any], list[Known]]:
-    """Take a walk on both servers, and return the first pair of answers that differ for no known reason, and the differences met.
+def differences(clients: dict[str, Any], walk: Sequence[Step]) -> tuple[list[Any], list[Known]]:
+    """Take a walk on both servers, and return the first unknown difference and the known ones.
 
-    It ends where moto deletes an image and ECR does not: the one that loses its last tag to
-    another.
+    The walk ends where moto deletes an image and ECR does not: an image that loses its last tag to
+    another one.
     """
     _walked.append(None)
     local, moto = (Walker(clients[name], f"walk{len(_walked)}") for name in ("local", "moto"))
     met: list[Known] = []
+
     for step in [*BEGIN, *walk]:
         untagged = _untagged(local, step)
         ours, theirs = local.take(step), moto.take(step)
         for known in KNOWN:
             if ours != theirs and known.operation in {"", step.operation}:
-                mended = tuple(map(ordered, known.mend(ours, theirs)))
-                met += [known] if mended != (ours, theirs) else []
-                ours, theirs = mended
+                alike = tuple(map(ordered, known.reconcile(ours, theirs)))
+                met += [known] if alike != (ours, theirs) else []
+                ours, theirs = alike
         if ours != theirs:
             return [step, ours, theirs], met
         if any(known.parts_them for known in met) or any(
             each not in untagged for each in _untagged(local, step)
         ):
             break
+
     return [], met
 
 
 def _untagged(walker: Walker, step: Step) -> list[Any]:
-    """Return the images without a tag, where a step puts one with a tag."""
+    """Return the untagged images, where a step puts an image with a tag."""
     if step.operation != "put_image" or "imageTag" not in step.members:
         return []
     answer: dict[str, Any] = walker.take(
@@ -295,9 +306,9 @@ def _untagged(walker: Walker, step: Step) -> list[Any]:
 
 
 @pytest.mark.parametrize("known", KNOWN, ids=lambda known: f"{known.operation}: {known.reason}")
-def test_each_known_difference_is_there(clients: dict[str, Any], known: Known) -> None:
-    """The steps that show a difference show it: what moto mends goes from the list."""
-    found, met = unforeseen(clients, known.shown_by)
+def test_each_known_difference_exists(clients: dict[str, Any], known: Known) -> None:
+    """The steps of a known difference show it, so that a difference fixed in moto is noticed."""
+    found, met = differences(clients, known.shown_by)
     assert (found, known in met) == ([], True)
 
 
@@ -310,9 +321,9 @@ def test_each_known_difference_is_there(clients: dict[str, Any], known: Known) -
     suppress_health_check=UNHURRIED,
 )
 @given(walk=walks)
-def test_a_walk_meets_known_differences_alone(clients: dict[str, Any], walk: list[Step]) -> None:
-    """Whatever is asked, in whatever order, moto and the local ECR answer alike, but for the differences on the list."""
-    assert unforeseen(clients, walk)[0] == []
+def test_a_walk_meets_only_known_differences(clients: dict[str, Any], walk: list[Step]) -> None:
+    """In a random walk, moto and the local ECR respond alike, except for the known differences."""
+    assert differences(clients, walk)[0] == []
 
 
 @pytest.mark.full
@@ -325,17 +336,17 @@ def test_a_walk_meets_known_differences_alone(clients: dict[str, Any], walk: lis
     suppress_health_check=UNHURRIED,
 )
 @given(walk=walks)
-def test_long_walks_meet_known_differences_alone(clients: dict[str, Any], walk: list[Step]) -> None:
-    """So it is in 1,000 walks, others each time.
+def test_many_walks_meet_only_known_differences(clients: dict[str, Any], walk: list[Step]) -> None:
+    """1,000 walks, others each time, meet only known differences.
 
-    One that fails is told at its shortest, with what repeats it.
+    A failure shows the shortest walk, and how to repeat it.
     """
-    assert unforeseen(clients, walk)[0] == []
+    assert differences(clients, walk)[0] == []
 
 
 def test_an_image_that_loses_its_last_tag(walkers: dict[str, Walker]) -> None:
-    """ECR keeps an image whose only tag goes to another, without a tag; moto deletes it."""
-    answers = told(walkers, *BEGIN[1:], _put(0, "1.0"), _put(1, "1.0"), LIST)
+    """An image whose only tag moves stays untagged in ECR, and moto deletes it."""
+    answers = responses(walkers, *BEGIN[1:], _put(0, "1.0"), _put(1, "1.0"), LIST)
     tagged = {"imageDigest": "image 1", "imageTag": "1.0"}
     assert answers == {
         "local": {"imageIds": [{"imageDigest": "image 0"}, tagged]},
@@ -344,16 +355,17 @@ def test_an_image_that_loses_its_last_tag(walkers: dict[str, Walker]) -> None:
 
 
 def test_the_media_types_that_are_accepted(walkers: dict[str, Walker]) -> None:
-    """ECR does not answer an image of another media type than those accepted (assumed: not found).
+    """ECR does not return an image whose media type is not accepted (assumed: not found).
 
-    Moto does.
+    moto returns it.
     """
     step = Step(
         "batch_get_image",
         "app",
         {"imageIds": [{"imageTag": "1.0"}], "acceptedMediaTypes": ["text/plain"]},
     )
-    answers = told(walkers, *BEGIN[1:], _put(0, "1.0"), step)
+    answers = responses(walkers, *BEGIN[1:], _put(0, "1.0"), step)
+
     assert {name: len(answer["images"]) for name, answer in answers.items()} == {
         "local": 0,
         "moto": 1,
@@ -361,12 +373,11 @@ def test_the_media_types_that_are_accepted(walkers: dict[str, Walker]) -> None:
 
 
 # -- moto's own tests of layers, as facts
-# -----------------------------------------------------------------------------
 
 
 @pytest.fixture
 def walkers(clients: dict[str, Any]) -> dict[str, Walker]:
-    """Give both servers, each with a new empty repository `app`."""
+    """Provide both servers, each with a new empty repository `app`."""
     _walked.append(None)
     both = {name: Walker(client, f"facts{len(_walked)}") for name, client in clients.items()}
     for walker in both.values():
@@ -374,13 +385,13 @@ def walkers(clients: dict[str, Any]) -> dict[str, Walker]:
     return both
 
 
-def told(walkers: dict[str, Walker], *walk: Step) -> dict[str, Any]:
-    """Return what each server answers to the last of some steps."""
+def responses(walkers: dict[str, Walker], *walk: Step) -> dict[str, Any]:
+    """Return the response of each server to the last of some steps."""
     return {name: [walker.take(step) for step in walk][-1] for name, walker in walkers.items()}
 
 
 def both(answer: Any) -> dict[str, Any]:
-    """Return what is expected where moto answers as ECR does."""
+    """Return what is expected where moto responds as ECR does."""
     return {"local": answer, "moto": answer}
 
 
@@ -389,15 +400,16 @@ ONE = digest_of(LAYERS[0])
 
 
 def test_an_uploaded_layer_is_available(walkers: dict[str, Walker]) -> None:
-    """A layer of one part is there, with its size, once its upload is complete."""
-    assert told(walkers, *pushed(LAYERS[0], 0)) == both({**IDENTITY, "layerDigest": ONE})
+    """A layer of one part is available, with its size, once its upload is complete."""
+    assert responses(walkers, *pushed(LAYERS[0], 0)) == both({**IDENTITY, "layerDigest": ONE})
     row = {
         "layerDigest": ONE,
         "layerAvailability": "AVAILABLE",
         "layerSize": 9,
         "mediaType": "application/vnd.docker.image.rootfs.diff.tar.gzip",
     }
-    assert told(
+
+    assert responses(
         walkers, Step("batch_check_layer_availability", "app", {"layerDigests": [ONE]})
     ) == both({"layers": [row], "failures": []})
 
@@ -405,28 +417,32 @@ def test_an_uploaded_layer_is_available(walkers: dict[str, Walker]) -> None:
 def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
     """The second part is received to its end.
 
-    Completing: moto takes parts of any size, ECR none below 5 MiB but the last.
+    At completion, moto accepts parts of any size. ECR accepts less than 5 MiB only in the last
+    part.
     """
     initiate, first, _ = pushed(b"first-part-", 0)
     second = Step("upload_layer_part", "app", {"layerPartBlob": b"second-part"}, upload=0)
-    assert told(walkers, initiate, first, second) == both({**IDENTITY, "lastByteReceived": 21})
+    assert responses(walkers, initiate, first, second) == both({**IDENTITY, "lastByteReceived": 21})
     whole = digest_of(b"first-part-second-part")
     answers = {
         "local": {"error": "LayerPartTooSmallException"},
         "moto": {**IDENTITY, "layerDigest": whole},
     }
+
     assert (
-        told(walkers, Step("complete_layer_upload", "app", {"layerDigests": [whole]}, upload=0))
+        responses(
+            walkers, Step("complete_layer_upload", "app", {"layerDigests": [whole]}, upload=0)
+        )
         == answers
     )
 
 
-def test_a_layer_that_is_not_there(walkers: dict[str, Walker]) -> None:
-    """To ECR an absent layer is a row, to moto a failure.
+def test_an_absent_layer(walkers: dict[str, Walker]) -> None:
+    """An absent layer is a row in ECR and a failure in moto.
 
-    A malformed digest is a failure to both.
+    A malformed digest is a failure in both.
     """
-    answers = told(
+    answers = responses(
         walkers,
         Step(
             "batch_check_layer_availability",
@@ -442,6 +458,7 @@ def test_a_layer_that_is_not_there(walkers: dict[str, Walker]) -> None:
         name: sorted(each["failureCode"] for each in answer["failures"])
         for name, answer in answers.items()
     }
+
     assert rows == {"local": ["UNAVAILABLE"], "moto": []}
     assert failures == {
         "local": ["InvalidLayerDigest"],
@@ -462,14 +479,15 @@ def test_an_upload_that_nobody_began(
 ) -> None:
     """An unknown upload is not found.
 
-    An id that breaks the service model's pattern is another error to ECR, and the same to moto.
+    An id that breaks the model's pattern is another error in ECR, and the same one in moto.
     """
-    assert told(walkers, Step(operation, "app", members, upload=0)) == both(
+    assert responses(walkers, Step(operation, "app", members, upload=0)) == both(
         {"error": "UploadNotFoundException"}
     )
     for walker in walkers.values():
         walker.uploads.append("does-not-exist")
-    answers = told(walkers, Step(operation, "app", members, upload=0))
+
+    answers = responses(walkers, Step(operation, "app", members, upload=0))
     assert answers == {
         "local": {"error": "InvalidParameterException"},
         "moto": {"error": "UploadNotFoundException"},
@@ -477,23 +495,24 @@ def test_an_upload_that_nobody_began(
 
 
 def test_a_part_that_leaves_a_gap(walkers: dict[str, Walker]) -> None:
-    """It is refused with the last byte received, the part that belongs there is taken, and the whole has its digest."""
+    """A gap is rejected with the last valid byte, and the part that belongs there is accepted."""
     initiate, first, complete = pushed(b"AAAABBBB", 0)
     first = Step(first.operation, "app", {"layerPartBlob": b"AAAA"}, upload=0)
     gap = Step(first.operation, "app", {"layerPartBlob": b"BBBB"}, upload=0, offset=4)
-    refused = {**IDENTITY, "lastValidByteReceived": 3, "error": "InvalidLayerPartException"}
-    assert told(walkers, initiate, first, gap) == both(refused)
+    rejected = {**IDENTITY, "lastValidByteReceived": 3, "error": "InvalidLayerPartException"}
+    assert responses(walkers, initiate, first, gap) == both(rejected)
     second = Step(first.operation, "app", {"layerPartBlob": b"BBBB"}, upload=0)
-    assert told(walkers, second) == both({**IDENTITY, "lastByteReceived": 7})
+    assert responses(walkers, second) == both({**IDENTITY, "lastByteReceived": 7})
     answers = {
         "local": {"error": "LayerPartTooSmallException"},
         "moto": {**IDENTITY, "layerDigest": digest_of(b"AAAABBBB")},
     }
-    assert told(walkers, complete) == answers
+
+    assert responses(walkers, complete) == answers
 
 
-def test_an_upload_to_no_repository(walkers: dict[str, Walker]) -> None:
-    """A repository that does not exist takes no upload."""
-    assert told(walkers, Step("initiate_layer_upload", "none", {})) == both(
+def test_an_upload_to_an_unknown_repository(walkers: dict[str, Walker]) -> None:
+    """A repository that does not exist accepts no upload."""
+    assert responses(walkers, Step("initiate_layer_upload", "none", {})) == both(
         {"error": "RepositoryNotFoundException"}
     )

@@ -1,4 +1,4 @@
-"""The pytest plugin, as its users have it: a run of pytest of its own for each framework."""
+"""The pytest plugin as its users have it: a separate run of pytest for each framework."""
 
 from __future__ import annotations
 
@@ -93,13 +93,15 @@ OWN = [
 def run(
     pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., dict[str, int]]:
-    """Run files of tests in a process of its own, with the plugin, and return how many of the tests ended how."""
+    """Run test files in another process, with the plugin.
+
+    Return how many of the tests had which outcome.
+    """
     monkeypatch.setenv(
         "PYTHONPATH", os.pathsep.join(filter(None, (str(SOURCE), os.environ.get("PYTHONPATH"))))
     )
-    monkeypatch.setenv(
-        "PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1"
-    )  # what else is installed here is no part of what is tested
+    # Other plugins that are installed here are not part of the test.
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
 
     def run(*arguments: str) -> dict[str, int]:
         files = [argument for argument in arguments if "\n" in argument]
@@ -111,6 +113,7 @@ def run(
             "pytest_asyncio.plugin",
             "-oasyncio_default_fixture_loop_scope=function",
         )
+
         return pytester.runpytest_subprocess(
             "-Werror", *plugins, *(each for each in arguments if each not in files)
         ).parseoutcomes()
@@ -120,9 +123,9 @@ def run(
 
 @pytest.mark.parametrize("mode", ["strict", pytest.param("auto", marks=pytest.mark.full)])
 def test_every_framework_is_served(run: Any, mode: str) -> None:
-    """Tests that block, of pytest-asyncio, of anyio and of unittest all reach it.
+    """Tests that block, of pytest-asyncio, of anyio and of unittest all use the fixture.
 
-    Each has a registry of its own.
+    Each test has its own registry.
     """
     assert run(
         BLOCKING,
@@ -135,14 +138,17 @@ def test_every_framework_is_served(run: Any, mode: str) -> None:
     ) == {"passed": 6}
 
 
-def test_the_plugin_alone_imports_nothing() -> None:
-    """A run of pytest that does not ask for the fixture pays for four small modules."""
-    code = "import sys, logging, pytest; had = {*sys.modules}; import ecr_layer_client.testing; print(*sorted({*sys.modules} - had))"
+def test_the_plugin_alone_imports_little() -> None:
+    """A run of pytest that does not use the fixture imports only four small modules."""
+    code = (
+        "import sys, logging, pytest; had = {*sys.modules}; import ecr_layer_client.testing; "
+        "print(*sorted({*sys.modules} - had))"
+    )
     assert ran(sys.executable, "-c", code, PYTHONPATH=str(SOURCE)).stdout.split() == OWN
 
 
 def test_the_plugin_is_an_entry_point() -> None:
-    """Pytest finds the plugin by the entry point of the installed package, and the module is there."""
+    """The entry point of the package names the plugin, and the module exists."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
     (module,) = project["project"]["entry-points"]["pytest11"].values()
     assert importlib.import_module(module).__all__ == ["local_ecr"]
@@ -151,7 +157,7 @@ def test_the_plugin_is_an_entry_point() -> None:
 @pytest.mark.full
 @pytest.mark.timeout(600)
 def test_an_installed_package_brings_the_fixture(tmp_path: Path) -> None:
-    """Where the package is installed beside pytest, `local_ecr` is there without a word of configuration."""
+    """Where the package is installed beside pytest, `local_ecr` works without configuration."""
     python = environment(tmp_path / "environment", str(ROOT), "pytest", "boto3") / "python"
     (tmp_path / "test_mine.py").write_text(BLOCKING)
     said = ran(
@@ -165,4 +171,5 @@ def test_an_installed_package_brings_the_fixture(tmp_path: Path) -> None:
         tmp_path,
         tmp_path / "test_mine.py",
     )
+
     assert said.stdout.splitlines()[-1].startswith("2 passed"), said.stdout

@@ -1,4 +1,4 @@
-"""Quotas are token buckets on the loop's time, and the way to the registry takes as long as it is told to."""
+"""Quotas are token buckets on the loop's time, and the latency of the registry is its option."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def in_virtual_time(main: Coroutine[Any, Any, T]) -> T:
         return runner.run(main)
 
 
-async def asked(
+async def outcomes(
     client: Any, times: int, operation: str = "describe_repositories", **members: Any
 ) -> str:
-    """Ask so many times, one after the other, and return a letter for each answer: o(k), T(hrottled)."""
+    """Send this many requests in turn, and return a letter for each: o (ok) or T (throttled)."""
 
     async def once() -> str:
         try:
@@ -50,7 +50,7 @@ def facts(error: Any) -> tuple[int, str, str]:
 
 
 def scenario(play: Callable[[LocalECR, Any], Coroutine[Any, Any, T]], **options: Any) -> T:
-    """Run a scenario on a registry in memory and in virtual time, with a client that does not retry."""
+    """Run a scenario in memory and in virtual time, with a client that does not retry."""
 
     async def main() -> T:
         async with LocalECR(in_memory=True, **options) as ecr:
@@ -65,17 +65,16 @@ def scenario(play: Callable[[LocalECR, Any], Coroutine[Any, Any, T]], **options:
 
 
 # -- the bucket
-# -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_bucket_starts_full() -> None:
-    """A burst is accepted at once, and no more."""
+    """A bucket accepts a burst at once, and no more."""
     bucket = Bucket(rate=10, burst=3)
     assert [bucket.take(5.0) for _ in range(5)] == [True, True, True, False, False]
 
 
-def test_a_refusal_costs_nothing() -> None:
-    """A bucket that refused a hundred times accepts as soon as one that was left alone."""
+def test_a_rejection_costs_nothing() -> None:
+    """A bucket that rejected 100 requests accepts as soon as one without requests."""
     bucket = Bucket(rate=10, burst=1)
     bucket.take(0.0)
     assert [bucket.take(0.0999 * number / 100) for number in range(101)] == [False] * 101
@@ -83,13 +82,13 @@ def test_a_refusal_costs_nothing() -> None:
 
 
 def test_a_bucket_accepts_its_rate() -> None:
-    """Asked a thousand times a second for ten seconds, a bucket of 50 a second accepts 500 and its burst."""
+    """With 1,000 requests per second for 10 seconds, a bucket of 50 accepts 499 and its burst."""
     bucket = Bucket(rate=50, burst=7)
     assert sum(bucket.take(number / 1000) for number in range(10_000)) == 7 + 499
 
 
-def test_rounding_refuses_nobody() -> None:
-    """One request each 0.1 s is within 10 a second, whatever floats make of 0.1."""
+def test_rounding_rejects_nothing() -> None:
+    """One request each 0.1 s is within 10 per second, whatever the rounding of 0.1."""
     bucket = Bucket(rate=10, burst=1)
     at, taken = 0.0, True
     for _ in range(10_000):
@@ -98,21 +97,20 @@ def test_rounding_refuses_nobody() -> None:
     assert taken
 
 
-def test_a_clock_behind_gives_nothing_and_takes_nothing() -> None:
-    """A registry opened on another loop, whose clock is behind, goes on from there."""
+def test_a_clock_that_is_behind_changes_nothing() -> None:
+    """A registry opened on another loop, whose clock is behind, continues from there."""
     bucket = Bucket(rate=10, burst=2)
     assert [bucket.take(at) for at in (100.0, 0.0, 0.0, 0.1)] == [True, True, False, True]
 
 
 # -- in the registry
-# --------------------------------------------------------------------------------------------------
 
 
 def test_above_the_quota_is_throttled() -> None:
-    """What exceeds the burst is refused as ECR refuses it, and counted under its code."""
+    """Requests beyond the burst are rejected as in ECR, and counted under their code."""
 
     async def play(ecr: LocalECR, client: Any) -> tuple[str, Any]:
-        return await asked(client, 5), ecr.stats.by_operation
+        return await outcomes(client, 5), ecr.stats.by_operation
 
     assert scenario(play, quota=3) == (
         "oooTT",
@@ -121,35 +119,35 @@ def test_above_the_quota_is_throttled() -> None:
 
 
 def test_tokens_come_back_with_time() -> None:
-    """After a second at 3 a second, three more are accepted."""
+    """After a second at 3 per second, three more requests are accepted."""
 
     async def play(_ecr: LocalECR, client: Any) -> str:
-        first = await asked(client, 4)
+        first = await outcomes(client, 4)
         await asyncio.sleep(1)
-        return first + await asked(client, 4)
+        return first + await outcomes(client, 4)
 
     assert scenario(play, quota=3) == "oooToooT"
 
 
 def test_a_burst_is_saved_up() -> None:
-    """`burst` is what a long pause saves up."""
+    """`burst` is what a long pause saves."""
 
     async def play(_ecr: LocalECR, client: Any) -> str:
         await asyncio.sleep(100)
-        return await asked(client, 5)
+        return await outcomes(client, 5)
 
     assert scenario(play, quota=1, burst=4) == "ooooT"
 
 
 def test_each_operation_has_its_bucket() -> None:
-    """One operation's requests leave another's bucket alone."""
+    """Requests of one operation do not use the bucket of another."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.create_repository("app")
-        check = await asked(
+        check = await outcomes(
             client, 2, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
         )
-        return check + await asked(client, 2)
+        return check + await outcomes(client, 2)
 
     assert scenario(play, quota=1) == "oToT"
 
@@ -159,22 +157,22 @@ def test_a_mapping_limits_only_what_it_names() -> None:
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.create_repository("app")
-        check = await asked(
+        check = await outcomes(
             client, 3, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
         )
-        return check + await asked(client, 3)
+        return check + await outcomes(client, 3)
 
     name = "BatchCheckLayerAvailability"
     assert scenario(play, quota={name: 1}, burst={name: 2}) == "ooTooo"
 
 
 def test_a_quota_below_one_still_accepts() -> None:
-    """At half a request a second, the first is accepted, and one two seconds later."""
+    """At half a request per second, the first is accepted, and another one two seconds later."""
 
     async def play(_ecr: LocalECR, client: Any) -> str:
-        first = await asked(client, 2)
+        first = await outcomes(client, 2)
         await asyncio.sleep(2)
-        return first + await asked(client, 2)
+        return first + await outcomes(client, 2)
 
     assert scenario(play, quota=0.5) == "oToT"
 
@@ -183,44 +181,44 @@ def test_without_a_quota_nothing_is_throttled() -> None:
     """The default is no limit."""
 
     async def play(_ecr: LocalECR, client: Any) -> str:
-        return await asked(client, 50)
+        return await outcomes(client, 50)
 
     assert scenario(play) == "o" * 50
 
 
-def test_a_quota_can_be_set_and_lifted() -> None:
-    """`set_quota` acts from the next request on."""
+def test_a_quota_can_be_set_and_removed() -> None:
+    """`set_quota` applies from the next request on."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.set_quota(1, burst=2)
-        limited = await asked(client, 3)
+        limited = await outcomes(client, 3)
         ecr.set_quota(None)
-        return limited + await asked(client, 3)
+        return limited + await outcomes(client, 3)
 
     assert scenario(play) == "ooTooo"
 
 
 def test_another_quota_keeps_the_tokens() -> None:
-    """A quota changed in mid-flight gives no second burst, and keeps no more than the new burst holds."""
+    """Another quota gives no second burst, and keeps no more tokens than its burst."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
-        first = await asked(client, 10)
+        first = await outcomes(client, 10)
         ecr.set_quota(10)
-        second = await asked(client, 1)
+        second = await outcomes(client, 1)
         await asyncio.sleep(0.5)
         ecr.set_quota(2)
-        return f"{first} {second} {await asked(client, 3)}"
+        return f"{first} {second} {await outcomes(client, 3)}"
 
     assert scenario(play, quota=9) == "oooooooooT T ooT"
 
 
 def test_waiting_faults_do_not_spend_tokens_early() -> None:
-    """A request that a fault delays is counted against the quota when it reaches the registry."""
+    """A request that a fault delays takes its token when it reaches the registry."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
-        await asked(client, 1)
+        await outcomes(client, 1)
         ecr.faults.add(latency=1)
-        return await asked(client, 1)
+        return await outcomes(client, 1)
 
     assert scenario(play, quota=1) == "o"
 
@@ -233,37 +231,36 @@ def test_waiting_faults_do_not_spend_tokens_early() -> None:
         ({"quota": True}, "quota must be a finite number"),
         ({"quota": float("inf")}, "quota must be a finite number"),
         ({"quota": "5"}, "quota must be a finite number"),
-        ({"quota": {"Nope": 1}}, "quota: 'Nope' is none of BatchCheckLayerAvailability"),
+        ({"quota": {"Nope": 1}}, "quota: 'Nope' is not one of BatchCheckLayerAvailability"),
         ({"quota": 5, "burst": 0.5}, "burst must be a finite number of at least 1, not 0.5"),
-        ({"burst": 5}, "burst needs a quota beside it"),
+        ({"burst": 5}, "burst needs a quota"),
         (
             {"quota": {"CreateRepository": 1}, "burst": {"DescribeRepositories": 1}},
-            "burst: 'DescribeRepositories' is none of",
+            "burst: 'DescribeRepositories' is not one of",
         ),
         ({"latency": -1}, "latency must be a finite number of at least 0, not -1"),
         ({"latency": float("nan")}, "latency must be a finite number"),
     ],
     ids=str,
 )
-def test_a_number_out_of_range_is_refused(options: Any, says: str) -> None:
-    """A quota, burst or latency that can't be meant is a ValueError that names it."""
+def test_a_number_out_of_range_is_rejected(options: Any, says: str) -> None:
+    """An invalid quota, burst or latency raises ValueError that names it."""
     with pytest.raises(ValueError) as caught:  # noqa: PT011  (its text is compared)
         LocalECR(**options)
     assert str(caught.value)[: len(says)] == says
 
 
-# -- the way there and back
-# -------------------------------------------------------------------------------------------
+# -- latency
 
 
 def test_a_round_trip_takes_the_latency() -> None:
-    """`latency` is what a request takes, an accepted one or a throttled one."""
+    """Accepted and throttled requests take `latency` seconds."""
 
     async def play(_ecr: LocalECR, client: Any) -> list[float]:
         times: list[float] = []
         for _ in range(2):
             start = asyncio.get_running_loop().time()
-            await asked(client, 1)
+            await outcomes(client, 1)
             times.append(asyncio.get_running_loop().time() - start)
         return times
 
@@ -271,15 +268,15 @@ def test_a_round_trip_takes_the_latency() -> None:
 
 
 def test_a_request_arrives_half_a_round_trip_later() -> None:
-    """The bucket is asked when the request arrives: half a round trip after it was sent."""
+    """A request takes its token when it arrives, half a round trip after it was sent."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
-        sent = asyncio.create_task(asked(client, 1))
+        sent = asyncio.create_task(outcomes(client, 1))
         await asyncio.sleep(0.4)
         before = ecr.stats.digests_checked, ecr.in_flight
         assert before == (0, 1)
         ecr.set_quota(0.001)
-        second = asyncio.create_task(asked(client, 1))
+        second = asyncio.create_task(outcomes(client, 1))
         return await sent + await second
 
     assert scenario(play, latency=1.0) == "oT"

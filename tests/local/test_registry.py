@@ -1,4 +1,4 @@
-"""The behaviour of the local registry, without bytes or sockets."""
+"""The behaviour of the local registry, without a protocol or sockets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ BIG = b"\0" * MIN_PART_SIZE
 
 
 def a_registry(absent: AbsentAs = "unavailable") -> Registry:
-    """Return a registry with one repository that holds one layer."""
+    """Return a registry with one repository that has one layer."""
     registry = Registry(account=ACCOUNT, region="us-east-1", absent=absent)
     registry.run("CreateRepository", {"repositoryName": "app"})
     registry.repository("app").hold([StoredLayer(HELD, 7, "text/plain")])
@@ -34,7 +34,7 @@ def a_registry(absent: AbsentAs = "unavailable") -> Registry:
 
 
 def check(registry: Registry, *digests: str, **members: Any) -> dict[str, Any]:
-    """Check digests in it."""
+    """Check digests in the registry."""
     return registry.run(
         "BatchCheckLayerAvailability",
         {"repositoryName": "app", "layerDigests": list(digests), **members},
@@ -50,7 +50,9 @@ def upload(
     for part in parts:
         send(registry, upload_id, first, part)
         first += len(part)
+
     digest = digest or digest_of(b"".join(parts))
+
     return registry.run(
         "CompleteLayerUpload",
         {"repositoryName": repository, "uploadId": upload_id, "layerDigests": [digest]},
@@ -76,8 +78,8 @@ def digest_of(data: bytes) -> str:
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
-def test_a_held_layer_is_available_with_size_and_media_type() -> None:
-    """A layer that the repository holds is AVAILABLE, with its size and media type."""
+def test_a_stored_layer_is_available_with_size_and_media_type() -> None:
+    """A layer of the repository is AVAILABLE, with its size and media type."""
     expected = {
         "layerDigest": HELD,
         "layerAvailability": "AVAILABLE",
@@ -88,15 +90,15 @@ def test_a_held_layer_is_available_with_size_and_media_type() -> None:
 
 
 def test_an_absent_layer_is_unavailable_without_a_size() -> None:
-    """A layer never uploaded is a row UNAVAILABLE and nothing more, as AWS's own pusher expects."""
+    """An absent layer is a row UNAVAILABLE and nothing more, as AWS's own pusher expects."""
     assert check(a_registry(), OTHER) == {
         "layers": [{"layerDigest": OTHER, "layerAvailability": "UNAVAILABLE"}],
         "failures": [],
     }
 
 
-def test_absent_missing_plays_the_emulators_answer() -> None:
-    """With `absent="missing"` a layer never uploaded is a failure MissingLayerDigest."""
+def test_absent_missing_behaves_as_emulators() -> None:
+    """With `absent="missing"`, an absent layer is a failure MissingLayerDigest."""
     answer = check(a_registry("missing"), OTHER)
     assert (answer["layers"], [row["failureCode"] for row in answer["failures"]]) == (
         [],
@@ -110,7 +112,7 @@ def test_absent_missing_plays_the_emulators_answer() -> None:
 def test_a_malformed_digest_fails_alone(digest: str) -> None:
     """A malformed digest is a failure InvalidLayerDigest of its own.
 
-    The others are answered (assumed).
+    The other digests are answered (assumed).
     """
     answer = check(a_registry(), digest, HELD)
     assert [(row["layerDigest"], row["failureCode"]) for row in answer["failures"]] == [
@@ -126,15 +128,15 @@ def test_an_empty_digest_is_missing() -> None:
     ]
 
 
-def test_registries_hold_lower_case() -> None:
-    """A digest in upper case is well formed and not held."""
+def test_registries_store_lower_case() -> None:
+    """A digest in upper case is well formed and absent."""
     asked = "sha256:" + "A" * 64
     assert check(a_registry(), asked)["layers"] == [
         {"layerDigest": asked, "layerAvailability": "UNAVAILABLE"}
     ]
 
 
-def test_an_archived_layer_says_so_with_its_size() -> None:
+def test_an_archived_layer_keeps_its_size() -> None:
     """A layer of an archived image is ARCHIVED and keeps its size."""
     registry = a_registry()
     registry.archive("app", HELD)
@@ -144,7 +146,7 @@ def test_an_archived_layer_says_so_with_its_size() -> None:
 
 
 def test_another_repositorys_layer_is_unavailable() -> None:
-    """The scope of a check is one repository."""
+    """A check covers one repository."""
     registry = a_registry()
     registry.run("CreateRepository", {"repositoryName": "other"})
     assert (
@@ -160,7 +162,7 @@ def test_another_registrys_repository_is_another_one() -> None:
 
 
 def test_an_unknown_repository_is_named() -> None:
-    """The message of RepositoryNotFoundException is ECR's own, naming repository and registry."""
+    """RepositoryNotFoundException has ECR's own message, with the repository and the registry."""
     with pytest.raises(AwsError) as caught:
         check(a_registry(), HELD, repositoryName="nope")
     assert (
@@ -170,8 +172,8 @@ def test_an_unknown_repository_is_named() -> None:
     assert (caught.value.code, caught.value.status) == ("RepositoryNotFoundException", 400)
 
 
-def test_creating_a_repository_twice_is_refused() -> None:
-    """CreateRepository of a name that exists is RepositoryAlreadyExistsException."""
+def test_creating_a_repository_twice_is_rejected() -> None:
+    """CreateRepository of an existing name is RepositoryAlreadyExistsException."""
     with pytest.raises(
         AwsError,
         match=f"The repository with name 'app' already exists in the registry with id '{ACCOUNT}'",
@@ -202,21 +204,24 @@ def test_a_repository_has_its_partitions_arn_and_uri(region: str, arn: str, uri:
 
 
 def test_repositories_are_described_page_by_page() -> None:
-    """DescribeRepositories pages by maxResults and nextToken, and the pages make the whole."""
+    """The pages of DescribeRepositories have every repository once."""
     registry = Registry(account=ACCOUNT, region="us-east-1")
     for number in range(5):
         registry.run("CreateRepository", {"repositoryName": f"r{number}"})
+
     names: list[str] = []
     answer: dict[str, Any] = {"nextToken": None}
+
     while "nextToken" in answer:
         token = {"nextToken": answer["nextToken"]} if answer["nextToken"] else {}
         answer = registry.run("DescribeRepositories", {"maxResults": 2, **token})
         names += [repository["repositoryName"] for repository in answer["repositories"]]
+
     assert names == ["r0", "r1", "r2", "r3", "r4"]
 
 
 def test_repositories_are_described_by_name() -> None:
-    """DescribeRepositories of names gives them in the order asked."""
+    """DescribeRepositories with names returns them in the order of the request."""
     registry = a_registry()
     registry.run("CreateRepository", {"repositoryName": "zoo"})
     answer = registry.run("DescribeRepositories", {"repositoryNames": ["zoo", "app"]})
@@ -233,8 +238,8 @@ def test_repositories_are_described_by_name() -> None:
     ],
     ids=["unknown", "names-and-page", "token-not-base64", "token-not-text"],
 )
-def test_describing_refuses_what_ecr_refuses(members: dict[str, Any], code: str) -> None:
-    """DescribeRepositories refuses unknown names, names together with paging, and a token of its caller's making."""
+def test_describing_rejects_what_ecr_rejects(members: dict[str, Any], code: str) -> None:
+    """DescribeRepositories rejects unknown names, names with paging, and invalid tokens."""
     with pytest.raises(AwsError) as caught:
         a_registry().run("DescribeRepositories", members)
     assert caught.value.code == code
@@ -248,8 +253,8 @@ def test_an_uploaded_layer_is_available() -> None:
     assert (row["layerAvailability"], row["layerSize"]) == ("AVAILABLE", len(BIG) + 8)
 
 
-def test_a_part_answers_the_last_byte_received() -> None:
-    """UploadLayerPart answers the last byte received and whose upload it was."""
+def test_a_part_returns_the_last_byte_received() -> None:
+    """UploadLayerPart returns the last byte received and the identity of the upload."""
     registry = a_registry()
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     expected = {
@@ -258,6 +263,7 @@ def test_a_part_answers_the_last_byte_received() -> None:
         "uploadId": upload_id,
         "lastByteReceived": 3,
     }
+
     assert send(registry, upload_id, 0, b"1234") == expected
 
 
@@ -267,23 +273,25 @@ def test_a_part_answers_the_last_byte_received() -> None:
     ids=["gap", "again", "length", "empty"],
 )
 def test_a_part_out_of_place_says_where_to_resume(first: int, last: int, data: bytes) -> None:
-    """A part that does not follow the last byte is InvalidLayerPartException with lastValidByteReceived."""
+    """A part out of place is InvalidLayerPartException with lastValidByteReceived."""
     registry = a_registry()
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     send(registry, upload_id, 0, b"1234")
     with pytest.raises(AwsError) as caught:
         send(registry, upload_id, first, data, last)
+
     members = {
         "registryId": ACCOUNT,
         "repositoryName": "app",
         "uploadId": upload_id,
         "lastValidByteReceived": 3,
     }
+
     assert (caught.value.code, caught.value.members) == ("InvalidLayerPartException", members)
 
 
 def test_a_first_part_out_of_place_has_no_byte_to_resume_after() -> None:
-    """Before anything was received, lastValidByteReceived is left out (assumed)."""
+    """Before anything was received, there is no lastValidByteReceived (assumed)."""
     registry = a_registry()
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     with pytest.raises(AwsError) as caught:
@@ -311,14 +319,15 @@ def test_an_upload_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @given(st.lists(st.tuples(st.integers(-3, 3), st.integers(0, 12)), max_size=8))
 @settings(max_examples=200, derandomize=True, database=None, deadline=None)
-def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, int]]) -> None:
-    """Of any parts those are taken that follow the last byte.
+def test_an_upload_accepts_consecutive_parts(parts: list[tuple[int, int]]) -> None:
+    """An upload accepts the parts that follow the last byte.
 
-    Each refusal says where to resume, and the whole has their digest.
+    Each error says where to resume, and the digest is that of the accepted parts.
     """
     draft = Store().draft()
     taken = Upload("app", ACCOUNT, "id", draft)
     expected: list[bytes] = []
+
     for number, (shift, size) in enumerate(parts):
         first, data = taken.received + shift, bytes([number]) * size
         received = len(b"".join(expected))
@@ -329,6 +338,7 @@ def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, 
         else:
             assert taken.add(first, first + size - 1, data) == received + size - 1
             expected.append(data)
+
     assert (taken.received, draft.digest) == (
         len(b"".join(expected)),
         digest_of(b"".join(expected)),
@@ -344,17 +354,17 @@ def test_an_upload_is_the_bytes_that_followed_each_other(parts: list[tuple[int, 
     ],
     ids=["empty", "small-part", "digest"],
 )
-def test_completing_refuses_what_ecr_refuses(
+def test_completing_rejects_what_ecr_rejects(
     parts: tuple[bytes, ...], digest: str | None, code: str
 ) -> None:
-    """An upload without parts, with a small part before the last, or of another digest is refused."""
+    """An upload without parts, with a small part or with another digest is rejected."""
     with pytest.raises(AwsError) as caught:
         upload(a_registry(), *parts, digest=digest)
     assert caught.value.code == code
 
 
 def test_a_layer_uploaded_again_already_exists() -> None:
-    """Completing an upload of a layer that is held is LayerAlreadyExistsException."""
+    """Completing an upload of an existing layer is LayerAlreadyExistsException."""
     registry = a_registry()
     upload(registry, b"data")
     with pytest.raises(AwsError, match="LayerAlreadyExistsException"):
@@ -362,7 +372,7 @@ def test_a_layer_uploaded_again_already_exists() -> None:
 
 
 def test_an_archived_layer_uploaded_again_is_available() -> None:
-    """Pushing again restores what is archived."""
+    """Pushing a layer again restores an archived one."""
     registry = a_registry()
     digest = upload(registry, b"data")["layerDigest"]
     registry.archive("app", digest)
@@ -370,8 +380,8 @@ def test_an_archived_layer_uploaded_again_is_available() -> None:
     assert check(registry, digest)["layers"][0]["layerAvailability"] == "AVAILABLE"
 
 
-def test_a_digest_in_upper_case_completes_and_is_held_in_lower_case() -> None:
-    """CompleteLayerUpload takes either letter case and holds lower case."""
+def test_a_digest_in_upper_case_completes_and_is_stored_in_lower_case() -> None:
+    """CompleteLayerUpload takes either letter case and stores lower case."""
     registry = a_registry()
     digest = digest_of(b"data")
     assert upload(registry, b"data", digest="sha256:" + digest[7:].upper())["layerDigest"] == digest
@@ -388,23 +398,22 @@ def test_an_upload_completes_once() -> None:
         registry.run("CompleteLayerUpload", request)
 
 
-def test_a_refused_digest_may_be_mended() -> None:
-    """After InvalidLayerException the upload is still there (assumed)."""
+def test_a_rejected_digest_may_be_corrected() -> None:
+    """After InvalidLayerException the upload still exists (assumed)."""
     registry = a_registry()
     upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
     send(registry, upload_id, 0, b"data")
     request = {"repositoryName": "app", "uploadId": upload_id}
     with pytest.raises(AwsError, match="InvalidLayerException"):
         registry.run("CompleteLayerUpload", {**request, "layerDigests": [OTHER]})
+
     assert registry.run("CompleteLayerUpload", {**request, "layerDigests": [digest_of(b"data")]})[
         "layerDigest"
     ] == digest_of(b"data")
 
 
-def test_an_unknown_operation_names_what_is_served() -> None:
-    """An operation that is not served is UnknownOperationException, with the list of those that are."""
-    with pytest.raises(
-        AwsError,
-        match=r"UnknownOperationException.*'StartImageScan'.*BatchCheckLayerAvailability.*UploadLayerPart",
-    ):
+def test_an_unknown_operation_lists_what_is_served() -> None:
+    """UnknownOperationException lists the operations that are served."""
+    served = "BatchCheckLayerAvailability.*UploadLayerPart"
+    with pytest.raises(AwsError, match=f"UnknownOperationException.*'StartImageScan'.*{served}"):
         a_registry().run("StartImageScan", {})

@@ -1,4 +1,4 @@
-"""The sample of real images that the package carries."""
+"""The sample of real images in the package."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ecr_layer_client.local import sample_images
 SAMPLE = files("ecr_layer_client.local").joinpath("sample")
 
 
-def test_the_sample_is_of_a_telling_size() -> None:
+def test_the_size_of_the_sample() -> None:
     """856 images of 135 repositories refer to 7,254 distinct digests 10,349 times."""
     images = sample_images()
     layers = [layer for image in images for layer in image.layers]
@@ -23,16 +23,17 @@ def test_the_sample_is_of_a_telling_size() -> None:
         len({layer.digest for layer in layers}),
         len(layers),
     )
+
     assert counts == (856, 135, 7254, 10349)
 
 
 def test_images_are_sorted_and_named_once() -> None:
-    """Images come by repository and tag, each once."""
+    """Images are sorted by repository and tag, each once."""
     names = [(image.repository, image.tag) for image in sample_images()]
     assert names == sorted(set(names))
 
 
-def test_an_image_is_as_its_manifest_has_it() -> None:
+def test_an_image_follows_its_manifest() -> None:
     """Digests, sizes and media types are those of the manifest, in its order."""
     image = sample_images()[0]
     first = image.layers[0]
@@ -52,16 +53,17 @@ def test_an_image_is_as_its_manifest_has_it() -> None:
         46933232,
         "application/vnd.docker.image.rootfs.diff.tar.gzip",
     )
+
     assert found == expected
 
 
 def test_repository_names_are_valid_in_ecr() -> None:
-    """Every repository's name passes the client's own check unchanged."""
+    """The client's own validation accepts the name of every repository unchanged."""
     names = {image.repository for image in sample_images()}
     assert {Repository(name=name).name for name in names} == names
 
 
-def test_digests_are_whole_and_lower_case() -> None:
+def test_digests_are_complete_and_lower_case() -> None:
     """Every digest is a lower-case sha256."""
     wrong = [
         layer
@@ -73,14 +75,14 @@ def test_digests_are_whole_and_lower_case() -> None:
 
 
 def test_a_digest_has_one_size() -> None:
-    """No digest is given with two sizes."""
+    """No digest has two sizes."""
     digests = {layer.digest for image in sample_images() for layer in image.layers}
     sizes = {(layer.digest, layer.size) for image in sample_images() for layer in image.layers}
     assert len(sizes) == len(digests)
 
 
 def test_no_layer_is_foreign() -> None:
-    """Layers that ordinary clients never push are left out, so the media types are two."""
+    """Layers that ordinary clients never push are left out, so that there are two media types."""
     expected = {
         "application/vnd.docker.image.rootfs.diff.tar.gzip",
         "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -88,8 +90,8 @@ def test_no_layer_is_foreign() -> None:
     assert {layer.media_type for image in sample_images() for layer in image.layers} == expected
 
 
-def test_the_sample_is_packed_small() -> None:
-    """It adds less than 400 KB to the package."""
+def test_the_sample_is_small() -> None:
+    """The sample adds less than 400 KB to the package."""
     assert len(SAMPLE.joinpath("images.json.gz").read_bytes()) < 400_000
 
 
@@ -99,5 +101,5 @@ def test_the_sample_is_packed_small() -> None:
     ids=["source", "commit", "licence", "holder"],
 )
 def test_the_sample_is_attributed(named: str) -> None:
-    """The attribution beside it names source, commit, licence and holder."""
+    """The attribution beside the sample names source, commit, licence and holder."""
     assert named in SAMPLE.joinpath("ATTRIBUTION.md").read_text(encoding="utf-8")

@@ -1,4 +1,7 @@
-"""AWS's own test suite of Signature Version 4, which botocore ships in its source distribution: one case, one folder."""
+"""AWS's own test suite of Signature Version 4, from botocore's source distribution.
+
+Each folder is one case.
+"""
 
 from __future__ import annotations
 
@@ -31,14 +34,13 @@ ID, SECRET, REGION, SERVICE = (
     "service",
 )
 SIGNED_AT = datetime(2015, 8, 30, 12, 36, tzinfo=UTC).timestamp()
-UNSIGNED_TOKEN = {
-    "post-sts-header-after"
-}  # a token that is added after signing: some services take that, ECR is assumed not to
+# The token is added after signing. Some services accept that, and ECR is assumed to reject it.
+UNSIGNED_TOKEN = {"post-sts-header-after"}
 
 
 @pytest.fixture(scope="module")
 def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """Give the folders of all cases, from the source distribution of the botocore that is installed."""
+    """Provide the folders of all cases, from the source distribution of the installed botocore."""
     folder = tmp_path_factory.mktemp("botocore")
     wanted = f"botocore=={botocore.__version__}"
     said = ran(
@@ -62,6 +64,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
         packed.extractall(
             folder, [each for each in packed.getmembers() if SUITE in each.name], filter="data"
         )
+
     return sorted(path.parent for path in folder.rglob("*.sreq"))
 
 
@@ -76,21 +79,23 @@ def read(case: Path, kind: str) -> str:
 
 
 def signed_request(case: Path) -> Request:
-    """Return a case's signed request, as an HTTP server would hand it over.
+    """Return a case's signed request, as an HTTP server would receive it.
 
-    Its signature is that of the `authz` file.
-
-    In one case the signed request carries the signature of another case.
+    Its signature is that of the `authz` file, because in one case the signed request has the
+    signature of another case.
     """
     head, _, body = read(case, "sreq").partition("\n\n")
-    first, *lines = head.replace("\n ", " ").split("\n")  # a header may go on in the next line
+    # A header may continue in the next line.
+    first, *lines = head.replace("\n ", " ").split("\n")
     method, _, target = first.partition(" ")
     headers: dict[str, str] = {}
+
     for line in lines:
         name, _, value = line.partition(":")
         headers[name.lower()] = (
             f"{headers[name.lower()]},{value}" if name.lower() in headers else value
         )
+
     return Request(
         method,
         target.rpartition(" ")[0],
@@ -100,7 +105,7 @@ def signed_request(case: Path) -> Request:
 
 
 def outcome(request: Request) -> str:
-    """Return the code with which a request is refused; "ok" when it is not."""
+    """Return the error code for a request, or "ok" if it passes."""
     clock = Clock()
     clock.skew = SIGNED_AT - clock.now()
     known = Signatures(region=REGION, clock=clock)
@@ -109,24 +114,25 @@ def outcome(request: Request) -> str:
         known.verify(request)
     except AwsError as error:
         return error.code
+
     return "ok"
 
 
 def differing(
     cases: list[Path], found: Callable[[Request], object], expected: Callable[[Path], object]
 ) -> dict[str, object]:
-    """Return what was found where it is not what is expected."""
+    """Return the results that differ from the expected ones."""
     answers = {case: found(signed_request(case)) for case in cases}
     return {case.name: answer for case, answer in answers.items() if answer != expected(case)}
 
 
 def test_the_suite_is_there(cases: list[Path]) -> None:
-    """The suite has its cases, 34 when this was written."""
+    """The suite has at least 30 cases."""
     assert len(cases) >= 30
 
 
 def test_each_canonical_request_is_the_suites(cases: list[Path]) -> None:
-    """Of every signed request the text that is hashed is, to the byte, the one in the suite."""
+    """The canonical request of every case equals that of the suite, byte for byte."""
 
     def canonical(request: Request) -> str:
         return canonical_request(
@@ -137,7 +143,7 @@ def test_each_canonical_request_is_the_suites(cases: list[Path]) -> None:
 
 
 def test_each_signature_is_verified(cases: list[Path]) -> None:
-    """Every signed request passes, but for the one whose token is not signed."""
+    """Every signed request passes, except for the one whose token is not signed."""
 
     def expected(case: Path) -> str:
         return "InvalidSignatureException" if case.name in UNSIGNED_TOKEN else "ok"
@@ -145,12 +151,13 @@ def test_each_signature_is_verified(cases: list[Path]) -> None:
     assert differing(cases, outcome, expected) == {}
 
 
-def test_no_signature_is_of_another_case(cases: list[Path]) -> None:
-    """With its last digit changed, each is refused."""
+def test_a_changed_signature_is_rejected(cases: list[Path]) -> None:
+    """Every signature is rejected after its last digit changes."""
 
     def changed(request: Request) -> str:
         authorization = request.headers["authorization"]
         last = "0" if authorization[-1] != "0" else "1"
+
         return outcome(
             Request(
                 request.method,

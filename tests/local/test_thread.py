@@ -1,4 +1,4 @@
-"""A local ECR in a thread of its own: who reaches it, what may be called from elsewhere, and how it ends."""
+"""A local ECR in its own thread: its clients, changes from other threads, and its end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._http_server import HTTPFace
+from ecr_layer_client.local._http_server import HTTPServer
 from ecr_layer_client.local._thread import LoopThread
 
 if TYPE_CHECKING:
@@ -26,33 +26,33 @@ DIGEST = "sha256:" + "0" * 64
 
 @pytest.fixture
 def ecr() -> Iterator[LocalECR]:
-    """A local ECR in a thread of its own."""
+    """Provide a local ECR in its own thread."""
     with LocalECR() as local:
         yield local
 
 
 def boto(**options: Any) -> Any:
     """Return boto3's client of ECR."""
-    boto3: Any = importlib.import_module("boto3")  # it has no types
-    return boto3.Session().client(
-        "ecr", **options
-    )  # a session of its own: the default one keeps the environment it first saw
+    # boto3 has no types.
+    boto3: Any = importlib.import_module("boto3")
+    # A new session, because the default one keeps the environment that it first read.
+    return boto3.Session().client("ecr", **options)
 
 
 def check(client: Any, *digests: str) -> list[str]:
-    """Return what boto3 is told of digests."""
+    """Return the availability of digests, from boto3."""
     answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=list(digests))
     return [each["layerAvailability"] for each in answer["layers"]]
 
 
-def test_a_caller_that_blocks_reaches_it(ecr: LocalECR) -> None:
-    """boto3 is answered in the thread that opened it."""
+def test_a_blocking_caller_reaches_it(ecr: LocalECR) -> None:
+    """boto3 gets responses in the thread that opened the local ECR."""
     digest = ecr.put_layer("app", b"a layer")
     assert check(boto(**ecr.client_kwargs), digest, DIGEST) == ["AVAILABLE", "UNAVAILABLE"]
 
 
 def test_every_loop_reaches_it(ecr: LocalECR) -> None:
-    """Clients of one event loop after another are answered."""
+    """Clients of one event loop after another get responses."""
     digest = ecr.put_layer("app", b"a layer")
 
     async def ask() -> bool:
@@ -70,7 +70,7 @@ def test_every_loop_reaches_it(ecr: LocalECR) -> None:
 def test_its_environment_reaches_it(
     ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, set_before: dict[str, str]
 ) -> None:
-    """With its variables set, boto3 without arguments asks it, whatever the shell was logged in to."""
+    """With its variables, boto3 without arguments uses the local ECR, whatever the shell sets."""
     for name, value in {**set_before, **ecr.environment}.items():
         monkeypatch.setenv(name, value)
     digest = ecr.put_layer("app", b"a layer")
@@ -78,7 +78,7 @@ def test_its_environment_reaches_it(
 
 
 def test_its_environment_reaches_our_client(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With its variables set, our own client without arguments asks it."""
+    """With its variables, our own client without arguments uses the local ECR."""
     from ecr_layer_client import ECRLayerClient
 
     for name, value in ecr.environment.items():
@@ -93,7 +93,7 @@ def test_its_environment_reaches_our_client(ecr: LocalECR, monkeypatch: pytest.M
 
 
 def test_it_ends_with_its_thread() -> None:
-    """After the block neither thread nor connection is left, though boto3 keeps its own open."""
+    """After the block no thread and no connection is left, although boto3 keeps its own open."""
     threads = threading.active_count()
     with LocalECR() as ecr:
         client = boto(**ecr.client_kwargs)
@@ -103,7 +103,7 @@ def test_it_ends_with_its_thread() -> None:
     assert (threading.active_count(), ecr.connections) == (threads, 0)
 
 
-def test_it_opens_again_with_what_it_holds() -> None:
+def test_it_opens_again_with_its_contents() -> None:
     """Closing keeps repositories and layers.
 
     The next block serves them, at another port or the same one.
@@ -115,22 +115,22 @@ def test_it_opens_again_with_what_it_holds() -> None:
         assert check(boto(**ecr.client_kwargs), digest) == ["AVAILABLE"]
 
 
-def test_what_opens_it_twice_is_refused(ecr: LocalECR) -> None:
-    """A second block on an open one is a RuntimeError, and the first goes on."""
-    with pytest.raises(RuntimeError, match="open already"), ecr:
+def test_opening_it_twice_is_rejected(ecr: LocalECR) -> None:
+    """A second block on an open local ECR raises RuntimeError, and the first continues."""
+    with pytest.raises(RuntimeError, match="already open"), ecr:
         pass
     ecr.create_repository("app")
     assert check(boto(**ecr.client_kwargs), DIGEST) == ["UNAVAILABLE"]
 
 
 def test_in_memory_there_is_no_thread() -> None:
-    """The in-memory face has nothing to serve: the error says what to write."""
+    """The in-memory server cannot be served in a thread, and the error says what to write."""
     with pytest.raises(RuntimeError, match="use `async with"), LocalECR(in_memory=True):
         pass
 
 
 def test_a_taken_port_is_an_oserror() -> None:
-    """Two registries can't listen at one port, and the second leaves no thread behind."""
+    """Two registries cannot listen at one port, and the second leaves no thread behind."""
     with LocalECR() as ecr:
         port, threads = int(ecr.endpoint_url.rpartition(":")[2]), threading.active_count()
         with pytest.raises(OSError, match="in use"), LocalECR(port=port):
@@ -139,8 +139,8 @@ def test_a_taken_port_is_an_oserror() -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1"])
-def test_it_listens_where_it_is_told(host: str) -> None:
-    """At a name or an address of either kind, its URL is one that this machine reaches."""
+def test_it_listens_at_its_host(host: str) -> None:
+    """At a name or an address of either kind, this machine can reach its URL."""
     try:
         with LocalECR(host=host) as ecr:
             ecr.create_repository("app")
@@ -160,13 +160,12 @@ def test_it_listens_where_it_is_told(host: str) -> None:
         ("a.test", "http://a.test:4510"),
     ],
 )
-def test_its_url_is_one_to_call(host: str, url: str) -> None:
-    """Every address of the machine is called by its loopback one."""
-    assert HTTPFace(LocalECR()._service, host=host, port=4510).url == url
+def test_its_url_is_reachable(host: str, url: str) -> None:
+    """The URL for all addresses of the machine has the loopback address."""
+    assert HTTPServer(LocalECR()._service, host=host, port=4510).url == url
 
 
-# -- called from elsewhere
-# --------------------------------------------------------------------------------------------
+# -- calls from other threads and processes
 
 
 @pytest.fixture
@@ -179,7 +178,7 @@ def _threads_switch_often() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_threads_switch_often")
 def test_changes_come_between_requests(ecr: LocalECR) -> None:
-    """Repositories that appear while others list them trouble neither: each page is one moment of the registry."""
+    """Repositories that are created during listings break no listing."""
     client = boto(**ecr.client_kwargs)
     ecr.create_repository("app")
     done = threading.Event()
@@ -193,13 +192,14 @@ def test_changes_come_between_requests(ecr: LocalECR) -> None:
     filling.start()
     while not done.is_set():
         client.describe_repositories(maxResults=1000)
+
     filling.join()
     assert list(ecr.stats.by_operation["DescribeRepositories"]) == ["ok"]
 
 
 @pytest.mark.usefixtures("_threads_switch_often")
 def test_no_fault_is_lost(ecr: LocalECR) -> None:
-    """Each of the faults added while requests use others up is played, once."""
+    """Faults that are added while requests use up others all apply, each once."""
     client = boto(**ecr.client_kwargs)
     adding = threading.Thread(
         target=lambda: [ecr.faults.add(latency=0.0001, times=1) for _ in range(200)]
@@ -207,6 +207,7 @@ def test_no_fault_is_lost(ecr: LocalECR) -> None:
     adding.start()
     while adding.is_alive():
         client.describe_repositories()
+
     client.describe_repositories()
     assert (
         len(ecr.faults),
@@ -215,7 +216,7 @@ def test_no_fault_is_lost(ecr: LocalECR) -> None:
 
 
 def test_a_quota_changes_by_the_servers_clock(ecr: LocalECR) -> None:
-    """A quota set from another thread holds from the next request on, and one that is refused is a ValueError there."""
+    """A quota set from another thread applies at once, and an invalid one raises ValueError."""
     ecr.set_quota(0.001, burst=1)
     client = boto(**ecr.client_kwargs, config=Config(retries={"total_max_attempts": 1}))
     client.describe_repositories()
@@ -226,7 +227,7 @@ def test_a_quota_changes_by_the_servers_clock(ecr: LocalECR) -> None:
 
 
 def test_a_loop_calls_itself_without_waiting() -> None:
-    """What already runs on the loop may call it again."""
+    """Code that runs on the loop may call the loop again."""
     thread = LoopThread()
     try:
         assert thread.call(lambda: thread.call(threading.current_thread)).name == "local-ecr"
@@ -235,7 +236,7 @@ def test_a_loop_calls_itself_without_waiting() -> None:
 
 
 def test_counts_are_of_one_moment(ecr: LocalECR) -> None:
-    """Counts that were read do not change under their reader."""
+    """Counts do not change after they were read."""
     client = boto(**ecr.client_kwargs)
     client.describe_repositories()
     before = ecr.stats.by_operation
@@ -247,7 +248,7 @@ def test_counts_are_of_one_moment(ecr: LocalECR) -> None:
 
 
 def _outcome_in_a_child(work: Callable[[], bool]) -> int:
-    """Return how a forked child ends: 0 where `work` says so, another where it does not, or hangs."""
+    """Return the status of a forked child: 0 if `work` returns True, else or on a hang another."""
     child = os.fork()
     if child == 0:
         signal.alarm(10)
@@ -256,13 +257,14 @@ def _outcome_in_a_child(work: Callable[[], bool]) -> int:
             code = 0 if work() else 1
         finally:
             os._exit(code)
+
     return os.waitpid(child, 0)[1]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_leaving_it_in_a_forked_child(ecr: LocalECR) -> None:
-    """A forked child leaves it at once, and the parent's still serves."""
+    """A forked child leaves the block at once, and the parent still serves."""
 
     def leave() -> bool:
         ecr.__exit__()
@@ -277,7 +279,7 @@ def test_leaving_it_in_a_forked_child(ecr: LocalECR) -> None:
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 @pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 def test_use_in_a_forked_child(ecr: LocalECR) -> None:
-    """What a forked child would change is refused, for the parent's thread is not there."""
+    """A forked child cannot change the local ECR, because the thread is in the parent."""
 
     def use() -> bool:
         try:
@@ -291,14 +293,14 @@ def test_use_in_a_forked_child(ecr: LocalECR) -> None:
 
 def test_the_thread_ends_though_closing_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error while closing is raised, and no thread is left."""
-    close = HTTPFace.aclose
+    close = HTTPServer.aclose
 
-    async def fail(face: HTTPFace) -> None:
-        await close(face)
+    async def fail(server: HTTPServer) -> None:
+        await close(server)
         raise OSError("no more")
 
     before = threading.active_count()
-    monkeypatch.setattr(HTTPFace, "aclose", fail)
+    monkeypatch.setattr(HTTPServer, "aclose", fail)
     with pytest.raises(OSError, match="no more"), LocalECR():
         pass
     assert threading.active_count() == before

@@ -1,4 +1,4 @@
-"""Requests are checked against ECR's own service model, and refused in ECR's words."""
+"""Requests are validated with ECR's own service model, and rejected in ECR's words."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ PART = {
 NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 
 
-def refusal(operation: str, members: dict[str, Any]) -> AwsError:
-    """Return the error that a request of these members meets."""
+def rejection(operation: str, members: dict[str, Any]) -> AwsError:
+    """Return the error for a request with these members."""
     with pytest.raises(AwsError) as caught:
         request_parser(operation)(members)
     return caught.value
@@ -74,11 +74,9 @@ def refusal(operation: str, members: dict[str, Any]) -> AwsError:
         ({"layerDigests": ["x", ["y"]]}, "layerDigests.2.member", "must be a string"),
     ],
 )
-def test_a_check_is_refused_as_ecr_does(
-    change: dict[str, Any], where: str, constraint: str
-) -> None:
-    """A check that breaks the model is InvalidParameterException naming the member and the constraint."""
-    error = refusal("BatchCheckLayerAvailability", {**GOOD, **change})
+def test_a_check_is_rejected_as_in_ecr(change: dict[str, Any], where: str, constraint: str) -> None:
+    """An invalid check is InvalidParameterException with the member and the constraint."""
+    error = rejection("BatchCheckLayerAvailability", {**GOOD, **change})
     assert error.code == "InvalidParameterException"
     assert (
         error.message
@@ -88,7 +86,7 @@ def test_a_check_is_refused_as_ecr_does(
 
 @pytest.mark.parametrize("count", [1, 100])
 def test_up_to_a_hundred_digests_pass(count: int) -> None:
-    """1 to 100 digests pass, malformed ones too: the model has no pattern for them."""
+    """1 to 100 digests pass, also malformed ones, because the model has no pattern for them."""
     digests = ["not a digest"] * count
     assert (
         request_parser("BatchCheckLayerAvailability")({**GOOD, "layerDigests": digests})[
@@ -98,8 +96,8 @@ def test_up_to_a_hundred_digests_pass(count: int) -> None:
     )
 
 
-def test_unheard_and_null_members_are_dropped() -> None:
-    """Members that the model does not know, and optional ones that are null, are as if they were not there."""
+def test_unknown_and_null_members_are_dropped() -> None:
+    """Members that the model does not know, and null optional members, are ignored."""
     assert (
         request_parser("BatchCheckLayerAvailability")({**GOOD, "unheard": 1, "registryId": None})
         == GOOD
@@ -107,7 +105,7 @@ def test_unheard_and_null_members_are_dropped() -> None:
 
 
 def test_a_part_is_decoded() -> None:
-    """A blob comes out as its bytes."""
+    """A blob is decoded to its bytes."""
     assert request_parser("UploadLayerPart")(PART)["layerPartBlob"] == b"1234"
 
 
@@ -129,10 +127,10 @@ def test_a_part_is_decoded() -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_a_part_is_refused_as_ecr_does(change: dict[str, Any], where: str, constraint: str) -> None:
-    """A layer part that breaks the model is InvalidParameterException naming the member and the constraint."""
+def test_a_part_is_rejected_as_in_ecr(change: dict[str, Any], where: str, constraint: str) -> None:
+    """An invalid layer part is InvalidParameterException with the member and the constraint."""
     expected = f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'"
-    assert refusal("UploadLayerPart", {**PART, **change}).message == expected
+    assert rejection("UploadLayerPart", {**PART, **change}).message == expected
 
 
 @pytest.mark.parametrize(
@@ -151,11 +149,11 @@ def test_nested_members_are_named_by_their_path(change: dict[str, Any], where: s
     """A member inside a structure or a list is named by its path."""
     assert (
         f"at '{where}' failed"
-        in refusal("CreateRepository", {"repositoryName": "app", **change}).message
+        in rejection("CreateRepository", {"repositoryName": "app", **change}).message
     )
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
 def test_every_operation_served_has_a_parser(operation: str) -> None:
-    """Each operation that is served can be checked against the model."""
+    """Each operation that is served has a parser."""
     assert callable(request_parser(operation))

@@ -1,4 +1,6 @@
-"""A local ECR: the layer half of Amazon ECR's API for tests, demos and documentation, without Docker or an AWS account.
+"""A local ECR: the layer half of Amazon ECR's API, for tests, demos and documentation.
+
+The local ECR needs neither Docker nor an AWS account.
 
 >>> import asyncio, boto3
 >>> async def main() -> str:
@@ -6,8 +8,8 @@
 ...         digest = ecr.put_layer("app", b"a layer")
 ...         client = boto3.client("ecr", **ecr.client_kwargs)
 ...         request = {"repositoryName": "app", "layerDigests": [digest]}
-...         answer = await asyncio.to_thread(client.batch_check_layer_availability, **request)
-...         return answer["layers"][0]["layerAvailability"]
+...         response = await asyncio.to_thread(client.batch_check_layer_availability, **request)
+...         return response["layers"][0]["layerAvailability"]
 >>> asyncio.run(main())
 'AVAILABLE'
 """

@@ -11,14 +11,15 @@ from botocore.model import ServiceModel
 
 @functools.cache
 def data_loader() -> Any:
-    """Return the botocore loader that every session of this process's local registries shares.
+    """Return the botocore loader that all local sessions of this process share.
 
-    Reading the JSON behind a client costs most of making one, and a loader caches what it has read.
+    Reading JSON data is most of the cost of creating a client, and a loader caches what it reads.
+    The loader has botocore's own data and `~/.aws/models`, as in every botocore session.
     """
-    return Loader()  # with botocore's own data and ~/.aws/models, as every session has
+    return Loader()
 
 
 @functools.cache
 def service_model() -> Any:
-    """Return the newest ECR service model that the installed botocore holds."""
+    """Return the newest ECR service model that the installed botocore has."""
     return ServiceModel(data_loader().load_service_model("ecr", "service-2"), service_name="ecr")

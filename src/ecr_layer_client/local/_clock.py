@@ -1,4 +1,4 @@
-"""The clock of the played service: this machine's, and a skew."""
+"""The clock of the local service: this machine's clock plus a skew."""
 
 from __future__ import annotations
 
@@ -8,21 +8,22 @@ from email.utils import formatdate
 
 
 class Clock:
-    """Epoch seconds as the service knows them: `skew` seconds ahead of this machine (behind, when negative)."""
+    """The service's time: `skew` seconds ahead of this machine, or behind it if negative."""
 
     def __init__(self) -> None:
-        """Agree with this machine."""
+        """Start without a skew."""
         self.skew = 0.0
 
     def now(self) -> float:
-        """Return the service's time."""
+        """Return the service's time in epoch seconds."""
         return time.time() + self.skew
 
     def date(self) -> str:
-        """Return the service's time as a Date header has it."""
+        """Return the service's time in the format of a Date header."""
         return _http_date(int(self.now()))
 
 
-@functools.lru_cache(maxsize=4)  # a busy second is formatted once
+# Cached because many responses fall into the same second.
+@functools.lru_cache(maxsize=4)
 def _http_date(now: int) -> str:
     return formatdate(now, usegmt=True)

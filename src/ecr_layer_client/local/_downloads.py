@@ -1,7 +1,7 @@
-"""Downloads of layers, as S3 serves them: URLs that carry their own signature and expiry, ranges, and refusals in XML.
+"""Downloads of layers, as S3 serves them: presigned URLs, ranges, and errors in XML.
 
-Written from AWS's documentation of presigned requests (Signature Version 4 in the query string) and
-of S3's answers.
+The module follows AWS's documentation of presigned requests (Signature Version 4 in the query
+string) and of S3's responses.
 """
 
 from __future__ import annotations
@@ -26,19 +26,20 @@ if TYPE_CHECKING:
     from ._registry.blob_store import Blob, Store
 
 ACCESS_KEY = "local-ecr-downloads"
-LIFETIME = 3600  # seconds that a URL is good for; AWS documentation
+LIFETIME_SECONDS = 3600  # AWS documentation of GetDownloadUrlForLayer
 SERVICE = "s3"
 TIMESTAMP = "%Y%m%dT%H%M%SZ"
 
+# A position that is larger than the size of any layer.
+BEYOND = 10**18
+
 _PATH = re.compile(f"{LAYERS_PATH}([a-z0-9-]+)/([0-9a-f]{{64}})").fullmatch
-_RANGE = re.compile(
-    "bytes=([0-9]*)-([0-9]*)", re.IGNORECASE
-).fullmatch  # one range, as S3 takes it; RFC 9110: units in either case
-BEYOND = 10**18  # further than any layer goes
+# S3 accepts a single range. The unit may be in either case (RFC 9110).
+_RANGE = re.compile("bytes=([0-9]*)-([0-9]*)", re.IGNORECASE).fullmatch
 
 
 class Downloads:
-    """The URLs that `GetDownloadUrlForLayer` gives, and the answers to who follows them."""
+    """The URLs that `GetDownloadUrlForLayer` returns, and the responses to requests for them."""
 
     def __init__(self, stores: Mapping[str, Store], clock: Clock) -> None:
         """Serve the bytes of the Regions in `stores`."""
@@ -47,26 +48,31 @@ class Downloads:
         self._stores: Final = stores
 
     def url(self, host: str, region: str, digest: str) -> str:
-        """Return a URL of a layer, good for an hour, at the host by which the caller reached us."""
+        """Return a URL of a layer at `host`, the host that the caller used; valid for an hour."""
         path = f"{LAYERS_PATH}{region}/{digest.partition(':')[2]}"
         now = datetime.fromtimestamp(self._clock.now(), UTC).strftime(TIMESTAMP)
         return f"http://{host}{path}?{self._query('GET', path, region, host, now)}"
 
     def answer(self, request: Request) -> Reply:
-        """Answer a request for a layer. Raises AwsError with S3's codes."""
+        """Return the response to a request for a layer. Raises AwsError with S3's codes."""
         path, _, query = request.path.partition("?")
         found = _PATH(path)
-        said = dict(parse_qsl(query))
-        if found is None or "X-Amz-Signature" not in said:
+        parameters = dict(parse_qsl(query))
+        if found is None or "X-Amz-Signature" not in parameters:
             code = "AccessDenied"
             raise AwsError(code, "Access Denied", 403)
+
         region, name = found.groups()
-        signed_at = said.get("X-Amz-Date", "")
+        signed_at = parameters.get("X-Amz-Date", "")
         if not self._is_ours(request, region, signed_at):
             code = "SignatureDoesNotMatch"
-            message = "The request signature we calculated does not match the signature you provided. Check your key and signing method."
+            message = (
+                "The request signature we calculated does not match the signature you provided. "
+                "Check your key and signing method."
+            )
             raise AwsError(code, message, 403)
         self._check_time(signed_at)
+
         store = self._stores.get(region)
         blob = store.get(f"sha256:{name}") if store is not None else None
         if blob is None:
@@ -75,81 +81,83 @@ class Downloads:
         return _reply(blob, name, request.headers.get("range", ""))
 
     def _is_ours(self, request: Request, region: str, signed_at: str) -> bool:
-        """Tell whether a request is the one that was signed here at that time."""
+        """Return whether a request is the one that this object signed at that time."""
         path, _, query = request.path.partition("?")
+        host = request.headers.get("host", "")
         try:
-            expected = self._query(
-                request.method, path, region, request.headers.get("host", ""), signed_at
-            )
-            return hmac.compare_digest(
-                expected.encode(), canonical_query(query).encode(errors="surrogateescape")
-            )
-        except UnicodeError:  # text that no wire can carry was not signed
+            expected = self._query(request.method, path, region, host, signed_at)
+            actual = canonical_query(query).encode(errors="surrogateescape")
+            return hmac.compare_digest(expected.encode(), actual)
+        except UnicodeError:
+            # Text that HTTP cannot carry was never signed.
             return False
 
     def _query(self, method: str, path: str, region: str, host: str, signed_at: str) -> str:
-        """Return the whole query of a URL, its signature included, in canonical form."""
+        """Return the complete query of a URL, with its signature, in canonical form."""
         parameters = {
             "X-Amz-Algorithm": ALGORITHM,
             "X-Amz-Credential": f"{ACCESS_KEY}/{signed_at[:8]}/{region}/{SERVICE}/{TERMINATOR}",
             "X-Amz-Date": signed_at,
-            "X-Amz-Expires": str(LIFETIME),
+            "X-Amz-Expires": str(LIFETIME_SECONDS),
             "X-Amz-SignedHeaders": "host",
         }
+
         query = canonical_query(parameters)
         request = Request(method, f"{path}?{query}", {"host": host}, b"")
         canonical = canonical_request(request, ("host",), "UNSIGNED-PAYLOAD")
-        return canonical_query(
-            {
-                **parameters,
-                "X-Amz-Signature": signature(self._key, signed_at, region, SERVICE, canonical),
-            }
-        )
+        signed = signature(self._key, signed_at, region, SERVICE, canonical)
+
+        return canonical_query({**parameters, "X-Amz-Signature": signed})
 
     def _check_time(self, signed_at: str) -> None:
-        expires = datetime.strptime(signed_at, TIMESTAMP).replace(tzinfo=UTC) + timedelta(
-            seconds=LIFETIME
-        )
+        signed = datetime.strptime(signed_at, TIMESTAMP).replace(tzinfo=UTC)
+        expires = signed + timedelta(seconds=LIFETIME_SECONDS)
         now = datetime.fromtimestamp(self._clock.now(), UTC)
-        if now > expires:  # wording quoted in public issues
-            code = "AccessDenied"
-            times = {
-                "X-Amz-Expires": LIFETIME,
-                "Expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
-                "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            }
-            raise AwsError(code, "Request has expired", 403, **times)
+        if now <= expires:
+            return
+
+        # The wording is quoted in public issues.
+        code = "AccessDenied"
+        times = {
+            "X-Amz-Expires": LIFETIME_SECONDS,
+            "Expires": f"{expires:%Y-%m-%dT%H:%M:%SZ}",
+            "ServerTime": f"{now:%Y-%m-%dT%H:%M:%SZ}",
+        }
+        raise AwsError(code, "Request has expired", 403, **times)
 
 
 async def in_chunks(body: Blob) -> AsyncIterator[bytes]:
-    """Yield a body as it is sent."""
+    """Yield a body in the chunks that are sent."""
     for start in range(0, len(body), CHUNK):
         yield body[start : start + CHUNK]
 
 
-def _reply(blob: Blob, name: str, asked: str) -> Reply:
+def _reply(blob: Blob, name: str, range_header: str) -> Reply:
     headers = {
         "accept-ranges": "bytes",
         "content-type": "application/octet-stream",
         "etag": f'"{name}"',
     }
     size = len(blob)
-    wanted = _wanted(asked, size)
+
+    wanted = _wanted(range_header, size)
     if wanted is None:
         return Reply(HTTPStatus.OK, headers, blob, stream=in_chunks)
+
     start, stop = wanted
     headers["content-range"] = f"bytes {start}-{stop - 1}/{size}"
     return Reply(HTTPStatus.PARTIAL_CONTENT, headers, part_of(blob, start, stop), stream=in_chunks)
 
 
-def _wanted(asked: str, size: int) -> tuple[int, int] | None:
-    """Return where a range begins and ends.
+def _wanted(range_header: str, size: int) -> tuple[int, int] | None:
+    """Return the start and the end of a range.
 
-    None for the whole, which S3 also sends for a range that it cannot read.
+    None means the complete layer, which S3 also sends for a range that it cannot parse.
     """
-    found = _RANGE(asked.strip())
+    found = _RANGE(range_header.strip())
     if found is None or not any(found.groups()):
         return None
+
     first, last = map(_number, found.groups())
     if first is None:
         start, stop = max(0, size - (last or 0)), size
@@ -157,17 +165,18 @@ def _wanted(asked: str, size: int) -> tuple[int, int] | None:
         start, stop = first, size if last is None else min(size, last + 1)
         if last is not None and last < first:
             return None
+
     if start >= size:
         code = "InvalidRange"
-        members = {"RangeRequested": asked, "ActualObjectSize": size}
+        members = {"RangeRequested": range_header, "ActualObjectSize": size}
         raise AwsError(code, "The requested range is not satisfiable", 416, **members)
     return start, stop
 
 
 def _number(digits: str) -> int | None:
-    """Return a byte's position.
+    """Return the position of a byte.
 
-    One that is too long to read lies beyond every end, as RFC 9110 (section 14.1.2) has it.
+    A number that is too long for Python to parse lies beyond every end (RFC 9110, section 14.1.2).
     """
     if not digits:
         return None

@@ -1,4 +1,7 @@
-"""How a fault changes an answer: one given in the registry's place, rows moved about, a body cut or dripped. No clock but sleep."""
+"""How a fault changes a response: another response, changed rows, a truncated or slow body.
+
+The module uses no clock except `asyncio.sleep`.
+"""
 
 from __future__ import annotations
 
@@ -22,70 +25,60 @@ if TYPE_CHECKING:
     from ._protocol import Stream
     from ._registry.blob_store import Blob
 
-DRIP_EVERY = 0.1  # seconds between the chunks of a dripped body, as long as each holds a whole byte
+# A chunk of a dripped body holds what this time allows, and at least one byte.
+DRIP_INTERVAL_SECONDS = 0.1
 REDIRECT = 307
 HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center></body></html>\r\n"
 
 Rows = dict[str, list[Any]]
 
+# These faults replace only the outcome "ok". The most severe one comes first.
+_MILD = ("drop_rows", "double_rows", "shuffle", "drip", "latency")
 
-def answer_of(script: Script, call: Call) -> Reply | None:
-    """Return what a script answers in the registry's place.
 
-    None when it lets the registry answer.
+def reply_of(script: Script, call: Call) -> Reply | None:
+    """Return the response that a fault gives in place of the registry.
+
+    None means that the registry responds.
     """
     if script.error is not None:
-        return call.refused(error_of(script.error, script.message, script.status))
+        return call.error_reply(error_of(script.error, script.message, script.status))
     if script.redirect_to is not None:
-        return Reply(
-            script.status or REDIRECT, {"location": script.redirect_to}, b"", "redirect_to"
-        )
+        headers = {"location": script.redirect_to}
+        return Reply(script.status or REDIRECT, headers, b"", "redirect_to")
     if script.body is not None:
-        return Reply(
-            script.status or 200, {"content-type": protocol.CONTENT_TYPE}, script.body, "body"
-        )
+        headers = {"content-type": protocol.CONTENT_TYPE}
+        return Reply(script.status or 200, headers, script.body, "body")
     if script.status is not None:
         body = HTML % (script.status, script.status)
         return Reply(script.status, {"content-type": "text/html"}, body, str(script.status))
     return None
 
 
-def played(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
-    """Return the reply as the scripts leave it, counted under the gravest of them."""
+def changed(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
+    """Return the reply as the faults change it. Its outcome names the most severe fault."""
     if reply.outcome == "ok":
         reply = _with_rows(reply, scripts, random)
-        reply = replace(
-            reply,
-            outcome=next(
-                (name for name in _MILD if any(getattr(script, name) for script in scripts)), "ok"
-            ),
-        )
+        applied = (name for name in _MILD if any(getattr(script, name) for script in scripts))
+        reply = replace(reply, outcome=next(applied, "ok"))
     return _on_the_wire(reply, scripts)
-
-
-_MILD = (
-    "drop_rows",
-    "double_rows",
-    "shuffle",
-    "drip",
-    "latency",
-)  # they count in place of "ok" only; the gravest first
 
 
 def _with_rows(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
     changing = [script for script in scripts if script.changes_rows]
-    if (
-        not changing or not isinstance(reply.body, bytes) or reply.stream is not None
-    ):  # a download has no rows
+    # A download is streamed and has no rows.
+    if not changing or not isinstance(reply.body, bytes) or reply.stream is not None:
         return reply
-    answer = cast("dict[str, Any]", from_json(reply.body))
-    rows: Rows = {name: value for name, value in answer.items() if isinstance(value, list)}
+
+    members = cast("dict[str, Any]", from_json(reply.body))
+    rows: Rows = {name: value for name, value in members.items() if isinstance(value, list)}
     for script in changing:
         _double(rows, script.double_rows, random)
         _drop(rows, script.drop_rows, random)
         if script.shuffle:
             rows = {name: _shuffled(each, random) for name, each in rows.items()}
-    return replace(reply, body=to_json(answer | rows))
+
+    return replace(reply, body=to_json(members | rows))
 
 
 def _drop(rows: Rows, count: int, random: Random) -> None:
@@ -105,7 +98,8 @@ def _some(rows: Rows, count: int, random: Random) -> list[tuple[str, int]]:
 
 def _shuffled(rows: list[Any], random: Random) -> list[Any]:
     shuffled = random.sample(rows, len(rows))
-    return shuffled if shuffled != rows else [*rows[1:], *rows[:1]]  # another order for certain
+    # A shuffle can return the same order. Then a rotation guarantees another one.
+    return shuffled if shuffled != rows else [*rows[1:], *rows[:1]]
 
 
 def _on_the_wire(reply: Reply, scripts: Sequence[Script]) -> Reply:
@@ -117,22 +111,24 @@ def _on_the_wire(reply: Reply, scripts: Sequence[Script]) -> Reply:
     rates = [script.drip for script in scripts if script.drip is not None]
     if not cuts and not rates:
         return reply
+
     cut_at, reset = min(cuts, default=(None, False))
     outcome = reply.outcome if not cuts else "reset" if reset else "cut_at"
-    return replace(
-        reply, outcome=outcome, stream=_stream(cut_at, min(rates, default=None), reset=reset)
-    )
+    stream = _stream(cut_at, min(rates, default=None), reset=reset)
+    return replace(reply, outcome=outcome, stream=stream)
 
 
 def _stream(cut_at: int | None, rate: float | None, *, reset: bool) -> Stream:
     async def stream(body: Blob) -> AsyncIterator[bytes]:
         end = len(body) if cut_at is None else cut_at
-        size = min(CHUNK, max(1, int(rate * DRIP_EVERY))) if rate else CHUNK
+        size = min(CHUNK, max(1, int(rate * DRIP_INTERVAL_SECONDS))) if rate else CHUNK
+
         for start in range(0, end, size):
             chunk = body[start : min(end, start + size)]
             if rate:
                 await asyncio.sleep(len(chunk) / rate)
             yield chunk
+
         if reset:
             raise ConnectionResetError
 

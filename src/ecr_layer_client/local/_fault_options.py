@@ -1,4 +1,4 @@
-"""What a fault does, and to which requests: the options of `ecr.faults.add`, checked."""
+"""The options of `ecr.faults.add`, validated: what a fault does, and to which requests."""
 
 from __future__ import annotations
 
@@ -20,11 +20,12 @@ Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Seconds = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Text = Annotated[str, Field(min_length=1)]
-URL = Annotated[str, Field(pattern=r"^[!-~]+$")]  # it becomes a header
+# The URL becomes the value of a header, so that it must be printable ASCII.
+URL = Annotated[str, Field(pattern=r"^[!-~]+$")]
 
 
 class FaultOptions(TypedDict, total=False):
-    """What `ecr.faults.add` takes: the options of `Script`, for type checkers."""
+    """The options of `ecr.faults.add`, for type checkers."""
 
     operation: str | None
     times: int | None
@@ -45,7 +46,7 @@ class FaultOptions(TypedDict, total=False):
 
 
 class Script(BaseModel, frozen=True, extra="forbid", strict=True):
-    """One fault's options; `Faults.add` says what each means."""
+    """The options of one fault. `Faults.add` documents each of them."""
 
     operation: str | None = None
     times: Count | None = None
@@ -66,19 +67,19 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
 
     @property
     def hangs_up(self) -> bool:
-        """Whether the connection is reset before any answer."""
+        """Whether the fault resets the connection before any response."""
         return self.reset and self.cut_at is None
 
     @property
     def answers(self) -> bool:
-        """Whether it answers in the registry's place."""
+        """Whether the fault responds in place of the registry."""
         return any(
             value is not None for value in (self.error, self.status, self.body, self.redirect_to)
         )
 
     @property
     def changes_rows(self) -> bool:
-        """Whether it moves, drops or doubles rows of the registry's answer."""
+        """Whether the fault reorders, drops or doubles rows of the registry's response."""
         return self.shuffle or self.drop_rows > 0 or self.double_rows > 0
 
     @model_validator(mode="after")
@@ -92,15 +93,15 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
         return (
             (
                 self.operation not in {None, *_SERVED},
-                f"operation={self.operation!r:.200} is not served: {', '.join(_SERVED)} are",
+                f"operation={self.operation!r:.200} is not served: use one of {', '.join(_SERVED)}",
             ),
             (
                 isinstance(self.latency, tuple) and self.latency[0] > self.latency[1],
-                f"latency={self.latency} is (low, high)",
+                f"latency={self.latency} must be (low, high), with the lower number first",
             ),
             (
                 self.status in BODILESS,
-                f"status={self.status} has no body: an answer of this API has one",
+                f"status={self.status} has no body: every response of this API has one",
             ),
         )
 
@@ -112,36 +113,46 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
         is_quiet = not (
             self.answers or shapes or self.reset or self.changes_rows or self.latency is not None
         )
+
         return (
             (
                 is_quiet,
-                "a fault has to do something: latency, error, status, body, redirect_to, reset, cut_at, drip or a change of rows",
+                (
+                    "a fault must do something: give latency, error, status, body, redirect_to, "
+                    "reset, cut_at, drip, shuffle, drop_rows or double_rows"
+                ),
             ),
             (
                 len(answers) > 1,
-                f"{' and '.join(answers)} exclude each other: a request has one answer",
+                f"{' and '.join(answers)} exclude each other: a request has one response",
             ),
             (
                 self.message is not None and self.error is None,
-                "message is the message of error, which is missing",
+                "message needs error: message is the text of that error",
             ),
             (
                 self.redirect_to is not None and self.status not in {None, *REDIRECTS},
-                f"redirect_to goes with a status of {REDIRECTS}",
+                f"redirect_to needs a status of {REDIRECTS}",
             ),
             (
                 self.hangs_up and (self.answers or self.drip is not None),
-                "reset without cut_at leaves no answer to give or to drip",
+                (
+                    "reset without cut_at sends no response: remove error, status, body, "
+                    "redirect_to and drip, or add cut_at"
+                ),
             ),
             (
                 self.changes_rows and (self.answers or self.hangs_up),
-                "only the registry's own answer has rows to change",
+                (
+                    "shuffle, drop_rows and double_rows need the registry's own response: remove "
+                    "error, status, body, redirect_to and reset"
+                ),
             ),
         )
 
 
 def script_of(options: dict[str, Any]) -> Script:
-    """Return the script that these options make.
+    """Return the script with these options.
 
     Raises ValueError that names the value and the rule it breaks.
 
@@ -153,15 +164,15 @@ def script_of(options: dict[str, Any]) -> Script:
     try:
         return Script(**options)
     except ValidationError as error:
-        raise ValueError(_refusal(error)) from None
+        raise ValueError(_message(error)) from None
 
 
-def _refusal(error: ValidationError) -> str:
+def _message(error: ValidationError) -> str:
     where, message, value, kind = first_problem(error)
     if kind == "value_error":
         return message
 
     name = where.partition(".")[0]
     if kind == "extra_forbidden":
-        return f"a fault has no option {name!r}: it has {', '.join(Script.model_fields)}"
+        return f"a fault has no option {name!r}: use one of {', '.join(Script.model_fields)}"
     return f"{name}={value!r:.200}: {message}"

@@ -1,6 +1,6 @@
-"""Faults: scripts that the registry plays, the same ones over HTTP and in memory.
+"""Faults: scripted failures, the same ones over HTTP and in memory.
 
-Randomness is seeded, time is the running loop's.
+Randomness comes from a seed. Time is the time of the running loop.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import threading
 from random import Random
 from typing import TYPE_CHECKING, Final, Unpack
 
-from ._fault_effects import answer_of, played
+from ._fault_effects import changed, reply_of
 from ._fault_options import script_of
 
 if TYPE_CHECKING:
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 
 class Fault:
-    """A fault that was added: how often it was played, and the way to take it back.
+    """A fault that was added. It counts the requests that it affected, and can be removed.
 
     Attributes:
-        script: what it does, and to which requests.
-        seen: how many requests it was meant for so far, those that it skipped or that chance spared
-            included.
-        played: how many of them it hit.
+        script: the options of the fault.
+        seen: how many requests of its `operation` arrived so far. Requests that `after` skipped or
+            that `probability` spared are included.
+        played: how many of these requests the fault affected.
     """
 
     def __init__(self, faults: Faults, script: Script) -> None:
-        """Belong to `faults`; `Faults.add` makes these."""
+        """Belong to `faults`. `Faults.add` creates these objects."""
         self.script: Final = script
         self.seen = 0
         self.played = 0
         self._faults = faults
 
     def remove(self) -> None:
-        """Hit no further request; `played` stays. Twice is fine."""
+        """Affect no further request. `played` keeps its value. Safe to call twice."""
         self._faults.discard(self)
 
     def __repr__(self) -> str:
-        """Say what it does and how often it did."""
+        """Return the options that were given, and the number of affected requests."""
         options = ", ".join(
             f"{name}={value!r:.60}"
             for name, value in self.script.model_dump(exclude_unset=True).items()
@@ -52,9 +52,9 @@ class Fault:
 class Faults:
     """The faults of a `LocalECR`, in the order in which they were added.
 
-    Every fault that matches a request plays, so latencies add up; one that answers in the
-    registry's place or hangs up is the last to play for that request, so
-    `add(error="ThrottlingException", times=2)` and `add(error="ServerException", times=1)` refuse
+    Every fault that matches a request affects it, so that latencies add up. A fault that responds
+    in place of the registry, or resets the connection, is the last one for that request. So
+    `add(error="ThrottlingException", times=2)` and `add(error="ServerException", times=1)` reject
     three requests, in this order.
 
     >>> import asyncio
@@ -70,46 +70,49 @@ class Faults:
     """
 
     def __init__(self, seed: int | str = 0) -> None:
-        """Play nothing yet; the same `seed` draws the same latencies, probabilities and rows."""
+        """Start without faults. The same `seed` draws the same latencies, requests and rows."""
         self._random = Random(seed)  # noqa: S311  (faults are drawn, not secrets)
         self._faults: list[Fault] = []
-        self._lock = (
-            threading.RLock()
-        )  # a test may add and remove from another thread than the server's
+        # A test may add and remove faults from another thread than the server's.
+        self._lock = threading.RLock()
 
     def add(self, **options: Unpack[FaultOptions]) -> Fault:
-        """Add a fault that hits requests from now on, and return it.
+        """Add a fault that affects requests from now on, and return it.
 
         Args:
-            options: Which requests: `operation` (a name, `"GetLayer"` for downloads; default any),
-                `after` (skip so many first; default 0), `times` (hit so many; default all that
-                come), `probability` (0 to 1, of hitting each; default 1).
+            options: Which requests the fault affects:
 
-                What is done to them, one thing or several that make sense together:
+                - `operation`: the name of an operation, or `"GetLayer"` for downloads. Default:
+                  any.
+                - `after`: skip this many requests first. Default 0.
+                - `times`: affect this many requests. Default: all.
+                - `probability`: the probability of affecting each request, above 0 and at most 1.
+                  Default 1.
 
-                - `latency`: seconds to wait first; `(low, high)` is drawn anew for each request.
+                What happens to these requests, one thing or several that make sense together:
+
+                - `latency`: seconds to wait first. For `(low, high)`, each request draws a number.
                 - `error`: an AWS error code such as `"ThrottlingException"`, with AWS's HTTP status
-                  and wording; `message` and
-                  `status` say otherwise.
-                - `status` alone: a load balancer's answer with this status and an HTML body.
-                - `body`: these bytes as the whole body, with status 200 or `status`.
-                - `redirect_to`: a redirect (307, or `status`) to this URL.
-                - `reset`: the connection is reset before any answer, and the operation does not
+                  and wording. `message` and `status` override them.
+                - `status` alone: the response of a load balancer, with this status and an HTML
+                  body.
+                - `body`: these bytes as the complete body, with status 200 or `status`.
+                - `redirect_to`: a redirect to this URL, with status 307 or `status`.
+                - `reset`: the connection is reset before any response, and the operation does not
                   run.
-                - `cut_at`: the body ends after so many bytes, although Content-Length says more,
-                  and the connection closes; with
-                  `reset` it is reset there. The operation has run. A body that is no longer stays
-                  whole.
-                - `drip`: the body comes at so many bytes a second.
-                - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of an answer come in another
-                  order, with n rows fewer, or
-                  with n rows twice.
+                - `cut_at`: the body ends after this many bytes, although Content-Length says more,
+                  and the connection closes. With `reset`, the connection is reset there. The
+                  operation has run. A body that is not longer stays complete.
+                - `drip`: the body arrives at this many bytes per second.
+                - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of a response arrive in
+                  another order, without n of the rows, or with n rows twice.
 
-                In `ecr.stats` the request counts under its gravest fault: the error code, the
-                status, or the option's name; what the registry refuses anyway keeps its code.
+                `ecr.stats` counts the request under its most severe fault: the error code, the
+                status, or the name of the option. A request that the registry rejects anyway keeps
+                the registry's error code.
 
         Raises:
-            ValueError: an option is unknown, breaks its rule, or makes no sense beside another.
+            ValueError: an option is unknown, breaks its rule, or contradicts another option.
         """
         fault = Fault(self, script_of(dict(options)))
         with self._lock:
@@ -122,50 +125,52 @@ class Faults:
             self._faults = []
 
     def seed(self, seed: int | str) -> None:
-        """Draw from here on what this seed draws."""
+        """Start the random draws again, from this seed."""
         self._random.seed(seed)
 
     def discard(self, fault: Fault) -> None:
-        """Remove one fault; `fault.remove()` reads better. One that is not here is fine."""
+        """Remove one fault, as `fault.remove()` does. Does nothing if it was removed before."""
         with self._lock:
             self._faults = [each for each in self._faults if each is not fault]
 
     def __len__(self) -> int:
-        """How many faults can still hit a request."""
+        """Return how many faults can still affect a request."""
         return len(self._faults)
 
     def __repr__(self) -> str:
-        """List the faults that can still hit a request."""
+        """Return a list of the faults that can still affect a request."""
         return f"<Faults {self._faults!r}>"
 
     async def before(self, call: Call) -> Reply | None:
-        """Play what comes before the registry's answer. The registry calls this."""
+        """Apply what comes before the registry's response. The service calls this method."""
         if not self._faults:
             return None
+
         with self._lock:
             scripts = self._choose(call.operation)
         call.scripts.extend(scripts)
         if latency := sum(map(self._latency, scripts)):
             await asyncio.sleep(latency)
+
         if not scripts:
             return None
         if scripts[-1].hangs_up:
             raise ConnectionResetError
-        reply = answer_of(scripts[-1], call)
-        return reply and played(reply, scripts, self._random)
+        reply = reply_of(scripts[-1], call)
+        return reply and changed(reply, scripts, self._random)
 
     async def after(self, call: Call, reply: Reply) -> Reply:
-        """Play what changes the registry's answer. The registry calls this."""
-        return played(reply, call.scripts, self._random) if call.scripts else reply
+        """Apply what changes the registry's response. The service calls this method."""
+        return changed(reply, call.scripts, self._random) if call.scripts else reply
 
     def _choose(self, operation: str) -> list[Script]:
         chosen: list[Script] = []
-        for fault in [
-            each for each in self._faults if self._hits(each, operation)
-        ]:  # each sees the request, even behind an answer
+        # Every fault counts the request first, also when an earlier fault responds to it.
+        for fault in [each for each in self._faults if self._hits(each, operation)]:
             fault.played += 1
             if fault.played == fault.script.times:
                 fault.remove()
+
             chosen.append(fault.script)
             if fault.script.answers or fault.script.hangs_up:
                 break
@@ -175,6 +180,7 @@ class Faults:
         script = fault.script
         if script.operation not in {None, operation}:
             return False
+
         fault.seen += 1
         return fault.seen > script.after and (
             script.probability == 1 or self._random.random() < script.probability

@@ -1,4 +1,7 @@
-"""The HTTP face: the service on a socket of this machine, with keep-alive and an end that waits for nobody."""
+"""The HTTP server: the service on a socket of this machine, with kept-alive connections.
+
+Closing the server does not wait for clients.
+"""
 
 from __future__ import annotations
 
@@ -19,43 +22,50 @@ from ._registry.errors import AwsError
 if TYPE_CHECKING:
     from ._service import Service
 
-SHUTDOWN_TIMEOUT = 0.1  # seconds that requests under way may still take; then they are cancelled
-# What to listen at -> what to call.
+# Running requests may still take this time when the server closes. Then they are cancelled.
+SHUTDOWN_TIMEOUT = 0.1  # seconds
+# The address to listen at -> the address that clients use.
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-# Longer than aiobotocore's 12 s and boto3's habits, so that the client is the one to hang up.
-KEEPALIVE_TIMEOUT = 75.0
+# Longer than aiobotocore keeps a connection (12 s), so that the client is the one to close it.
+KEEPALIVE_TIMEOUT = 75.0  # seconds
 
 
-def _is_ours(record: logging.LogRecord) -> bool:
-    """Say whether a record tells of anything but bytes that were no HTTP: those got their 400, and are nobody's failure here."""
+def _is_server_problem(record: logging.LogRecord) -> bool:
+    """Return whether a record is about anything but bytes that are not HTTP.
+
+    Bytes that are not HTTP got status 400, and are not a failure of this server.
+    """
     error = record.exc_info[1] if record.exc_info else None
     return not isinstance(error, HttpProcessingError)
 
 
 logger = logging.getLogger("ecr_layer_client.local.http")
-logger.addFilter(_is_ours)
+logger.addFilter(_is_server_problem)
 
 
-class HTTPFace:
-    """A `Service` at the address `host`, port `port` (0: a free one)."""
+class HTTPServer:
+    """A `Service` at an address and a port. Port 0 means a free port."""
 
     def __init__(self, service: Service, *, host: str, port: int) -> None:
-        """Do nothing yet: `open()` binds."""
+        """Keep the arguments. `open()` binds the socket."""
         self.in_flight = 0
         self._host = host
         self._port = port
         self._service = service
         self._runner: web.ServerRunner | None = None
         self._server: web.Server | None = None
-        self._tasks: set[asyncio.Task[None]] = set()  # one a connection that ever asked something
+        # One task for each connection that sent a request.
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def open(self) -> None:
-        """Listen. Raises OSError when the port is taken."""
+        """Listen. Raises OSError when the port is in use."""
         self._server = web.Server(
             self._serve,
             access_log=None,
-            auto_decompress=False,  # ECR's clients compress nothing, and a bad gzip would be a 500
-            # A caller that gave up is "abandoned" here too, as in memory.
+            # ECR's clients compress nothing, and malformed gzip would become status 500.
+            auto_decompress=False,
+            # A request that its caller gave up is cancelled and counts as "abandoned", as in
+            # memory.
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
             logger=logger,
@@ -65,18 +75,21 @@ class HTTPFace:
         await web.TCPSite(self._runner, self._host, self._port).start()
 
     async def aclose(self) -> None:
-        """Stop listening, cancel what is under way and close every connection."""
+        """Stop listening, cancel running requests and close every connection."""
         if self._runner is not None:
             await self._runner.cleanup()
+
+            # aiohttp does not wait for the tasks that it cancels.
             for task in self._tasks:
                 task.cancel()
-            if self._tasks:  # aiohttp does not wait for what it cancels
+            if self._tasks:
                 await asyncio.wait(self._tasks)
+
         self._runner = self._server = None
 
     @property
     def url(self) -> str:
-        """The base URL, once open."""
+        """The base URL. It has the real port once the server is open."""
         addresses = self._runner.addresses if self._runner is not None else []
         host, port, *_ = addresses[0] if addresses else (self._host, self._port)
         host = EVERY_ADDRESS.get(host, host)
@@ -104,62 +117,64 @@ class HTTPFace:
             body = await _read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
-            return self._service.stamped(
-                protocol.refused(
-                    AwsError(code, "The body of the request breaks off or is not HTTP")
-                )
-            )
+            message = "The body of the request is incomplete or is not valid HTTP"
+            return self._error_reply(AwsError(code, message))
         if len(body) > protocol.MAX_BODY:
             code = "RequestEntityTooLargeException"
-            refusal = AwsError(code, f"A request body holds at most {protocol.MAX_BODY} bytes", 413)
-            return self._service.stamped(protocol.refused(refusal))
+            message = f"A request body may have at most {protocol.MAX_BODY} bytes"
+            return self._error_reply(AwsError(code, message, 413))
+
+        # A repeated header becomes one header with a list of values.
         headers: dict[str, str] = {}
-        for (
-            name,
-            value,
-        ) in request.headers.items():  # a repeated header is one, its values in a list
-            headers[name.lower()] = (
-                f"{headers[name.lower()]},{value}" if name.lower() in headers else value
-            )
+        for original_name, value in request.headers.items():
+            name = original_name.lower()
+            headers[name] = f"{headers[name]},{value}" if name in headers else value
         return await self._service.answer(Request(request.method, request.raw_path, headers, body))
+
+    def _error_reply(self, error: AwsError) -> Reply:
+        return self._service.stamped(protocol.error_reply(error))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
         if reply.stream is None:
             return web.Response(status=reply.status, headers=reply.headers, body=reply.body[:])
+
         response = web.StreamResponse(status=reply.status, headers=reply.headers)
         response.content_length = len(reply.body)
         await response.prepare(request)
+
         sent = 0
         async for chunk in reply.stream(reply.body):
             await response.write(chunk)
             sent += len(chunk)
+
+        # `close` first sends what was written.
         if sent < len(reply.body) and request.transport is not None:
-            request.transport.close()  # after what was written has gone out
+            request.transport.close()
         return response
 
 
 async def _read(request: web.BaseRequest) -> bytes | bytearray:
-    if (
-        request.headers.get("expect", "").lower() == "100-continue"
-        and request.transport is not None
-    ):
+    expects = request.headers.get("expect", "").lower()
+    if expects == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
     body = bytearray()
     async for chunk in request.content.iter_any():
         body += chunk
         if len(body) > protocol.MAX_BODY:
             break
-    return body  # not copied: a layer part is large
+
+    # Not copied to bytes, because a layer part is large.
+    return body
 
 
 def _reset(request: web.BaseRequest) -> None:
     if request.transport is None:
         return
+
     sock = request.transport.get_extra_info("socket")
     if sock is not None:
-        sock.setsockopt(
-            socket.SOL_SOCKET,
-            socket.SO_LINGER,
-            struct.pack("hh" if os.name == "nt" else "ii", 1, 0),
-        )  # close() sends RST, not FIN
+        # With a linger time of 0, closing sends RST instead of FIN.
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
     request.transport.abort()

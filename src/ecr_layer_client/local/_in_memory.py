@@ -1,8 +1,8 @@
-"""The in-memory face: an HTTP session class for aiobotocore, bytes in and bytes out, without a socket or a thread.
+"""The in-memory server: an HTTP session class for aiobotocore, without a socket or a thread.
 
-It waits only by `asyncio.sleep` and on its pool's slots, so it runs under a loop whose time is
-virtual. What a wire would do it does too: a pool of `max_pool_connections`, read timeouts per
-chunk, bodies cut short, connections reset.
+A request waits only in `asyncio.sleep` and for a slot of the pool, so that everything also runs on
+a loop with virtual time. The in-memory server behaves as a network does: it has a pool of
+`max_pool_connections`, a read timeout for each chunk, truncated bodies and connection resets.
 """
 
 from __future__ import annotations
@@ -29,76 +29,75 @@ if TYPE_CHECKING:
 
     from ._service import Service
 
-MEMORY_URL = (
-    "http://127.0.0.1:1"  # loopback, and a port where nothing listens: nothing ever goes there
-)
-DEFAULT_POOL = 10  # botocore: MAX_POOL_CONNECTIONS
+# A loopback address with a port where nothing listens. No request is ever sent to it.
+MEMORY_URL = "http://127.0.0.1:1"
+DEFAULT_POOL_SIZE = 10  # botocore: MAX_POOL_CONNECTIONS
 
 
-class MemoryFace:
+class MemoryServer:
     """A `Service` that aiobotocore clients reach through `session_class()`."""
 
     url = MEMORY_URL
 
     def __init__(self, service: Service) -> None:
-        """Do nothing yet: until `open()`, a request finds nobody listening."""
+        """Keep the service. Before `open()`, every request fails to connect."""
         self.connections = 0
         self.in_flight = 0
         self.is_open = False
         self.service = service
 
     async def open(self) -> None:
-        """Begin to answer."""
+        """Start to serve."""
         self.is_open = True
 
     async def aclose(self) -> None:
-        """Answer no more."""
+        """Stop serving."""
         self.is_open = False
 
     def session_class(self) -> type[MemorySession]:
-        """Return the class to give as `AioConfig(http_session_cls=...)`: a session of it reaches this face alone."""
-        return type("BoundMemorySession", (MemorySession,), {"face": self})
+        """Return a class for `AioConfig(http_session_cls=...)` that reaches only this server."""
+        return type("BoundMemorySession", (MemorySession,), {"server": self})
 
 
 class MemorySession:
-    """What aiobotocore expects of `aiobotocore.httpsession.AIOHTTPSession`, over a `MemoryFace`."""
+    """The interface of `aiobotocore.httpsession.AIOHTTPSession`, over a `MemoryServer`."""
 
-    face: MemoryFace
+    server: MemoryServer
 
     def __init__(
         self, *, timeout: Any = None, max_pool_connections: int | None = None, **_ignored: Any
     ) -> None:
-        """Take what aiobotocore's endpoint passes.
+        """Take the arguments of aiobotocore's endpoint.
 
-        Proxies, TLS and socket options mean nothing here.
+        Proxies, TLS and socket options have no meaning here and are ignored.
         """
         self._read_timeout: float | None = (
             timeout[1] if isinstance(timeout, (list, tuple)) else timeout
         )
-        self._pool = asyncio.Semaphore(max_pool_connections or DEFAULT_POOL)
+        self._pool = asyncio.Semaphore(max_pool_connections or DEFAULT_POOL_SIZE)
         self._is_open = False
 
     async def __aenter__(self) -> Self:
         """Open the session."""
         self._is_open = True
-        self.face.connections += 1
+        self.server.connections += 1
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
-        """Close the session; twice is fine."""
-        self.face.connections -= self._is_open
+        """Close the session. Safe to call twice."""
+        self.server.connections -= self._is_open
         self._is_open = False
 
     async def close(self) -> None:
-        """Close the session; twice is fine."""
+        """Close the session. Safe to call twice."""
         await self.__aexit__(None, None, None)
 
     async def send(self, request: Any) -> Any:
         """Send a prepared request and return its response.
 
-        Its body is read unless the request asks to stream it.
+        The method reads the body, unless the request asks for a streamed response.
 
-        Raises the exceptions of botocore that aiobotocore's own session raises.
+        Raises the botocore exceptions that aiobotocore's own session raises.
         """
         try:
             body = await self._open(request)
@@ -112,15 +111,17 @@ class MemorySession:
             ) from error
         except aiohttp.ServerTimeoutError as error:
             raise ReadTimeoutError(endpoint_url=request.url, error=error) from error
-        except aiohttp.ClientConnectionError as error:  # as AIOHTTPSession has it, for a reset too
+        except aiohttp.ClientConnectionError as error:
+            # AIOHTTPSession raises this exception for a connection reset, too.
             raise EndpointConnectionError(endpoint_url=request.url, error=error) from error
         return response
 
     async def _open(self, request: Any) -> MemoryBody:
         if not self._is_open:
             raise HTTPClientError(error=RuntimeError("Session is closed"))
+
         await self._pool.acquire()
-        self.face.in_flight += 1
+        self.server.in_flight += 1
         try:
             reply = await self._reply(request)
         except BaseException:
@@ -129,21 +130,24 @@ class MemorySession:
         return MemoryBody(request.url, reply, self._read_timeout, self._release)
 
     async def _reply(self, request: Any) -> Reply:
-        await asyncio.sleep(0)  # a wire always lets others run
-        if not self.face.is_open:
+        # A network always lets other tasks run.
+        await asyncio.sleep(0)
+
+        if not self.server.is_open:
             raise EndpointConnectionError(
                 endpoint_url=request.url, error=ConnectionRefusedError("the local ECR is closed")
             )
+
         try:
             async with asyncio.timeout(self._read_timeout):
-                return await self.face.service.answer(_request(request))
+                return await self.server.service.answer(_request(request))
         except ConnectionResetError as error:
             raise aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer") from error
         except TimeoutError as error:
             raise aiohttp.ServerTimeoutError from error
 
     def _release(self) -> None:
-        self.face.in_flight -= 1
+        self.server.in_flight -= 1
         self._pool.release()
 
 

@@ -1,4 +1,4 @@
-"""The body of an in-memory response: the part of `aiohttp.ClientResponse` that a reader of bodies uses."""
+"""The body of an in-memory response: the methods of `aiohttp.ClientResponse` that read a body."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ if TYPE_CHECKING:
 
 
 class MemoryBody:
-    """A reply being read: whole (`read()`), or chunk by chunk (`content.iter_any()`, `content.iter_chunked(n)`).
+    """A reply that a client reads, at once (`read()`) or in chunks (`content.iter_any()`).
 
-    Its slot of the pool is given back at the end of the body, or at `close()`. Raises what aiohttp
-    raises: ClientPayloadError for a body that ends early, ServerTimeoutError when a chunk takes
-    longer than the session's read timeout.
+    The body gives its slot of the pool back at its end, or at `close()`. The body raises what
+    aiohttp raises: ClientPayloadError when the body ends early, ServerTimeoutError when a chunk
+    takes longer than the session's read timeout.
     """
 
     def __init__(
         self, url: str, reply: Reply, read_timeout: float | None, release: Callable[[], None]
     ) -> None:
-        """Read nothing yet."""
+        """Keep the reply. Nothing is read yet."""
         self.url: Final = url
         self.status: Final = reply.status
         self.headers: Final[Mapping[str, str]] = {
@@ -33,6 +33,7 @@ class MemoryBody:
         }
         self.content: Final = self
         self.content_length: Final = len(reply.body)
+
         self._chunks = reply.stream(reply.body) if reply.stream is not None else None
         self._whole: bytes | None = reply.body[:] if reply.stream is None else None
         self._left = len(reply.body)
@@ -44,7 +45,7 @@ class MemoryBody:
         return b"".join([chunk async for chunk in self.iter_any()])
 
     async def iter_any(self) -> AsyncIterator[bytes]:
-        """Yield the rest of the body as it comes."""
+        """Yield the rest of the body in the chunks in which it arrives."""
         try:
             while (chunk := await self._next()) is not None:
                 yield chunk
@@ -58,7 +59,7 @@ class MemoryBody:
                 yield chunk[start : start + size]
 
     def close(self) -> None:
-        """Give the slot back; what is unread is dropped. Twice is fine."""
+        """Give the slot back and drop what is unread. Safe to call twice."""
         if self._release is not None:
             self._release()
         self._release = None
@@ -68,7 +69,7 @@ class MemoryBody:
         self.close()
 
     async def __aenter__(self) -> Self:
-        """Read inside `async with` to give the slot back for certain."""
+        """Return the body. The end of the `async with` block gives the slot back."""
         return self
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -76,9 +77,11 @@ class MemoryBody:
         self.close()
 
     async def _next(self) -> bytes | None:
-        if self._chunks is None:  # the usual case costs no generator and no timer
+        # The usual case costs no generator and no timer.
+        if self._chunks is None:
             whole, self._whole = self._whole, None
             return whole or None
+
         try:
             async with asyncio.timeout(self._read_timeout):
                 chunk = await anext(self._chunks, None)
@@ -87,6 +90,7 @@ class MemoryBody:
         except ConnectionResetError as error:
             message = "the connection was reset"
             raise aiohttp.ClientPayloadError(message) from error
+
         self._left -= len(chunk or b"")
         if chunk is None and self._left > 0:
             message = f"the connection was closed {self._left} bytes before the end"

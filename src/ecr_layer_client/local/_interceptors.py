@@ -1,4 +1,4 @@
-"""`Call` and `Interceptor`: what stands between a request and the registry."""
+"""`Call` and `Interceptor`: the code that runs between a request and the registry."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A request whose operation is known.
+    """A request with its operation.
 
-    `at` is the running loop's time on arrival, so all works in virtual time too; `scripts` are the
-    faults that hit it.
+    `at` is the time of arrival on the running loop's clock, which may be virtual. `scripts` are
+    the faults that affect the request.
     """
 
     operation: str
@@ -27,26 +27,27 @@ class Call:
     at: float
     scripts: list[Script] = field(default_factory=list["Script"])
 
-    def refused(self, error: AwsError) -> Reply:
-        """Return the answer that carries an error, in the form that this operation's clients read."""
-        return (
-            protocol.refused_as_xml(error)
-            if self.operation == GET_LAYER
-            else protocol.refused(error)
-        )
+    def error_reply(self, error: AwsError) -> Reply:
+        """Return the error response, in the format that clients of this operation read."""
+        if self.operation == GET_LAYER:
+            return protocol.xml_error_reply(error)
+        return protocol.error_reply(error)
 
 
 class Interceptor(Protocol):
-    """Something that stands between a face and the registry.
+    """Code that runs before and after the registry, for every request.
 
-    They lie around the registry like shells: whatever answers, the registry or an inner
-    interceptor, the reply passes the `after` of those that let the call pass.
+    Interceptors are nested around the registry. The reply comes from the registry or from an inner
+    interceptor. It goes through the `after` of every interceptor that let the call pass.
     """
 
     async def before(self, call: Call) -> Reply | None:
-        """Let the call pass (None), answer in the registry's place, or raise AwsError or ConnectionResetError."""
+        """Return None to let the call pass, or a reply in place of the registry's.
+
+        Raises AwsError for an error response, and ConnectionResetError to reset the connection.
+        """
         ...
 
     async def after(self, call: Call, reply: Reply) -> Reply:
-        """Return the reply to send: the one given, or a changed copy."""
+        """Return the reply to send: the given one, or a changed copy."""
         ...

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from ._clock import Clock
 from ._faults import Faults
-from ._http_server import HTTPFace
-from ._in_memory import MemoryFace
-from ._options import check_options, home_of, played_regions
+from ._http_server import HTTPServer
+from ._in_memory import MemoryServer
+from ._options import check_options, data_directory, served_regions
 from ._quotas import Quotas, Rates
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
@@ -36,7 +36,10 @@ if TYPE_CHECKING:
 
 
 class ClientKwargs(TypedDict):
-    """The keywords that `boto3.client("ecr", ...)` and aiobotocore's `create_client("ecr", ...)` take to reach a `LocalECR`."""
+    """The arguments that connect an ECR client of boto3 or aiobotocore to a `LocalECR`.
+
+    Pass them to `boto3.client("ecr", ...)` or to `create_client("ecr", ...)` of a session.
+    """
 
     endpoint_url: str
     region_name: str
@@ -45,59 +48,65 @@ class ClientKwargs(TypedDict):
 
 
 class LocalECR:
-    """A local ECR: it serves the layers and images of ECR's API at a free port of 127.0.0.1, or in memory.
+    """A local ECR: it serves the layers and images of ECR's API, over HTTP or in memory.
 
-    What it holds lives in this object: seed it before or after it opens; closing keeps it, and it
-    may be opened again (at another port). The bytes of layers above 64 KiB are in temporary files
-    that go with it; with `data` all is in files that stay.
+    Over HTTP it listens at a free port of 127.0.0.1. Its contents live in this object. You can add
+    contents before or after you open it. Closing keeps the contents, and you can open it again, at
+    another port. The bytes of layers above 64 KiB are in temporary files, which are deleted with
+    this object. With `data`, everything is in files that stay.
 
     `async with LocalECR() as ecr:` serves on the running event loop. `with LocalECR() as ecr:`
-    serves in a thread of its own, for callers that block, such as boto3, and for tests of any
-    framework. Every method may be called from any thread: a change is made between two requests,
-    never in the middle of one, and counts are read as they were at one moment.
+    serves in its own thread, for callers that block, such as boto3, and for tests of any framework.
+    You may call every method from any thread. A change happens between two requests, never in the
+    middle of one, and counts are those of one moment.
 
     Args:
-        region: the Region it plays. Default "us-east-1".
-        regions: further Regions that it plays, each a registry of its own, for requests that are
-            signed for them. Default none.
-        data: a directory in which repositories, layers, images and tags outlive this object; it is
-            made if need be. One `LocalECR` at a time has it: from here on until it is closed or
-            gone, or its process ends; opening it, or putting something into it, takes it again.
-            Default None: nothing outlives it.
-        account: the registry that requests mean when they name none, 12 digits. Default
-            "123456789012".
-        absent: how a layer that is not held is answered: "unavailable" (default), a `layers` row as
-            ECR answers; "missing", a `MissingLayerDigest` failure as emulators answer.
-        auth: whether requests' signatures are verified, against the keys of `client_kwargs` and of
-            `add_key`. Default True.
-        in_memory: no socket and no thread: only `client()` and clients of `session()` reach it, and
-            it works under an event loop whose time is virtual. Default False.
-        host: the address to listen at. Default "127.0.0.1", which this machine alone reaches; its
-            keys are no secret, so whoever reaches another address can use it.
-        port: the port to listen at. Default 0: a free one.
-        quota: requests a second that each operation accepts, a number or a mapping of operations to
-            numbers; what is above is refused with ThrottlingException "Rate exceeded". Default
+        region: the Region that it serves. Default "us-east-1".
+        regions: further Regions that it serves. Each is a registry of its own, for requests that
+            are signed for it. Default none.
+        data: a directory in which repositories, layers, images and tags outlive this object. The
+            directory is created if absent. One `LocalECR` at a time can use it: this object locks
+            it until the object is closed or deleted, or its process ends. Opening the object again,
+            or adding contents, locks the directory again. Default None: nothing outlives the
+            object.
+        account: the registry of requests that name none, 12 digits. Default "123456789012".
+        absent: the response for an absent layer: "unavailable" (default), a `layers` row as in ECR,
+            or "missing", a `MissingLayerDigest` failure as in emulators.
+        auth: whether it verifies the signatures of requests, with the keys of `client_kwargs` and
+            of `add_key`. Default True.
+        in_memory: without a socket and a thread. Only `client()` and clients of `session()` reach
+            it, and it works on an event loop with virtual time. Default False.
+        host: the address to listen at. Default "127.0.0.1", which only this machine reaches. Its
+            keys are not secret, so that everyone who reaches another address can use it.
+        port: the port to listen at. Default 0: a free port.
+        quota: requests per second that each operation accepts, a number or a mapping of operations
+            to numbers. It rejects other requests with ThrottlingException "Rate exceeded". Default
             None: no limit.
         burst: how many requests an operation accepts at once after a pause, at least 1, a number or
-            a mapping like `quota`. Default: as many as in a second.
-        latency: seconds that a request and its answer spend on the way, half of them each. Default
-            0.
-        seed: of the random draws of `faults`. Default 0.
+            a mapping like `quota`. Default: as many as in one second.
+        latency: seconds that a request and its response travel, half of them each. Default 0.
+        seed: the seed of the random draws of `faults`. Default 0.
 
     Raises:
-        ValueError: `account` is not 12 digits, a Region is none, `absent` is neither word, `host`
-            or `data` is empty, a number is out of its range, or `data` holds a file that can't be
-            read.
-        OSError: `data` is no place to write to, or another `LocalECR` has it, in this process or in
-            another.
+        ValueError: one of these:
+
+            - `account` is not 12 digits
+            - a Region is not valid
+            - `absent` is neither word
+            - `host` or `data` is empty
+            - a number is out of range
+            - `data` contains a file that cannot be read
+        OSError: `data` is not a directory to write to, or another `LocalECR` uses it, in this
+            process or in another one.
 
     >>> import asyncio
-    >>> async def main() -> tuple[str, ...]:
+    >>> async def main() -> tuple[bool, bool]:
     ...     async with LocalECR() as ecr:
+    ...         absent = "sha256:" + "0" * 64
     ...         digest = ecr.put_layer("app", b"a layer")
     ...         async with ecr.client() as client:
-    ...             result = await client.check_layers("app", [digest, "sha256:" + "0" * 64])
-    ...             return result.absent == ("sha256:" + "0" * 64,), result.available == (digest,)
+    ...             result = await client.check_layers("app", [digest, absent])
+    ...             return result.absent == (absent,), result.available == (digest,)
     >>> asyncio.run(main())
     (True, True)
     """
@@ -119,20 +128,23 @@ class LocalECR:
         latency: float = 0.0,
         seed: int | str = 0,
     ) -> None:
-        """Make an empty registry; nothing listens before `open()`."""
+        """Create an empty registry. Nothing listens before `open()`."""
         self._faults = Faults(seed)
         self._quotas = Quotas(quota, burst)
         self._clock = Clock()
         check_options(account=account, absent=absent, host=host, port=port, latency=latency)
-        played = played_regions(region, regions)
-        home = home_of(data)
+        served = served_regions(region, regions)
+        home = data_directory(data)
+
         self._signatures = Signatures(
-            region=region, clock=self._clock, is_on=auth, further_regions=played
+            region=region, clock=self._clock, is_on=auth, further_regions=served
         )
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
+
         registries: list[Registry] = []
-        with ExitStack() as opened:  # one that can't be opened leaves none open
-            for each in played:
+        # If one registry cannot be opened, none of the others stays open.
+        with ExitStack() as opened:
+            for each in served:
                 directory = None if home is None else home / each
                 registries.append(
                     Registry(
@@ -145,59 +157,65 @@ class LocalECR:
                 )
                 opened.callback(registries[-1].close)
             opened.pop_all()
+
         self._registry = registries[0]
         self._contents = Contents(registries)
-        shells = (
-            self._faults,
-            self._signatures,
-            self._quotas,
-        )  # a fault may hit what is refused; who is not known spends no quota
+
+        # Faults come first, because they may affect rejected requests, too. Signatures come before
+        # quotas, because a request that is not authenticated spends no quota.
+        interceptors = (self._faults, self._signatures, self._quotas)
         self._service = Service(
-            self._registry, shells, further=registries[1:], round_trip=latency, clock=self._clock
+            self._registry,
+            interceptors,
+            further=registries[1:],
+            round_trip=latency,
+            clock=self._clock,
         )
-        self._face: HTTPFace | MemoryFace = (
-            MemoryFace(self._service)
+        self._server: HTTPServer | MemoryServer = (
+            MemoryServer(self._service)
             if in_memory
-            else HTTPFace(self._service, host=host, port=port)
+            else HTTPServer(self._service, host=host, port=port)
         )
         self._is_open = False
         self._thread: LoopThread | None = None
 
-    # -- life
-    # ---------------------------------------------------------------------------------------------------------
+    # -- opening and closing
 
     async def open(self) -> Self:
-        """Begin to serve on the running event loop, and return self.
+        """Start to serve on the running event loop, and return self.
 
         Raises:
-            RuntimeError: it is open already.
-            OSError: it can't listen at `host` and `port`, or, after it was closed, another has its
-                `data` directory.
+            RuntimeError: it is already open.
+            OSError: it cannot listen at `host` and `port`, or, after it was closed, another
+                `LocalECR` uses its `data` directory.
         """
         if self._is_open:
-            message = "this LocalECR is open already"
+            message = "this LocalECR is already open"
             raise RuntimeError(message)
+
         with ExitStack() as opened:
             for registry in self._service.registries.values():
                 opened.callback(registry.close)
                 registry.open()
-            await self._face.open()
+            await self._server.open()
             opened.pop_all()
+
         self._is_open = True
         return self
 
     async def aclose(self) -> None:
-        """Stop serving, and leave the `data` directory to others. Twice is fine.
+        """Stop serving, and unlock the `data` directory. Safe to call twice.
 
-        Open connections are closed, and requests under way are cut off (in memory they end).
+        Open connections are closed, and running requests are cut off. In memory, running requests
+        finish.
         """
         self._is_open = False
-        await self._face.aclose()
+        await self._server.aclose()
         for registry in self._service.registries.values():
             registry.close()
 
     async def __aenter__(self) -> Self:
-        """Begin to serve."""
+        """Start to serve."""
         return await self.open()
 
     async def __aexit__(self, *exc_info: object) -> None:
@@ -205,11 +223,15 @@ class LocalECR:
         await self.aclose()
 
     def __enter__(self) -> Self:
-        """Begin to serve in a thread of its own. Raises as `open()`, and RuntimeError in memory."""
-        if isinstance(self._face, MemoryFace):
-            message = "in memory there is nothing that a thread could serve: use `async with LocalECR(in_memory=True)`"
-            # An option of this object, not a type that was passed.
+        """Start to serve in an own thread. Raises as `open()`, and RuntimeError in memory."""
+        if isinstance(self._server, MemoryServer):
+            message = (
+                "a LocalECR in memory cannot be served in a thread: use "
+                "`async with LocalECR(in_memory=True)`"
+            )
+            # The cause is an option of this object, not the type of an argument.
             raise RuntimeError(message)  # noqa: TRY004
+
         thread = LoopThread()
         try:
             thread.run(self.open())
@@ -222,7 +244,7 @@ class LocalECR:
     def __exit__(self, *exc_info: object) -> None:
         """Stop serving, and end the thread.
 
-        In a forked child it goes on, for it is the parent's.
+        In a forked child, the method does nothing, because the thread belongs to the parent.
         """
         thread, self._thread = self._thread, None
         if thread is not None and thread.is_here:
@@ -232,35 +254,35 @@ class LocalECR:
                 thread.stop()
 
     # -- how to reach it
-    # ----------------------------------------------------------------------------------------------
 
     @property
     def region(self) -> str:
-        """The Region it plays."""
+        """The Region that it serves."""
         return self._registry.region
 
     @property
     def account(self) -> str:
-        """The registry id that requests mean when they name none."""
+        """The id of the registry of requests that name none."""
         return self._registry.account
 
     @property
     def endpoint_url(self) -> str:
-        """Where it listens, such as `http://127.0.0.1:49152`.
+        """The URL at which it listens, such as `http://127.0.0.1:49152`.
 
-        In memory a constant at which nothing listens.
+        In memory, the URL is a constant at which nothing listens.
 
         Raises:
             RuntimeError: it is not open.
         """
         self._require_open()
-        return self._face.url
+        return self._server.url
 
     @property
     def client_kwargs(self) -> ClientKwargs:
-        """The keywords for `boto3.client("ecr", **ecr.client_kwargs)` or any aiobotocore session's `create_client`.
+        """The arguments for `boto3.client("ecr", **ecr.client_kwargs)` or `create_client`.
 
-        In memory they reach nothing: use `session()`. Raises RuntimeError when it is not open.
+        In memory, nothing is reached by them: use `session()`. Raises RuntimeError when it is not
+        open.
         """
         return {
             "endpoint_url": self.endpoint_url,
@@ -271,53 +293,53 @@ class LocalECR:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The `AWS_*` variables by which clients without arguments reach it: boto3, other SDKs, the AWS CLI, other processes.
+        """The `AWS_*` variables with which clients without arguments reach it.
 
-        The session token is empty, for one that the shell has does not belong to these keys.
-        Nothing is set: in a test, do `for name, value in ecr.environment.items():
-        monkeypatch.setenv(name, value)`. Raises RuntimeError when it is not open.
+        The variables work for boto3, other SDKs, the AWS CLI and other processes. The session token
+        is empty, because a token of the shell does not belong to these keys. Nothing is set: in a
+        test, write `for name, value in ecr.environment.items(): monkeypatch.setenv(name, value)`.
+        Raises RuntimeError when it is not open.
         """
         return {
             "AWS_ENDPOINT_URL_ECR": self.endpoint_url,
             "AWS_REGION": self.region,
-            "AWS_DEFAULT_REGION": self.region,  # boto3 reads no other
+            # boto3 reads only this variable.
+            "AWS_DEFAULT_REGION": self.region,
             "AWS_ACCESS_KEY_ID": ACCESS_KEY,
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_SESSION_TOKEN": "",
         }
 
     def session(self) -> SessionLike:
-        """Return a new aiobotocore session that talks to this registry and knows its keys and Region.
+        """Return a new aiobotocore session with the keys and the Region of this registry.
 
-        It heeds no `AWS_*` variable, profile, configuration file or proxy. Use it as
+        The session ignores `AWS_*` variables, profiles, configuration files and proxies. Use it as
         `async with ecr.session().create_client("ecr", endpoint_url=ecr.endpoint_url) as client`.
 
         Raises:
             RuntimeError: it is not open.
         """
         self._require_open()
-        session: SessionLike = local_session(
-            self.region, self._face.session_class() if isinstance(self._face, MemoryFace) else None
-        )
+        server = self._server
+        session_class = server.session_class() if isinstance(server, MemoryServer) else None
+        session: SessionLike = local_session(self.region, session_class)
         return session
 
     def client(
         self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]
     ) -> ECRLayerClient:
-        """Return an `ECRLayerClient` wired to this registry; enter it with `async with`.
+        """Return an `ECRLayerClient` for this registry. Enter it with `async with`.
 
         Args:
-            observer: as of `ECRLayerClient`. Default None.
+            observer: as in `ECRLayerClient`. Default None.
             options: the fields of `ClientConfig`, such as `batch_size=7`.
 
         Raises:
             RuntimeError: it is not open.
-            InvalidInputError: an option that `ClientConfig` refuses.
+            InvalidInputError: `ClientConfig` rejects an option.
         """
-        # The core, only when asked for.
+        # A LocalECR without clients of this library does not pay for importing the core.
         from ecr_layer_client._client import ECRLayerClient  # noqa: PLC0415
-
-        # The core, only when asked for.
         from ecr_layer_client._models.config import ClientConfig  # noqa: PLC0415
 
         return ECRLayerClient(
@@ -328,28 +350,27 @@ class LocalECR:
             observer=observer,
         )
 
-    # -- what it holds
-    # ------------------------------------------------------------------------------------------------
+    # -- contents
 
-    # Each takes a repository as the client does: a name, a URI, an ARN or a `Repository`; one of
-    # another account or of another Region
-    # that is played means the registry there. A repository is made when something is put into it.
+    # Each method takes a repository as the client does: a name, a URI, an ARN or a `Repository`.
+    # A repository of another account, or of another served Region, is one of that registry. A
+    # repository is created when contents are added to it.
 
     def create_repository(self, name: str | Repository, *, registry_id: str | None = None) -> str:
         """Make sure that a repository exists, and return its URI.
 
-        Unlike the API's CreateRepository it does not mind one that exists, so that fixtures can be
-        combined.
+        Unlike CreateRepository of the API, this method accepts a repository that exists, so that
+        you can combine fixtures.
 
         Args:
-            name: as ECR takes them, such as "team/app"; or a registry URI, an ARN or a
+            name: a name that ECR accepts, such as "team/app", a registry URI, an ARN or a
                 `Repository`.
-            registry_id: another registry than `account`, 12 digits. Default None: the one in
+            registry_id: another registry than `account`, 12 digits. Default None: the registry in
                 `name`, if any.
 
         Raises:
-            ValueError: the name or the registry id breaks ECR's rules, or names a Region that is
-                not played.
+            ValueError: the name or the registry id breaks ECR's rules, or the name has a Region
+                that is not served.
         """
         return self._contents.create_repository(name, registry_id)
 
@@ -360,18 +381,20 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> None:
-        """Let a repository hold layers of which only digest and size are known: they can be checked, not downloaded.
+        """Add layers of which only the digest and the size are known.
+
+        Clients can check these layers, but cannot download them.
 
         Args:
-            name: the repository, as of `create_repository`; it is created if need be.
-            descriptors: each `(digest, size)`, `(digest, size, media_type)`, a mapping with
+            name: the repository, as in `create_repository`, created if absent.
+            descriptors: each is `(digest, size)`, `(digest, size, media_type)`, a mapping with
                 `digest`, `size` and `mediaType`, or any object with `.digest`, `.size` and
-                `.media_type`. Digests are held in lower case.
+                `.media_type`. Digests are stored in lower case.
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: a descriptor without a well-formed digest or size (none is then held), or a
-                bad name.
+            ValueError: the name is not valid, or a descriptor has no well-formed digest or size.
+                Then no layer is added.
         """
         self._contents.seed(name, descriptors, registry_id)
 
@@ -383,11 +406,10 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold a layer of these bytes, and return its digest.
+        """Add a layer of these bytes to a repository, and return its digest.
 
-        The repository is created if need be.
-
-        As in ECR, it can be downloaded once an image refers to it.
+        The repository is created if absent. As in ECR, clients can download the layer once an image
+        refers to it.
 
         Raises:
             ValueError: the name or the registry id breaks ECR's rules.
@@ -402,20 +424,20 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold an image, and return its digest: that of the manifest's bytes.
+        """Add an image to a repository, and return its digest: that of the manifest's bytes.
 
-        One that is there already is fine.
+        An image that exists already is accepted.
 
         Args:
-            name: the repository, as of `create_repository`; it is created if need be.
-            manifest: a manifest or an index, its `mediaType` included: bytes or a str exactly as
-                they are, or a dict to be made JSON. The layers (or images) that it names must be
-                there.
+            name: the repository, as in `create_repository`, created if absent.
+            manifest: a manifest or an index, its `mediaType` included: bytes or a str, stored as
+                they are, or a dict, which becomes JSON. The layers (or images) that it names must
+                exist.
             tag: its tag. Default None: untagged.
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: what PutImage refuses, with ECR's code and words.
+            ValueError: PutImage rejects the image. The message has ECR's code and words.
         """
         return self._contents.put_image(name, manifest, tag, registry_id)
 
@@ -427,24 +449,23 @@ class LocalECR:
         *,
         registry_id: str | None = None,
     ) -> str:
-        """Let a repository hold an image of these layers, and return its digest.
+        """Add an image of these layers to a repository, and return its digest.
 
-        Config and manifest (OCI) are made for it.
+        The method creates the config and the manifest (OCI).
 
         Args:
-            name: the repository, as of `create_repository`; it is created if need be.
-            layers: each the bytes of a layer, or a descriptor as of `seed`: a layer that can't be
-                downloaded.
+            name: the repository, as in `create_repository`, created if absent.
+            layers: each is the bytes of a layer, or a descriptor as in `seed`, for a layer that
+                cannot be downloaded.
             tag: its tag. Default None: untagged.
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: a descriptor, a name or a tag is not well formed.
+            ValueError: a descriptor, a name or a tag is malformed.
 
         >>> ecr = LocalECR()
-        >>> ecr.seed_image("app", [b"a layer", ("sha256:" + "a" * 64, 32_000_000)], "1.0") == ecr.seed_image(
-        ...     "copy", [b"a layer", ("sha256:" + "a" * 64, 32_000_000)]
-        ... )
+        >>> layers = [b"a layer", ("sha256:" + "a" * 64, 32_000_000)]
+        >>> ecr.seed_image("app", layers, "1.0") == ecr.seed_image("copy", layers)
         True
         """
         return self._contents.seed_image(name, layers, tag, registry_id)
@@ -452,43 +473,43 @@ class LocalECR:
     def archive(
         self, name: str | Repository, digest: str, *, registry_id: str | None = None
     ) -> None:
-        """Play an image that was archived: it can't be pulled, and the layers that no active image holds are ARCHIVED.
+        """Archive an image, so that it cannot be pulled.
 
-        That lasts until the image is put again. With the digest of a layer, that layer alone is
-        ARCHIVED, until it is uploaded or put again. An index is archived alone, without the images
-        that it lists.
+        The layers that no active image has are ARCHIVED, until the image is put again. With the
+        digest of a layer, only that layer is ARCHIVED, until it is uploaded or put again. Archiving
+        an index does not archive the images that it lists.
 
         Raises:
-            LookupError: the repository does not exist or holds neither an image nor a layer of this
-                digest.
+            LookupError: the repository does not exist, or has neither an image nor a layer with
+                this digest.
         """
         self._contents.archive(name, digest, registry_id)
 
-    # -- how it behaves
-    # -----------------------------------------------------------------------------------------------
+    # -- behaviour
 
     @property
     def faults(self) -> Faults:
-        """The faults it plays: `ecr.faults.add(error="ThrottlingException", times=3)`."""
+        """The faults: `ecr.faults.add(error="ThrottlingException", times=3)` adds one."""
         return self._faults
 
     def set_quota(self, quota: Rates | None, burst: Rates | None = None) -> None:
         """Change the quota, from the next request on.
 
-        None lifts it. The tokens saved up are kept, as far as `burst` holds them.
+        None removes the quota. Saved tokens are kept, up to `burst`.
 
         Args:
-            quota: as of `LocalECR`.
-            burst: as of `LocalECR`. Default: as many as in a second.
+            quota: as in `LocalECR`.
+            burst: as in `LocalECR`. Default: as many as in one second.
 
         Raises:
-            ValueError: a number is out of its range, or an operation is not served.
+            ValueError: a number is out of range, or an operation is not served.
         """
         change = partial(self._quotas.change, quota, burst)
         if self._thread is None:
             change()
         else:
-            self._thread.call(change)  # tokens are counted by the time of its loop
+            # The buckets count tokens by the time of the thread's loop.
+            self._thread.call(change)
 
     def add_key(
         self,
@@ -498,55 +519,54 @@ class LocalECR:
         *,
         expires: datetime | None = None,
     ) -> None:
-        """Know an access key from now on, beside those of `client_kwargs`.
+        """Accept another access key from now on, beside that of `client_kwargs`.
 
-        One of the same id is replaced, as a rotation does.
+        A key with the same id is replaced, as in a rotation.
 
         Args:
-            access_key: its id.
-            secret_key: what signs.
-            session_token: what requests with a temporary key must carry. Default None: a lasting
-                key, without one.
-            expires: an aware datetime, on the registry's clock, from which the key is answered
-                ExpiredTokenException. Default None: never.
+            access_key: the id of the key.
+            secret_key: the secret that signs requests.
+            session_token: the token that requests with a temporary key must have. Default None: a
+                long-term key, without a token.
+            expires: an aware datetime, on the registry's clock. From then on, requests with the key
+                get ExpiredTokenException. Default None: never.
 
         Raises:
             ValueError: an argument is empty, or `expires` has no time zone.
         """
         if not access_key or not secret_key or session_token == "":
             message = (
-                "an access key has an id, a secret and, if any, a session token that are not empty"
+                "access_key, secret_key and session_token must not be empty: for a key without a "
+                "token, use session_token=None"
             )
             raise ValueError(message)
         if expires is not None and expires.tzinfo is None:
             message = f"expires={expires!r} has no time zone: use datetime.now(timezone.utc)"
             raise ValueError(message)
-        self._signatures.add(
-            access_key,
-            Key(secret_key, session_token, None if expires is None else expires.timestamp()),
-        )
+
+        expiry = None if expires is None else expires.timestamp()
+        self._signatures.add(access_key, Key(secret_key, session_token, expiry))
 
     def remove_key(self, access_key: str) -> None:
-        """Know an access key no more: it is answered UnrecognizedClientException.
+        """Remove an access key. Requests with it get UnrecognizedClientException.
 
-        Raises LookupError when it is not known.
+        Raises LookupError when there is no such key.
         """
         self._signatures.remove(access_key)
 
     def expire(self, access_key: str) -> None:
-        """Let a key be expired from now on: it is answered ExpiredTokenException.
+        """Let a key expire now. Requests with it get ExpiredTokenException.
 
-        Raises LookupError when it is not known.
+        Raises LookupError when there is no such key.
         """
         self._signatures.expire(access_key)
 
     @property
     def clock_skew(self) -> float:
-        """Seconds that the registry's clock is ahead of this machine's.
+        """Seconds that the registry's clock is ahead of this machine's. Default 0.0.
 
-        Negative: behind. Default 0.0.
-
-        Beyond five minutes either way, signatures are refused as expired or as not yet current.
+        A negative number means behind. With more than five minutes in either direction, signatures
+        are rejected as expired or as not yet current.
         """
         return self._clock.skew
 
@@ -554,36 +574,38 @@ class LocalECR:
     def clock_skew(self, seconds: float) -> None:
         self._clock.skew = seconds
 
-    # -- what happened
-    # ------------------------------------------------------------------------------------------------
+    # -- statistics
 
     @property
     def stats(self) -> Stats:
-        """The requests answered so far, by operation and outcome; `stats.reset()` starts again."""
+        """The requests so far, by operation and outcome. `stats.reset()` starts again."""
         return self._service.stats
 
     @property
     def connections(self) -> int:
         """How many connections are open, idle ones included.
 
-        In memory, how many HTTP sessions of clients are.
+        In memory, how many HTTP sessions of clients are open.
         """
-        return self._face.connections
+        return self._server.connections
 
     @property
     def in_flight(self) -> int:
         """How many requests are being answered now.
 
-        In memory, a body not yet read to its end counts.
+        In memory, a response whose body was not read to its end counts.
         """
-        return self._face.in_flight
+        return self._server.in_flight
 
     def __repr__(self) -> str:
-        """Say where it is, for logs and test reports."""
-        where = self._face.url if self._is_open else "closed"
+        """Return the account, the Region and the address, for logs and test reports."""
+        where = self._server.url if self._is_open else "closed"
         return f"<LocalECR {self.account} {self.region} {where}>"
 
     def _require_open(self) -> None:
         if not self._is_open:
-            message = "this LocalECR is not open: use `async with LocalECR() as ecr:` or `with LocalECR() as ecr:`"
+            message = (
+                "this LocalECR is not open: use `async with LocalECR() as ecr:` or "
+                "`with LocalECR() as ecr:`"
+            )
             raise RuntimeError(message)

@@ -1,8 +1,8 @@
-"""AWS's JSON 1.1 protocol, bytes in and bytes out: what both faces carry. Pure.
+"""AWS's JSON 1.1 protocol, which both servers use. Pure: bytes in, bytes out.
 
-A `Request` names its operation in `X-Amz-Target` and its members in a JSON body; a `Reply` is a
-JSON body, an error one with its code in `__type`. Nothing that a client can send makes these
-functions raise anything but `AwsError`.
+A `Request` names its operation in `X-Amz-Target` and has its members in a JSON body. A `Reply` has
+a JSON body. An error response has its code in `__type`. Whatever a client sends, these functions
+raise no exception but `AwsError`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,19 @@ from ._registry.errors import AwsError
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonEC2ContainerRegistry_V20150921"  # ECR model: targetPrefix
-LAYERS_PATH = "/layers/"  # where downloads are
-GET_LAYER = "GetLayer"  # what a download is called among the operations; no operation of ECR's
-MAX_BODY = 32 * 1024 * 1024  # a layer part of 20 MiB (ECR model: LayerPartBlob) is 27 MiB in base64
+# The path of downloads.
+LAYERS_PATH = "/layers/"
+# The name of a download in faults and statistics. ECR has no operation of this name.
+GET_LAYER = "GetLayer"
+# Bytes. A layer part of 20 MiB (ECR model: LayerPartBlob) is 27 MiB in base64.
+MAX_BODY = 32 * 1024 * 1024
 
 Stream = Callable[[Blob], AsyncIterator[bytes]]
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it arrived; header names are in lower case."""
+    """An HTTP request as it arrived. The names of headers are in lower case."""
 
     method: str
     path: str
@@ -40,14 +43,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """An HTTP answer.
+    """An HTTP response.
 
-    `outcome` is what the statistics call it: "ok", an error code, or a fault's name.
+    `outcome` is its name in the statistics: "ok", an error code, or the name of a fault.
 
-    `stream`, when given, turns the body into the chunks that are really sent: it may sleep between
-    them, stop early (the connection is then closed short of Content-Length) or raise
-    ConnectionResetError (the connection is then reset). A body that is not in memory always has
-    one.
+    `stream` turns the body into the chunks that are sent. It may:
+
+    - sleep between two chunks
+    - stop early: the connection then closes before Content-Length is reached
+    - raise ConnectionResetError: the connection is then reset
+
+    A body that is not in memory always has a `stream`.
     """
 
     status: int
@@ -60,30 +66,30 @@ class Reply:
 def operation_of(request: Request) -> str:
     """Return the operation that a request names. Raises AwsError UnknownOperationException.
 
-    >>> operation_of(Request("POST", "/", {"x-amz-target": f"{TARGET_PREFIX}.DescribeRepositories"}, b"{}"))
+    >>> headers = {"x-amz-target": f"{TARGET_PREFIX}.DescribeRepositories"}
+    >>> operation_of(Request("POST", "/", headers, b"{}"))
     'DescribeRepositories'
     """
     code = "UnknownOperationException"
     if request.path.startswith(LAYERS_PATH):
         return GET_LAYER
     if request.path.partition("?")[0] != "/":
-        raise AwsError(
-            code, f"The local ECR serves the API at '/', not at {request.path[:200]!r}", 404
-        )
+        message = f"The local ECR serves the API at '/', not at {request.path[:200]!r}"
+        raise AwsError(code, message, 404)
     if request.method != "POST":
         raise AwsError(code, f"ECR's API takes POST, not {request.method[:20]!r}", 405)
+
     target = request.headers.get("x-amz-target", "")
     prefix, dot, operation = target.partition(".")
     if prefix != TARGET_PREFIX or not dot:
-        raise AwsError(
-            code,
-            f"The header X-Amz-Target must be '{TARGET_PREFIX}.<operation>', not {target[:200]!r}",
-        )
+        expected = f"'{TARGET_PREFIX}.<operation>'"
+        message = f"The header X-Amz-Target must be {expected}, not {target[:200]!r}"
+        raise AwsError(code, message)
     return operation
 
 
 def members_of(request: Request) -> dict[str, Any]:
-    """Return the JSON object in a request's body.
+    """Return the JSON object in the body of a request.
 
     An empty body is an empty object. Raises AwsError SerializationException.
     """
@@ -91,6 +97,7 @@ def members_of(request: Request) -> dict[str, Any]:
         members: Any = from_json(request.body) if request.body else {}
     except ValueError:
         members = _lenient(request.body)
+
     if not isinstance(members, dict):
         code = "SerializationException"
         raise AwsError(code, "The body of the request must be one JSON object in UTF-8")
@@ -98,9 +105,9 @@ def members_of(request: Request) -> dict[str, Any]:
 
 
 def _lenient(body: bytes | bytearray) -> Any:
-    """Read what pydantic's faster and leaner parser refuses, such as a lone surrogate.
+    """Parse JSON that pydantic's faster parser rejects, such as a lone surrogate.
 
-    None for what is no JSON.
+    Return None for malformed JSON.
     """
     try:
         return json.loads(body.decode())
@@ -109,34 +116,33 @@ def _lenient(body: bytes | bytearray) -> Any:
 
 
 def ok(result: Mapping[str, Any]) -> Reply:
-    """Return the answer that carries a result."""
+    """Return the response with a result."""
     return Reply(200, {"content-type": CONTENT_TYPE}, _json(result))
 
 
-def refused(error: AwsError) -> Reply:
-    """Return the answer that carries an error."""
+def error_reply(error: AwsError) -> Reply:
+    """Return the error response in JSON."""
     body = {"__type": error.code, "message": error.message, **error.members}
     headers = {"content-type": CONTENT_TYPE}
-    return Reply(
-        error.status,
-        headers | {"allow": "POST"} if error.status == HTTPStatus.METHOD_NOT_ALLOWED else headers,
-        _json(body),
-        error.code,
-    )
+    if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["allow"] = "POST"
+    return Reply(error.status, headers, _json(body), error.code)
 
 
-def refused_as_xml(error: AwsError) -> Reply:
-    """Return the answer that carries an error of a download, as S3 words it."""
+def xml_error_reply(error: AwsError) -> Reply:
+    """Return the error response of a download, in the XML that S3 sends."""
     members = {"Code": error.code, "Message": error.message, **error.members}
     body = "".join(f"<{name}>{escape(str(value))}</{name}>" for name, value in members.items())
     text = f'<?xml version="1.0" encoding="UTF-8"?>\n<Error>{body}</Error>'
-    return Reply(
-        error.status, {"content-type": "application/xml"}, text.encode(errors="replace"), error.code
-    )
+
+    headers = {"content-type": "application/xml"}
+    return Reply(error.status, headers, text.encode(errors="replace"), error.code)
 
 
 def _json(value: Mapping[str, Any]) -> bytes:
     try:
-        return to_json(value)  # several times faster than json, which counts in simulations
-    except PydanticSerializationError:  # a lone surrogate, echoed: only an escape can carry it
+        # Several times faster than `json`, which matters in simulations.
+        return to_json(value)
+    except PydanticSerializationError:
+        # The value repeats a lone surrogate of the request, which only an escape can represent.
         return json.dumps(value, separators=(",", ":")).encode()

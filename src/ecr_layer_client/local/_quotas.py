@@ -1,4 +1,4 @@
-"""Quotas: a token bucket per operation, on the running loop's time."""
+"""Quotas: one token bucket per operation, on the time of the running loop."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ if TYPE_CHECKING:
 
 Rates = float | Mapping[str, float]
 
-ROUNDING = 1e-9  # of a token: 0.1 s at 10 a second is one request, whatever floats make of it
+# Tokens. 0.1 s at 10 requests per second is one request, also after floats are rounded.
+ROUNDING = 1e-9
 
 
 class Bucket:
-    """A token bucket: `burst` tokens at most, `rate` new ones a second, one for each request.
+    """A token bucket: at most `burst` tokens, `rate` new ones per second, one for each request.
 
-    It starts full.
+    The bucket starts full.
 
     >>> bucket = Bucket(rate=2, burst=1)
     >>> bucket.take(0.0), bucket.take(0.25), bucket.take(0.5)
@@ -30,26 +31,26 @@ class Bucket:
     """
 
     def __init__(self, rate: float, burst: float) -> None:
-        """Start full, whatever the time is."""
+        """Start full."""
         self._rate = rate
         self._burst = burst
         self._tokens = burst
         self._at: float | None = None
 
     def take(self, now: float) -> bool:
-        """Take a token, if there is one; a refusal takes nothing."""
-        elapsed = (
-            0.0 if self._at is None else max(0.0, now - self._at)
-        )  # another loop's clock may be behind
+        """Take a token and return True, or return False if there is none."""
+        # The clock of another loop may be behind.
+        elapsed = 0.0 if self._at is None else max(0.0, now - self._at)
         self._tokens = min(self._burst, self._tokens + elapsed * self._rate)
         self._at = now
+
         if self._tokens < 1 - ROUNDING:
             return False
         self._tokens -= 1
         return True
 
     def change(self, rate: float, burst: float, now: float | None) -> None:
-        """Go on at another rate with the tokens held, as far as they fit."""
+        """Continue at another rate. The bucket keeps its tokens, up to the new `burst`."""
         if now is not None and self._at is not None:
             self._tokens += max(0.0, now - self._at) * self._rate
             self._at = now
@@ -58,41 +59,44 @@ class Bucket:
 
 
 class Quotas:
-    """The buckets of a `LocalECR`; an operation without one is not limited."""
+    """The buckets of a `LocalECR`. An operation without a bucket is not limited."""
 
     def __init__(self, quota: Rates | None = None, burst: Rates | None = None) -> None:
-        """Limit as `change` says."""
+        """Start with the limits that `change` describes."""
         self._buckets: dict[str, Bucket] = {}
         self.change(quota, burst)
 
     def change(self, quota: Rates | None, burst: Rates | None) -> None:
-        """Limit to `quota` requests a second per operation, with bursts of up to `burst`.
+        """Limit each operation to `quota` requests per second, with bursts of up to `burst`.
 
         Raises ValueError.
         """
         rates = _per_operation("quota", quota, OPERATIONS, at_least=0.0)
         bursts = _per_operation("burst", burst, tuple(rates), at_least=1.0)
         if any(rate == 0 for rate in rates.values()):
-            message = "quota must be above 0: to refuse every request, add a ThrottlingException to `faults`"
+            message = (
+                "quota must be above 0: to reject every request, add a ThrottlingException to "
+                "`faults`"
+            )
             raise ValueError(message)
+
         self._buckets = {
             name: self._bucket(name, rate, bursts.get(name, max(1.0, rate)))
             for name, rate in rates.items()
         }
 
     async def before(self, call: Call) -> Reply | None:
-        """Refuse a request whose bucket is empty. The registry calls this."""
+        """Reject a request whose bucket is empty. The service calls this method."""
         bucket = self._buckets.get(call.operation)
-        if bucket is not None and not bucket.take(
-            asyncio.get_running_loop().time()
-        ):  # faults may have kept the call since it arrived
+        # Not the time of arrival, because faults may have delayed the call since then.
+        if bucket is not None and not bucket.take(asyncio.get_running_loop().time()):
             code = "ThrottlingException"
             raise error_of(code)
         return None
 
-    # An interceptor's signature.
+    # The signature is that of an interceptor.
     async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002
-        """Change nothing."""
+        """Return the reply unchanged."""
         return reply
 
     def _bucket(self, name: str, rate: float, burst: float) -> Bucket:
@@ -107,19 +111,20 @@ def _per_operation(
     if given is None:
         return {}
     if not operations:
-        message = f"{name} needs a quota beside it"
+        message = f"{name} needs a quota: give quota, too"
         raise ValueError(message)
+
     rates = given if isinstance(given, Mapping) else dict.fromkeys(operations, given)
     for operation, rate in rates.items():
         if operation not in operations:
-            message = f"{name}: {operation!r:.200} is none of {', '.join(operations)}"
+            message = f"{name}: {operation!r:.200} is not one of {', '.join(operations)}"
             raise ValueError(message)
         check_number(name, rate, at_least=at_least)
     return rates
 
 
 def check_number(name: str, value: object, *, at_least: float) -> None:
-    """Refuse what is not a finite number of at least `at_least`. Raises ValueError."""
+    """Raise ValueError unless the value is a finite number of at least `at_least`."""
     if (
         isinstance(value, bool)
         or not isinstance(value, (int, float))
@@ -133,5 +138,6 @@ def check_number(name: str, value: object, *, at_least: float) -> None:
 def _now() -> float | None:
     try:
         return asyncio.get_running_loop().time()
-    except RuntimeError:  # no loop runs yet, so nothing was asked either
+    except RuntimeError:
+        # No loop runs yet, so that no request was made either.
         return None

@@ -1,6 +1,6 @@
-"""The sample: the layers of real public images, for demos and tests.
+"""The sample: layers of real public images, for demos and tests.
 
-See `sample/ATTRIBUTION.md` for whose they are.
+`sample/ATTRIBUTION.md` names their source.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class SampleLayer:
-    """One layer of an image, as its manifest names it.
+    """One layer of an image, as the image's manifest describes it.
 
     Attributes:
         digest: The digest, in lower case.
-        size: Bytes, as stored in a registry.
+        size: The size in bytes, as stored in a registry.
         media_type: The layer's media type.
     """
 
@@ -33,10 +33,10 @@ class SampleImage:
     """One image.
 
     Attributes:
-        repository: The repository's name, the public registry's host included where it is not
-            Docker Hub; valid in ECR as it is.
+        repository: The name of the repository, valid in ECR as it is. The name includes the host of
+            the public registry, except for Docker Hub.
         tag: The tag.
-        layers: Its layers in the manifest's order, repeats included.
+        layers: The layers in the order of the manifest, repeats included.
     """
 
     repository: str
@@ -58,6 +58,7 @@ def sample_images() -> tuple[SampleImage, ...]:
     media_types: list[str] = sample["media_types"]
     rows: list[tuple[str, int, int]] = sample["layers"]
     repositories: dict[str, dict[str, list[int]]] = sample["repositories"]
+
     layers = [
         SampleLayer(f"sha256:{hexadecimal}", size, media_types[kind])
         for hexadecimal, size, kind in rows

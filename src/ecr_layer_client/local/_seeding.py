@@ -1,4 +1,4 @@
-"""What a test author puts into a local ECR: repositories, layers and images, without a request."""
+"""Contents that a test adds to a local ECR without a request: repositories, layers, images."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ ManifestLike = bytes | str | dict[str, Any]
 
 
 class Contents:
-    """The contents of the registries of a `LocalECR`, to be changed from outside.
+    """The contents of the registries of a `LocalECR`, to change from outside.
 
     `LocalECR` documents the methods.
     """
 
     def __init__(self, registries: Sequence[Registry]) -> None:
-        """Change these; the first is meant where no Region is named."""
+        """Change these registries. A repository without a Region belongs to the first one."""
         self._registries = {registry.region: registry for registry in registries}
         self._first = registries[0]
 
@@ -46,7 +46,7 @@ class Contents:
         descriptors: Iterable[Descriptor],
         registry_id: str | None,
     ) -> None:
-        """Hold layers of which only digest and size are known. Raises ValueError."""
+        """Add layers of which only the digest and the size are known. Raises ValueError."""
         layers = [stored_layer(descriptor) for descriptor in descriptors]
         with self._changing(repository, registry_id) as stored:
             stored.hold(layers)
@@ -54,7 +54,7 @@ class Contents:
     def put_layer(
         self, repository: str | Repository, data: bytes, media_type: str, registry_id: str | None
     ) -> str:
-        """Hold a layer of these bytes, and return its digest. Raises ValueError."""
+        """Add a layer of these bytes, and return its digest. Raises ValueError."""
         with self._changing(repository, registry_id) as stored:
             digest = self._place(repository, registry_id)[0].store.put(data)
             stored.hold([StoredLayer(digest, len(data), media_type)])
@@ -67,7 +67,7 @@ class Contents:
         tag: str | None,
         registry_id: str | None,
     ) -> str:
-        """Run PutImage on a repository that is made if need be, and return the digest.
+        """Run PutImage on a repository, created if absent, and return the digest of the image.
 
         Raises ValueError.
         """
@@ -79,6 +79,7 @@ class Contents:
             "imageManifest": text,
             "imageTag": tag,
         }
+
         with self._changing(repository, registry_id):
             try:
                 image = registry.run("PutImage", request_parser("PutImage")(request))["image"]
@@ -86,6 +87,7 @@ class Contents:
                 if error.code != "ImageAlreadyExistsException":
                     raise ValueError(str(error)) from None
                 return f"sha256:{sha256(text.encode()).hexdigest()}"
+
         return str(image["imageId"]["imageDigest"])
 
     def seed_image(
@@ -95,19 +97,19 @@ class Contents:
         tag: str | None,
         registry_id: str | None,
     ) -> str:
-        """Hold an image of these layers, with a config and a manifest made for it, and return its digest. Raises ValueError."""
+        """Add an image of these layers with a generated config and manifest; return its digest.
+
+        Raises ValueError.
+        """
         registry, _ = self._place(repository, registry_id)
         held = [self._layer(registry, each) for each in layers]
         rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
-        config = replace(
-            self._layer(
-                registry,
-                json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs}).encode(),
-            ),
-            media_type=OCI_CONFIG,
-        )
+        config_data = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs})
+        config = replace(self._layer(registry, config_data.encode()), media_type=OCI_CONFIG)
+
         with self._changing(repository, registry_id) as stored:
             stored.hold([*held, config])
+
         manifest = {
             "schemaVersion": 2,
             "mediaType": OCI_MANIFEST,
@@ -123,16 +125,15 @@ class Contents:
             registry.archive(place.name, digest.lower(), place.registry_id)
         except (AwsError, KeyError):
             message = (
-                f"the repository {place.name!r:.256} holds no layer and no image {digest!r:.200}"
+                f"the repository {place.name!r:.256} has neither a layer nor an image with the "
+                f"digest {digest!r:.200}"
             )
             raise LookupError(message) from None
 
     def _layer(self, registry: Registry, layer: bytes | Descriptor) -> StoredLayer:
-        return (
-            StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER)
-            if isinstance(layer, bytes)
-            else stored_layer(layer)
-        )
+        if isinstance(layer, bytes):
+            return StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER)
+        return stored_layer(layer)
 
     @contextmanager
     def _changing(
@@ -148,11 +149,16 @@ class Contents:
         place = Repository.coerce(repository)
         if registry_id is not None:
             place = Repository(name=place.name, registry_id=registry_id, region=place.region)
+
         registry = self._registries.get(place.region or self._first.region)
         if registry is None:
-            message = f"this LocalECR plays {', '.join(self._registries)} and not {place.region}: name it in LocalECR(regions=...)"
+            message = (
+                f"this LocalECR serves {', '.join(self._registries)} and not {place.region}: "
+                "add the Region with LocalECR(regions=...)"
+            )
             raise ValueError(message)
-        # One that was closed must not write into a directory that another has by now.
+
+        # A registry that was closed must not write into a directory that another one locked.
         registry.open()
         return registry, place
 
@@ -182,7 +188,7 @@ class DescriptorLike(Protocol):
 
     @property
     def media_type(self) -> str | None:
-        """The layer's media type; None means the usual one of an image layer."""
+        """The layer's media type. None means the usual media type of an image layer."""
         ...
 
 
@@ -192,7 +198,7 @@ Descriptor = tuple[str, int] | tuple[str, int, str | None] | Mapping[str, Any] |
 def stored_layer(descriptor: Descriptor) -> StoredLayer:
     """Return the layer that a descriptor describes.
 
-    Raises ValueError that says what is wrong with it.
+    Raises ValueError that names the problem.
 
     >>> stored_layer(("sha256:AB", 5)).digest
     'sha256:ab'
@@ -211,12 +217,12 @@ def _parts(descriptor: Any) -> tuple[Any, Any, Any]:
     if isinstance(descriptor, Mapping):
         members = cast("Mapping[str, Any]", descriptor)
         return members.get("digest"), members.get("size"), members.get("mediaType")
-    if hasattr(descriptor, "digest"):  # before tuples: a named one may have another order
-        return (
-            descriptor.digest,
-            getattr(descriptor, "size", None),
-            getattr(descriptor, "media_type", None),
-        )
+
+    # Before tuples, because the fields of a named tuple may have another order.
+    if hasattr(descriptor, "digest"):
+        size = getattr(descriptor, "size", None)
+        return descriptor.digest, size, getattr(descriptor, "media_type", None)
+
     match descriptor:
         case (digest, size):
             return digest, size, None

@@ -1,8 +1,8 @@
-"""The road that every request takes, whichever face it came in by: parse, interceptors, check, run, render, interceptors.
+"""The path of every request, for both servers: parse, interceptors, validate, run, interceptors.
 
-Interceptors are the one place for what is not ECR's own behaviour: faults, quotas, signature
-checks. `before` runs when the operation is known and nothing else has happened; `after` gets the
-reply on its way out. Both may sleep.
+Interceptors implement everything that is not ECR's own behaviour: faults, quotas, signature checks.
+`before` runs when the operation is known and nothing else has happened. `after` gets the reply on
+its way out. Both may sleep.
 """
 
 from __future__ import annotations
@@ -31,16 +31,16 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger("ecr_layer_client.local")
 
-# Outcomes without an answer: an interceptor hung up; the caller gave up (in memory) or the face
-# closed.
+# Outcomes without a response. RESET: an interceptor reset the connection. ABANDONED: the caller
+# gave up, or the server closed.
 RESET = "reset"
 ABANDONED = "abandoned"
 
 
 class Service:
-    """Registries behind the JSON 1.1 protocol, one for each Region, and their downloads.
+    """Registries behind the JSON 1.1 protocol, one for each Region.
 
-    With interceptors and statistics.
+    The service also serves downloads, runs the interceptors and counts requests.
     """
 
     def __init__(
@@ -52,9 +52,10 @@ class Service:
         round_trip: float = 0.0,
         clock: Clock | None = None,
     ) -> None:
-        """Serve `registry`, and to requests that are signed for their Regions `further` ones, `round_trip` seconds away.
+        """Serve `registry`, and the `further` ones to requests signed for their Regions.
 
-        `before` runs in the interceptors' order, `after` in the reverse one.
+        Requests and responses together take `round_trip` seconds. `before` runs in the order of the
+        interceptors, `after` in the reverse order.
         """
         self.registries = {each.region: each for each in (registry, *further)}
         self.registry = registry
@@ -67,9 +68,9 @@ class Service:
         self.stats = Stats()
 
     async def answer(self, request: Request) -> Reply:
-        """Answer one request, whatever it holds.
+        """Return the response to any request.
 
-        Raises ConnectionResetError when an interceptor hangs up instead.
+        Raises ConnectionResetError when an interceptor resets the connection instead.
         """
         operation = ""
         try:
@@ -78,22 +79,26 @@ class Service:
             reply = await self._answer(Call(operation, request, asyncio.get_running_loop().time()))
             await self._travel()
         except AwsError as error:
-            reply = protocol.refused(error)
+            reply = protocol.error_reply(error)
         except (ConnectionResetError, asyncio.CancelledError) as error:
             self._count(operation, RESET if isinstance(error, ConnectionResetError) else ABANDONED)
             raise
-        except OSError as error:  # a full disk, a directory that went away: nothing was changed
-            # A trace says no more.
-            logger.error("the local ECR can't keep what %s brings: %s", operation[:200], error)  # noqa: TRY400
-            reply = _failed(f"The local ECR can't keep it: {error.strerror or error}")
+        except OSError as error:
+            # A full disk, or a directory that was removed. Nothing was changed, and a traceback
+            # would say no more.
+            text = "the local ECR could not save the changes of %s: %s"
+            logger.error(text, operation[:200], error)  # noqa: TRY400
+            why = error.strerror or error
+            reply = _server_error(f"The local ECR could not save the change: {why}")
         except Exception:
             logger.exception("the local ECR failed to answer %r", operation[:200])
-            reply = _failed("The local ECR failed; its log says why")
+            reply = _server_error("The local ECR failed: its log has the traceback")
+
         self._count(operation, reply.outcome)
         return self.stamped(reply)
 
     def stamped(self, reply: Reply) -> Reply:
-        """Return the reply with the headers of every answer: the service's time, and the id by which its support finds a request."""
+        """Return the reply with the headers of every response: the service's time, a request id."""
         return replace(
             reply,
             headers={
@@ -106,7 +111,7 @@ class Service:
     def _count(self, operation: str, outcome: str) -> None:
         known = _known(operation)
         self.stats.count(known, outcome)
-        logger.debug("%s: %s", known or "no operation", outcome)
+        logger.debug("%s: %s", known or "unknown operation", outcome)
 
     async def _travel(self) -> None:
         if self.round_trip:
@@ -120,8 +125,10 @@ class Service:
             if reply is not None:
                 break
             passed.append(interceptor)
+
         if reply is None:
             reply = self._run(call)
+
         for interceptor in reversed(passed):
             reply = await interceptor.after(call, reply)
         return reply
@@ -134,16 +141,17 @@ class Service:
             if call.operation in OPERATIONS:
                 members = request_parser(call.operation)(members)
             registry = self._registry_of(call.request)
-            answer = registry.run(call.operation, members)
+            result = registry.run(call.operation, members)
         except AwsError as error:
-            return call.refused(error)
+            return call.error_reply(error)
+
         if call.operation == "BatchCheckLayerAvailability":
             self.stats.count_digests(len(members["layerDigests"]))
         elif call.operation == "GetDownloadUrlForLayer":
-            answer["downloadUrl"] = self.downloads.url(
-                call.request.headers.get("host", ""), registry.region, answer["layerDigest"]
-            )
-        return protocol.ok(answer)
+            host = call.request.headers.get("host", "")
+            url = self.downloads.url(host, registry.region, result["layerDigest"])
+            result["downloadUrl"] = url
+        return protocol.ok(result)
 
     def _registry_of(self, request: Request) -> Registry:
         if len(self.registries) == 1:
@@ -155,12 +163,12 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
     try:
         return await interceptor.before(call)
     except AwsError as error:
-        return call.refused(error)
+        return call.error_reply(error)
 
 
-def _failed(why: str) -> Reply:
+def _server_error(message: str) -> Reply:
     code = "ServerException"
-    return protocol.refused(AwsError(code, why, 500))
+    return protocol.error_reply(AwsError(code, message, 500))
 
 
 def _known(operation: str) -> str:

@@ -1,10 +1,10 @@
-"""Requests' signatures (AWS Signature Version 4) verified, and refused in AWS's words.
+"""Verification of requests' signatures (AWS Signature Version 4), with AWS's error messages.
 
-No secret in any message or repr.
+No message and no repr contains a secret.
 
-Written from AWS's documentation of the signing process. What is signed: the canonical request
-(method, path, query, headers, body hash); with what: a key derived from the secret for one day,
-Region and service.
+The module follows AWS's documentation of the signing process. The signed text is the canonical
+request: method, path, query, headers and the hash of the body. The signing key is derived from the
+secret for one day, Region and service.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ if TYPE_CHECKING:
     from ._protocol import Reply, Request
 
 ALGORITHM = "AWS4-HMAC-SHA256"
-MAX_SKEW = 5 * 60  # seconds: "- 5 min." in the wording that users quote in public issues
+MAX_SKEW_SECONDS = 5 * 60  # "- 5 min." in the wording that users quote in public issues
 SERVICE = "ecr"
 TERMINATOR = "aws4_request"
-UNRESERVED = "-_.~"  # beside letters and digits: what AWS's URI encoding leaves as it is
+# AWS's URI encoding leaves these characters unchanged, beside letters and digits.
+UNRESERVED = "-_.~"
 
 INCOMPLETE = "IncompleteSignatureException"
 INVALID = "InvalidSignatureException"
@@ -41,12 +42,15 @@ MISSING = "MissingAuthenticationTokenException"
 UNKNOWN = "UnrecognizedClientException"
 EXPIRED = "ExpiredTokenException"
 
+# Access key, date, Region, service, terminator.
+SCOPE_PARTS = 5
+
 _SCOPE = re.compile(rf"Credential=[^,]*/[0-9]{{8}}/([a-z0-9-]+)/{SERVICE}/{TERMINATOR}").search
 
 
 @dataclass(slots=True)
 class Key:
-    """An access key that the service knows; `expires` is in epoch seconds of its clock."""
+    """An access key that the service knows. `expires` is in epoch seconds of its clock."""
 
     secret: str = field(repr=False)
     token: str | None = field(default=None, repr=False)
@@ -54,9 +58,9 @@ class Key:
     _derived: tuple[tuple[str, str, str], bytes] = field(default=(("", "", ""), b""), repr=False)
 
     def signing_key(self, date: str, region: str, service: str = SERVICE) -> bytes:
-        """Return the key that signs on this day in this Region for this service.
+        """Return the signing key for this day, Region and service.
 
-        The last one is kept.
+        The last signing key is cached.
         """
         if self._derived[0] != (date, region, service):
             key = f"AWS4{self.secret}".encode()
@@ -68,7 +72,7 @@ class Key:
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """What the Authorization header of a request says."""
+    """The parts of a request's Authorization header."""
 
     access_key: str
     date: str
@@ -79,112 +83,100 @@ class Authorization:
 
     @classmethod
     def parse(cls, header: str) -> Self:
-        """Read the header.
+        """Parse the header.
 
         Raises AwsError IncompleteSignatureException that names what is missing.
         """
         algorithm, _, rest = header.strip().partition(" ")
         if algorithm != ALGORITHM:
-            raise AwsError(
-                INCOMPLETE,
-                f"Unsupported AWS 'algorithm': the Authorization header must begin with '{ALGORITHM}'",
-            )
+            rule = f"the Authorization header must begin with '{ALGORITHM}'"
+            raise AwsError(INCOMPLETE, f"Unsupported AWS 'algorithm': {rule}")
+
         parts = {
             name.strip(): value.strip()
             for name, _, value in (part.partition("=") for part in rest.split(","))
         }
-        if missing := [
-            name for name in ("Credential", "Signature", "SignedHeaders") if not parts.get(name)
-        ]:
-            raise AwsError(
-                INCOMPLETE,
-                " ".join(f"Authorization header requires '{name}' parameter." for name in missing),
-            )
-        scope = parts["Credential"].rsplit("/", 4)  # an access key may hold slashes
-        # Access key, date, region, service, terminator.
-        if len(scope) != 5 or scope[4] != TERMINATOR:  # noqa: PLR2004
-            raise AwsError(
-                INCOMPLETE,
-                f"Credential must have the form access-key/YYYYMMDD/region/service/{TERMINATOR}",
-            )
+        names = ("Credential", "Signature", "SignedHeaders")
+        if missing := [name for name in names if not parts.get(name)]:
+            needs = (f"Authorization header requires '{name}' parameter." for name in missing)
+            raise AwsError(INCOMPLETE, " ".join(needs))
+
+        # From the end, because an access key may contain slashes.
+        scope = parts["Credential"].rsplit("/", SCOPE_PARTS - 1)
+        if len(scope) != SCOPE_PARTS or scope[-1] != TERMINATOR:
+            form = f"access-key/YYYYMMDD/region/service/{TERMINATOR}"
+            raise AwsError(INCOMPLETE, f"Credential must have the form {form}")
+
         access_key, date, region, service, _ = scope
-        return cls(
-            access_key,
-            date,
-            region,
-            service,
-            tuple(parts["SignedHeaders"].split(";")),
-            parts["Signature"],
-        )
+        signed_headers = tuple(parts["SignedHeaders"].split(";"))
+        return cls(access_key, date, region, service, signed_headers, parts["Signature"])
 
 
 class Signatures:
-    """The keys that a `LocalECR` knows, and the check that each request was signed with one of them."""
+    """The keys of a `LocalECR`, and the check that one of them signed each request."""
 
     def __init__(
         self, *, region: str, clock: Clock, is_on: bool = True, further_regions: Iterable[str] = ()
     ) -> None:
-        """Know no key yet."""
+        """Start without keys."""
         self.is_on: Final = is_on
         self._clock = clock
         self._keys: dict[str, Key] = {}
         self._regions = {region, *further_regions}
 
     def add(self, access_key: str, key: Key) -> None:
-        """Know a key from now on; one of the same id is replaced."""
+        """Add a key, in place of one with the same id."""
         self._keys[access_key] = key
 
     def remove(self, access_key: str) -> None:
-        """Know a key no more. Raises LookupError."""
+        """Remove a key. Raises LookupError."""
         del self._keys[self._known(access_key)]
 
     def expire(self, access_key: str) -> None:
-        """Let a key be expired from now on. Raises LookupError."""
+        """Let a key expire now. Raises LookupError."""
         self._keys[self._known(access_key)].expires = float("-inf")
 
     async def before(self, call: Call) -> Reply | None:
-        """Refuse a request whose signature is not right. The registry calls this."""
-        if self.is_on and call.operation != GET_LAYER:  # the URL of a download carries its own
+        """Reject a request with an invalid signature. The service calls this method."""
+        # The URL of a download has a signature of its own.
+        if self.is_on and call.operation != GET_LAYER:
             self.verify(call.request)
         return None
 
-    # An interceptor's signature.
+    # The signature is that of an interceptor.
     async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002
-        """Change nothing."""
+        """Return the reply unchanged."""
         return reply
 
     def verify(self, request: Request) -> None:
-        """Verify one request.
+        """Verify the signature of one request.
 
-        Raises AwsError with the code and the wording that AWS answers with.
+        Raises AwsError with AWS's code and wording.
         """
         header = request.headers.get("authorization", "")
         if not header.strip():
             raise error_of(MISSING)
         try:
             self._verify(request, Authorization.parse(header))
-        except UnicodeError:  # text that no wire can carry was not signed either
+        except UnicodeError:
+            # Text that HTTP cannot carry was never signed.
             raise error_of(INVALID) from None
 
-    def _verify(self, request: Request, said: Authorization) -> None:
-        key = self._key(said.access_key, request.headers.get("x-amz-security-token"))
-        self._check_scope(said)
+    def _verify(self, request: Request, given: Authorization) -> None:
+        key = self._key(given.access_key, request.headers.get("x-amz-security-token"))
+        self._check_scope(given)
         timestamp = _timestamp(request.headers)
-        self._check_time(timestamp, said.date)
-        _check_signed_headers(request.headers, said.signed_headers)
-        expected = signature(
-            key,
-            timestamp,
-            said.region,
-            said.service,
-            canonical_request(request, said.signed_headers),
-        )
-        if not hmac.compare_digest(expected.encode(), _bytes(said.signature)):
+        self._check_time(timestamp, given.date)
+        _check_signed_headers(request.headers, given.signed_headers)
+
+        canonical = canonical_request(request, given.signed_headers)
+        expected = signature(key, timestamp, given.region, given.service, canonical)
+        if not hmac.compare_digest(expected.encode(), _bytes(given.signature)):
             raise error_of(INVALID)
 
     def _known(self, access_key: str) -> str:
         if access_key not in self._keys:
-            message = f"this LocalECR knows no access key {access_key!r:.200}"
+            message = f"this LocalECR has no access key {access_key!r:.200}"
             raise LookupError(message)
         return access_key
 
@@ -196,36 +188,35 @@ class Signatures:
             raise error_of(EXPIRED)
         return key
 
-    def _check_scope(self, said: Authorization) -> None:
-        if said.region not in self._regions:
-            raise AwsError(
-                INVALID,
-                f"Credential should be scoped to a valid region, not '{said.region[:200]}'. ",
-            )
-        if said.service != SERVICE:
-            raise AwsError(
-                INVALID, f"Credential should be scoped to correct service: '{SERVICE}'. "
-            )
+    def _check_scope(self, given: Authorization) -> None:
+        if given.region not in self._regions:
+            where = f"a valid region, not '{given.region[:200]}'. "
+            raise AwsError(INVALID, f"Credential should be scoped to {where}")
+        if given.service != SERVICE:
+            where = f"correct service: '{SERVICE}'. "
+            raise AwsError(INVALID, f"Credential should be scoped to {where}")
 
     def _check_time(self, timestamp: str, date: str) -> None:
         if timestamp[:8] != date:
-            message = "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date from HTTP"
-            raise AwsError(
-                INVALID, f"{message}: '{date[:20]}' != '{timestamp[:8]}', from '{timestamp}'."
+            message = (
+                "Date in Credential scope does not match YYYYMMDD from ISO-8601 version of date "
+                f"from HTTP: '{date[:20]}' != '{timestamp[:8]}', from '{timestamp}'."
             )
+            raise AwsError(INVALID, message)
+
         signed, now = _epoch(timestamp), self._clock.now()
-        if signed < now - MAX_SKEW:
-            bound = f"{_text(now - MAX_SKEW)} ({_text(now)} - {MAX_SKEW // 60} min.)"
+        minutes = MAX_SKEW_SECONDS // 60
+        if signed < now - MAX_SKEW_SECONDS:
+            bound = f"{_text(now - MAX_SKEW_SECONDS)} ({_text(now)} - {minutes} min.)"
             raise AwsError(INVALID, f"Signature expired: {timestamp} is now earlier than {bound}")
-        if signed > now + MAX_SKEW:
-            bound = f"{_text(now + MAX_SKEW)} ({_text(now)} + {MAX_SKEW // 60} min.)"
-            raise AwsError(
-                INVALID, f"Signature not yet current: {timestamp} is still later than {bound}"
-            )
+        if signed > now + MAX_SKEW_SECONDS:
+            bound = f"{_text(now + MAX_SKEW_SECONDS)} ({_text(now)} + {minutes} min.)"
+            message = f"Signature not yet current: {timestamp} is still later than {bound}"
+            raise AwsError(INVALID, message)
 
 
 def region_of(request: Request) -> str | None:
-    """Return the Region that a request says it is signed for; None when it says none."""
+    """Return the Region in the scope of a request's signature, or None if there is none."""
     found = _SCOPE(request.headers.get("authorization", ""))
     return found[1] if found is not None else None
 
@@ -233,25 +224,28 @@ def region_of(request: Request) -> str | None:
 def signature(key: Key, timestamp: str, region: str, service: str, canonical: bytes) -> str:
     """Return the signature of a canonical request, in hexadecimal."""
     date = timestamp[:8]
-    signed = f"{ALGORITHM}\n{timestamp}\n{date}/{region}/{service}/{TERMINATOR}\n{hashlib.sha256(canonical).hexdigest()}"
+    scope = f"{date}/{region}/{service}/{TERMINATOR}"
+    signed = f"{ALGORITHM}\n{timestamp}\n{scope}\n{hashlib.sha256(canonical).hexdigest()}"
     return hmac.digest(key.signing_key(date, region, service), _bytes(signed), "sha256").hex()
 
 
 def canonical_request(
     request: Request, signed_headers: tuple[str, ...], payload: str | None = None
 ) -> bytes:
-    """Return the text whose hash is signed.
+    """Return the canonical request, whose hash is signed.
 
-    `payload` stands for the hash of the body, where it is not signed.
+    `payload` replaces the hash of the body where the body is not signed.
 
     >>> from ecr_layer_client.local._protocol import Request
-    >>> canonical_request(Request("POST", "/?b=2&a=1", {"host": "x"}, b""), ("host",)).decode().splitlines()[:5]
+    >>> request = Request("POST", "/?b=2&a=1", {"host": "x"}, b"")
+    >>> canonical_request(request, ("host",)).decode().splitlines()[:5]
     ['POST', '/', 'a=1&b=2', 'host:x', '']
     """
     path, _, query = request.path.partition("?")
     headers = "".join(
         f"{name}:{' '.join(request.headers.get(name, '').split())}\n" for name in signed_headers
     )
+
     lines = (
         request.method,
         _canonical_path(path),
@@ -264,7 +258,7 @@ def canonical_request(
 
 
 def canonical_query(query: str | Mapping[str, str]) -> str:
-    """Return a query, or parameters not yet encoded, in the form that is signed.
+    """Return a query, or parameters that are not encoded, in the form that is signed.
 
     >>> canonical_query("b=2&a=x/y"), canonical_query({"a": "100%"})
     ('a=x%2Fy&b=2', 'a=100%25')
@@ -284,7 +278,8 @@ def _encoded(text: str) -> str:
     return quote(unquote(text, errors="surrogateescape"), safe=UNRESERVED, errors="surrogateescape")
 
 
-@functools.lru_cache(maxsize=16)  # it is "/" in practice
+# In practice, the path is always "/".
+@functools.lru_cache(maxsize=16)
 def _canonical_path(path: str) -> str:
     kept: list[str] = []
     for segment in path.split("/"):
@@ -292,48 +287,50 @@ def _canonical_path(path: str) -> str:
             del kept[-1:]
         elif segment not in {"", "."}:
             kept.append(segment)
+
     slash = "/" if kept and path.endswith("/") else ""
-    # encoded again, though it is encoded already: so every service but S3 has it
+    # The path is encoded a second time, as the rules of every service except S3 require.
     return quote(f"/{'/'.join(kept)}{slash}", safe="/" + UNRESERVED, errors="surrogateescape")
 
 
 def _bytes(text: str) -> bytes:
-    return text.encode(errors="surrogateescape")  # as aiohttp decodes what is not UTF-8
+    # aiohttp decodes bytes that are not UTF-8 in this way.
+    return text.encode(errors="surrogateescape")
 
 
 def _timestamp(headers: Mapping[str, str]) -> str:
     text = headers.get("x-amz-date", headers.get("date", "")).strip()
     if re.fullmatch("[0-9]{8}T[0-9]{6}Z", text, re.ASCII):
         return text
+
     try:
         date = parsedate_to_datetime(text)
         return _text((date if date.tzinfo else date.replace(tzinfo=UTC)).timestamp())
-    except (
-        ValueError,
-        TypeError,
-        IndexError,
-        OverflowError,
-    ):  # the standard library's parser is not strict about its errors
-        message = "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header in ISO-8601 or HTTP form."
+    except (ValueError, TypeError, IndexError, OverflowError):
+        # The standard library's parser raises any of these exceptions for malformed text.
+        message = (
+            "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header "
+            "in ISO-8601 or HTTP form."
+        )
         raise AwsError(INCOMPLETE, message) from None
 
 
 def _check_signed_headers(headers: Mapping[str, str], signed: tuple[str, ...]) -> None:
     must = {"host", *(name for name in headers if name.startswith("x-amz-"))}
     if unsigned := sorted(must.difference(signed)):
-        raise AwsError(
-            INVALID, f"'{unsigned[0][:200]}' must be a 'SignedHeader' in the AWS Authorization."
-        )
+        message = f"'{unsigned[0][:200]}' must be a 'SignedHeader' in the AWS Authorization."
+        raise AwsError(INVALID, message)
 
 
-@functools.lru_cache(maxsize=16)  # requests of one second share it
+# Cached because many requests are signed in the same second.
+@functools.lru_cache(maxsize=16)
 def _epoch(timestamp: str) -> float:
     try:
         return datetime.strptime(timestamp, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC).timestamp()
-    except ValueError:  # digits, but no date
-        raise AwsError(
-            INCOMPLETE, f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'."
-        ) from None
+    except ValueError:
+        # The digits are not a valid date.
+        message = f"Date must be in ISO-8601 'basic format'. Got '{timestamp}'."
+        raise AwsError(INCOMPLETE, message) from None
 
 
 def _text(epoch: float) -> str:

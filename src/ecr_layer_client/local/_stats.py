@@ -1,28 +1,31 @@
-"""What the local registry was asked and how it answered."""
+"""Statistics: the requests that the local registry received, and how each of them ended."""
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
 
-_LOCK = (
-    threading.Lock()
-)  # one for all, held for a moment: a registry and who resets its counts may be in two threads
+# One short lock for all objects: one thread may count while another one resets the counts.
+_LOCK = threading.Lock()
 
 
 @dataclass(slots=True)
 class Stats:
-    """The requests that a `LocalECR` answered since it was made, or since `reset()`.
+    """The requests of a `LocalECR` since it was created, or since `reset()`.
 
     Attributes:
-        requests: how many, refused ones included.
-        digests_checked: how many digests the answered `BatchCheckLayerAvailability` requests held,
+        requests: how many requests were answered, rejected ones included.
+        digests_checked: how many digests the answered `BatchCheckLayerAvailability` requests had,
             repeats included.
-        by_operation: operation -> outcome -> count. An outcome is "ok", the error code that was
-            answered, the name of the fault that was played ("cut_at", "reset", "503" ...), or
-            "abandoned" when the caller gave up first or the registry was closed. A download counts
-            as operation "GetLayer"; what names none of the operations that are served counts as
-            operation "". Each read gives the counts of one moment.
+        by_operation: operation -> outcome -> count. An outcome is one of these:
+
+            - "ok"
+            - the error code of the response
+            - the name of the fault that affected the request ("cut_at", "reset", "503" ...)
+            - "abandoned", when the caller gave up first or the registry was closed
+
+            A download counts as operation "GetLayer". A request for an operation that is not served
+            counts as operation "". Each read returns the counts of one moment.
 
     >>> stats = Stats()
     >>> stats.count("DescribeRepositories", "ok")
@@ -35,7 +38,7 @@ class Stats:
     by_operation: dict[str, dict[str, int]] = field(default_factory=dict[str, dict[str, int]])
 
     def count(self, operation: str, outcome: str) -> None:
-        """Count one answer; the registry calls this, tests need not."""
+        """Count one request. The registry calls this method, tests need not."""
         with _LOCK:
             outcomes = self.by_operation.get(operation, {})
             self.by_operation = {
@@ -45,12 +48,12 @@ class Stats:
             self.requests += 1
 
     def count_digests(self, checked: int) -> None:
-        """Count the digests of one answered check; the registry calls this, tests need not."""
+        """Count the digests of one answered check. The registry calls this method."""
         with _LOCK:
             self.digests_checked += checked
 
     def reset(self) -> None:
-        """Start counting again from nothing."""
+        """Set all counts to zero."""
         with _LOCK:
             self.requests = self.digests_checked = 0
             self.by_operation = {}

@@ -1,4 +1,7 @@
-"""An event loop in a thread of its own: where a local ECR serves callers that block, or that have loops of their own."""
+"""An event loop in its own thread, where a local ECR serves callers of other threads.
+
+Such callers block, or run event loops of their own.
+"""
 
 from __future__ import annotations
 
@@ -23,41 +26,42 @@ class LoopThread:
     """
 
     def __init__(self) -> None:
-        """Start, and return once the loop runs."""
-        self._thread = threading.Thread(
-            target=self._live, name="local-ecr", daemon=True
-        )  # a program may end without stopping it
+        """Start the thread, and return once the loop runs."""
+        # A daemon thread, because a program may end without stopping it.
+        self._thread = threading.Thread(target=self._live, name="local-ecr", daemon=True)
         self._is_ready = threading.Event()
         self._process = os.getpid()
+
         self._thread.start()
         self._is_ready.wait()
 
     @property
     def is_here(self) -> bool:
-        """Whether it runs in this process; in a forked child it does not."""
+        """Whether the thread runs in this process. It does not run in a forked child."""
         return self._process == os.getpid()
 
     def run(self, work: Coroutine[object, object, T]) -> T:
-        """Run a coroutine on the loop to its end.
+        """Run a coroutine on the loop to its end, and return its result or raise its exception.
 
-        Return or raise as it does. Raises RuntimeError in a forked child.
+        Raises RuntimeError in a forked child.
         """
         if not self.is_here:
             work.close()
-            message = "this LocalECR was opened before this process was forked, and is served there: reach it at its endpoint_url"
+            message = (
+                "this LocalECR was opened before this process was forked, and only the parent "
+                "process serves it: use its endpoint_url"
+            )
             raise RuntimeError(message)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def call(self, function: Callable[[], T]) -> T:
-        """Call a function on the loop, between whatever else runs there.
+        """Call a function on the loop, and return its result or raise its exception.
 
-        Return or raise as it does.
+        The function runs between the other callbacks of the loop.
         """
-        return (
-            function()
-            if threading.current_thread() is self._thread
-            else self.run(_called(function))
-        )
+        if threading.current_thread() is self._thread:
+            return function()
+        return self.run(_called(function))
 
     def stop(self) -> None:
         """Cancel what still runs, close the loop and end the thread."""

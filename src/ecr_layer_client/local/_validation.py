@@ -1,8 +1,8 @@
-"""Requests checked as ECR checks them: each shape of its service model becomes one small function, once.
+"""Validation of requests, as ECR does it: each shape of the service model becomes one function.
 
-A parser takes a JSON value and where it stands, and returns the value as the registry wants it
-(blobs decoded, unknown members dropped), or raises `AwsError`. Wordings are those quoted in public
-issues; where none is quoted they are assumed.
+A parser takes a JSON value and its place in the request. It returns the value as the registry
+needs it (blobs decoded, unknown members dropped), or raises `AwsError`. The wordings are those
+quoted in public issues. Where none is quoted, the wording is assumed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Parser = Callable[[Any, str], Any]
 
 @functools.cache
 def request_parser(operation: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
-    """Return the function that checks a request of `operation` and returns its members.
+    """Return the function that validates a request of `operation` and returns its members.
 
     >>> request_parser("InitiateLayerUpload")({"repositoryName": "app", "unheard": 1})
     {'repositoryName': 'app'}
@@ -45,8 +45,9 @@ def _parser(shape: Any) -> Parser:
             return _integer(shape)
         case "boolean":
             return _boolean
-        case other:  # no operation that we serve takes a map, a float or a timestamp
-            message = f"the local ECR cannot check a {other}"
+        case other:
+            # No operation of the local ECR takes a map, a float or a timestamp.
+            message = f"the local ECR cannot validate a value of the type {other}"
             raise NotImplementedError(message)
 
 
@@ -59,6 +60,7 @@ def _structure(shape: Any) -> Parser:
     def parse(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
             raise _wrong_type(where, "an object")
+
         given = cast("dict[str, Any]", value)
         parsed: dict[str, Any] = {}
         for name, parser, required in members:
@@ -80,6 +82,7 @@ def _list(shape: Any) -> Parser:
     def parse(value: Any, where: str) -> list[Any]:
         if not isinstance(value, list):
             raise _wrong_type(where, "a list")
+
         items: list[Any] = [*value]
         check_length(len(items), where)
         return [
@@ -94,9 +97,8 @@ def _item(parse: Parser, item: Any, where: str, position: int) -> Any:
         raise invalid_parameter(_place(where, position), "must not be null")
     try:
         return parse(item, where)
-    except (
-        AwsError
-    ):  # the place is spelled only when it is needed: a good list of 100 costs no string
+    except AwsError:
+        # Only an invalid item needs its place, so that a valid list of 100 items costs no string.
         return parse(item, _place(where, position))
 
 
@@ -113,13 +115,13 @@ def _string(shape: Any) -> Parser:
     def parse(value: Any, where: str) -> str:
         if not isinstance(value, str):
             raise _wrong_type(where, "a string")
+
         check_length(len(value), where)
         if full_match is not None and not full_match(value):
             raise invalid_parameter(where, f"must satisfy regular expression '{pattern}'")
         if values is not None and value not in values:
-            raise invalid_parameter(
-                where, f"Member must satisfy enum value set: [{', '.join(values)}]"
-            )
+            rule = f"Member must satisfy enum value set: [{', '.join(values)}]"
+            raise invalid_parameter(where, rule)
         return value
 
     return parse
@@ -133,6 +135,7 @@ def _blob(shape: Any) -> Parser:
             data = base64.b64decode(value, validate=True)
         except (TypeError, ValueError, binascii.Error):
             raise _wrong_type(where, "a string of base64") from None
+
         check_length(len(data), where)
         return data
 
@@ -145,6 +148,7 @@ def _integer(shape: Any) -> Parser:
     def parse(value: Any, where: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):
             raise _wrong_type(where, "an integer")
+
         check_value(value, where)
         return value
 
@@ -170,6 +174,5 @@ def _bounds(shape: Any, what: str) -> Callable[[int, str], None]:
 
 
 def _wrong_type(where: str, wanted: str) -> AwsError:
-    return invalid_parameter(
-        where, f"must be {wanted}"
-    )  # assumed: no transcript of ECR's own wording is known
+    # Assumed: ECR's own wording for a value of the wrong type is not known.
+    return invalid_parameter(where, f"must be {wanted}")

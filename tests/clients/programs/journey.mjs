@@ -1,6 +1,7 @@
-// A push and a pull by @aws-sdk/client-ecr, and what it sends without a look that botocore would not: `node journey.mjs`.
+// A push and a pull by @aws-sdk/client-ecr: `node journey.mjs`.
 //
-// It runs in a folder that holds the client, finds the registry by the environment's variables, and prints what it saw as JSON.
+// The program also sends invalid requests that botocore would not send, because this client does not validate them.
+// It runs in a folder that has the client, finds the registry by environment variables, and prints the results as JSON.
 
 import { createHash } from "node:crypto";
 import { ECR } from "@aws-sdk/client-ecr";
@@ -29,7 +30,7 @@ async function availability(...layerDigests) {
   return layerDigests.map((digest) => [rows.get(digest).layerAvailability, rows.get(digest).layerSize ?? null]);
 }
 
-async function refusal(operation, members) {
+async function rejection(operation, members) {
   try {
     await client[operation](members);
   } catch (error) {
@@ -61,18 +62,18 @@ seen.downloaded = digestOf(Buffer.from(await (await fetch(downloadUrl)).arrayBuf
 
 const { uploadId } = await client.initiateLayerUpload(app);
 const part = { ...app, uploadId, partFirstByte: 0, partLastByte: 3, layerPartBlob: Buffer.from("1234") };
-const late = await refusal("uploadLayerPart", { ...part, partFirstByte: 9, partLastByte: 9, layerPartBlob: Buffer.from("x") });
+const late = await rejection("uploadLayerPart", { ...part, partFirstByte: 9, partLastByte: 9, layerPartBlob: Buffer.from("x") });
 await client.uploadLayerPart(part);
-const again = await refusal("uploadLayerPart", part);
+const again = await rejection("uploadLayerPart", part);
 seen.resume = again.lastValidByteReceived ?? null;
-seen.refused = [
+seen.errors = [
   late.name,
   again.name,
-  (await refusal("createRepository", app)).name,
-  (await refusal("completeLayerUpload", { ...app, uploadId, layerDigests: [layer] })).name,
-  (await refusal("batchCheckLayerAvailability", { repositoryName: "team/none", layerDigests: [layer] })).name,
-  (await refusal("getDownloadUrlForLayer", { ...app, layerDigest: digestOf("never") })).name,
-  (await refusal("putImage", { ...app, imageManifest, imageTag: "1.0" })).name,
+  (await rejection("createRepository", app)).name,
+  (await rejection("completeLayerUpload", { ...app, uploadId, layerDigests: [layer] })).name,
+  (await rejection("batchCheckLayerAvailability", { repositoryName: "team/none", layerDigests: [layer] })).name,
+  (await rejection("getDownloadUrlForLayer", { ...app, layerDigest: digestOf("never") })).name,
+  (await rejection("putImage", { ...app, imageManifest, imageTag: "1.0" })).name,
 ];
 
 const unchecked = {
@@ -88,19 +89,19 @@ const unchecked = {
   "a long digest": ["batchCheckLayerAvailability", { ...app, layerDigests: ["x".repeat(1001)] }],
   "a short registry": ["batchCheckLayerAvailability", { ...app, registryId: "12", layerDigests: [layer] }],
   "no upload": ["uploadLayerPart", { ...part, uploadId: undefined }],
-  "an upload that is no id": ["uploadLayerPart", { ...part, uploadId: "../x" }],
+  "a malformed upload id": ["uploadLayerPart", { ...part, uploadId: "../x" }],
   "a part before the first byte": ["uploadLayerPart", { ...part, partFirstByte: -1 }],
   "no part": ["uploadLayerPart", { ...part, layerPartBlob: undefined }],
   "no image": ["batchGetImage", { ...app, imageIds: [] }],
   "101 images": ["batchGetImage", { ...app, imageIds: Array(101).fill({ imageTag: "1.0" }) }],
   "no manifest": ["putImage", { ...app, imageTag: "2.0" }],
   "an empty manifest": ["putImage", { ...app, imageManifest: "" }],
-  "a manifest that is none": ["putImage", { ...app, imageManifest: "x" }],
+  "malformed manifest": ["putImage", { ...app, imageManifest: "x" }],
   "a word for a setting": ["createRepository", { repositoryName: "team/b", imageTagMutability: "SOMETIMES" }],
 };
 seen.unchecked = {};
 for (const [what, [operation, members]] of Object.entries(unchecked)) {
-  const error = await refusal(operation, members);
+  const error = await rejection(operation, members);
   seen.unchecked[what] = [error.name, /^Invalid parameter at '(.*?)' failed/.exec(error.message)?.[1] ?? error.message];
 }
 console.log(JSON.stringify(seen));

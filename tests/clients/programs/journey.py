@@ -1,7 +1,7 @@
-"""A push and a pull by a client that is not this library's: `journey.py boto3`, `journey.py capo` or `journey.py aws`.
+"""A push and a pull by another client: `journey.py boto3`, `journey.py capo` or `journey.py aws`.
 
-It runs in an environment of that client, finds the registry by the environment's variables, and
-prints what it saw as JSON.
+The program runs in an environment of that client, finds the registry by environment variables, and
+prints the results as JSON.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ TYPES = {
 }
 
 
-class RefusedError(Exception):
-    """An error answer: its code, and the members that the client told of it."""
+class ResponseError(Exception):
+    """An error response: its code, and the members that the client exposes."""
 
     def __init__(self, code: str, members: dict[str, Any]) -> None:
         super().__init__(code)
@@ -42,20 +42,20 @@ class Boto3:
         self._error: Any = importlib.import_module("botocore.exceptions").ClientError
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
-        """Ask by the method of this name, with members named as Python names them."""
+        """Call the method of this name, with members named as in Python."""
         try:
             answer: Any = getattr(self._client, operation)(
                 **{camel(name): value for name, value in members.items()}
             )
         except self._error as error:
-            raise RefusedError(error.response["Error"]["Code"], error.response) from error
+            raise ResponseError(error.response["Error"]["Code"], error.response) from error
         return dict(answer)
 
 
 class Capo:
     """capo-ecr's client, an SDK without botocore.
 
-    It names members as Python does, in requests and answers.
+    It names members as Python does, in requests and responses.
     """
 
     def __init__(self) -> None:
@@ -64,24 +64,24 @@ class Capo:
         self._error: Any = capo.errors.ServiceError
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
-        """Ask by the method of this name."""
+        """Call the method of this name."""
         try:
             answer: Any = getattr(self._client, operation)(
                 **{name: snaked(value) for name, value in members.items()}
             )
         except self._error as error:
-            raise RefusedError(error.code, camelled(dict(error.data))) from error
+            raise ResponseError(error.code, camelled(dict(error.data))) from error
         return dict(camelled(answer))
 
 
 class Aws:
-    """The AWS command line, a process for each request."""
+    """The AWS command line: one process for each request."""
 
     def __init__(self) -> None:
         self._program = Path(sys.executable).with_name("aws")
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
-        """Ask by the command of this name; bytes are handed over in a file."""
+        """Run the command of this name. Bytes are passed in a file."""
         with tempfile.TemporaryDirectory() as folder:
             options = [
                 word
@@ -96,11 +96,12 @@ class Aws:
                 "json",
                 *options,
             ]
-            # Ours.
             said = subprocess.run(command, capture_output=True, text=True, check=False)
+
         if said.returncode:
-            refused = re.search(r"An error occurred \((\w+)\)", said.stderr)
-            raise RefusedError(refused[1] if refused else said.stderr, {})
+            found = re.search(r"An error occurred \((\w+)\)", said.stderr)
+            raise ResponseError(found[1] if found else said.stderr, {})
+
         return dict(json.loads(said.stdout))
 
     def _option(self, name: str, value: Any, path: Path) -> list[str]:
@@ -115,7 +116,7 @@ class Aws:
 
 
 def camel(name: str) -> str:
-    """Return a name as the API has it."""
+    """Return the API's name of a member."""
     head, *tail = name.split("_")
     return head + "".join(part.title() for part in tail)
 
@@ -126,14 +127,14 @@ def listed(value: Any) -> list[Any]:
 
 
 def camelled(value: Any) -> Any:
-    """Return a value with its members named as the API has them."""
+    """Return a value with its members named as in the API."""
     if isinstance(value, dict):
         return {camel(name): camelled(each) for name, each in cast("dict[str, Any]", value).items()}
     return [camelled(each) for each in listed(value)] if isinstance(value, list) else value
 
 
 def snaked(value: Any) -> Any:
-    """Return a value with its members named as Python has them."""
+    """Return a value with its members named as in Python."""
     if isinstance(value, list):
         return [snaked(each) for each in listed(value)]
     if not isinstance(value, dict):
@@ -150,9 +151,10 @@ def digest_of(data: bytes) -> str:
 
 
 def upload(client: Any, *parts: bytes) -> str:
-    """Upload a layer in parts, and return the digest that is answered."""
+    """Upload a layer in parts, and return the digest in the response."""
     upload_id = client.ask("initiate_layer_upload", repository_name="team/app")["uploadId"]
     first = 0
+
     for part in parts:
         place = {"part_first_byte": first, "part_last_byte": first + len(part) - 1}
         told = client.ask(
@@ -163,7 +165,9 @@ def upload(client: Any, *parts: bytes) -> str:
             **place,
         )
         first = told["lastByteReceived"] + 1
+
     whole = digest_of(b"".join(parts))
+
     return str(
         client.ask(
             "complete_layer_upload",
@@ -185,17 +189,17 @@ def availability(client: Any, *digests: str) -> list[tuple[str, int | None]]:
     ]
 
 
-def refusal(client: Any, operation: str, **members: Any) -> RefusedError:
-    """Return the error that a request meets."""
+def rejection(client: Any, operation: str, **members: Any) -> ResponseError:
+    """Return the error that a request causes."""
     try:
         client.ask(operation, **members)
-    except RefusedError as error:
+    except ResponseError as error:
         return error
-    return RefusedError("none", {})
+    return ResponseError("none", {})
 
 
 def main(client: Any) -> dict[str, Any]:
-    """Push an image, pull it, and be refused some things; return what was seen."""
+    """Push an image, pull it, send some invalid requests, and return the results."""
     app = {"repository_name": "team/app"}
     seen: dict[str, Any] = {
         "uri": client.ask("create_repository", **app)["repository"]["repositoryUri"]
@@ -215,9 +219,8 @@ def main(client: Any) -> dict[str, Any]:
         "config": blobs[0],
         "layers": blobs[1:],
     }
-    manifest = json.dumps(
-        document, indent=3
-    )  # an indent that no server would choose: its bytes have to come back
+    # An unusual indent, so that only a server that keeps the bytes returns them.
+    manifest = json.dumps(document, indent=3)
     seen["put"] = client.ask("put_image", **app, image_manifest=manifest, image_tag="1.0")["image"][
         "imageId"
     ]["imageDigest"] == digest_of(manifest.encode())
@@ -229,7 +232,7 @@ def main(client: Any) -> dict[str, Any]:
         seen["downloaded"] = digest_of(response.read()) == layer
 
     upload_id = client.ask("initiate_layer_upload", **app)["uploadId"]
-    late = refusal(
+    late = rejection(
         client,
         "upload_layer_part",
         **app,
@@ -246,7 +249,7 @@ def main(client: Any) -> dict[str, Any]:
         part_last_byte=3,
         layer_part_blob=b"1234",
     )
-    again = refusal(
+    again = rejection(
         client,
         "upload_layer_part",
         **app,
@@ -256,25 +259,27 @@ def main(client: Any) -> dict[str, Any]:
         layer_part_blob=b"1234",
     )
     seen["resume"] = again.members.get("lastValidByteReceived")
-    seen["refused"] = [
+    seen["errors"] = [
         late.code,
         again.code,
-        refusal(client, "create_repository", **app).code,
-        refusal(
+        rejection(client, "create_repository", **app).code,
+        rejection(
             client, "complete_layer_upload", **app, upload_id=upload_id, layer_digests=[layer]
         ).code,
-        refusal(
+        rejection(
             client,
             "batch_check_layer_availability",
             repository_name="team/none",
             layer_digests=[layer],
         ).code,
-        refusal(client, "get_download_url_for_layer", **app, layer_digest=digest_of(b"never")).code,
-        refusal(client, "put_image", **app, image_manifest=manifest, image_tag="1.0").code,
+        rejection(
+            client, "get_download_url_for_layer", **app, layer_digest=digest_of(b"never")
+        ).code,
+        rejection(client, "put_image", **app, image_manifest=manifest, image_tag="1.0").code,
     ]
     return seen
 
 
 if __name__ == "__main__":
-    # The test reads it.
+    # The test reads this output.
     print(json.dumps(main({"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]())))  # noqa: T201

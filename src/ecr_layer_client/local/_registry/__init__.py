@@ -1,1 +1,1 @@
-"""ECR's behaviour and state. Knows no protocol, no clock and no network."""
+"""ECR's behaviour and state, independent of the protocol, the clock and the network."""

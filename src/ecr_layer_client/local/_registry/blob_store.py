@@ -1,7 +1,10 @@
-"""The bytes of layers and manifests, by their sha256: small ones in memory, the others in files, or all in a data directory.
+"""The bytes of layers and manifests, by sha256 digest.
 
-A file gets its name only when all of it is there, so a half-written one is never read. Names are
-made from digests that were computed here, and never from what a request says.
+Without a data directory, small blobs are in memory and the others in temporary files. With a data
+directory, all blobs are in its files.
+
+A file gets its final name only when it is complete, so that nobody reads a partial file. Names are
+made from digests that were computed here, and never from the text of a request.
 """
 
 from __future__ import annotations
@@ -18,31 +21,34 @@ if TYPE_CHECKING:
     from collections.abc import Set as AbstractSet
 
 KIB = 1024
-IN_MEMORY = (
-    64 * KIB
-)  # bytes of the largest blob that is held in memory, where there is no data directory
-CHUNK = 256 * KIB  # bytes that are read and sent at once
+# The size of the largest blob that is kept in memory, where there is no data directory.
+IN_MEMORY = 64 * KIB  # bytes
+# How much is read and sent at once.
+CHUNK = 256 * KIB  # bytes
 INCOMING = "incoming"
 
 _SHA256 = re.compile("sha256:([0-9a-f]{64})").fullmatch
 
 
 class FileBytes:
-    """The bytes of a file, or a part of them, read a slice at a time: `len(it)` and `it[start:stop]`."""
+    """The bytes of a file, or a part of them, read one slice at a time.
+
+    `len(file_bytes)` and `file_bytes[start:stop]` work as for bytes.
+    """
 
     def __init__(self, path: Path, start: int, stop: int) -> None:
-        """Be the bytes from `start` to `stop`; the file is open only while a slice is read."""
+        """Represent the bytes from `start` to `stop`. The file is open only during a read."""
         self.path: Final = path
         self._range = range(start, stop)
 
     def __len__(self) -> int:
-        """How many bytes they are."""
+        """Return the number of bytes."""
         return len(self._range)
 
     def __getitem__(self, index: slice) -> bytes:
         """Return a slice.
 
-        Raises ConnectionResetError when the file is gone: whoever is reading it is cut off.
+        Raises ConnectionResetError when the file was deleted, so that its reader is cut off.
         """
         wanted = self._range[index]
         try:
@@ -50,7 +56,7 @@ class FileBytes:
                 file.seek(wanted.start)
                 return file.read(len(wanted))
         except FileNotFoundError:
-            message = "what is being read was deleted"
+            message = "the blob was deleted during the read"
             raise ConnectionResetError(message) from None
 
 
@@ -58,15 +64,18 @@ Blob = bytes | FileBytes
 
 
 def part_of(blob: Blob, start: int, stop: int) -> Blob:
-    """Return the bytes of a whole blob from `start` to `stop`; those of a file stay there."""
+    """Return the bytes of a complete blob from `start` to `stop`. A file is not read yet."""
     return blob[start:stop] if isinstance(blob, bytes) else FileBytes(blob.path, start, stop)
 
 
 class Draft:
-    """Bytes that are arriving: hashed as they come, held in memory up to a limit and beyond it in a file."""
+    """Bytes that are arriving, hashed as they arrive.
+
+    Up to the store's limit they are in memory, beyond it in a file.
+    """
 
     def __init__(self, store: Store) -> None:
-        """Hold nothing yet."""
+        """Start empty."""
         self.size = 0
         self._store = store
         self._sha256: Any = hashlib.sha256()
@@ -76,38 +85,38 @@ class Draft:
 
     @property
     def digest(self) -> str:
-        """The digest of what arrived so far."""
+        """The digest of the bytes so far."""
         return f"sha256:{self._sha256.hexdigest()}"
 
     def write(self, data: bytes) -> None:
-        """Take the next bytes.
+        """Append bytes.
 
-        Raises OSError when they can't be written: then none of them is taken.
+        Raises OSError when they cannot be written. Then none of them is appended.
         """
         if self._path is None and self.size + len(data) <= self._store.in_memory:
             self._buffer += data
         else:
             self._path = self._path or self._store.new_file()
             with self._path.open("r+b") as file:
-                file.seek(
-                    self.size - len(self._buffer)
-                )  # over what an earlier write may have left half-done
+                # Overwrite what an earlier write may have left incomplete.
+                file.seek(self.size - len(self._buffer))
                 file.write(self._buffer)
                 file.write(data)
                 file.truncate()
             self._buffer.clear()
+
         self._sha256.update(data)
         self.size += len(data)
 
     def keep(self) -> str:
-        """Put what arrived into the store, and return its digest. Twice is fine."""
+        """Put the bytes into the store, and return their digest. Safe to call twice."""
         if not self._is_kept:
             self._store.take(self.digest, bytes(self._buffer), self._path)
             self._is_kept = True
         return self.digest
 
     def discard(self) -> None:
-        """Drop what arrived."""
+        """Drop the bytes."""
         self._buffer.clear()
         if self._path is not None:
             self._path.unlink(missing_ok=True)
@@ -123,40 +132,40 @@ class Store:
     """
 
     def __init__(self, directory: Path | None = None) -> None:
-        """Hold blobs in `directory`.
+        """Store blobs in `directory`.
 
-        Without one, large blobs are in temporary files that go with this object.
+        Without a directory, large blobs are in temporary files, which are deleted with this object.
         """
         self.in_memory: Final = IN_MEMORY if directory is None else -1
         self._small: dict[str, bytes] = {}
         self._directory = directory
 
     def tidy(self) -> None:
-        """Drop what an earlier process left half-written in the directory."""
+        """Delete the incomplete files that an earlier process left in the directory."""
         if self._directory is not None and (self._directory / INCOMING).exists():
             shutil.rmtree(self._directory / INCOMING)
 
     def draft(self) -> Draft:
-        """Return a new draft; nothing of it can be read before `keep()`."""
+        """Return a new draft. Nobody can read its bytes before `keep()`."""
         return Draft(self)
 
     def put(self, data: bytes) -> str:
-        """Hold these bytes, and return their digest."""
+        """Store these bytes, and return their digest."""
         draft = self.draft()
         draft.write(data)
         return draft.keep()
 
     def get(self, digest: str) -> Blob | None:
-        """Return the bytes of a digest; None when they are not held."""
+        """Return the bytes with this digest, or None if there are none."""
         if digest in self._small:
             return self._small[digest]
         path = self._path(digest)
-        return (
-            FileBytes(path, 0, path.stat().st_size) if path is not None and path.is_file() else None
-        )
+        if path is None or not path.is_file():
+            return None
+        return FileBytes(path, 0, path.stat().st_size)
 
     def drop(self, digests: AbstractSet[str]) -> None:
-        """Hold the bytes of these digests no more."""
+        """Delete the bytes with these digests."""
         for digest in digests:
             self._small.pop(digest, None)
             path = self._path(digest)
@@ -164,7 +173,6 @@ class Store:
                 path.unlink(missing_ok=True)
 
     # -- for drafts
-    # ---------------------------------------------------------------------------------------------------
 
     def new_file(self) -> Path:
         """Return a new empty file for bytes that are arriving."""
@@ -174,13 +182,14 @@ class Store:
             return Path(file.name)
 
     def take(self, digest: str, data: bytes, path: Path | None) -> None:
-        """Hold a blob that is all there: `data`, or the file at `path`."""
+        """Store a complete blob: `data`, or the file at `path`."""
         if path is None:
             self._small[digest] = data
             return
+
         place = self._path(digest)
         if place is None:
-            message = f"{digest!r:.100} is no digest that was computed here"
+            message = f"{digest!r:.100} is not a sha256 digest that was computed here"
             raise ValueError(message)
         place.parent.mkdir(parents=True, exist_ok=True)
         path.replace(place)

@@ -1,4 +1,7 @@
-"""A lock on a directory: one holder on this machine, until it lets go or its process ends, however it ends."""
+"""A lock on a directory, for one holder on this machine.
+
+The lock ends when the holder releases it, or when the holder's process ends in any way.
+"""
 
 from __future__ import annotations
 
@@ -10,28 +13,30 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from pathlib import Path
 
-PID_LENGTH = 20  # bytes that are more than a process id has
+# Longer than any process id.
+MAX_PID_LENGTH = 20  # bytes
 
 if sys.platform == "win32":
     import msvcrt
 
+    # On Windows a locked byte cannot be read, so that the lock is on a byte that nobody reads.
+    LOCKED_BYTE = 1 << 30
+
     def _lock(descriptor: int) -> None:
-        os.lseek(
-            descriptor, 1 << 30, os.SEEK_SET
-        )  # a byte that nobody reads: on Windows none can be read that is locked
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         try:
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
         except PermissionError as error:
             raise BlockingIOError from error
 
     def _unlock(descriptor: int) -> None:
-        os.lseek(descriptor, 1 << 30, os.SEEK_SET)
+        os.lseek(descriptor, LOCKED_BYTE, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
-        """Raise BlockingIOError when another holds the lock."""
+        """Lock the file. Raises BlockingIOError when another holder has the lock."""
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def _unlock(descriptor: int) -> None:
@@ -39,7 +44,9 @@ else:
 
 
 class DirectoryLock:
-    """The lock of a directory: that of the file `lock` in it, which stays behind and says whose it was last.
+    """The lock of a directory: a lock on the file `lock` in it.
+
+    The file stays after the release, and contains the process id of the last holder.
 
     >>> import tempfile
     >>> from pathlib import Path
@@ -51,67 +58,61 @@ class DirectoryLock:
     """
 
     def __init__(self, directory: Path) -> None:
-        """Hold nothing yet."""
+        """Start without the lock."""
         self._directory: Final = directory
         self._held: weakref.finalize[[int, int], DirectoryLock] | None = None
         self._holder = 0
 
     def take(self) -> bool:
-        """Hold the lock, in a directory that is made if need be.
+        """Lock the directory, created if absent, and return whether the lock is new.
 
-        Return whether it was not held before.
-
-        Raises OSError that says why the directory can't be used, or that another holds it.
+        Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
         if self._held is not None:
             if self._holder != os.getpid():
                 raise self._in_use(str(self._holder))
             return False
+
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
             raise self._unusable(error) from error
+
         try:
             _lock(descriptor)
             os.ftruncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
         except OSError as error:
-            holder = os.read(descriptor, PID_LENGTH).decode(errors="replace")
+            holder = os.read(descriptor, MAX_PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
-            raise (
-                self._in_use(holder)
-                if isinstance(error, BlockingIOError)
-                else self._unusable(error)
-            ) from error
+            is_locked = isinstance(error, BlockingIOError)
+            raise (self._in_use(holder) if is_locked else self._unusable(error)) from error
+
         self._holder = os.getpid()
         self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
         return True
 
     def _unusable(self, error: OSError) -> OSError:
         where = f": {error.filename!r:.500}" if error.filename is not None else ""
-        return OSError(
-            f"the data directory {str(self._directory)!r:.500} can't be used: {error.strerror}{where}"
-        )
+        directory = f"the data directory {str(self._directory)!r:.500}"
+        return OSError(f"{directory} can't be used: {error.strerror}{where}")
 
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
-        return OSError(
-            f"the data directory {str(self._directory)!r:.500} is in use by another local ECR {whose}: close that first"
-        )
+        directory = f"the data directory {str(self._directory)!r:.500}"
+        return OSError(f"{directory} is in use by another local ECR {whose}: close that first")
 
     def release(self) -> None:
-        """Hold it no more. Twice is fine."""
+        """Release the lock. Safe to call twice."""
         held, self._held = self._held, None
         if held is not None:
             held()
 
 
 def _let_go(descriptor: int, holder: int) -> None:
-    if (
-        os.getpid() == holder
-        # A child that was forked meanwhile has the descriptor, too: it must not unlock, nor keep the
-        # lock.
-    ):
+    # A child that was forked meanwhile has the descriptor, too. The child must not unlock the file,
+    # and must not keep it locked.
+    if os.getpid() == holder:
         _unlock(descriptor)
     os.close(descriptor)

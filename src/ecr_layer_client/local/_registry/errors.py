@@ -1,4 +1,4 @@
-"""The one exception of the local registry: an answer that says no, in AWS's words."""
+"""The one exception of the local registry: an error response, in AWS's words."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from typing import Final
 
 
 class AwsError(Exception):
-    """An error answer of the service: its code, its message, its HTTP status and its further members.
+    """An error response of the service: its code, message, HTTP status and further members.
 
-    The status is 400 unless said otherwise, for ECR tells errors apart by code and not by status.
+    The default status is 400, because ECR distinguishes errors by code and not by status.
 
     >>> error = AwsError("InvalidLayerPartException", "not consecutive", lastValidByteReceived=41)
     >>> error.code, error.status, error.members
@@ -16,7 +16,7 @@ class AwsError(Exception):
     """
 
     def __init__(self, code: str, message: str, status: int = 400, **members: object) -> None:
-        """Keep the facts; `members` whose value is None are left out of the answer."""
+        """Keep the facts. The response leaves out `members` whose value is None."""
         super().__init__(f"{code}: {message}")
         self.code: Final = code
         self.message: Final = message
@@ -25,15 +25,15 @@ class AwsError(Exception):
 
 
 def invalid_parameter(where: str, constraint: str) -> AwsError:
-    """Return ECR's refusal of one request member, in the wording that its users quote in public issues."""
+    """Return ECR's error for an invalid member, in the wording quoted in public issues."""
     return AwsError(
         "InvalidParameterException",
         f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'",
     )
 
 
-# What is not here is 400, as ECR answers; 5xx are the service's fault, 429 and 503 what proxies and
-# other services answer.
+# Other codes have status 400, as in ECR. Status 5xx means a failure of the service. Proxies and
+# other services respond with 429 and 503.
 STATUSES = {
     "InternalFailure": 500,
     "InternalServerException": 500,
@@ -46,10 +46,13 @@ STATUSES = {
 MESSAGES = {
     "AccessDeniedException": "User is not authorized to perform this operation on this resource",
     "ExpiredTokenException": "The security token included in the request is expired",
-    "InternalFailure": "The request processing has failed because of an unknown error, exception or failure.",
+    "InternalFailure": (
+        "The request processing has failed because of an unknown error, exception or failure."
+    ),
     "InvalidSignatureException": (
         "The request signature we calculated does not match the signature you provided. "
-        "Check your AWS Secret Access Key and signing method. Consult the service documentation for details."
+        "Check your AWS Secret Access Key and signing method. "
+        "Consult the service documentation for details."
     ),
     "MissingAuthenticationTokenException": "Missing Authentication Token",
     "ThrottlingException": "Rate exceeded",
@@ -59,11 +62,11 @@ MESSAGES = {
 
 
 def error_of(code: str, message: str | None = None, status: int | None = None) -> AwsError:
-    """Return the error that AWS answers with this code, in its wording and with its status, unless told otherwise.
+    """Return AWS's error with this code. The default message and status are AWS's own.
 
     >>> error_of("ThrottlingException")
     AwsError('ThrottlingException: Rate exceeded')
     """
     if message is None:
-        message = MESSAGES.get(code, "The local ECR plays this error")
+        message = MESSAGES.get(code, "A fault of the local ECR causes this error")
     return AwsError(code, message, STATUSES.get(code, 400) if status is None else status)

@@ -17,15 +17,14 @@ if TYPE_CHECKING:
     from .blob_store import Store
     from .state import Row, StoredImage, StoredRepository
 
-TAG_PATTERN = (
-    "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"  # OCI distribution specification: <reference> as a tag
-)
+# OCI distribution specification: <reference> as a tag.
+TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 TAG = re.compile(TAG_PATTERN).fullmatch
 ImageId = tuple[str, str | None]  # digest, and the tag if any
 
 
 class Images:
-    """The operations on images. `now` tells the time in epoch seconds."""
+    """The operations on images. `now` returns the time in epoch seconds."""
 
     def __init__(self, store: Store, now: Callable[[], float]) -> None:
         """Keep the bytes of manifests in `store`."""
@@ -33,7 +32,6 @@ class Images:
         self._store = store
 
     # -- PutImage
-    # -----------------------------------------------------------------------------------------------------
 
     def put(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run PutImage."""
@@ -44,12 +42,14 @@ class Images:
             raise invalid_parameter(where, f"must satisfy regular expression '{TAG_PATTERN}'")
         if request.get("imageDigest", manifest.digest).lower() != manifest.digest:
             code = "ImageDigestDoesNotMatchException"
-            raise AwsError(
-                code,
-                f"The specified image digest does not match the digest that was calculated: '{manifest.digest}'",
+            message = (
+                "The specified image digest does not match the digest that was calculated: "
+                f"'{manifest.digest}'"
             )
-        _check_what_it_names(repository, manifest)
-        _check_what_is_there(repository, manifest.digest, tag)
+            raise AwsError(code, message)
+        _check_references(repository, manifest)
+        _check_existing(repository, manifest.digest, tag)
+
         self._store.put(manifest.text.encode())
         self._hold(repository, manifest, tag)
         return {"image": self._row(repository, (manifest.digest, tag))}
@@ -59,41 +59,44 @@ class Images:
         if image is None:
             repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
         elif image.archived_at is not None:
-            repository.images[manifest.digest] = replace(
-                image, archived_at=None, activated_at=self._now()
-            )
+            active = replace(image, archived_at=None, activated_at=self._now())
+            repository.images[manifest.digest] = active
         if tag is not None:
             repository.tags[tag] = manifest.digest
+
         for digest, media_type in manifest.blobs.items():
             layer = repository.layers[digest]
-            # Assumed: an upload did not say.
-            media_type = media_type or layer.media_type  # noqa: PLW2901
-            # AWS documentation: pushing an image that is archived restores it
-            repository.layers[digest] = replace(layer, archived=False, media_type=media_type)
+            # AWS documentation: pushing an image again restores an archived one. Assumed: the
+            # manifest sets the media type, because an upload has none.
+            repository.layers[digest] = replace(
+                layer, archived=False, media_type=media_type or layer.media_type
+            )
 
     # -- BatchGetImage
-    # ------------------------------------------------------------------------------------------------
 
     def get(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run BatchGetImage: one row for each tag of an image that is asked for by its digest."""
+        """Run BatchGetImage. A digest returns one row for each tag of its image."""
         accepted: list[str] | None = request.get("acceptedMediaTypes")
-        found: dict[ImageId, None] = {}  # in order, and none twice (assumed)
+        # In order, and none twice (assumed).
+        found: dict[ImageId, None] = {}
         failures: list[Row] = []
         for asked in request["imageIds"]:
             if failure := _failure(repository, asked) or _withheld(repository, asked, accepted):
                 failures.append(failure)
             else:
                 found |= dict.fromkeys(_ids_of(repository, asked))
+
         return {"images": [self._row(repository, each) for each in found], "failures": failures}
 
     def _row(self, repository: StoredRepository, image_id: ImageId) -> Row:
         digest, _ = image_id
         manifest = self._store.get(digest)
-        if manifest is None:  # only a hand in the data directory can do this
+        if manifest is None:
+            # Only somebody who deletes files of the data directory can cause this.
             code = "ServerException"
-            raise AwsError(
-                code, f"The bytes of the manifest '{digest}' are gone from the data directory", 500
-            )
+            message = f"The bytes of the manifest '{digest}' are gone from the data directory"
+            raise AwsError(code, message, 500)
+
         return {
             "registryId": repository.registry_id,
             "repositoryName": repository.name,
@@ -103,12 +106,12 @@ class Images:
         }
 
     # -- BatchDeleteImage
-    # ---------------------------------------------------------------------------------------------
 
     def delete(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run BatchDeleteImage: a tag, and the image with its last one.
+        """Run BatchDeleteImage.
 
-        Or an image with all its tags.
+        A tag is removed, and the image with its last tag. A digest removes the image with all its
+        tags.
         """
         deleted: list[Row] = []
         failures: list[Row] = []
@@ -116,90 +119,94 @@ class Images:
             if failure := _failure(repository, asked) or _referenced(repository, asked):
                 failures.append(failure)
                 continue
+
             ids = _ids_of(repository, asked)
             for digest, tag in ids:
                 repository.tags.pop(tag or "", None)
                 if not repository.tags_of(digest):
                     repository.images.pop(digest, None)
             deleted += map(_image_id, ids)
+
         return {"imageIds": deleted, "failures": failures}
 
     # -- ListImages and DescribeImages
-    # --------------------------------------------------------------------------------
 
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run ListImages: one row for each tag, and one for each image without any."""
+        """Run ListImages: one row for each tag, and one for each untagged image."""
         digests = {image.digest for image in _filtered(repository, request.get("filter", {}))}
         ids: list[ImageId] = [
             (digest, tag) for tag, digest in repository.tags.items() if digest in digests
         ]
         ids += [(digest, None) for digest in digests.difference(repository.tags.values())]
-        page, more = page_of(
-            {f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}, request
-        )
+
+        rows = {f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}
+        page, more = page_of(rows, request)
         return {"imageIds": list(map(_image_id, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run DescribeImages, of those named or page by page."""
-        if "imageIds" in request:
-            for member in ("nextToken", "maxResults"):
-                if member in request:  # AWS documentation of both members
-                    raise invalid_parameter(
-                        member, "cannot be used when images are specified with imageIds"
-                    )
-            digests = dict.fromkeys(_described(repository, asked) for asked in request["imageIds"])
-            return {
-                "imageDetails": [
-                    _details(repository, repository.images[digest]) for digest in digests
-                ]
-            }
-        images = {image.digest: image for image in _filtered(repository, request.get("filter", {}))}
-        page, more = page_of(images, request)
-        return {"imageDetails": [_details(repository, image) for image in page], **more}
+        """Run DescribeImages, for the images that the request names, or for a page of all."""
+        if "imageIds" not in request:
+            filtered = _filtered(repository, request.get("filter", {}))
+            page, more = page_of({image.digest: image for image in filtered}, request)
+            return {"imageDetails": [_details(repository, image) for image in page], **more}
+
+        # AWS documentation of both members.
+        for member in ("nextToken", "maxResults"):
+            if member in request:
+                rule = "cannot be used when images are specified with imageIds"
+                raise invalid_parameter(member, rule)
+
+        digests = dict.fromkeys(_described(repository, asked) for asked in request["imageIds"])
+        images = [repository.images[digest] for digest in digests]
+        return {"imageDetails": [_details(repository, image) for image in images]}
 
 
-def _check_what_it_names(repository: StoredRepository, manifest: Manifest) -> None:
-    """Refuse a manifest that names what the repository does not hold.
+def _check_references(repository: StoredRepository, manifest: Manifest) -> None:
+    """Reject a manifest that names layers or images that the repository does not have.
 
-    Wordings quoted in public issues.
+    The wordings are quoted in public issues.
     """
     for code, what, named, held in (
         ("LayersNotFoundException", "Layers", manifest.blobs, repository.layers),
         ("ReferencedImagesNotFoundException", "Images", manifest.children, repository.images),
     ):
-        if missing := [digest for digest in named if digest not in held]:
-            where = f"repository with name '{repository.name}' in the registry with id '{repository.registry_id}'"
-            raise AwsError(
-                code,
-                f"{what} with digests '[{', '.join(missing)}]' required for pushing image into {where} do not exist",
+        missing = [digest for digest in named if digest not in held]
+        if missing:
+            where = (
+                f"repository with name '{repository.name}' in the registry with id "
+                f"'{repository.registry_id}'"
             )
+            message = (
+                f"{what} with digests '[{', '.join(missing)}]' required for pushing image into "
+                f"{where} do not exist"
+            )
+            raise AwsError(code, message)
 
 
-def _check_what_is_there(repository: StoredRepository, digest: str, tag: str | None) -> None:
+def _check_existing(repository: StoredRepository, digest: str, tag: str | None) -> None:
     image = repository.images.get(digest)
-    if (
-        image is not None
-        and image.archived_at is None
-        and tag in {None, *repository.tags_of(digest)}
-    ):
-        # In immutable repositories, too (assumed: reports differ); wording quoted in public issues.
+    tags = {None, *repository.tags_of(digest)}
+    if image is not None and image.archived_at is None and tag in tags:
+        # In immutable repositories, too (assumed: reports differ). The wording is quoted in public
+        # issues.
         code = "ImageAlreadyExistsException"
-        where = f"the repository with name '{repository.name}' in registry with id '{repository.registry_id}'"
-        raise AwsError(
-            code,
-            f"Image with digest '{digest}' and tag '{tag or 'null'}' already exists in {where}",
+        message = (
+            f"Image with digest '{digest}' and tag '{tag or 'null'}' already exists in the "
+            f"repository with name '{repository.name}' in registry with id "
+            f"'{repository.registry_id}'"
         )
-    if (
-        tag is not None
-        and repository.tags.get(tag, digest) != digest
-        and _is_immutable(repository, tag)
-    ):
-        code = "ImageTagAlreadyExistsException"  # wording quoted in public issues
-        why = "cannot be overwritten because the repository is immutable."
-        raise AwsError(
-            code,
-            f"The image tag '{tag}' already exists in the '{repository.name}' repository and {why}",
+        raise AwsError(code, message)
+
+    if tag is None or repository.tags.get(tag, digest) == digest:
+        return
+    if _is_immutable(repository, tag):
+        # The wording is quoted in public issues.
+        code = "ImageTagAlreadyExistsException"
+        message = (
+            f"The image tag '{tag}' already exists in the '{repository.name}' repository and "
+            "cannot be overwritten because the repository is immutable."
         )
+        raise AwsError(code, message)
 
 
 def _is_immutable(repository: StoredRepository, tag: str) -> bool:
@@ -212,49 +219,39 @@ def _is_immutable(repository: StoredRepository, tag: str) -> bool:
 
 
 def _failure(repository: StoredRepository, asked: Row) -> Row | None:
-    """Return why there is no such image; None when there is."""
+    """Return why the repository does not have an image, or None if it has the image."""
     digest, tag = asked.get("imageDigest"), asked.get("imageTag")
+    invalid = "Invalid request parameters:"
     if digest is None and tag is None:
-        return _failed(
-            asked,
-            "MissingDigestAndTag",
-            "Invalid request parameters: both tag and digest cannot be null",
-        )
+        why = f"{invalid} both tag and digest cannot be null"
+        return _failed(asked, "MissingDigestAndTag", why)
     if digest is not None and not DIGEST(digest):
-        return _failed(
-            asked,
-            "InvalidImageDigest",
-            f"Invalid request parameters: image digest should satisfy the regex '{DIGEST_PATTERN}'",
-        )
-    if tag is not None and not TAG(tag):  # assumed
-        return _failed(
-            asked,
-            "InvalidImageTag",
-            f"Invalid request parameters: image tag should satisfy the regex '{TAG_PATTERN}'",
-        )
+        why = f"{invalid} image digest should satisfy the regex '{DIGEST_PATTERN}'"
+        return _failed(asked, "InvalidImageDigest", why)
+    # Assumed.
+    if tag is not None and not TAG(tag):
+        why = f"{invalid} image tag should satisfy the regex '{TAG_PATTERN}'"
+        return _failed(asked, "InvalidImageTag", why)
+
     tagged = repository.tags.get(tag) if tag is not None else digest
     image = repository.images.get(digest or tagged or "")
     if image is None or tagged is None:
         return _failed(asked, "ImageNotFound", "Requested image not found")
+    # Assumed.
     if tagged != image.digest:
-        return _failed(
-            asked,
-            "ImageTagDoesNotMatchDigest",
-            "Requested tag does not refer to the requested digest",
-        )  # assumed
+        why = "Requested tag does not refer to the requested digest"
+        return _failed(asked, "ImageTagDoesNotMatchDigest", why)
     return None
 
 
 def _withheld(repository: StoredRepository, asked: Row, accepted: list[str] | None) -> Row | None:
-    """Return why an image that is there can't be pulled; None when it can."""
+    """Return why an image cannot be pulled, or None if it can be pulled."""
     image = repository.images[_digest_of(repository, asked)]
-    if (
-        image.archived_at is not None
-    ):  # AWS documentation says that a pull fails; by which code is assumed
+    # AWS documentation says that a pull fails. The code is assumed.
+    if image.archived_at is not None:
         return _failed(asked, "ImageInaccessible", "Requested image is archived")
-    if (
-        accepted is not None and image.media_type not in accepted
-    ):  # assumed: Docker's API answers 404 then
+    # Assumed, because Docker's API responds with 404 in this case.
+    if accepted is not None and image.media_type not in accepted:
         return _failed(asked, "ImageNotFound", "Requested image not found")
     return None
 
@@ -264,23 +261,21 @@ def _failed(asked: Row, code: str, reason: str) -> Row:
 
 
 def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
-    """Return why an image can't be deleted: an index lists it.
+    """Return why an image cannot be deleted: an index lists it. None if it can be deleted.
 
-    It keeps its last tag, too (quoted in public issues of ECR Public).
+    Such an image keeps its last tag, too (quoted in public issues of ECR Public).
     """
     digest = _digest_of(repository, asked)
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None
+
     indexes = sorted(
         image.digest for image in repository.images.values() if digest in image.children
     )
     if not indexes:
         return None
-    return _failed(
-        asked,
-        "ImageReferencedByManifestList",
-        f"Requested image referenced by manifest list: [{', '.join(indexes)}]",
-    )
+    why = f"Requested image referenced by manifest list: [{', '.join(indexes)}]"
+    return _failed(asked, "ImageReferencedByManifestList", why)
 
 
 def _digest_of(repository: StoredRepository, asked: Row) -> str:
@@ -289,11 +284,9 @@ def _digest_of(repository: StoredRepository, asked: Row) -> str:
 
 def _ids_of(repository: StoredRepository, asked: Row) -> list[ImageId]:
     tag = asked.get("imageTag")
-    return (
-        [(repository.tags[tag], tag)]
-        if tag is not None
-        else _all_ids(repository, asked["imageDigest"])
-    )
+    if tag is not None:
+        return [(repository.tags[tag], tag)]
+    return _all_ids(repository, asked["imageDigest"])
 
 
 def _all_ids(repository: StoredRepository, digest: str) -> list[ImageId]:
@@ -308,10 +301,9 @@ def _image_id(image_id: ImageId) -> Row:
 
 def _filtered(repository: StoredRepository, asked: Mapping[str, str]) -> Iterable[StoredImage]:
     tagged = set(repository.tags.values())
-    tag_status, status = (
-        asked.get("tagStatus", "ANY"),
-        asked.get("imageStatus", "ACTIVE"),
-    )  # ECR model: the default of imageStatus
+    tag_status = asked.get("tagStatus", "ANY")
+    status = asked.get("imageStatus", "ACTIVE")  # ECR model: the default of imageStatus
+
     for image in repository.images.values():
         its_tag_status = "TAGGED" if image.digest in tagged else "UNTAGGED"
         if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status}:
@@ -322,17 +314,16 @@ def _described(repository: StoredRepository, asked: Row) -> str:
     failure = _failure(repository, asked)
     if failure is None:
         return _digest_of(repository, asked)
-    if failure["failureCode"] in {
-        "ImageNotFound",
-        "ImageTagDoesNotMatchDigest",
-    }:  # wording quoted in public issues
-        code = "ImageNotFoundException"
-        names = ", ".join(
-            f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag")
-        )
-        raise repository.refusal(code, f"The image with imageId {{{names}}} does not exist within")
-    where = "imageIds"
-    raise invalid_parameter(where, failure["failureReason"])
+    if failure["failureCode"] not in {"ImageNotFound", "ImageTagDoesNotMatchDigest"}:
+        where = "imageIds"
+        raise invalid_parameter(where, failure["failureReason"])
+
+    # The wording is quoted in public issues.
+    code = "ImageNotFoundException"
+    names = ", ".join(
+        f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag")
+    )
+    raise repository.error(code, f"The image with imageId {{{names}}} does not exist within")
 
 
 def _details(repository: StoredRepository, image: StoredImage) -> Row:
@@ -350,11 +341,16 @@ def _details(repository: StoredRepository, image: StoredImage) -> Row:
         "lastArchivedAt": image.archived_at,
         "lastActivatedAt": image.activated_at,
     }
+
     return {name: value for name, value in details.items() if value is not None}
 
 
 def _size(repository: StoredRepository, image: StoredImage) -> int:
-    """Return the bytes of an image's blobs (assumed), and of an index those of the largest image that it lists (ECR model)."""
+    """Return the size of an image in bytes.
+
+    The size is that of its blobs (assumed). The size of an index is that of the largest image that
+    the index lists (ECR model).
+    """
     children = [
         repository.images[digest] for digest in image.children if digest in repository.images
     ]

@@ -1,4 +1,4 @@
-"""ECR's operations on the layers of one repository: check, upload, and the way to a download."""
+"""ECR's operations on the layers of one repository: check, upload and download."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AbsentAs = Literal["unavailable", "missing"]
 
 
 class Layers:
-    """The operations on layers. `absent` says how a layer that is not held is answered."""
+    """The operations on layers. `absent` selects the response for an absent layer."""
 
     def __init__(self, store: Store, absent: AbsentAs) -> None:
         """Keep the bytes of layers in `store`."""
@@ -32,15 +32,17 @@ class Layers:
         layers: list[Row] = []
         failures: list[Row] = []
         for digest in request["layerDigests"]:
-            layer = held.get(digest)  # as it is spelled: an upper-case digest is not held
+            # A digest in upper case is absent, because the lookup does not change its case.
+            layer = held.get(digest)
             if layer is not None:
                 layers.append(layer.row())
-            elif (refusal := self._refusal(digest)) is None:
+            elif (failure := self._failure(digest)) is None:
                 layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
             else:
                 failures.append(
-                    {"layerDigest": digest, "failureCode": refusal[0], "failureReason": refusal[1]}
+                    {"layerDigest": digest, "failureCode": failure[0], "failureReason": failure[1]}
                 )
+
         return {"layers": layers, "failures": failures}
 
     def initiate(self, repository: StoredRepository, _request: Mapping[str, Any]) -> Row:
@@ -64,50 +66,57 @@ class Layers:
         upload = _upload(repository, request["uploadId"])
         digest = upload.digest()
         if digest not in {asked.lower() for asked in request["layerDigests"]}:
-            message = "The layer digest calculation performed by Amazon ECR does not match the digest specified"
             code = "InvalidLayerException"
-            raise AwsError(code, f"{message}: the bytes received have {digest}")
-        del repository.uploads[
-            upload.upload_id
-        ]  # a refused digest may be mended; an existing layer ends the upload: assumed
+            message = (
+                "The layer digest calculation performed by Amazon ECR does not match the digest "
+                f"specified: the bytes received have {digest}"
+            )
+            raise AwsError(code, message)
+
+        # Assumed: after a wrong digest the upload continues, and a layer that exists ends it.
+        del repository.uploads[upload.upload_id]
         upload.keep()
+
         held = repository.layers.get(digest)
-        if (
-            held is not None and not held.archived
-        ):  # AWS documentation: pushing again restores what is archived
+        # AWS documentation: pushing a layer again restores an archived one.
+        if held is not None and not held.archived:
             code = "LayerAlreadyExistsException"
-            raise repository.refusal(code, f"The layer with digest '{digest}' already exists in")
+            raise repository.error(code, f"The layer with digest '{digest}' already exists in")
         repository.hold([StoredLayer(digest, upload.received, DEFAULT_MEDIA_TYPE)])
         return {**_identity(upload), "layerDigest": digest}
 
     def download(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run GetDownloadUrlForLayer, but for the URL: the service makes it, for it knows by which name it was reached."""
+        """Run GetDownloadUrlForLayer, without the URL.
+
+        The service adds the URL, because the service knows the host that the caller used.
+        """
         digest = request["layerDigest"].lower()
         layer = repository.layers.get(digest)
-        if layer is None:  # wording quoted in public issues
+        if layer is None:
+            # The wording is quoted in public issues.
             code = "LayersNotFoundException"
-            raise repository.refusal(
-                code, f"The layer with digest '{digest}' does not exist within"
-            )
+            what = f"The layer with digest '{digest}' does not exist within"
+            raise repository.error(code, what)
+
         if why := self._why_inaccessible(repository, layer):
             code = "LayerInaccessibleException"
-            raise repository.refusal(
-                code, f"The layer with digest '{digest}' is not available, because {why}, in"
-            )
+            what = f"The layer with digest '{digest}' is not available, because {why}, in"
+            raise repository.error(code, what)
         return {"layerDigest": digest}
 
     def _why_inaccessible(self, repository: StoredRepository, layer: StoredLayer) -> str | None:
-        if layer.archived:  # assumed: AWS documentation says only that a pull fails
+        # Assumed: AWS documentation says only that a pull fails.
+        if layer.archived:
             return "it is archived"
-        if not any(
-            layer.digest in image.blobs for image in repository.images.values()
-        ):  # ECR model: LayerInaccessibleException
+        # ECR model: LayerInaccessibleException.
+        if not any(layer.digest in image.blobs for image in repository.images.values()):
             return "it is not associated with an image"
-        if self._store.get(layer.digest) is None:  # not ECR's: a layer that was seeded here
+        # ECR has no such case: the layer was seeded without its bytes.
+        if self._store.get(layer.digest) is None:
             return "the local ECR was given its digest and size, not its bytes"
         return None
 
-    def _refusal(self, digest: str) -> tuple[str, str] | None:
+    def _failure(self, digest: str) -> tuple[str, str] | None:
         if not digest:
             return "MissingLayerDigest", "No layer digest was specified."  # assumed
         if not DIGEST(digest):
@@ -121,7 +130,7 @@ def _upload(repository: StoredRepository, upload_id: str) -> Upload:
     upload = repository.uploads.get(upload_id)
     if upload is None:
         code = "UploadNotFoundException"
-        raise repository.refusal(code, f"The upload with id '{upload_id}' does not exist in")
+        raise repository.error(code, f"The upload with id '{upload_id}' does not exist in")
     return upload
 
 

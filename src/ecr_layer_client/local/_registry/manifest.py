@@ -1,6 +1,6 @@
-"""What a manifest says: its media type, and the blobs or images that it names. Pure.
+"""The parts of a manifest: its media type, and the blobs or images that it names. Pure.
 
-Its bytes are never written anew.
+The bytes of a manifest are kept as they arrived and are never serialized again.
 """
 
 from __future__ import annotations
@@ -25,23 +25,22 @@ DOCKER_SCHEMA_1_SIGNED = "application/vnd.docker.distribution.manifest.v1+pretty
 MANIFESTS = (OCI_MANIFEST, DOCKER_MANIFEST)
 INDEXES = (OCI_INDEX, DOCKER_LIST)
 SCHEMA_1 = (DOCKER_SCHEMA_1, DOCKER_SCHEMA_1_SIGNED)
-MEDIA_TYPES = (
-    *MANIFESTS,
-    *INDEXES,
-    *SCHEMA_1,
-)  # AWS documentation: container image manifest formats
+# AWS documentation: container image manifest formats.
+MEDIA_TYPES = (*MANIFESTS, *INDEXES, *SCHEMA_1)
 
 DIGEST_PATTERN = r"[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # ECR model: LayerDigest
 DIGEST = re.compile(DIGEST_PATTERN).fullmatch
 WHERE_TYPE = "imageManifestMediaType"
-WHERE = "imageManifest"  # what is said of it is assumed, but for "Invalid JSON syntax"
+# The messages about this member are assumed, except for "Invalid JSON syntax".
+WHERE = "imageManifest"
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """A manifest that was read.
+    """A parsed manifest.
 
-    `blobs` are its config and layers, `children` the images that it lists, `foreign` ones left out.
+    `blobs` are its config and layers, without foreign layers. `children` are the images that an
+    index lists.
     """
 
     text: str
@@ -53,7 +52,7 @@ class Manifest:
     subject: str | None = None
 
     def image(self, pushed_at: float) -> StoredImage:
-        """Return the image that it makes."""
+        """Return the image of this manifest."""
         return StoredImage(
             self.digest,
             self.media_type,
@@ -66,33 +65,36 @@ class Manifest:
 
 
 def read_manifest(text: str, media_type: str | None = None) -> Manifest:
-    """Read a manifest. Raises AwsError InvalidParameterException that says what is wrong with it.
+    """Parse a manifest. Raises AwsError InvalidParameterException that names the problem.
 
     Args:
-        text: exactly as it was sent: its digest is that of these bytes.
-        media_type: what the request says that it is, for manifests that don't say so themselves.
+        text: exactly as it was sent, because its digest is that of these bytes.
+        media_type: the media type in the request, for manifests without a `mediaType`.
 
     >>> read_manifest('{"layers": [], "config": {"digest": "sha256:ab"}}', OCI_MANIFEST).blobs
     {'sha256:ab': ''}
     """
     members, data = _members(text)
     media_type = _media_type(members.get("mediaType"), media_type)
-    _check_that_it_is_one_thing(members, media_type)
-    config: dict[str, Any] = (
-        _object(members.get("config"), "config") if media_type in MANIFESTS else {}
-    )
+    _check_one_kind(members, media_type)
+
+    config: dict[str, Any] = {}
+    children: tuple[str, ...] = ()
+    if media_type in MANIFESTS:
+        config = _object(members.get("config"), "config")
+    blobs = _blobs(members, config, media_type)
+    if media_type in INDEXES:
+        children = tuple(dict.fromkeys(map(_digest, _objects(members, "manifests"))))
+    subject = members.get("subject")
+
     return Manifest(
         text=text,
         digest=f"sha256:{hashlib.sha256(data).hexdigest()}",
         media_type=media_type,
-        blobs=_blobs(members, config, media_type),
-        children=tuple(dict.fromkeys(_digest(each) for each in _objects(members, "manifests")))
-        if media_type in INDEXES
-        else (),
+        blobs=blobs,
+        children=children,
         artifact_type=_text(members.get("artifactType")) or _text(config.get("mediaType")),
-        subject=_digest(_object(members["subject"], "subject"))
-        if members.get("subject") is not None
-        else None,
+        subject=None if subject is None else _digest(_object(subject, "subject")),
     )
 
 
@@ -101,36 +103,39 @@ def _members(text: str) -> tuple[dict[str, Any], bytes]:
         data = text.encode()
         members: Any = json.loads(data)
     except (ValueError, RecursionError):
-        raise invalid_parameter(
-            WHERE, "Invalid JSON syntax"
-        ) from None  # wording quoted in public issues
+        # The wording is quoted in public issues.
+        raise invalid_parameter(WHERE, "Invalid JSON syntax") from None
     return _object(members, "it"), data
 
 
-def _media_type(own: object, said: str | None) -> str:
-    media_type = own if own is not None else said
-    if media_type is None:  # ECR model: the documentation of PutImage's imageManifestMediaType
+def _media_type(own: object, given: str | None) -> str:
+    media_type = own if own is not None else given
+    # ECR model: the documentation of PutImage's imageManifestMediaType.
+    if media_type is None:
         raise invalid_parameter(WHERE, "it has no mediaType, so imageManifestMediaType must say it")
-    if said is not None and said != media_type:  # assumed
+    # Assumed.
+    if given is not None and given != media_type:
         raise invalid_parameter(WHERE_TYPE, "must be the mediaType of the manifest")
-    if media_type not in MEDIA_TYPES:  # assumed
+    # Assumed.
+    if media_type not in MEDIA_TYPES:
         raise invalid_parameter(WHERE, f"its media type must be one of {', '.join(MEDIA_TYPES)}")
     return str(media_type)
 
 
-def _check_that_it_is_one_thing(members: dict[str, Any], media_type: str) -> None:
-    """Refuse what one client would pull as an image and another as an index.
+def _check_one_kind(members: dict[str, Any], media_type: str) -> None:
+    """Reject a manifest that some clients pull as an image and others as an index.
 
-    Source: the OCI's advisory CVE-2021-41190, after which clients refuse such a document; that ECR
-        does, too, is assumed.
+    Source: the OCI's advisory CVE-2021-41190, after which clients reject such a document. It is
+        assumed that ECR rejects it, too.
     """
-    own = (
-        "manifests" if media_type in INDEXES else "fsLayers" if media_type in SCHEMA_1 else "layers"
-    )
-    foreign = {"manifests", "layers", "fsLayers", "config"} - (
-        {own} if own == "manifests" else {own, "config"}
-    )
-    if both := sorted(name for name in foreign if members.get(name) is not None):
+    own = {"layers", "config"}
+    if media_type in INDEXES:
+        own = {"manifests"}
+    elif media_type in SCHEMA_1:
+        own = {"fsLayers", "config"}
+
+    others = {"manifests", "layers", "fsLayers", "config"} - own
+    if both := sorted(name for name in others if members.get(name) is not None):
         raise invalid_parameter(WHERE, f"a manifest of type {media_type} must not have {both[0]}")
 
 
@@ -139,11 +144,10 @@ def _blobs(members: dict[str, Any], config: dict[str, Any], media_type: str) -> 
         return {}
     if media_type in SCHEMA_1:
         return {_digest(each, "blobSum"): "" for each in _objects(members, "fsLayers")}
-    descriptors = [
-        config,
-        *(each for each in _objects(members, "layers") if not each.get("urls")),
-    ]  # what has urls is held elsewhere
-    return {_digest(each): _text(each.get("mediaType")) or "" for each in descriptors}
+
+    # A layer with urls is a foreign layer, which other servers store.
+    layers = [each for each in _objects(members, "layers") if not each.get("urls")]
+    return {_digest(each): _text(each.get("mediaType")) or "" for each in [config, *layers]}
 
 
 def _objects(members: dict[str, Any], name: str) -> list[dict[str, Any]]:

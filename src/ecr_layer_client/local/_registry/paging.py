@@ -1,4 +1,7 @@
-"""Pages of an answer: sorted by key, so that a token still fits when rows come and go between two pages."""
+"""Pages of a response, sorted by key.
+
+A token stays valid when rows appear or disappear between two pages.
+"""
 
 from __future__ import annotations
 
@@ -12,15 +15,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-DEFAULT_PAGE = (
-    100  # AWS documentation: DescribeRepositories, ListImages and DescribeImages without maxResults
-)
+# AWS documentation: DescribeRepositories, ListImages and DescribeImages without maxResults.
+DEFAULT_PAGE_SIZE = 100
 
 
 def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T], dict[str, str]]:
-    """Return the page that a request asks for, and the `nextToken` to answer beside it.
+    """Return the page that a request asks for, and the `nextToken` of the response, if any.
 
-    Raises AwsError for a made-up token.
+    Raises AwsError for a token that no page returned.
 
     >>> page_of({"b": 2, "a": 1}, {"maxResults": 1})
     ([1], {'nextToken': 'YQ=='})
@@ -28,24 +30,21 @@ def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T],
     ([2], {})
     """
     after = _key(request.get("nextToken"))
-    size = request.get("maxResults", DEFAULT_PAGE)
+    size: int = request.get("maxResults", DEFAULT_PAGE_SIZE)
     keys = sorted(key for key in rows if after is None or key > after)
-    page = keys[:size]
-    more = (
-        {"nextToken": base64.urlsafe_b64encode(page[-1].encode()).decode()}
-        if len(keys) > size
-        else {}
-    )
-    return [rows[key] for key in page], more
+    page = [rows[key] for key in keys[:size]]
+
+    if len(keys) <= size:
+        return page, {}
+    token = base64.urlsafe_b64encode(keys[size - 1].encode()).decode()
+    return page, {"nextToken": token}
 
 
 def _key(token: str | None) -> str | None:
+    if token is None:
+        return None
     try:
-        return (
-            None
-            if token is None
-            else base64.b64decode(token, altchars=b"-_", validate=True).decode()
-        )
+        return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError:
         where = "nextToken"
         raise invalid_parameter(where, "must be a token that an earlier page returned") from None

@@ -1,7 +1,7 @@
-"""Repositories in a data directory: one JSON file each, written beside its place and then renamed into it.
+"""Repositories in a data directory: one JSON file each, written beside its place, then renamed.
 
-A file's name is a hash of the registry and the repository, so no name that a request brings is ever
-part of a path. What is under way (uploads) is not recorded.
+The name of a file is a hash of the registry and the repository, so that no name of a request is
+ever part of a path. Uploads in progress are not recorded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Description(BaseModel, frozen=True, extra="forbid", alias_generator=to_camel):
-    """What describes a repository, as CreateRepository answers it."""
+    """The description of a repository, as CreateRepository returns it."""
 
     repository_arn: str
     registry_id: str
@@ -46,7 +46,7 @@ class Description(BaseModel, frozen=True, extra="forbid", alias_generator=to_cam
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """A repository as it is written; `format` changes when the rest does."""
+    """A repository as its file has it. `format` changes when any other field changes."""
 
     format: Literal[1]
     description: Description
@@ -62,45 +62,47 @@ class Record:
         Repository(name=self.description.repository_name, registry_id=self.description.registry_id)
         layers = {each.digest: each for each in self.layers}
         images = {each.digest: each for each in self.images}
-        if wrong := [
-            digest
-            for digest in (*layers, *images)
-            if not DIGEST(digest) or digest != digest.lower()
-        ]:
-            message = f"{wrong[0]!r:.200} is no digest in lower case"
-            raise ValueError(message)
-        if negative := [each for each in self.layers if each.size < 0]:
-            message = f"the layer {negative[0].digest} has {negative[0].size} bytes"
-            raise ValueError(message)
-        if wrong := [tag for tag, digest in self.tags.items() if digest not in images]:
-            message = f"the tag {wrong[0]!r:.200} is of no image that it holds"
-            raise ValueError(message)
-        TopologicalSorter(
-            {each.digest: each.children for each in self.images}
-        ).prepare()  # no index lists itself
-        return StoredRepository(
-            self.description.model_dump(by_alias=True, exclude_unset=True),
-            layers,
-            images,
-            self.tags,
-        )
+        self._check(layers, images)
+
+        description = self.description.model_dump(by_alias=True, exclude_unset=True)
+        return StoredRepository(description, layers, images, self.tags)
+
+    def _check(self, layers: dict[str, StoredLayer], images: dict[str, StoredImage]) -> None:
+        for digest in (*layers, *images):
+            if not DIGEST(digest) or digest != digest.lower():
+                message = f"{digest!r:.200} is not a digest in lower case"
+                raise ValueError(message)
+        for layer in self.layers:
+            if layer.size < 0:
+                message = f"the layer {layer.digest} has {layer.size} bytes"
+                raise ValueError(message)
+        for tag, digest in self.tags.items():
+            if digest not in images:
+                message = f"the tag {tag!r:.200} names an image that the record does not have"
+                raise ValueError(message)
+
+        # Raises CycleError, a ValueError, for an index that lists itself.
+        TopologicalSorter({each.digest: each.children for each in self.images}).prepare()
 
 
 _RECORD: Final = TypeAdapter(Record)
 
 
 class Records:
-    """The records of one Region, in the `repositories` of its directory, which is locked while they are used."""
+    """The records of one Region: the files in `repositories`, a folder of the Region's directory.
+
+    The directory is locked while the records are used.
+    """
 
     def __init__(self, directory: Path) -> None:
-        """Use this directory; `take()` makes it."""
+        """Use this directory. `take()` creates it."""
         self._directory: Final = directory / "repositories"
         self._lock: Final = DirectoryLock(directory)
 
     def take(self) -> bool:
-        """Lock the directory, and return whether it was not locked before.
+        """Lock the directory, and return whether the lock is new.
 
-        Raises OSError: it can't be used, or another has it.
+        Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
         is_new = self._lock.take()
         if is_new:
@@ -112,39 +114,46 @@ class Records:
         return is_new
 
     def release(self) -> None:
-        """Leave the directory to others. Twice is fine."""
+        """Unlock the directory. Safe to call twice."""
         self._lock.release()
 
     def load(self) -> Iterator[StoredRepository]:
-        """Yield what was saved. Raises ValueError that names a file which is no record."""
+        """Yield the saved repositories. Raises ValueError that names an invalid file."""
         for path in sorted(self._directory.glob("*.json")):
             try:
                 repository = _RECORD.validate_json(path.read_bytes()).repository()
             except ValueError as error:
-                message = f"{path} is no repository of a local ECR (or of a later version): {_in_one_line(error)}"
+                message = (
+                    f"{path} is not a repository record of a local ECR, or is one of a later "
+                    f"version: {_in_one_line(error)}"
+                )
                 raise ValueError(message) from None
+
             if path != (its_own := self._path(repository)):
-                message = f"{path} holds the repository {repository.name!r}, whose file is {its_own.name}: remove one of the two"
+                message = (
+                    f"{path} holds the repository {repository.name!r}, whose file is "
+                    f"{its_own.name}: remove one of the two"
+                )
                 raise ValueError(message)
             yield repository
 
     def save(self, repository: StoredRepository) -> None:
-        """Write a repository, in the place of what was written before."""
-        description = Description(**repository.description)
+        """Write a repository, in place of an earlier record of it."""
         record = Record(
             1,
-            description,
+            Description(**repository.description),
             [*repository.layers.values()],
             [*repository.images.values()],
             repository.tags,
         )
         path = self._path(repository)
+
         new = path.with_suffix(".new")
         new.write_bytes(_RECORD.dump_json(record, by_alias=True, exclude_unset=True))
         new.replace(path)
 
     def delete(self, repository: StoredRepository) -> None:
-        """Forget a repository."""
+        """Delete the record of a repository."""
         self._path(repository).unlink(missing_ok=True)
 
     def _path(self, repository: StoredRepository) -> Path:

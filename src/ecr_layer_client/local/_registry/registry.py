@@ -1,10 +1,10 @@
-"""The behaviour of ECR's layer API: AWS-shaped requests in, AWS-shaped answers out.
+"""The behaviour of ECR's layer API: AWS-shaped requests in, AWS-shaped responses out.
 
-It waits for nothing, and is told the time.
+The module waits for nothing, and gets the time from its caller.
 
-Requests come here already checked against the service model (`_validation`). What ECR does is taken
-from AWS's documentation and from clients that run against the real service; where neither says, the
-comment says "assumed".
+`_validation` has already checked the requests against the service model. The sources of ECR's
+behaviour are AWS's documentation and clients that run against the real service. Where neither
+describes it, the comment says "assumed".
 """
 
 from __future__ import annotations
@@ -46,25 +46,27 @@ OPERATIONS = (
     "PutImage",
     "UploadLayerPart",
 )
-CHANGING = {"BatchDeleteImage", "CompleteLayerUpload", "PutImage"}  # what is in a repository
-TOKEN_LIFETIME = 12 * 3600  # seconds; ECR model: GetAuthorizationToken
+# The operations that change the contents of a repository, and so its record.
+CHANGING = {"BatchDeleteImage", "CompleteLayerUpload", "PutImage"}
+TOKEN_LIFETIME_SECONDS = 12 * 3600  # ECR model: GetAuthorizationToken
 MAX_TAGS = 50  # ECR model: TooManyTagsException
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
 
 
 class Registry:
-    """What one Region holds: the repositories of every account, and the operations on them.
+    """The contents of one Region: the repositories of every account, and the operations on them.
 
-    `account` is the registry meant by a request that names none; a request or a test may name
-    others, each with repositories of its own, and may use them as if a policy of theirs allowed it.
-    `absent` says how a layer that is not held is answered: "unavailable" as ECR does, "missing" as
-    emulators do. `now` tells the time in epoch seconds. In `directory` all is kept that must
-    outlive this object; None: nothing is. Any thread may call.
+    `account` is the registry of a request that names none. A request or a test may name others.
+    Each of them has its own repositories, which the request may use as if a policy allowed it.
+    `absent` selects the response for an absent layer: "unavailable" as in ECR, "missing" as in
+    emulators. `now` returns the time in epoch seconds. `directory` stores everything that must
+    outlive this object. With None, nothing outlives it. Any thread may call the methods.
 
     >>> registry = Registry(account="123456789012", region="us-east-1")
     >>> _ = registry.run("CreateRepository", {"repositoryName": "app"})
-    >>> registry.run("BatchCheckLayerAvailability", {"repositoryName": "app", "layerDigests": ["sha256:00"]})
-    {'layers': [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}], 'failures': []}
+    >>> request = {"repositoryName": "app", "layerDigests": ["sha256:00"]}
+    >>> registry.run("BatchCheckLayerAvailability", request)["layers"]
+    [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}]
     """
 
     def __init__(
@@ -83,9 +85,9 @@ class Registry:
         self._now = now
         self._records = Records(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
-        self._lock = (
-            threading.RLock()
-        )  # a test seeds from its own thread what a server's thread serves
+        # A test adds contents from its own thread, while the server's thread serves them.
+        self._lock = threading.RLock()
+
         layers, images = Layers(self.store, absent), Images(self.store, now)
         self._operations_in_a_repository: Mapping[
             str, Callable[[StoredRepository, Mapping[str, Any]], Row]
@@ -104,12 +106,12 @@ class Registry:
         self.open()
 
     def open(self) -> None:
-        """Have the directory, if any, for itself, and know what it holds.
+        """Lock the directory, if any, and load its repositories.
 
-        Whatever is done from outside does this, too.
+        Every change from outside calls this method, too.
 
-        Raises OSError when the directory can't be used or another has it, ValueError for a file
-        there that can't be read.
+        Raises OSError when the directory cannot be used or another registry uses it, and ValueError
+        for a file there that cannot be read.
         """
         with self._lock:
             if self._records is None or not self._records.take():
@@ -124,7 +126,7 @@ class Registry:
                 raise
 
     def close(self) -> None:
-        """Leave the directory, if any, to others; uploads under way are dropped. Twice is fine."""
+        """Unlock the directory, if any, and drop uploads in progress. Safe to call twice."""
         with self._lock:
             if self._records is not None:
                 for repository in self._repositories.values():
@@ -132,7 +134,7 @@ class Registry:
                 self._records.release()
 
     def run(self, operation: str, request: Mapping[str, Any]) -> Row:
-        """Run one operation and return its answer.
+        """Run one operation and return its response.
 
         Raises AwsError, UnknownOperationException included.
         """
@@ -143,13 +145,14 @@ class Registry:
                 repository = self.repository(request["repositoryName"], request.get("registryId"))
                 with self._saved(repository) if operation in CHANGING else nullcontext():
                     return in_a_repository(repository, request)
-            if (of_repositories := self._operations_of_repositories().get(operation)) is not None:
+
+            of_repositories = self._operations_of_repositories().get(operation)
+            if of_repositories is not None:
                 return of_repositories(request)
+
         code = "UnknownOperationException"
-        raise AwsError(
-            code,
-            f"The local ECR does not serve {operation[:200]!r}; it serves {', '.join(OPERATIONS)}",
-        )
+        served = f"it serves {', '.join(OPERATIONS)}"
+        raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; {served}")
 
     def repository(self, name: str, registry_id: str | None = None) -> StoredRepository:
         """Return a repository. Raises AwsError RepositoryNotFoundException."""
@@ -157,17 +160,18 @@ class Registry:
         stored = self._repositories.get((registry_id, name))
         if stored is None:
             code = "RepositoryNotFoundException"
-            raise AwsError(
-                code,
-                f"The repository with name '{name}' does not exist in the registry with id '{registry_id}'",
+            message = (
+                f"The repository with name '{name}' does not exist in the registry with id "
+                f"'{registry_id}'"
             )
+            raise AwsError(code, message)
         return stored
 
     @contextmanager
     def changing(self, name: str, registry_id: str | None = None) -> Generator[StoredRepository]:
-        """Give a repository to change, made if need be.
+        """Provide a repository to change, created if absent.
 
-        No request sees it half-changed. Raises AwsError for a bad name.
+        No request sees a partial change. Raises AwsError for an invalid name.
         """
         registry_id = registry_id or self.account
         with self._lock:
@@ -181,7 +185,8 @@ class Registry:
     def archive(self, name: str, digest: str, registry_id: str | None = None) -> None:
         """Archive an image, or one layer.
 
-        Raises AwsError or KeyError when there is no such thing.
+        Raises AwsError when there is no such repository, and KeyError when the repository has no
+        such image or layer.
         """
         with self._lock:
             self.open()
@@ -194,7 +199,7 @@ class Registry:
 
     @contextmanager
     def _saved(self, repository: StoredRepository) -> Generator[None]:
-        """Save a repository once it is changed; a change that can't be saved is undone."""
+        """Save a repository after the block changed it. Undo a change that cannot be saved."""
         if self._records is None:
             yield
             return
@@ -203,11 +208,10 @@ class Registry:
             self._records.save(repository)
 
     # -- operations on repositories
-    # -----------------------------------------------------------------------------------
 
     def _operations_of_repositories(self) -> Mapping[str, Callable[[Mapping[str, Any]], Row]]:
-        # Made anew: kept, they would keep this object, and its directory, from being let go at
-        # once.
+        # Not an attribute: bound methods in it would make a reference cycle, and the cycle would
+        # delay the release of this object and of its directory.
         return {
             "CreateRepository": self._create_repository,
             "DeleteRepository": self._delete_repository,
@@ -219,11 +223,13 @@ class Registry:
         name, registry_id = request["repositoryName"], request.get("registryId", self.account)
         if (registry_id, name) in self._repositories:
             code = "RepositoryAlreadyExistsException"
-            raise AwsError(
-                code,
-                f"The repository with name '{name}' already exists in the registry with id '{registry_id}'",
+            message = (
+                f"The repository with name '{name}' already exists in the registry with id "
+                f"'{registry_id}'"
             )
+            raise AwsError(code, message)
         _check_tags(request.get("tags", []))
+
         stored = StoredRepository(self._description(name, registry_id, request))
         with self._saved(stored):
             pass
@@ -232,16 +238,21 @@ class Registry:
 
     def _delete_repository(self, request: Mapping[str, Any]) -> Row:
         stored = self.repository(request["repositoryName"], request.get("registryId"))
-        if stored.images and not request.get(
-            "force", False
-        ):  # layers alone don't hold it back (assumed)
-            code = "RepositoryNotEmptyException"  # wording quoted in public issues
-            where = f"The repository with name '{stored.name}' in registry with id '{stored.registry_id}'"
-            raise AwsError(code, f"{where} cannot be deleted because it still contains images")
+        # Assumed: a repository that has layers and no image can be deleted.
+        if stored.images and not request.get("force", False):
+            # The wording is quoted in public issues.
+            code = "RepositoryNotEmptyException"
+            message = (
+                f"The repository with name '{stored.name}' in registry with id "
+                f"'{stored.registry_id}' cannot be deleted because it still contains images"
+            )
+            raise AwsError(code, message)
+
         if self._records is not None:
             self._records.delete(stored)
         del self._repositories[stored.registry_id, stored.name]
         stored.discard_uploads()
+
         held = {
             digest
             for other in self._repositories.values()
@@ -261,23 +272,22 @@ class Registry:
             }
             page, more = page_of(descriptions, request)
             return {"repositories": [dict(description) for description in page], **more}
+
+        # AWS documentation of both members.
         for member in ("nextToken", "maxResults"):
-            if member in request:  # AWS documentation of both members
-                raise invalid_parameter(
-                    member, "cannot be used when repositories are specified with repositoryNames"
-                )
-        return {
-            "repositories": [dict(self.repository(name, registry_id).description) for name in names]
-        }
+            if member in request:
+                rule = "cannot be used when repositories are specified with repositoryNames"
+                raise invalid_parameter(member, rule)
+
+        repositories = [self.repository(name, registry_id) for name in names]
+        return {"repositories": [dict(each.description) for each in repositories]}
 
     def _get_authorization_token(self, request: Mapping[str, Any]) -> Row:
         _, domain = partition_of(self.region)
         rows = [
             {
-                "authorizationToken": base64.b64encode(
-                    f"AWS:{secrets.token_urlsafe(24)}".encode()
-                ).decode(),
-                "expiresAt": self._now() + TOKEN_LIFETIME,
+                "authorizationToken": _authorization_token(),
+                "expiresAt": self._now() + TOKEN_LIFETIME_SECONDS,
                 "proxyEndpoint": f"https://{registry_id}.dkr.ecr.{self.region}.{domain}",
             }
             for registry_id in request.get("registryIds", [self.account])
@@ -286,6 +296,8 @@ class Registry:
 
     def _description(self, name: str, registry_id: str, request: Mapping[str, Any]) -> Row:
         partition, domain = partition_of(self.region)
+        scanning: Row = request.get("imageScanningConfiguration", {})
+        encryption: Row = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
         description: Row = {
             "repositoryArn": f"arn:{partition}:ecr:{self.region}:{registry_id}:repository/{name}",
             "registryId": registry_id,
@@ -293,35 +305,39 @@ class Registry:
             "repositoryUri": f"{registry_id}.dkr.ecr.{self.region}.{domain}/{name}",
             "createdAt": self._now(),
             "imageTagMutability": request.get("imageTagMutability", "MUTABLE"),
-            "imageScanningConfiguration": {"scanOnPush": False}
-            | request.get("imageScanningConfiguration", {}),
-            "encryptionConfiguration": request.get(
-                "encryptionConfiguration", {"encryptionType": "AES256"}
-            ),
+            "imageScanningConfiguration": {"scanOnPush": False} | scanning,
+            "encryptionConfiguration": encryption,
         }
+
         filters = request.get("imageTagMutabilityExclusionFilters")
-        if (filters is not None) != description["imageTagMutability"].endswith(
-            "_WITH_EXCLUSION"
-        ):  # assumed
+        takes_filters = description["imageTagMutability"].endswith("_WITH_EXCLUSION")
+        # Assumed.
+        if (filters is not None) != takes_filters:
             where = "imageTagMutabilityExclusionFilters"
-            raise invalid_parameter(
-                where, "must be given with a mutability WITH_EXCLUSION, and only with one"
-            )
-        return (
-            description
-            if filters is None
-            else {**description, "imageTagMutabilityExclusionFilters": filters}
-        )
+            rule = "must be given with a mutability WITH_EXCLUSION, and only with one"
+            raise invalid_parameter(where, rule)
+
+        if filters is None:
+            return description
+        return {**description, "imageTagMutabilityExclusionFilters": filters}
+
+
+def _authorization_token() -> str:
+    return base64.b64encode(f"AWS:{secrets.token_urlsafe(24)}".encode()).decode()
 
 
 def _check_tags(tags: list[Mapping[str, str]]) -> None:
     if len(tags) > MAX_TAGS:
         code = "TooManyTagsException"
         raise AwsError(code, f"The number of tags must be at most {MAX_TAGS}, not {len(tags)}")
+
     keys = [tag["Key"] for tag in tags]
     if len(set(keys)) < len(keys) or any(
         not 0 < len(tag["Key"]) <= MAX_TAG_KEY or len(tag["Value"]) > MAX_TAG_VALUE for tag in tags
     ):
         code = "InvalidTagParameterException"
-        limits = f"keys of 1 to {MAX_TAG_KEY} characters, none twice, and values of at most {MAX_TAG_VALUE}"
+        limits = (
+            f"keys of 1 to {MAX_TAG_KEY} characters, none twice, and values of at most "
+            f"{MAX_TAG_VALUE}"
+        )
         raise AwsError(code, f"An invalid parameter has been specified: tags have {limits}")

@@ -1,9 +1,9 @@
-"""What a registry holds: repositories, their layers, images and tags. Pure.
+"""The contents of a registry: repositories, their layers, images and tags. Pure.
 
 The bytes are in the `Store`.
 
-Layers and images are replaced by changed copies and never changed themselves, so that a change can
-be undone.
+A change replaces a layer or an image by a changed copy and never modifies the object itself, so
+that a change can be undone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,13 @@ if TYPE_CHECKING:
 
 Row = dict[str, Any]
 
-DEFAULT_MEDIA_TYPE = (
-    "application/vnd.docker.image.rootfs.diff.tar.gzip"  # uploads carry none; assumed
-)
+# Assumed: an upload has no media type.
+DEFAULT_MEDIA_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 
 @dataclass(slots=True)
 class StoredLayer:
-    """A layer that a repository holds; its digest is in lower case, as registries hold them."""
+    """A layer of a repository. Its digest is in lower case, as registries store digests."""
 
     digest: str
     size: int
@@ -48,11 +47,10 @@ class StoredLayer:
 
 @dataclass(slots=True)
 class StoredImage:
-    """An image that a repository holds.
+    """An image of a repository.
 
-    `blobs` are its config and layers, `children` the images that an index lists.
-
-    Times are in epoch seconds; `archived_at` is None unless it is archived.
+    `blobs` are its config and layers. `children` are the images that an index lists. Times are in
+    epoch seconds. `archived_at` is None unless the image is archived.
     """
 
     digest: str
@@ -67,13 +65,13 @@ class StoredImage:
 
     @property
     def status(self) -> str:
-        """Its status, as `DescribeImages` has it."""
+        """The status, as `DescribeImages` reports it."""
         return "ACTIVE" if self.archived_at is None else "ARCHIVED"
 
 
 @dataclass(slots=True)
 class StoredRepository:
-    """A repository: what describes it, what it holds, and the uploads under way."""
+    """A repository: its description, its contents, and its uploads in progress."""
 
     description: Row
     layers: dict[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
@@ -83,37 +81,34 @@ class StoredRepository:
 
     @property
     def name(self) -> str:
-        """Its name."""
+        """The name of the repository."""
         return str(self.description["repositoryName"])
 
     @property
     def registry_id(self) -> str:
-        """The account whose registry it is in."""
+        """The account of the registry that has the repository."""
         return str(self.description["registryId"])
 
     @property
     def place(self) -> str:
-        """Where it is, in the words of ECR's messages."""
+        """The repository and its registry, in the words of ECR's messages."""
         return (
             f"the repository with name '{self.name}' in the registry with id '{self.registry_id}'"
         )
 
     def hold(self, layers: Iterable[StoredLayer]) -> None:
-        """Hold layers, over those of the same digest."""
+        """Add layers, in place of those with the same digest."""
         self.layers.update((layer.digest, layer) for layer in layers)
 
     @contextmanager
     def undone_by_failure(self) -> Generator[None]:
-        """Hold again what was held before, if anything but a refusal is raised inside."""
-        layers, images, tags, uploads = (
-            dict(self.layers),
-            dict(self.images),
-            dict(self.tags),
-            dict(self.uploads),
-        )
+        """Restore the contents if the block raises any exception except AwsError."""
+        layers, images = dict(self.layers), dict(self.images)
+        tags, uploads = dict(self.tags), dict(self.uploads)
         try:
             yield
-        except AwsError:  # refused before anything was changed, but for an upload that it ends
+        except AwsError:
+            # The request was rejected before anything changed, except for an upload that it ends.
             raise
         except BaseException:
             self.layers, self.images, self.tags, self.uploads = layers, images, tags, uploads
@@ -124,8 +119,9 @@ class StoredRepository:
         return sorted(tag for tag, tagged in self.tags.items() if tagged == digest)
 
     def archive(self, image: StoredImage, now: float) -> None:
-        """Archive an image: the layers that only archived images hold are archived with it (assumed)."""
+        """Archive an image, and the layers that only archived images have (assumed)."""
         self.images[image.digest] = replace(image, archived_at=now)
+
         active = {
             digest
             for other in self.images.values()
@@ -139,11 +135,11 @@ class StoredRepository:
         )
 
     def discard_uploads(self) -> None:
-        """Drop the uploads under way, with what arrived."""
+        """Drop the uploads in progress, with their bytes."""
         for upload in self.uploads.values():
             upload.draft.discard()
         self.uploads.clear()
 
-    def refusal(self, code: str, what: str) -> AwsError:
-        """Return an error whose message ends with where it happened."""
+    def error(self, code: str, what: str) -> AwsError:
+        """Return an error whose message ends with the repository and its registry."""
         return AwsError(code, f"{what} {self.place}")

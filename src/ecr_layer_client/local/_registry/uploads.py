@@ -1,4 +1,4 @@
-"""One layer upload, from initiate to complete: what arrived so far, and ECR's rules for it."""
+"""One layer upload, from initiate to complete: the bytes so far, and ECR's rules for them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from .blob_store import Draft
 
 MIB = 1024 * 1024
-PART_SIZE = 10 * MIB  # what InitiateLayerUpload was seen to answer
+PART_SIZE = 10 * MIB  # seen in responses of InitiateLayerUpload
 MIN_PART_SIZE = 5 * MIB  # ECR service quotas: minimum layer part size, the last part excepted
 MAX_PARTS = 4_200  # ECR service quotas: maximum number of layer parts
 MAX_LAYER = 52_000 * MIB  # ECR service quotas: maximum layer size
@@ -19,7 +19,7 @@ MAX_LAYER = 52_000 * MIB  # ECR service quotas: maximum layer size
 
 @dataclass(slots=True)
 class Upload:
-    """An upload under way: `received` bytes in `parts` parts, in a draft.
+    """An upload in progress: `received` bytes in `parts` parts, in a draft.
 
     >>> from ecr_layer_client.local._registry.blob_store import Store
     >>> upload = Upload("app", "123456789012", "6f0f…", Store().draft())
@@ -37,23 +37,24 @@ class Upload:
 
     @property
     def received(self) -> int:
-        """How many bytes arrived so far."""
+        """The number of bytes so far."""
         return self.draft.size
 
     def add(self, first: int, last: int, data: bytes) -> int:
-        """Take one part and return the last byte received; parts come in order and without gaps.
+        """Add one part and return the last byte received. Parts arrive in order, without gaps.
 
-        Raises AwsError InvalidLayerPartException (with `lastValidByteReceived`, where to resume;
-        left out while nothing has arrived, which is assumed) and LimitExceededException.
+        Raises AwsError InvalidLayerPartException or LimitExceededException. The members of
+        InvalidLayerPartException have `lastValidByteReceived`, the byte after which to resume.
+        Before the first part that member is left out (assumed).
         """
         if first != self.received or last - first + 1 != len(data) or not data:
             raise self._out_of_place(first, last, len(data))
         if self.parts == MAX_PARTS or last >= MAX_LAYER:
             code = "LimitExceededException"
             limit = f"{MAX_PARTS} layer parts, and of {MAX_LAYER} bytes"
-            raise AwsError(
-                code, f"The upload with id '{self.upload_id}' goes beyond the maximum of {limit}"
-            )
+            what = f"The upload with id '{self.upload_id}'"
+            raise AwsError(code, f"{what} goes beyond the maximum of {limit}")
+
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
         self.draft.write(data)
         self.parts += 1
@@ -61,17 +62,15 @@ class Upload:
         return self.received - 1
 
     def digest(self) -> str:
-        """Return the digest of what arrived.
+        """Return the digest of the bytes of a valid upload.
 
-        Refuse an upload without parts or with a part that is too small.
-
-        Raises AwsError EmptyUploadException and LayerPartTooSmallException.
+        Raises AwsError EmptyUploadException for an upload without parts, and
+        LayerPartTooSmallException for an upload with a part that is too small.
         """
         if not self.parts:
             code = "EmptyUploadException"
-            raise AwsError(
-                code, f"The upload with id '{self.upload_id}' does not contain any layer parts"
-            )
+            what = f"The upload with id '{self.upload_id}'"
+            raise AwsError(code, f"{what} does not contain any layer parts")
         if self.has_small_part:
             code = "LayerPartTooSmallException"
             raise AwsError(code, "All layer parts except the last part should be at least 5MB")
@@ -84,8 +83,9 @@ class Upload:
     def _out_of_place(self, first: int, last: int, length: int) -> AwsError:
         return AwsError(
             "InvalidLayerPartException",
-            "The layer part size is not valid, or the first byte specified is not consecutive to the last byte of a previous "
-            f"layer part upload: bytes {first}-{last} of {length} sent, {self.received} expected first",
+            "The layer part size is not valid, or the first byte specified is not consecutive to "
+            "the last byte of a previous layer part upload: "
+            f"bytes {first}-{last} of {length} sent, {self.received} expected first",
             registryId=self.registry_id,
             repositoryName=self.repository,
             uploadId=self.upload_id,
