@@ -18,7 +18,7 @@ import ecr_layer_client.arrow
 import ecr_layer_client.images
 import ecr_layer_client.local
 import ecr_layer_client.otel
-from ecr_layer_client import LayerStream, ManyLayerStream
+from ecr_layer_client import LayerStream
 from ecr_layer_client.images import ImageSource
 
 if TYPE_CHECKING:

@@ -20,6 +20,7 @@ from ecr_layer_client import (
     RetryPolicy,
     ServerError,
 )
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
@@ -562,7 +563,8 @@ async def test_an_error_that_is_not_ours(ecr: LocalECR, monkeypatch: pytest.Monk
         raise error
 
     async with ecr.client() as client:
-        monkeypatch.setattr(client._connection._opened.transport, "send", fail)
+        transport = client._connection.resources_for(CHECK).transport
+        monkeypatch.setattr(transport, "send", fail)
         assert await _ended(_check(client, AA), _check(client, BB)) == [error, error]
 
 

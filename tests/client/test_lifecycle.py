@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from ecr_layer_client._models.config import TransportName
+    from ecr_layer_client._transport.opening import OpenedTransport
     from ecr_layer_client._transport.options import ConnectionOptions
     from ecr_layer_client.local import LocalECR
 
@@ -256,10 +257,10 @@ async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.Monk
     client = ecr.client()
     real = opening.open_transport
 
-    async def slowly(target: ConnectionOptions, config: ClientConfig) -> opening.Transport:
-        transport = await real(target, config)
+    async def slowly(target: ConnectionOptions, config: ClientConfig) -> OpenedTransport:
+        opened = await real(target, config)
         await asyncio.sleep(1)
-        return transport
+        return opened
 
     monkeypatch.setattr(opening, "open_transport", slowly)
     task = asyncio.create_task(client.open())

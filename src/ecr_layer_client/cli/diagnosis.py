@@ -25,7 +25,7 @@ from ecr_layer_client._models.call_errors import (
 )
 from ecr_layer_client._models.config import RetryPolicy
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
-from ecr_layer_client._models.quotas import DEFAULT_QUOTAS, DEFAULT_SHARE
+from ecr_layer_client._models.quotas import DEFAULT_SHARE, QUOTAS
 from ecr_layer_client._models.version import __version__
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
@@ -336,7 +336,7 @@ class Examination:
         return Finding("check", Status.OK, found)
 
     def _quota(self) -> Finding:
-        quota = DEFAULT_QUOTAS[_OPERATION]
+        quota = QUOTAS[_OPERATION]
         found = (
             f"at most {quota * DEFAULT_SHARE:.0f} requests per second, "
             f"{DEFAULT_SHARE:.0%} of ECR's default of {quota:.0f}"
