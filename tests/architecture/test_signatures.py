@@ -93,7 +93,7 @@ def own_members(cls: type[Any]) -> dict[str, Any]:
 
 def is_made_elsewhere(cls: type[Any]) -> bool:
     """Say whether nobody calls its `__init__` as it is written: models have fields, protocols aren't made, others have makers."""
-    return issubclass(cls, BaseModel | LayerStream | ManyLayerStream | ImageSource) or getattr(
+    return issubclass(cls, BaseModel | LayerStream | ImageSource) or getattr(
         cls, "_is_protocol", False
     )
 
