@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,10 +39,22 @@ def module_name(module: object) -> str:
     return getattr(module, "__name__", str(module))
 
 
+@cache
+def source(path: Path) -> str:
+    """Return a source file's text, read once."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """Return a source file's syntax tree, parsed once."""
+    return ast.parse(source(path))
+
+
 def reexported(module: Any) -> list[str]:
     """Return the public names that a package's `__init__` imports or assigns, by reading it."""
     names: set[str] = set()
-    body = ast.parse(inspect.getsource(module)).body
+    body = syntax_tree(Path(module.__file__)).body
     lazily = [
         node for block in body if isinstance(block, ast.If) for node in block.body
     ]  # under TYPE_CHECKING
@@ -71,7 +84,7 @@ def test_all_is_importable(module: Any) -> None:
 
 def test_lazy_names() -> None:
     """Each name is imported from the module that the type checkers are told, and named once."""
-    tree = ast.parse(inspect.getsource(ecr_layer_client))
+    tree = syntax_tree(ROOT / "__init__.py")
     told = [
         (alias.name, node.module)
         for block in tree.body
@@ -112,7 +125,7 @@ def documented(node: ast.AST, within: str) -> Iterator[tuple[str, Documented]]:
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_docstrings(path: Path) -> None:
     """Each module, and each public class, function and method in it, begins with a sentence."""
-    tree = ast.parse(path.read_text())
+    tree = syntax_tree(path)
     everything: list[tuple[str, Documented | ast.Module]] = [
         (path.stem, tree),
         *documented(tree, path.stem),
@@ -241,7 +254,7 @@ def test_version_is_in_one_place() -> None:
     holders = [
         f"src/{path.relative_to(ROOT.parent).as_posix()}"
         for path in SOURCES
-        if f'"{version}"' in path.read_text()
+        if f'"{version}"' in source(path)
     ]
     assert (holders, PROJECT["project"]["dynamic"], PROJECT["project"].get("version")) == (
         [PROJECT["tool"]["hatch"]["version"]["path"]],
