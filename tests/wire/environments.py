@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 MAX_SECONDS = 600.0
 
 
-def ran(*command: str | Path, **variables: str) -> CompletedProcess[str]:
+def ran(*command: object, **variables: str) -> CompletedProcess[str]:
     """Run a command and return how it ended."""
     words = [str(each) for each in command]
     # Only the tests of this process make long runs of properties.
