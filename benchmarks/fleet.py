@@ -88,29 +88,28 @@ class SimulatedTransport:
         self._jitter = jitter
 
     async def ready(self) -> None:
-        """Return at once: the transport needs no credentials."""
+        """Need no credentials."""
 
     async def renew(self, generation: int) -> bool:
-        """Return False: there are no other credentials."""
+        """Have no others."""
         return False
 
     async def aclose(self) -> None:
         """Return at once: the transport holds no resources."""
 
     async def ask(self, question: Operation[T]) -> T:
-        """Take a token from the bucket, or raise ThrottledError."""
+        """Ask the bucket."""
         loop = asyncio.get_running_loop()
         await self._travel()
         accepted = self._bucket.take(loop.time())
         self.tally.count(loop.time(), accepted=accepted)
         await self._travel()
-
         if not accepted:
             msg = "Rate exceeded"
             raise ThrottledError(msg, repository=question.repository, request_id="simulated")
-
-        # Every operation of the simulation is a check.
-        return cast("T", Settled(dict.fromkeys(question.digests, _LAYER), 0))
+        return cast(
+            "T", Settled(dict.fromkeys(question.digests, _LAYER), 0)
+        )  # only checks are asked
 
     async def _travel(self) -> None:
         jitter = random.uniform(0.0, self._jitter)  # noqa: S311 (no secret)

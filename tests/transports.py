@@ -39,7 +39,6 @@ class WarmClient(ECRLayerClient):
         await super().open()
         if self._is_view:
             return self
-
         transport = cast("SignedRequestTransport", self._connection._transport)
         transport._pattern = RequestTemplate(
             transport.endpoint_url, _HEADERS, transport.region_name, "ecr"

@@ -267,7 +267,6 @@ async def test_revoked_keys_are_renewed_once(
         getattr(seeded, revoke)("first")
         seeded.stats.reset()
         result = await client.check_layers("app", digests)
-
     counted = seeded.stats.by_operation[OPERATION]
     assert (result.available, result.absent, process.runs) == (
         tuple(digests[::2]),
@@ -342,7 +341,6 @@ async def test_keys_of_the_callers_own(
         async with ours as client:
             with pytest.raises(CredentialsError, match=message):
                 await client.check_layers("app", digests[:1])
-
     assert ecr.stats.by_operation[OPERATION] == {"ExpiredTokenException": 1}
 
 

@@ -62,7 +62,6 @@ async def run(processes: int, max_concurrency: int) -> Run:
         finally:
             for each in running:
                 await ended(each)
-
         throttled = ecr.stats.by_operation[OPERATION].get("ThrottlingException", 0)
         return Run(
             sum(map(int, answered)),
