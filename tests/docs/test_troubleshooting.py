@@ -46,7 +46,11 @@ _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
 _ROOT = Path(ecr_layer_client.__file__).parent
-_SOURCES = [*sorted(_ROOT.glob("*.py")), *sorted(_ROOT.glob("images/*.py"))]
+_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images")
+_SOURCES = [
+    *sorted(_ROOT.glob("*.py")),
+    *(path for package in _PACKAGES for path in sorted((_ROOT / package).rglob("*.py"))),
+]
 
 _APP = "team/app"
 _HELD, _NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -664,9 +668,9 @@ _NOT_SPECIFIC = {
 }
 
 
-@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda path: str(path.relative_to(_ROOT)))
 def test_the_page_has_the_messages_of_a_module(source: Path) -> None:
-    """The page has each message of the public modules and of images."""
+    """The page has each message of the core and of images."""
     assert [
         message
         for message in _messages(source)
