@@ -641,7 +641,10 @@ class ECRLayerClient:
         Raises:
             TypeError: Always.
         """
-        msg = "a client holds connections and credentials and can't be pickled: make one in each process"
+        msg = (
+            "a client holds connections and credentials and can't be pickled: "
+            "make one in each process"
+        )
         raise TypeError(msg)
 
 

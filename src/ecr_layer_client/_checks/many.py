@@ -121,7 +121,11 @@ class ManyCheck:
         self._pulled = self._answered = 0
         self._total: int | None = None
 
-    async def results(self, digests: DigestsOfMany, timeout: float | None) -> LayerCheckResults:  # noqa: ASYNC109 (it keeps what was answered)
+    async def results(
+        self,
+        digests: DigestsOfMany,
+        timeout: float | None,  # noqa: ASYNC109 (it keeps what was answered)
+    ) -> LayerCheckResults:
         """Check the digests.
 
         Raises:
