@@ -425,8 +425,7 @@ class ECRLayerClient:
         from .images._plan import plan
         from .images._source import blobs_of, grouped
 
-        region_name = self._caller(_CHECK).region_name
-        given = grouped(sources, partial(_resolved, region_name=region_name))
+        given = grouped(sources, self._resolve_repository)
         digests = {where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()}
         results = (await self.check_many(digests)).raise_for_errors()
         return tuple(plan(its, results[where]) for where, its in given.items())
@@ -479,6 +478,9 @@ class ECRLayerClient:
         """
         return self._image_reader(repository).audit()
 
+    def _resolve_repository(self, repository: str | Repository) -> Repository:
+        return _resolved(repository, self._connection.resources_for(_CHECK).region_name)
+
     def _caller(self, operation: str) -> Caller:
         from ._calls.caller import Caller
 
@@ -507,8 +509,7 @@ class ECRLayerClient:
         return stream
 
     def _coalescer(self, repository: str | Repository) -> Coalescer:
-        caller = self._caller(_CHECK)
-        where = _resolved(repository, caller.region_name)
+        where = self._resolve_repository(repository)
         key = where.name, where.registry_id
         coalescer = self._coalescers.get(key)
         if coalescer is None:
@@ -524,7 +525,7 @@ class ECRLayerClient:
     def _image_reader(self, repository: str | Repository) -> ImageReader:
         from .images._reader import ImageReader, ReaderTools
 
-        where = _resolved(repository, self._caller(_CHECK).region_name)
+        where = self._resolve_repository(repository)
         check = partial(self.check_layers, where)
         tools = ReaderTools(check, self._caller, self._connection, self._safe_observer)
         return ImageReader(where, tools)
@@ -640,7 +641,10 @@ class ECRLayerClient:
         Raises:
             TypeError: Always.
         """
-        msg = "a client holds connections and credentials and can't be pickled: make one in each process"
+        msg = (
+            "a client holds connections and credentials and can't be pickled: "
+            "make one in each process"
+        )
         raise TypeError(msg)
 
 

@@ -309,7 +309,7 @@ def test_audit_as_json(run: Run) -> None:
 @pytest.fixture
 def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let an audit fetch one image at a time, and deny all but the first."""
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 1)
     ecr.faults.add(operation="BatchGetImage", error="AccessDeniedException", after=1)
     yield
     ecr.faults.clear()

@@ -404,10 +404,12 @@ async def test_an_error_of_the_callers_iterator(seeded: LocalECR, digests: list[
         yield "team/b", digests[0]
         raise LookupError("the disk is gone")
 
-    async with seeded.client() as client:
+    failures: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: failures.append(context))
+    async with seeded.client(batch_size=1) as client:
         with pytest.raises(LookupError, match="the disk is gone"):
             await client.check_many(pairs())
-    assert seeded.in_flight == 0
+    assert (seeded.in_flight, failures) == (0, [])
 
 
 async def test_raise_for_errors(seeded: LocalECR, digests: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""Each message on the page for troubleshooting is one that the library really gives, and each that it may give is there."""
+"""The troubleshooting page has each message that the library gives, and no other."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
 _ROOT = Path(ecr_layer_client.__file__).parent
-_SOURCES = [*sorted(_ROOT.glob("*.py")), *sorted(_ROOT.glob("images/*.py"))]
+_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images")
+_SOURCES = [
+    *sorted(_ROOT.glob("*.py")),
+    *(path for package in _PACKAGES for path in sorted((_ROOT / package).rglob("*.py"))),
+]
 
 _APP = "team/app"
 _HELD, _NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -65,7 +69,7 @@ async def _asked(client: ECRLayerClient, *digests: str) -> LayerCheckResult:
 
 
 def _faulty(**fault: Any) -> Case:
-    """Play a fault, and ask."""
+    """Return a case that adds a fault and checks a digest."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(**fault)
@@ -78,7 +82,7 @@ def _faulty(**fault: Any) -> Case:
 
 
 def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
-    """Make a call of an open client."""
+    """Return a case that calls an open client."""
 
     async def ask(ecr: LocalECR) -> None:
         async with ecr.client(retry=_HASTY) as client:
@@ -88,7 +92,7 @@ def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
 
 
 def _made(make: Callable[[], object]) -> Case:
-    """Make something that is refused when it is made, or with nothing to ask."""
+    """Return a case that makes an object, or an awaitable that sends no request."""
 
     async def ask(_: LocalECR) -> None:
         await _awaited(make())
@@ -97,7 +101,7 @@ def _made(make: Callable[[], object]) -> Case:
 
 
 def _opened(**options: Any) -> Case:
-    """Open a client as the environment says, and ask."""
+    """Return a case that opens a client with the environment's settings and checks a digest."""
 
     async def ask(_: LocalECR) -> None:
         async with _client(**options) as client:
@@ -112,11 +116,12 @@ async def _awaited(value: object) -> None:
 
 
 def _without(*names: str) -> Case:
-    """Open a client without some of the environment's variables, and ask."""
+    """Return a case that opens a client without some environment variables and checks a digest."""
 
     async def ask(_: LocalECR) -> None:
         for name in names:
             del os.environ[name]
+
         async with _client() as client:
             await _asked(client)
 
@@ -133,7 +138,7 @@ def _with(**variables: str) -> Case:
 
 
 async def _wrong_secret(ecr: LocalECR) -> None:
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "another"  # noqa: S105 (it is none)
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "another"  # noqa: S105 (not a real key)
     await _opened()(ecr)
 
 
@@ -143,12 +148,13 @@ async def _skewed(ecr: LocalECR) -> None:
         await _asked(client)
 
 
-async def _expired_keys_of_a_session(_: LocalECR) -> None:
+async def _expired_session_keys(_: LocalECR) -> None:
     async with LocalECR() as other:
         keys = other.client_kwargs
         other.expire(keys["aws_access_key_id"])
         session = AioSession()
         session.set_credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+
         async with _client(
             session=session, endpoint_url=other.endpoint_url, region_name=other.region
         ) as client:
@@ -156,7 +162,7 @@ async def _expired_keys_of_a_session(_: LocalECR) -> None:
 
 
 async def _keys_of_the_provider() -> AWSKeys:
-    raise LookupError("the vault is without_context")
+    raise LookupError("the vault is sealed")
 
 
 def _unsigned_session() -> Any:
@@ -166,7 +172,7 @@ def _unsigned_session() -> Any:
 
 
 class _OnlyClients:
-    """Has what a `SessionLike` has, and no more."""
+    """A session with only the method that `SessionLike` requires."""
 
     def create_client(self, *args: Any, **options: Any) -> Any:
         session: Any = AioSession()
@@ -195,23 +201,24 @@ async def _forked(_: LocalECR) -> None:
             try:
                 client.stream_layers(_APP, [_NEW])
                 writer.send("nothing was raised")
-            except Exception as error:  # noqa: BLE001 (told to the parent)
+            except Exception as error:  # noqa: BLE001 (the parent raises it)
                 writer.send(error)
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)  # noqa: ASYNC222 (the child is gone at once)
-        told = reader.recv()
-        if isinstance(told, Exception):
-            raise told
+
+        os.waitpid(child, 0)  # noqa: ASYNC222 (the child exits at once)
+        received = reader.recv()
+        if isinstance(received, Exception):
+            raise received
 
 
 async def _closed_under_way(ecr: LocalECR) -> None:
     ecr.faults.add(latency=30.0)
     async with ecr.client() as client:
-        asking = asyncio.ensure_future(_asked(client))
+        check = asyncio.ensure_future(_asked(client))
         await asyncio.sleep(0)
         await client.aclose()
-        await asking
+        await check
 
 
 async def _entered_twice(client: ECRLayerClient) -> None:
@@ -263,7 +270,7 @@ async def _many_async(client: ECRLayerClient) -> None:
 
 
 def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
-    """Borrow an aiobotocore client."""
+    """Return a case that uses an aiobotocore client of the caller."""
 
     async def borrow(_: LocalECR) -> None:
         session: Any = AioSession()
@@ -276,7 +283,7 @@ def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
 
 
 def _not_installed(module: str, use: Case) -> Case:
-    """Do something where a module is not installed."""
+    """Return a case that runs another one as if a module were not installed."""
 
     async def without(ecr: LocalECR) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -285,8 +292,11 @@ def _not_installed(module: str, use: Case) -> Case:
             ]:
                 patch.delitem(sys.modules, name)
             patch.setitem(sys.modules, module, None)
+
+            # These modules import it, and so must be imported again.
             for name in ("arrow", "otel", "_models.record_batches", "images._record_batches"):
                 patch.delitem(sys.modules, f"ecr_layer_client.{name}", raising=False)
+
             await use(ecr)
 
     return without
@@ -298,11 +308,12 @@ def _cut_archive() -> None:
 
 
 def _changed_layout(change: Callable[[Path], object]) -> Callable[[], object]:
-    """Change the largest blob of a layout: a layer."""
+    """Return a function that changes a layer of the layout and then reads all its blobs."""
 
     def read() -> None:
         blobs = sorted(Path("layout/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
         change(next(blob for blob in blobs if not blob.read_bytes().startswith(b"{")))
+
         source = ImageSource.from_path("layout")
         for blob in source.blobs:
             with source.open(blob) as file:
@@ -331,12 +342,13 @@ async def _other_platform(ecr: LocalECR) -> None:
             "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": [here],
         }
+
         ecr.put_image(_APP, json.dumps(index), "all")
         await client.get_image(_APP, "all", "linux/arm64")
 
 
 def _answered(answer: dict[str, Any]) -> Case:
-    """Play an answer to the question for a manifest."""
+    """Return a case in which BatchGetImage has this response."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(operation="BatchGetImage", body=json.dumps(answer).encode())
@@ -347,7 +359,7 @@ def _answered(answer: dict[str, Any]) -> Case:
 
 
 def _listed(answer: dict[str, Any]) -> Case:
-    """Play an answer to each question for a page of images."""
+    """Return a case in which each ListImages has this response."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(operation="ListImages", body=json.dumps(answer).encode())
@@ -361,14 +373,15 @@ def _listed(answer: dict[str, Any]) -> Case:
 _IMAGES_OF_ANOTHER = {
     "images": [{"imageId": {"imageDigest": _NEW, "imageTag": "1.0"}, "imageManifest": "{}"}]
 }
-_any: Any = object()  # what type checkers would refuse
+# An object that type checkers accept for every type.
+_any: Any = object()
 _unknown: dict[str, Any] = {"size": 1}
 _CASES: dict[str, Case] = {
     "found no usable AWS credentials: …": _without(
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
     ),
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
-    "the session or client is yours, so its credentials are yours to renew": _expired_keys_of_a_session,
+    "the session or client is yours, so its credentials are yours to renew": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
     "the provider given as credentials= gave no AWS keys: …": _opened(
@@ -586,13 +599,13 @@ _CASES: dict[str, Case] = {
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """Return what finds a message of which an entry shows a part."""
+    """Return a pattern that finds the messages of an entry, whose `…` stands for any text."""
     return re.compile(".*".join(map(re.escape, entry.split("…"))), re.DOTALL)
 
 
 @pytest.fixture
 def settings(user: None) -> Iterator[None]:  # noqa: ARG001 (whose settings they are)
-    """The environment of a user whose account is a local ECR, restored after what a case makes of it."""
+    """Give the environment of a user whose account is a local ECR, and restore it afterwards."""
     kept = dict(os.environ)
     yield
     os.environ.clear()
@@ -606,25 +619,24 @@ async def _within(case: Case) -> None:
         await case(ecr)
 
 
+# From Python 3.12 on, os.fork, which a case calls, gives this warning.
 @pytest.mark.usefixtures("settings")
-@pytest.mark.filterwarnings(
-    "ignore:This process .* is multi-threaded:DeprecationWarning"
-)  # Python 3.12 of fork, which is what is tried
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("entry", _ENTRIES)
 def test_the_library_gives_this_message(entry: str) -> None:
-    """The message of this heading or row is really given, as an error or as a warning."""
+    """The library gives the message of each heading and row, as an error or as a warning."""
     with pytest.raises((Exception, Warning)) as raised:
         asyncio.run(_within(_CASES[entry]))
     assert _pattern(entry).search(str(raised.value))
 
 
 def test_each_case_is_on_the_page() -> None:
-    """The page has the messages that are tried here, each once, and no other."""
+    """The page has each message of the cases once, and no other message."""
     assert sorted(_ENTRIES) == sorted(_CASES)
 
 
 def _messages(source: Path) -> list[str]:
-    """Return the messages that a room composes, with `…` for what is filled in."""
+    """Return the messages in a module's source, with `…` for each value in them."""
     assigned = [
         node.value
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
@@ -664,9 +676,9 @@ _NOT_SPECIFIC = {
 }
 
 
-@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
-def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
-    """Each message that a room of the core or of images composes is found on the page."""
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda path: str(path.relative_to(_ROOT)))
+def test_the_page_has_the_messages_of_a_module(source: Path) -> None:
+    """The page has each message of the core and of images."""
     assert [
         message
         for message in _messages(source)
@@ -675,7 +687,7 @@ def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
 
 
 def _is_found(message: str) -> bool:
-    """Say whether an entry is a part of a message, or says more of it."""
+    """Return whether an entry is a part of a message, or contains the message."""
     return any(
         _pattern(entry).search(message) or _pattern(message).search(entry) for entry in _ENTRIES
     )

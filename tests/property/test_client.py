@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client import CallError, LayerCheckResult, RetryPolicy
@@ -107,11 +107,7 @@ def wrong(result: LayerCheckResult) -> list[str]:
     return sorted(available | absent | malformed)
 
 
-quick = (
-    settings()
-    if "HYPOTHESIS_PROFILE" in os.environ
-    else settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
-)
+quick = settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=60)
 
 
 @quick

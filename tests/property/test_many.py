@@ -7,7 +7,7 @@ import os
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ecr_layer_client import CallError, LayerCheckResult, LayerCheckResults, RetryPolicy
@@ -91,11 +91,7 @@ def wrong(result: LayerCheckResult) -> list[str]:
     ]
 
 
-quick = (
-    settings()
-    if "HYPOTHESIS_PROFILE" in os.environ
-    else settings(max_examples=30, suppress_health_check=[HealthCheck.too_slow])
-)
+quick = settings() if "HYPOTHESIS_PROFILE" in os.environ else settings(max_examples=30)
 
 
 @quick

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class OperationState:
-    """What the calls of one operation share.
+    """The state that all calls of one operation share.
 
     Attributes:
         is_over: Whether the operation has failed. Running attempts finish, nothing is retried.
