@@ -14,7 +14,7 @@ from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
 from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, KeysView
+    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
 DIGESTS = [f"sha256:{number:064x}" for number in range(25)]
 REASON = (
@@ -53,33 +53,11 @@ class Failing:
         raise self._error
 
 
-class AsyncFailing:
-    """The same as an async iterable."""
+class FailingBag(Failing):
+    """The same with a length."""
 
-    def __init__(self, digests: list[str], error: BaseException = OWN_ERROR) -> None:
-        self._failing = Failing(digests, error)
-
-    async def __aiter__(self) -> AsyncIterator[str]:
-        for digest in self._failing:
-            yield digest
-
-
-class FailingBag(Bag):
-    """An input with a length, whose iterator raises an exception at its end."""
-
-    def __iter__(self) -> Iterator[Any]:
-        yield from self._items
-        raise OWN_ERROR
-
-
-def as_generator(digests: Iterable[Any]) -> Iterator[Any]:
-    """Yield each item."""
-    yield from digests
-
-
-def as_keys(digests: Iterable[Any]) -> KeysView[Any]:
-    """Return the keys of a dict."""
-    return dict.fromkeys(digests).keys()
+    def __len__(self) -> int:
+        return len(self._digests)
 
 
 async def as_async(digests: Iterable[Any]) -> AsyncIterator[Any]:
@@ -118,10 +96,14 @@ def started(digests: Any, batch_size: int = 10, window: int | None = None) -> Di
     return source
 
 
-each_shape = pytest.mark.parametrize(
-    "shaped", [list, tuple, dict.fromkeys, as_keys, Bag, iter, as_generator, as_async]
-)
-each_failing = pytest.mark.parametrize("failing", [Failing, AsyncFailing])
+SHAPES: list[Callable[[Iterable[str]], Any]] = [
+    *(list, tuple, dict.fromkeys, Bag, iter, as_async),
+    lambda digests: dict.fromkeys(digests).keys(),
+    lambda digests: (digest for digest in digests),
+]
+NAMES = ["list", "tuple", "dict", "sized iterable", "iterator", "async", "keys", "generator"]
+each_shape = pytest.mark.parametrize("shaped", SHAPES, ids=NAMES)
+each_failing = pytest.mark.parametrize("shaped", [iter, as_async])
 
 
 @each_shape
@@ -197,9 +179,9 @@ def test_item_is_not_a_str(item: Any) -> None:
 
 @pytest.mark.parametrize("count", [0, 5, 10], ids=["at once", "within a batch", "after a batch"])
 @each_failing
-def test_error_of_the_iterator(failing: type[Failing | AsyncFailing], count: int) -> None:
+def test_error_of_the_iterator(shaped: Callable[[Failing], Any], count: int) -> None:
     """An exception of the caller's iterator is raised unchanged, after its digests, each time."""
-    source = started(failing(DIGESTS[:count]))
+    source = started(shaped(Failing(DIGESTS[:count])))
     first = [batch.digests for batch in [next_of(source)] if batch] if count else []
     assert first == ([DIGESTS[:count]] if count else [])
 
@@ -211,9 +193,9 @@ def test_error_of_the_iterator(failing: type[Failing | AsyncFailing], count: int
 
 
 @each_failing
-def test_interrupt_in_the_iterator(failing: type[Failing | AsyncFailing]) -> None:
+def test_interrupt_in_the_iterator(shaped: Callable[[Failing], Any]) -> None:
     """An interrupt in the iterator is raised at once; the source keeps the digests before it."""
-    source = started(failing(DIGESTS[:5], SystemExit()))
+    source = started(shaped(Failing(DIGESTS[:5], SystemExit())))
     with pytest.raises(SystemExit):
         batches_of(source)
     assert source.not_handed_out == DIGESTS[:5]

@@ -18,6 +18,7 @@ from ecr_layer_client._models.layer import (
 )
 
 DIGEST = "sha256:" + "a" * 64
+LONGEST = "a:" + "0" * (MAX_DIGEST_LENGTH - 2)
 OUTCOME: TypeAdapter[LayerOutcome] = TypeAdapter(TaggedOutcome)
 AVAILABLE, MISSING = LayerAvailability.AVAILABLE, LayerFailureCode.MISSING_LAYER_DIGEST
 INVALID = LayerFailureCode.INVALID_LAYER_DIGEST
@@ -41,21 +42,13 @@ each_enum = pytest.mark.parametrize("enum", [LayerAvailability, LayerFailureCode
 @pytest.mark.parametrize(
     ("digest", "well_formed"),
     [
-        pytest.param(DIGEST, True, id="sha256"),
-        pytest.param(DIGEST.upper(), True, id="upper case"),
-        pytest.param("sha512+b64.x_y-z:0F", True, id="every sign of an algorithm"),
-        pytest.param("a:" + "0" * (MAX_DIGEST_LENGTH - 2), True, id="longest"),
-        pytest.param("a:" + "0" * (MAX_DIGEST_LENGTH - 1), False, id="too long"),
-        pytest.param("", False, id="empty"),
-        pytest.param("sha256:", False, id="no hex"),
-        pytest.param(":aa", False, id="no algorithm"),
-        pytest.param("latest", False, id="a tag"),
-        pytest.param("sha256:xyz", False, id="not hex"),
-        pytest.param(DIGEST + "\n", False, id="newline after"),
-        pytest.param(" " + DIGEST, False, id="blank before"),
-        pytest.param("sha256:\uff11\uff12", False, id="full-width digits"),
-        pytest.param("sha256:aa\ud800", False, id="lone surrogate"),
+        *((digest, True) for digest in (DIGEST, DIGEST.upper(), "sha512+b64.x_y-z:0F", LONGEST)),
+        *((digest, False) for digest in (f"{LONGEST}0", "", "sha256:", ":aa", "latest")),
+        *((digest, False) for digest in ("sha256:xyz", f"{DIGEST}\n", f" {DIGEST}")),
+        # Full-width digits, and a lone surrogate.
+        *((digest, False) for digest in ("sha256:\uff11\uff12", "sha256:aa\ud800")),
     ],
+    ids=lambda value: ascii(value)[-24:],
 )
 def test_is_well_formed(digest: str, *, well_formed: bool) -> None:
     """A digest is well-formed if all of it matches ECR's pattern within ECR's length."""
@@ -65,9 +58,9 @@ def test_is_well_formed(digest: str, *, well_formed: bool) -> None:
 @pytest.mark.parametrize(
     ("digest", "spelling"),
     [
-        pytest.param("SHA256:AbC", "sha256:abc", id="ASCII"),
-        pytest.param("sha256:\u212a", "sha256:\u212a", id="the Kelvin sign does not become a k"),
-        pytest.param("\u0130:AA", "\u0130:AA", id="not ASCII"),
+        # The letters that are not ASCII would become a "k" and an "i" in lower case.
+        *(("SHA256:AbC", "sha256:abc"), ("sha256:\u212a", "sha256:\u212a")),
+        ("\u0130:AA", "\u0130:AA"),
     ],
 )
 def test_canonical(digest: str, spelling: str) -> None:
@@ -130,8 +123,8 @@ def test_available_and_absent(
 
 
 @each_outcome
-def test_outcome_is_read_back(outcome: LayerOutcome) -> None:
-    """An outcome read back from JSON, a dict, a pickle or a copy is equal, and of its class."""
+def test_outcome_is_a_value(outcome: Any) -> None:
+    """An outcome is immutable, and equal when read back from JSON, a dict, a pickle or a copy."""
     read = [
         OUTCOME.validate_json(OUTCOME.dump_json(outcome)),
         OUTCOME.validate_python(outcome.model_dump(mode="json")),
@@ -140,6 +133,8 @@ def test_outcome_is_read_back(outcome: LayerOutcome) -> None:
     ]
     assert [(type(each), each) for each in read] == [(type(outcome), outcome)] * 4
     assert len({outcome, *read}) == 1
+    with pytest.raises(ValidationError, match="frozen"):
+        outcome.digest = "sha256:bb"
 
 
 def test_outcomes_in_json() -> None:
@@ -153,27 +148,16 @@ def test_outcomes_in_json() -> None:
     assert FAILURE.model_dump(mode="json") == failure | facts
 
 
-@pytest.mark.parametrize("outcome", [LAYER, FAILURE], ids=["layer", "failure"])
-def test_outcome_is_immutable(outcome: Any) -> None:
-    """An outcome is immutable."""
-    with pytest.raises(ValidationError, match="frozen"):
-        outcome.digest = "sha256:bb"
-
-
 def test_ecrs_names_are_for_responses_alone() -> None:
     """ECR's member names are only read in responses."""
     with pytest.raises(ValidationError, match="digest"):
         Layer.model_validate({"layerDigest": DIGEST, "layerAvailability": "AVAILABLE"})
 
 
-@pytest.mark.parametrize("size", [-1, 2**63], ids=["negative", "beyond 64 bits"])
-def test_size_is_not_valid(size: int) -> None:
-    """A size is not negative and fits into 64 bits."""
-    with pytest.raises(ValidationError, match="size"):
-        Layer(digest=DIGEST, availability=AVAILABLE, size=size)
-
-
 @pytest.mark.parametrize("size", [0, 2**63 - 1], ids=["empty", "largest"])
-def test_size_at_its_limits(size: int) -> None:
-    """A layer can be empty, and as large as a table can hold."""
+def test_size(size: int) -> None:
+    """A size is not negative and fits into 64 bits."""
+    for wrong in (-1, 2**63):
+        with pytest.raises(ValidationError, match="size"):
+            Layer(digest=DIGEST, availability=AVAILABLE, size=wrong)
     assert Layer(digest=DIGEST, availability=AVAILABLE, size=size).size == size

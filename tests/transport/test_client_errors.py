@@ -34,14 +34,12 @@ TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
 FILES = "check AWS_CA_BUNDLE, certificates and proxies"
 
 CREDENTIALS = [
-    botocore.NoCredentialsError(),
+    *(botocore.NoCredentialsError(), botocore.UnknownCredentialError(name="x")),
+    *(botocore.NoAuthTokenError(), botocore.UnauthorizedSSOTokenError()),
     botocore.PartialCredentialsError(provider="env", cred_var="AWS_SECRET_ACCESS_KEY"),
     botocore.CredentialRetrievalError(provider="process", error_msg="exit 1"),
-    botocore.UnknownCredentialError(name="x"),
-    botocore.NoAuthTokenError(),
     botocore.TokenRetrievalError(provider="sso", error_msg="expired"),
     botocore.SSOTokenLoadError(error_msg="expired"),
-    botocore.UnauthorizedSSOTokenError(),
     botocore.RefreshWithMFAUnsupportedError(),
     botocore.MetadataRetrievalError(error_msg="timed out"),
 ]

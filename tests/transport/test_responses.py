@@ -72,7 +72,7 @@ def test_result() -> None:
     assert read(200, b'{"lastByteReceived": 9, "uploadId": "f00d"}') == 9
 
 
-@pytest.mark.parametrize("status", [201, 204, 206])
+@pytest.mark.parametrize("status", [201, 202, 203, 204, 206, 207, 226, 299])
 def test_other_2xx_status(status: int) -> None:
     """A result with another 2xx status is an error, and is retried."""
     error = error_of(status, b'{"lastByteReceived": 9}')
@@ -94,10 +94,12 @@ def test_expired_credentials(*, owned: bool) -> None:
 
 
 def test_members_of_an_error_response() -> None:
-    """An error response keeps all members that are not its code or its message."""
+    """An error response has its request id and date, and all members beside code and message."""
     body = b'{"__type": "InvalidLayerPartException", "message": "said", "lastValidByteReceived": 4}'
-    response = ErrorResponse.read(400, HEADERS, body)
+    date = "Mon, 23 Nov 2026 12:00:00 GMT"
+    response = ErrorResponse.read(400, {**HEADERS, "date": date}, body)
     assert (response.code, response.message) == ("InvalidLayerPartException", "said")
+    assert (response.request_id, response.date) == ("5f1c", date)
     assert response.members == {"lastValidByteReceived": 4}
 
 
@@ -115,8 +117,7 @@ def test_too_large() -> None:
 @pytest.mark.parametrize(
     ("body", "where"),
     [
-        (b"", "the body: Invalid JSON"),
-        (b'{"lastByteReceived": 9', "the body: Invalid JSON"),
+        *((b"", "the body: Invalid JSON"), (b'{"lastByteReceived": 9', "the body: Invalid JSON")),
         (b"[]", "the body: Input should be an object"),
         (b"{}", "lastByteReceived: Field required"),
         (b'{"last": 9}', "lastByteReceived: Field required"),

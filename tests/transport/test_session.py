@@ -17,16 +17,12 @@ if TYPE_CHECKING:
 OWN, BOTOCORE = _loader(None), create_loader()
 
 
-@pytest.mark.parametrize("kind", ["service-2", "endpoint-rule-set-1"])
-def test_model(kind: str) -> None:
-    """ECR's model is botocore's."""
-    assert OWN.load_service_model("ecr", kind) == BOTOCORE.load_service_model("ecr", kind)
-
-
-@pytest.mark.parametrize("name", ["partitions", "sdk-default-configuration", "_retry"])
-def test_data(name: str) -> None:
-    """Data that belongs to no service is botocore's."""
-    assert OWN.load_data(name) == BOTOCORE.load_data(name)
+def test_data() -> None:
+    """ECR's model, and data that belongs to no service, are botocore's."""
+    for kind in ("service-2", "endpoint-rule-set-1"):
+        assert OWN.load_service_model("ecr", kind) == BOTOCORE.load_service_model("ecr", kind)
+    for name in ("partitions", "sdk-default-configuration", "_retry"):
+        assert OWN.load_data(name) == BOTOCORE.load_data(name)
 
 
 def test_endpoints() -> None:

@@ -6,8 +6,9 @@ import json
 from base64 import b64encode
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore.credentials import ReadOnlyCredentials
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import AsyncGenerator, AsyncIterator
 
-    from ecr_layer_client import ECRLayerClient
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client._transport.operation import Transport
 
@@ -85,22 +85,9 @@ class _Operation:
         return members
 
 
-class Initiate(_Operation):
-    """Begin an upload."""
-
-    name: ClassVar[str] = "InitiateLayerUpload"
-
-
-class UploadPart(_Operation):
-    """Upload a part."""
-
-    name: ClassVar[str] = "UploadLayerPart"
-
-
-class Complete(_Operation):
-    """End an upload."""
-
-    name: ClassVar[str] = "CompleteLayerUpload"
+def operation(name: str, body: bytes | StreamedBody) -> Any:
+    """Return an operation of ECR."""
+    return type(name, (_Operation,), {"name": name})(body)
 
 
 @asynccontextmanager
@@ -139,17 +126,6 @@ async def opened(endpoint_url: str) -> AsyncGenerator[Transport]:
         await transport.aclose()
 
 
-def a_client(ecr: LocalECR, transport: TransportName) -> ECRLayerClient:
-    """Return a client whose requests all take one transport, and retry without a pause."""
-    retry = RetryPolicy(initial_backoff=0.001)
-    return client_class(transport)(
-        region_name=ecr.region,
-        endpoint_url=ecr.endpoint_url,
-        session=ecr.session(),
-        config=ClientConfig(transport=transport, retry=retry),
-    )
-
-
 async def test_bytes_are_not_streamed() -> None:
     """A body with a length, a digest and an async iterator is streamed; bytes are not."""
     found = [isinstance(body, StreamedBody) for body in (Part("f00d"), b"{}")]
@@ -160,7 +136,10 @@ async def test_a_streamed_body_arrives_unchanged() -> None:
     """A streamed body arrives byte for byte, with its length, and signed with its digest."""
     part, bodies = Part("f00d"), list[bytes]()
     async with recording(bodies) as served, opened(served.url) as transport:
-        assert [await transport.send(UploadPart(part)) for _ in range(2)] == [{}, {}]
+        assert [await transport.send(operation("UploadLayerPart", part)) for _ in range(2)] == [
+            {},
+            {},
+        ]
 
     # The client's method wrote the first body; both are the same JSON object.
     assert bodies[1] == b"".join(part.chunks())
@@ -177,22 +156,27 @@ async def test_a_streamed_body_arrives_unchanged() -> None:
 @pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_streamed_part_is_retried(transport: TransportName) -> None:
     """A retry iterates a streamed body again, and ECR receives the bytes of the blob."""
-    name = f'"repositoryName": "app", "layerDigests": ["sha256:{sha256(LAYER).hexdigest()}"]'
-    async with LocalECR() as ecr, a_client(ecr, transport) as client:
+    digest = f"sha256:{sha256(LAYER).hexdigest()}"
+    config = ClientConfig(transport=transport, retry=RetryPolicy(initial_backoff=0.001))
+    make = partial(client_class(transport), region_name=REGION, config=config)
+    async with (
+        LocalECR(region=REGION) as ecr,
+        make(endpoint_url=ecr.endpoint_url, session=ecr.session()) as client,
+    ):
         ecr.create_repository("app")
         ecr.faults.add(operation="UploadLayerPart", error="ServerException", times=1)
 
-        async def call(operation: Any) -> dict[str, Any]:
-            result: dict[str, Any] = await client._caller(operation.name).call(
-                operation, OperationState()
-            )
+        async def call(name: str, body: bytes | StreamedBody) -> dict[str, Any]:
+            caller: Any = client._caller(name)
+            result: dict[str, Any] = await caller.call(operation(name, body), OperationState())
             return result
 
-        upload_id = (await call(Initiate(b'{"repositoryName": "app"}')))["uploadId"]
-        part = Part(upload_id)
-        uploaded = await call(UploadPart(part))
+        initiated = await call("InitiateLayerUpload", b'{"repositoryName": "app"}')
+        part = Part(initiated["uploadId"])
+        uploaded = await call("UploadLayerPart", part)
         assert (uploaded["lastByteReceived"], part.iterations) == (len(LAYER) - 1, 2)
 
         # ECR compares the digest with the bytes that it received.
-        completed = await call(Complete(f'{{"uploadId": "{upload_id}", {name}}}'.encode()))
-        assert completed["layerDigest"] == f"sha256:{sha256(LAYER).hexdigest()}"
+        members = {"repositoryName": "app", "uploadId": part.upload_id, "layerDigests": [digest]}
+        completed = await call("CompleteLayerUpload", json.dumps(members).encode())
+        assert completed["layerDigest"] == digest
