@@ -187,7 +187,10 @@ def test_no_secret_in_a_repr() -> None:
 
 
 REFUSED: list[Any] = [
-    ({"credentials": Provider(HOUR), "session": object()}, "credentials= can't be used with session="),
+    (
+        {"credentials": Provider(HOUR), "session": object()},
+        "credentials= can't be used with session=",
+    ),
     ({"credentials": AWSKeys("key", SECRET)}, "credentials=<AWSKeys> must be an async function"),
 ]
 

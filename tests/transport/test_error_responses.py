@@ -296,7 +296,9 @@ def test_skew_in_seconds(ahead: int) -> None:
     error = refused(refusal("RequestExpired", date=date))
     assert isinstance(error, ClockSkewError)
     assert error.skew == pytest.approx(ahead, abs=5)
-    assert f" s ({'ahead' if ahead > 0 else 'behind'}): set the clock, for example with NTP" in str(error)
+    assert f" s ({'ahead' if ahead > 0 else 'behind'}): set the clock, for example with NTP" in str(
+        error
+    )
 
 
 def test_skew_from_a_date_without_a_zone() -> None:
