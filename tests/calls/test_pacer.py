@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from ecr_layer_client._calls.pacer import OPENING, Pacer
+from ecr_layer_client._calls.pacer import OPENING_REQUESTS, Pacer
 
 RTT = 0.05
 
@@ -65,10 +65,10 @@ def test_opens_at_once() -> None:
     """A new pacer lets the first ten requests leave at once, and no more before an answer comes."""
     made = pacer()
     waits: list[float | None] = []
-    for _ in range(OPENING + 1):
+    for _ in range(OPENING_REQUESTS + 1):
         waits.append(made.wait(1.0))
         made.sent(1.0)
-    assert waits == [0.0] * OPENING + [None]
+    assert waits == [0.0] * OPENING_REQUESTS + [None]
 
 
 def in_flight(made: Pacer, now: float) -> int:
@@ -94,7 +94,7 @@ def test_the_window_confirms_before_it_widens() -> None:
 def test_what_is_answered_makes_room() -> None:
     """Of the first ten answers, two let one leave."""
     made = pacer()
-    for _ in range(OPENING):
+    for _ in range(OPENING_REQUESTS):
         made.sent(1.0)
     waits: list[float | None] = []
     for _ in range(2):
@@ -108,7 +108,7 @@ def test_what_is_answered_makes_room() -> None:
 def test_a_request_without_an_answer_opens_nothing() -> None:
     """A request that ended without an answer gives its own place back, and no more."""
     made = pacer()
-    for _ in range(OPENING):
+    for _ in range(OPENING_REQUESTS):
         made.sent(1.0)
     made.abandoned()
     assert made.wait(1.0) == 0.0
@@ -350,7 +350,7 @@ def test_the_window_is_open_once_there_is_a_rate() -> None:
     """With a rate, it is the rate that holds requests back, not the window."""
     made, now = accepted(3)
     refused(made, now)
-    for _ in range(OPENING * 3):
+    for _ in range(OPENING_REQUESTS * 3):
         made.sent(now)
     assert made.wait(now + 3600.0) == 0.0
 

@@ -268,7 +268,7 @@ def test_verify_as_json_per_platform(run: Run) -> None:
             f"team/complete@{sha256(BOTH)[:-1]}",
             "a tag, such as 'latest', or a digest, sha256: and 64 digits",
         ),
-        (f"@{sha256(BOTH)}", "is no ECR repository name"),
+        (f"@{sha256(BOTH)}", "is not a valid ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),
         (f"{URI}/team/complete", "does not name an image"),
     ],

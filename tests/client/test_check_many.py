@@ -252,8 +252,8 @@ async def test_nothing(seeded: LocalECR) -> None:
             [("team/a", "sha256:aa"), ("team/a", None)],
             r"digests\['team/a'\]\[1\] is None, of type NoneType",
         ),
-        ([("Team/A", "sha256:aa")], "no ECR repository name"),
-        ({3: ["sha256:aa"]}, "a repository is a str or a Repository"),
+        ([("Team/A", "sha256:aa")], "not a valid ECR repository name"),
+        ({3: ["sha256:aa"]}, "a repository must be a str or a Repository"),
         ([(Repository(name="team/a", region="eu-west-3"), "sha256:aa")], "for_region"),
     ],
 )

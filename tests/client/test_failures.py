@@ -134,13 +134,13 @@ FINAL: list[Any] = [
     pytest.param(
         {"error": "UnrecognizedClientException"},
         CredentialsError,
-        "yours to renew",
+        "renew the credentials of your session",
         id="UnrecognizedClient",
     ),
     pytest.param(
         {"redirect_to": "http://127.0.0.1:2/"},
         ResponseError,
-        "ECR answered HTTP 307: redirects are refused",
+        "the endpoint returned HTTP 307: redirects are refused",
         id="redirect",
     ),
 ]
@@ -427,7 +427,7 @@ async def test_timeout_names_the_last_failure(seeded: LocalECR, digests: list[st
     async with seeded.client() as client:
         with pytest.raises(
             OperationTimeoutError,
-            match=r"us-east-1.*; an attempt had failed: ECR answered HTTP 503:",
+            match=r"us-east-1.*; an attempt had failed: the endpoint returned HTTP 503:",
         ) as raised:
             await client.check_layers("app", digests, timeout=1)
     assert isinstance(raised.value.__cause__, ServerError)

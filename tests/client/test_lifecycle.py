@@ -104,7 +104,7 @@ async def test_a_failed_opening_leaves_it_closed(monkeypatch: pytest.MonkeyPatch
 async def test_an_empty_region(monkeypatch: pytest.MonkeyPatch) -> None:
     """A variable that is set and empty, as a secret that is missing leaves it, is no Region."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "")
-    with pytest.raises(InvalidInputError, match="there is no AWS Region"):
+    with pytest.raises(InvalidInputError, match="found no AWS Region"):
         await ECRLayerClient().open()
 
 
@@ -345,20 +345,22 @@ async def test_for_no_region(ecr: LocalECR, region: Any) -> None:
     ("options", "match"),
     [
         pytest.param(
-            {"endpoint_url": "http://ecr.example"}, "plain http beyond this machine", id="insecure"
+            {"endpoint_url": "http://ecr.example"}, "plain http to another machine", id="insecure"
         ),
         pytest.param(
             {"endpoint_url": "https://me:secret@ecr.example"},
-            "holds a user name or password",
+            "contains a user name or password",
             id="user",
         ),
-        pytest.param({"endpoint_url": "ecr.example"}, "not of the form", id="no-scheme"),
-        pytest.param({"endpoint_url": "https://[::1"}, "no URL", id="no-url"),
+        pytest.param({"endpoint_url": "ecr.example"}, "must have the form", id="no-scheme"),
+        pytest.param({"endpoint_url": "https://[::1"}, "not a valid URL", id="no-url"),
         pytest.param({"region_name": ""}, "region_name=''", id="empty-region"),
         pytest.param({"profile_name": 3}, "profile_name=<int>", id="profile"),
         pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
         pytest.param(
-            {"profile_name": "me", "session": object()}, "beside session=", id="profile-and-session"
+            {"profile_name": "me", "session": object()},
+            "used with session=",
+            id="profile-and-session",
         ),
         pytest.param({"session": object()}, "an aiobotocore session", id="no-session"),
         pytest.param({"observer": 5}, "observer=<int>", id="no-observer"),

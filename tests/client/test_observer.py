@@ -225,7 +225,7 @@ async def test_what_it_raises_is_logged(
     logged = [record for record in caplog.records if record.levelname == "ERROR"]
     assert (len(result), {record.getMessage() for record in logged}) == (
         1,
-        {"the observer raised; the operation goes on"},
+        {"the observer raised an exception; the operation continues"},
     )
     assert {record.exc_info[0] for record in logged if record.exc_info} == {LookupError}
 

@@ -187,8 +187,11 @@ def test_no_secret_in_a_repr() -> None:
 
 
 REFUSED: list[Any] = [
-    ({"credentials": Provider(HOUR), "session": object()}, "credentials= beside session="),
-    ({"credentials": AWSKeys("key", SECRET)}, "credentials is of type AWSKeys: an async function"),
+    (
+        {"credentials": Provider(HOUR), "session": object()},
+        "credentials= can't be used with session=",
+    ),
+    ({"credentials": AWSKeys("key", SECRET)}, "credentials=<AWSKeys> must be an async function"),
 ]
 
 
@@ -266,7 +269,7 @@ def test_a_provider_that_fails() -> None:
         async with _client(ecr, Provider(error, takes=0)) as client:
             with pytest.raises(
                 CredentialsError,
-                match="the provider given as credentials= gave no AWS keys: 'LookupError: the vault",
+                match="the provider passed as credentials= did not return AWS keys: 'LookupError: the vault",
             ) as raised:
                 await client.check_layers("app", ["sha256:aa"])
             return raised.value

@@ -236,8 +236,8 @@ def test_plain_http_beyond_this_machine(endpoint_url: str) -> None:
     with pytest.raises(InvalidInputError) as caught:
         ConnectionOptions(endpoint_url=endpoint_url).check(allow_insecure_endpoint=False)
     assert str(caught.value) == (
-        f"endpoint_url='{endpoint_url}' is plain http beyond this machine: "
-        "use https, or ClientConfig(allow_insecure_endpoint=True) where the network is trusted"
+        f"endpoint_url='{endpoint_url}' is plain http to another machine: "
+        "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
     )
 
 
@@ -301,7 +301,7 @@ def test_part_of_target_is_a_str(name: str, value: object) -> None:
     with pytest.raises(InvalidInputError) as caught:
         ConnectionOptions(**parts).check(allow_insecure_endpoint=False)
     shown = "''" if value == "" else f"<{type(value).__name__}>"
-    assert str(caught.value) == f"{name}={shown}: a str that is not empty, or None"
+    assert str(caught.value) == f"{name}={shown} must be a str that is not empty, or None"
 
 
 def test_profile_beside_a_session() -> None:
@@ -309,7 +309,7 @@ def test_profile_beside_a_session() -> None:
     session: Any = object()
     with pytest.raises(
         InvalidInputError,
-        match=r"^profile_name='dev' beside session=: give the profile to the session$",
+        match=r"^profile_name='dev' can't be used with session=: give the profile to the session$",
     ):
         ConnectionOptions(profile_name="dev", session=session).check(allow_insecure_endpoint=False)
 

@@ -14,7 +14,7 @@ from ecr_layer_client import InvalidInputError, Repository
 ACCOUNT = "123456789012"
 WHOLE = Repository(name="team/app", registry_id=ACCOUNT, region="eu-west-1")
 URI = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/team/app"
-NAME_RULE = "is no ECR repository name: 2 to 256 characters"
+NAME_RULE = "is not a valid ECR repository name: use 2 to 256 characters"
 
 
 @pytest.mark.parametrize(
@@ -128,34 +128,37 @@ def test_arn_of_every_partition(partition: str) -> None:
     [
         pytest.param(
             "team/app:v1",
-            "'team/app:v1' is more than a repository: leave out the tag: 'team/app'",
+            "'team/app:v1' names more than a repository: leave out the tag, and use 'team/app'",
             id="tag",
         ),
         pytest.param(
             "team/app@sha256:aa",
-            "'team/app@sha256:aa' is more than a repository: leave out the digest: 'team/app', and pass the digest in the list of digests",
+            "'team/app@sha256:aa' names more than a repository: leave out the digest, and use "
+            "'team/app'; pass the digest in the list of digests",
             id="digest",
         ),
         pytest.param(
             f"https://{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app",
-            f"'https://{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app' is more than a repository: "
-            f"leave out the scheme: '{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app'",
+            f"'https://{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app' names more than a repository: "
+            f"leave out the scheme, and use '{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app'",
             id="scheme",
         ),
         pytest.param(
             "public.ecr.aws/team/app",
-            "'public.ecr.aws/team/app' is more than a repository: ECR Public has an API of its own; "
-            "this client asks private registries only, so name a private repository",
+            "'public.ecr.aws/team/app' is a repository of ECR Public, which has an API of its own: "
+            "name a repository of a private registry",
             id="ECR Public",
         ),
         pytest.param(
             f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com",
-            f"'{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com' names a registry and no repository: append '/' and the repository's name",
+            f"'{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com' names a registry but no repository: "
+            "append '/' and the name of the repository",
             id="registry alone",
         ),
         pytest.param(
             f"arn:aws:iam::{ACCOUNT}:role/app",
-            f"'arn:aws:iam::{ACCOUNT}:role/app' is no ARN of an ECR repository: 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'",
+            f"'arn:aws:iam::{ACCOUNT}:role/app' is not the ARN of an ECR repository: "
+            "use 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'",
             id="another ARN",
         ),
     ],
@@ -207,7 +210,7 @@ def test_name_within_is_checked(text: str) -> None:
 
 def test_region_within_is_checked() -> None:
     """The Region within a URI obeys the rule of Regions."""
-    with pytest.raises(InvalidInputError, match=r"^'-' is no AWS Region: such as 'eu-west-1'$"):
+    with pytest.raises(InvalidInputError, match=r"^'-' is not a valid AWS Region: use a code"):
         Repository.parse(f"{ACCOUNT}.dkr.ecr.-.amazonaws.com/app")
 
 
@@ -216,17 +219,17 @@ def test_region_within_is_checked() -> None:
     [
         pytest.param(
             {"name": "app", "registry_id": "12345"},
-            "'12345' is no registry id: the 12 digits of an AWS account, as a str",
+            "'12345' is not a valid registry id: use the 12 digits of an AWS account, as a str",
             id="short registry id",
         ),
         pytest.param(
             {"name": "app", "registry_id": ACCOUNT + "\n"},
-            f"'{ACCOUNT}\\n' is no registry id: the 12 digits of an AWS account, as a str",
+            f"'{ACCOUNT}\\n' is not a valid registry id: use the 12 digits of an AWS account, as a str",
             id="registry id with a newline",
         ),
         pytest.param(
             {"name": "app", "region": "Frankfurt"},
-            "'Frankfurt' is no AWS Region: such as 'eu-west-1'",
+            "'Frankfurt' is not a valid AWS Region: use a code such as 'eu-west-1'",
             id="region",
         ),
         pytest.param(
@@ -254,7 +257,7 @@ def test_what_is_no_str(value: Any) -> None:
     """What is neither a str nor a Repository is refused, naming its type."""
     with pytest.raises(
         InvalidInputError,
-        match=rf"^a repository is a str or a Repository, not {type(value).__name__} ",
+        match=rf"^a repository must be a str or a Repository, not {type(value).__name__} ",
     ):
         Repository.coerce(value)
 

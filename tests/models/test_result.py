@@ -267,7 +267,7 @@ def test_of_takes_a_repository_as_a_client_does(repository: str | Repository) ->
 
 def test_of_refuses_an_outcome_under_another_digest() -> None:
     """An outcome given under another digest than its own is refused."""
-    with pytest.raises(InvalidInputError, match=rf"^'{NEW}': give its own Layer or LayerFailure, "):
+    with pytest.raises(InvalidInputError, match=rf"^the outcome of '{NEW}' must be a Layer "):
         LayerCheckResult.of("app", {NEW: MIXED[HELD]})
 
 
@@ -288,7 +288,7 @@ def test_of_refuses_one_digest_twice() -> None:
 
 def test_of_refuses_a_bad_repository() -> None:
     """A result made by hand refuses a repository as a client does."""
-    with pytest.raises(InvalidInputError, match=r"^'App' is no ECR repository name"):
+    with pytest.raises(InvalidInputError, match=r"^'App' is not a valid ECR repository name"):
         LayerCheckResult.of("App", {})
 
 

@@ -184,7 +184,7 @@ def test_by_repository_with_the_region() -> None:
 
 def test_repositories_that_differ_in_region_alone() -> None:
     """Results of one name in two Regions are refused: the one would stand for the other."""
-    with pytest.raises(InvalidInputError, match="differ in their Region alone"):
+    with pytest.raises(InvalidInputError, match="differ only in their Region"):
         ByRepository(
             {Repository(name="team/a", region=region): 1 for region in ("eu-west-1", "us-east-1")}
         )
@@ -192,5 +192,5 @@ def test_repositories_that_differ_in_region_alone() -> None:
 
 def test_two_results_of_one_repository() -> None:
     """Two results of one repository are refused: the second would hide the first."""
-    with pytest.raises(InvalidInputError, match="two of the results are of one repository"):
+    with pytest.raises(InvalidInputError, match="two of the results are of the same repository"):
         LayerCheckResults([A, A])

@@ -68,7 +68,8 @@ def test_no_region() -> None:
     error = opening_error(botocore.NoRegionError())
     assert (type(error), str(error)) == (
         InvalidInputError,
-        "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region",
+        "found no AWS Region: "
+        "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region",
     )
 
 
@@ -99,7 +100,8 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
     ours = opening_error(error)
     assert (type(ours), str(ours)) == (
         InvalidInputError,
-        f"the AWS configuration is refused: {str(error)!r}: check profile_name, AWS_PROFILE and the AWS configuration files",
+        f"the AWS configuration is not valid: {str(error)!r}: "
+        "check profile_name, AWS_PROFILE and the AWS configuration files",
     )
 
 
@@ -121,7 +123,7 @@ def test_what_of_the_configuration_can_not_be_used(error: Exception, to_do: str)
     """Where botocore says what it refuses, the places where that is set are named."""
     assert (
         str(opening_error(error))
-        == f"the AWS configuration is refused: {quoted(str(error))}: {to_do}"
+        == f"the AWS configuration is not valid: {quoted(str(error))}: {to_do}"
     )
 
 
@@ -138,7 +140,7 @@ def test_no_answer(error: Exception) -> None:
     """What leaves a request without an answer is retried."""
     ours = call_error(error, CHECK, OWN, REGION)
     assert facts(ours) == (TransportError, True, OWN)
-    assert str(ours).startswith(f"{WHAT}no answer, ")
+    assert str(ours).startswith(f"{WHAT}no response came (")
 
 
 def test_error_without_words() -> None:
@@ -185,7 +187,7 @@ def test_request_that_could_not_be_made() -> None:
         botocore.UnknownSignatureVersionError(signature_version="v9"), CHECK, OWN, REGION
     )
     assert facts(ours) == (TransportError, False, OWN)
-    assert str(ours).startswith(f"{WHAT}the request could not be made, ")
+    assert str(ours).startswith(f"{WHAT}the request could not be made (")
 
 
 @pytest.mark.parametrize("retryable", [True, False], ids=["retried", "final"])

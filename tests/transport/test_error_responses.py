@@ -1,4 +1,4 @@
-"""ECR's error answers: by code and not by status, saying what to do."""
+"""ECR's error answers: by code and not by status with the message what to do."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ ACCOUNT = "123456789012"
 OWN = Repository(name="team/app")
 OTHER = Repository(name="team/app", registry_id=ACCOUNT)
 REGION = "eu-west-1"
-WHAT = f"BatchCheckLayerAvailability on repository 'team/app' (registry {ACCOUNT}, Region eu-west-1): ECR answered "
+WHAT = f"BatchCheckLayerAvailability on repository 'team/app' (registry {ACCOUNT}, Region eu-west-1): ECR returned "
 
 THROTTLING = [
     "ThrottlingException",
@@ -129,7 +129,7 @@ def test_stale_credentials_of_the_caller(code: str) -> None:
     error = refused(refusal(code, 400), owned=False)
     assert facts(error) == (CredentialsError, False, False, False)
     assert str(error).endswith(
-        ": the session or client is yours, so its credentials are yours to renew"
+        ": renew the credentials of your session or client, because this library does not renew them"
     )
 
 
@@ -205,24 +205,25 @@ def test_redirect(status: int, code: str) -> None:
     [
         pytest.param(
             refusal("RepositoryNotFoundException", 400, "not there"),
-            f"RepositoryNotFoundException (HTTP 400), saying 'not there': looked in registry {ACCOUNT}, Region eu-west-1: "
-            "check the name, the account and the Region, or create it",
+            f"RepositoryNotFoundException (HTTP 400) with the message 'not there': looked in registry {ACCOUNT}, Region eu-west-1: "
+            "check the name, the account and the Region, or create the repository",
             id="repository not found",
         ),
         pytest.param(
             refusal("AccessDeniedException", 400, "no"),
-            "AccessDeniedException (HTTP 400), saying 'no': allow the IAM action ecr:BatchCheckLayerAvailability "
+            "AccessDeniedException (HTTP 400) with the message 'no': allow the IAM action ecr:BatchCheckLayerAvailability "
             f"on arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app",
             id="access denied",
         ),
         pytest.param(
             refusal("InvalidParameterException", 400, "layerDigests"),
-            "InvalidParameterException (HTTP 400), saying 'layerDigests': this library let it pass: check what was passed, and report it",
+            "InvalidParameterException (HTTP 400) with the message 'layerDigests': this library accepted the parameters: "
+            "check what you passed, and report this as a bug",
             id="invalid parameter",
         ),
         pytest.param(
             refusal("ThrottlingException", 400, "Rate exceeded"),
-            "ThrottlingException (HTTP 400), saying 'Rate exceeded': lower requests_per_second, or ask AWS to raise the quota",
+            "ThrottlingException (HTTP 400) with the message 'Rate exceeded': lower requests_per_second, or ask AWS to raise the quota",
             id="throttled",
         ),
         pytest.param(
@@ -246,13 +247,13 @@ def test_redirect(status: int, code: str) -> None:
                 400,
                 "Credential should be scoped to a valid region, not 'us-east-1'. ",
             ),
-            "InvalidSignatureException (HTTP 400), saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
+            "InvalidSignatureException (HTTP 400) with the message \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
             "the request was signed for ECR in Region eu-west-1: check that the Region and endpoint_url belong together",
             id="wrong scope",
         ),
         pytest.param(
             refusal("RequestExpired", 400),
-            "RequestExpired (HTTP 400): this machine's clock is off: set it, by NTP",
+            "RequestExpired (HTTP 400): this machine's clock is off: set the clock, for example with NTP",
             id="clock skew",
         ),
         pytest.param(
@@ -270,7 +271,7 @@ def test_message(given: ErrorResponse, told: str) -> None:
 def test_repository_not_found_in_the_own_registry() -> None:
     """Without a registry id the message says whose registry was looked in, and how to name another."""
     assert (
-        "looked in registry of the caller's own account (a full URI names another), Region eu-west-1"
+        "looked in the registry of the caller's own account (a full URI names another), Region eu-west-1"
         in str(refused(refusal("RepositoryNotFoundException")))
     )
 
@@ -295,7 +296,9 @@ def test_skew_in_seconds(ahead: int) -> None:
     error = refused(refusal("RequestExpired", date=date))
     assert isinstance(error, ClockSkewError)
     assert error.skew == pytest.approx(ahead, abs=5)
-    assert f" s ({'ahead' if ahead > 0 else 'behind'}): set it, by NTP" in str(error)
+    assert f" s ({'ahead' if ahead > 0 else 'behind'}): set the clock, for example with NTP" in str(
+        error
+    )
 
 
 def test_skew_from_a_date_without_a_zone() -> None:

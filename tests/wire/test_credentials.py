@@ -330,7 +330,7 @@ async def test_keys_of_the_callers_own(
     session: Any = AioSession()
     where: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url}
     config = AioConfig(retries={"total_max_attempts": 1})
-    message = "the session or client is yours, so its credentials are yours to renew"
+    message = "renew the credentials of your session or client"
 
     async with session.create_client("ecr", **where, config=config) as borrowed:
         ours = (
@@ -396,7 +396,9 @@ async def test_clock_skew(
     """If the clock is off by an hour, the error says so after one request, with the seconds."""
     use_keys("first")
     ecr.clock_skew = skew
-    message = rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP"
+    message = (
+        rf"this machine's clock is off by \d+ s \({word}\): set the clock, for example with NTP"
+    )
 
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(ClockSkewError, match=message) as raised:

@@ -165,15 +165,17 @@ async def without_tls() -> AsyncGenerator[str]:
 
 
 DEAD: list[Any] = [
-    pytest.param(nobody, "no answer, .*check the network.*endpoint_url", True, id="nobody-listens"),
+    pytest.param(
+        nobody, "no response came .*check the network.*endpoint_url", True, id="nobody-listens"
+    ),
     pytest.param(
         silent,
-        "no response within attempt_timeout=0.5 s: check the network, or allow more",
+        "no response within attempt_timeout=0.5 s: check the network, or allow more time",
         True,
         id="never-answers",
     ),
     pytest.param(
-        closing, "no answer, .*check the network.*endpoint_url", True, id="closes-at-once"
+        closing, "no response came .*check the network.*endpoint_url", True, id="closes-at-once"
     ),
     pytest.param(not_http, "Bad status line", True, id="not-http"),
     pytest.param(
