@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, Observer
+from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
     from contextlib import AbstractContextManager
 
     from ecr_layer_client import (
@@ -19,9 +20,10 @@ if TYPE_CHECKING:
         LayerStream,
         SessionLike,
     )
-    from ecr_layer_client.local import LocalECR
 
     Work = Callable[[ECRLayerClient, Any], Coroutine[Any, Any, object]]
+
+T = TypeVar("T")
 
 
 async def read(stream: LayerStream) -> list[LayerOutcome]:
@@ -113,3 +115,14 @@ class QuietObserver:
 
     def throttle(self, *_: Any) -> None:
         """Ignore a throttled request."""
+
+
+def on_loopback(check: Callable[[LocalECR], Awaitable[T]]) -> T:
+    """Run a check of a local ECR on a socket, in real time: sessions of the library need one."""
+
+    async def run() -> T:
+        async with LocalECR() as ecr:
+            ecr.seed("app", [("sha256:aa", 1)])
+            return await check(ecr)
+
+    return asyncio.run(run())
