@@ -68,8 +68,10 @@ def test_no_region() -> None:
     error = opening_error(botocore.NoRegionError())
     assert (type(error), str(error)) == (
         InvalidInputError,
-        "found no AWS Region: "
-        "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region",
+        (
+            "found no AWS Region: "
+            "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+        ),
     )
 
 
@@ -100,8 +102,10 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
     ours = opening_error(error)
     assert (type(ours), str(ours)) == (
         InvalidInputError,
-        f"the AWS configuration is not valid: {str(error)!r}: "
-        "check profile_name, AWS_PROFILE and the AWS configuration files",
+        (
+            f"the AWS configuration is not valid: {str(error)!r}: "
+            "check profile_name, AWS_PROFILE and the AWS configuration files"
+        ),
     )
 
 
