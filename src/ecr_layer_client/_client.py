@@ -652,8 +652,8 @@ def _check_arguments(
     options: ConnectionOptions, config: ClientConfig, observer: Observer | None
 ) -> None:
     if not isinstance(config, ClientConfig):
-        example = "a ClientConfig, such as ClientConfig(max_concurrency=50)"
-        msg = f"config=<{type(config).__name__}> must be {example}"
+        kind = type(config).__name__
+        msg = f"config=<{kind}> must be a ClientConfig, such as ClientConfig(max_concurrency=50)"
         raise InvalidInputError(msg)
 
     options.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
@@ -666,8 +666,8 @@ def _check_arguments(
 
     methods = [getattr(observer, name, None) for name in _OBSERVER_METHODS]
     if observer is not None and not all(map(callable, methods)):
-        needed = f"an object with the methods {', '.join(_OBSERVER_METHODS)}"
-        msg = f"observer=<{type(observer).__name__}> must be {needed}"
+        needed = ", ".join(_OBSERVER_METHODS)
+        msg = f"observer=<{type(observer).__name__}> must be an object with the methods {needed}"
         raise InvalidInputError(msg)
 
 

@@ -75,7 +75,9 @@ def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, str]]:
     return [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
 
 
-ONE_ERROR = [("ecr_layer_client", logging.ERROR, "the observer raised an exception; the operation continues")]
+ONE_ERROR = [
+    ("ecr_layer_client", logging.ERROR, "the observer raised an exception; the operation continues")
+]
 
 
 def test_without_an_observer() -> None:

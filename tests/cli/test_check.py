@@ -204,7 +204,11 @@ def test_an_explicit_endpoint_is_asked(
             "",
             "error: 'team/app:1' names more than a repository: leave out the tag",
         ),
-        (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0 must be a number of seconds greater than 0\n"),
+        (
+            ["team/app", ABSENT, "--timeout", "0"],
+            "",
+            "error: --timeout 0 must be a number of seconds greater than 0\n",
+        ),
         (
             ["team/app", ABSENT, "--profile", "none"],
             "",

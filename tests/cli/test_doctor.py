@@ -658,4 +658,6 @@ def test_a_line_for_people(run: Run) -> None:
     assert [line.split()[:2] for line in lines] == [
         ["fail" if part == "check" else "ok", part] for part in PARTS
     ]
-    assert lines[6].endswith(" -> check the name, the account and the Region, or create the repository")
+    assert lines[6].endswith(
+        " -> check the name, the account and the Region, or create the repository"
+    )

@@ -1,7 +1,7 @@
-"""A cancellation may fall anywhere: nothing is left behind, and the client goes on working.
+"""A cancellation may come at any moment: nothing is left behind, and the client still works.
 
-Each claim is swept: every task's steps are counted, and the work is cancelled after the first step,
-after the second, and so on until it is done before it can be cancelled.
+Each claim is swept. The steps of all tasks are counted, and the work is cancelled after its first
+step, after its second step, and so on, until it ends before it can be cancelled.
 """
 
 from __future__ import annotations
@@ -12,60 +12,61 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import ClientStateError, ECRLayerClient, LayerCheckResult, RetryPolicy
+from client.steps import CHECK_LAYER, CHECKS, one_by_one, pending_timers
+from ecr_layer_client import ClientStateError, ECRLayerClient, RetryPolicy
 from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 
+    from client.steps import Work
     from ecr_layer_client.local import LocalECR
 
-    Work = Callable[[ECRLayerClient], Coroutine[Any, Any, object]]
+    Options = dict[str, Any]
 
 pytestmark = pytest.mark.asyncio
 
 FEW = [f"sha256:{number:064x}" for number in range(6)]
-NO_WAITING = RetryPolicy(max_attempts=4, initial_backoff=0.1)
+SHORT_BACKOFF = RetryPolicy(max_attempts=4, initial_backoff=0.1)
 
 
 class _Steps:
-    """A coroutine that tells before each of its steps."""
+    """A coroutine that calls `notify` before each of its steps."""
 
-    def __init__(self, coroutine: Coroutine[Any, Any, Any], tell: Callable[[], None]) -> None:
+    def __init__(self, coroutine: Coroutine[Any, Any, Any], notify: Callable[[], None]) -> None:
         self._coroutine = coroutine
-        self._tell = tell
+        self._notify = notify
 
     def __await__(self) -> Generator[Any, None, Any]:
         error: BaseException | None = None
         while True:
-            self._tell()
+            self._notify()
             try:
-                awaited = (
-                    self._coroutine.send(None) if error is None else self._coroutine.throw(error)
-                )
+                step = self._coroutine
+                awaited = step.send(None) if error is None else step.throw(error)
             except StopIteration as end:
                 return end.value
+
             error = None
             try:
                 yield awaited
             except BaseException as raised:  # noqa: BLE001
-                # Handed on to the coroutine, as a task does.
+                # The coroutine gets it, as it does from a task.
                 error = raised
 
 
 @contextmanager
-def _counted(tell: Callable[[], None]) -> Generator[None, None, None]:
-    """Tell before each step of every task that is made."""
+def _counted(notify: Callable[[], None]) -> Generator[None, None, None]:
+    """Call `notify` before each step of every task that is made."""
     loop = asyncio.get_running_loop()
 
     def make(loop: asyncio.AbstractEventLoop, coroutine: Any, **options: Any) -> asyncio.Task[Any]:
         async def run() -> Any:
-            return await _Steps(coroutine, tell)
+            return await _Steps(coroutine, notify)
 
         task = asyncio.Task(run(), loop=loop, **options)
-        task.add_done_callback(
-            lambda _: coroutine.close()
-        )  # one that is cancelled before its first step was not begun
+        # A task that is cancelled before its first step has not begun its coroutine.
+        task.add_done_callback(lambda _: coroutine.close())
         return task
 
     loop.set_task_factory(make)
@@ -76,10 +77,7 @@ def _counted(tell: Callable[[], None]) -> Generator[None, None, None]:
 
 
 async def _cancelled_after(steps: int, work: Coroutine[Any, Any, object]) -> bool:
-    """Cancel the work after so many steps of it and of the tasks it makes.
-
-    Return whether the cancellation came in time.
-    """
+    """Cancel the work after so many steps of it and of its tasks; return whether it still ran."""
     count = 0
     in_time = False
 
@@ -87,13 +85,13 @@ async def _cancelled_after(steps: int, work: Coroutine[Any, Any, object]) -> boo
         nonlocal in_time
         in_time = victim.cancel()
 
-    def tell() -> None:
+    def notify() -> None:
         nonlocal count
         count += 1
         if count == steps:
             asyncio.get_running_loop().call_soon(cancel)
 
-    with _counted(tell):
+    with _counted(notify):
         victim = asyncio.create_task(work)
         await asyncio.wait([victim])
     assert victim.cancelled() == in_time, "CancelledError did not pass"
@@ -101,214 +99,133 @@ async def _cancelled_after(steps: int, work: Coroutine[Any, Any, object]) -> boo
 
 
 def _left_on_the_loop() -> list[object]:
-    """Return tasks and timers, but the test's own."""
-    loop: Any = asyncio.get_running_loop()
-    return [
-        *(asyncio.all_tasks() - {asyncio.current_task()}),
-        *(timer for timer in loop._scheduled if not timer.cancelled()),
-    ]
+    """Return the tasks and timers that are not the test's own."""
+    return [*(asyncio.all_tasks() - {asyncio.current_task()}), *pending_timers()]
 
 
 def _held(client: ECRLayerClient, ecr: LocalECR) -> dict[str, int]:
-    """Return what is held of slots, of turns and of requests."""
+    """Return what is held of the connection and of the local ECR."""
     resources = client._connection.resources_for(CHECK)
     rate_limiter, slots = resources.rate_limiter, resources.slots
     return {
         "slots": client._connection.config.max_concurrency - slots._value,
-        "turns": rate_limiter.pacer._in_flight,
+        "in flight": rate_limiter.pacer._in_flight,
         "waiting": sum(not turn.done() for turn in rate_limiter._waiting),
         "requests": ecr.in_flight,
     }
 
 
-NOTHING_HELD = {"slots": 0, "turns": 0, "waiting": 0, "requests": 0}
+NOTHING_HELD = {"slots": 0, "in flight": 0, "waiting": 0, "requests": 0}
 
 
-async def _sweep(
-    ecr: LocalECR, client: ECRLayerClient, work: Work, faults: dict[str, Any] | None = None
-) -> int:
-    """Cancel the work at each of its steps, see after each that nothing is left, and return how many there were."""
-    steps = 1
-    while True:
+async def _sweep(ecr: LocalECR, client: ECRLayerClient, work: Work, faults: Options | None) -> int:
+    """Cancel the work at each step, check that nothing is left, and return the number of steps."""
+    steps, in_time = 0, True
+    while in_time:
+        steps += 1
         ecr.faults.clear()
         if faults is not None:
             ecr.faults.add(**faults)
-        in_time = await _cancelled_after(steps, work(client))
+        in_time = await _cancelled_after(steps, work(client, FEW))
         assert (steps, _left_on_the_loop(), _held(client, ecr)) == (steps, [], NOTHING_HELD)
-        if not in_time:
-            break
-        steps += 1
+
     ecr.faults.clear()
     assert len(await client.check_layers("app", FEW)) == len(FEW)
     return steps
 
 
-async def _one_by_one() -> AsyncIterator[str]:
-    for digest in FEW:
-        await asyncio.sleep(0.01)
-        yield digest
-
-
-async def _check(client: ECRLayerClient) -> LayerCheckResult:
-    return await client.check_layers("app", FEW)
-
-
-async def _check_in_time(client: ECRLayerClient) -> LayerCheckResult:
-    return await client.check_layers("app", FEW, timeout=60)
-
-
-async def _check_async(client: ECRLayerClient) -> LayerCheckResult:
-    return await client.check_layers("app", _one_by_one())
-
-
-async def _stream(client: ECRLayerClient) -> int:
-    async with client.stream_layers("app", FEW) as stream:
-        return len([outcome async for outcome in stream])
-
-
-async def _break_out(client: ECRLayerClient) -> None:
-    async with client.stream_layers("app", iter(FEW)) as stream:
+async def _break_out(client: ECRLayerClient, digests: Any) -> None:
+    async with client.stream_layers("app", digests) as stream:
         async for _ in stream:
             break
 
 
-async def _break_out_async(client: ECRLayerClient) -> None:
-    async with client.stream_layers("app", _one_by_one()) as stream:
-        async for _ in stream:
-            break
+async def _check_each(client: ECRLayerClient, digests: list[str]) -> None:
+    await asyncio.gather(*(client.check_layer("app", digest) for digest in digests))
 
 
-async def _check_each(client: ECRLayerClient) -> int:
-    return len(await asyncio.gather(*(client.check_layer("app", digest) for digest in FEW)))
+async def _fail(client: ECRLayerClient, digests: list[str]) -> None:
+    await asyncio.gather(client.check_layers("app", digests), return_exceptions=True)
 
 
-WORK = [
-    pytest.param(_check, id="check_layers"),
-    pytest.param(_check_in_time, id="timeout"),
-    pytest.param(_check_async, id="async-generator"),
-    pytest.param(_stream, id="stream"),
-    pytest.param(_break_out, id="break"),
-    pytest.param(_break_out_async, id="break-async-generator"),
+WORK: dict[str, Work] = {
+    "check_layers": CHECKS["check_layers"],
+    "timeout": lambda client, few: client.check_layers("app", few, timeout=60),
+    "async-generator": lambda client, few: client.check_layers("app", one_by_one(few, 0.01)),
+    "stream": CHECKS["stream_layers"],
+    "break": lambda client, few: _break_out(client, iter(few)),
+    "break-async-generator": lambda client, few: _break_out(client, one_by_one(few, 0.01)),
+}
+SETTINGS: dict[str, tuple[Options, Options | None]] = {
+    "plain": ({}, None),
+    "slots": ({"max_concurrency": 2}, None),
+    "backoff": ({"retry": SHORT_BACKOFF}, {"status": 503, "times": 3}),
+    "checked-again": ({}, {"drop_rows": 1, "times": 2}),
+    "rate": ({"requests_per_second": 4.0}, None),
+    "throttled": ({"retry": SHORT_BACKOFF}, {"error": "ThrottlingException", "times": 3}),
+    "attempt-timeout": ({"attempt_timeout": 0.2}, {"latency": 1.0, "times": 2}),
+    "drip": ({}, {"drip": 2_000.0}),
+}
+CASES = [
+    *((f"{name}-{setting}", WORK[name], setting) for name in WORK for setting in SETTINGS),
+    *((f"check_layer-{setting}", _check_each, setting) for setting in list(SETTINGS)[:4]),
 ]
-SETTINGS: list[Any] = [
-    pytest.param({}, None, id="plain"),
-    pytest.param({"max_concurrency": 2}, None, id="slots"),
-    pytest.param({"requests_per_second": 4.0}, None, id="line"),
-    pytest.param({"retry": NO_WAITING}, {"status": 503, "times": 3}, id="backoff"),
-    pytest.param(
-        {"retry": NO_WAITING}, {"error": "ThrottlingException", "times": 3}, id="throttled"
-    ),
-    pytest.param({}, {"drop_rows": 1, "times": 2}, id="asked-again"),
-    pytest.param({"attempt_timeout": 0.2}, {"latency": 1.0, "times": 2}, id="attempt-timeout"),
-    pytest.param({}, {"drip": 2_000.0}, id="drip"),
-]
 
 
-@pytest.mark.parametrize(("options", "faults"), SETTINGS)
-@pytest.mark.parametrize("work", WORK)
+@pytest.mark.parametrize(
+    ("work", "options", "faults"),
+    [
+        *(pytest.param(work, *SETTINGS[setting], id=name) for name, work, setting in CASES),
+        pytest.param(
+            _fail, {"max_concurrency": 3}, {"error": "AccessDeniedException", "after": 2}, id="fail"
+        ),
+    ],
+)
 async def test_cancelled_at_each_step(
-    ecr: LocalECR, work: Work, options: dict[str, Any], faults: dict[str, Any] | None
+    ecr: LocalECR, work: Work, options: Options, faults: Options | None
 ) -> None:
-    """Wherever it is cancelled, CancelledError passes, no task, timer, slot, turn or request is left, and the client goes on."""
-    ecr.seed("app", [])
+    """A cancellation at any step leaves no task, timer, slot or request, and the client works."""
     async with ecr.client(batch_size=1, **options) as client:
         assert await _sweep(ecr, client, work, faults) > len(FEW)
 
 
-@pytest.mark.parametrize("transport", ["signed"])
-@pytest.mark.parametrize(
-    ("options", "faults"),
-    [setting for setting in SETTINGS if setting.id in {"plain", "slots", "backoff", "asked-again"}],
-)
-async def test_single_checks_cancelled_at_each_step(
-    ecr: LocalECR, options: dict[str, Any], faults: dict[str, Any] | None
-) -> None:
-    """So it is where single checks are cancelled together."""
-    ecr.seed("app", [])
-    async with ecr.client(batch_size=1, **options) as client:
-        assert await _sweep(ecr, client, _check_each, faults) > len(FEW)
-
-
-async def test_cancelled_while_failing(ecr: LocalECR) -> None:
-    """Nothing is left where the cancellation meets a call that fails for good."""
-    ecr.seed("app", [])
-
-    async def fail(client: ECRLayerClient) -> object:
-        result = await asyncio.gather(client.check_layers("app", FEW), return_exceptions=True)
-        return result[0]
-
-    async with ecr.client(batch_size=1, max_concurrency=3) as client:
-        assert await _sweep(
-            ecr, client, fail, {"error": "AccessDeniedException", "after": 2}
-        ) > len(FEW)
+def _assert_closed(steps: int, ecr: LocalECR, client: ECRLayerClient) -> None:
+    state = steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]
+    assert state == (steps, [], 0, " not open>")
 
 
 async def test_cancelled_while_opening(ecr: LocalECR) -> None:
-    """A client whose opening is cancelled is not open, holds no connection, and can be opened."""
-    ecr.seed("app", [])
+    """A client whose opening is cancelled is not open, has no connection and can be opened."""
     client = ecr.client()
     steps = 1
     while await _cancelled_after(steps, client.open()):
-        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (
-            steps,
-            [],
-            0,
-            " not open>",
-        )
+        _assert_closed(steps, ecr, client)
         steps += 1
+
     assert len(await client.check_layers("app", FEW)) == len(FEW)
     await client.aclose()
 
 
 async def test_cancelled_while_closing(ecr: LocalECR) -> None:
-    """A client whose closing is cancelled is closed, and so is its connection.
-
-    What was under way ends with an error, never as whole.
-    """
-    ecr.seed("app", [])
-    steps = 1
-    in_time = True
+    """A client whose closing is cancelled is closed, and a check that was running is an error."""
+    steps, in_time = 0, True
     while in_time:
+        steps += 1
         client = await ecr.client(batch_size=1).open()
-        reader = asyncio.create_task(client.check_layers("app", FEW))
+        check = asyncio.create_task(client.check_layers("app", FEW))
         await asyncio.sleep(0.01)
         in_time = await _cancelled_after(steps, client.aclose())
-        await asyncio.wait([reader])
-        assert (steps, _left_on_the_loop(), ecr.connections, repr(client)[-10:]) == (
-            steps,
-            [],
-            0,
-            " not open>",
-        )
-        assert isinstance(reader.exception(), ClientStateError)
-        steps += 1
+        await asyncio.wait([check])
+
+        _assert_closed(steps, ecr, client)
+        assert isinstance(check.exception(), ClientStateError)
 
 
-async def test_cancelled_amid_others(ecr: LocalECR) -> None:
-    """A cancelled check takes nothing from the others that wait in the same line."""
-    ecr.seed("app", [])
-    async with ecr.client(batch_size=1, requests_per_second=10.0) as client:
-        checks = [asyncio.create_task(client.check_layers("app", [digest])) for digest in FEW]
-        await asyncio.sleep(0.15)
-        for check in checks[1::2]:
-            check.cancel()
-        results = await asyncio.gather(*checks, return_exceptions=True)
-    assert [isinstance(result, LayerCheckResult) for result in results] == [
-        True,
-        True,
-        True,
-        False,
-        True,
-        False,
-    ]
-
-
-async def test_a_finally_that_waits_is_waited_for(ecr: LocalECR) -> None:
-    """Leaving a stream early waits until the caller's own async generator has finished what it began."""
-    ecr.seed("app", [])
+async def test_an_input_that_cleans_up(ecr: LocalECR) -> None:
+    """Leaving a stream early waits until the caller's own async generator has finished."""
     ended: list[float] = []
 
-    async def tidy() -> AsyncIterator[str]:
+    async def cleans_up() -> AsyncIterator[str]:
         try:
             yield FEW[0]
             await asyncio.sleep(3600)
@@ -317,6 +234,21 @@ async def test_a_finally_that_waits_is_waited_for(ecr: LocalECR) -> None:
             ended.append(asyncio.get_running_loop().time())
 
     async with ecr.client(batch_size=1) as client:
-        async with client.stream_layers("app", tidy()) as stream:
+        async with client.stream_layers("app", cleans_up()) as stream:
             await anext(stream)
         assert len(ended) == 1
+
+
+@pytest.mark.parametrize("transport", ["signed"])
+@pytest.mark.parametrize(
+    "work", [CHECKS["check_layers"], CHECKS["check_many"], CHECK_LAYER], ids=["one", "many", "each"]
+)
+async def test_a_task_that_others_cancel(ecr: LocalECR, digests: list[str], work: Work) -> None:
+    """A check whose own task is cancelled by other code is cancelled, and has no result."""
+    async with ecr.client() as client:
+        checking = asyncio.create_task(work(client, digests))
+        await asyncio.sleep(0.02)
+        (batch, *_) = (task for task in asyncio.all_tasks() if "._check" in repr(task.get_coro()))
+        batch.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await checking

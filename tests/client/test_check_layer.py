@@ -1,52 +1,42 @@
-"""`check_layer`: single checks of many callers share batches and questions, and nothing else."""
+"""`check_layer`: single checks of many callers share batches and requests, and nothing else."""
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import (
-    AccessDeniedError,
-    CallError,
-    ClientStateError,
-    InvalidInputError,
-    LayerFailureCode,
-    Repository,
-    RepositoryNotFoundError,
-    RetryPolicy,
-    ServerError,
-)
+from client.steps import QuietObserver, now, on_request, partial_of, pending_timers
+from ecr_layer_client import AccessDeniedError, CallError, Repository, RetryPolicy, ServerError
 from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
-    from contextlib import AbstractContextManager
 
     from ecr_layer_client import ECRLayerClient, LayerOutcome
-    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
 
 ROUND_TRIP = 50  # ms
-WINDOW = 2
+WINDOW = 2  # ms
 ONCE = RetryPolicy(max_attempts=1)
 AA, BB, CC = "sha256:aa", "sha256:bb", "sha256:cc"
 
 
 @pytest.fixture
-def transport() -> TransportName:
-    """Give one transport: how a request travels does not matter here."""
-    return "signed"
+def ecr(ecr: LocalECR) -> LocalECR:
+    """Give a local ECR with two empty repositories, `app` and `other`."""
+    ecr.seed("other", [])
+    return ecr
 
 
 def _now() -> int:
     """Return the virtual milliseconds since the test began."""
-    return round(1000 * asyncio.get_running_loop().time())
+    return round(1000 * now())
 
 
 def _check(
@@ -63,70 +53,92 @@ async def _ended(*waiting: Awaitable[object]) -> list[Any]:
     return await asyncio.gather(*waiting, return_exceptions=True)
 
 
-class _AtTheEnd:
-    """An observer that does something when an attempt has its answer, and notes operations."""
+async def _kinds(*waiting: Awaitable[object]) -> list[str]:
+    """Return the names of the types of results and errors."""
+    return [type(ending).__name__ for ending in await _ended(*waiting)]
+
+
+async def _cancel(*checks: asyncio.Task[LayerOutcome]) -> None:
+    for check in checks:
+        check.cancel()
+    await _ended(*checks)
+
+
+class _AtTheEnd(QuietObserver):
+    """An observer that counts operations, and calls a function when an attempt ends."""
 
     def __init__(self, do: Callable[[], object]) -> None:
         self.operations = 0
         self._do = do
 
-    def operation(self, *_: object) -> AbstractContextManager[object]:
+    @contextmanager
+    def operation(self, *_: object) -> Generator[None]:
         self.operations += 1
-        return nullcontext()
+        yield
 
     @contextmanager
     def attempt(self, *_: object) -> Generator[None]:
         yield
         self._do()
 
-    def retry(self, *_: object) -> None: ...
 
-    def throttle(self, *_: object) -> None: ...
-
-
-@pytest.mark.parametrize("digest", [AA, BB, CC, "SHA256:AA", "latest", "", "sha256:\u212a"])
-async def test_the_answer_of_check_layers(ecr: LocalECR, digest: str) -> None:
-    """A single check gives the outcome that `check_layers` gives, in the caller's spelling."""
+@pytest.mark.parametrize(
+    ("digest", "requests"),
+    [
+        *((AA, 2), (BB, 2), (CC, 2), ("SHA256:AA", 2)),
+        *(
+            ("latest", 0),
+            ("", 0),
+            ("sha256:", 0),
+            ("sha256:" + "a" * 1000, 0),
+            ("sha256:\u212a", 0),
+        ),
+    ],
+    ids=lambda value: ascii(value)[:20],
+)
+async def test_the_outcome_of_check_layers(ecr: LocalECR, digest: str, requests: int) -> None:
+    """A single check has the outcome of `check_layers`; a malformed digest needs no request."""
     ecr.seed("app", [(AA, 1), (BB, 2)])
     ecr.archive("app", BB)
     async with ecr.client() as client:
-        assert (
-            await client.check_layer("app", digest)
-            == (await client.check_layers("app", [digest]))[digest]
-        )
+        alone = await client.check_layer("app", digest)
+        result = await client.check_layers("app", [digest])
+    assert (alone, ecr.stats.requests) == (result[digest], requests)
 
 
 async def test_ten_thousand_callers(ecr: LocalECR) -> None:
-    """10,000 concurrent checks of 1,000 digests are ten requests, and each caller has the answer for its digest."""
+    """10,000 callers of 1,000 digests need ten requests, and each has its own digest's outcome."""
     digests = [f"sha256:{number % 1000:064x}" for number in range(10_000)]
     ecr.seed("app", [(digest, 1) for digest in digests[:1000:2]])
     async with ecr.client() as client:
         outcomes = await _all(client, digests)
-    assert [(outcome.digest, outcome.is_available) for outcome in outcomes] == [
-        (digest, digest[-1] in "02468ace") for digest in digests
-    ]
+
+    found = [(outcome.digest, outcome.is_available) for outcome in outcomes]
+    assert found == [(digest, digest[-1] in "02468ace") for digest in digests]
     assert ecr.stats.requests == 10
 
 
 async def test_a_lone_caller(ecr: LocalECR) -> None:
     """A lone caller waits for the window and its round trip."""
-    ecr.seed("app", [])
     async with ecr.client() as client:
         await client.check_layer("app", AA)
     assert _now() == WINDOW + ROUND_TRIP
 
 
-async def test_a_full_batch_leaves_at_once(ecr: LocalECR) -> None:
-    """Callers that fill a batch wait for no window."""
-    ecr.seed("app", [])
-    async with ecr.client(batch_size=2, coalesce_window=60.0) as client:
+@pytest.mark.parametrize(
+    "options",
+    [{"batch_size": 2, "coalesce_window": 60.0}, {"coalesce_window": 0.0}],
+    ids=["full", "no-window"],
+)
+async def test_a_batch_that_does_not_wait(ecr: LocalECR, options: Any) -> None:
+    """A full batch, and each batch without a window, is sent at once with all who came by then."""
+    async with ecr.client(**options) as client:
         await _all(client, [AA, BB])
-    assert _now() == ROUND_TRIP
+    assert (_now(), ecr.stats.requests) == (ROUND_TRIP, 1)
 
 
 async def test_within_the_window(ecr: LocalECR) -> None:
-    """Callers that come within the window of the first share its batch."""
-    ecr.seed("app", [])
+    """Callers that come within the window of the first one share its batch."""
     async with ecr.client(coalesce_window=1.0) as client:
         first = _check(client, AA)
         await asyncio.sleep(0.9)
@@ -134,27 +146,20 @@ async def test_within_the_window(ecr: LocalECR) -> None:
         assert (first.done(), _now(), ecr.stats.requests) == (True, 1000 + ROUND_TRIP, 1)
 
 
-async def test_no_window(ecr: LocalECR) -> None:
-    """Without a window a batch leaves at the loop's next turn, with all who came in this one."""
-    ecr.seed("app", [])
-    async with ecr.client(coalesce_window=0.0) as client:
-        await _all(client, [AA, BB])
-        assert (_now(), ecr.stats.requests) == (ROUND_TRIP, 1)
-
-
-async def test_no_window_waits_for_nothing(ecr: LocalECR) -> None:
-    """Without a window a batch leaves even while another is on its way."""
-    ecr.seed("app", [])
-    async with ecr.client(coalesce_window=0.0) as client:
-        first = _check(client, AA)
+@pytest.mark.parametrize(
+    ("repository", "window"), [("app", 0), ("other", WINDOW)], ids=["no-window", "other-repository"]
+)
+async def test_a_batch_that_waits_for_no_other(ecr: LocalECR, repository: str, window: int) -> None:
+    """A batch does not wait for one of another repository, nor for any without a window."""
+    async with ecr.client(coalesce_window=window / 1000) as client:
+        first = _check(client, AA, repository)
         await asyncio.sleep(0.01)
         await client.check_layer("app", BB)
-        assert (first.done(), _now()) == (True, 10 + ROUND_TRIP)
+        assert (_now(), first.done()) == (10 + window + ROUND_TRIP, True)
 
 
 async def test_waiting_for_company(ecr: LocalECR) -> None:
-    """A partial batch waits on while another is on its way, and leaves a window after that is answered, with those who came back."""
-    ecr.seed("app", [])
+    """A partial batch waits for one in flight and a window after it, and takes late callers."""
 
     async def one_after_the_other() -> None:
         await client.check_layer("app", AA)
@@ -169,8 +174,7 @@ async def test_waiting_for_company(ecr: LocalECR) -> None:
 
 
 async def test_waiting_for_company_has_an_end(ecr: LocalECR) -> None:
-    """A partial batch waits no longer than 25 windows, however slow the other is."""
-    ecr.seed("app", [])
+    """A partial batch waits at most 25 windows, however slow the batch in flight is."""
     ecr.faults.add(latency=8.0, times=1)
     async with ecr.client() as client:
         slow = _check(client, AA)
@@ -180,63 +184,37 @@ async def test_waiting_for_company_has_an_end(ecr: LocalECR) -> None:
         await slow
 
 
-async def test_another_repository_is_not_waited_for(ecr: LocalECR) -> None:
-    """A partial batch does not wait for one of another repository."""
-    ecr.seed("app", [])
-    ecr.seed("other", [])
-    async with ecr.client() as client:
-        first = _check(client, AA, "other")
-        await asyncio.sleep(0.01)
-        await client.check_layer("app", BB)
-        assert (_now(), first.done()) == (10 + WINDOW + ROUND_TRIP, True)
-
-
-async def test_a_batch_that_waits_for_a_slot_takes_more_in(ecr: LocalECR) -> None:
-    """What comes while a batch waits for its slot goes along with it."""
-    for name in ("app", "other"):
-        ecr.seed(name, [])
-    async with ecr.client(max_concurrency=1, coalesce_window=0.0) as client:
-        holding = _check(client, AA, "other")
-        await asyncio.sleep(0.01)
-        early = _check(client, AA)
-        await asyncio.sleep(0.01)
-        await client.check_layer("app", BB)
-        await _ended(holding, early)
-        assert (ecr.stats.requests, _now()) == (2, 2 * ROUND_TRIP)
-
-
-async def test_a_batch_that_waits_for_a_slot_may_fill_up(ecr: LocalECR) -> None:
-    """A batch that is filled while it waits for its slot takes no more in, and the next digest begins another."""
-    for name in ("app", "other"):
-        ecr.seed(name, [])
+@pytest.mark.parametrize(
+    ("late", "requests", "checked"),
+    [pytest.param([BB], 2, 3, id="takes-more"), pytest.param([BB, CC], 3, 4, id="fills-up")],
+)
+async def test_a_batch_that_waits_for_a_slot(
+    ecr: LocalECR, late: list[str], requests: int, checked: int
+) -> None:
+    """A batch that waits for its slot takes late callers until it is full."""
     async with ecr.client(max_concurrency=1, coalesce_window=0.0, batch_size=2) as client:
         holding = _check(client, AA, "other")
         await asyncio.sleep(0.01)
         early = _check(client, AA)
         await asyncio.sleep(0.01)
-        await _all(client, [BB, CC])
+        await _all(client, late)
         await _ended(holding, early)
-    assert (ecr.stats.requests, ecr.stats.digests_checked) == (3, 4)
+    assert (ecr.stats.requests, ecr.stats.digests_checked) == (requests, checked)
+    assert _now() == requests * ROUND_TRIP
 
 
-async def test_single_flight(ecr: LocalECR) -> None:
-    """Callers for a digest that is on its way share its answer, each in its own spelling."""
-    ecr.seed("app", [(AA, 1)])
+async def test_a_digest_in_flight(ecr: LocalECR) -> None:
+    """Callers of a digest in flight share its outcome, each in the caller's own spelling."""
     async with ecr.client() as client:
         first = _check(client, AA)
         await asyncio.sleep(0.04)
         second = await client.check_layer("app", AA.upper())
-        assert (second.digest, (await first).digest, _now(), ecr.stats.digests_checked) == (
-            AA.upper(),
-            AA,
-            WINDOW + ROUND_TRIP,
-            1,
-        )
+        assert (second.digest, (await first).digest) == (AA.upper(), AA)
+    assert (_now(), ecr.stats.digests_checked) == (WINDOW + ROUND_TRIP, 1)
 
 
 async def test_nothing_is_remembered(ecr: LocalECR) -> None:
-    """A digest that was answered is asked anew."""
-    ecr.seed("app", [])
+    """A digest that has an outcome is checked again for a later caller."""
     async with ecr.client() as client:
         before = await client.check_layer("app", AA)
         ecr.seed("app", [(AA, 1)])
@@ -245,25 +223,22 @@ async def test_nothing_is_remembered(ecr: LocalECR) -> None:
 
 
 async def test_views_share_no_batch(ecr: LocalECR) -> None:
-    """Checks through a view with other options go their own way."""
-    ecr.seed("app", [])
+    """Checks through a view with other options have batches of their own."""
     async with ecr.client() as client:
         await _ended(_check(client, AA), _check(client.with_config(retry=ONCE), AA))
     assert ecr.stats.requests == 2
 
 
 async def test_repositories_share_no_batch(ecr: LocalECR) -> None:
-    """Each repository is asked by itself, and answers for itself."""
+    """Each repository has batches and outcomes of its own."""
     ecr.seed("app", [(AA, 1)])
-    ecr.seed("other", [])
     async with ecr.client() as client:
         held, absent = await asyncio.gather(_check(client, AA), _check(client, AA, "other"))
     assert (held.is_available, absent.is_available, ecr.stats.requests) == (True, False, 2)
 
 
 async def test_spellings_of_a_repository_share_a_batch(ecr: LocalECR) -> None:
-    """A URI and an ARN of one repository share a batch, and so do a name and the same name with the client's Region."""
-    ecr.seed("app", [])
+    """A URI and an ARN share a batch; so do a name and the same name with the client's Region."""
     spellings: list[str | Repository] = [
         f"{ecr.account}.dkr.ecr.{ecr.region}.amazonaws.com/app",
         f"arn:aws:ecr:{ecr.region}:{ecr.account}:repository/app",
@@ -275,155 +250,89 @@ async def test_spellings_of_a_repository_share_a_batch(ecr: LocalECR) -> None:
     assert ecr.stats.requests == 2
 
 
-@pytest.mark.parametrize("digest", ["latest", "", "sha256:", "sha256:" + "a" * 1000])
-async def test_a_malformed_digest(ecr: LocalECR, digest: str) -> None:
-    """A malformed digest is answered without a request."""
-    async with ecr.client() as client:
-        outcome = await client.check_layer("app", digest)
-    assert (getattr(outcome, "code", None), ecr.stats.requests) == (
-        LayerFailureCode.INVALID_LAYER_DIGEST,
-        0,
-    )
-
-
-@pytest.mark.parametrize("digest", [None, 3, b"sha256:aa", [AA]])
-async def test_no_str(ecr: LocalECR, digest: Any) -> None:
-    """A digest that is no str is refused."""
-    async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="a digest is a str"):
-            await client.check_layer("app", digest)
-
-
-async def test_another_region(ecr: LocalECR) -> None:
-    """A repository of another Region is refused, even while one of that name is asked here."""
-    ecr.seed("app", [])
-    async with ecr.client() as client:
-        here = _check(client, AA)
-        await asyncio.sleep(0)
-        with pytest.raises(InvalidInputError, match="for_region"):
-            await client.check_layer(Repository(name="app", region="eu-west-3"), AA)
-        await here
-
-
-async def test_before_entry(ecr: LocalECR) -> None:
-    """A client that is not open checks nothing."""
-    with pytest.raises(ClientStateError, match="not open yet"):
-        await ecr.client().check_layer("app", AA)
-
-
-async def test_a_digest_that_answers_leave_out(ecr: LocalECR) -> None:
-    """A digest that two answers leave out is NOT_REPORTED.
-
-    The others have theirs with the first answer.
-    """
-    ecr.seed("app", [])
+async def test_a_digest_that_responses_leave_out(ecr: LocalECR) -> None:
+    """A digest that two responses leave out is NOT_REPORTED, and the others do not wait for it."""
     ecr.faults.add(drop_rows=1, times=2)
     async with ecr.client() as client:
         first, second = _check(client, AA), _check(client, BB)
         done, left_out = await asyncio.wait([first, second], return_when=asyncio.FIRST_COMPLETED)
         assert (len(done), _now()) == (1, WINDOW + ROUND_TRIP)
         (outcome,) = await asyncio.gather(*left_out)
-    assert (getattr(outcome, "code", None), ecr.stats.requests) == (
-        LayerFailureCode.NOT_REPORTED,
-        2,
-    )
+    assert (getattr(outcome, "code", None), ecr.stats.requests) == ("NotReported", 2)
 
 
-async def test_a_cancelled_caller_takes_nobody_with_it(ecr: LocalECR) -> None:
-    """The others that wait for a digest, and for its batch, have their answers."""
-    ecr.seed("app", [])
+async def test_cancelling_one_caller(ecr: LocalECR) -> None:
+    """Cancelling one caller does not affect the others of its digest and of its batch."""
     async with ecr.client() as client:
         checks = [_check(client, digest) for digest in (AA, AA, BB)]
         await asyncio.sleep(0.01)
         checks[0].cancel()
-        outcomes = await _ended(*checks)
-    assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "Layer", "Layer"]
+        assert await _kinds(*checks) == ["CancelledError", "Layer", "Layer"]
 
 
-async def test_the_last_to_go_takes_the_question_along(ecr: LocalECR) -> None:
-    """A digest that nobody waits for any more when its batch leaves is not asked."""
-    ecr.seed("app", [])
+async def test_a_digest_without_callers(ecr: LocalECR) -> None:
+    """A digest whose callers are all cancelled before its batch is sent is not checked."""
     async with ecr.client() as client:
-        checks = [_check(client, digest) for digest in (AA, AA, BB)]
+        one, two, other = (_check(client, digest) for digest in (AA, AA, BB))
         await asyncio.sleep(0.001)
-        checks[0].cancel()
-        checks[1].cancel()
-        await _ended(*checks)
+        await _cancel(one, two)
+        await other
     assert (ecr.stats.requests, ecr.stats.digests_checked) == (1, 1)
 
 
-async def test_a_batch_that_nobody_waits_for_does_not_leave(ecr: LocalECR) -> None:
-    """When all have gone before the window's end there is no request, and no timer is left."""
-    ecr.seed("app", [])
+async def test_a_batch_without_callers(ecr: LocalECR) -> None:
+    """A batch whose callers are all cancelled within the window sends nothing and has no timer."""
     async with ecr.client(coalesce_window=60.0) as client:
         checks = [_check(client, digest) for digest in (AA, BB)]
         await asyncio.sleep(1.0)
-        for check in checks:
-            check.cancel()
-        await _ended(*checks)
-        loop: Any = asyncio.get_running_loop()
-        assert (
-            [timer for timer in loop._scheduled if not timer.cancelled()],
-            ecr.stats.requests,
-        ) == ([], 0)
+        await _cancel(*checks)
+        assert (pending_timers(), ecr.stats.requests) == ([], 0)
 
 
-async def test_a_request_that_nobody_waits_for_is_given_up(ecr: LocalECR) -> None:
-    """When all have gone while the batch is on its way, its request is cancelled, and its slot is free for others."""
-    ecr.seed("app", [])
+async def test_a_request_without_callers(ecr: LocalECR) -> None:
+    """A request whose callers are all cancelled is cancelled, and its slot is free for others."""
     ecr.faults.add(latency=8.0, times=1)
     async with ecr.client(max_concurrency=1) as client:
         checks = [_check(client, digest) for digest in (AA, BB)]
         await asyncio.sleep(1.0)
-        for check in checks:
-            check.cancel()
-        await _ended(*checks)
+        await _cancel(*checks)
         await client.check_layer("app", AA)
         assert _now() == 1000 + WINDOW + ROUND_TRIP
 
 
-async def test_a_late_caller_of_a_digest_nobody_waits_for(ecr: LocalECR) -> None:
-    """A digest whose callers have gone may be waited for again while its batch is on its way for others."""
-    ecr.seed("app", [])
+async def test_a_late_caller_of_a_digest_without_callers(ecr: LocalECR) -> None:
+    """A digest whose callers are cancelled can have new ones while its batch is in flight."""
     async with ecr.client() as client:
         gone, other = _check(client, AA), _check(client, BB)
         await asyncio.sleep(0.01)
-        gone.cancel()
-        await _ended(gone)
+        await _cancel(gone)
         await client.check_layer("app", AA)
         await other
     assert ecr.stats.requests == 1
 
 
-async def test_the_rest_is_not_asked_again_for_nobody(ecr: LocalECR) -> None:
-    """What an answer left out is asked again only while somebody waits for it."""
-    ecr.seed("app", [])
-    ecr.faults.add(
-        body=b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "UNAVAILABLE"}]}',
-        times=1,
-    )
+async def test_a_left_out_digest_without_callers(ecr: LocalECR) -> None:
+    """A digest that a response leaves out is checked again only while somebody waits for it."""
+    body = b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "UNAVAILABLE"}]}'
+    ecr.faults.add(body=body, times=1)
     async with ecr.client() as client:
-        checks = [_check(client, digest) for digest in (AA, BB)]
+        here, gone = _check(client, AA), _check(client, BB)
         await asyncio.sleep(0.01)
-        checks[1].cancel()
-        await _ended(*checks)
+        await _cancel(gone)
+        await here
     assert ecr.stats.requests == 1
 
 
-async def test_cancelled_just_before_the_answer(ecr: LocalECR) -> None:
-    """A caller that is cancelled in the moment before its answer is settled is cancelled, and the others have theirs."""
-    ecr.seed("app", [])
-
-    # There is none yet.
+async def test_cancelled_just_before_the_response(ecr: LocalECR) -> None:
+    """A caller cancelled in the moment before its outcome is cancelled; the others have theirs."""
+    # There is no `gone` yet.
     async with ecr.client(observer=_AtTheEnd(lambda: gone.cancel())) as client:  # noqa: PLW0108
         gone, other = _check(client, AA), _check(client, AA)
-        outcomes = await _ended(gone, other)
-    assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "Layer"]
+        assert await _kinds(gone, other) == ["CancelledError", "Layer"]
 
 
-async def test_cancelled_just_after_the_answer(ecr: LocalECR) -> None:
-    """So it is with one that is cancelled before it comes to see its answer."""
-    ecr.seed("app", [])
+async def test_cancelled_just_after_the_response(ecr: LocalECR) -> None:
+    """A caller cancelled before it sees its outcome is cancelled; the others have theirs."""
 
     async def cancel_the_other() -> LayerOutcome:
         outcome = await client.check_layer("app", AA)
@@ -433,31 +342,25 @@ async def test_cancelled_just_after_the_answer(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         other = asyncio.create_task(cancel_the_other())
         gone = _check(client, AA)
-        outcomes = await _ended(gone, other)
-    assert [type(outcome).__name__ for outcome in outcomes] == ["CancelledError", "Layer"]
+        assert await _kinds(gone, other) == ["CancelledError", "Layer"]
 
 
-async def test_an_error_of_ones_own(ecr: LocalECR) -> None:
+async def test_each_caller_has_its_own_error(ecr: LocalECR) -> None:
     """Each caller has an error of its own, which names its digest and keeps it in `.partial`."""
     ecr.faults.add(error="AccessDeniedException", times=1)
+    digests = AA, AA.upper(), BB
     async with ecr.client() as client:
-        errors: list[CallError] = await _ended(
-            *(_check(client, digest) for digest in (AA, AA.upper(), BB))
-        )
+        errors: list[CallError] = await _ended(*(_check(client, digest) for digest in digests))
+
     assert len({id(error) for error in errors}) == 3
     assert [(type(error), error.attempts) for error in errors] == [(AccessDeniedError, 1)] * 3
-    assert [str(error).rpartition("; ")[2] for error in errors] == [
-        f"it was to check {digest!r}" for digest in (AA, AA.upper(), BB)
-    ]
-    assert [error.partial.unanswered for error in errors if error.partial is not None] == [
-        (AA,),
-        (AA.upper(),),
-        (BB,),
-    ]
+    named = [str(error).rpartition("; ")[2] for error in errors]
+    assert named == [f"it was to check {digest!r}" for digest in digests]
+    assert [partial_of(error).unanswered for error in errors] == [(each,) for each in digests]
 
 
 async def test_an_error_keeps_its_cause(ecr: LocalECR) -> None:
-    """An error of one's own was caused by what caused the call's."""
+    """A caller's own error has the cause of the call's error."""
     ecr.faults.add(reset=True)
     async with ecr.client(retry=ONCE) as client:
         (error,) = await _ended(_check(client, AA))
@@ -465,8 +368,7 @@ async def test_an_error_keeps_its_cause(ecr: LocalECR) -> None:
 
 
 async def test_an_error_is_not_remembered(ecr: LocalECR) -> None:
-    """Who asks after a call failed asks anew."""
-    ecr.seed("app", [])
+    """A check after a failed call sends a new request."""
     ecr.faults.add(status=503, times=1)
     async with ecr.client(retry=ONCE) as client:
         with pytest.raises(ServerError):
@@ -474,89 +376,33 @@ async def test_an_error_is_not_remembered(ecr: LocalECR) -> None:
         assert (await client.check_layer("app", AA)).is_absent
 
 
-async def test_an_error_reaches_its_own_batch_alone(ecr: LocalECR) -> None:
-    """Callers of other batches have their answers."""
-    ecr.seed("app", [])
+async def test_an_error_concerns_its_batch_alone(ecr: LocalECR) -> None:
+    """Callers of other batches have their outcomes when one batch fails."""
     ecr.faults.add(status=503, times=1)
     async with ecr.client(retry=ONCE, batch_size=1) as client:
-        outcomes = await _ended(*(_check(client, digest) for digest in (AA, BB)))
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Layer", "ServerError"]
+        kinds = await _kinds(*(_check(client, digest) for digest in (AA, BB)))
+    assert sorted(kinds) == ["Layer", "ServerError"]
 
 
-async def test_an_error_after_an_answer(ecr: LocalECR) -> None:
-    """Who was answered before the call for the rest failed keeps the answer."""
-    ecr.seed("app", [])
+async def test_an_error_after_an_outcome(ecr: LocalECR) -> None:
+    """A caller that has its outcome keeps it when the second request of the batch fails."""
     ecr.faults.add(drop_rows=1, times=1)
     ecr.faults.add(status=503, after=1)
     async with ecr.client(retry=ONCE) as client:
-        outcomes = await _ended(_check(client, AA), _check(client, BB))
-    assert sorted(type(outcome).__name__ for outcome in outcomes) == ["Layer", "ServerError"]
-
-
-async def test_one_repository_fails(ecr: LocalECR) -> None:
-    """An unknown repository fails for its own callers."""
-    ecr.seed("app", [])
-    async with ecr.client() as client:
-        outcomes = await _ended(_check(client, AA), _check(client, AA, "nowhere"))
-    assert [type(outcome) for outcome in outcomes][1] is RepositoryNotFoundError
+        kinds = await _kinds(_check(client, AA), _check(client, BB))
+    assert sorted(kinds) == ["Layer", "ServerError"]
 
 
 async def test_a_retry_is_made_for_all(ecr: LocalECR) -> None:
-    """A call is retried once for all who wait."""
-    ecr.seed("app", [])
+    """A call is retried once for all who wait for it."""
     ecr.faults.add(status=503, times=1)
     async with ecr.client() as client:
         assert len(await _all(client, [AA, BB, AA])) == 3
     assert ecr.stats.requests == 2
 
 
-async def test_closing_ends_what_waits(ecr: LocalECR) -> None:
-    """Closing the client ends a batch that gathers and one that is on its way.
-
-    Their callers are told.
-    """
-    ecr.seed("app", [])
-    ecr.seed("other", [])
-    client = await ecr.client(coalesce_window=1.0).open()
-    on_its_way = _check(client, AA, "other")
-    await asyncio.sleep(1.01)
-    gathering = _check(client, AA)
-    await asyncio.sleep(0.01)
-    await client.aclose()
-    errors = await _ended(on_its_way, gathering)
-    assert [(type(error), "closed while" in str(error)) for error in errors] == [
-        (ClientStateError, True)
-    ] * 2
-
-
-async def test_open_again(ecr: LocalECR) -> None:
-    """A client that is opened again checks again, whatever waited when it was closed."""
-    ecr.seed("app", [])
-    client = await ecr.client().open()
-    waiting = _check(client, AA)
-    await asyncio.sleep(0)
-    await client.aclose()
-    async with client:
-        assert (await client.check_layer("app", AA)).is_absent
-    assert isinstance((await _ended(waiting))[0], ClientStateError)
-
-
-async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR) -> None:
-    """A task of the loader that others cancel leaves nobody waiting."""
-    ecr.seed("app", [])
-    async with ecr.client() as client:
-        waiting = _check(client, AA)
-        await asyncio.sleep(0.01)
-        (batch,) = (
-            task for task in asyncio.all_tasks() if "._check_batch" in repr(task.get_coro())
-        )
-        batch.cancel()
-        await asyncio.wait([waiting])
-    assert waiting.cancelled()
-
-
 async def test_an_error_that_is_not_ours(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a hook of the caller's session raises passes as it is."""
+    """An error that a hook of the caller's session raises is raised unchanged."""
     error = LookupError("a hook of yours")
 
     async def fail(*_: object, **__: object) -> None:
@@ -569,8 +415,7 @@ async def test_an_error_that_is_not_ours(ecr: LocalECR, monkeypatch: pytest.Monk
 
 
 async def test_each_check_is_an_operation(ecr: LocalECR) -> None:
-    """The observer is told of each caller's check as an operation, around the one attempt that they share."""
-    ecr.seed("app", [])
+    """The observer is notified of each check as an operation, around their shared attempt."""
     attempts: list[int] = []
     observer = _AtTheEnd(lambda: attempts.append(observer.operations))
     async with ecr.client(observer=observer) as client:
@@ -579,18 +424,11 @@ async def test_each_check_is_an_operation(ecr: LocalECR) -> None:
 
 
 async def test_a_context_of_no_callers(ecr: LocalECR) -> None:
-    """A request that many share runs in no caller's context: a trace of one is not charged with it."""
-    ecr.seed("app", [])
+    """A request that callers share runs in the context of none, so no caller's trace has it."""
     request_id: ContextVar[str] = ContextVar("request_id", default="none")
     seen: list[str] = []
-    plain: Any = ecr._service.answer
+    on_request(ecr, lambda _: seen.append(request_id.get()))
 
-    async def answer(request: Any) -> Any:
-        seen.append(request_id.get())
-        return await plain(request)
-
-    service: Any = ecr._service
-    service.answer = answer
     request_id.set("the caller's")
     async with ecr.client(coalesce_window=0.0) as client:
         await _all(client, [AA, BB])

@@ -358,7 +358,9 @@ async def test_for_no_region(ecr: LocalECR, region: Any) -> None:
         pytest.param({"profile_name": 3}, "profile_name=<int>", id="profile"),
         pytest.param({"config": {"batch_size": 3}}, "config=", id="config"),
         pytest.param(
-            {"profile_name": "me", "session": object()}, "used with session=", id="profile-and-session"
+            {"profile_name": "me", "session": object()},
+            "used with session=",
+            id="profile-and-session",
         ),
         pytest.param({"session": object()}, "an aiobotocore session", id="no-session"),
         pytest.param({"observer": 5}, "observer=<int>", id="no-observer"),

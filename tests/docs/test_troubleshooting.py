@@ -240,6 +240,13 @@ async def _stream_entered_twice(client: ECRLayerClient) -> None:
         pass
 
 
+async def _block_left(client: ECRLayerClient) -> None:
+    async with client.stream_layers(_APP, [_NEW]) as stream:
+        reading = asyncio.ensure_future(stream.collect())
+        await asyncio.sleep(0)
+    await reading
+
+
 async def _two_readers(client: ECRLayerClient) -> None:
     async with client.stream_layers(_APP, [_NEW]) as stream:
         await asyncio.gather(anext(stream), anext(stream))
@@ -381,33 +388,31 @@ _CASES: dict[str, Case] = {
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
     ),
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
-    "the session or client is yours, so its credentials are yours to renew": _expired_session_keys,
+    "renew the credentials of your session or client, …": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
-    "the provider given as credentials= gave no AWS keys: …": _opened(
+    "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),
-    "there is no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
-    "the AWS configuration is refused: …": _opened(profile_name="none"),
-    "repository … lies in Region …, and this client asks …": _called(
+    "found no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "the AWS configuration is not valid: …": _opened(profile_name="none"),
+    "repository … is in Region …, but this client is for …": _called(
         lambda client: client.check_layers(
             "123456789012.dkr.ecr.ap-south-1.amazonaws.com/team/app", [_NEW]
         )
     ),
-    "endpoint_url=… is plain http beyond this machine: …": _made(
+    "endpoint_url=… is plain http to another machine: …": _made(
         lambda: ECRLayerClient(endpoint_url="http://ecr.example.com")
     ),
-    "no answer, …: check the network, proxies, and the Region and endpoint_url for typing errors": _opened(
-        endpoint_url="http://127.0.0.1:9"
-    ),
+    "no response came (…): check the network, …": _opened(endpoint_url="http://127.0.0.1:9"),
     "no response within attempt_timeout=…": _faulty(latency=30.0),
-    "TLS failed, …": _by_tls,
-    "the request failed, …": _without_bundle,
-    "the request could not be made, …": _opened(session=_unsigned_session()),
+    "TLS failed (…): …": _by_tls,
+    "the request failed (…): …": _without_bundle,
+    "the request could not be made (…): …": _opened(session=_unsigned_session()),
     "… within timeout=… s; … keeps what was answered": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)
     ),
-    "ECR answered RepositoryNotFoundException …": _called(
+    "ECR returned RepositoryNotFoundException …": _called(
         lambda client: client.check_layers("team/gone", [_NEW])
     ),
     "the request was signed for ECR in Region …: …": _faulty(
@@ -419,25 +424,26 @@ _CASES: dict[str, Case] = {
         error="ThrottlingException"
     ),
     "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
-    "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
-    "an answer of ECR's has status 200, so this is none: …": _faulty(body=b"{}", status=202),
+    "ECR returned InvalidParameterException …": _faulty(error="InvalidParameterException"),
+    "ECR sends results with status 200 only, …": _faulty(body=b"{}", status=202),
     "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
     "ECR's response breaks its contract: …": _faulty(body=b"<html>"),
-    "ECR's answer settles none of the … digests asked: …": _faulty(drop_rows=1),
-    "the answer is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
+    "ECR's response settles none of the … digests of the request: …": _faulty(drop_rows=1),
+    "the response is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
     "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
     "the client is open already: …": _called(_entered_twice),
     "the client was opened on another event loop: …": _on_another_loop,
     "the client was opened before this process was forked: …": _forked,
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
-    "a … is read inside its own block: …": _called(_read_outside),
-    "a … is either iterated or collected: …": _called(_read_twice),
-    "a … is entered once: …": _called(_stream_entered_twice),
-    "a … has one reader, and another task is reading this one": _called(_two_readers),
+    "a LayerStream is read inside its own block: …": _called(_read_outside),
+    "the stream's block was left while this was running": _called(_block_left),
+    "a LayerStream is either iterated or collected: …": _called(_read_twice),
+    "a LayerStream is entered once: …": _called(_stream_entered_twice),
+    "a LayerStream has one reader, and another task is reading this one": _called(_two_readers),
     "… layers of … are not available; …": _called(_one_way),
     "… layers of … could not be determined; …": _called(_failed),
-    "… can never be available, …": _called(
+    "… are malformed and can never become available, …": _called(
         lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)
     ),
     "LayerCheckResult has no truth value: …": _called(_as_a_bool),
@@ -450,13 +456,13 @@ _CASES: dict[str, Case] = {
         lambda: ImageSource.from_oci_layout(".")
     ),
     "… has no image for …: …": _other_platform,
-    "ECR gives no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
-    "ECR's answer has a manifest that is not what its digest says: …": _answered(
+    "ECR has no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
+    "ECR's response has a manifest with the digest …, and calls it …": _answered(
         _IMAGES_OF_ANOTHER
     ),
-    "ECR's answer says nothing of … of … images that were asked for: …": _answered({}),
-    "ECR's answer lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
-    "ECR's answer gives as the next page one that was read already": _listed(
+    "ECR's response leaves out … of … images of the request: …": _answered({}),
+    "ECR's response lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
+    "ECR's response names as the next page one that was read already": _listed(
         {"imageIds": [], "nextToken": "again"}
     ),
     **{message: _made(read) for message, read in FILES.items()},
@@ -478,18 +484,23 @@ _CASES: dict[str, Case] = {
     "traces and metrics need opentelemetry-api: …": _not_installed(
         "opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))
     ),
-    "… is no ECR repository name: …": _made(lambda: Repository(name="Team/App")),
-    "… is more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
-    "… is no registry URI: …": _made(
+    "… is not a valid ECR repository name: …": _made(lambda: Repository(name="Team/App")),
+    "… names more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
+    "… is a repository of ECR Public, …": _made(
+        lambda: Repository.parse("public.ecr.aws/team/app")
+    ),
+    "… is not a valid registry URI: …": _made(
         lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")
     ),
-    "… names a registry and no repository: …": _made(
+    "… names a registry but no repository: …": _made(
         lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
     ),
-    "… is no ARN of an ECR repository: …": _made(lambda: Repository.parse("arn:aws:s3:::bucket")),
-    "… is no registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
-    "… is no AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
-    "a repository is a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
+    "… is not the ARN of an ECR repository: …": _made(
+        lambda: Repository.parse("arn:aws:s3:::bucket")
+    ),
+    "… is not a valid registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
+    "… is not a valid AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
+    "a repository must be a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
     "digests is one str, …: pass …": _called(lambda client: client.check_layers(_APP, _NEW)),
     "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
     "digests[…] is …, of type …: every digest is a str": _called(
@@ -498,52 +509,52 @@ _CASES: dict[str, Case] = {
     "digest is …, of type …: a digest is a str": _called(
         lambda client: client.check_layer(_APP, _any)
     ),
-    "a digest of … is …, of type …: every digest is a str": _called(
-        lambda client: client.check_many({_APP: [_any]})
-    ),
     "digests[…] is …: every item is a pair (repository, digest)": _called(
         lambda client: client.check_many([_any])
     ),
-    "the digests of … are an async iterable: …": _called(_many_async),
-    "two of the repositories differ in their Region alone: …": _made(
+    "… is an async iterable: pass an async iterable of pairs …": _called(_many_async),
+    "two of the repositories differ only in their Region: …": _made(
         lambda: ByRepository(
             {Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2}
         )
     ),
-    "timeout=…: seconds, more than 0": _called(
+    "timeout=… must be a number of seconds greater than 0": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0)
     ),
-    "progress=…: True, False, or a plain function that takes a Progress": _called(
+    "progress=… must be True, False, or a plain function that takes a Progress": _called(
         lambda client: client.check_layers(_APP, [_NEW], progress=_any)
     ),
-    "config=…: a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
+    "config=… must be a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
     "ClientConfig …=…: …": _made(lambda: ClientConfig(batch_size=101)),
     "ClientConfig has no option …: …": _made(lambda: ClientConfig(**_unknown)),
+    "requests_per_second: … is not an operation: …": _made(
+        lambda: ClientConfig(requests_per_second={"PutImages": 5.0})
+    ),
     "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(
         lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)
     ),
-    "observer=…: an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
-    "session=…: an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
-    "profile_name=… beside session=: …": _made(
+    "observer=… must be an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
+    "session=… must be an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
+    "profile_name=… can't be used with session=: …": _made(
         lambda: ECRLayerClient(profile_name="p", session=AioSession())
     ),
-    "credentials= beside session=: …": _made(
+    "credentials= can't be used with session=: …": _made(
         lambda: ECRLayerClient(credentials=_keys_of_the_provider, session=AioSession())
     ),
-    "credentials is of type …: …": _made(lambda: ECRLayerClient(credentials=_any)),
-    "AWSKeys …: a str that is not empty": _made(lambda: AWSKeys("", "secret")),
-    "AWSKeys expires=…: …": _made(
+    "credentials=… must be an async function …": _made(lambda: ECRLayerClient(credentials=_any)),
+    "AWSKeys … must be a str that is not empty": _made(lambda: AWSKeys("", "secret")),
+    "AWSKeys expires=… must be a datetime with a time zone, …": _made(
         # It is naive.
         lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))  # noqa: DTZ901
     ),
-    "region_name=…: a str that is not empty, or None": _made(
+    "region_name=… must be a str that is not empty, or None": _made(
         lambda: ECRLayerClient(region_name="")
     ),
-    "endpoint_url is no URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
-    "endpoint_url holds a user name or password: …": _made(
+    "endpoint_url is not a valid URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
+    "endpoint_url contains a user name or password: …": _made(
         lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")
     ),
-    "endpoint_url is not of the form https://HOST[:PORT], …": _made(
+    "endpoint_url must have the form https://HOST[:PORT], …": _made(
         lambda: ECRLayerClient(endpoint_url="ecr.example.com")
     ),
     "from_client takes an open aiobotocore ECR client, not …": _made(
@@ -561,11 +572,8 @@ _CASES: dict[str, Case] = {
     "… belongs to the connection, which a view borrows: …": _called(
         lambda client: client.with_config(transport="client")
     ),
-    "max_concurrency=… is more than the client's own …": _called(
-        lambda client: client.with_config(max_concurrency=11)
-    ),
-    "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
-    "…: give its own Layer or LayerFailure, …": _made(
+    "…=… must be a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
+    "the outcome of … must be a Layer or a LayerFailure …": _made(
         lambda: LayerCheckResult.of(_APP, {_NEW: _any})
     ),
     "a digest is given in two letter cases: …": _made(
@@ -577,7 +585,7 @@ _CASES: dict[str, Case] = {
             },
         )
     ),
-    "two of the results are of one repository: …": _made(
+    "two of the results are of the same repository: …": _made(
         lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)
     ),
     "reference=…: a tag, such as 'latest', or a digest, …": _called(
@@ -652,7 +660,7 @@ def _shown(value: ast.expr) -> str:
 
 _NOT_SPECIFIC = {
     "module … has no attribute …",  # Python's own
-    "…: …: check the network, or allow more",  # filled in with "no response within attempt_timeout"
+    "…: …: check the network, or allow more time",  # filled in with "no response within attempt_timeout"
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",

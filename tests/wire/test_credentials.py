@@ -396,7 +396,9 @@ async def test_clock_skew(
     """If the clock is off by an hour, the error says so after one request, with the seconds."""
     use_keys("first")
     ecr.clock_skew = skew
-    message = rf"this machine's clock is off by \d+ s \({word}\): set the clock, for example with NTP"
+    message = (
+        rf"this machine's clock is off by \d+ s \({word}\): set the clock, for example with NTP"
+    )
 
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(ClockSkewError, match=message) as raised:

@@ -165,10 +165,12 @@ async def without_tls() -> AsyncGenerator[str]:
 
 
 DEAD: list[Any] = [
-    pytest.param(nobody, "no response came .*check the network.*endpoint_url", True, id="nobody-listens"),
+    pytest.param(
+        nobody, "no response came .*check the network.*endpoint_url", True, id="nobody-listens"
+    ),
     pytest.param(
         silent,
-        "no response within attempt_timeout=0.5 s: check the network, or allow more",
+        "no response within attempt_timeout=0.5 s: check the network, or allow more time",
         True,
         id="never-answers",
     ),

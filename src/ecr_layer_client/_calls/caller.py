@@ -191,7 +191,7 @@ class Caller:
         except TimeoutError as error:
             bound = f"no response within attempt_timeout={self._attempt_timeout} s"
             what = self.attempted(operation.name, operation.repository)
-            msg = f"{what}: {bound}: check the network, or allow more"
+            msg = f"{what}: {bound}: check the network, or allow more time"
             raise TransportError(msg, repository=operation.repository) from error
         finally:
             call.state.attempting.discard(task)

@@ -1,0 +1,135 @@
+"""What each check refuses before any request, and what it does with an error of its input."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.steps import CHECKS, one_by_one
+from ecr_layer_client import ClientStateError, InvalidInputError, Repository
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from client.steps import Work
+    from ecr_layer_client import Progress
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
+
+AA = "sha256:aa"
+EACH_CHECK = pytest.mark.parametrize("check", CHECKS.values(), ids=list(CHECKS))
+
+
+@EACH_CHECK
+@pytest.mark.parametrize(
+    ("digests", "match"),
+    [
+        pytest.param(AA, "is one str, 'sha256:aa'", id="one-str"),
+        pytest.param(None, "is None", id="none"),
+        pytest.param(7, "is 7", id="int"),
+        pytest.param([AA, None], r"digests(\['app'\])?\[1\] is None", id="item"),
+        pytest.param([b"sha256:aa"], r"digests(\['app'\])?\[0\] is b'sha256:aa'", id="bytes-item"),
+    ],
+)
+async def test_digests(ecr: LocalECR, check: Work, digests: object, match: str) -> None:
+    """An input that is not an iterable of str is refused before any request."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=match):
+            await check(client, digests)
+    assert ecr.stats.requests == 0
+
+
+@EACH_CHECK
+async def test_an_error_of_the_input(ecr: LocalECR, check: Work, digests: list[str]) -> None:
+    """An error of the caller's iterator is raised unchanged, and nothing stays in flight."""
+    error = LookupError("the disk is gone")
+
+    def failing() -> Iterator[str]:
+        yield from digests[:150]
+        raise error
+
+    async with ecr.client(max_concurrency=1) as client:
+        with pytest.raises(LookupError) as raised:
+            await check(client, failing())
+    assert (raised.value is error, ecr.in_flight) == (True, 0)
+
+
+REPOSITORY_OF_A_CHECK: dict[str, Work] = {
+    "check_layer": lambda client, where: client.check_layer(where, AA),
+    "check_layers": lambda client, where: client.check_layers(where, [AA]),
+    "check_many": lambda client, where: client.check_many([(where, AA)]),
+    "wait": lambda client, where: client.wait_until_available(where, [AA], timeout=60),
+}
+
+
+@pytest.mark.parametrize("check", REPOSITORY_OF_A_CHECK.values(), ids=list(REPOSITORY_OF_A_CHECK))
+async def test_a_repository_of_another_region(ecr: LocalECR, check: Work) -> None:
+    """A repository of another Region is refused, even while one of the same name is checked."""
+    async with ecr.client() as client:
+        here = asyncio.create_task(client.check_layer("app", AA))
+        await asyncio.sleep(0)
+        with pytest.raises(InvalidInputError, match=r"'eu-west-1'.*'us-east-1'.*for_region"):
+            await check(client, Repository(name="app", region="eu-west-1"))
+        await here
+    assert ecr.stats.requests == 1
+
+
+@pytest.mark.parametrize("check", REPOSITORY_OF_A_CHECK.values(), ids=list(REPOSITORY_OF_A_CHECK))
+@pytest.mark.parametrize("was_open", [False, True], ids=["before", "after"])
+async def test_a_client_that_is_not_open(ecr: LocalECR, check: Work, was_open: bool) -> None:
+    """A client that is not open yet, or closed, checks nothing, and says which it is."""
+    client = ecr.client()
+    if was_open:
+        await client.open()
+        await client.aclose()
+
+    with pytest.raises(ClientStateError, match="closed" if was_open else "not open yet"):
+        await check(client, "app")
+
+
+TIMEOUT_OF_A_CHECK: dict[str, Work] = {
+    "check_layers": lambda client, timeout: client.check_layers("app", [], timeout=timeout),
+    "check_many": lambda client, timeout: client.check_many({}, timeout=timeout),
+    "wait": lambda client, timeout: client.wait_until_available("app", [], timeout=timeout),
+}
+BAD_TIMEOUTS = [0, -1, float("inf"), float("nan"), "1", True, 10**400]
+
+
+@pytest.mark.parametrize(
+    ("name", "timeout"),
+    [*((name, timeout) for name in TIMEOUT_OF_A_CHECK for timeout in BAD_TIMEOUTS), ("wait", None)],
+)
+async def test_timeouts(ecr: LocalECR, name: str, timeout: object) -> None:
+    """A timeout is a number of seconds, more than 0, and a wait needs one."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="timeout="):
+            await TIMEOUT_OF_A_CHECK[name](client, timeout)
+
+
+async def _async_progress(_: Progress) -> None: ...
+
+
+@pytest.mark.parametrize("progress", [None, 0, "x", [], _async_progress])
+async def test_progress(ecr: LocalECR, progress: Any) -> None:
+    """A progress that is neither a bool nor a plain function is refused."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=r"progress=.*plain function"):
+            await client.check_layers("app", [], progress=progress)
+
+
+@pytest.mark.parametrize("digest", [None, 3, b"sha256:aa", [AA]])
+async def test_a_single_digest(ecr: LocalECR, digest: Any) -> None:
+    """A single digest that is not a str is refused."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="a digest is a str"):
+            await client.check_layer("app", digest)
+
+
+async def test_async_digests_of_a_mapping(ecr: LocalECR) -> None:
+    """An async iterable in a mapping is refused, and the message says what to pass instead."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match="pass an async iterable of pairs"):
+            await client.check_many({"app": one_by_one([AA])})  # type: ignore[dict-item]
