@@ -1,4 +1,4 @@
-"""What each check refuses before any request, and what it does with an error of its input."""
+"""Arguments that each check refuses before any request, and errors of its input."""
 
 from __future__ import annotations
 
