@@ -7,6 +7,7 @@ redirects can't be refused elsewhere. `tests/wire/test_http.py` fails if it chan
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _CHUNK_BYTES = 64 * 1024
+_MAX_UNCHUNKED_BYTES = 1024 * 1024  # aiohttp.payload.TOO_LARGE_BYTES_BODY
 
 
 def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
@@ -96,6 +98,7 @@ class _Guard:
         self._limit = limit
 
     async def request(self, method: str, **options: Any) -> _ReadResponse:
+        options["data"] = _in_chunks(options.get("data"))
         response = await self._session.request(method, **options, allow_redirects=False)
         try:
             return _ReadResponse(response, await _read(response, self._limit))
@@ -117,6 +120,12 @@ class _ReadResponse:
 
     async def read(self) -> bytes:
         return self._body
+
+
+def _in_chunks(data: Any) -> Any:
+    """Return a large body as a file, which aiohttp writes in chunks, without a warning."""
+    is_large = isinstance(data, bytes) and len(data) > _MAX_UNCHUNKED_BYTES
+    return BytesIO(data) if is_large else data
 
 
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
