@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -537,3 +538,62 @@ async def test_a_timeout_blames_no_repository_that_had_failed_for_good(
         with pytest.raises(OperationTimeoutError) as raised:
             await client.check_many({"team/gone": digests[:1], "team/a": digests[:1]}, timeout=1.0)
     assert (raised.value.__cause__, "team/gone" in str(raised.value)) == (None, False)
+
+
+async def _stubborn(digests: list[str]) -> AsyncIterator[tuple[str, str]]:
+    """Give pairs without an end, and catch each cancellation."""
+    for number in count():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+        yield "team/a", digests[number % len(digests)]
+
+
+async def test_a_timeout_of_an_input_that_swallows_it(seeded: LocalECR, digests: list[str]) -> None:
+    """An input that catches its cancellation holds up no timeout, and what it gave is not lost."""
+    async with seeded.client(batch_size=1) as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_many(_stubborn(digests), timeout=0.97)
+    assert raised.value.partials is not None
+    partial = _partial(raised.value.partials.errors[A])
+    assert (len(partial), partial.unanswered) == (9, (digests[9],))
+    assert asyncio.get_running_loop().time() < 1
+
+
+async def test_a_failure_with_an_input_that_swallows_it(
+    seeded: LocalECR, digests: list[str]
+) -> None:
+    """So it is with a failure: nothing is sent after it."""
+    seeded.faults.add(status=503, after=3)
+    async with seeded.client(batch_size=1, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(_stubborn(digests))
+    assert (seeded.stats.requests, asyncio.get_running_loop().time() < 1) == (4, True)
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "cancelled"])
+async def test_ending_with_an_input_that_swallows_it(
+    seeded: LocalECR, digests: list[str], is_closed: bool
+) -> None:
+    """So it is when the client is closed, and when the caller is cancelled."""
+    async with seeded.client(batch_size=1) as client:
+        checking = asyncio.create_task(client.check_many(_stubborn(digests)))
+        await asyncio.sleep(0.95)
+        if is_closed:
+            await client.aclose()
+        else:
+            checking.cancel()
+        with pytest.raises(ClientStateError if is_closed else asyncio.CancelledError):
+            await checking
+    assert asyncio.get_running_loop().time() < 1
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 10])
+async def test_nothing_is_sent_after_a_failure_of_all(
+    seeded: LocalECR, digests: list[str], max_concurrency: int
+) -> None:
+    """The places that failed calls leave are not taken again."""
+    seeded.faults.add(status=503)
+    async with seeded.client(batch_size=1, max_concurrency=max_concurrency, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(_as_mapping(digests))
+    assert seeded.stats.requests == max_concurrency
