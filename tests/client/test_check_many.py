@@ -597,3 +597,24 @@ async def test_nothing_is_sent_after_a_failure_of_all(
         with pytest.raises(ServerError):
             await client.check_many(_as_mapping(digests))
     assert seeded.stats.requests == max_concurrency
+
+
+async def test_a_failure_while_the_input_is_interrupted(
+    seeded: LocalECR, digests: list[str]
+) -> None:
+    """A call that fails after the timeout, while the input still cleans up, is no lost exception."""
+    seeded.faults.add(status=503, latency=1.0)
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        yield "team/a", digests[0]
+        try:
+            await asyncio.sleep(60.0)
+        finally:
+            await asyncio.sleep(1.0)
+
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    async with seeded.client(batch_size=1, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(pairs(), timeout=0.9)
+    assert lost == []

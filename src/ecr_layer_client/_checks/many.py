@@ -319,8 +319,9 @@ class ManyCheck:
             return
         self._error = error
         self._stop_starting()
-        # It interrupts whatever the input or a free place is waited for.
-        self._limit.reschedule(asyncio.get_running_loop().time())
+        if not self._limit.expired():
+            # It interrupts whatever the input or a free place is waited for.
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _stop_starting(self) -> None:
         attempting = set[asyncio.Task[object] | None]()
