@@ -281,3 +281,25 @@ async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(LookupError, match="the disk is gone"):
             await client.wait_until_available("app", digests(), timeout=60)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+async def test_a_call_error_of_the_callers_iterator(ecr: LocalECR, is_async: bool) -> None:
+    """A CallError that the input raises is the caller's own: it passes, and nothing is put on it."""
+    ecr.seed("app", [])
+    own = OperationTimeoutError("the other registry is slow")
+
+    def plain() -> Iterator[str]:
+        yield AA
+        raise own
+
+    async def asynchronous() -> AsyncIterator[str]:
+        yield AA
+        raise own
+
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.wait_until_available(
+                "app", asynchronous() if is_async else plain(), timeout=60
+            )
+    assert (raised.value is own, own.partial) == (True, None)
