@@ -234,6 +234,26 @@ async def test_closing_ends_what_is_under_way(ecr: LocalECR) -> None:
         await task
 
 
+async def test_closing_gives_each_caller_an_error(ecr: LocalECR) -> None:
+    """Each caller whose work was ended by closing has an error of its own, without another's frames."""
+    async with ecr.client() as client:
+        calls = [
+            asyncio.create_task(call)
+            for _ in range(2)
+            for call in (
+                client.check_layer("app", "sha256:aa"),
+                client.check_layers("app", ["sha256:aa"]),
+                client.check_many({"app": ["sha256:aa"]}),
+                client.verify_image("app", "latest"),
+                client.wait_until_available("app", ["sha256:aa"], timeout=60),
+            )
+        ]
+        await asyncio.sleep(0.01)
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in errors} == {ClientStateError}
+    assert len(set(map(id, errors))) == len(errors)
+
+
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "async-generator"])
 @pytest.mark.parametrize("size", [50, 250, 5000])
 async def test_closing_is_never_taken_for_the_end(ecr: LocalECR, size: int, *, lazy: bool) -> None:
