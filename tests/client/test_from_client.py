@@ -126,6 +126,15 @@ async def test_a_stubbed_empty_answer(ecr: LocalECR) -> None:
             await client.check_layers("app", ["sha256:aa"])
 
 
+@pytest.mark.parametrize("odd", [b"\xff", "\ud800"], ids=["bytes", "surrogate"])
+async def test_a_stubbed_answer_that_is_not_json(ecr: LocalECR, odd: object) -> None:
+    """An answer of a stub that no response could have is an error of the call."""
+    async with _open(ecr) as borrowed, ECRLayerClient.from_client(borrowed) as client:
+        await _stub(borrowed, {"layers": [odd], "ResponseMetadata": {"HTTPStatusCode": 200}})
+        with pytest.raises(ResponseError, match="the answer is not JSON"):
+            await client.check_layers("app", ["sha256:aa"])
+
+
 async def test_a_stubbed_error(ecr: LocalECR) -> None:
     """An error that a stub raises is translated by its code."""
     error = {"Code": "RepositoryNotFoundException", "Message": "no"}
