@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import sys
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -252,6 +253,23 @@ async def test_closing_gives_each_caller_an_error(ecr: LocalECR) -> None:
     errors = await asyncio.gather(*calls, return_exceptions=True)
     assert {type(error) for error in errors} == {ClientStateError}
     assert len(set(map(id, errors))) == len(errors)
+
+
+async def test_closing_a_caller_that_survived_a_cancellation(ecr: LocalECR) -> None:
+    """A task that caught a cancellation before it called is not cancelled anew when it is closed."""
+
+    async def survivor() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60.0)
+        await client.check_many({"app": ["sha256:aa"]})
+
+    async with ecr.client() as client:
+        task = asyncio.create_task(survivor())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.02)
+    with pytest.raises(ClientStateError, match="was closed while"):
+        await task
 
 
 @pytest.mark.parametrize("lazy", [False, True], ids=["list", "async-generator"])

@@ -149,13 +149,14 @@ class Connection:
         Raises:
             ClientStateError: The connection was closed meanwhile.
         """
-        task = asyncio.create_task(work)
+        task, caller = asyncio.create_task(work), asyncio.current_task()
         self._runs.add(task)
+        # A caller may have caught cancellations before.
+        caught = 0 if caller is None else caller.cancelling()
         try:
             return await task
         except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            is_cancelled = caller is not None and caller.cancelling()
+            is_cancelled = caller is not None and caller.cancelling() > caught
             if self.is_open or is_cancelled:
                 raise
             raise _closed_meanwhile() from None
