@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
 OWN_ERROR = RuntimeError("the observer's own")
-ONE_ERROR = [("ecr_layer_client", logging.ERROR, "the observer raised; the operation goes on")]
+ONE_ERROR = [
+    ("ecr_layer_client", logging.ERROR, "the observer raised an exception; the operation continues")
+]
 
 
 class Recorder:

@@ -64,7 +64,10 @@ FINAL: list[Any] = [
         id="denied",
     ),
     pytest.param(
-        {"error": "UnrecognizedClientException"}, CredentialsError, "yours to renew", id="keys"
+        {"error": "UnrecognizedClientException"},
+        CredentialsError,
+        "renew the credentials",
+        id="keys",
     ),
     pytest.param(
         {"error": "InvalidSignatureException", "message": SKEW},
@@ -321,7 +324,7 @@ async def test_timeout(ecr: LocalECR, digests: list[str]) -> None:
 async def test_timeout_while_a_call_is_retried(ecr: LocalECR, digests: list[str]) -> None:
     """A timeout during retries says what failed before, and where."""
     ecr.faults.add(status=503)
-    message = r"us-east-1.*; an attempt had failed: ECR answered HTTP 503:"
+    message = r"us-east-1.*; an attempt had failed: the endpoint returned HTTP 503:"
     async with ecr.client() as client:
         with pytest.raises(OperationTimeoutError, match=message) as raised:
             await client.check_layers("app", digests, timeout=1)

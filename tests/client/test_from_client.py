@@ -111,6 +111,14 @@ async def test_a_stubbed_response(ecr: LocalECR) -> None:
         await _check_stubbed(ecr, {"ResponseMetadata": metadata})
 
 
+@pytest.mark.parametrize("odd", [b"\xff", "\ud800"], ids=["bytes", "surrogate"])
+async def test_a_stubbed_answer_that_is_not_json(ecr: LocalECR, odd: object) -> None:
+    """A stub's response that can't be written as JSON is an error of the call."""
+    answer = {"layers": [odd], "ResponseMetadata": {"HTTPStatusCode": 200}}
+    with pytest.raises(ResponseError, match="not JSON"):
+        await _check_stubbed(ecr, answer)
+
+
 async def test_a_stubbed_error(ecr: LocalECR) -> None:
     """An error that a stub raises is translated by its code."""
     error = {"Code": "RepositoryNotFoundException", "Message": "no"}

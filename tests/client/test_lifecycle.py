@@ -6,6 +6,7 @@ import asyncio
 import os
 import pickle
 import sys
+from contextlib import suppress
 from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -210,6 +211,43 @@ async def test_closing_ends_what_is_running(
         await task
 
 
+async def test_closing_gives_each_caller_an_error(ecr: LocalECR) -> None:
+    """Each caller whose work was ended by closing has an error of its own, without another's frames."""
+    async with ecr.client() as client:
+        calls = [
+            asyncio.create_task(call)
+            for _ in range(2)
+            for call in (
+                client.check_layer("app", "sha256:aa"),
+                client.check_layers("app", ["sha256:aa"]),
+                client.check_many({"app": ["sha256:aa"]}),
+                client.verify_image("app", "latest"),
+                client.wait_until_available("app", ["sha256:aa"], timeout=60),
+            )
+        ]
+        await asyncio.sleep(0.01)
+    errors = await asyncio.gather(*calls, return_exceptions=True)
+    assert {type(error) for error in errors} == {ClientStateError}
+    assert len(set(map(id, errors))) == len(errors)
+
+
+async def test_closing_a_caller_that_survived_a_cancellation(ecr: LocalECR) -> None:
+    """A task that caught a cancellation before it called is not cancelled anew when it is closed."""
+
+    async def survivor() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60.0)
+        await client.check_many({"app": ["sha256:aa"]})
+
+    async with ecr.client() as client:
+        task = asyncio.create_task(survivor())
+        await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.sleep(0.02)
+    with pytest.raises(ClientStateError, match="was closed while"):
+        await task
+
+
 async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is closed while it is being opened is not open, and leaves nothing behind."""
     client = ecr.client()
@@ -292,7 +330,7 @@ async def test_for_a_malformed_region(ecr: LocalECR, region: Any) -> None:
 async def test_an_insecure_endpoint() -> None:
     """Plain http beyond this machine is accepted only if the options say so."""
     endpoint_url = "http://ecr.example"
-    with pytest.raises(InvalidInputError, match="plain http beyond this machine"):
+    with pytest.raises(InvalidInputError, match="plain http to another machine"):
         ECRLayerClient(endpoint_url=endpoint_url)
     config = ClientConfig(allow_insecure_endpoint=True)
     assert endpoint_url in repr(ECRLayerClient(endpoint_url=endpoint_url, config=config))
@@ -301,7 +339,7 @@ async def test_an_insecure_endpoint() -> None:
 async def test_credentials_beside_a_session(ecr: LocalECR) -> None:
     """A provider of keys beside a session is refused: the session has keys of its own."""
     provider: Any = partial(asyncio.sleep, 0)
-    with pytest.raises(InvalidInputError, match="credentials= beside session="):
+    with pytest.raises(InvalidInputError, match="credentials= can't be used with session="):
         ECRLayerClient(session=ecr.session(), credentials=provider)
 
 

@@ -171,5 +171,5 @@ async def test_what_it_raises_is_logged(
 
     logged = [record for record in caplog.records if record.levelname == "ERROR"]
     messages = {record.getMessage() for record in logged}
-    assert messages == {"the observer raised; the operation goes on"}
+    assert messages == {"the observer raised an exception; the operation continues"}
     assert {record.exc_info[0] for record in logged if record.exc_info} == {LookupError}

@@ -18,7 +18,7 @@ from ecr_layer_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from ecr_layer_client.local import LocalECR
 
@@ -206,3 +206,38 @@ async def test_progress(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         await client.wait_until_available("app", [AA, BB], timeout=60, progress=reports.append)
     assert reports == [Progress(2, 1, 2), Progress(2, 2, 2)]
+
+
+async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
+    """What the caller's iterator raises passes unchanged."""
+    ecr.seed("app", [])
+
+    def digests() -> Iterator[str]:
+        yield AA
+        raise LookupError("the disk is gone")
+
+    async with ecr.client() as client:
+        with pytest.raises(LookupError, match="the disk is gone"):
+            await client.wait_until_available("app", digests(), timeout=60)
+
+
+@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
+async def test_a_call_error_of_the_callers_iterator(ecr: LocalECR, is_async: bool) -> None:
+    """A CallError that the input raises is the caller's own: it passes, and nothing is put on it."""
+    ecr.seed("app", [])
+    own = OperationTimeoutError("the other registry is slow")
+
+    def plain() -> Iterator[str]:
+        yield AA
+        raise own
+
+    async def asynchronous() -> AsyncIterator[str]:
+        yield AA
+        raise own
+
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.wait_until_available(
+                "app", asynchronous() if is_async else plain(), timeout=60
+            )
+    assert (raised.value is own, own.partial) == (True, None)

@@ -123,8 +123,8 @@ def test_repr() -> None:
 
 def test_description() -> None:
     """The description counts the failed repositories, if there are any."""
-    assert RESULTS._describe().summary.endswith("; 2 repositories failed")
-    assert "failed" not in LayerCheckResults([A])._describe().summary
+    assert RESULTS._describe().verdict.endswith("; 2 repositories failed")
+    assert "failed" not in LayerCheckResults([A])._describe().verdict
 
 
 def test_equality() -> None:
