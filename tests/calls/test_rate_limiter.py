@@ -180,6 +180,18 @@ async def test_clients_of_a_session_share_a_pacer(ecr: LocalECR) -> None:
     assert (lines[0] is lines[1], lines[0] is lines[2]) == (True, False)
 
 
+async def test_a_ceiling_that_ends_lets_those_go_who_wait() -> None:
+    """Calls that wait already are held back no more when the lowest ceiling ends."""
+    limiter, owner = RateLimiter(), RateLimiter()
+    limiter.set_ceiling(limiter, 100.0)
+    limiter.set_ceiling(owner, 0.01)
+    waiting = [asyncio.create_task(limiter.acquire()) for _ in range(6)]
+    await asyncio.sleep(1.0)
+    limiter.drop_ceiling(owner)
+    await asyncio.gather(*waiting)
+    assert asyncio.get_running_loop().time() < 2
+
+
 async def test_the_lowest_ceiling_holds(ecr: LocalECR) -> None:
     """The lowest ceiling among all clients of an account holds for each of them."""
     ecr.seed("app", [])
