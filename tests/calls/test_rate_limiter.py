@@ -172,6 +172,18 @@ async def test_an_account_is_an_endpoint_and_a_source() -> None:
     assert rate_limiter_for(CHECK, "endpoint", "other") is not limiter
 
 
+async def test_a_ceiling_that_ends_lets_those_go_who_wait() -> None:
+    """Calls that wait already are held back no more when the lowest ceiling ends."""
+    limiter, owner = RateLimiter(), RateLimiter()
+    limiter.set_ceiling(limiter, 100.0)
+    limiter.set_ceiling(owner, 0.01)
+    waiting = [asyncio.create_task(limiter.acquire()) for _ in range(6)]
+    await asyncio.sleep(1.0)
+    limiter.drop_ceiling(owner)
+    await asyncio.gather(*waiting)
+    assert now() < 2
+
+
 async def test_the_lowest_ceiling_holds(ecr: LocalECR, arrivals: list[float]) -> None:
     """The lowest ceiling of all clients of an account holds for each of them."""
     session = ecr.session()

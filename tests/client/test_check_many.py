@@ -498,7 +498,7 @@ async def test_nothing_is_sent_after_a_failure_of_all(
 
 
 async def test_a_failure_while_the_input_is_interrupted(ecr: LocalECR, digests: list[str]) -> None:
-    """A call that fails after the timeout, while the input still cleans up, is no lost exception."""
+    """A call that fails while the input still cleans up after the timeout is no lost exception."""
     ecr.faults.add(status=503, latency=1.0)
 
     async def pairs() -> AsyncIterator[tuple[str, str]]:

@@ -212,7 +212,7 @@ async def test_closing_ends_what_is_running(
 
 
 async def test_closing_gives_each_caller_an_error(ecr: LocalECR) -> None:
-    """Each caller whose work was ended by closing has an error of its own, without another's frames."""
+    """Each caller whose work was ended by closing has an error of its own."""
     async with ecr.client() as client:
         calls = [
             asyncio.create_task(call)
@@ -232,7 +232,7 @@ async def test_closing_gives_each_caller_an_error(ecr: LocalECR) -> None:
 
 
 async def test_closing_a_caller_that_survived_a_cancellation(ecr: LocalECR) -> None:
-    """A task that caught a cancellation before it called is not cancelled anew when it is closed."""
+    """Closing does not cancel a task anew that caught a cancellation before its call."""
 
     async def survivor() -> None:
         with suppress(asyncio.CancelledError):

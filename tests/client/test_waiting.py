@@ -223,7 +223,7 @@ async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 async def test_a_call_error_of_the_callers_iterator(ecr: LocalECR, is_async: bool) -> None:
-    """A CallError that the input raises is the caller's own: it passes, and nothing is put on it."""
+    """A CallError that the input raises is the caller's own, and passes unchanged."""
     ecr.seed("app", [])
     own = OperationTimeoutError("the other registry is slow")
 
