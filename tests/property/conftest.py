@@ -1,6 +1,6 @@
-"""Two profiles: quick and the same each time by default.
+"""Two profiles of hypothesis: by default, few examples that are the same each time.
 
-`HYPOTHESIS_PROFILE=full` draws 2,000 fresh examples of each claim.
+`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim.
 """
 
 from __future__ import annotations
