@@ -29,6 +29,7 @@ test-full: $(VENV)/.dev $(VENV)/.browser ## Run all tests, the slow ones too: lo
 lint: $(VENV)/.dev ## Run the linter and check the formatting
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/.dev ## Run both type checkers and measure how complete the public types are
 	$(BIN)/mypy
@@ -91,4 +92,6 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 $(VENV)/.dev: $(VENV)/.made pyproject.toml
 	@echo "installing the linters, type checkers and documentation tools (once)"
 	@$(PIP) install --editable '.[arrow,cli,otel]' --group dev
+	@command -v npm >/dev/null && npm install --silent --no-save --prefix $(VENV)/npm @mermaid-js/tiny@11 >/dev/null \
+		|| echo "npm is missing or failed, so the diagrams of the site load their script from another host"
 	@touch $@

@@ -1,8 +1,9 @@
 """The contenders: ways to check many digests at one endpoint, each as its users would write it.
 
-Each makes its client once, and then checks any number of digests in batches of 100, so many in
-flight at once. Region and keys come from the environment for all of them. Nothing is imported
-before a contender is opened: a process pays for its own contender alone.
+Each contender makes its client once. Then it checks any number of digests in batches of 100, with a
+given number of batches in flight. All contenders get the Region and the keys from the environment.
+A contender imports its libraries when it is opened, so that a process pays only for its own
+contender.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if TYPE_CHECKING:
 
 BATCH_SIZE = 100
 REPOSITORY = "team/app"
-ENVIRONMENT = {  # what every contender finds; the keys are those of AWS's documentation
+# The environment of every contender. The keys are those of AWS's documentation.
+ENVIRONMENT = {
     "AWS_DEFAULT_REGION": "us-east-1",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -41,12 +43,12 @@ class Contender:
     """One way to check digests.
 
     Attributes:
-        name: What the command line calls it.
-        label: What the tables call it.
-        open: Given the endpoint and how many requests may be in flight, opens a function that
-            checks digests and returns what it held of the answers.
-        read: Makes {digest: (availability, size)} of what was held. None where nothing is: the
-            function returns how many were answered.
+        name: Its name on the command line.
+        label: Its name in the tables.
+        open: A function that takes the endpoint and the most requests in flight. It opens a
+            function that checks digests and returns the answers it kept.
+        read: A function that makes {digest: (availability, size)} of the kept answers. None if
+            the contender keeps none: then its check returns the number of answers.
     """
 
     name: str
@@ -55,7 +57,7 @@ class Contender:
     read: Callable[[Any], Answers] | None
 
     def answered(self, held: Any) -> int:
-        """Return how many digests were answered."""
+        """Return the number of answers in the outcome of a check."""
         return held if self.read is None else len(self.read(held))
 
 
@@ -68,9 +70,9 @@ def _batches(digests: Iterable[str]) -> Iterator[list[str]]:
 async def _ask_all(
     digests: Iterable[str], in_flight: int, ask: Callable[[list[str]], Awaitable[None]]
 ) -> None:
-    """Let as many workers as may be in flight share the batches.
+    """Send all batches with `in_flight` workers that share an iterator.
 
-    No queue, no semaphore: the cheapest loop there is.
+    This is the cheapest loop: it has no queue and no semaphore.
     """
     batches = _batches(digests)
 
@@ -85,10 +87,7 @@ async def _ask_all(
 
 @asynccontextmanager
 async def _floor(url: str, in_flight: int) -> AsyncGenerator[Check]:
-    """Post and parse: no signature, no models, no errors.
-
-    What any client over aiohttp must spend.
-    """
+    """Post and parse, without signature, models and errors: the least that aiohttp can spend."""
     import aiohttp
     import orjson
 
@@ -120,7 +119,8 @@ async def _aiobotocore(
     from aiobotocore.config import AioConfig
     from aiobotocore.session import get_session
 
-    session: Any = get_session()  # only its extras have types
+    # Only the extras of aiobotocore have types.
+    session: Any = get_session()
     async with session.create_client(
         "ecr", endpoint_url=url, config=AioConfig(max_pool_connections=in_flight)
     ) as client:
@@ -158,7 +158,7 @@ async def _aiobotocore_dropped(url: str, in_flight: int) -> AsyncGenerator[Check
 
 
 def _aiobotocore_models(url: str, in_flight: int) -> AbstractAsyncContextManager[Check]:
-    """Validate each row into a model of one's own: what everyone writes."""
+    """Validate each row into a model, as users of aiobotocore write it."""
     from enum import StrEnum
 
     from pydantic import BaseModel, ConfigDict, Field
@@ -186,8 +186,9 @@ def _read_models(layers: Iterable[Any]) -> Answers:
 
 @asynccontextmanager
 async def _boto3_loop(url: str, _: int) -> AsyncGenerator[Check]:
-    """One request after the other, whatever may be in flight."""
-    boto3: Any = import_module("boto3")  # it has no types
+    """Send one request after the other, whatever the number that may be in flight."""
+    # boto3 has no types.
+    boto3: Any = import_module("boto3")
     client = boto3.client("ecr", endpoint_url=url)
 
     async def check(digests: Iterable[str]) -> list[Any]:
@@ -230,7 +231,7 @@ async def _boto3_threads(url: str, in_flight: int) -> AsyncGenerator[Check]:
 
 @asynccontextmanager
 async def _capo(url: str, in_flight: int) -> AsyncGenerator[Check]:
-    """Ask by capo-ecr, an async SDK without botocore; its pool has ten connections a host."""
+    """Check with capo-ecr, an async SDK without botocore, whose pool has ten connections a host."""
     from capo_ecr import AsyncECRClient
 
     async with AsyncECRClient(endpoint=url) as client:
@@ -267,6 +268,7 @@ def _ours(
             async def check(digests: Iterable[str]) -> Any:
                 if held:
                     return await client.check_layers(REPOSITORY, digests)
+
                 answered = 0
                 async with client.stream_layers(REPOSITORY, digests) as stream:
                     async for _ in stream:

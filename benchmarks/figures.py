@@ -1,4 +1,4 @@
-"""What trials came to: samples of each, and their medians."""
+"""The figures of trials: the samples of each trial, and their medians."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """What is run in a process of its own, round after round.
+    """A measurement that runs in a new process in each round.
 
     Attributes:
-        kind: As `trial.py` calls it, or `import`.
-        contender: Whose it is; of an import, the statement.
-        count: Digests.
-        in_flight: Requests in flight.
-        latency: Seconds the stub waits with each answer.
+        kind: A kind of `trial.py`, or `import`.
+        contender: The name of the contender. For an import: a key of `tables.IMPORTS`.
+        count: The number of digests.
+        in_flight: The most requests in flight.
+        latency: Seconds that the stub waits before each response.
         lazy: Whether the digests come from a generator.
     """
 
@@ -49,19 +49,19 @@ class Figures:
     )
 
     def add(self, trial: Trial, sample: Mapping[str, float | None]) -> None:
-        """Add what one round gave."""
+        """Add the sample of one round."""
         self._samples[trial].append(sample)
 
     def has(self, trial: Trial) -> bool:
-        """Say whether it was run."""
+        """Return whether a trial was run."""
         return trial in self._samples
 
     def latest(self, trial: Trial, quantity: str) -> float | None:
-        """Return what the last round gave."""
+        """Return a quantity of the last round."""
         return self._samples[trial][-1].get(quantity)
 
     def median(self, trial: Trial, quantity: str) -> float | None:
-        """Return the median of a quantity over the rounds; None where it was not measured."""
+        """Return the median of a quantity over the rounds, or None if it was not measured."""
         measured = [
             value
             for sample in self._samples.get(trial, ())
@@ -70,10 +70,10 @@ class Figures:
         return median(measured) if measured else None
 
     def ratio(self, trial: Trial, to: Trial, quantity: str) -> float | None:
-        """Return the quotient of two medians; None where one of them was not measured."""
+        """Return the quotient of two trials' medians, or None if one was not measured."""
         return quotient(self.median(trial, quantity), self.median(to, quantity))
 
 
 def quotient(value: float | None, to: float | None) -> float | None:
-    """Return a quotient; None where there is none."""
+    """Return a quotient, or None if a value is missing or the divisor is 0."""
     return value / to if value is not None and to else None

@@ -1,8 +1,7 @@
 """A fleet of clients that share one quota, simulated in virtual time on the real client code.
 
-Everything is real from `stream_layers` down to the transport; in the transport's place stands a
-token bucket, half a round trip away. Each client has a pacer of its own, as clients in as many
-processes would.
+The code of `stream_layers` down to the transport is real. A token bucket, half a round trip away,
+replaces the transport. Each client has its own pacer, as clients in separate processes have.
 """
 
 from __future__ import annotations
@@ -31,9 +30,9 @@ T = TypeVar("T")
 
 
 class Bucket:
-    """ECR's quota: tokens refill at a rate up to a burst.
+    """ECR's quota: a bucket of at most `burst` tokens, which refills at a rate.
 
-    A request without a token is throttled and costs none.
+    A request takes a token. A request that finds no token is throttled.
     """
 
     def __init__(self, rate: float, burst: float) -> None:
@@ -43,7 +42,7 @@ class Bucket:
         self._at = 0.0
 
     def take(self, now: float) -> bool:
-        """Accept a request, or throttle it."""
+        """Take a token for a request, and return whether there was one."""
         self._tokens = min(self.burst, self._tokens + self.rate * (now - self._at))
         self._at = now
         if self._tokens < 1:
@@ -54,7 +53,7 @@ class Bucket:
 
 @dataclass(slots=True)
 class Tally:
-    """What one client's requests came to, second by second."""
+    """The accepted and throttled requests of one client in each second."""
 
     accepted: dict[int, int] = field(default_factory=dict[int, int])
     throttled: dict[int, int] = field(default_factory=dict[int, int])
@@ -65,20 +64,20 @@ class Tally:
         seconds[int(now)] = seconds.get(int(now), 0) + 1
 
     def between(self, start: int, end: int) -> tuple[int, int]:
-        """Return how many were accepted and how many throttled from second `start` to before `end`."""
+        """Return the accepted and the throttled requests from second `start` to before `end`."""
         seconds = range(start, end)
-        return sum(self.accepted.get(second, 0) for second in seconds), sum(
-            self.throttled.get(second, 0) for second in seconds
-        )
+        accepted = sum(self.accepted.get(second, 0) for second in seconds)
+        throttled = sum(self.throttled.get(second, 0) for second in seconds)
+        return accepted, throttled
 
 
 class SimulatedTransport:
-    """The way to a bucket and back.
+    """A transport that sends requests to a bucket.
 
     Args:
-        bucket: What accepts requests.
-        round_trip: Seconds there and back.
-        jitter: Seconds that each way may take longer, by chance. Default 0.
+        bucket: The bucket that accepts or throttles requests.
+        round_trip: Seconds that a request and its response take together.
+        jitter: The most seconds, drawn at random, that each way takes longer. Default 0.
     """
 
     def __init__(self, bucket: Bucket, round_trip: float, jitter: float = 0.0) -> None:
@@ -88,7 +87,7 @@ class SimulatedTransport:
         self._jitter = jitter
 
     async def aclose(self) -> None:
-        """Hold nothing."""
+        """Return at once: the transport holds no resources."""
 
     async def send(self, operation: Operation[T]) -> T:
         """Send a request to the bucket."""
@@ -104,15 +103,15 @@ class SimulatedTransport:
         return cast("T", Settled(dict.fromkeys(check.digests, _LAYER), 0))
 
     async def _travel(self) -> None:
-        # Chance, not a secret.
-        await asyncio.sleep(self._round_trip / 2 + random.uniform(0.0, self._jitter))  # noqa: S311
+        jitter = random.uniform(0.0, self._jitter)  # noqa: S311 (no secret)
+        await asyncio.sleep(self._round_trip / 2 + jitter)
 
 
 _LAYER = Layer(digest="sha256:00", availability=LayerAvailability.AVAILABLE)
 
 
 def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerClient:
-    """Return an open client whose way to ECR is `transport`."""
+    """Return an open client that uses the transport."""
     client = ECRLayerClient(config=config)
     connection = client._connection
     identity = Identity("http://127.0.0.1:1", "us-east-1", "simulated")
@@ -130,7 +129,7 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
 
 
 def endless(client: int) -> Iterator[str]:
-    """Return digests without end."""
+    """Yield digests without end, different ones for each client."""
     number = 0
     while True:
         yield f"sha256:{client:032x}{number:032x}"
@@ -146,34 +145,34 @@ async def run(
     round_trip: float,
     seconds: float,
 ) -> list[Tally]:
-    """Let a fleet ask one digest a request for some virtual seconds, and return each client's tally."""
+    """Run a fleet for some virtual seconds, and return the tally of each client."""
     bucket = Bucket(rate, burst)
     transports = [SimulatedTransport(bucket, round_trip) for _ in range(clients)]
 
-    async def ask(number: int) -> None:
-        async with client_of(transports[number], config).stream_layers(
-            "app", endless(number)
-        ) as stream:
+    async def check(number: int) -> None:
+        client = client_of(transports[number], config)
+        async with client.stream_layers("app", endless(number)) as stream:
             async for _ in stream:
                 pass
 
-    tasks = [asyncio.create_task(ask(number)) for number in range(clients)]
+    tasks = [asyncio.create_task(check(number)) for number in range(clients)]
     await asyncio.sleep(seconds)
     for task in tasks:
         task.cancel()
     await asyncio.wait(tasks)
+
     return [transport.tally for transport in transports]
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What a fleet made of work that ends.
+    """The outcome of a fleet's work that ends.
 
     Attributes:
-        answered: Digests that all clients together have answers for.
-        goodput: The share of the quota that was used until the last client ended, the saved-up
-            burst left out.
-        waste: Throttled requests, of all.
+        answered: Answered digests of all clients.
+        goodput: The share of the quota that was used until the last client ended, without the
+            saved-up burst.
+        waste: The share of requests that were throttled.
     """
 
     answered: int
@@ -190,40 +189,37 @@ async def run_job(
     burst: float,
     round_trip: float,
 ) -> Job:
-    """Let a fleet share `digests` evenly, one a request, all from about the same moment on."""
+    """Run a fleet whose clients share the digests evenly and begin at about the same moment."""
     bucket = Bucket(rate, burst)
     transports = [
         SimulatedTransport(bucket, round_trip, jitter=round_trip / 10) for _ in range(clients)
     ]
 
     async def check(number: int) -> int:
-        await asyncio.sleep(random.uniform(0.0, 2 * round_trip))  # noqa: S311 (as above)
-        result = await client_of(transports[number], config).check_layers(
-            "app", islice(endless(number), digests // clients)
-        )
+        await asyncio.sleep(random.uniform(0.0, 2 * round_trip))  # noqa: S311 (no secret)
+        share = islice(endless(number), digests // clients)
+        result = await client_of(transports[number], config).check_layers("app", share)
         return len(result.outcomes)
 
     loop = asyncio.get_running_loop()
     began = loop.time()
     answered = sum(await asyncio.gather(*map(check, range(clients))))
     elapsed = loop.time() - began
-    accepted, throttled = (
-        sum(counts)
-        for counts in zip(
-            *(each.tally.between(0, int(loop.time()) + 1) for each in transports), strict=True
-        )
-    )
+
+    counts = [each.tally.between(0, int(loop.time()) + 1) for each in transports]
+    accepted = sum(good for good, _ in counts)
+    throttled = sum(bad for _, bad in counts)
     return Job(answered, (accepted - burst) / rate / elapsed, throttled / (accepted + throttled))
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a fleet made of its quota.
+    """A fleet's use of its quota.
 
     Attributes:
-        goodput: Accepted requests, of those the bucket could have accepted.
-        waste: Throttled requests, of all.
-        fairness: Jain's index of the clients' accepted requests; 1 where all had the same.
+        goodput: Accepted requests, as a share of those that the bucket could have accepted.
+        waste: The share of requests that were throttled.
+        fairness: Jain's index of the clients' accepted requests: 1 if all clients had the same.
     """
 
     goodput: float
@@ -232,12 +228,12 @@ class Outcome:
 
     @classmethod
     def of(cls, tallies: Sequence[Tally], rate: float, start: int, end: int) -> Outcome:
-        """Sum up the seconds from `start` to before `end`."""
+        """Return the outcome of the seconds from `start` to before `end`."""
         counted = [tally.between(start, end) for tally in tallies]
         accepted = [good for good, _ in counted]
         sent = sum(good + bad for good, bad in counted)
+
         squares = sum(count * count for count in accepted)
         fairness = sum(accepted) ** 2 / (len(accepted) * squares) if squares else 0.0
-        return cls(
-            sum(accepted) / (rate * max(1, end - start)), 1 - sum(accepted) / max(1, sent), fairness
-        )
+        goodput = sum(accepted) / (rate * max(1, end - start))
+        return cls(goodput, 1 - sum(accepted) / max(1, sent), fairness)

@@ -1,4 +1,4 @@
-"""Fresh processes: the stub on one core, and a trial at a time on another."""
+"""New processes: the stub runs on one core, and one trial at a time on another."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") els
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment without its proxies and AWS settings, and with those that all contenders find."""
+    """Return this process's environment with the contenders' AWS settings and without proxies."""
     kept = {
         name: value
         for name, value in os.environ.items()
@@ -48,34 +48,38 @@ def _started(*arguments: str, core: int) -> subprocess.Popen[str]:
 def stub_ecr(*options: str) -> Generator[str]:
     """Run the stub with options of its command line, and give its URL."""
     with _started(str(_HERE / "stub_ecr.py"), *options, core=1) as process:
-        assert process.stdout is not None  # noqa: S101 (it was asked for)
-        yield process.stdout.readline().strip()  # leaving closes its standard input, which ends it
+        assert process.stdout is not None  # noqa: S101 (it is a pipe)
+        yield process.stdout.readline().strip()
+        # Leaving the block closes standard input, and the stub ends.
 
 
 def trial(kind: str, **parameters: Any) -> dict[str, Any]:
-    """Run a trial in a process of its own and return what it printed.
+    """Run a trial in a new process and return the outcome that it printed.
 
-    Of a `first` answer, with the seconds since the process was started.
+    The outcome of a trial of the kind `first` also has `elapsed`: the seconds between the start of
+    the process and its first response.
 
     Raises:
-        RuntimeError: It failed; what it said is on standard error.
+        RuntimeError: The trial failed. Its message is on standard error.
     """
     began = time.time()
     with _started(str(_HERE / "trial.py"), kind, json.dumps(parameters), core=0) as process:
-        assert process.stdout is not None  # noqa: S101 (it was asked for)
-        said = process.stdout.readline()
-    if process.returncode or not said:
-        msg = f"the trial {kind} {parameters} failed"
+        assert process.stdout is not None  # noqa: S101 (it is a pipe)
+        printed = process.stdout.readline()
+
+    if process.returncode or not printed:
+        msg = f"the trial {kind} {parameters} failed; its message is on standard error"
         raise RuntimeError(msg)
-    outcome: dict[str, Any] = json.loads(said)
+
+    outcome: dict[str, Any] = json.loads(printed)
     return outcome | {"elapsed": outcome["at"] - began} if "at" in outcome else outcome
 
 
 def import_seconds(statement: str) -> float:
-    """Return how long an import statement takes a new interpreter."""
+    """Return the seconds that an import statement takes in a new interpreter."""
     program = (
         f"import time\nbegan = time.perf_counter()\n{statement}\nprint(time.perf_counter() - began)"
     )
     with _started("-c", program, core=0) as process:
-        assert process.stdout is not None  # noqa: S101 (it was asked for)
+        assert process.stdout is not None  # noqa: S101 (it is a pipe)
         return float(process.stdout.readline())

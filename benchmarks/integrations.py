@@ -1,7 +1,7 @@
-"""What tables and traces cost, beside the check that they are of: `make bench-faces`.
+"""Compare the cost of tables and traces with the cost of the check that they come from.
 
-The checks ask a stub ECR in a process of its own, by the signed transport and without latency, so
-that CPU is the only limit.
+Run it with `make bench-integrations`. The checks use the signed transport and a stub ECR in another
+process, without latency, so that CPU time is the only limit.
 """
 
 from __future__ import annotations
@@ -48,7 +48,12 @@ class _Nowhere(SpanExporter):
 
 
 def observers() -> dict[str, OpenTelemetryObserver | None]:
-    """Return nobody, an observer without an SDK, and one whose spans are exported to nowhere, in batches."""
+    """Return the observers to compare, by name.
+
+    - No observer.
+    - An observer without an SDK.
+    - An observer with an SDK, whose spans are exported in batches and then dropped.
+    """
     tracers = TracerProvider()
     tracers.add_span_processor(BatchSpanProcessor(_Nowhere()))
     with_sdk = OpenTelemetryObserver(
@@ -58,10 +63,11 @@ def observers() -> dict[str, OpenTelemetryObserver | None]:
 
 
 async def measured(url: str, count: int, rounds: int) -> dict[str, float]:
-    """Return CPU seconds: medians of interleaved rounds, after one that is not counted."""
+    """Return the median CPU seconds over interleaved rounds, after a round that does not count."""
     digests = [f"sha256:{number:064x}" for number in range(count)]
     samples: dict[str, list[float]] = {name: [] for name in (CHECK, *TABLES, NO_SDK, SDK)}
     config = ClientConfig(transport="signed", requests_per_second=1e9)
+
     async with AsyncExitStack() as stack:
         clients = {
             name: await stack.enter_async_context(
@@ -69,16 +75,20 @@ async def measured(url: str, count: int, rounds: int) -> dict[str, float]:
             )
             for name, observer in observers().items()
         }
+
         for number in range(rounds + 1):
             for name, client in list(clients.items())[:: (-1) ** number]:
                 samples[name].append(await _seconds(client, digests))
+
             result = await clients[CHECK].check_layers(REPOSITORY, digests)
             for name, table in TABLES.items():
                 gc.collect()
                 began = process_time()
                 table(result)
                 samples[name].append(process_time() - began)
-            del result  # what is held costs the garbage collector
+            # The objects of a result would cost the garbage collector time in the next round.
+            del result
+
     return {name: median(seconds[1:]) for name, seconds in samples.items()}
 
 
@@ -90,34 +100,34 @@ async def _seconds(client: ECRLayerClient, digests: list[str]) -> float:
 
 
 def markdown(cpu: dict[str, float], count: int) -> str:
-    """Return the table: what an observer adds is told without the check it is added to."""
+    """Return the table in Markdown; a row of an observer has only what the observer adds."""
     added = {
         name: seconds - cpu[CHECK] if name in {NO_SDK, SDK} else seconds
         for name, seconds in cpu.items()
     }
+
     rows = [
-        f"| {name} | {seconds / count * 1e6:.2f} | {seconds / count * BATCH_SIZE * 1e6:.0f} | {seconds / cpu[CHECK]:.3f} |"
+        f"| {name} | {seconds / count * 1e6:.2f} | {seconds / count * BATCH_SIZE * 1e6:.0f} "
+        f"| {seconds / cpu[CHECK]:.3f} |"
         for name, seconds in added.items()
     ]
-    return "\n".join(
-        (
-            f"| of {count:,} digests | CPU, µs a digest | µs a batch | of the check |",
-            "| --- | ---: | ---: | ---: |",
-            *rows,
-        )
-    )
+    head = f"| {count:,} digests | CPU, µs per digest | µs per batch | share of the check |"
+    return "\n".join((head, "| --- | ---: | ---: | ---: |", *rows))
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure and print."""
+    """Measure and print the table."""
     parser = argparse.ArgumentParser(
-        prog="faces.py", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="integrations.py",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "--digests", type=int, default=100_000, help="digests of a check (default 100,000)"
+        "--digests", type=int, default=100_000, help="digests in a check (default 100,000)"
     )
     parser.add_argument("--rounds", type=int, default=9, help="rounds (default 9)")
     options = parser.parse_args(arguments)
+
     os.environ.update(ENVIRONMENT)
     with stub_ecr() as url:
         cpu = asyncio.run(measured(url, options.digests, options.rounds))

@@ -1,9 +1,8 @@
-"""What a check of 100 digests costs the server: the local ECR beside moto, in one run.
+"""Compare the CPU time that a check of 100 digests takes in the local ECR and in moto.
 
-`make bench-local`.
-
-Each server is a fresh process, asked by the same boto3 client in turns; it tells the CPU time that
-its process has used. The local ECR verifies each signature, moto asks for none.
+Run it with `make bench-local`. Each server is a new process, which reports the CPU time that it has
+used. The same boto3 client sends requests to both in turns. The local ECR verifies each signature,
+and moto verifies none.
 """
 
 from __future__ import annotations
@@ -28,17 +27,17 @@ if TYPE_CHECKING:
 
 SERVERS = ("LocalECR", "moto")
 ROUNDS, REQUESTS = 7, 100
-IN_ALL = (
-    1 + 3 * 50 + (ROUNDS + 1) * REQUESTS
-)  # to each server, the upload of what it holds included
+# Requests to each server, including those that upload the layers.
+TOTAL_REQUESTS = 1 + 3 * 50 + (ROUNDS + 1) * REQUESTS
 HELD = [f"layer {number}".encode() for number in range(50)]
+# The servers hold the first half.
 DIGESTS = [
     f"sha256:{hashlib.sha256(f'layer {number}'.encode()).hexdigest()}" for number in range(100)
-]  # every other half is held
+]
 
 
 class Server:
-    """A server in a process of its own, and a client of it."""
+    """A server in another process, and boto3's client of it."""
 
     def __init__(self, name: str, process: subprocess.Popen[str]) -> None:
         self.name = name
@@ -47,18 +46,19 @@ class Server:
         self._process = process
         self._client: Any = importlib.import_module("boto3").client(
             "ecr",
-            endpoint_url=self._told(),
+            endpoint_url=self._next_line(),
             region_name="us-east-1",
             aws_access_key_id="local-ecr-access-key",
-            # It opens nothing but a registry on this machine.
+            # The key works only for a registry on this machine.
             aws_secret_access_key="local-ecr-secret-key",  # noqa: S106
             config=Config(retries={"total_max_attempts": 1}),
         )
 
     def fill(self) -> None:
-        """Upload the layers that it is to hold, and ask for a while: what the first requests cost is not measured."""
+        """Upload the layers, and warm up: the cost of the first requests does not count."""
         made = _made.count
         self._client.create_repository(repositoryName="app")
+
         for layer in HELD:
             upload = self._client.initiate_layer_upload(repositoryName="app")["uploadId"]
             place = {"repositoryName": "app", "uploadId": upload}
@@ -68,22 +68,26 @@ class Server:
             self._client.complete_layer_upload(
                 **place, layerDigests=[f"sha256:{hashlib.sha256(layer).hexdigest()}"]
             )
+
         self.connections = _made.count - made
         self.measure()
         self.cpu.clear()
 
     def measure(self) -> None:
-        """Check the digests some times, and note what one request cost."""
+        """Check the digests `REQUESTS` times, and record the CPU seconds of one request."""
         before, made = self._cpu(), _made.count
+
         for _ in range(REQUESTS):
-            answer = self._client.batch_check_layer_availability(
+            response = self._client.batch_check_layer_availability(
                 repositoryName="app", layerDigests=DIGESTS
             )
-            if sum(row["layerAvailability"] == "AVAILABLE" for row in answer["layers"]) != len(
-                HELD
-            ):
-                msg = f"{self.name} does not hold what it was given"
+            available = sum(
+                layer["layerAvailability"] == "AVAILABLE" for layer in response["layers"]
+            )
+            if available != len(HELD):
+                msg = f"{self.name} holds {available} of the {len(HELD)} uploaded layers"
                 raise RuntimeError(msg)
+
         self.cpu.append((self._cpu() - before) / REQUESTS)
         self.connections += _made.count - made
 
@@ -91,14 +95,14 @@ class Server:
         if self._process.stdin is not None:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
-        return float(self._told())
+        return float(self._next_line())
 
-    def _told(self) -> str:
+    def _next_line(self) -> str:
         return self._process.stdout.readline().strip() if self._process.stdout is not None else ""
 
 
 class _Made(logging.Handler):
-    """Counts the connections that boto3's HTTP library makes."""
+    """A logging handler that counts the connections that boto3's HTTP library opens."""
 
     count = 0
 
@@ -122,34 +126,35 @@ def started(name: str) -> Generator[Server]:
 
 
 def serve(name: str) -> None:
-    """Be a server: say where, then the CPU time used so far for each line that comes in."""
+    """Run a server, and print its URL, then the CPU seconds used so far for each input line."""
     if name == "moto":
-        logging.getLogger("werkzeug").setLevel(
-            logging.ERROR
-        )  # a line for each request is no part of what is measured
+        # A log line for each request would add to the measured time.
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
         server: Any = importlib.import_module("moto.server").ThreadedMotoServer(
             "127.0.0.1", 0, verbose=False
         )
         server.start()
         host, port = server.get_host_and_port()
-        _tell(f"http://{host}:{port}")
+        _report(f"http://{host}:{port}")
         return
+
     with LocalECR() as ecr:
-        _tell(ecr.endpoint_url)
+        _report(ecr.endpoint_url)
 
 
-def _tell(url: str) -> None:
+def _report(url: str) -> None:
     print(url, flush=True)
     for _ in sys.stdin:
         print(time.process_time(), flush=True)
 
 
 def main() -> None:
-    """Measure both in turns, and print what one request costs each."""
+    """Measure both servers in turns, and print the CPU time of one request."""
     logger = logging.getLogger("urllib3.connectionpool")
     logger.setLevel(logging.DEBUG)
     logger.addHandler(_made)
     logger.propagate = False
+
     with ExitStack() as stack:
         servers = [stack.enter_context(started(name)) for name in SERVERS]
         for server in servers:
@@ -157,14 +162,18 @@ def main() -> None:
         for _ in range(ROUNDS):
             for server in servers:
                 server.measure()
+
     print(
-        f"A check of {len(DIGESTS)} digests, server's CPU: median of {ROUNDS} rounds of {REQUESTS} requests, taken in turns"
+        f"CPU of the server for a check of {len(DIGESTS)} digests: "
+        f"median of {ROUNDS} interleaved rounds of {REQUESTS} requests"
     )
     for server in servers:
         cost = statistics.median(server.cpu) * 1000
         print(
-            f"{server.name:<10} {cost:6.2f} ms a request   {server.connections:5d} connections for {IN_ALL} requests"
+            f"{server.name:<10} {cost:6.2f} ms per request   "
+            f"{server.connections:5d} connections for {TOTAL_REQUESTS} requests"
         )
+
     ratio = statistics.median(
         ours / theirs for ours, theirs in zip(*(server.cpu for server in servers), strict=True)
     )

@@ -1,9 +1,12 @@
-"""What clients that share a quota make of it: goodput, waste and fairness, simulated in virtual time.
+"""Simulate clients that share a quota in virtual time: their goodput, waste and fairness.
 
 Run it with `make bench-pacing`. The bucket refills at 1,000 requests a second (ECR's default quota
-for the check), saves up 200, and is 25 ms away. Beside this library's pacer stands plain backoff:
-throttled requests wait by full jitter, and nothing else holds any back. A second table is of work
-that ends, where those who end late have to take over what the others leave.
+for the check), saves up 200, and is 25 ms away.
+
+- The first table compares this library's pacer with plain backoff, in which throttled requests wait
+  by full jitter and nothing else delays a request.
+- The second table shows work that ends, in which the last clients must take over the share of the
+  quota that the others no longer use.
 """
 
 from __future__ import annotations
@@ -28,31 +31,35 @@ RATE, BURST, ROUND_TRIP = 1000.0, 200.0, 0.05
 START, END = 20, 60
 IN_FLIGHT = 100
 JOBS = 100
-BACKOFF, LONGEST_BACKOFF = 0.05, 20.0
-PUBLISHED = """botocore's own modes on the same bucket, from an earlier study (not run here): standard mode has three attempts and a
-bucket of 500 retry tokens, so in bulk it hands throttling on to its caller; adaptive mode used 28 % of the quota with one client."""
+BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.05, 20.0
+PUBLISHED = """botocore's own modes on the same bucket, from an earlier study (not run here):
+- Standard mode has three attempts and a bucket of 500 retry tokens, so that in bulk its caller gets
+  the throttling errors.
+- Adaptive mode used 28 % of the quota with one client."""
 
 
 async def plain_backoff(clients: int) -> list[Tally]:
-    """Let clients ask as fast as `IN_FLIGHT` slots let them, and wait by full jitter where they are throttled."""
+    """Run clients that keep `IN_FLIGHT` requests in flight and wait by full jitter if throttled."""
     bucket = Bucket(RATE, BURST)
     tallies = [Tally() for _ in range(clients)]
     loop = asyncio.get_running_loop()
 
-    async def ask(tally: Tally) -> None:
+    async def send_requests(tally: Tally) -> None:
         throttled = 0
         while True:
             await asyncio.sleep(ROUND_TRIP / 2)
             accepted = bucket.take(loop.time())
             tally.count(loop.time(), accepted=accepted)
             await asyncio.sleep(ROUND_TRIP / 2)
+
             throttled = 0 if accepted else throttled + 1
             if throttled:
-                await asyncio.sleep(
-                    random.uniform(0, min(LONGEST_BACKOFF, BACKOFF * 2.0 ** min(throttled - 1, 60)))  # noqa: S311
-                )
+                backoff = min(MAX_BACKOFF_SECONDS, BACKOFF_SECONDS * 2.0 ** min(throttled - 1, 60))
+                await asyncio.sleep(random.uniform(0, backoff))  # noqa: S311 (no secret)
 
-    tasks = [asyncio.create_task(ask(tally)) for tally in tallies for _ in range(IN_FLIGHT)]
+    tasks = [
+        asyncio.create_task(send_requests(tally)) for tally in tallies for _ in range(IN_FLIGHT)
+    ]
     await asyncio.sleep(END)
     for task in tasks:
         task.cancel()
@@ -61,7 +68,7 @@ async def plain_backoff(clients: int) -> list[Tally]:
 
 
 def ours(clients: int) -> Coroutine[None, None, list[Tally]]:
-    """Let clients of this library ask, each with a pacer of its own, their ceiling lifted."""
+    """Run clients of this library, each with its own pacer and without the usual ceiling."""
     config = ClientConfig(batch_size=1, max_concurrency=IN_FLIGHT, requests_per_second=1e9)
     return run(config, clients=clients, rate=RATE, burst=BURST, round_trip=ROUND_TRIP, seconds=END)
 
@@ -74,7 +81,7 @@ def simulate(fleet: Coroutine[None, None, list[Tally]]) -> Outcome:
 
 
 def job(seed: int) -> Job:
-    """Let eight clients share 1,000 requests on a quota of 50 a second."""
+    """Run eight clients that share 1,000 requests on a quota of 50 a second."""
     random.seed(seed)
     config = ClientConfig(batch_size=1, max_concurrency=10)
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
@@ -84,23 +91,35 @@ def job(seed: int) -> Job:
 
 
 def main() -> None:
-    """Print the tables, as Markdown."""
+    """Print both tables in Markdown."""
+    print_endless_work()
+    print(f"\n{PUBLISHED}")
+    print_work_that_ends()
+
+
+def print_endless_work() -> None:
+    """Print the goodput, waste and fairness of clients that never end."""
     print(
-        f"Bucket of {RATE:.0f} requests a second, burst {BURST:.0f}, round trip {ROUND_TRIP * 1000:.0f} ms; seconds {START} to {END}.\n"
+        f"Bucket of {RATE:.0f} requests a second, burst {BURST:.0f}, "
+        f"round trip {ROUND_TRIP * 1000:.0f} ms; seconds {START} to {END}.\n"
     )
+
     print("| clients | way | goodput | waste | fairness (Jain) |\n|---:|---|---:|---:|---:|")
     for clients in (1, 8, 100):
         for name, way in (("this library", ours), ("plain backoff", plain_backoff)):
             outcome = simulate(way(clients))
-            print(
-                f"| {clients} | {name} | {outcome.goodput:.1%} | {outcome.waste:.1%} | {outcome.fairness:.2f} |",
-                flush=True,
-            )
-    print(f"\n{PUBLISHED}")
+            shares = f"{outcome.goodput:.1%} | {outcome.waste:.1%} | {outcome.fairness:.2f}"
+            print(f"| {clients} | {name} | {shares} |", flush=True)
+
+
+def print_work_that_ends() -> None:
+    """Print the goodput and waste of clients that share work which ends."""
     jobs = [job(seed) for seed in range(JOBS)]
     goodput, waste = sorted(each.goodput for each in jobs), sorted(each.waste for each in jobs)
+
     print(
-        f"\nEight clients share 1,000 requests on a quota of 50 a second (burst 50, 30 ms away), from the first second on; {JOBS} runs.\n"
+        "\nEight clients share 1,000 requests on a quota of 50 a second (burst 50, 30 ms away), "
+        f"from the first second on; {JOBS} runs.\n"
     )
     print("| | median | 95 % of runs |\n|---|---:|---:|")
     print(f"| goodput, at least | {goodput[JOBS // 2]:.1%} | {goodput[JOBS // 20]:.1%} |")

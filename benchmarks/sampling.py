@@ -1,4 +1,7 @@
-"""Where CPU time goes, by part: a sample each millisecond of it, charged to the innermost part on the stack."""
+"""A profiler that shares out CPU time among the parts of a program.
+
+It takes a sample each millisecond of CPU time, and counts it for the innermost part on the stack.
+"""
 
 from __future__ import annotations
 
@@ -12,12 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Generator
     from types import FrameType
 
-_INTERVAL = 0.001  # seconds of CPU
+_INTERVAL_SECONDS = 0.001  # of CPU time
 _SESSION = "aiohttp and aiobotocore's session on it"
 _OWN = "ecr_layer_client/"
-# A piece of a file's path: its part; a file with none of these is charged to its caller.
+# The part of a file, by a piece of its path. A file without such a piece counts for its caller.
 _PART_OF = {
-    "benchmarks/trial": "garbage collection",  # which alone calls back into it
+    # Only the garbage collector calls functions of trial.py.
+    "benchmarks/trial": "garbage collection",
     "benchmarks/contenders": "the reader",
     "pydantic": "answers to models",
     f"{_OWN}_checks/operation": "settling digests",
@@ -40,9 +44,9 @@ PARTS = tuple(dict.fromkeys(_PART_OF.values()))
 
 @contextmanager
 def cpu_shares() -> Generator[dict[str, float]]:
-    """Give a dict that has each part's share of the CPU time, once the block was left.
+    """Give a dict that has each part's share of the CPU time after the block.
 
-    For the main thread, and not for Windows.
+    It works only in the main thread, and not on Windows.
     """
     seconds: defaultdict[str, float] = defaultdict(float)
     last = time.process_time()
@@ -61,17 +65,18 @@ def cpu_shares() -> Generator[dict[str, float]]:
         while frame is not None and part_of(frame.f_code.co_filename) is None:
             frame = frame.f_back
         part = None if frame is None else part_of(frame.f_code.co_filename)
-        seconds[part or "event loop"] += (
-            now - last
-        )  # not a tick each: what keeps Python from running keeps signals waiting
+
+        # Code outside of Python delays the signal, so a sample may be longer than the interval.
+        seconds[part or "event loop"] += now - last
         last = now
 
     shares: dict[str, float] = {}
     before = signal.signal(signal.SIGPROF, sample)
-    signal.setitimer(signal.ITIMER_PROF, _INTERVAL, _INTERVAL)
+    signal.setitimer(signal.ITIMER_PROF, _INTERVAL_SECONDS, _INTERVAL_SECONDS)
     try:
         yield shares
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.signal(signal.SIGPROF, before)
+
     shares.update({part: seconds[part] / sum(seconds.values()) for part in PARTS})

@@ -1,8 +1,10 @@
-"""A stub ECR in a process of its own, cheap enough not to be measured: one raw asyncio protocol, answers pasted together from bytes.
+"""A stub ECR that is faster than every client, so that a benchmark measures only the clients.
 
-It knows one operation and verifies nothing: it is there to be faster than every client. `python
-benchmarks/stub_ecr.py` prints its URL and ends when its standard input closes; GET /stats tells the
-requests it answered and the CPU seconds it took.
+It is a raw asyncio protocol that joins its responses from bytes. It knows one operation and
+verifies nothing.
+
+`python benchmarks/stub_ecr.py` prints the stub's URL. The stub ends when its standard input closes.
+GET /stats returns the number of requests it answered and the CPU seconds it used.
 """
 
 from __future__ import annotations
@@ -22,13 +24,14 @@ _MEDIA_TYPES = (
     "application/vnd.docker.image.rootfs.diff.tar.gzip",
     "application/vnd.oci.image.layer.v1.tar+gzip",
 )
-# Seconds; an event loop's timers are rounded up to the next millisecond, by half of one on average.
-_ROUNDING = 0.0005
-_UNAVAILABLE = b"01"  # what the hex of an eighth of all digests begins with
+# An event loop rounds its timers up to the next millisecond: by half a millisecond on average.
+_ROUNDING_SECONDS = 0.0005
+# The digests whose hex begins with one of these are unavailable: one in eight.
+_UNAVAILABLE = b"01"
 
 
 def _row(first: int, second: int) -> bytes:
-    """Return the row of the digests that begin with two hex characters, with a place for the digest."""
+    """Return the row of the digests whose hex begins with two characters, as a template."""
     if first in _UNAVAILABLE:
         return b'{"layerDigest":"%b","layerAvailability":"UNAVAILABLE"}'
     size = 1_000_000 + 7_919 * (first * 256 + second)
@@ -47,23 +50,20 @@ _ROWS = {
 
 
 def answer(body: bytes) -> bytes:
-    """Return the answer to a check: a row for each digest in the request's one list."""
+    """Return the body of a check's response: a row for each digest in the request's only list."""
     start = body.index(b"[")
     digests = body[start : body.index(b"]", start)].split(b'"')[1::2]
-    return (
-        b'{"layers":['
-        + b",".join([_ROWS[digest[7:9]] % digest for digest in digests])
-        + b'],"failures":[]}'
-    )
+    rows = b",".join([_ROWS[digest[7:9]] % digest for digest in digests])
+    return b'{"layers":[' + rows + b'],"failures":[]}'
 
 
 class Stub:
-    """What the connections share: the options and the counts.
+    """The options and the counts that all connections share.
 
     Args:
-        latency: Seconds between a request and its answer.
-        quota: Requests a second above which checks are throttled; None for no quota.
-        burst: Requests the quota saves up.
+        latency: Seconds between a request and its response.
+        quota: Requests a second above which the stub throttles checks. None means no quota.
+        burst: Requests that the quota saves up.
     """
 
     def __init__(
@@ -76,12 +76,11 @@ class Stub:
         self._at = time.monotonic()
 
     def answer(self, head: bytes, body: bytes) -> bytes:
-        """Return a whole response."""
+        """Return a complete response."""
         if head.startswith(b"GET /stats "):
-            return _response(
-                b"200 OK",
-                json.dumps({"requests": self.requests, "cpu": time.process_time()}).encode(),
-            )
+            stats = {"requests": self.requests, "cpu": time.process_time()}
+            return _response(b"200 OK", json.dumps(stats).encode())
+
         self.requests += 1
         if self._quota is not None and not self._take(self._quota):
             return _response(b"400 Bad Request", _THROTTLED)
@@ -99,13 +98,17 @@ class Stub:
 
 def _response(status: bytes, body: bytes) -> bytes:
     return (
-        b"HTTP/1.1 %b\r\nx-amzn-RequestId: 00000000-0000-4000-8000-000000000000\r\nContent-Type: application/x-amz-json-1.1\r\n"
-        b"Content-Length: %d\r\nConnection: keep-alive\r\n\r\n%b"
+        b"HTTP/1.1 %b\r\n"
+        b"x-amzn-RequestId: 00000000-0000-4000-8000-000000000000\r\n"
+        b"Content-Type: application/x-amz-json-1.1\r\n"
+        b"Content-Length: %d\r\n"
+        b"Connection: keep-alive\r\n"
+        b"\r\n%b"
     ) % (status, len(body), body)
 
 
 class Connection(asyncio.Protocol):
-    """One client's connection, kept alive."""
+    """A connection of a client, which stays open."""
 
     def __init__(self, stub: Stub) -> None:
         self._stub = stub
@@ -113,17 +116,18 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the way back."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (TCP's is one)
+        """Keep the transport for the responses."""
+        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (TCP has this class)
         self._transport = transport
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget it."""
+        """Forget the transport."""
         self._transport = None
 
     def data_received(self, data: bytes) -> None:
-        """Answer each request that is whole."""
+        """Answer each complete request, and keep the rest."""
         received = self._received + data if self._received else data
+
         while (end := received.find(_END_OF_HEAD)) >= 0:
             length = _LENGTH.search(received, 0, end)
             start = end + len(_END_OF_HEAD)
@@ -132,12 +136,13 @@ class Connection(asyncio.Protocol):
                 break
             self._answer(self._stub.answer(received[:end], received[start:stop]))
             received = received[stop:]
+
         self._received = received
 
     def _answer(self, response: bytes) -> None:
         if self._stub.latency:
             asyncio.get_running_loop().call_later(
-                self._stub.latency - _ROUNDING, self._send, response
+                self._stub.latency - _ROUNDING_SECONDS, self._send, response
             )
         else:
             self._send(response)
@@ -148,7 +153,7 @@ class Connection(asyncio.Protocol):
 
 
 async def serve(stub: Stub, port: int) -> None:
-    """Serve on this machine alone until standard input closes."""
+    """Serve on the loopback address until standard input closes."""
     loop = asyncio.get_running_loop()
     closed = asyncio.Event()
 
@@ -157,6 +162,7 @@ async def serve(stub: Stub, port: int) -> None:
         loop.call_soon_threadsafe(closed.set)
 
     server = await loop.create_server(lambda: Connection(stub), "127.0.0.1", port)
+
     print(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}", flush=True)
     threading.Thread(target=wait_for_end, daemon=True).start()
     await closed.wait()
@@ -171,23 +177,23 @@ def main() -> None:
         "--latency",
         type=float,
         default=0.0,
-        help="seconds between a request and its answer (default 0)",
+        help="seconds between a request and its response (default 0)",
     )
     parser.add_argument(
         "--quota",
         type=float,
-        help="checks a second above which ThrottlingException is answered (default: none)",
+        help="checks a second above which the stub throttles (default: no quota)",
     )
     parser.add_argument(
         "--burst", type=float, default=1.0, help="checks that the quota saves up (default 1)"
     )
     parser.add_argument(
-        "--port", type=int, default=0, help="where to listen on 127.0.0.1 (default: any free port)"
+        "--port", type=int, default=0, help="port on 127.0.0.1 (default: any free port)"
     )
     options = parser.parse_args()
-    asyncio.run(
-        serve(Stub(latency=options.latency, quota=options.quota, burst=options.burst), options.port)
-    )
+
+    stub = Stub(latency=options.latency, quota=options.quota, burst=options.burst)
+    asyncio.run(serve(stub, options.port))
 
 
 if __name__ == "__main__":

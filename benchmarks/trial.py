@@ -1,8 +1,10 @@
-"""One trial in a process of its own: `python benchmarks/trial.py KIND PARAMETERS`, the parameters as JSON; prints what came of it as JSON.
+"""Run one trial and print its outcome as JSON: `python benchmarks/trial.py KIND PARAMETERS`.
 
-The kinds: `work` checks digests after a warm-up, `profile` does too and says where the time went;
-`first` opens and checks one digest; `stall` opens and says how long the event loop stood still
-meanwhile.
+The parameters are JSON. The kinds are:
+- `work` checks digests after a warm-up, and measures time and memory.
+- `profile` checks digests after a warm-up, and measures each part's share of the CPU time.
+- `first` opens the contender, checks one digest, and records the time of the response.
+- `stall` opens the contender, and measures how long the event loop stood still meanwhile.
 """
 
 from __future__ import annotations
@@ -25,14 +27,14 @@ from sampling import cpu_shares
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator
 
-_WARM_UP = 2_000  # digests
-_TICK = 0.001  # seconds
+_WARM_UP_DIGESTS = 2_000
+_TICK_SECONDS = 0.001
 _STATUS, _CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 _RESET_PEAK = "5"
 
 
 def digests(count: int, tag: str = "") -> Iterator[str]:
-    """Return so many digests; another tag, others."""
+    """Return an iterator of `count` digests, different ones for each tag."""
     return (
         f"sha256:{hashlib.sha256(f'{tag}{number}'.encode()).hexdigest()}" for number in range(count)
     )
@@ -41,10 +43,14 @@ def digests(count: int, tag: str = "") -> Iterator[str]:
 async def work(
     contender: Contender, url: str, *, count: int, in_flight: int, lazy: bool
 ) -> dict[str, Any]:
-    """Check digests, from a list or lazily from a generator, and hold the answers until everything was read off."""
+    """Check digests from a list or a generator, and return the figures.
+
+    The function keeps the answers until it has read all figures.
+    """
     async with contender.open(url, in_flight) as check:
-        await check(list(digests(_WARM_UP, "warm-up")))
+        await check(list(digests(_WARM_UP_DIGESTS, "warm-up")))
         given = digests(count) if lazy else list(digests(count))
+
         stub_before = _stub_seconds(url)
         gc.collect()
         memory_before = _reset_peak()
@@ -52,8 +58,10 @@ async def work(
             wall, cpu = time.perf_counter(), time.process_time()
             held = await check(given)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+
         grown = None if memory_before is None else _kib("VmHWM") - memory_before
         stub = _stub_seconds(url) - stub_before
+
     if contender.answered(held) != count:
         sys.exit(f"{contender.name}: {contender.answered(held)} of {count} digests were answered")
     return {"cpu": cpu, "wall": wall, "grown": grown, "stub": stub, **collected}
@@ -68,9 +76,9 @@ def _stub_seconds(url: str) -> float:
 
 
 def _reset_peak() -> int | None:
-    """Let the high-water mark of memory begin anew, and return KiB in use.
+    """Reset the high-water mark of memory, and return the KiB in use.
 
-    None where the system keeps no such mark.
+    Return None on a system without this mark.
     """
     if not _CLEAR_REFS.exists():
         return None
@@ -89,7 +97,7 @@ def _kib(name: str) -> int:
 
 @contextmanager
 def _collecting() -> Generator[dict[str, float]]:
-    """Count garbage collections by generation, and the CPU seconds they take."""
+    """Give a dict that counts the garbage collections by generation, and their CPU seconds."""
     collected: dict[str, float] = {"gc": 0.0, "gen0": 0, "gen1": 0, "gen2": 0}
     began = 0.0
 
@@ -109,9 +117,9 @@ def _collecting() -> Generator[dict[str, float]]:
 async def profile(
     contender: Contender, url: str, *, count: int, in_flight: int
 ) -> dict[str, float]:
-    """Check digests, and return each part's share of the CPU."""
+    """Check digests, and return each part's share of the CPU time."""
     async with contender.open(url, in_flight) as check:
-        await check(list(digests(_WARM_UP, "warm-up")))
+        await check(list(digests(_WARM_UP_DIGESTS, "warm-up")))
         given = list(digests(count))
         gc.collect()
         with _collecting(), cpu_shares() as shares:
@@ -120,7 +128,7 @@ async def profile(
 
 
 async def first(contender: Contender, url: str, *, in_flight: int) -> dict[str, Any]:
-    """Open and check one digest, and say at what time there was an answer."""
+    """Open the contender, check one digest, and return the time of the response."""
     async with contender.open(url, in_flight) as check:
         held = await check(list(digests(1)))
         at = time.time()
@@ -128,20 +136,22 @@ async def first(contender: Contender, url: str, *, in_flight: int) -> dict[str, 
 
 
 async def stall(contender: Contender, url: str, *, in_flight: int) -> dict[str, Any]:
-    """Open, while a task that wants to run every millisecond says how late it was at worst."""
+    """Open the contender, and return by how many seconds a task of each millisecond was late."""
     latest = 0.0
 
     async def tick() -> None:
         nonlocal latest
         while True:
             began = time.perf_counter()
-            await asyncio.sleep(_TICK)
-            latest = max(latest, time.perf_counter() - began - _TICK)
+            await asyncio.sleep(_TICK_SECONDS)
+            latest = max(latest, time.perf_counter() - began - _TICK_SECONDS)
 
     ticking = asyncio.create_task(tick())
-    await asyncio.sleep(2 * _TICK)
+    await asyncio.sleep(2 * _TICK_SECONDS)
+
     async with contender.open(url, in_flight):
-        await asyncio.sleep(2 * _TICK)  # a last stall ends in a last tick
+        # A last tick records a last stall.
+        await asyncio.sleep(2 * _TICK_SECONDS)
         ticking.cancel()
         return {"stall": latest}
 
@@ -150,12 +160,13 @@ _KINDS = {"work": work, "profile": profile, "first": first, "stall": stall}
 
 
 def _import(contender: Contender) -> None:
-    """Import what a program imports in its first lines, before its event loop runs."""
+    """Import the modules that a program imports before its event loop runs."""
     if contender.name == "aiobotocore":
         import_module("aiobotocore.session")
     else:
         ours = import_module("ecr_layer_client")
-        _ = ours.ECRLayerClient, ours.ClientConfig  # each imports its room
+        # Each name imports its module.
+        _ = ours.ECRLayerClient, ours.ClientConfig
 
 
 def main() -> None:
@@ -164,7 +175,8 @@ def main() -> None:
     contender = CONTENDERS[parameters.pop("contender")]
     if kind == "stall":
         _import(contender)
-    # Each takes its own parameters.
+
+    # Each kind has its own parameters.
     outcome = asyncio.run(_KINDS[kind](contender, **parameters))  # type: ignore[operator]
     print(json.dumps(outcome), flush=True)
 

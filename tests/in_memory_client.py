@@ -1,6 +1,6 @@
 """Fixtures for tests of the client on the in-memory local ECR, in virtual time.
 
-The folders that need them import them.
+The conftest.py of a folder that needs them imports them.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.Abstrac
 
 
 class _ECR(LocalECR):
-    """A local ECR whose clients take one transport."""
+    """A local ECR whose clients use one transport."""
 
     transport: TransportName = "client"
 
     def client(
         self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]
     ) -> ECRLayerClient:
-        """Return a client of that transport."""
+        """Return a client that uses this transport."""
         return client_class(self.transport)(
             region_name=self.region,
             endpoint_url=self.endpoint_url,
@@ -47,17 +47,18 @@ class _ECR(LocalECR):
 
 @pytest.fixture(params=TRANSPORTS)
 def transport(request: pytest.FixtureRequest) -> TransportName:
-    """Give each transport in turn."""
+    """Return each transport in turn."""
     transport: TransportName = request.param
     return transport
 
 
 @pytest_asyncio.fixture
 async def ecr(transport: TransportName) -> AsyncIterator[LocalECR]:
-    """Give an open local ECR in memory, and see that a test leaves nothing behind on it, nor on the loop."""
+    """Give an open in-memory local ECR, and assert that the test leaves no request and no task."""
     async with _ECR(in_memory=True, latency=0.05) as ecr:
         ecr.transport = transport
         yield ecr
+
         assert ecr.in_flight == 0
         assert ecr.connections == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -65,5 +66,5 @@ async def ecr(transport: TransportName) -> AsyncIterator[LocalECR]:
 
 @pytest.fixture
 def digests() -> list[str]:
-    """Give 250 digests: two full batches and a half."""
+    """Return 250 digests: two full batches and half a batch."""
     return [f"sha256:{number:064x}" for number in range(250)]

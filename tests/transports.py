@@ -1,4 +1,4 @@
-"""Clients of either transport, for the suites that run on both."""
+"""Clients of each transport, for the tests that run on both."""
 
 from __future__ import annotations
 
@@ -19,20 +19,23 @@ _HEADERS = {
 
 
 class OwnClient(Protocol):
-    """Makes a client with the library's own session."""
+    """A function that makes a client with the library's own session."""
 
     def __call__(
         self, endpoint_url: str, *, profile_name: str | None = None, **options: Any
     ) -> ECRLayerClient:
-        """Make it; the options are `ClientConfig`'s."""
+        """Return a client. The options are those of `ClientConfig`."""
         ...
 
 
 class WarmClient(ECRLayerClient):
-    """A client of the signed transport that need not see a request first, so that a test's first request takes that transport, too."""
+    """A client whose first request takes the signed transport, too.
+
+    Other clients send their first request by the client transport, to see what it looks like.
+    """
 
     async def open(self) -> Self:
-        """Open, and know what a request looks like."""
+        """Open the client and give it the template of a request."""
         await super().open()
         if self._is_view:
             return self
@@ -45,5 +48,8 @@ class WarmClient(ECRLayerClient):
 
 
 def client_class(transport: TransportName) -> type[ECRLayerClient]:
-    """Return the class whose clients take that transport from the first request on, given `ClientConfig(transport=transport)`."""
+    """Return the class whose clients use a transport from their first request on.
+
+    The clients need `ClientConfig(transport=transport)`, too.
+    """
     return WarmClient if transport == "signed" else ECRLayerClient

@@ -1,5 +1,8 @@
 # ruff: noqa: INP001 (mkdocs is given this file by its path)
-"""Fences the doctests of docstrings while the reference is built: to Markdown, `>>>` alone is a quotation in a quotation."""
+"""Fences the doctests of docstrings while the reference is built.
+
+Without a fence, Markdown reads `>>>` as a quotation in a quotation.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ _DOCTEST = re.compile(r"^(?P<indent> *)>>> .*(?:\n(?! *$).+)*", re.MULTILINE)
 
 
 class FencedDoctests(griffe.Extension):
-    """Told of each object that is loaded."""
+    """Called with each object that griffe loads."""
 
     def on_object(self, *, obj: griffe.Object, **_: Any) -> None:
         """Fence the doctests of its docstring."""

@@ -1,6 +1,6 @@
 """Typed, async client for the layer half of Amazon ECR.
 
-It asks which layers a repository already holds. A name is imported when it is first used, so that
+It checks which layers a repository already holds. A name is imported when it is first used, so that
 importing an error class does not import the client.
 """
 
@@ -94,13 +94,14 @@ _MODULES = {
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
 
-# Type checkers read the imports above, and not this list.
+# Type checkers read the imports above and not this list.
 __all__ = [*sorted(_MODULE_OF)]  # noqa: PLE0604 # pyright: ignore[reportUnsupportedDunderAll]
 
 logging.getLogger("ecr_layer_client").addHandler(logging.NullHandler())
 
 
-if not TYPE_CHECKING:  # a type checker would accept any name
+# A type checker would accept any name because of this function.
+if not TYPE_CHECKING:
 
     def __getattr__(name: str) -> Any:
         if name == "protocols":

@@ -53,7 +53,7 @@ _OF_THE_CONNECTION = (
 
 
 class ECRLayerClient:
-    """Asks Amazon ECR which layers a repository holds.
+    """Checks which layers a repository of Amazon ECR holds.
 
     Nothing is sent or read before `async with client:` (or `await client.open()`, for services with
     a lifespan; then `await client.aclose()`). One client serves all tasks of its event loop.
@@ -425,8 +425,7 @@ class ECRLayerClient:
         from .images._plan import plan
         from .images._source import blobs_of, grouped
 
-        region_name = self._caller(_CHECK).region_name
-        given = grouped(sources, partial(_resolved, region_name=region_name))
+        given = grouped(sources, self._resolve_repository)
         digests = {where: [blob.digest for blob in blobs_of(its)] for where, its in given.items()}
         results = (await self.check_many(digests)).raise_for_errors()
         return tuple(plan(its, results[where]) for where, its in given.items())
@@ -479,6 +478,9 @@ class ECRLayerClient:
         """
         return self._image_reader(repository).audit()
 
+    def _resolve_repository(self, repository: str | Repository) -> Repository:
+        return _resolved(repository, self._connection.resources_for(_CHECK).region_name)
+
     def _caller(self, operation: str) -> Caller:
         from ._calls.caller import Caller
 
@@ -507,8 +509,7 @@ class ECRLayerClient:
         return stream
 
     def _coalescer(self, repository: str | Repository) -> Coalescer:
-        caller = self._caller(_CHECK)
-        where = _resolved(repository, caller.region_name)
+        where = self._resolve_repository(repository)
         key = where.name, where.registry_id
         coalescer = self._coalescers.get(key)
         if coalescer is None:
@@ -524,7 +525,7 @@ class ECRLayerClient:
     def _image_reader(self, repository: str | Repository) -> ImageReader:
         from .images._reader import ImageReader, ReaderTools
 
-        where = _resolved(repository, self._caller(_CHECK).region_name)
+        where = self._resolve_repository(repository)
         check = partial(self.check_layers, where)
         tools = ReaderTools(check, self._caller, self._connection, self._safe_observer)
         return ImageReader(where, tools)
@@ -640,7 +641,10 @@ class ECRLayerClient:
         Raises:
             TypeError: Always.
         """
-        msg = "a client holds connections and credentials and can't be pickled: make one in each process"
+        msg = (
+            "a client holds connections and credentials and can't be pickled: "
+            "make one in each process"
+        )
         raise TypeError(msg)
 
 
@@ -648,8 +652,8 @@ def _check_arguments(
     options: ConnectionOptions, config: ClientConfig, observer: Observer | None
 ) -> None:
     if not isinstance(config, ClientConfig):
-        example = "a ClientConfig, such as ClientConfig(max_concurrency=50)"
-        msg = f"config=<{type(config).__name__}>: {example}"
+        kind = type(config).__name__
+        msg = f"config=<{kind}> must be a ClientConfig, such as ClientConfig(max_concurrency=50)"
         raise InvalidInputError(msg)
 
     options.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
@@ -662,17 +666,17 @@ def _check_arguments(
 
     methods = [getattr(observer, name, None) for name in _OBSERVER_METHODS]
     if observer is not None and not all(map(callable, methods)):
-        needed = f"an object with the methods {', '.join(_OBSERVER_METHODS)}"
-        msg = f"observer=<{type(observer).__name__}>: {needed}"
+        needed = ", ".join(_OBSERVER_METHODS)
+        msg = f"observer=<{type(observer).__name__}> must be an object with the methods {needed}"
         raise InvalidInputError(msg)
 
 
 def _resolved(repository: str | Repository, region_name: str) -> Repository:
-    """Return the repository, if a client of this Region can ask for it."""
+    """Return the repository, if it can be in the Region of a client."""
     where = Repository.coerce(repository)
     if where.region not in (None, region_name):
         msg = (
-            f"repository {where.name!r} is in Region {where.region!r}, and this client asks "
+            f"repository {where.name!r} is in Region {where.region!r}, but this client is for "
             f"{region_name!r}: use client.for_region({where.region!r})"
         )
         raise InvalidInputError(msg)
@@ -684,7 +688,7 @@ def _seconds(timeout: Any, *, is_needed: bool = False) -> Any:
     if timeout is None and not is_needed:
         return None
     if type(timeout) not in {int, float} or not 0 < timeout < _MAX_SECONDS:
-        msg = f"timeout={quoted(timeout)}: seconds, more than 0"
+        msg = f"timeout={quoted(timeout)} must be a number of seconds greater than 0"
         raise InvalidInputError(msg)
     return timeout
 

@@ -1,4 +1,7 @@
-"""The shapes this library takes and offers: annotate with them, fake them in tests."""
+"""The protocols of this library's arguments and results.
+
+Use them in annotations, and fake them in tests.
+"""
 
 from __future__ import annotations
 
@@ -33,32 +36,32 @@ __all__ = [
 
 
 class ECRApi(Hashable, Protocol):
-    """An open aiobotocore ECR client, as far as this library uses one."""
+    """An open aiobotocore ECR client, with only what this library uses."""
 
     @property
     def meta(self) -> Any:
-        """The client's meta: Region, endpoint, configuration and events."""
+        """The metadata of the client: Region, endpoint, configuration and events."""
         ...
 
     @property
     def batch_check_layer_availability(self) -> Callable[..., Awaitable[Any]]:
-        """Asks ECR which of at most 100 layers a repository holds."""
+        """The method that checks which of at most 100 layers a repository holds."""
         ...
 
 
 class SessionLike(Hashable, Protocol):
-    """An aiobotocore session (`aiobotocore.session.AioSession`), as far as this library uses one."""
+    """An aiobotocore session (`aiobotocore.session.AioSession`), with only what is used here."""
 
     @property
     def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
-        """Makes a client of an AWS service; entering it opens it."""
+        """The method that makes a client of an AWS service. Entering the client opens it."""
         ...
 
 
 class CredentialsProvider(Protocol):
-    """Gives keys to sign with, such as those of an assumed role.
+    """An async function that returns keys to sign with, such as those of an assumed role.
 
-    Asked once for all callers, and again ahead of their expiry.
+    It is called once for all callers, and again before the keys expire.
     """
 
     async def __call__(self) -> AWSKeys:
@@ -67,10 +70,10 @@ class CredentialsProvider(Protocol):
 
 
 class OutcomeStream(Protocol):
-    """What `LayerChecker.stream_layers` gives: outcomes as they come, or the whole result."""
+    """The return type of `LayerChecker.stream_layers`: outcomes as they arrive, or one result."""
 
     async def __aenter__(self) -> Self:
-        """Enter once."""
+        """Enter the stream, at most once."""
         ...
 
     async def __aexit__(
@@ -80,7 +83,7 @@ class OutcomeStream(Protocol):
         traceback: TracebackType | None,
         /,
     ) -> None:
-        """Stop what is under way."""
+        """Cancel the work that is running."""
         ...
 
     def __aiter__(self) -> Self:
@@ -92,15 +95,15 @@ class OutcomeStream(Protocol):
         ...
 
     async def collect(self) -> LayerCheckResult:
-        """Return the whole result."""
+        """Return the result of all digests."""
         ...
 
 
 @runtime_checkable
 class LayerChecker(Protocol):
-    """What other libraries annotate and fake: something that can say which layers a repository holds.
+    """An object that can check which layers a repository holds, such as an `ECRLayerClient`.
 
-    `ECRLayerClient` is one.
+    Other libraries use it in annotations, and fake it in tests.
     """
 
     async def check_layers(
@@ -108,15 +111,14 @@ class LayerChecker(Protocol):
         repository: str | Repository,
         digests: Iterable[str] | AsyncIterable[str],
         *,
-        # A bound that keeps what was answered, not a cancellation.
-        timeout: float | None = None,  # noqa: ASYNC109
+        timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
-        """Check digests and return what became of each."""
+        """Check digests and return the outcome of each, in input order."""
         ...
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
-        """Check one digest and return what became of it."""
+        """Check one digest and return its outcome."""
         ...
 
     def stream_layers(
@@ -126,49 +128,63 @@ class LayerChecker(Protocol):
         *,
         timeout: float | None = None,
     ) -> OutcomeStream:
-        """Check digests and yield outcomes as they come."""
+        """Check digests and yield outcomes as they arrive."""
         ...
 
 
 CALLERS: ContextVar[Collection[Context]] = ContextVar("ecr_layer_client.callers", default=())
-"""Of an attempt that single checks share: the context of each, the first caller's first.
+"""The contexts of the callers whose single checks share an attempt, in the order of the calls.
 
 Empty for any other attempt.
 """
 
 
 class Observer(Protocol):
-    """Told what a client does, synchronously, on the event loop: keep it quick.
+    """An object that a client notifies of its operations, attempts, retries and throttling.
 
-    What it raises is logged, never fatal.
+    Its methods are called synchronously, on the event loop, so they must be quick. An exception
+    that a method raises is logged and ends no operation. No argument contains a secret. Each
+    repository has the Region in which the client looks for it.
 
-    Nothing it is told holds a secret. Each repository says the Region it is asked in. An attempt,
-    and what is told of it, comes in a copy of the context in which its operation was begun or read;
-    that of single checks which share a request belongs to none of them and comes in an empty
-    context, where `ecr_layer_client.protocols.CALLERS` holds those of its callers.
+    The methods about an attempt run in a copy of the context in which the operation was started or
+    read. An attempt that single checks share belongs to none of them, so its methods run in an
+    empty context, in which `ecr_layer_client.protocols.CALLERS` holds the contexts of the callers.
     """
 
     def operation(
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
-        """Return a context that spans one operation, such as a whole `check_layers`.
+        """Return a context manager that spans one operation, such as a whole `check_layers`.
 
-        An error that ends it passes through.
+        An error that ends the operation passes through the context manager.
         """
         ...
 
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int, /
     ) -> AbstractContextManager[object]:
-        """Return a context that spans one request: the call's `number`-th, for so many digests."""
+        """Return a context manager that spans one attempt.
+
+        Args:
+            operation: The API operation.
+            repository: The repository of the request.
+            number: The number of this request in its call, from 1.
+            digests: The number of digests or images in the request.
+        """
         ...
 
     def retry(
         self, operation: str, repository: Repository, error: CallError, delay: float, /
     ) -> None:
-        """A call failed with `error` and is tried again after `delay` seconds."""
+        """Note that a call failed with `error` and is retried after `delay` seconds."""
         ...
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
-        """A request was refused for rate: requests a second from now on, and the share of recent requests that was refused."""
+        """Note that a request was throttled.
+
+        Args:
+            operation: The API operation.
+            rate: Requests per second that are sent from now on.
+            share: The share of recent requests that were throttled, 0 to 1.
+        """
         ...

@@ -1,4 +1,4 @@
-"""The package itself: names that are imported when they are asked for."""
+"""The package itself: it imports a name when the name is first used."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def test_all_names_are_listed() -> None:
 
 
 def test_protocols() -> None:
-    """The public room of protocols is an attribute of the package."""
+    """The public module `protocols` is an attribute of the package."""
     namespace = vars(ecr_layer_client)
     assert namespace["__getattr__"]("protocols").Observer is ecr_layer_client.Observer
 
 
 def test_a_name_that_is_not_there() -> None:
-    """A name that the package has not is an AttributeError, as of any module."""
+    """A name that the package does not have raises AttributeError, as in any module."""
     with pytest.raises(AttributeError, match="module 'ecr_layer_client' has no attribute 'Client'"):
         _ = ecr_layer_client.Client  # type: ignore[attr-defined]

@@ -1,4 +1,4 @@
-"""What the package offers: its names, its docstrings, its error tree, and what importing it costs."""
+"""The public package: its names, its docstrings, its error tree and the cost of importing it."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import re
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,18 +35,31 @@ Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def module_name(module: object) -> str:
-    """Return a test's id."""
+    """Return the id of a module's test."""
     return getattr(module, "__name__", str(module))
 
 
+@cache
+def source(path: Path) -> str:
+    """Return a source file's text, read once."""
+    return path.read_text(encoding="utf-8")
+
+
+@cache
+def syntax_tree(path: Path) -> ast.Module:
+    """Return a source file's syntax tree, parsed once."""
+    return ast.parse(source(path))
+
+
 def reexported(module: Any) -> list[str]:
-    """Return the public names that a package's `__init__` imports or assigns, by reading it."""
-    names: set[str] = set()
-    body = ast.parse(inspect.getsource(module)).body
-    lazily = [
+    """Return the public names that the source of a package's `__init__` imports."""
+    body = syntax_tree(Path(module.__file__)).body
+    under_type_checking = [
         node for block in body if isinstance(block, ast.If) for node in block.body
-    ]  # under TYPE_CHECKING
-    for node in (*body, *lazily):
+    ]
+
+    names: set[str] = set()
+    for node in (*body, *under_type_checking):
         if isinstance(node, ast.ImportFrom) and node.level == 1:
             names |= {alias.asname or alias.name for alias in node.names}
     return sorted(name for name in names if not name.startswith("_") or name == "__version__")
@@ -53,51 +67,50 @@ def reexported(module: Any) -> list[str]:
 
 @pytest.mark.parametrize("module", PUBLIC, ids=module_name)
 def test_all_is_sorted(module: Any) -> None:
-    """`__all__` is sorted and names nothing twice."""
+    """`__all__` is sorted and has no duplicates."""
     assert list(module.__all__) == sorted(set(module.__all__))
 
 
 @pytest.mark.parametrize("module", PUBLIC, ids=module_name)
-def test_all_is_what_is_reexported(module: Any) -> None:
-    """`__all__` is exactly what the package re-exports."""
+def test_all_names_what_is_reexported(module: Any) -> None:
+    """`__all__` has exactly the names that the package re-exports."""
     assert list(module.__all__) == reexported(module)
 
 
 @pytest.mark.parametrize("module", PUBLIC, ids=module_name)
 def test_all_is_importable(module: Any) -> None:
-    """Each name of `__all__` is there."""
+    """Each name of `__all__` can be imported."""
     assert [name for name in module.__all__ if not hasattr(module, name)] == []
 
 
 def test_lazy_names() -> None:
-    """Each name is imported from the module that the type checkers are told, and named once."""
-    tree = ast.parse(inspect.getsource(ecr_layer_client))
-    told = [
+    """The package imports each name once, from the module that type checkers read."""
+    for_type_checkers = [
         (alias.name, node.module)
-        for block in tree.body
+        for block in syntax_tree(ROOT / "__init__.py").body
         if isinstance(block, ast.If)
         for node in block.body
         if isinstance(node, ast.ImportFrom)
         for alias in node.names
     ]
-    told.append(("__version__", "_models.version"))
-    assert sorted(told) == sorted(ecr_layer_client._MODULE_OF.items())
+    for_type_checkers.append(("__version__", "_models.version"))
+
+    assert sorted(for_type_checkers) == sorted(ecr_layer_client._MODULE_OF.items())
 
 
 def test_protocols_by_attribute() -> None:
-    """The public room of protocols is there after importing the package alone."""
-    assert (
-        python("import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)") == "True"
-    )
+    """`import ecr_layer_client` alone gives access to the public module `protocols`."""
+    code = "import ecr_layer_client as e; print(e.protocols.Observer is e.Observer)"
+    assert python(code) == "True"
 
 
 def test_every_error_is_public() -> None:
-    """Each error class of the library's can be imported from the package."""
+    """Each error class of the library can be imported from the package."""
     assert set(errors()) - set(ecr_layer_client.__all__) == set()
 
 
 def documented(node: ast.AST, within: str) -> Iterator[tuple[str, Documented]]:
-    """Yield the public classes, functions and methods below a node, each with its name."""
+    """Yield the public classes, functions and methods inside a node, each with its name."""
     for child in ast.iter_child_nodes(node):
         if (
             isinstance(child, Documented)
@@ -111,12 +124,13 @@ def documented(node: ast.AST, within: str) -> Iterator[tuple[str, Documented]]:
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_docstrings(path: Path) -> None:
-    """Each module, and each public class, function and method in it, begins with a sentence."""
-    tree = ast.parse(path.read_text())
+    """Each module and each public class, function and method has a docstring with a sentence."""
+    tree = syntax_tree(path)
     everything: list[tuple[str, Documented | ast.Module]] = [
         (path.stem, tree),
         *documented(tree, path.stem),
     ]
+
     assert [
         name
         for name, node in everything
@@ -125,7 +139,7 @@ def test_docstrings(path: Path) -> None:
 
 
 def is_setter(node: Documented) -> bool:
-    """Say whether it only sets a property, which is documented where it is read."""
+    """Return whether a function is a property's setter: the getter has the docstring."""
     return any(
         isinstance(decorator, ast.Attribute) and decorator.attr == "setter"
         for decorator in node.decorator_list
@@ -141,9 +155,10 @@ def errors() -> dict[str, tuple[str, ...]]:
 
 
 def drawn_tree(text: str) -> dict[str, tuple[str, ...]]:
-    """Return each error class with its bases, as the tree in a docstring draws them."""
+    """Return each error class with its bases, read from the tree that a docstring draws."""
     bases: dict[str, tuple[str, ...]] = {}
     above: list[str] = []
+
     for line in text.split("```")[1].strip().splitlines():
         branch = re.match(
             r"(?P<indent>[│├└─ ]*)(?P<names>\w+Error( / \w+Error)*)( \((?P<builtin>\w+)\))?", line
@@ -157,20 +172,29 @@ def drawn_tree(text: str) -> dict[str, tuple[str, ...]]:
                 *([branch["builtin"]] if branch["builtin"] else []),
             )
             above[depth:] = [name]
+
     return bases
 
 
 def test_error_tree() -> None:
-    """The tree in the docstring is the tree of the classes: each name, each base."""
+    """The tree in the docstring has the names and the bases of the error classes."""
     assert drawn_tree(inspect.getdoc(ERRORS) or "") == errors()
 
 
 def python(code: str) -> str:
-    """Run code in an interpreter of its own and return what it prints."""
+    """Run code in a new interpreter and return its output."""
     environment = os.environ | {"PYTHONPATH": str(ROOT.parent)}
-    return subprocess.run(
+    finished = subprocess.run(
         [sys.executable, "-c", code], env=environment, check=True, capture_output=True, text=True
-    ).stdout.strip()
+    )
+    return finished.stdout.strip()
+
+
+def imported_by(statements: str, names: tuple[str, ...]) -> str:
+    """Return those of some modules that a new interpreter has imported after the statements."""
+    return python(
+        f"import sys\n{statements}\nprint([name for name in {names!r} if name in sys.modules])"
+    )
 
 
 HEAVY = (
@@ -188,61 +212,54 @@ HEAVY = (
     "ecr_layer_client.local",
     "ecr_layer_client.cli",
 )
-ALL_BUT_ITSELF = (
-    "pydantic",
-    "asyncio",
-    "ecr_layer_client._client",
-    "ecr_layer_client._models.errors",
-)
+ON_FIRST_USE = ("pydantic", "ecr_layer_client._client", "ecr_layer_client._models.errors")
 
 
 def test_import_is_light() -> None:
-    """Importing the package imports nothing heavy, nor any wing that is not asked for."""
-    assert (
-        python(
-            f"import sys, ecr_layer_client; print([name for name in {HEAVY!r} if name in sys.modules])"
-        )
-        == "[]"
-    )
+    """Importing the package imports no heavy library and no other subpackage."""
+    assert imported_by("import ecr_layer_client", HEAVY) == "[]"
 
 
-def test_the_package_alone_imports_nothing() -> None:
-    """Importing the package without a name of its imports none of its rooms, so that the pytest plugin costs a test run nothing."""
-    code = f"import sys, ecr_layer_client.testing; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])"
-    assert (
-        python(
-            f"import sys, ecr_layer_client; print([name for name in {ALL_BUT_ITSELF!r} if name in sys.modules])"
-        )
-        == "[]"
-    )
-    assert python(code.replace(", 'asyncio'", "")) == "[]"
+def test_importing_the_package_imports_no_module_of_it() -> None:
+    """`import ecr_layer_client` imports no module of the core, nor pydantic, nor asyncio."""
+    assert imported_by("import ecr_layer_client", (*ON_FIRST_USE, "asyncio")) == "[]"
+
+
+def test_the_plugin_imports_no_module_of_the_core() -> None:
+    """The pytest plugin imports no module of the core, so that it costs a test run nothing."""
+    assert imported_by("import ecr_layer_client.testing", ON_FIRST_USE) == "[]"
 
 
 def test_making_a_client_is_light() -> None:
-    """Making a client imports nothing heavy either: that is for `open`."""
-    code = f"import sys, ecr_layer_client as e; e.ECRLayerClient(); print([name for name in {HEAVY!r} if name in sys.modules])"
-    assert python(code) == "[]"
+    """Making a client imports no heavy library: `open` does."""
+    statements = "import ecr_layer_client\necr_layer_client.ECRLayerClient()"
+    assert imported_by(statements, HEAVY) == "[]"
 
 
-def test_import_says_nothing() -> None:
-    """The library's logger is silent until the caller says otherwise."""
-    code = "import logging, ecr_layer_client; logging.getLogger('ecr_layer_client').error('x'); print(len(logging.root.handlers))"
+def test_the_logger_is_silent() -> None:
+    """The library's logger prints nothing until the caller configures logging."""
+    code = (
+        "import logging, ecr_layer_client\n"
+        "logging.getLogger('ecr_layer_client').error('x')\n"
+        "print(len(logging.root.handlers))"
+    )
     assert python(code) == "0"
 
 
 def test_typed() -> None:
-    """The package tells type checkers that it is typed."""
+    """The package has the marker of typed packages, py.typed, which is empty."""
     assert (ROOT / "py.typed").read_bytes() == b""
 
 
 def test_version_is_in_one_place() -> None:
-    """The version is written once, where the build reads it, and is what the package says."""
+    """The version is in one source file, and the build reads it from there."""
     version = ecr_layer_client.__version__
     holders = [
         f"src/{path.relative_to(ROOT.parent).as_posix()}"
         for path in SOURCES
-        if f'"{version}"' in path.read_text()
+        if f'"{version}"' in source(path)
     ]
+
     assert (holders, PROJECT["project"]["dynamic"], PROJECT["project"].get("version")) == (
         [PROJECT["tool"]["hatch"]["version"]["path"]],
         ["version"],
@@ -251,7 +268,7 @@ def test_version_is_in_one_place() -> None:
 
 
 def test_version_is_a_version() -> None:
-    """The version is of the form 1.2.3, with a mark of a pre-release at most."""
+    """The version has the form 1.2.3, with or without the mark of a pre-release."""
     assert re.fullmatch(r"\d+\.\d+\.\d+((a|b|rc)\d+|\.dev\d+)?", ecr_layer_client.__version__)
 
 
@@ -259,6 +276,6 @@ def test_version_is_a_version() -> None:
     "name", sorted({name.partition("[")[0] for name in PROJECT["project"]["scripts"].values()})
 )
 def test_entry_points(name: str) -> None:
-    """Each command that is installed is there."""
+    """Each installed command names a function that exists."""
     module, _, function = name.partition(":")
     assert callable(getattr(importlib.import_module(module), function))

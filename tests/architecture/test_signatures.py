@@ -1,6 +1,6 @@
-"""A snapshot of the public signatures: a change of one is a decision, seen in review.
+"""A snapshot of the public signatures, so that a review shows every change of one.
 
-After such a decision: `python tests/architecture/test_signatures.py` writes the snapshot anew.
+After an intended change, `python tests/architecture/test_signatures.py` rewrites the snapshot.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ MODULES = (
     ecr_layer_client.arrow,
     ecr_layer_client.otel,
 )
-SPOKEN = {  # what a magic method offers belongs to the surface
+# These magic methods are public.
+PUBLIC_MAGIC_METHODS = {
     *("__init__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
     *("__contains__", "__getitem__", "__iter__", "__len__", "__str__"),
 }
@@ -45,7 +46,7 @@ def surface() -> str:
 
 
 def module_lines(module: types.ModuleType) -> Iterator[str]:
-    """Describe what a package offers."""
+    """Yield the lines that describe a module's public names."""
     yield f"# {module.__name__}"
     for name in module.__all__:
         value: Any = getattr(module, name)
@@ -60,11 +61,12 @@ def module_lines(module: types.ModuleType) -> Iterator[str]:
 
 
 def class_lines(cls: type[Any]) -> Iterator[str]:
-    """Describe a class: its bases, its fields and what it defines itself."""
+    """Yield the lines that describe a class: its bases, its fields and its own members."""
     yield f"class {cls.__name__}({', '.join(base.__name__ for base in cls.__bases__)})"
     if issubclass(cls, enum.Enum):
         yield from (f"    {member.name} = {member.value!r}" for member in cls)
         return
+
     if issubclass(cls, BaseModel):
         yield from field_lines(cls)
     else:
@@ -73,14 +75,15 @@ def class_lines(cls: type[Any]) -> Iterator[str]:
             for name, kind in annotations_of(cls).items()
             if not name.startswith("_")
         )
+
     for name, value in sorted(own_members(cls).items()):
-        described = member_line(name, value)
-        if described and not (name == "__init__" and is_made_elsewhere(cls)):
-            yield f"    {described}"
+        line = member_line(name, value)
+        if line and not (name == "__init__" and hides_its_init(cls)):
+            yield f"    {line}"
 
 
 def own_members(cls: type[Any]) -> dict[str, Any]:
-    """Return what a class defines itself, and what it has from a base that is not public."""
+    """Return the members that a class defines or inherits from a private base."""
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base is cls or (
@@ -91,25 +94,28 @@ def own_members(cls: type[Any]) -> dict[str, Any]:
     return members
 
 
-def is_made_elsewhere(cls: type[Any]) -> bool:
-    """Say whether nobody calls its `__init__` as it is written: models have fields, protocols aren't made, others have makers."""
-    return issubclass(cls, BaseModel | LayerStream | ImageSource) or getattr(
-        cls, "_is_protocol", False
-    )
+def hides_its_init(cls: type[Any]) -> bool:
+    """Return whether users never call the class's `__init__` with the parameters it declares.
+
+    The fields of a model are its parameters. Nobody instantiates a protocol. The other classes
+    have functions that make them.
+    """
+    is_model_or_made = issubclass(cls, BaseModel | LayerStream | ImageSource)
+    return is_model_or_made or getattr(cls, "_is_protocol", False)
 
 
 def annotations_of(cls: type[Any]) -> dict[str, Any]:
-    """Return the annotations that a class itself has, as they are written."""
+    """Return a class's own annotations, as the source has them."""
     return {name: shown(kind) for name, kind in inspect.get_annotations(cls).items()}
 
 
 def shown(kind: Any) -> str:
-    """Return an annotation as it is written."""
+    """Return an annotation as the source has it."""
     return kind if isinstance(kind, str) else getattr(kind, "__forward_arg__", str(kind))
 
 
 def field_lines(model: type[BaseModel]) -> Iterator[str]:
-    """Describe the fields of a model, in their order."""
+    """Yield a line for each field of a model, in their order."""
     written = annotations_of(model)
     for name, field in model.model_fields.items():
         default = "" if field.default is PydanticUndefined else f" = {field.default!r}"
@@ -117,9 +123,10 @@ def field_lines(model: type[BaseModel]) -> Iterator[str]:
 
 
 def member_line(name: str, value: Any) -> str | None:
-    """Describe one member; None of one that is nobody's business."""
-    if name.startswith("_") and name not in SPOKEN:
+    """Return the line that describes a member, or None for a private member."""
+    if name.startswith("_") and name not in PUBLIC_MAGIC_METHODS:
         return None
+
     kind = type(value).__name__
     if kind in {"classmethod", "staticmethod"}:
         function: Callable[..., Any] = value.__func__
@@ -132,12 +139,12 @@ def member_line(name: str, value: Any) -> str | None:
 
 
 def returned(function: Callable[..., Any] | None) -> str:
-    """Return a function's return annotation, as it is written."""
+    """Return a function's return annotation, as the source has it."""
     return shown(inspect.get_annotations(function).get("return")) if function else ""
 
 
 class Written:
-    """Text that shows as it is written, without quotes."""
+    """A text whose repr has no quotes."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -147,18 +154,25 @@ class Written:
 
 
 def function_line(name: str, function: Callable[..., Any]) -> str:
-    """Describe a function as it is written, a default that is a model by its class alone."""
+    """Return a function's signature as the source has it.
+
+    A default that is a model shows its class alone.
+    """
     signature = inspect.signature(function)
-    parameters = [written(parameter) for parameter in signature.parameters.values()]
+    shown_signature = signature.replace(
+        parameters=[written(parameter) for parameter in signature.parameters.values()],
+        return_annotation=Written(shown(signature.return_annotation)),
+    )
     prefix = "async def" if inspect.iscoroutinefunction(function) else "def"
-    return f"{prefix} {name}{signature.replace(parameters=parameters, return_annotation=Written(shown(signature.return_annotation)))}"
+    return f"{prefix} {name}{shown_signature}"
 
 
 def written(parameter: inspect.Parameter) -> inspect.Parameter:
-    """Return a parameter that shows as it is written."""
+    """Return a parameter whose repr is what the source has."""
     default: Any = parameter.default
     if isinstance(default, BaseModel):
         default = Written(f"{type(default).__name__}(...)")
+
     annotation = (
         parameter.annotation
         if parameter.annotation is parameter.empty
@@ -168,9 +182,9 @@ def written(parameter: inspect.Parameter) -> inspect.Parameter:
 
 
 def test_public_signatures() -> None:
-    """The public surface is the one of the snapshot.
+    """The public signatures are those of the snapshot.
 
-    If the change is meant, write it anew as this file says.
+    If you intend the change, rewrite the snapshot as this file's docstring says.
     """
     assert surface().splitlines() == SNAPSHOT.read_text().splitlines()
 

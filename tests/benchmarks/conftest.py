@@ -1,4 +1,4 @@
-"""What the tests of the benchmarks share."""
+"""Fixtures for the tests of the benchmarks."""
 
 from __future__ import annotations
 
@@ -9,5 +9,5 @@ import pytest
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository."""
+    """Return the repository's root folder."""
     return Path(__file__).parents[2]

@@ -9,7 +9,7 @@ from math import inf
 
 import pytest
 
-from ecr_layer_client._calls.pacer import OPENING, Pacer
+from ecr_layer_client._calls.pacer import OPENING_REQUESTS, Pacer
 
 ROUND_TRIP = 0.05  # s
 
@@ -71,7 +71,7 @@ def waits_of(made: Pacer, count: int, now: float = 1.0) -> list[float | None]:
 
 def test_opens_at_once() -> None:
     """A new pacer lets ten requests leave at once, and no more before a response comes."""
-    assert waits_of(pacer(), OPENING + 1) == [0.0] * OPENING + [None]
+    assert waits_of(pacer(), OPENING_REQUESTS + 1) == [0.0] * OPENING_REQUESTS + [None]
 
 
 def in_flight(made: Pacer, now: float) -> int:
@@ -94,7 +94,7 @@ def test_the_window_confirms_before_it_widens() -> None:
 def test_a_response_makes_room() -> None:
     """Two of the first ten responses let one request leave."""
     made = pacer()
-    waits_of(made, OPENING)
+    waits_of(made, OPENING_REQUESTS)
     for _ in range(2):
         made.succeeded(1.1)
     assert waits_of(made, 2, 1.1) == [0.0, None]
@@ -103,7 +103,7 @@ def test_a_response_makes_room() -> None:
 def test_a_request_without_a_response() -> None:
     """A request that ends without a response gives its own place back, and no more."""
     made = pacer()
-    waits_of(made, OPENING)
+    waits_of(made, OPENING_REQUESTS)
     made.abandoned()
     assert waits_of(made, 2) == [0.0, None]
 
@@ -301,7 +301,7 @@ def test_a_rate_replaces_the_window() -> None:
     """With a rate, the rate holds requests back, and the window does not."""
     made, now = succeeded(3)
     throttle(made, now)
-    waits_of(made, OPENING * 3, now)
+    waits_of(made, OPENING_REQUESTS * 3, now)
     assert made.wait(now + 3600.0) == 0.0
 
 

@@ -1,4 +1,7 @@
-"""ECR's answer, read strictly: what settles a digest, what settles nothing, and what is no answer."""
+"""A check's request, and how its response is read strictly: which rows settle a digest.
+
+Mutated responses are in `tests/property/test_responses.py`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,8 @@ from ecr_layer_client import (
 from ecr_layer_client._checks.operation import CHECK, Check, Settled
 
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "abc")
+APP = Repository(name="app")
+OF_OTHERS = Repository(name="app", registry_id="123456789012", region="eu-west-1")
 
 
 def layer_row(digest: str, availability: str = "AVAILABLE", **members: Any) -> dict[str, Any]:
@@ -31,229 +36,154 @@ def failure_row(digest: str, code: str = "MissingLayerDigest", **members: Any) -
 
 
 def body(*layers: Any, failures: Any = ()) -> bytes:
-    """Return an answer's bytes."""
+    """Return the body of a response."""
     return json.dumps({"layers": list(layers), "failures": list(failures)}).encode()
 
 
 HELD = layer_row(ONE, layerSize=32, mediaType="text/plain")
 ABSENT = layer_row(TWO, "UNAVAILABLE")
 FAILED = failure_row(THREE, "InvalidLayerDigest", failureReason="bad")
+AVAILABLE, UNAVAILABLE = LayerAvailability.AVAILABLE, LayerAvailability.UNAVAILABLE
+INVALID = LayerFailureCode.INVALID_LAYER_DIGEST
 OUTCOMES = {
-    ONE: Layer(
-        digest=ONE, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"
-    ),
-    TWO: Layer(digest=TWO, availability=LayerAvailability.UNAVAILABLE),
-    THREE: LayerFailure(digest=THREE, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="bad"),
+    ONE: Layer(digest=ONE, availability=AVAILABLE, size=32, media_type="text/plain"),
+    TWO: Layer(digest=TWO, availability=UNAVAILABLE),
+    THREE: LayerFailure(digest=THREE, code=INVALID, reason="bad"),
 }
 
 
-def settle(answer: bytes, asked: list[str], *, again: bool = False) -> Settled:
-    """Read an answer to a check."""
-    return Check(Repository(name="app"), asked, again).parse(answer)
-
-
-def test_operation() -> None:
-    """The operation is spelled as AWS spells it."""
-    assert CHECK == "BatchCheckLayerAvailability"
+def settle(response: bytes, digests: list[str], *, again: bool = False) -> Settled:
+    """Read the response to a check of these digests."""
+    return Check(APP, digests, again).parse(response)
 
 
 @pytest.mark.parametrize(
-    ("repository", "members"),
-    [
-        pytest.param(
-            Repository(name="app"),
-            {"repositoryName": "app", "layerDigests": [ONE]},
-            id="own registry",
-        ),
-        pytest.param(
-            Repository(name="app", registry_id="123456789012", region="eu-west-1"),
-            {"repositoryName": "app", "layerDigests": [ONE], "registryId": "123456789012"},
-            id="another registry",
-        ),
-    ],
+    ("repository", "registry"),
+    [(APP, {}), (OF_OTHERS, {"registryId": "123456789012"})],
+    ids=["own registry", "another registry"],
 )
-def test_request(repository: Repository, members: dict[str, Any]) -> None:
-    """A request names the registry only where the repository does."""
-    assert json.loads(Check(repository, [ONE]).request()) == members
-
-
-def test_request_of_several_digests() -> None:
-    """The digests of a request are an array, and their number is the request's count."""
+def test_request(repository: Repository, registry: dict[str, str]) -> None:
+    """A request has the name, the digests, and the registry only if the repository has one."""
     digests = [ONE, TWO, "a-b_c+d.9:0f"]
-    check = Check(Repository(name="app"), digests)
-    assert (json.loads(check.request())["layerDigests"], check.count) == (digests, 3)
+    check = Check(repository, digests)
+    members = {"repositoryName": "app", "layerDigests": digests, **registry}
+    assert (json.loads(check.request()), check.count) == (members, 3)
+    assert Check.name == CHECK == "BatchCheckLayerAvailability"
 
 
 @pytest.mark.parametrize(
-    "asked", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"]
+    "digests", [[ONE, TWO, THREE], [THREE, TWO, ONE]], ids=["in order", "reversed"]
 )
-def test_whole_answer(asked: list[str]) -> None:
+def test_complete_response(digests: list[str]) -> None:
     """Each digest is settled by its own row, whatever the order of rows."""
-    settled = settle(body(HELD, ABSENT, failures=[FAILED]), asked)
+    settled = settle(body(HELD, ABSENT, failures=[FAILED]), digests)
     assert (settled.outcomes, settled.ignored) == (OUTCOMES, 0)
 
 
 @pytest.mark.parametrize(
-    ("answer", "digests", "ignored"),
+    ("response", "settled", "ignored"),
     [
         pytest.param(body(HELD), [ONE], 0, id="one row"),
-        pytest.param(body(HELD, HELD, HELD), [ONE], 2, id="doubled"),
-        pytest.param(body(HELD, layer_row("sha256:dd")), [ONE], 1, id="foreign"),
-        pytest.param(body(HELD, layer_row(TWO.upper())), [ONE], 1, id="in a spelling not asked"),
-        pytest.param(body(HELD, layer_row("")), [ONE], 1, id="of an empty digest"),
-        pytest.param(
-            body(HELD, failures=[failure_row("sha256:dd")]), [ONE], 1, id="foreign failure"
-        ),
+        pytest.param(body(HELD, HELD, HELD), [ONE], 2, id="repeated"),
+        pytest.param(body(HELD, layer_row("sha256:dd")), [ONE], 1, id="other digest"),
+        pytest.param(body(HELD, layer_row(TWO.upper())), [ONE], 1, id="other letter case"),
+        pytest.param(body(HELD, layer_row("")), [ONE], 1, id="empty digest"),
+        pytest.param(body(HELD, failures=[failure_row("sha256:dd")]), [ONE], 1, id="other failure"),
         pytest.param(body(HELD, ABSENT), [ONE, TWO], 0, id="two of three"),
     ],
 )
-def test_rows_that_settle_nothing_are_counted(
-    answer: bytes, digests: list[str], ignored: int
-) -> None:
-    """Doubled and foreign rows settle nothing and are counted; what no row mentions is left."""
-    settled = settle(answer, [ONE, TWO, THREE])
-    assert (settled.outcomes, settled.ignored) == (
-        {digest: OUTCOMES[digest] for digest in digests},
-        ignored,
-    )
-
-
-def test_failure_outweighs_a_layer() -> None:
-    """Where a layer and a failure contradict each other, the failure holds and the layer is counted."""
-    settled = settle(body(layer_row(THREE), failures=[FAILED]), [THREE])
-    assert (settled.outcomes, settled.ignored) == ({THREE: OUTCOMES[THREE]}, 1)
+def test_rows_that_settle_nothing(response: bytes, settled: list[str], ignored: int) -> None:
+    """Repeated and unrelated rows are counted; a digest without a row has no outcome."""
+    found = settle(response, [ONE, TWO, THREE])
+    assert found == Settled({digest: OUTCOMES[digest] for digest in settled}, ignored)
 
 
 @pytest.mark.parametrize(
-    ("answer", "outcome"),
+    ("response", "outcome"),
     [
         pytest.param(
+            body(layer_row(ONE), failures=[failure_row(ONE, "InvalidLayerDigest")]),
+            LayerFailure(digest=ONE, code=INVALID),
+            id="failure before layer",
+        ),
+        pytest.param(
             body(layer_row(ONE, "UNAVAILABLE"), layer_row(ONE)),
-            Layer(digest=ONE, availability=LayerAvailability.UNAVAILABLE),
-            id="layers",
+            Layer(digest=ONE, availability=UNAVAILABLE),
+            id="first layer",
         ),
         pytest.param(
             body(failures=[failure_row(ONE, "InvalidLayerDigest"), failure_row(ONE)]),
-            LayerFailure(digest=ONE, code=LayerFailureCode.INVALID_LAYER_DIGEST),
-            id="failures",
+            LayerFailure(digest=ONE, code=INVALID),
+            id="first failure",
         ),
     ],
 )
-def test_first_of_two_rows_holds(answer: bytes, outcome: object) -> None:
-    """Of two rows of a kind that contradict each other, the first holds and the other is counted."""
-    settled = settle(answer, [ONE])
-    assert (settled.outcomes, settled.ignored) == ({ONE: outcome}, 1)
+def test_contradicting_rows(response: bytes, outcome: Layer | LayerFailure) -> None:
+    """A failure outweighs a layer, and an earlier row a later one; the other row is counted."""
+    assert settle(response, [ONE]) == Settled({ONE: outcome}, 1)
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
         pytest.param(b"{}", id="no member"),
         pytest.param(body(), id="no row"),
         pytest.param(b'{"layers":[]}', id="layers alone"),
-        pytest.param(body(layer_row("sha256:dd")), id="foreign rows alone"),
-        pytest.param(
-            b'{"Layers":[{"layerDigest":"' + ONE.encode() + b'","layerAvailability":"AVAILABLE"}]}',
-            id="another member",
-        ),
-        pytest.param(body(HELD)[:-1] + b',"layers":[]}', id="doubled member"),
+        pytest.param(body(layer_row("sha256:dd")), id="unrelated rows alone"),
+        pytest.param(body(HELD).replace(b'"layers"', b'"Layers"'), id="another member"),
+        pytest.param(body(HELD)[:-1] + b',"layers":[]}', id="repeated member"),
     ],
 )
-def test_answer_that_settles_nothing(answer: bytes) -> None:
-    """An answer that settles nothing asked is no answer.
+def test_response_that_settles_nothing(response: bytes) -> None:
+    """A response that settles no digest is an error, except for digests left out before."""
+    rule = "settles none of the 2 digests of the request: it has [0-9] rows"
+    with pytest.raises(ResponseError, match=rf"^ECR's response {rule}$"):
+        settle(response, [ONE, TWO])
+    assert settle(response, [ONE, TWO], again=True).outcomes == {}
 
-    Asked again for what an answer left out, it may be.
-    """
-    with pytest.raises(
-        ResponseError,
-        match=r"^ECR's response settles none of the 2 digests of the request: it has [0-9] rows$",
-    ):
-        settle(answer, [ONE, TWO])
-    assert settle(answer, [ONE, TWO], again=True).outcomes == {}
+
+MALFORMED_LAYERS = [
+    *(None, [], {}, {"layerDigest": TWO}, {"layerAvailability": "AVAILABLE"}),
+    *({"digest": TWO, "availability": "AVAILABLE"}, failure_row(TWO)),
+    *({"layerDigest": TWO, "layerAvailability": value} for value in (None, 1, True)),
+    *({"layerDigest": value, "layerAvailability": "AVAILABLE"} for value in (None, 7)),
+    *(layer_row(TWO, layerSize=size) for size in ("32", 32.0, True, -1, 2**63, float("nan"))),
+    layer_row(TWO, mediaType=7),
+]
+MALFORMED_FAILURES = [
+    *({"layerDigest": TWO}, {"layerDigest": TWO, "failureCode": None}, layer_row(TWO)),
+    failure_row(TWO, failureReason=7),
+]
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
-        pytest.param(b"", id="empty"),
-        pytest.param(b" \n", id="blank"),
-        pytest.param(b"null", id="null"),
-        pytest.param(b"[]", id="a list"),
-        pytest.param(b'"AVAILABLE"', id="a string"),
-        pytest.param(b"\xef\xbb\xbf" + body(HELD), id="BOM"),
-        pytest.param(body(HELD).decode().encode("utf-16"), id="UTF-16"),
-        pytest.param(b"<html><body>503 Service Unavailable</body></html>", id="HTML"),
-        pytest.param(body(HELD) + b"x", id="more after it"),
-        pytest.param(body(HELD) + body(HELD), id="twice"),
-        pytest.param(b"[" * 100_000, id="deep"),
-        pytest.param(b'{"layers":null,"failures":[]}', id="null list"),
-        pytest.param(b'{"layers":[],"failures":null}', id="null failures"),
-        pytest.param(b'{"layers":{}}', id="a map in place of a list"),
-        pytest.param(b'{"layers":""}', id="a string in place of a list"),
-        pytest.param(body(HELD, None), id="null row"),
-        pytest.param(body(HELD, []), id="a list in place of a row"),
-        pytest.param(body(HELD, {}), id="empty row"),
-        pytest.param(body(HELD, {"layerDigest": TWO}), id="row without an availability"),
-        pytest.param(body(HELD, {"layerAvailability": "AVAILABLE"}), id="row without a digest"),
-        pytest.param(
-            body(HELD, {"digest": TWO, "availability": "AVAILABLE"}), id="row with our own names"
-        ),
-        pytest.param(
-            body(HELD, {"layerDigest": TWO, "layerAvailability": None}), id="null availability"
-        ),
-        pytest.param(
-            body(HELD, {"layerDigest": TWO, "layerAvailability": 1}), id="availability is a number"
-        ),
-        pytest.param(
-            body(HELD, {"layerDigest": TWO, "layerAvailability": True}), id="availability is a bool"
-        ),
-        pytest.param(
-            body(HELD, {"layerDigest": None, "layerAvailability": "AVAILABLE"}), id="null digest"
-        ),
-        pytest.param(
-            body(HELD, {"layerDigest": 7, "layerAvailability": "AVAILABLE"}),
-            id="digest is a number",
-        ),
-        pytest.param(body(HELD, layer_row(TWO, layerSize="32")), id="size is a string"),
-        pytest.param(body(HELD, layer_row(TWO, layerSize=32.0)), id="size is a float"),
-        pytest.param(body(HELD, layer_row(TWO, layerSize=True)), id="size is a bool"),
-        pytest.param(body(HELD, layer_row(TWO, layerSize=-1)), id="size is negative"),
-        pytest.param(body(HELD, layer_row(TWO, layerSize=2**63)), id="size beyond 64 bits"),
-        pytest.param(body(HELD, layer_row(TWO, layerSize=float("nan"))), id="size is NaN"),
-        pytest.param(body(HELD, layer_row(TWO, mediaType=7)), id="media type is a number"),
-        pytest.param(
-            body(HELD, failures=[failure_row(TWO, failureReason=7)]), id="reason is a number"
-        ),
-        pytest.param(body(HELD, failures=[{"layerDigest": TWO}]), id="failure without a code"),
-        pytest.param(
-            body(HELD, failures=[{"layerDigest": TWO, "failureCode": None}]), id="null code"
-        ),
-        pytest.param(body(HELD, failures=[layer_row(TWO)]), id="a layer among the failures"),
-        pytest.param(body(failure_row(TWO), HELD), id="a failure among the layers"),
-        pytest.param(body(layer_row(ONE, "\ud800")), id="lone surrogate"),
-        pytest.param(body(HELD).replace(b"text", b"te\xff"), id="not UTF-8"),
-        pytest.param(body(HELD).replace(b"text", b"te\nxt"), id="raw newline in a string"),
+        *(body(HELD, row) for row in MALFORMED_LAYERS),
+        *(body(HELD, failures=[row]) for row in MALFORMED_FAILURES),
+        *(b"", b" \n", b"null", b"[]", b'"AVAILABLE"', b"[" * 100_000),
+        *(b"\xef\xbb\xbf" + body(HELD), body(HELD).decode().encode("utf-16")),
+        *(b"<html><body>503 Service Unavailable</body></html>", body(HELD) + b"x", body(HELD) * 2),
+        *(b'{"layers":null,"failures":[]}', b'{"layers":[],"failures":null}', b'{"layers":{}}'),
+        *(b'{"layers":""}', body(layer_row(ONE, "\ud800"))),
+        *(body(HELD).replace(b"text", b"te\xff"), body(HELD).replace(b"text", b"te\nxt")),
     ],
+    ids=lambda response: ascii(response[-60:]),
 )
-@pytest.mark.parametrize("again", [False, True], ids=["first time", "again"])
-def test_what_is_no_answer(answer: bytes, *, again: bool) -> None:
-    """What breaks ECR's contract anywhere is no answer at all, asked for the first time or again."""
-    with pytest.raises(ResponseError, match=r"^ECR's response breaks its contract: "):
-        settle(answer, [ONE, TWO], again=again)
+def test_response_that_breaks_the_contract(response: bytes) -> None:
+    """A response that is not of ECR's shape in every row is an error, also a second time."""
+    for again in (False, True):
+        with pytest.raises(ResponseError, match=r"^ECR's response breaks its contract: "):
+            settle(response, [ONE, TWO], again=again)
 
 
-@pytest.mark.parametrize("again", [False, True], ids=["first time", "again"])
-def test_answer_cut_at_every_byte(*, again: bool) -> None:
-    """An answer of three rows, cut at any byte, is never an answer."""
-    whole = body(HELD, ABSENT, failures=[FAILED])
-    settled: list[int] = []
-    for cut in range(len(whole)):
-        try:
-            settle(whole[:cut], [ONE, TWO, THREE], again=again)
-        except ResponseError:
-            continue
-        settled.append(cut)
-    assert settled == []
+def test_response_truncated_at_every_byte() -> None:
+    """A response of three rows is an error if it is truncated at any byte."""
+    complete = body(HELD, ABSENT, failures=[FAILED])
+    for end in range(len(complete)):
+        for again in (False, True):
+            with pytest.raises(ResponseError):
+                settle(complete[:end], [ONE, TWO, THREE], again=again)
 
 
 @pytest.mark.parametrize(
@@ -261,29 +191,20 @@ def test_answer_cut_at_every_byte(*, again: bool) -> None:
     ["note", "layerState", "outcome", "rawAvailability", "raw_availability", "digest", "size"],
 )
 @pytest.mark.parametrize("value", ["x", None, [1], {"a": 1}], ids=repr)
-def test_members_of_tomorrow_are_left_alone(member: str, value: object) -> None:
-    """A member that ECR's model does not have changes nothing, whatever its name and type."""
-    rows = {
-        "layers": [HELD | {member: value}],
-        "failures": [failure_row(TWO) | {member: value}],
-        member: value,
-    }
-    assert settle(json.dumps(rows).encode(), [ONE, TWO]) == settle(
-        body(HELD, failures=[failure_row(TWO)]), [ONE, TWO]
-    )
+def test_unknown_members(member: str, value: object) -> None:
+    """A member that is not in ECR's model changes nothing, whatever its name and its type."""
+    more, failure = {member: value}, failure_row(TWO)
+    response = {"layers": [HELD | more], "failures": [failure | more], **more}
+    expected = settle(body(HELD, failures=[failure]), [ONE, TWO])
+    assert settle(json.dumps(response).encode(), [ONE, TWO]) == expected
 
 
-def test_null_where_ecr_may_say_nothing() -> None:
-    """Null in place of a size, a media type or a reason says nothing."""
-    settled = settle(
-        body(
-            layer_row(ONE, layerSize=None, mediaType=None),
-            failures=[failure_row(TWO, failureReason=None)],
-        ),
-        [ONE, TWO],
-    )
-    assert settled.outcomes == {
-        ONE: Layer(digest=ONE, availability=LayerAvailability.AVAILABLE),
+def test_null_members() -> None:
+    """A null size, media type or reason is the same as none."""
+    layer = layer_row(ONE, layerSize=None, mediaType=None)
+    failure = failure_row(TWO, failureReason=None)
+    assert settle(body(layer, failures=[failure]), [ONE, TWO]).outcomes == {
+        ONE: Layer(digest=ONE, availability=AVAILABLE),
         TWO: LayerFailure(digest=TWO, code=LayerFailureCode.MISSING_LAYER_DIGEST),
     }
 
@@ -293,17 +214,10 @@ def test_null_where_ecr_may_say_nothing() -> None:
     ["FROZEN", "available", "", "UNKNOWN", "\x1b[31m\n", "x" * 10_000],
     ids=lambda text: ascii(text[:20]),
 )
-def test_unknown_values_keep_their_spelling(spelling: str) -> None:
-    """A value this version does not know reads as UNKNOWN with ECR's own spelling.
-
-    Its neighbours are left alone.
-    """
-    answer = body(
-        HELD,
-        layer_row(TWO, spelling),
-        failures=[failure_row("sha256:dd"), failure_row(THREE, spelling)],
-    )
-    settled = settle(answer, [ONE, TWO, THREE])
+def test_unknown_values(spelling: str) -> None:
+    """An unknown value reads as UNKNOWN, with ECR's spelling; other rows are unchanged."""
+    failures = [failure_row("sha256:dd"), failure_row(THREE, spelling)]
+    settled = settle(body(HELD, layer_row(TWO, spelling), failures=failures), [ONE, TWO, THREE])
     assert settled.outcomes == {
         ONE: OUTCOMES[ONE],
         TWO: Layer(digest=TWO, availability=LayerAvailability.UNKNOWN, raw_availability=spelling),
@@ -312,28 +226,27 @@ def test_unknown_values_keep_their_spelling(spelling: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "answer",
+    "response",
     [
-        pytest.param(b"\n\x1b[31mERROR root: forged" * 1_000, id="no JSON"),
-        pytest.param(json.dumps({"layers": "\n\x1b[31m" * 10_000}).encode(), id="wrong type"),
-        pytest.param(
-            json.dumps({"layers": [{"layerDigest": {"\n" * 10_000: "x"}}]}).encode(),
-            id="wrong type deep within",
-        ),
+        b"\n\x1b[31mERROR root: forged" * 1_000,
+        json.dumps({"layers": "\n\x1b[31m" * 10_000}).encode(),
+        json.dumps({"layers": [{"layerDigest": {"\n" * 10_000: "x"}}]}).encode(),
     ],
+    ids=["not JSON", "wrong type", "nested wrong type"],
 )
-def test_message_is_bounded(answer: bytes) -> None:
+def test_message_is_bounded(response: bytes) -> None:
     """Hostile bytes make a message of one bounded, printable line."""
     with pytest.raises(ResponseError) as caught:
-        settle(answer, [ONE])
+        settle(response, [ONE])
     assert (len(str(caught.value)) < 500, str(caught.value).isprintable()) == (True, True)
 
 
-def test_refusal_says_where() -> None:
-    """A malformed row is named with what is wrong, the size of the body and the value."""
-    answer = body(HELD, layer_row(TWO, layerSize="32"))
+def test_message_names_the_place() -> None:
+    """The message names the malformed member, its value, the rule and the size of the body."""
+    response = body(HELD, layer_row(TWO, layerSize="32"))
     with pytest.raises(ResponseError) as caught:
-        settle(answer, [ONE, TWO])
+        settle(response, [ONE, TWO])
     assert str(caught.value) == (
-        f"ECR's response breaks its contract: layers.1.layerSize: Input should be a valid integer, in {len(answer)} bytes: '32'"
+        "ECR's response breaks its contract: layers.1.layerSize: "
+        f"Input should be a valid integer, in {len(response)} bytes: '32'"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 from subprocess import CompletedProcess
 from typing import TYPE_CHECKING
@@ -52,6 +53,18 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) 
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
     return settings
+
+
+@pytest.fixture(autouse=True)
+def interruptible() -> Generator[None]:
+    """Let Ctrl-C end the processes that a test starts.
+
+    A shell ignores SIGINT for what it runs in the background, and child processes inherit that. A
+    handler is not inherited: a child of a process with one has the default action.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

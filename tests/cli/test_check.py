@@ -198,17 +198,21 @@ def test_an_explicit_endpoint_is_asked(
             "",
             "error: BatchCheckLayerAvailability on repository 'team/none' ",
         ),
-        (["Team/App", ABSENT], "", "error: 'Team/App' is no ECR repository name: "),
+        (["Team/App", ABSENT], "", "error: 'Team/App' is not a valid ECR repository name: "),
         (
             ["team/app:1", ABSENT],
             "",
-            "error: 'team/app:1' is more than a repository: leave out the tag",
+            "error: 'team/app:1' names more than a repository: leave out the tag",
         ),
-        (["team/app", ABSENT, "--timeout", "0"], "", "error: --timeout 0: seconds, more than 0\n"),
+        (
+            ["team/app", ABSENT, "--timeout", "0"],
+            "",
+            "error: --timeout 0 must be a number of seconds greater than 0\n",
+        ),
         (
             ["team/app", ABSENT, "--profile", "none"],
             "",
-            "error: the AWS configuration is refused: 'The config profile (none) ",
+            "error: the AWS configuration is not valid: 'The config profile (none) ",
         ),
         (
             ["team/app", ABSENT, "--endpoint-url", "http://a.example"],
@@ -219,19 +223,19 @@ def test_an_explicit_endpoint_is_asked(
             ["team/app", ABSENT, "--endpoint-url", "ftp://a.example"],
             "",
             (
-                "error: --endpoint-url is not of the form https://HOST[:PORT], without a query: "
-                "its scheme reads as 'ftp', and its host "
+                "error: --endpoint-url must have the form https://HOST[:PORT], without a query: "
+                "its scheme is read as 'ftp', and its "
             ),
         ),
         (
             ["team/app", ABSENT, "--region", ""],
             "",
-            "error: --region '': it is empty; give it a value, or leave it out\n",
+            "error: --region '' is empty; give it a value, or leave it out\n",
         ),
         (
             ["team/app", ABSENT],
             "AWS_DEFAULT_REGION",
-            "error: there is no AWS Region: pass --region, ",
+            "error: found no AWS Region: pass --region, ",
         ),
         (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (

@@ -141,7 +141,7 @@ def test_an_unknown_repository(doctor: Doctor) -> None:
     """An unknown repository is reported with the registry and the Region that were searched."""
     found = doctor("team/none")
     where = (
-        "looked in registry of the caller's own account (a full URI names another), "
+        "looked in the registry of the caller's own account (a full URI names another), "
         "Region us-east-1"
     )
     assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == (
@@ -629,7 +629,7 @@ def test_advice_is_separated_from_botocores_message() -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["Team/App"], "error: 'Team/App' is no ECR repository name: "),
+        (["Team/App"], "error: 'Team/App' is not a valid ECR repository name: "),
         (
             ["--endpoint-url", "http://a.example"],
             "error: --endpoint-url 'http://a.example' is plain http ",
@@ -658,4 +658,6 @@ def test_a_line_for_people(run: Run) -> None:
     assert [line.split()[:2] for line in lines] == [
         ["fail" if part == "check" else "ok", part] for part in PARTS
     ]
-    assert lines[6].endswith(" -> check the name, the account and the Region, or create it")
+    assert lines[6].endswith(
+        " -> check the name, the account and the Region, or create the repository"
+    )

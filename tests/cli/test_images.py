@@ -268,7 +268,7 @@ def test_verify_as_json_per_platform(run: Run) -> None:
             f"team/complete@{sha256(BOTH)[:-1]}",
             "a tag, such as 'latest', or a digest, sha256: and 64 digits",
         ),
-        (f"@{sha256(BOTH)}", "is no ECR repository name"),
+        (f"@{sha256(BOTH)}", "is not a valid ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),
         (f"{URI}/team/complete", "does not name an image"),
     ],
@@ -309,7 +309,7 @@ def test_audit_as_json(run: Run) -> None:
 @pytest.fixture
 def denied_later(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Let an audit fetch one image at a time, and deny all but the first."""
-    monkeypatch.setattr("ecr_layer_client.images._reader._ROUND", 1)
+    monkeypatch.setattr("ecr_layer_client.images._reader._IMAGES_PER_ROUND", 1)
     ecr.faults.add(operation="BatchGetImage", error="AccessDeniedException", after=1)
     yield
     ecr.faults.clear()

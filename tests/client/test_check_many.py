@@ -234,7 +234,7 @@ async def test_nothing(ecr: LocalECR, given: Any, lengths: dict[Repository, int]
         ([("team/a", "sha256:aa", 1)], "every item is a pair"),
         ([("team/a", "sha256:aa"), ("team/a", None)], r"digests\['team/a'\]\[1\] is None, of type"),
         ([("Team/A", "sha256:aa")], "ECR repository name"),
-        ({3: ["sha256:aa"]}, "a repository is a str or a Repository"),
+        ({3: ["sha256:aa"]}, "a repository must be a str or a Repository"),
     ],
 )
 async def test_malformed_input(ecr: LocalECR, given: Any, match: str) -> None:

@@ -93,14 +93,14 @@ def test_a_result() -> None:
             Part("undetermined", Tone.BAD, 3),
             Part("unanswered", Tone.REST, 1),
         ),
-        tables=(Table("Undetermined: 3", ("digest", "answer", "reason"), undetermined),),
+        tables=(Table("Undetermined: 3", ("digest", "response", "reason"), undetermined),),
     )
 
 
 @pytest.mark.parametrize(
     ("availabilities", "verdict"),
     [
-        ([], "nothing was asked"),
+        ([], "nothing was checked"),
         ([LayerAvailability.AVAILABLE], "1 layer available"),
         ([LayerAvailability.AVAILABLE] * 2, "all 2 layers available"),
         ([LayerAvailability.UNAVAILABLE], "0 of 1 layer available"),
@@ -145,7 +145,7 @@ def test_results() -> None:
             Table("Failed: 1", ("repository", "error", "message"), failed),
             Table(
                 "Repositories that lack most: 2",
-                ("repository", "asked", "available", "absent", "other"),
+                ("repository", "digests", "available", "absent", "other"),
                 lacking,
             ),
         ),
@@ -333,7 +333,7 @@ def test_many_errors_are_counted() -> None:
         description.tables[0].caption,
         len(description.tables[0].rows),
     ) == (
-        "nothing was asked; 30 repositories failed",
+        "nothing was checked; 30 repositories failed",
         "Failed: 10 of 30",
         10,
     )

@@ -1,4 +1,7 @@
-"""What the tests of the documentation share: fenced blocks, and a way to run them against a local ECR that stands in for AWS."""
+"""Fixtures for the tests of the documentation.
+
+They read the fenced blocks of a page, and run them against a local ECR that replaces AWS.
+"""
 
 from __future__ import annotations
 
@@ -26,11 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 ROOT = Path(__file__).parents[2]
-IMAGE, NEXT = (
-    image("app", "base", "code"),
-    image("next", "base", "new code"),
-)  # "team/app" holds one; the other is laid out on disk
-DIGESTS = [f"sha256:{number:064x}" for number in range(250)]  # "team/app" holds the even ones
+# "team/app" holds the first image, and the folder `layout` on disk the second one.
+IMAGE, NEXT = image("app", "base", "code"), image("next", "base", "new code")
+# "team/app" holds the even ones.
+DIGESTS = [f"sha256:{number:064x}" for number in range(250)]
 
 _FENCE = re.compile(
     r"^(?P<indent> *)```(?P<language>\w+)(?P<title>[^\n]*)\n(?P<text>.*?)^(?P=indent)```$",
@@ -39,7 +41,7 @@ _FENCE = re.compile(
 
 
 class Block(NamedTuple):
-    """A fenced block: its language, the title beside it, its text, and the line the text begins at."""
+    """A fenced block: its language, its title, its text, and the line where the text begins."""
 
     language: str
     title: str
@@ -60,11 +62,14 @@ def _blocks(page: str, first_line: int = 1) -> list[Block]:
 
 
 class Examples:
-    """Runs a page's blocks one after the other, in one namespace, as a reader would.
+    """A runner of a page's blocks, one after the other in one namespace, as a reader runs them.
 
-    A `python` block may await at its top level; functions named `test_...` that it defines are
-    called. A `text` block titled "prints" must be what the block above printed. A `pycon` block is
-    a doctest. Each block finds the names `given`, whatever the blocks above made of them.
+    - A `python` block may await at its top level. The runner calls the functions named `test_...`
+      that the block defines.
+    - A `text` block titled "prints" must equal the output of the block above it.
+    - A `pycon` block is a doctest.
+
+    Each block finds the names in `given`, even if a block above has assigned them.
     """
 
     def __init__(
@@ -76,16 +81,16 @@ class Examples:
         self._printed = ""
 
     def run(self, blocks: list[Block], filename: str) -> None:
-        """Run what is Python of them; raises what they raise."""
+        """Run the blocks of Python and compare the blocks of output.
+
+        An exception of a block is not caught.
+        """
         for block in blocks:
             if block.language == "python":
                 self._printed = self._run(block, filename)
             elif block.language == "pycon":
-                self.doctest(
-                    doctest.DocTestParser().get_doctest(
-                        block.text, {}, filename, filename, block.line - 1
-                    )
-                )
+                parser = doctest.DocTestParser()
+                self.doctest(parser.get_doctest(block.text, {}, filename, filename, block.line - 1))
             elif block.title == 'title="prints"':
                 assert self._printed == block.text
 
@@ -93,36 +98,40 @@ class Examples:
         """Run one doctest."""
         self.names |= self._given
         test.globs = self.names
+
         report = io.StringIO()
-        outcome = doctest.DocTestRunner(
-            optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
-        ).run(test, out=report.write, clear_globs=False)
+        runner = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE)
+        outcome = runner.run(test, out=report.write, clear_globs=False)
         assert outcome.failed == 0, report.getvalue()
 
     def _run(self, block: Block, filename: str) -> str:
         self.names |= self._given
         before = set(self.names)
-        source = (
-            "\n" * (block.line - 1) + block.text
-        )  # so that a traceback names the page's own line
+
+        # The empty lines let a traceback name the line of the page.
+        source = "\n" * (block.line - 1) + block.text
         code = compile(
             source, filename, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT, dont_inherit=True
         )
+
         with contextlib.redirect_stdout(io.StringIO()) as printed:
             self._finish(eval(code, self.names))  # noqa: S307 (the project's own documentation)
             for name in sorted(set(self.names) - before):
                 if name.startswith("test_"):
                     self._test(self.names[name])
+
         return printed.getvalue()
 
     def _test(self, test: Callable[..., object]) -> None:
-        asked = inspect.signature(test).parameters
-        with contextlib.ExitStack() as stack:  # as the fixtures of these names
-            fixtures: dict[str, Any] = {
-                "local_ecr": LocalECR,
-                "monkeypatch": pytest.MonkeyPatch.context,
-            }
-            self._finish(test(**{name: stack.enter_context(fixtures[name]()) for name in asked}))
+        # These replace the fixtures of the same names.
+        fixtures: dict[str, Any] = {
+            "local_ecr": LocalECR,
+            "monkeypatch": pytest.MonkeyPatch.context,
+        }
+        needed = inspect.signature(test).parameters
+
+        with contextlib.ExitStack() as stack:
+            self._finish(test(**{name: stack.enter_context(fixtures[name]()) for name in needed}))
 
     def _finish(self, value: object) -> None:
         if inspect.iscoroutine(value):
@@ -131,19 +140,25 @@ class Examples:
 
 @pytest.fixture(scope="session")
 def root() -> Path:
-    """The repository."""
+    """Return the repository's root folder."""
     return ROOT
 
 
 @pytest.fixture(scope="session")
 def blocks() -> Callable[..., list[Block]]:
-    """Reads the fenced blocks of a page, or of a docstring that begins at a line of its file."""
+    """Return a function that reads the fenced blocks of a page.
+
+    For a docstring, the function also takes the line of the file where the docstring begins.
+    """
     return _blocks
 
 
 @pytest.fixture(scope="session")
 def aws() -> Iterator[LocalECR]:
-    """A local ECR in a thread of its own, so that what blocks the page's thread (boto3, `asyncio.run`) reaches it, too."""
+    """Give a local ECR in another thread, so that code that blocks its own thread can use it.
+
+    Such code is boto3, and `asyncio.run`.
+    """
     with LocalECR(region="eu-west-1") as ecr:
         ecr.seed("team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
         for blob in IMAGE.blobs:
@@ -154,15 +169,16 @@ def aws() -> Iterator[LocalECR]:
 
 @pytest.fixture
 def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The process is that of a user whose AWS account is the local ECR.
+    """Give the process the environment of a user whose AWS account is the local ECR.
 
-    An OCI layout, `layout`, lies in the working directory.
+    The working directory has an OCI layout, `layout`.
     """
     write(
         tmp_path / "layout",
         layout_files([entry(NEXT.manifest, OCI_IMAGE)], [NEXT.manifest, *NEXT.blobs]),
     )
     monkeypatch.chdir(tmp_path)
+
     settings = {
         **aws.environment,
         "AWS_CONFIG_FILE": f"{tmp_path}/config",
@@ -177,11 +193,12 @@ def user(aws: LocalECR, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
 
 @pytest.fixture
 def examples(user: None) -> Iterator[Examples]:  # noqa: ARG001 (whose examples they are)
-    """Runs examples as that user does.
+    """Give a runner of examples, with the environment of that user.
 
-    They find the public names, `digests`, and an open `client`.
+    The examples find the public names, `digests`, and an open `client`.
     """
     public = {name: getattr(ecr_layer_client, name) for name in ecr_layer_client.__all__}
+
     with asyncio.Runner() as runner:
         client = ECRLayerClient()
         runner.run(client.open())

@@ -1,4 +1,4 @@
-"""Every Python example of README, of the pages and of the docstrings runs, and prints what it says."""
+"""Every Python example of README, of the pages and of the docstrings runs as it is shown."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ _MODULES = [
     *(
         module.name
         for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client.")
-        if not module.name.endswith("__main__")  # importing it would run it
+        # Importing this module runs it.
+        if not module.name.endswith("__main__")
     ),
 ]
 
@@ -36,7 +37,7 @@ _MODULES = [
 def test_the_examples_of_a_page_run(
     page: str, examples: Examples, blocks: Callable[..., list[Block]]
 ) -> None:
-    """Each Python block of a page runs after the ones above it, and prints what the page says it prints."""
+    """Each Python block of a page runs after the ones above it, and prints what the page shows."""
     path = _ROOT / page
     examples.run(blocks(path.read_text(encoding="utf-8")), str(path))
 
@@ -45,11 +46,13 @@ def test_the_examples_of_a_page_run(
 def test_the_examples_of_a_module_run(
     module: str, examples: Examples, blocks: Callable[..., list[Block]]
 ) -> None:
-    """Each doctest and each Python block of a module's docstrings runs, in the names of its module."""
+    """Each doctest and each Python block of a module's docstrings runs, with the module's names."""
     known = dict(examples.names)
+
     for test in doctest.DocTestFinder().find(import_module(module)):
         examples.names = _names(module) | known
         examples.doctest(test)
+
         fenced = [
             block
             for block in blocks(test.docstring, (test.lineno or 0) + 1)
@@ -69,7 +72,7 @@ def _names(module: str) -> dict[str, Any]:
 def test_an_example_that_prints_something_else_fails(
     examples: Examples, blocks: Callable[..., list[Block]]
 ) -> None:
-    """A page whose "prints" block is not what the example above it prints is not passed."""
+    """A "prints" block that differs from the output of the example above it is an error."""
     page = '```python\nprint("one")\n```\n\n```text title="prints"\ntwo\n```\n'
     with pytest.raises(AssertionError):
         examples.run(blocks(page), "page.md")
@@ -78,7 +81,7 @@ def test_an_example_that_prints_something_else_fails(
 def test_an_example_that_fails_names_its_line_in_the_page(
     examples: Examples, blocks: Callable[..., list[Block]]
 ) -> None:
-    """A traceback leads to the example's own line in the page."""
+    """A traceback names the line of the page."""
     with pytest.raises(ZeroDivisionError) as raised:
         examples.run(blocks("# Title\n\n```python\none = 1\none / 0\n```\n"), "page.md")
     assert raised.traceback[-1].lineno == 4  # counted from 0

@@ -1,4 +1,7 @@
-"""The example notebooks run from top to bottom in a kernel, as they are, and show what they promise; so does the bar in one."""
+"""The example notebooks run from top to bottom in a kernel, and show what they promise.
+
+The progress bar works in a notebook, too.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +17,11 @@ from seen import Seen
 if TYPE_CHECKING:
     from pathlib import Path
 
-NBFORMAT: Any = import_module("nbformat")  # it has no types
+# nbformat has no types.
+NBFORMAT: Any = import_module("nbformat")
 NOTEBOOKS = ["explore", "push"]
 
-# What a notebook needs to have a local ECR and digests at hand.
+# The first cell of a notebook that needs a local ECR, digests and a client.
 BEGIN = """
 from ecr_layer_client.local import LocalECR
 ecr = await LocalECR().open()
@@ -29,29 +33,35 @@ CHECK = "result = await client.check_layers('app', digests, progress=True)"
 
 
 def executed(notebook: Any, monkeypatch: pytest.MonkeyPatch, *, allow_errors: bool = False) -> Any:
-    """Run a notebook's cells in a kernel of its own, as for a user without AWS settings and without any network but loopback."""
+    """Run a notebook's cells in a new kernel, without AWS settings and with loopback alone.
+
+    Return the notebook.
+    """
     for name in list(os.environ):
         if name.startswith("AWS_"):
             monkeypatch.delenv(name)
+
+    # No proxy listens there.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+
     NotebookClient(notebook, timeout=60, kernel_name="python3", allow_errors=allow_errors).execute()
     return notebook
 
 
 def outputs(notebook: Any) -> list[Any]:
-    """Return what its cells gave, in order."""
+    """Return the outputs of a notebook's cells, in order."""
     return [output for cell in notebook.cells for output in cell.get("outputs", [])]
 
 
 def shown(notebook: Any, kind: str) -> list[Any]:
-    """Return what it shows of one media type, in order."""
+    """Return the outputs of one media type, in order."""
     return [output.data[kind] for output in outputs(notebook) if kind in output.get("data", {})]
 
 
 def printed(notebook: Any, name: str) -> str:
-    """Return what it printed to one of the two streams."""
+    """Return the text that a notebook printed to stdout or to stderr."""
     return "".join(
         output.text
         for output in outputs(notebook)
@@ -66,15 +76,15 @@ def cells(*sources: str) -> Any:
 
 @pytest.fixture
 def stored(request: pytest.FixtureRequest, root: Path) -> Any:
-    """Give an example notebook as it is stored."""
+    """Return an example notebook as the repository stores it."""
     return NBFORMAT.read(root / "docs" / "notebooks" / f"{request.param}.ipynb", as_version=4)
 
 
 @pytest.mark.parametrize("stored", NOTEBOOKS, indirect=True)
 def test_a_notebook_is_stored_clean(stored: Any) -> None:
-    """A notebook is stored without outputs and counts, so that a change of it can be read.
+    """A notebook is stored without outputs and counts, so that its diffs are readable.
 
-    The documentation runs it.
+    The build of the documentation runs it.
     """
     assert (
         outputs(stored),
@@ -85,11 +95,12 @@ def test_a_notebook_is_stored_clean(stored: Any) -> None:
 @pytest.mark.full
 @pytest.mark.parametrize("stored", ["explore"], indirect=True)
 def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs, complains of nothing, and shows two results and three pictures, each with words for who does not see it."""
+    """The notebook runs without a warning and shows two results and three described pictures."""
     ran = executed(stored, monkeypatch)
     seen = [Seen(html) for html in shown(ran, "text/html")]
     titles = [label[0] for each in seen if (label := each.valued("aria-label"))]
     pictures = [alternative for each in seen for alternative in each.valued("alt")]
+
     assert (titles, pictures, printed(ran, "stderr")) == (
         [
             "Layers of 135 repositories",
@@ -99,7 +110,10 @@ def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) ->
         [
             "How much 24 repositories hold of their last image.",
             "Most layers are small, most bytes are in large ones.",
-            "Requests: 10,349 for each layer of each image, 856 for each image, 175 by this library.",
+            (
+                "Requests: 10,349 for each layer of each image, 856 for each image, "
+                "175 by this library."
+            ),
         ],
         "",
     )
@@ -107,12 +121,13 @@ def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("stored", ["push"], indirect=True)
 def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It runs, complains of nothing, and shows a plan, a report that is whole, one that is not, and a stream at its end."""
+    """The notebook runs without a warning, and shows a plan, two reports and a finished stream."""
     ran = executed(stored, monkeypatch)
-    told = [
+    texts = [
         [text for text in Seen(html).texts if text.strip()][:2] for html in shown(ran, "text/html")
     ]
-    assert (told, printed(ran, "stderr")) == (
+
+    assert (texts, printed(ran, "stderr")) == (
         [
             ["Push of 1 manifest to production/base", "9 blobs to upload, 9.5 MB"],
             [
@@ -128,13 +143,14 @@ def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.full
 def test_a_bar_with_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where ipywidgets are installed, `progress=True` shows a widget: full at the end, and where it was, marked, after a failure."""
+    """With ipywidgets, `progress=True` shows a widget, full at the end or marked after an error."""
     failing = """
 ecr.faults.add(error="ServerException", after=1)
 await client.with_config(max_concurrency=1).check_layers("app", digests, progress=True)
 """
     succeeding = "result = await client.check_layers('app', iter(digests), progress=True)"
     ran = executed(cells(BEGIN, CHECK, succeeding, failing), monkeypatch, allow_errors=True)
+
     assert [output.ename for output in outputs(ran) if output.output_type == "error"] == [
         "ServerError"
     ]
@@ -150,15 +166,13 @@ await client.with_config(max_concurrency=1).check_layers("app", digests, progres
 
 @pytest.mark.full
 def test_a_bar_without_widgets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where ipywidgets are missing, it is a line of text, and no warning says so.
-
-    A cancelled operation leaves no bar open.
-    """
+    """Without ipywidgets, the bar is a line of text, without a warning, and ends if cancelled."""
     cancelled = """
 import asyncio
 from tqdm.auto import tqdm
 ecr.faults.add(latency=30.0, after=1)
-task = asyncio.ensure_future(client.with_config(max_concurrency=1).check_layers("app", digests, progress=True))
+narrow = client.with_config(max_concurrency=1)
+task = asyncio.ensure_future(narrow.check_layers("app", digests, progress=True))
 await asyncio.sleep(0.5)
 task.cancel()
 await asyncio.wait([task])
@@ -168,6 +182,7 @@ print(task.cancelled(), len(tqdm._instances))
         cells("import sys; sys.modules['ipywidgets'] = None", BEGIN, CHECK, cancelled), monkeypatch
     )
     text = printed(ran, "stderr")
+
     assert (printed(ran, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == (
         "True 0\n",
         True,
@@ -177,7 +192,7 @@ print(task.cancelled(), len(tqdm._instances))
 
 
 def _bars(notebook: Any) -> list[tuple[str, float, float, bool]]:
-    """Return style, value and end of each bar that is shown, and whether it has a bar's full width."""
+    """Return the style, value and end of each bar, and whether it takes the full width."""
     models = notebook.metadata["widgets"]["application/vnd.jupyter.widget-state+json"]["state"]
     states = {identity: model["state"] for identity, model in models.items()}
     bars = [state for state in states.values() if state["_model_name"] == "FloatProgressModel"]

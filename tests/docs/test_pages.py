@@ -1,4 +1,4 @@
-"""What the pages say of the code is what the code says of itself."""
+"""The claims of the pages about the code agree with the code."""
 
 from __future__ import annotations
 
@@ -59,13 +59,13 @@ def _tree(text: str) -> str:
     return found[1] if found else ""
 
 
-def test_the_page_shows_the_tree_of_errors_as_the_docstring_does(root: Path) -> None:
-    """The tree of errors stands in the page as in the module's docstring, to the letter."""
+def test_the_page_shows_the_error_tree_of_the_docstring(root: Path) -> None:
+    """The page has the same error tree as the module's docstring."""
     assert _tree(_page(root, "errors.md")) == _tree(errors.__doc__ or "")
 
 
 def test_the_tree_names_every_error() -> None:
-    """The tree names the public errors, all of them and no other."""
+    """The tree names all public errors, and no other."""
     named = set(re.findall(r"\b[A-Z]\w+Error\b", _tree(errors.__doc__ or ""))) - {
         "ValueError",
         "RuntimeError",
@@ -76,8 +76,8 @@ def test_the_tree_names_every_error() -> None:
     }
 
 
-def test_the_page_says_what_to_do_for_each_error(root: Path) -> None:
-    """Each error below ECRLayerError that may be raised has a row that says what to do."""
+def test_the_page_has_advice_for_each_error(root: Path) -> None:
+    """Each error that the library raises has a row with advice."""
     rows = re.findall(r"^\| `(\w+Error)` \|", _page(root, "errors.md"), re.MULTILINE)
     errors = {
         name for name in ecr_layer_client.__all__ if _is_error(getattr(ecr_layer_client, name))
@@ -89,7 +89,7 @@ def test_the_page_says_what_to_do_for_each_error(root: Path) -> None:
     "options", [ClientConfig, RetryPolicy], ids=lambda options: options.__name__
 )
 def test_the_page_says_each_default(options: type[ClientConfig | RetryPolicy], root: Path) -> None:
-    """Each option stands in the page with the default that the code gives it, in the code's order."""
+    """The page has each option with its default, in the order of the code."""
     section = (
         _page(root, "configuration.md")
         .partition(f"## {options.__name__}\n")[2]
@@ -105,7 +105,7 @@ def _shown(default: object) -> str:
 
 
 def test_the_reference_has_every_public_name_once(root: Path) -> None:
-    """The reference has an entry for each name in the `__all__` of a public module, and none twice, wherever it can be imported from."""
+    """The reference has one entry for each name in the `__all__` of a public module."""
     pages = sorted((root / "docs/reference").glob("*.md"))
     entries = [
         _home(entry)
@@ -113,18 +113,18 @@ def test_the_reference_has_every_public_name_once(root: Path) -> None:
         for entry in _MEMBER.findall(page.read_text(encoding="utf-8"))
     ]
     offered = {name for module in _public_modules() for name in _offered(module)}
-    assert (
-        sorted(offered - set(entries)),
-        sorted(name for name in set(entries) if entries.count(name) > 1),
-    ) == ([], [])
+
+    missing = sorted(offered - set(entries))
+    repeated = sorted(name for name in set(entries) if entries.count(name) > 1)
+    assert (missing, repeated) == ([], [])
 
 
-# A program; and what results show themselves by, reached through their own methods.
+# `cli` is a program. The methods of results use `display`, so that nobody imports it.
 _NOT_TO_IMPORT = {"ecr_layer_client.cli", "ecr_layer_client.display"}
 
 
 def _public_modules() -> list[str]:
-    """Return the modules that a user may import: no part of their name is private."""
+    """Return the names of the modules that users import: no part of their name is private."""
     names = [
         "ecr_layer_client",
         *(module.name for module in walk_packages(ecr_layer_client.__path__, "ecr_layer_client.")),
@@ -138,7 +138,7 @@ def _offered(module: str) -> list[str]:
 
 
 def _home(entry: str) -> str:
-    """Return where what is imported by this name is defined."""
+    """Return the name of the module and object that define an importable name."""
     module, _, name = entry.rpartition(".")
     value = getattr(import_module(module), name)
     return f"{value.__module__}.{value.__qualname__}" if hasattr(value, "__qualname__") else entry
@@ -155,15 +155,16 @@ def _home(entry: str) -> str:
     ],
     ids=["layers", "images"],
 )
-def test_a_policy_allows_what_is_needed_alone(
+def test_a_policy_allows_only_what_is_needed(
     title: str, actions: str | list[str], root: Path, blocks: Callable[..., list[Block]]
 ) -> None:
-    """A policy of the page is JSON that allows these actions, and on a repository alone."""
+    """A policy on the page is JSON that allows only the needed actions, on one repository."""
     (policy,) = [
         json.loads(block.text)
         for block in blocks(_page(root, "security.md"))
         if block.title == f'title="{title}"'
     ]
+
     allowed = [
         (entry["Effect"], entry["Action"], entry["Resource"]) for entry in policy["Statement"]
     ]
@@ -174,7 +175,7 @@ async def _exhausted(client: ECRLayerClient) -> list[object]:
     return [report async for report in client.audit("team/app")]
 
 
-_ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
+_CALLS: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
     "check_layers": lambda client: client.check_layers("team/app", DIGESTS),
     "plan_push": lambda client: client.plan_push("team/app", ImageSource.from_oci_layout("layout")),
     "get_image": lambda client: client.get_image("team/app", "latest"),
@@ -183,34 +184,36 @@ _ASKED: dict[str, Callable[[ECRLayerClient], Awaitable[object]]] = {
 }
 
 
-@pytest.mark.parametrize("method", list(_ASKED))
-def test_the_page_names_the_actions_that_a_method_asks_for(
+@pytest.mark.parametrize("method", list(_CALLS))
+def test_the_page_names_the_actions_that_a_method_needs(
     method: str, root: Path, examples: Examples, aws: LocalECR
 ) -> None:
-    """The actions that the page tells for a method are the operations that it asks ECR for, no more and no less."""
+    """The page names, for each method, exactly the operations that the method calls."""
     row = next(
         line
         for line in _page(root, "security.md").splitlines()
         if line.startswith("| `") and f"`{method}`" in line
     )
+
     before = _counted(aws)
-    examples._finish(_ASKED[method](examples._given["client"]))
-    asked = {
+    examples._finish(_CALLS[method](examples._given["client"]))
+    called = {
         f"ecr:{operation}"
         for operation, count in _counted(aws).items()
         if count > before.get(operation, 0)
     }
-    assert set(re.findall(r"ecr:\w+", row)) == asked
+
+    assert set(re.findall(r"ecr:\w+", row)) == called
 
 
 def _counted(aws: LocalECR) -> dict[str, int]:
     return {
-        operation: sum(answers.values()) for operation, answers in aws.stats.by_operation.items()
+        operation: sum(outcomes.values()) for operation, outcomes in aws.stats.by_operation.items()
     }
 
 
 def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None:
-    """Each option of the aiobotocore client that this library makes is a row of the page, in its order, with botocore's default."""
+    """The page has each option that the library sets, in order, with botocore's default."""
     rows = re.findall(
         r"^\| `(\w+)` \| (.+?) \| .+? \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE
     )
@@ -218,7 +221,7 @@ def test_the_page_has_each_option_that_differs_from_botocore(root: Path) -> None
 
 
 def _options_of_ours() -> list[str]:
-    """Return the options that `AioConfig` is given, by reading the code."""
+    """Return the options that the library's source passes to `AioConfig`."""
     calls = [
         node
         for node in ast.walk(ast.parse(inspect.getsource(_aio_config)))
@@ -235,14 +238,12 @@ def _botocore_default(option: str) -> str:
 
 
 def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
-    """What the page says of this library's options is what an aiobotocore client of its making is given."""
+    """The page has the values that the library gives to its aiobotocore clients."""
     session: Any = AioSession()
     config = _aio_config(session, ClientConfig(), [])
-    here = dict(
-        re.findall(
-            r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", _page(root, "botocore.md"), re.MULTILINE
-        )
-    )
+    row = re.compile(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", re.MULTILINE)
+    here = dict(row.findall(_page(root, "botocore.md")))
+
     shown = {
         name: ast.literal_eval(value)
         for name, value in here.items()
@@ -254,11 +255,12 @@ def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
 _COMMAND = re.compile(r"\becr-layers(?: +[^|&;<>()\n]*)?")
 
 
-@pytest.mark.usefixtures("user")  # in whose directory the layout lies that a line may name
+# A line may name the layout in the user's working directory.
+@pytest.mark.usefixtures("user")
 def test_the_commands_of_the_pages_are_understood(
     root: Path, blocks: Callable[..., list[Block]]
 ) -> None:
-    """Each `ecr-layers` line in a shell block of README and the pages has a command, options and arguments that it takes."""
+    """`ecr-layers` accepts each of its command lines in the shell blocks of the pages."""
     pages = [root / "README.md", *sorted((root / "docs").rglob("*.md"))]
     shown = [
         block.text
@@ -267,6 +269,7 @@ def test_the_commands_of_the_pages_are_understood(
         if block.language in {"sh", "bash"}
     ]
     lines = [line for text in shown for line in _COMMAND.findall(text.replace("\\\n", " "))]
+
     assert [
         line
         for line in lines
@@ -277,10 +280,12 @@ def test_the_commands_of_the_pages_are_understood(
 
 def _is_understood(words: list[str]) -> bool:
     group: Any = get_command(app)
-    if not words:  # it shows what there is
+    # Without arguments, the program prints its help.
+    if not words:
         return True
     if words[0].startswith("-"):
         return any(words[0] in option.opts for option in group.params)
+
     try:
         name, command, rest = group.resolve_command(
             group.make_context("ecr-layers", [*words], resilient_parsing=True), words
@@ -288,14 +293,15 @@ def _is_understood(words: list[str]) -> bool:
         command.make_context(name, rest)
     except typer.TyperException:
         return False
-    except typer.Exit as ended:  # --help
+    # --help ends the command.
+    except typer.Exit as ended:
         return ended.exit_code == 0
     return True
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CHANGELOG.md"])
 def test_the_links_of_a_page_at_the_root_lead_to_files(page: str, root: Path) -> None:
-    """Each relative link of a page that is read on a code host leads to a file, and to a heading where it names one."""
+    """Each relative link of a page for code hosts leads to a file and, if named, to a heading."""
     links = re.findall(r"\]\(([^)\s]+)\)", (root / page).read_text(encoding="utf-8"))
     assert [link for link in links if "://" not in link and not _leads_somewhere(root, link)] == []
 
@@ -307,17 +313,17 @@ def _leads_somewhere(root: Path, link: str) -> bool:
 
 
 def _headings(text: str) -> set[str]:
-    """Return what headings are linked by: in lower case, hyphens for spaces, without other signs."""
+    """Return the anchors of a page's headings: lower case, hyphens for spaces, no other signs."""
     return {
         re.sub(r"[^\w\- ]", "", title).strip().lower().replace(" ", "-")
         for title in re.findall(r"^#+ (.+)$", text, re.MULTILINE)
     }
 
 
-def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
-    """The figures of the home page and of README are those of the packaged sample."""
-    said = CliRunner().invoke(app, ["demo"]).output
-    rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", said, re.MULTILINE))
+def test_the_home_page_has_the_figures_of_the_demo(root: Path) -> None:
+    """The home page and README have the figures that the demo prints."""
+    output = CliRunner().invoke(app, ["demo"]).output
+    rows = dict(re.findall(r"^│ (.*?) +│ +(\S.*?) │$", output, re.MULTILINE))
     figures = [
         rows[name]
         for name in (
@@ -327,28 +333,26 @@ def test_the_home_page_tells_what_the_demo_prints(root: Path) -> None:
             "bytes a push would skip",
         )
     ]
-    sentences = [
+
+    sentence = (
+        "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each "
+        "layer of each image would be {}, and finds {} that a push may skip."
+    )
+    pages = [
         " ".join(_page(root, "index.md").split()),
         " ".join((root / "README.md").read_text(encoding="utf-8").split()),
     ]
-    told = (
-        "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each layer of each image would be {}, "
-        "and finds {} that a push may skip."
-    )
-    assert [told.format(*figures) in text for text in sentences] == [True, True]
+    assert [sentence.format(*figures) in page for page in pages] == [True, True]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
 def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
-    """Each `make` command of a page is a target of the Makefile."""
-    named = set(
-        re.findall(
-            r"(?:^|`)make ([a-z-]+)", (root / page).read_text(encoding="utf-8"), re.MULTILINE
-        )
-    )
-    targets = set(
-        re.findall(r"^([a-z-]+):", (root / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
-    )
+    """Each `make` command on a page is a target of the Makefile."""
+    page_text = (root / page).read_text(encoding="utf-8")
+    makefile = (root / "Makefile").read_text(encoding="utf-8")
+
+    named = set(re.findall(r"(?:^|`)make ([a-z-]+)", page_text, re.MULTILINE))
+    targets = set(re.findall(r"^([a-z-]+):", makefile, re.MULTILINE))
     assert named - targets == set()
 
 
@@ -362,12 +366,13 @@ def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     ids=["check", "doctor", "serve"],
 )
 def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
-    """The command line's page has a row for each option of a command, in its order, and for no other."""
+    """The page of the command line has exactly the options of a command, in order."""
     command: Any = get_command(app)
     options = [
         "/".join(parameter.opts + parameter.secondary_opts)
         for parameter in command.commands[name].params
     ]
+
     shown = _page(root, "command-line.md").partition(f"## {section}\n")[2].partition("\n## ")[0]
     assert re.findall(r"^\| `(--[a-z/-]+)` \|", shown, re.MULTILINE) == [
         option for option in options if option.startswith("--")
@@ -377,7 +382,7 @@ def test_the_page_names_the_options_that_a_command_has(name: str, section: str, 
 def test_the_page_shows_a_json_line_as_it_is_printed(
     root: Path, blocks: Callable[..., list[Block]]
 ) -> None:
-    """The JSON line in the command line's page is what `--json` prints of a layer that is absent."""
+    """The page of the command line has the JSON line that `--json` prints for an absent layer."""
     (line,) = [
         block.text
         for block in blocks(_page(root, "command-line.md"))
@@ -390,7 +395,7 @@ def test_the_page_shows_a_json_line_as_it_is_printed(
 def test_the_readme_opens_with_the_two_commands(
     root: Path, blocks: Callable[..., list[Block]]
 ) -> None:
-    """The first block of README is `make demo` and `make test`, and nothing else."""
+    """The first block of README has only the commands `make demo` and `make test`."""
     first = blocks((root / "README.md").read_text(encoding="utf-8"))[0]
     assert [line.partition("#")[0].strip() for line in first.text.splitlines()] == [
         "make demo",
@@ -399,7 +404,7 @@ def test_the_readme_opens_with_the_two_commands(
 
 
 def test_the_changelog_is_of_this_version(root: Path) -> None:
-    """The newest version that the changelog speaks of is the code's."""
+    """The newest version in the changelog is the version of the code."""
     versions = re.findall(
         r"^## \[(.+?)\]", (root / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""The built site in a real browser: each page, light and dark, at the width of a desk and of a phone."""
+"""The built site in a real browser: each page, light and dark, on a desktop and on a phone."""
 
 from __future__ import annotations
 
@@ -42,34 +42,48 @@ _FLAGS = [
 _DESK = {"width": 1280, "height": 900}
 _PHONES = [{"width": 360, "height": 740}, {"width": 390, "height": 844}]
 _SCHEMES = {"light": "default", "dark": "slate"}
-_LEAST_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
+_MIN_CONTRAST = 4.5  # WCAG 2.2, success criterion 1.4.3, level AA
 
-# What sticks out of the page's width, beside what scrolls within a box of its own.
+# The elements that are wider than the page, except those that scroll in their own box.
 _STICKING_OUT = """() => {
     const width = document.documentElement.clientWidth;
     if (document.documentElement.scrollWidth <= width) return [];
-    return [...document.querySelectorAll('body *')].filter(element => element.getBoundingClientRect().right > width + 1)
+
+    return [...document.querySelectorAll('body *')]
+        .filter(element => element.getBoundingClientRect().right > width + 1)
         .map(element => `${element.tagName} ${element.className}`.trim()).slice(0, 5);
 }"""
-# Texts of the article, and the lowest contrast of each kind, by WCAG's formula; what is clear
-# counts for what lies behind it.
+# The contrast of each kind of text in the article, by WCAG's formula. Behind a transparent
+# background, the background of the parent counts.
 _CONTRASTS = """() => {
     const channels = colour => {
-        const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+        const element = document.createElement('canvas');
+        const canvas = element.getContext('2d', {willReadFrequently: true});
         canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1);
         return [...canvas.getImageData(0, 0, 1, 1).data];
     };
-    const over = (front, back) => front.slice(0, 3).map((value, i) => value * front[3] / 255 + back[i] * (1 - front[3] / 255));
-    const light = colour => colour.map(value => value / 255).map(v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
+
+    const over = (front, back) => front.slice(0, 3)
+        .map((value, i) => value * front[3] / 255 + back[i] * (1 - front[3] / 255));
+    const linear = v => v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+    const light = colour => colour.map(value => linear(value / 255))
         .reduce((sum, v, i) => sum + v * [0.2126, 0.7152, 0.0722][i], 0);
+
     const behind = element => {
         if (!element) return [255, 255, 255];
-        return over(channels(getComputedStyle(element).backgroundColor), behind(element.parentElement));
+        const own = channels(getComputedStyle(element).backgroundColor);
+        return over(own, behind(element.parentElement));
     };
+
+    const kinds = [
+        'p', 'li', 'td', 'h1', 'h2', 'code', 'a', '.md-button:not(.md-button--primary)'
+    ];
+    const no_link = ':not(.headerlink):not(.anchor-link)';
     const found = {};
-    for (const kind of ['p', 'li', 'td', 'h1', 'h2', 'code', 'a', '.md-button:not(.md-button--primary)']) {
-        const element = document.querySelector(`article ${kind}:not(.headerlink):not(.anchor-link)`);
+    for (const kind of kinds) {
+        const element = document.querySelector(`article ${kind}${no_link}`);
         if (!element) continue;
+
         const back = behind(element), front = over(channels(getComputedStyle(element).color), back);
         const [low, high] = [light(front), light(back)].sort((a, b) => a - b);
         found[kind] = (high + 0.05) / (low + 0.05);
@@ -79,7 +93,7 @@ _CONTRASTS = """() => {
 
 
 class Site(NamedTuple):
-    """The built site: where it lies, and where it is served."""
+    """The built site: its folder, and the URL that serves it."""
 
     folder: Path
     url: str
@@ -87,28 +101,20 @@ class Site(NamedTuple):
 
 class _Quiet(SimpleHTTPRequestHandler):
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 (the base's name)
-        """Say nothing of requests."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """Build the site and serve it on this machine."""
+    """Build the site and serve it on the loopback address."""
     pytest.importorskip(
         "mkdocs", reason="needs the documentation's tools: pip install --group docs"
     )
+
     folder = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "mkdocs",
-        "build",
-        "--strict",
-        "--quiet",
-        "--site-dir",
-        str(folder),
-    ]
+    mkdocs = (sys.executable, "-m", "mkdocs")
     built = subprocess.run(
-        command,
+        [*mkdocs, "build", "--strict", "--quiet", "--site-dir", str(folder)],
         cwd=_ROOT,
         env=os.environ | {"NO_MKDOCS_2_WARNING": "1"},
         check=False,
@@ -116,6 +122,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         text=True,
     )
     assert built.returncode == 0, built.stderr
+
     with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=folder)) as server:
         serving = threading.Thread(target=server.serve_forever)
         serving.start()
@@ -126,13 +133,14 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """The machine's Chromium, without a window."""
+    """Give this machine's Chromium, without a window."""
     api = pytest.importorskip(
         "playwright.sync_api", reason="needs playwright: pip install --group browser"
     )
     program = next(filter(None, map(shutil.which, _BROWSERS)), None)
     if program is None:
-        pytest.skip("needs Chromium, as by apt-get install chromium")
+        pytest.skip("needs Chromium, for instance from apt-get install chromium")
+
     with api.sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=program, args=_FLAGS)
         yield chromium
@@ -140,7 +148,7 @@ def browser() -> Iterator[Any]:
 
 
 class Opened:
-    """A page, opened, and what went wrong with it."""
+    """An open page of the site, and the problems that the browser found in it."""
 
     def __init__(
         self,
@@ -152,35 +160,35 @@ class Opened:
     ) -> None:
         self.context = browser.new_context(viewport=viewport, color_scheme=scheme, **options)
         self.page = self.context.new_page()
-        self.troubles: list[str] = []
+        self.problems: list[str] = []
         self.scheme = scheme
         self.origin = url.split("/", 3)[2]
-        self.page.on("console", self._said)
-        self.page.on("pageerror", self._broke)
-        self.page.on("requestfailed", self._lost)
-        self.page.on("request", self._asked)
-        self.page.on("response", self._answered)
+
+        self.page.on("console", self._on_message)
+        self.page.on("pageerror", self._on_error)
+        self.page.on("requestfailed", self._on_failure)
+        self.page.on("request", self._on_request)
+        self.page.on("response", self._on_response)
         self.page.goto(url, wait_until="networkidle")
 
-    def _said(self, message: Any) -> None:
+    def _on_message(self, message: Any) -> None:
         if message.type in {"error", "warning"}:
-            self.troubles.append(f"console: {message.text}")
+            self.problems.append(f"console: {message.text}")
 
-    def _broke(self, error: Any) -> None:
-        self.troubles.append(f"script: {error}")
+    def _on_error(self, error: Any) -> None:
+        self.problems.append(f"script: {error}")
 
-    def _lost(self, request: Any) -> None:
-        self.troubles.append(f"failed: {request.url}")
+    def _on_failure(self, request: Any) -> None:
+        self.problems.append(f"failed: {request.url}")
 
-    def _asked(self, request: Any) -> None:
-        if f"//{self.origin}/" not in request.url and not request.url.startswith(
-            ("data:", "blob:")
-        ):
-            self.troubles.append(f"from elsewhere: {request.url}")
+    def _on_request(self, request: Any) -> None:
+        is_local = request.url.startswith(("data:", "blob:"))
+        if f"//{self.origin}/" not in request.url and not is_local:
+            self.problems.append(f"from elsewhere: {request.url}")
 
-    def _answered(self, answer: Any) -> None:
-        if answer.status >= 400:
-            self.troubles.append(f"{answer.status}: {answer.url}")
+    def _on_response(self, response: Any) -> None:
+        if response.status >= 400:
+            self.problems.append(f"{response.status}: {response.url}")
 
     def __enter__(self) -> Self:
         return self
@@ -193,7 +201,7 @@ class Opened:
     scope="module", params=[(page, scheme) for page in _PAGES for scheme in _SCHEMES], ids="-".join
 )
 def opened(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator[Opened]:
-    """Each page of the site on a desk, light and dark."""
+    """Give each page of the site on a desktop, light and dark."""
     page, scheme = request.param
     with Opened(browser, f"{site.url}{page}", _DESK, scheme) as opened:
         yield opened
@@ -201,7 +209,7 @@ def opened(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator
 
 @pytest.fixture(scope="module", params=_PAGES)
 def on_a_phone(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iterator[Opened]:
-    """Each page of the site on a phone."""
+    """Give each page of the site on a phone."""
     with Opened(
         browser, f"{site.url}{request.param}", _PHONES[0], is_mobile=True, has_touch=True
     ) as opened:
@@ -209,7 +217,7 @@ def on_a_phone(request: pytest.FixtureRequest, site: Site, browser: Any) -> Iter
 
 
 def test_each_source_is_a_page(site: Site) -> None:
-    """The site has a page for each source, and none that is of no source."""
+    """The site has a page for each source, and no other page."""
     built = {path.relative_to(site.folder).as_posix() for path in site.folder.rglob("*.html")}
     assert built == {*_PAGES, "404.html"}
 
@@ -222,62 +230,62 @@ def test_no_page_is_an_orphan(site: Site, browser: Any) -> None:
 
 
 def test_a_page_opens_without_an_error(opened: Opened) -> None:
-    """No script fails, nothing is said to the console, each request is answered, and nothing is fetched from elsewhere."""
-    assert opened.troubles == []
+    """A page has no failing script or request, no console message and no file from elsewhere."""
+    assert opened.problems == []
 
 
-def test_a_page_is_as_light_or_dark_as_is_preferred(opened: Opened) -> None:
-    """The page follows the system's preference."""
+def test_a_page_has_the_preferred_scheme(opened: Opened) -> None:
+    """A page is light or dark, as the system prefers."""
     assert opened.page.evaluate("document.body.dataset.mdColorScheme") == _SCHEMES[opened.scheme]
 
 
 def test_a_page_is_legible(opened: Opened) -> None:
-    """Each kind of text in the article stands out from what lies behind it."""
+    """Each kind of text in the article has enough contrast with its background."""
     assert {
         kind: contrast
         for kind, contrast in opened.page.evaluate(_CONTRASTS).items()
-        if contrast < _LEAST_CONTRAST
+        if contrast < _MIN_CONTRAST
     } == {}
 
 
 def test_the_links_of_a_page_lead_somewhere(opened: Opened, site: Site) -> None:
-    """Each link within the site leads to a page that is there, and to a place in it that is there."""
+    """Each link within the site names a page and, in the page, an anchor that exist."""
     links = [link.removeprefix(site.url) for link in _links(opened) if link.startswith(site.url)]
     assert [link for link in links if not _leads_somewhere(site, link)] == []
 
 
 @pytest.mark.parametrize("viewport", _PHONES, ids=lambda viewport: str(viewport["width"]))
 def test_a_page_fits_a_phone(on_a_phone: Opened, viewport: dict[str, int]) -> None:
-    """Nothing is wider than a phone's screen but what scrolls in a box of its own."""
+    """No element is wider than a phone's screen, except those that scroll in their own box."""
     on_a_phone.page.set_viewport_size(viewport)
     assert on_a_phone.page.evaluate(_STICKING_OUT) == []
 
 
 def test_the_text_is_large_enough_on_a_phone(on_a_phone: Opened) -> None:
-    """The article's text is no smaller than 14 pixels."""
-    assert (
-        on_a_phone.page.evaluate(
-            "parseFloat(getComputedStyle(document.querySelector('article')).fontSize)"
-        )
-        >= 14
+    """The text of the article has at least 14 pixels."""
+    size = on_a_phone.page.evaluate(
+        "parseFloat(getComputedStyle(document.querySelector('article')).fontSize)"
     )
+    assert size >= 14
 
 
 def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
-    """A word that is typed into the search finds the page about it, which opens."""
+    """The search finds the page about a word, and the result opens the page."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
         box = opened.page.get_by_role("textbox", name="Search").first
         box.click()
-        opened.page.get_by_text("Type to start searching").wait_for()  # the index is there
+        # This text appears once the index is loaded.
+        opened.page.get_by_text("Type to start searching").wait_for()
         box.press_sequentially("deprecation")
+
         opened.page.locator(".md-search-result__link[href*='depend.html']").first.click()
         opened.page.wait_for_url("**/depend.html*", wait_until="commit")
         opened.page.get_by_role("heading", name="Depend on us").wait_for()
-        assert opened.troubles == []
+        assert opened.problems == []
 
 
 def test_code_is_copied(site: Site, browser: Any) -> None:
-    """The button beside an example copies it as it stands."""
+    """The button of an example copies the example unchanged."""
     with Opened(
         browser, f"{site.url}index.html", _DESK, permissions=["clipboard-read", "clipboard-write"]
     ) as opened:
@@ -288,7 +296,7 @@ def test_code_is_copied(site: Site, browser: Any) -> None:
 
 
 def test_the_scheme_is_toggled(site: Site, browser: Any) -> None:
-    """Who prefers the other scheme gets it by a click, and keeps it on the next page."""
+    """A click changes the scheme, and the next page keeps it."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
         opened.page.locator(
             "label[for=__palette_1]:visible, label[for=__palette_0]:visible"

@@ -1,4 +1,4 @@
-"""Each message on the page for troubleshooting is one that the library really gives, and each that it may give is there."""
+"""The troubleshooting page has each message that the library gives, and no other."""
 
 from __future__ import annotations
 
@@ -46,7 +46,11 @@ _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
 _ROOT = Path(ecr_layer_client.__file__).parent
-_SOURCES = [*sorted(_ROOT.glob("*.py")), *sorted(_ROOT.glob("images/*.py"))]
+_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images")
+_SOURCES = [
+    *sorted(_ROOT.glob("*.py")),
+    *(path for package in _PACKAGES for path in sorted((_ROOT / package).rglob("*.py"))),
+]
 
 _APP = "team/app"
 _HELD, _NEW = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -65,7 +69,7 @@ async def _asked(client: ECRLayerClient, *digests: str) -> LayerCheckResult:
 
 
 def _faulty(**fault: Any) -> Case:
-    """Play a fault, and ask."""
+    """Return a case that adds a fault and checks a digest."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(**fault)
@@ -78,7 +82,7 @@ def _faulty(**fault: Any) -> Case:
 
 
 def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
-    """Make a call of an open client."""
+    """Return a case that calls an open client."""
 
     async def ask(ecr: LocalECR) -> None:
         async with ecr.client(retry=_HASTY) as client:
@@ -88,7 +92,7 @@ def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
 
 
 def _made(make: Callable[[], object]) -> Case:
-    """Make something that is refused when it is made, or with nothing to ask."""
+    """Return a case that makes an object, or an awaitable that sends no request."""
 
     async def ask(_: LocalECR) -> None:
         await _awaited(make())
@@ -97,7 +101,7 @@ def _made(make: Callable[[], object]) -> Case:
 
 
 def _opened(**options: Any) -> Case:
-    """Open a client as the environment says, and ask."""
+    """Return a case that opens a client with the environment's settings and checks a digest."""
 
     async def ask(_: LocalECR) -> None:
         async with _client(**options) as client:
@@ -112,11 +116,12 @@ async def _awaited(value: object) -> None:
 
 
 def _without(*names: str) -> Case:
-    """Open a client without some of the environment's variables, and ask."""
+    """Return a case that opens a client without some environment variables and checks a digest."""
 
     async def ask(_: LocalECR) -> None:
         for name in names:
             del os.environ[name]
+
         async with _client() as client:
             await _asked(client)
 
@@ -133,7 +138,7 @@ def _with(**variables: str) -> Case:
 
 
 async def _wrong_secret(ecr: LocalECR) -> None:
-    os.environ["AWS_SECRET_ACCESS_KEY"] = "another"  # noqa: S105 (it is none)
+    os.environ["AWS_SECRET_ACCESS_KEY"] = "another"  # noqa: S105 (not a real key)
     await _opened()(ecr)
 
 
@@ -143,12 +148,13 @@ async def _skewed(ecr: LocalECR) -> None:
         await _asked(client)
 
 
-async def _expired_keys_of_a_session(_: LocalECR) -> None:
+async def _expired_session_keys(_: LocalECR) -> None:
     async with LocalECR() as other:
         keys = other.client_kwargs
         other.expire(keys["aws_access_key_id"])
         session = AioSession()
         session.set_credentials(keys["aws_access_key_id"], keys["aws_secret_access_key"])
+
         async with _client(
             session=session, endpoint_url=other.endpoint_url, region_name=other.region
         ) as client:
@@ -156,7 +162,7 @@ async def _expired_keys_of_a_session(_: LocalECR) -> None:
 
 
 async def _keys_of_the_provider() -> AWSKeys:
-    raise LookupError("the vault is without_context")
+    raise LookupError("the vault is sealed")
 
 
 def _unsigned_session() -> Any:
@@ -166,7 +172,7 @@ def _unsigned_session() -> Any:
 
 
 class _OnlyClients:
-    """Has what a `SessionLike` has, and no more."""
+    """A session with only the method that `SessionLike` requires."""
 
     def create_client(self, *args: Any, **options: Any) -> Any:
         session: Any = AioSession()
@@ -195,23 +201,24 @@ async def _forked(_: LocalECR) -> None:
             try:
                 client.stream_layers(_APP, [_NEW])
                 writer.send("nothing was raised")
-            except Exception as error:  # noqa: BLE001 (told to the parent)
+            except Exception as error:  # noqa: BLE001 (the parent raises it)
                 writer.send(error)
             finally:
                 os._exit(0)
-        os.waitpid(child, 0)  # noqa: ASYNC222 (the child is gone at once)
-        told = reader.recv()
-        if isinstance(told, Exception):
-            raise told
+
+        os.waitpid(child, 0)  # noqa: ASYNC222 (the child exits at once)
+        received = reader.recv()
+        if isinstance(received, Exception):
+            raise received
 
 
 async def _closed_under_way(ecr: LocalECR) -> None:
     ecr.faults.add(latency=30.0)
     async with ecr.client() as client:
-        asking = asyncio.ensure_future(_asked(client))
+        check = asyncio.ensure_future(_asked(client))
         await asyncio.sleep(0)
         await client.aclose()
-        await asking
+        await check
 
 
 async def _entered_twice(client: ECRLayerClient) -> None:
@@ -231,6 +238,13 @@ async def _read_twice(client: ECRLayerClient) -> None:
 async def _stream_entered_twice(client: ECRLayerClient) -> None:
     async with client.stream_layers(_APP, [_NEW]) as stream, stream:
         pass
+
+
+async def _block_left(client: ECRLayerClient) -> None:
+    async with client.stream_layers(_APP, [_NEW]) as stream:
+        reading = asyncio.ensure_future(stream.collect())
+        await asyncio.sleep(0)
+    await reading
 
 
 async def _two_readers(client: ECRLayerClient) -> None:
@@ -263,7 +277,7 @@ async def _many_async(client: ECRLayerClient) -> None:
 
 
 def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
-    """Borrow an aiobotocore client."""
+    """Return a case that uses an aiobotocore client of the caller."""
 
     async def borrow(_: LocalECR) -> None:
         session: Any = AioSession()
@@ -276,7 +290,7 @@ def _of_the_borrowed(use: Callable[[Any], object], retries: int = 1) -> Case:
 
 
 def _not_installed(module: str, use: Case) -> Case:
-    """Do something where a module is not installed."""
+    """Return a case that runs another one as if a module were not installed."""
 
     async def without(ecr: LocalECR) -> None:
         with pytest.MonkeyPatch.context() as patch:
@@ -285,8 +299,11 @@ def _not_installed(module: str, use: Case) -> Case:
             ]:
                 patch.delitem(sys.modules, name)
             patch.setitem(sys.modules, module, None)
+
+            # These modules import it, and so must be imported again.
             for name in ("arrow", "otel", "_models.record_batches", "images._record_batches"):
                 patch.delitem(sys.modules, f"ecr_layer_client.{name}", raising=False)
+
             await use(ecr)
 
     return without
@@ -298,11 +315,12 @@ def _cut_archive() -> None:
 
 
 def _changed_layout(change: Callable[[Path], object]) -> Callable[[], object]:
-    """Change the largest blob of a layout: a layer."""
+    """Return a function that changes a layer of the layout and then reads all its blobs."""
 
     def read() -> None:
         blobs = sorted(Path("layout/blobs/sha256").iterdir(), key=lambda blob: blob.stat().st_size)
         change(next(blob for blob in blobs if not blob.read_bytes().startswith(b"{")))
+
         source = ImageSource.from_path("layout")
         for blob in source.blobs:
             with source.open(blob) as file:
@@ -331,12 +349,13 @@ async def _other_platform(ecr: LocalECR) -> None:
             "mediaType": "application/vnd.oci.image.index.v1+json",
             "manifests": [here],
         }
+
         ecr.put_image(_APP, json.dumps(index), "all")
         await client.get_image(_APP, "all", "linux/arm64")
 
 
 def _answered(answer: dict[str, Any]) -> Case:
-    """Play an answer to the question for a manifest."""
+    """Return a case in which BatchGetImage has this response."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(operation="BatchGetImage", body=json.dumps(answer).encode())
@@ -347,7 +366,7 @@ def _answered(answer: dict[str, Any]) -> Case:
 
 
 def _listed(answer: dict[str, Any]) -> Case:
-    """Play an answer to each question for a page of images."""
+    """Return a case in which each ListImages has this response."""
 
     async def ask(ecr: LocalECR) -> None:
         ecr.faults.add(operation="ListImages", body=json.dumps(answer).encode())
@@ -361,40 +380,39 @@ def _listed(answer: dict[str, Any]) -> Case:
 _IMAGES_OF_ANOTHER = {
     "images": [{"imageId": {"imageDigest": _NEW, "imageTag": "1.0"}, "imageManifest": "{}"}]
 }
-_any: Any = object()  # what type checkers would refuse
+# An object that type checkers accept for every type.
+_any: Any = object()
 _unknown: dict[str, Any] = {"size": 1}
 _CASES: dict[str, Case] = {
     "found no usable AWS credentials: …": _without(
         "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"
     ),
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
-    "the session or client is yours, so its credentials are yours to renew": _expired_keys_of_a_session,
+    "renew the credentials of your session or client, …": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
-    "the provider given as credentials= gave no AWS keys: …": _opened(
+    "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),
-    "there is no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
-    "the AWS configuration is refused: …": _opened(profile_name="none"),
-    "repository … lies in Region …, and this client asks …": _called(
+    "found no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "the AWS configuration is not valid: …": _opened(profile_name="none"),
+    "repository … is in Region …, but this client is for …": _called(
         lambda client: client.check_layers(
             "123456789012.dkr.ecr.ap-south-1.amazonaws.com/team/app", [_NEW]
         )
     ),
-    "endpoint_url=… is plain http beyond this machine: …": _made(
+    "endpoint_url=… is plain http to another machine: …": _made(
         lambda: ECRLayerClient(endpoint_url="http://ecr.example.com")
     ),
-    "no answer, …: check the network, proxies, and the Region and endpoint_url for typing errors": _opened(
-        endpoint_url="http://127.0.0.1:9"
-    ),
+    "no response came (…): check the network, …": _opened(endpoint_url="http://127.0.0.1:9"),
     "no response within attempt_timeout=…": _faulty(latency=30.0),
-    "TLS failed, …": _by_tls,
-    "the request failed, …": _without_bundle,
-    "the request could not be made, …": _opened(session=_unsigned_session()),
+    "TLS failed (…): …": _by_tls,
+    "the request failed (…): …": _without_bundle,
+    "the request could not be made (…): …": _opened(session=_unsigned_session()),
     "… within timeout=… s; … keeps what was answered": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)
     ),
-    "ECR answered RepositoryNotFoundException …": _called(
+    "ECR returned RepositoryNotFoundException …": _called(
         lambda client: client.check_layers("team/gone", [_NEW])
     ),
     "the request was signed for ECR in Region …: …": _faulty(
@@ -406,25 +424,26 @@ _CASES: dict[str, Case] = {
         error="ThrottlingException"
     ),
     "try again later; the request id helps AWS Support": _faulty(error="ServerException"),
-    "ECR answered InvalidParameterException …": _faulty(error="InvalidParameterException"),
-    "an answer of ECR's has status 200, so this is none: …": _faulty(body=b"{}", status=202),
+    "ECR returned InvalidParameterException …": _faulty(error="InvalidParameterException"),
+    "ECR sends results with status 200 only, …": _faulty(body=b"{}", status=202),
     "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
     "ECR's response breaks its contract: …": _faulty(body=b"<html>"),
-    "ECR's answer settles none of the … digests asked: …": _faulty(drop_rows=1),
-    "the answer is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
+    "ECR's response settles none of the … digests of the request: …": _faulty(drop_rows=1),
+    "the response is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
     "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
     "the client is open already: …": _called(_entered_twice),
     "the client was opened on another event loop: …": _on_another_loop,
     "the client was opened before this process was forked: …": _forked,
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
-    "a … is read inside its own block: …": _called(_read_outside),
-    "a … is either iterated or collected: …": _called(_read_twice),
-    "a … is entered once: …": _called(_stream_entered_twice),
-    "a … has one reader, and another task is reading this one": _called(_two_readers),
+    "a LayerStream is read inside its own block: …": _called(_read_outside),
+    "the stream's block was left while this was running": _called(_block_left),
+    "a LayerStream is either iterated or collected: …": _called(_read_twice),
+    "a LayerStream is entered once: …": _called(_stream_entered_twice),
+    "a LayerStream has one reader, and another task is reading this one": _called(_two_readers),
     "… layers of … are not available; …": _called(_one_way),
     "… layers of … could not be determined; …": _called(_failed),
-    "… can never be available, …": _called(
+    "… are malformed and can never become available, …": _called(
         lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)
     ),
     "LayerCheckResult has no truth value: …": _called(_as_a_bool),
@@ -437,13 +456,13 @@ _CASES: dict[str, Case] = {
         lambda: ImageSource.from_oci_layout(".")
     ),
     "… has no image for …: …": _other_platform,
-    "ECR gives no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
-    "ECR's answer has a manifest that is not what its digest says: …": _answered(
+    "ECR has no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
+    "ECR's response has a manifest with the digest …, and calls it …": _answered(
         _IMAGES_OF_ANOTHER
     ),
-    "ECR's answer says nothing of … of … images that were asked for: …": _answered({}),
-    "ECR's answer lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
-    "ECR's answer gives as the next page one that was read already": _listed(
+    "ECR's response leaves out … of … images of the request: …": _answered({}),
+    "ECR's response lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
+    "ECR's response names as the next page one that was read already": _listed(
         {"imageIds": [], "nextToken": "again"}
     ),
     **{message: _made(read) for message, read in FILES.items()},
@@ -465,18 +484,23 @@ _CASES: dict[str, Case] = {
     "traces and metrics need opentelemetry-api: …": _not_installed(
         "opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))
     ),
-    "… is no ECR repository name: …": _made(lambda: Repository(name="Team/App")),
-    "… is more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
-    "… is no registry URI: …": _made(
+    "… is not a valid ECR repository name: …": _made(lambda: Repository(name="Team/App")),
+    "… names more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
+    "… is a repository of ECR Public, …": _made(
+        lambda: Repository.parse("public.ecr.aws/team/app")
+    ),
+    "… is not a valid registry URI: …": _made(
         lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")
     ),
-    "… names a registry and no repository: …": _made(
+    "… names a registry but no repository: …": _made(
         lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
     ),
-    "… is no ARN of an ECR repository: …": _made(lambda: Repository.parse("arn:aws:s3:::bucket")),
-    "… is no registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
-    "… is no AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
-    "a repository is a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
+    "… is not the ARN of an ECR repository: …": _made(
+        lambda: Repository.parse("arn:aws:s3:::bucket")
+    ),
+    "… is not a valid registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),
+    "… is not a valid AWS Region: …": _made(lambda: Repository(name=_APP, region="Ireland")),
+    "a repository must be a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
     "digests is one str, …: pass …": _called(lambda client: client.check_layers(_APP, _NEW)),
     "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
     "digests[…] is …, of type …: every digest is a str": _called(
@@ -485,52 +509,52 @@ _CASES: dict[str, Case] = {
     "digest is …, of type …: a digest is a str": _called(
         lambda client: client.check_layer(_APP, _any)
     ),
-    "a digest of … is …, of type …: every digest is a str": _called(
-        lambda client: client.check_many({_APP: [_any]})
-    ),
     "digests[…] is …: every item is a pair (repository, digest)": _called(
         lambda client: client.check_many([_any])
     ),
-    "the digests of … are an async iterable: …": _called(_many_async),
-    "two of the repositories differ in their Region alone: …": _made(
+    "… is an async iterable: pass an async iterable of pairs …": _called(_many_async),
+    "two of the repositories differ only in their Region: …": _made(
         lambda: ByRepository(
             {Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2}
         )
     ),
-    "timeout=…: seconds, more than 0": _called(
+    "timeout=… must be a number of seconds greater than 0": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0)
     ),
-    "progress=…: True, False, or a plain function that takes a Progress": _called(
+    "progress=… must be True, False, or a plain function that takes a Progress": _called(
         lambda client: client.check_layers(_APP, [_NEW], progress=_any)
     ),
-    "config=…: a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
+    "config=… must be a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
     "ClientConfig …=…: …": _made(lambda: ClientConfig(batch_size=101)),
     "ClientConfig has no option …: …": _made(lambda: ClientConfig(**_unknown)),
+    "requests_per_second: … is not an operation: …": _made(
+        lambda: ClientConfig(requests_per_second={"PutImages": 5.0})
+    ),
     "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(
         lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)
     ),
-    "observer=…: an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
-    "session=…: an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
-    "profile_name=… beside session=: …": _made(
+    "observer=… must be an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
+    "session=… must be an aiobotocore session, …": _made(lambda: ECRLayerClient(session=_any)),
+    "profile_name=… can't be used with session=: …": _made(
         lambda: ECRLayerClient(profile_name="p", session=AioSession())
     ),
-    "credentials= beside session=: …": _made(
+    "credentials= can't be used with session=: …": _made(
         lambda: ECRLayerClient(credentials=_keys_of_the_provider, session=AioSession())
     ),
-    "credentials is of type …: …": _made(lambda: ECRLayerClient(credentials=_any)),
-    "AWSKeys …: a str that is not empty": _made(lambda: AWSKeys("", "secret")),
-    "AWSKeys expires=…: …": _made(
+    "credentials=… must be an async function …": _made(lambda: ECRLayerClient(credentials=_any)),
+    "AWSKeys … must be a str that is not empty": _made(lambda: AWSKeys("", "secret")),
+    "AWSKeys expires=… must be a datetime with a time zone, …": _made(
         # It is naive.
         lambda: AWSKeys("id", "secret", expires=datetime.min + timedelta(days=1))  # noqa: DTZ901
     ),
-    "region_name=…: a str that is not empty, or None": _made(
+    "region_name=… must be a str that is not empty, or None": _made(
         lambda: ECRLayerClient(region_name="")
     ),
-    "endpoint_url is no URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
-    "endpoint_url holds a user name or password: …": _made(
+    "endpoint_url is not a valid URL: …": _made(lambda: ECRLayerClient(endpoint_url="http://[")),
+    "endpoint_url contains a user name or password: …": _made(
         lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")
     ),
-    "endpoint_url is not of the form https://HOST[:PORT], …": _made(
+    "endpoint_url must have the form https://HOST[:PORT], …": _made(
         lambda: ECRLayerClient(endpoint_url="ecr.example.com")
     ),
     "from_client takes an open aiobotocore ECR client, not …": _made(
@@ -548,11 +572,8 @@ _CASES: dict[str, Case] = {
     "… belongs to the connection, which a view borrows: …": _called(
         lambda client: client.with_config(transport="client")
     ),
-    "max_concurrency=… is more than the client's own …": _called(
-        lambda client: client.with_config(max_concurrency=11)
-    ),
-    "…=…: a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
-    "…: give its own Layer or LayerFailure, …": _made(
+    "…=… must be a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
+    "the outcome of … must be a Layer or a LayerFailure …": _made(
         lambda: LayerCheckResult.of(_APP, {_NEW: _any})
     ),
     "a digest is given in two letter cases: …": _made(
@@ -564,7 +585,7 @@ _CASES: dict[str, Case] = {
             },
         )
     ),
-    "two of the results are of one repository: …": _made(
+    "two of the results are of the same repository: …": _made(
         lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)
     ),
     "reference=…: a tag, such as 'latest', or a digest, …": _called(
@@ -586,13 +607,13 @@ _CASES: dict[str, Case] = {
 
 
 def _pattern(entry: str) -> re.Pattern[str]:
-    """Return what finds a message of which an entry shows a part."""
+    """Return a pattern that finds the messages of an entry, whose `…` stands for any text."""
     return re.compile(".*".join(map(re.escape, entry.split("…"))), re.DOTALL)
 
 
 @pytest.fixture
 def settings(user: None) -> Iterator[None]:  # noqa: ARG001 (whose settings they are)
-    """The environment of a user whose account is a local ECR, restored after what a case makes of it."""
+    """Give the environment of a user whose account is a local ECR, and restore it afterwards."""
     kept = dict(os.environ)
     yield
     os.environ.clear()
@@ -606,25 +627,24 @@ async def _within(case: Case) -> None:
         await case(ecr)
 
 
+# From Python 3.12 on, os.fork, which a case calls, gives this warning.
 @pytest.mark.usefixtures("settings")
-@pytest.mark.filterwarnings(
-    "ignore:This process .* is multi-threaded:DeprecationWarning"
-)  # Python 3.12 of fork, which is what is tried
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
 @pytest.mark.parametrize("entry", _ENTRIES)
 def test_the_library_gives_this_message(entry: str) -> None:
-    """The message of this heading or row is really given, as an error or as a warning."""
+    """The library gives the message of each heading and row, as an error or as a warning."""
     with pytest.raises((Exception, Warning)) as raised:
         asyncio.run(_within(_CASES[entry]))
     assert _pattern(entry).search(str(raised.value))
 
 
 def test_each_case_is_on_the_page() -> None:
-    """The page has the messages that are tried here, each once, and no other."""
+    """The page has each message of the cases once, and no other message."""
     assert sorted(_ENTRIES) == sorted(_CASES)
 
 
 def _messages(source: Path) -> list[str]:
-    """Return the messages that a room composes, with `…` for what is filled in."""
+    """Return the messages in a module's source, with `…` for each value in them."""
     assigned = [
         node.value
         for node in ast.walk(ast.parse(source.read_text(encoding="utf-8")))
@@ -640,7 +660,7 @@ def _shown(value: ast.expr) -> str:
 
 _NOT_SPECIFIC = {
     "module … has no attribute …",  # Python's own
-    "…: …: check the network, or allow more",  # filled in with "no response within attempt_timeout"
+    "…: …: check the network, or allow more time",  # filled in with "no response within attempt_timeout"
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
@@ -664,9 +684,9 @@ _NOT_SPECIFIC = {
 }
 
 
-@pytest.mark.parametrize("source", _SOURCES, ids=lambda source: source.name)
-def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
-    """Each message that a room of the core or of images composes is found on the page."""
+@pytest.mark.parametrize("source", _SOURCES, ids=lambda path: str(path.relative_to(_ROOT)))
+def test_the_page_has_the_messages_of_a_module(source: Path) -> None:
+    """The page has each message of the core and of images."""
     assert [
         message
         for message in _messages(source)
@@ -675,7 +695,7 @@ def test_the_page_has_the_messages_of_a_room(source: Path) -> None:
 
 
 def _is_found(message: str) -> bool:
-    """Say whether an entry is a part of a message, or says more of it."""
+    """Return whether an entry is a part of a message, or contains the message."""
     return any(
         _pattern(entry).search(message) or _pattern(message).search(entry) for entry in _ENTRIES
     )

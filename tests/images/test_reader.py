@@ -928,7 +928,7 @@ async def test_audit_of_many_rounds(ecr: LocalECR, monkeypatch: pytest.MonkeyPat
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
         assert ecr.stats.digests_checked == 31
         ecr.stats.reset()
-        monkeypatch.setattr("ecr_layer_client.images._reader._REMEMBERED", 0)
+        monkeypatch.setattr("ecr_layer_client.images._reader._REMEMBERED_OUTCOMES", 0)
         assert [report.deployable async for report in client.audit("team/app")] == [True] * 30
         assert ecr.stats.digests_checked == 33
 

@@ -1,4 +1,4 @@
-"""The errors: their tree, their facts, and how they travel."""
+"""The errors: their tree and their facts, also after pickling; and quoted text in messages."""
 
 from __future__ import annotations
 
@@ -39,119 +39,90 @@ if TYPE_CHECKING:
 
 REPOSITORY = Repository(name="team/app", registry_id="123456789012", region="eu-west-1")
 RESULT = LayerCheckResult.of(REPOSITORY, {"sha256:aa": LayerAvailability.AVAILABLE})
-FACTS: dict[str, Any] = {
-    "operation": "PutImage",
-    "repository": REPOSITORY,
-    "attempts": 3,
-    "elapsed": 1.5,
-    "retryable": True,
-    "throttled": True,
-    "refreshable": True,
-    "request_id": "5f1c",
-    "partial": RESULT,
-}
-ANSWER: dict[str, Any] = {"code": "SomeException", "message": "said\nso", "status": 418}
+FACTS: dict[str, Any] = dict.fromkeys(("retryable", "throttled", "refreshable"), True)
+FACTS |= {"operation": "PutImage", "repository": REPOSITORY, "attempts": 3, "elapsed": 1.5}
+FACTS |= {"request_id": "5f1c", "partial": RESULT}
+SERVICE_FACTS = {"code": "SomeException", "message": "said\nso", "status": 418, **FACTS}
 
-ERRORS = [
-    pytest.param(ECRLayerError("text"), {}, id="ECRLayerError"),
-    pytest.param(InvalidInputError("text"), {}, id="InvalidInputError"),
-    pytest.param(ClientStateError("text"), {}, id="ClientStateError"),
-    *(
-        pytest.param(cls("text", **FACTS), FACTS, id=cls.__name__)
-        for cls in (
-            CallError,
-            OperationTimeoutError,
-            TransportError,
-            ResponseError,
-            CredentialsError,
-        )
-    ),
-    *(
-        pytest.param(cls("text", **ANSWER, **FACTS), ANSWER | FACTS, id=cls.__name__)
-        for cls in (
-            ServiceError,
-            RepositoryNotFoundError,
-            AccessDeniedError,
-            InvalidParameterError,
-            ThrottledError,
-            ServerError,
-        )
-    ),
-    pytest.param(
-        ClockSkewError("text", skew=-301.5, **FACTS), {"skew": -301.5} | FACTS, id="ClockSkewError"
-    ),
-    pytest.param(LayerFailuresError("text", RESULT), {"result": RESULT}, id="LayerFailuresError"),
+# The class of each error that is raised for a call, and whether it is retryable and throttled.
+CALL_ERRORS: dict[type[CallError], tuple[bool, bool]] = {
+    CallError: (False, False),
+    OperationTimeoutError: (True, False),
+    TransportError: (True, False),
+    ResponseError: (True, False),
+    CredentialsError: (False, False),
+    ClockSkewError: (False, False),
+    ServiceError: (False, False),
+    RepositoryNotFoundError: (False, False),
+    AccessDeniedError: (False, False),
+    InvalidParameterError: (False, False),
+    ThrottledError: (True, True),
+    ServerError: (True, False),
+}
+
+
+def facts_of(cls: type[CallError]) -> dict[str, Any]:
+    """Return a value for each fact of a class."""
+    if issubclass(cls, ClockSkewError):
+        return {"skew": -301.5, **FACTS}
+    return SERVICE_FACTS if issubclass(cls, ServiceError) else FACTS
+
+
+ERRORS: list[tuple[ECRLayerError, dict[str, Any]]] = [
+    *((cls("text"), {}) for cls in (ECRLayerError, InvalidInputError, ClientStateError)),
+    *((cls("text", **facts_of(cls)), facts_of(cls)) for cls in CALL_ERRORS),
+    (LayerFailuresError("text", RESULT), {"result": RESULT}),
 ]
+each_error = pytest.mark.parametrize(
+    ("error", "facts"), ERRORS, ids=[type(error).__name__ for error, _ in ERRORS]
+)
 
 
 def pickled(protocol: int, error: ECRLayerError) -> ECRLayerError:
-    """Return what is read back from a pickle."""
-    travelled: ECRLayerError = pickle.loads(pickle.dumps(error, protocol))
-    return travelled
+    """Return an error read back from its pickle."""
+    back: ECRLayerError = pickle.loads(pickle.dumps(error, protocol))
+    return back
 
 
-TRAVELS = [
-    pytest.param(copy.copy, id="copied"),
-    pytest.param(copy.deepcopy, id="deeply copied"),
-    *(
-        pytest.param(partial(pickled, protocol), id=f"pickled, protocol {protocol}")
-        for protocol in range(pickle.HIGHEST_PROTOCOL + 1)
-    ),
+COPIES = [
+    *(copy.copy, copy.deepcopy),
+    *(partial(pickled, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)),
 ]
 
 
-def test_every_public_error_is_tried_here() -> None:
-    """No public error is left out of the tests below."""
-    public = {
-        name
-        for name in library.__all__
-        if isinstance(value := getattr(library, name), type) and issubclass(value, ECRLayerError)
-    }
-    assert {type(case.values[0]).__name__ for case in ERRORS} == public
+def test_every_public_error_is_tested() -> None:
+    """The tests below test every public error."""
+    values = [getattr(library, name) for name in library.__all__]
+    errors = [value for value in values if isinstance(value, type)]
+    public = {value for value in errors if issubclass(value, ECRLayerError)}
+    assert {type(error) for error, _ in ERRORS} == public
 
 
-@pytest.mark.parametrize(("error", "facts"), ERRORS)
+@each_error
 def test_facts(error: ECRLayerError, facts: dict[str, Any]) -> None:
-    """An error has the facts it was made with, and its text is its message alone."""
-    assert (str(error), error.args, {name: getattr(error, name) for name in facts}) == (
-        "text",
-        ("text",),
-        facts,
-    )
+    """An error has the message and the facts that it was made with, also when copied."""
+    for each in (error, *(copied(error) for copied in COPIES)):
+        assert (type(each), str(each), each.args) == (type(error), "text", ("text",))
+        assert {name: getattr(each, name) for name in facts} == facts
 
 
-@pytest.mark.parametrize("travel", TRAVELS)
-@pytest.mark.parametrize(("error", "facts"), ERRORS)
-def test_error_survives_travel(
-    error: ECRLayerError, facts: dict[str, Any], travel: Callable[[ECRLayerError], ECRLayerError]
-) -> None:
-    """A pickled or copied error keeps class, message and every fact."""
-    travelled = travel(error)
-    assert (
-        type(travelled),
-        travelled.args,
-        {name: getattr(travelled, name) for name in facts},
-    ) == (type(error), ("text",), facts)
-
-
-@pytest.mark.parametrize("travel", TRAVELS)
-def test_notes_survive_travel(travel: Callable[[ECRLayerError], ECRLayerError]) -> None:
-    """A pickled or copied error keeps its notes, in a list of its own."""
+@pytest.mark.parametrize("copied", COPIES)
+def test_notes_are_copied(copied: Callable[[ECRLayerError], ECRLayerError]) -> None:
+    """A pickled or copied error has the notes in a list of its own."""
     error = TransportError("text")
     error.add_note("first")
-    travelled = travel(error)
-    travelled.add_note("second")
-    assert (travelled.__notes__, error.__notes__) == (["first", "second"], ["first"])
+    other = copied(error)
+    other.add_note("second")
+    assert (other.__notes__, error.__notes__) == (["first", "second"], ["first"])
 
 
-def test_notes_stand_in_the_traceback() -> None:
-    """A note is shown below the message."""
+def test_notes_in_the_traceback() -> None:
+    """A traceback shows the notes under the message."""
     error = ThrottledError("text", code="ThrottlingException")
     error.add_note("also failed: another call")
-    assert (
-        "".join(traceback.format_exception_only(error))
-        == "ecr_layer_client._models.call_errors.ThrottledError: text\nalso failed: another call\n"
-    )
+    name = "ecr_layer_client._models.call_errors.ThrottledError"
+    shown = "".join(traceback.format_exception_only(error))
+    assert shown == f"{name}: text\nalso failed: another call\n"
 
 
 @pytest.mark.parametrize(
@@ -163,40 +134,21 @@ def test_notes_stand_in_the_traceback() -> None:
     ],
 )
 def test_builtin_base(cls: type[ECRLayerError], base: type[Exception]) -> None:
-    """An error is also the builtin that a caller would expect."""
+    """An error also has the builtin base class that a caller would expect."""
     assert (issubclass(cls, base), issubclass(cls, ECRLayerError)) == (True, True)
 
 
-@pytest.mark.parametrize(
-    ("cls", "retryable", "throttled"),
-    [
-        (CallError, False, False),
-        (OperationTimeoutError, True, False),
-        (ServiceError, False, False),
-        (RepositoryNotFoundError, False, False),
-        (AccessDeniedError, False, False),
-        (InvalidParameterError, False, False),
-        (ThrottledError, True, True),
-        (ServerError, True, False),
-        (TransportError, True, False),
-        (ResponseError, True, False),
-        (CredentialsError, False, False),
-        (ClockSkewError, False, False),
-    ],
-)
-def test_facts_by_class(cls: type[CallError], *, retryable: bool, throttled: bool) -> None:
-    """Whether asking again may help, and whether it was for rate, is the class's to say when nothing else does."""
+@pytest.mark.parametrize("cls", CALL_ERRORS)
+def test_facts_by_class(cls: type[CallError]) -> None:
+    """The class says whether a new attempt may help, unless the error was given other facts."""
     error = cls("text")
-    assert (error.retryable, error.throttled, error.refreshable) == (retryable, throttled, False)
+    assert (error.retryable, error.throttled, error.refreshable) == (*CALL_ERRORS[cls], False)
 
-
-@pytest.mark.parametrize("fact", ["retryable", "throttled", "refreshable"])
-def test_fact_of_one_error_wins(fact: str) -> None:
-    """A fact given to one error wins over its class's and leaves the class alone."""
-    class_says = getattr(ServerError, fact)
-    facts: dict[str, Any] = {fact: not class_says}
-    error = ServerError("text", **facts)
-    assert (getattr(error, fact), getattr(ServerError, fact)) == (not class_says, class_says)
+    for fact in ("retryable", "throttled", "refreshable"):
+        by_class = getattr(cls, fact)
+        facts: dict[str, Any] = {fact: not by_class}
+        assert getattr(cls("text", **facts), fact) is not by_class
+        assert getattr(cls, fact) is by_class
 
 
 @pytest.mark.parametrize(
@@ -204,21 +156,19 @@ def test_fact_of_one_error_wins(fact: str) -> None:
     [
         pytest.param("plain", "'plain'", id="plain"),
         pytest.param("a\nb\r\x1b[31m\x00", r"'a\nb\r\x1b[31m\x00'", id="control characters"),
-        pytest.param(
-            "\u2028\u202e\x85", r"'\u2028\u202e\x85'", id="separators and overrides of Unicode"
-        ),
+        pytest.param("\u2028\u202e\x85", r"'\u2028\u202e\x85'", id="separators and overrides"),
         pytest.param("\ud800", r"'\ud800'", id="lone surrogate"),
-        pytest.param("x" * 198, "'" + "x" * 198 + "'", id="longest"),
-        pytest.param("x" * 199, "'" + "x" * 199 + "...", id="cut"),
-        pytest.param("x" * 10_000, "'" + "x" * 199 + "...", id="10 kB"),
+        pytest.param("x" * 198, f"'{'x' * 198}'", id="longest"),
+        pytest.param("x" * 199, f"'{'x' * 199}...", id="truncated"),
+        pytest.param("x" * 10_000, f"'{'x' * 199}...", id="10 kB"),
         pytest.param("\n" * 10_000, "'" + r"\n" * 99 + "\\" + "...", id="10 kB of newlines"),
         pytest.param(b"\x00\n", r"b'\x00\n'", id="bytes"),
         pytest.param(None, "None", id="None"),
-        pytest.param(["x" * 10_000], "['" + "x" * 198 + "...", id="a long list"),
+        pytest.param(["x" * 10_000], f"['{'x' * 198}...", id="a long list"),
     ],
 )
 def test_quoted(text: object, shown: str) -> None:
-    """Text from outside comes out on one line, escaped, and cut at 200 characters."""
+    """Text from outside becomes one line that is escaped, and truncated after 200 characters."""
     assert quoted(text) == shown
 
 
@@ -226,7 +176,7 @@ def test_quoted(text: object, shown: str) -> None:
     "text", ["\x1b]0;title\x07", "a\nERROR root: forged", "\ud800", "x" * 10_000], ids=ascii
 )
 def test_quoted_can_be_logged(text: str) -> None:
-    """What comes out is printable and encodes as UTF-8."""
+    """Quoted text is printable and encodes as UTF-8."""
     shown = quoted(text)
     assert (shown.isprintable(), shown.encode().decode()) == (True, shown)
 
@@ -234,14 +184,12 @@ def test_quoted_can_be_logged(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("a word", "a word"),
-        ("two\nlines", "two\\nlines"),
-        ("x" * 200, "x" * 200),
+        *(("a word", "a word"), ("two\nlines", "two\\nlines"), ("x" * 200, "x" * 200)),
         ("x" * 201, "x" * 200 + "..."),
         ("https://me:secret@host", "https://***@host"),
     ],
-    ids=["plain", "newline", "just fits", "cut", "password"],
+    ids=["plain", "newline", "just fits", "truncated", "password"],
 )
-def test_words_within_a_sentence_are_escaped_and_cut(text: str, shown: str) -> None:
-    """`escaped` is `quoted` without the quotes: a cut is marked, and nothing is lost but what was cut."""
+def test_escaped(text: str, shown: str) -> None:
+    """`escaped` is `quoted` without the quotes, for words within a sentence."""
     assert escaped(text) == shown

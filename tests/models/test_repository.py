@@ -1,4 +1,4 @@
-"""`Repository`: names, URIs and ARNs, and what is refused with the mend."""
+"""`Repository` reads names, URIs and ARNs, and refuses other texts with what to write instead."""
 
 from __future__ import annotations
 
@@ -10,322 +10,210 @@ import pytest
 from pydantic import ValidationError
 
 from ecr_layer_client import InvalidInputError, Repository
+from ecr_layer_client._transport.error_responses import arn_of
 
 ACCOUNT = "123456789012"
-WHOLE = Repository(name="team/app", registry_id=ACCOUNT, region="eu-west-1")
-URI = f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/team/app"
-NAME_RULE = "is no ECR repository name: 2 to 256 characters"
+REGION = "eu-west-1"
+HOST = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com"
+ARN = f"arn:aws:ecr:{REGION}:{ACCOUNT}:repository"
+URI = f"{HOST}/team/app"
+FULL = Repository(name="team/app", registry_id=ACCOUNT, region=REGION)
+NAME_RULE = "is not a valid ECR repository name: use 2 to 256 characters"
+ACCOUNT_RULE = "is not a valid registry id: use the 12 digits of an AWS account, as a str"
+
+
+def refusal_of(text: str) -> str:
+    """Return the message about a text that is refused."""
+    with pytest.raises(InvalidInputError) as caught:
+        Repository.parse(text)
+    return str(caught.value)
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        "ab",
-        "app",
-        "team/app",
-        "a-b",
-        "a--b",
-        "a_b",
-        "a__b",
-        "a.b",
-        "0/1",
+        *("ab", "app", "team/app", "a-b", "a--b", "a_b", "a__b", "a.b", "0/1", "a" * 256),
         "gcr.io/distroless/base-debian12",
-        "a" * 256,
     ],
     ids=lambda name: name[:40],
 )
 def test_name(name: str) -> None:
-    """A name that ECR's pattern takes is a repository of the caller's own registry and Region."""
+    """A name that ECR accepts is a repository of the caller's own registry and Region."""
     assert Repository.parse(name) == Repository(name=name, registry_id=None, region=None)
 
 
 @pytest.mark.parametrize(
-    "name",
+    "text",
     [
-        *(
-            "",
-            "a",
-            "a" * 257,
-            "App",
-            "a b",
-            "a___b",
-            "a..b",
-            "a.-b",
-            "-a",
-            "a-",
-            "/app",
-            "app/",
-            "team//app",
-            "app\n",
-        ),
-        *("äpp", "a\x1b[31mb", "\ud800a"),
+        *("", "a", "a" * 257, "App", "a b", "a___b", "a..b", "a.-b", "-a", "a-", "/app", "app/"),
+        *("team//app", "app\n", "äpp", "a\x1b[31mb", "\ud800a"),
+        *(f"{ARN}/App", f"{ARN}/app\n", f"{HOST}/", f"{HOST}/App", f"{HOST.upper()}/app"),
     ],
-    ids=lambda name: ascii(name[:20]),
+    ids=lambda text: ascii(text[-20:]),
 )
-def test_name_that_breaks_the_rule(name: str) -> None:
-    """A name that ECR's pattern refuses is refused, naming the rule."""
-    with pytest.raises(InvalidInputError, match=NAME_RULE):
-        Repository.parse(name)
+def test_name_is_not_valid(text: str) -> None:
+    """A name that ECR refuses is refused with the rule, also within a URI or an ARN."""
+    assert NAME_RULE in refusal_of(text)
 
 
 @pytest.mark.parametrize(
-    ("region", "host"),
+    ("partition", "region", "suffix"),
     [
-        ("eu-west-1", "dkr.ecr.eu-west-1.amazonaws.com"),
-        ("us-gov-west-1", "dkr.ecr.us-gov-west-1.amazonaws.com"),
-        ("cn-north-1", "dkr.ecr.cn-north-1.amazonaws.com.cn"),
-        ("us-iso-east-1", "dkr.ecr.us-iso-east-1.c2s.ic.gov"),
-        ("us-isob-east-1", "dkr.ecr.us-isob-east-1.sc2s.sgov.gov"),
-        ("us-isof-south-1", "dkr.ecr.us-isof-south-1.csp.hci.ic.gov"),
-        ("eu-isoe-west-1", "dkr.ecr.eu-isoe-west-1.cloud.adc-e.uk"),
-        ("eusc-de-east-1", "dkr.ecr.eusc-de-east-1.amazonaws.eu"),
+        ("aws", "eu-west-1", "amazonaws.com"),
+        ("aws-us-gov", "us-gov-west-1", "amazonaws.com"),
+        ("aws-cn", "cn-north-1", "amazonaws.com.cn"),
+        ("aws-iso", "us-iso-east-1", "c2s.ic.gov"),
+        ("aws-iso-b", "us-isob-east-1", "sc2s.sgov.gov"),
+        ("aws-iso-f", "us-isof-south-1", "csp.hci.ic.gov"),
+        ("aws-iso-e", "eu-isoe-west-1", "cloud.adc-e.uk"),
+        ("aws-eusc", "eusc-de-east-1", "amazonaws.eu"),
     ],
 )
-def test_uri_of_every_partition(region: str, host: str) -> None:
-    """A registry URI of every partition is read, and the repository's own URI is that one."""
-    uri = f"{ACCOUNT}.{host}/team/app"
-    read = Repository.parse(uri)
-    assert (read.registry_id, read.region, read.name, read.uri) == (
-        ACCOUNT,
-        region,
-        "team/app",
-        uri,
-    )
+def test_every_partition(partition: str, region: str, suffix: str) -> None:
+    """The URI and the ARN of a repository are written and read back in every partition."""
+    repository = Repository(name="team/app", registry_id=ACCOUNT, region=region)
+    uri = f"{ACCOUNT}.dkr.ecr.{region}.{suffix}/team/app"
+    arn = f"arn:{partition}:ecr:{region}:{ACCOUNT}:repository/team/app"
+    assert (repository.uri, arn_of(repository)) == (uri, arn)
+    assert [Repository.parse(text) for text in (uri, arn)] == [repository] * 2
 
 
 @pytest.mark.parametrize(
     ("host", "region"),
     [
-        pytest.param("dkr.ecr-fips.us-east-1.amazonaws.com", "us-east-1", id="FIPS"),
-        pytest.param(
-            "dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1", id="FIPS, GovCloud"
-        ),
-        pytest.param("dkr-ecr.us-west-2.on.aws", "us-west-2", id="dual-stack"),
-        pytest.param("dkr-ecr-fips.us-west-2.on.aws", "us-west-2", id="dual-stack FIPS"),
-        pytest.param(
-            "dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1", id="dual-stack, China"
-        ),
+        ("dkr.ecr-fips.us-east-1.amazonaws.com", "us-east-1"),
+        ("dkr.ecr-fips.us-gov-east-1.amazonaws.com", "us-gov-east-1"),
+        ("dkr-ecr.us-west-2.on.aws", "us-west-2"),
+        ("dkr-ecr-fips.us-west-2.on.aws", "us-west-2"),
+        ("dkr-ecr.cn-north-1.on.amazonwebservices.com.cn", "cn-north-1"),
     ],
+    ids=["FIPS", "FIPS, GovCloud", "dual-stack", "dual-stack FIPS", "dual-stack, China"],
 )
 def test_uri_of_other_endpoints(host: str, region: str) -> None:
     """A FIPS or dual-stack URI names the same repository as the ordinary one."""
-    assert Repository.parse(f"{ACCOUNT}.{host}/app") == Repository(
-        name="app", registry_id=ACCOUNT, region=region
-    )
+    expected = Repository(name="app", registry_id=ACCOUNT, region=region)
+    assert Repository.parse(f"{ACCOUNT}.{host}/app") == expected
 
 
-@pytest.mark.parametrize(
-    "partition",
-    ["aws", "aws-cn", "aws-us-gov", "aws-iso", "aws-iso-b", "aws-iso-e", "aws-iso-f", "aws-eusc"],
-)
-def test_arn_of_every_partition(partition: str) -> None:
-    """An ARN of every partition is read."""
-    assert Repository.parse(f"arn:{partition}:ecr:eu-west-1:{ACCOUNT}:repository/team/app") == WHOLE
+ADVICE = {
+    "team/app:v1": "names more than a repository: leave out the tag, and use 'team/app'",
+    "team/app@sha256:aa": "names more than a repository: leave out the digest, and use 'team/app'; "
+    "pass the digest in the list of digests",
+    f"https://{HOST}/app": "names more than a repository: leave out the scheme, and use "
+    f"'{HOST}/app'",
+    "public.ecr.aws/team/app": "is a repository of ECR Public, which has an API of its own: "
+    "name a repository of a private registry",
+    HOST: "names a registry but no repository: append '/' and the name of the repository",
+    f"arn:aws:iam::{ACCOUNT}:role/app": "is not the ARN of an ECR repository: "
+    "use 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'",
+}
 
 
-@pytest.mark.parametrize(
-    ("text", "told"),
-    [
-        pytest.param(
-            "team/app:v1",
-            "'team/app:v1' is more than a repository: leave out the tag: 'team/app'",
-            id="tag",
-        ),
-        pytest.param(
-            "team/app@sha256:aa",
-            "'team/app@sha256:aa' is more than a repository: leave out the digest: 'team/app', and pass the digest in the list of digests",
-            id="digest",
-        ),
-        pytest.param(
-            f"https://{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app",
-            f"'https://{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app' is more than a repository: "
-            f"leave out the scheme: '{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/app'",
-            id="scheme",
-        ),
-        pytest.param(
-            "public.ecr.aws/team/app",
-            "'public.ecr.aws/team/app' is more than a repository: ECR Public has an API of its own; "
-            "this client asks private registries only, so name a private repository",
-            id="ECR Public",
-        ),
-        pytest.param(
-            f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com",
-            f"'{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com' names a registry and no repository: append '/' and the repository's name",
-            id="registry alone",
-        ),
-        pytest.param(
-            f"arn:aws:iam::{ACCOUNT}:role/app",
-            f"'arn:aws:iam::{ACCOUNT}:role/app' is no ARN of an ECR repository: 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'",
-            id="another ARN",
-        ),
-    ],
-)
-def test_refused_with_the_mend(text: str, told: str) -> None:
-    """What is more than a repository, or less, is refused with what to write in its place."""
-    with pytest.raises(InvalidInputError) as caught:
-        Repository.parse(text)
-    assert str(caught.value) == told
+@pytest.mark.parametrize("text", ADVICE)
+def test_refused_with_advice(text: str) -> None:
+    """A text that names more or less than a repository is refused with what to write instead."""
+    assert refusal_of(text) == f"'{text}' {ADVICE[text]}"
 
 
 @pytest.mark.parametrize(
     "text",
     [
-        pytest.param("team/app:v1", id="tag"),
-        pytest.param("team/app@sha256:aa", id="digest"),
-        pytest.param("team/app:v1@sha256:aa", id="tag and digest"),
-        pytest.param(
-            f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1", id="ARN with a tag"
-        ),
-        pytest.param(
-            f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app:v1@sha256:aa",
-            id="ARN with a tag and a digest",
-        ),
+        *("team/app:v1", "team/app@sha256:aa", "team/app:v1@sha256:aa"),
+        *(f"{ARN}/team/app:v1", f"{ARN}/team/app:v1@sha256:aa"),
     ],
 )
-def test_mend_is_taken(text: str) -> None:
-    """What the message says to write in its place is taken."""
-    with pytest.raises(InvalidInputError) as caught:
-        Repository.parse(text)
-    assert Repository.parse(str(caught.value).rsplit(": ", 1)[1].split("'")[1]).name == "team/app"
+def test_advice_is_accepted(text: str) -> None:
+    """The repository that the message names is accepted."""
+    advice = refusal_of(text).rsplit(": ", 1)[1].split("'")[1]
+    assert Repository.parse(advice).name == "team/app"
 
 
 @pytest.mark.parametrize(
-    "text",
+    ("text", "message"),
     [
-        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/App", id="ARN with a bad name"),
-        pytest.param(f"arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/app\n", id="ARN with a newline"),
-        pytest.param(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/", id="URI without a name"),
-        pytest.param(f"{ACCOUNT}.dkr.ecr.eu-west-1.amazonaws.com/App", id="URI with a bad name"),
-        pytest.param(f"{ACCOUNT}.DKR.ECR.eu-west-1.amazonaws.com/app", id="URI in upper case"),
+        ("public.ecr.aws", "ECR Public"),
+        (f"{ACCOUNT}.dkr.ecr.-.amazonaws.com/app", "'-' is not a valid AWS Region: use a code"),
+        ("12345.dkr.ecr.us-east-1.amazonaws.com/team", "12 digits of an account"),
+        ("123456789012.dkr.ecr.us_east.amazonaws.com/team", "12 digits of an account"),
+        ("x.dkr-ecr.us-east-1.on.aws/team", "12 digits of an account"),
     ],
 )
-def test_name_within_is_checked(text: str) -> None:
-    """The name within a URI or an ARN obeys the rule of names."""
-    with pytest.raises(InvalidInputError, match=NAME_RULE):
-        Repository.parse(text)
-
-
-def test_region_within_is_checked() -> None:
-    """The Region within a URI obeys the rule of Regions."""
-    with pytest.raises(InvalidInputError, match=r"^'-' is no AWS Region: such as 'eu-west-1'$"):
-        Repository.parse(f"{ACCOUNT}.dkr.ecr.-.amazonaws.com/app")
+def test_malformed_uri(text: str, message: str) -> None:
+    """A malformed registry URI is refused, and is not read as a name."""
+    assert message in refusal_of(text)
 
 
 @pytest.mark.parametrize(
-    ("parts", "told"),
+    ("parts", "message"),
     [
-        pytest.param(
-            {"name": "app", "registry_id": "12345"},
-            "'12345' is no registry id: the 12 digits of an AWS account, as a str",
-            id="short registry id",
-        ),
-        pytest.param(
-            {"name": "app", "registry_id": ACCOUNT + "\n"},
-            f"'{ACCOUNT}\\n' is no registry id: the 12 digits of an AWS account, as a str",
-            id="registry id with a newline",
-        ),
-        pytest.param(
+        ({"name": "app", "registry_id": "12345"}, f"'12345' {ACCOUNT_RULE}"),
+        ({"name": "app", "registry_id": f"{ACCOUNT}\n"}, f"'{ACCOUNT}\\n' {ACCOUNT_RULE}"),
+        (
             {"name": "app", "region": "Frankfurt"},
-            "'Frankfurt' is no AWS Region: such as 'eu-west-1'",
-            id="region",
+            "'Frankfurt' is not a valid AWS Region: use a code such as 'eu-west-1'",
         ),
-        pytest.param(
+        (
             {"name": "app", "registry_id": 123456789012},
             "Repository registry_id: Input should be a valid string, not 123456789012",
-            id="registry id as int",
         ),
-        pytest.param(
+        (
             {"name": "app", "tag": "v1"},
             "Repository tag: Extra inputs are not permitted, not 'v1'",
-            id="unknown part",
         ),
-        pytest.param({}, "Repository name: Field required, not {}", id="no name"),
+        ({}, "Repository name: Field required, not {}"),
     ],
+    ids=["short id", "id with a newline", "region", "id as int", "unknown part", "no name"],
 )
-def test_part_that_breaks_its_rule(parts: dict[str, Any], told: str) -> None:
-    """A part that breaks its rule is refused, naming the value and the rule."""
+def test_part_breaks_its_rule(parts: dict[str, Any], message: str) -> None:
+    """A part that breaks its rule is refused with its value and the rule, without pydantic."""
     with pytest.raises(InvalidInputError) as caught:
         Repository(**parts)
-    assert str(caught.value) == told
+    assert str(caught.value) == message
+    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
 
 
 @pytest.mark.parametrize("value", [5, None, b"app", ["app"]], ids=repr)
-def test_what_is_no_str(value: Any) -> None:
-    """What is neither a str nor a Repository is refused, naming its type."""
-    with pytest.raises(
-        InvalidInputError,
-        match=rf"^a repository is a str or a Repository, not {type(value).__name__} ",
-    ):
+def test_not_a_repository(value: Any) -> None:
+    """A value that is neither a str nor a Repository is refused by its type."""
+    rule = "a repository must be a str or a Repository"
+    with pytest.raises(InvalidInputError, match=rf"^{rule}, not {type(value).__name__} "):
         Repository.coerce(value)
 
 
 def test_message_is_bounded() -> None:
     """A name of 10 kB with newlines makes a message of one bounded line."""
-    with pytest.raises(InvalidInputError) as caught:
-        Repository.parse("\n" * 10_000)
-    assert (len(str(caught.value)) < 500, "\n" in str(caught.value)) == (True, False)
-
-
-def test_refusal_hides_pydantic() -> None:
-    """A refusal is one plain error, without pydantic's beneath it."""
-    with pytest.raises(InvalidInputError) as caught:
-        Repository(name="App")
-    assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
+    message = refusal_of("\n" * 10_000)
+    assert (len(message) < 500, "\n" in message) == (True, False)
 
 
 def test_coerce_keeps_a_repository() -> None:
-    """A Repository is taken as it is."""
-    assert Repository.coerce(WHOLE) is WHOLE
+    """A Repository is returned unchanged."""
+    assert Repository.coerce(FULL) is FULL
 
 
 @pytest.mark.parametrize(
-    ("repository", "uri", "text"),
+    ("parts", "uri"),
     [
-        pytest.param(WHOLE, URI, URI, id="whole"),
-        pytest.param(Repository(name="app"), None, "app", id="name alone"),
-        pytest.param(Repository(name="app", registry_id=ACCOUNT), None, "app", id="no Region"),
-        pytest.param(Repository(name="app", region="eu-west-1"), None, "app", id="no registry id"),
+        ({"registry_id": ACCOUNT, "region": REGION}, URI),
+        *(({}, None), ({"registry_id": ACCOUNT}, None), ({"region": REGION}, None)),
     ],
+    ids=["all parts", "name alone", "no Region", "no registry id"],
 )
-def test_uri_and_text(repository: Repository, uri: str | None, text: str) -> None:
-    """The URI is there when every part is known; as text a repository is its URI, else its name."""
-    assert (repository.uri, str(repository)) == (uri, text)
+def test_uri_and_text(parts: dict[str, str], uri: str | None) -> None:
+    """A repository of which all parts are known has a URI, which is its text; else the name."""
+    repository = Repository(name="team/app", **parts)
+    assert (repository.uri, str(repository)) == (uri, uri or "team/app")
 
 
 def test_repository_is_a_value() -> None:
-    """Equal parts make equal repositories, of one hash."""
-    same = Repository(name="team/app", registry_id=ACCOUNT, region="eu-west-1")
-    assert len({WHOLE, same, copy.deepcopy(WHOLE), pickle.loads(pickle.dumps(WHOLE))}) == 1
+    """Repositories of equal parts are equal, also copied, pickled or read from JSON."""
+    same = Repository(name="team/app", registry_id=ACCOUNT, region=REGION)
+    read = Repository.model_validate_json(FULL.model_dump_json())
+    assert len({FULL, same, copy.deepcopy(FULL), pickle.loads(pickle.dumps(FULL)), read}) == 1
 
 
-def test_repository_can_not_be_changed() -> None:
+def test_repository_is_immutable() -> None:
     """A repository is immutable."""
-    part = "name"
+    repository: Any = FULL
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(WHOLE, part, "other")
-
-
-@pytest.mark.parametrize("repository", [WHOLE, Repository(name="app")], ids=["whole", "name alone"])
-def test_repository_survives_json(repository: Repository) -> None:
-    """A repository read back from its JSON is equal to it."""
-    assert Repository.model_validate_json(repository.model_dump_json()) == repository
-
-
-@pytest.mark.parametrize(
-    "text",
-    [
-        "12345.dkr.ecr.us-east-1.amazonaws.com/team",
-        "123456789012.dkr.ecr.us_east.amazonaws.com/team",
-        "x.dkr-ecr.us-east-1.on.aws/team",
-    ],
-)
-def test_a_broken_uri_is_no_name(text: str) -> None:
-    """What looks like a registry URI and is none is refused, not taken for a name."""
-    with pytest.raises(InvalidInputError, match="12 digits of an account"):
-        Repository.parse(text)
-
-
-def test_public_registry_alone() -> None:
-    """ECR Public is refused without a repository, too."""
-    with pytest.raises(InvalidInputError, match="ECR Public"):
-        Repository.parse("public.ecr.aws")
+        repository.name = "other"

@@ -1,4 +1,4 @@
-"""`LayerCheckResult`: the partition, the container protocol, what it raises and how it travels."""
+"""`LayerCheckResult`: its parts, how to look digests up in it, what it raises, and copies of it."""
 
 from __future__ import annotations
 
@@ -23,74 +23,82 @@ from ecr_layer_client import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
+HELD, ARCHIVED, NEW, GONE, ODD, BAD, SILENT, TIRED = (f"sha256:{hex_ * 64}" for hex_ in "abcdef01")
+AVAILABLE, UNAVAILABLE = LayerAvailability.AVAILABLE, LayerAvailability.UNAVAILABLE
+MISSING, INVALID = LayerFailureCode.MISSING_LAYER_DIGEST, LayerFailureCode.INVALID_LAYER_DIGEST
+NOT_REPORTED = LayerFailureCode.NOT_REPORTED
 
-def digest(letter: str) -> str:
-    """Return a digest made of one hex digit."""
-    return "sha256:" + letter * 64
-
-
-HELD, ARCHIVED, NEW, GONE, ODD, BAD, SILENT, TIRED = map(digest, "abcdef01")
 EMPTY = LayerCheckResult.of("team/app", {})
+ALL_HELD = LayerCheckResult.of("app", {HELD: AVAILABLE})
 MIXED = LayerCheckResult.of(
     "team/app",
     {
         ODD: Layer(digest=ODD, availability=LayerAvailability.UNKNOWN, raw_availability="FROZEN"),
-        NEW: LayerAvailability.UNAVAILABLE,
-        HELD: Layer(
-            digest=HELD, availability=LayerAvailability.AVAILABLE, size=32, media_type="text/plain"
-        ),
-        GONE: LayerFailureCode.MISSING_LAYER_DIGEST,
-        "latest": LayerFailureCode.MISSING_LAYER_DIGEST,
-        BAD: LayerFailure(digest=BAD, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason="bad"),
+        NEW: UNAVAILABLE,
+        HELD: Layer(digest=HELD, availability=AVAILABLE, size=32, media_type="text/plain"),
+        GONE: MISSING,
+        "latest": MISSING,
+        BAD: LayerFailure(digest=BAD, code=INVALID, reason="bad"),
         ARCHIVED: LayerAvailability.ARCHIVED,
-        SILENT: LayerFailureCode.NOT_REPORTED,
+        SILENT: NOT_REPORTED,
         TIRED: LayerFailure(digest=TIRED, code=LayerFailureCode.UNKNOWN, raw_code="Tired"),
     },
 )
 PARTIAL = LayerCheckResult(
     repository=Repository(name="app"), outcomes=MIXED.outcomes[2:3], unanswered=("sha256:99",)
 )
+each_result = pytest.mark.parametrize(
+    "result", [EMPTY, MIXED, PARTIAL], ids=["empty", "mixed", "partial"]
+)
 
 
-def pickled(result: LayerCheckResult) -> LayerCheckResult:
-    """Return what is read back from a pickle."""
-    travelled: LayerCheckResult = pickle.loads(pickle.dumps(result))
-    return travelled
+def of_one(outcome: LayerOutcome | LayerAvailability | LayerFailureCode) -> LayerCheckResult:
+    """Return a result of one digest."""
+    return LayerCheckResult.of("app", {HELD: outcome})
 
 
-RESULTS = [
-    pytest.param(EMPTY, id="empty"),
-    pytest.param(MIXED, id="mixed"),
-    pytest.param(PARTIAL, id="partial"),
-]
+def refusal_of(outcomes: Any, repository: str = "app") -> str:
+    """Return the message about arguments from which no result can be made."""
+    with pytest.raises(InvalidInputError) as caught:
+        LayerCheckResult.of(repository, outcomes)
+    return str(caught.value)
+
+
+def raised_by(check: Callable[[], object]) -> LayerFailuresError:
+    """Return the error that a check of a result raises. Its message is one bounded line."""
+    with pytest.raises(LayerFailuresError) as caught:
+        check()
+    message = str(caught.value)
+    assert (len(message) < 1_000, message.isprintable()) == (True, True)
+    return caught.value
 
 
 @pytest.mark.parametrize(
     ("part", "digests"),
     [
-        ("available", (HELD,)),
-        ("archived", (ARCHIVED,)),
-        ("absent", (NEW, GONE)),
+        *(("available", (HELD,)), ("archived", (ARCHIVED,)), ("absent", (NEW, GONE))),
         ("undetermined", (ODD, "latest", BAD, SILENT, TIRED)),
         ("not_available", (ODD, NEW, GONE, "latest", BAD, ARCHIVED, SILENT, TIRED)),
     ],
 )
 def test_part(part: str, digests: tuple[str, ...]) -> None:
-    """Each part holds its digests, in input order."""
+    """Each part has its digests, in input order."""
     assert getattr(MIXED, part) == digests
 
 
-@pytest.mark.parametrize("result", RESULTS)
+@each_result
 def test_partition(result: LayerCheckResult) -> None:
-    """Each digest answered is in exactly one part."""
+    """Each answered digest is in exactly one part; each unanswered one is only not available."""
     parts = [*result.available, *result.archived, *result.absent, *result.undetermined]
     assert sorted(parts) == sorted(outcome.digest for outcome in result)
+    rest = {*result.archived, *result.absent, *result.undetermined, *result.unanswered}
+    assert {*result.not_available} == rest
 
 
-def test_layers_and_failures_part_the_outcomes_by_class() -> None:
-    """Layers and failures keep the input's order, each with its own class alone."""
+def test_layers_and_failures() -> None:
+    """Layers and failures are the outcomes of their class, in input order."""
     layers = tuple(outcome for outcome in MIXED.outcomes if type(outcome) is Layer)
     failures = tuple(outcome for outcome in MIXED.outcomes if type(outcome) is LayerFailure)
     assert (MIXED.layers, MIXED.failures) == (layers, failures)
@@ -99,135 +107,79 @@ def test_layers_and_failures_part_the_outcomes_by_class() -> None:
 @pytest.mark.parametrize(
     ("result", "all_available"),
     [
-        pytest.param(EMPTY, True, id="none asked"),
-        pytest.param(
-            LayerCheckResult.of("app", {HELD: LayerAvailability.AVAILABLE}), True, id="held"
-        ),
-        pytest.param(
-            LayerCheckResult.of("app", {HELD: LayerAvailability.ARCHIVED}), False, id="archived"
-        ),
-        pytest.param(
-            LayerCheckResult.of("app", {HELD: LayerAvailability.UNKNOWN}), False, id="unknown"
-        ),
-        pytest.param(
-            LayerCheckResult.of("app", {HELD: LayerFailureCode.NOT_REPORTED}),
-            False,
-            id="not reported",
-        ),
-        pytest.param(MIXED, False, id="mixed"),
-        pytest.param(PARTIAL, False, id="unanswered"),
+        *((EMPTY, True), (ALL_HELD, True), (MIXED, False), (PARTIAL, False)),
+        *((of_one(LayerAvailability.ARCHIVED), False), (of_one(LayerAvailability.UNKNOWN), False)),
+        (of_one(NOT_REPORTED), False),
     ],
+    ids=["empty", "held", "mixed", "unanswered", "archived", "unknown", "not reported"],
 )
 def test_all_available(result: LayerCheckResult, *, all_available: bool) -> None:
-    """All are available only when each digest is answered AVAILABLE."""
+    """All are available only if each digest is answered AVAILABLE."""
     assert result.all_available == all_available
 
 
-def test_unanswered_are_not_available() -> None:
-    """A digest without an answer is not available, and in no part of those answered."""
-    assert (PARTIAL.not_available, PARTIAL.undetermined) == (("sha256:99",), ())
+@pytest.mark.parametrize("spelled", [str, str.upper, str.title])
+def test_look_up_in_any_letter_case(spelled: Callable[[str], str]) -> None:
+    """A digest is found in any letter case, and keeps the spelling that it was passed in."""
+    key = spelled(HELD)
+    assert (MIXED[key].digest, key in MIXED, key in MIXED.by_digest) == (HELD, True, True)
 
-
-@pytest.mark.parametrize(
-    "spelled", [str, str.upper, str.title], ids=["as asked", "upper case", "mixed case"]
-)
-def test_digest_is_found_in_either_letter_case(spelled: Callable[[str], str]) -> None:
-    """A digest is found whichever letter case it is given in."""
-    assert (
-        MIXED[spelled(HELD)].digest,
-        spelled(HELD) in MIXED,
-        spelled(HELD) in MIXED.by_digest,
-    ) == (HELD, True, True)
-
-
-def test_digest_asked_in_upper_case_is_found_in_lower_case() -> None:
-    """A digest keeps the spelling it was asked in and is found by another."""
-    result = LayerCheckResult.of("app", {HELD.upper(): LayerAvailability.AVAILABLE})
-    assert (result[HELD].digest, result.available) == (HELD.upper(), (HELD.upper(),))
+    result = LayerCheckResult.of("app", {key: AVAILABLE})
+    assert (result[HELD].digest, result.available) == (key, (key,))
 
 
 @pytest.mark.parametrize("key", ["sha256:00", "", 0, None, [], b"sha256:00"], ids=repr)
-def test_what_was_not_asked_is_not_found(key: Any) -> None:
-    """What was not asked is not in a result, whatever it is."""
+def test_unknown_key(key: Any) -> None:
+    """A value that was not checked is not in the result, and raises KeyError."""
     assert (key in MIXED, key in MIXED.by_digest) == (False, False)
-
-
-@pytest.mark.parametrize("key", ["sha256:00", 0], ids=repr)
-def test_what_was_not_asked_is_a_key_error(key: Any) -> None:
-    """Asking a result for what was not asked raises KeyError with it."""
     with pytest.raises(KeyError) as caught:
         MIXED[key]
     assert caught.value.args == (key,)
 
 
-def test_length_and_iteration_are_of_outcomes() -> None:
+def test_length_and_iteration() -> None:
     """A result has the length of its outcomes and iterates over them."""
     assert (len(MIXED), tuple(MIXED)) == (len(MIXED.outcomes), MIXED.outcomes)
 
 
-def test_by_digest_is_a_mapping_in_input_order() -> None:
-    """The mapping holds each digest as it was asked, in input order."""
-    assert dict(MIXED.by_digest) == {outcome.digest: outcome for outcome in MIXED.outcomes}
-    assert list(MIXED.by_digest) == [outcome.digest for outcome in MIXED.outcomes]
-
-
-def test_by_digest_is_built_once() -> None:
-    """The mapping and each view are built once."""
+def test_by_digest() -> None:
+    """`by_digest` is a read-only mapping in input order, which equals a dict, built once."""
+    expected = {outcome.digest: outcome for outcome in MIXED.outcomes}
+    assert OutcomesByDigest(MIXED.outcomes) == expected
+    assert list(MIXED.by_digest.items()) == list(expected.items())
     assert (MIXED.by_digest is MIXED.by_digest, MIXED.absent is MIXED.absent) == (True, True)
-
-
-def test_by_digest_is_read_only() -> None:
-    """The mapping takes no new item."""
     assert not hasattr(MIXED.by_digest, "__setitem__")
-
-
-def test_by_digest_in_one_line() -> None:
-    """The mapping's repr is one line with a count."""
     assert repr(MIXED.by_digest) == "<9 outcomes by digest>"
 
 
-def test_truth_is_refused() -> None:
-    """A result has no truth value; the error names what to ask."""
-    with pytest.raises(
-        TypeError,
-        match=r"^LayerCheckResult has no truth value: use result\.all_available, or len\(result\)$",
-    ):
+def test_no_truth_value() -> None:
+    """A result has no truth value; the error names what to use instead."""
+    rule = r"has no truth value: use result\.all_available, or len\(result\)"
+    with pytest.raises(TypeError, match=f"^LayerCheckResult {rule}$"):
         bool(MIXED)
 
 
 @pytest.mark.parametrize(
     ("result", "shown"),
     [
-        pytest.param(
-            EMPTY,
-            "repository='team/app', outcomes=0, available=0, archived=0, absent=0, undetermined=0",
-            id="empty",
-        ),
-        pytest.param(
-            MIXED,
-            "repository='team/app', outcomes=9, available=1, archived=1, absent=2, undetermined=5",
-            id="mixed",
-        ),
-        pytest.param(
+        (EMPTY, "'team/app', outcomes=0, available=0, archived=0, absent=0, undetermined=0"),
+        (MIXED, "'team/app', outcomes=9, available=1, archived=1, absent=2, undetermined=5"),
+        (
             PARTIAL,
-            "repository='app', outcomes=1, available=1, archived=0, absent=0, undetermined=0, unanswered=1",
-            id="partial",
+            "'app', outcomes=1, available=1, archived=0, absent=0, undetermined=0, unanswered=1",
         ),
     ],
+    ids=["empty", "mixed", "partial"],
 )
 def test_repr(result: LayerCheckResult, shown: str) -> None:
-    """A result shows its counts in one line, as text too."""
-    assert (repr(result), str(result)) == (
-        f"LayerCheckResult({shown})",
-        f"LayerCheckResult({shown})",
-    )
+    """A result shows its counts in one line, also as text."""
+    assert (repr(result), str(result)) == (f"LayerCheckResult(repository={shown})",) * 2
 
 
 def test_repr_is_bounded() -> None:
-    """A result of 100,000 outcomes, the longest repository and an unanswered rest still shows as one short line."""
+    """The repr of the largest result is one short line."""
     outcomes = tuple(
-        Layer(digest=f"sha256:{n:064x}", availability=LayerAvailability.AVAILABLE)
-        for n in range(100_000)
+        Layer(digest=f"sha256:{n:064x}", availability=AVAILABLE) for n in range(100_000)
     )
     repository = Repository(name="a" * 256, registry_id="123456789012", region="eu-west-1")
     result = LayerCheckResult(repository=repository, outcomes=outcomes, unanswered=("\n" * 10_000,))
@@ -237,201 +189,111 @@ def test_repr_is_bounded() -> None:
 @pytest.mark.parametrize(
     ("given", "outcome"),
     [
-        pytest.param(
-            LayerAvailability.ARCHIVED,
-            Layer(digest=HELD, availability=LayerAvailability.ARCHIVED),
-            id="availability",
-        ),
-        pytest.param(
-            LayerFailureCode.NOT_REPORTED,
-            LayerFailure(digest=HELD, code=LayerFailureCode.NOT_REPORTED),
-            id="failure code",
-        ),
-        pytest.param(MIXED[HELD], MIXED[HELD], id="layer"),
+        (AVAILABLE, Layer(digest=HELD, availability=AVAILABLE)),
+        (NOT_REPORTED, LayerFailure(digest=HELD, code=NOT_REPORTED)),
+        (MIXED[HELD], MIXED[HELD]),
     ],
+    ids=["availability", "failure code", "layer"],
 )
 def test_of(
     given: LayerOutcome | LayerAvailability | LayerFailureCode, outcome: LayerOutcome
 ) -> None:
-    """A result made by hand holds the outcome given, or made from what was given."""
-    assert LayerCheckResult.of("app", {HELD: given}).outcomes == (outcome,)
+    """`of` makes outcomes from availabilities and codes, and takes any repository."""
+    assert of_one(given).outcomes == (outcome,)
+    repository = Repository(name="team/app")
+    made = [LayerCheckResult.of(each, {HELD: given}) for each in ("team/app", repository)]
+    assert [result.repository for result in made] == [repository] * 2
 
 
 @pytest.mark.parametrize(
-    "repository", ["team/app", Repository(name="team/app")], ids=["str", "Repository"]
-)
-def test_of_takes_a_repository_as_a_client_does(repository: str | Repository) -> None:
-    """A result made by hand takes a repository as text or as a value."""
-    assert LayerCheckResult.of(repository, {}).repository == Repository(name="team/app")
-
-
-def test_of_refuses_an_outcome_under_another_digest() -> None:
-    """An outcome given under another digest than its own is refused."""
-    with pytest.raises(InvalidInputError, match=rf"^'{NEW}': give its own Layer or LayerFailure, "):
-        LayerCheckResult.of("app", {NEW: MIXED[HELD]})
-
-
-@pytest.mark.parametrize("value", ["AVAILABLE", None, True, 32], ids=repr)
-def test_of_refuses_what_is_no_outcome(value: Any) -> None:
-    """What is no outcome, availability or failure code is refused, naming it."""
-    with pytest.raises(InvalidInputError, match=rf"not {value!r}$"):
-        LayerCheckResult.of("app", {HELD: value})
-
-
-def test_of_refuses_one_digest_twice() -> None:
-    """Two letter cases of one digest are one digest, which has one outcome."""
-    with pytest.raises(InvalidInputError):
-        LayerCheckResult.of(
-            "app", {HELD: LayerAvailability.AVAILABLE, HELD.upper(): LayerAvailability.UNAVAILABLE}
-        )
-
-
-def test_of_refuses_a_bad_repository() -> None:
-    """A result made by hand refuses a repository as a client does."""
-    with pytest.raises(InvalidInputError, match=r"^'App' is no ECR repository name"):
-        LayerCheckResult.of("App", {})
-
-
-@pytest.mark.parametrize("result", RESULTS)
-def test_result_survives_json(result: LayerCheckResult) -> None:
-    """A result read back from its JSON is equal to it, its views too."""
-    read = LayerCheckResult.model_validate_json(result.model_dump_json())
-    assert (read, read.undetermined, read.outcomes) == (
-        result,
-        result.undetermined,
-        result.outcomes,
-    )
-
-
-@pytest.mark.parametrize("result", RESULTS)
-@pytest.mark.parametrize(
-    "travel",
+    ("outcomes", "message"),
     [
-        pytest.param(pickled, id="pickled"),
-        pytest.param(copy.deepcopy, id="deeply copied"),
-        pytest.param(copy.copy, id="copied"),
+        ({NEW: MIXED[HELD]}, f"the outcome of '{NEW}' must be a Layer "),
+        *(({HELD: value}, f"not {value!r}") for value in ("AVAILABLE", None, True, 32)),
+        ({HELD: AVAILABLE, HELD.upper(): UNAVAILABLE}, ""),
+        *((value, "outcomes=") for value in (None, ["sha256:aa"], {3: AVAILABLE})),
     ],
+    ids=repr,
 )
-def test_result_survives_travel(
-    result: LayerCheckResult, travel: Callable[[LayerCheckResult], LayerCheckResult]
-) -> None:
-    """A pickled or copied result is equal to it, of one hash, and finds its digests, after its views were built as before."""
+def test_of_refuses_outcomes(outcomes: Mapping[str, Any], message: str) -> None:
+    """`of` refuses a value that is not an outcome, another digest's, and a digest twice."""
+    assert message in refusal_of(outcomes)
+
+
+def test_of_refuses_a_repository() -> None:
+    """`of` refuses a repository as a client does."""
+    assert refusal_of({}, "App").startswith("'App' is not a valid ECR repository name")
+
+
+@each_result
+def test_copies(result: LayerCheckResult) -> None:
+    """A result read from JSON, pickled or copied is equal, and finds its digests."""
+    # Build the views before the copies.
     len(result.by_digest)
-    travelled = travel(result)
-    assert (travelled, hash(travelled), dict(travelled.by_digest)) == (
-        result,
-        hash(result),
-        dict(result.by_digest),
-    )
+    copies = [
+        LayerCheckResult.model_validate_json(result.model_dump_json()),
+        *(pickle.loads(pickle.dumps(result)), copy.deepcopy(result), copy.copy(result)),
+    ]
+
+    for each in copies:
+        assert (each, hash(each)) == (result, hash(result))
+        assert (each.undetermined, each.outcomes) == (result.undetermined, result.outcomes)
+        assert dict(each.by_digest) == dict(result.by_digest)
 
 
-def test_views_do_not_count_in_equality() -> None:
-    """A result whose views were built is equal to one whose were not."""
-    fresh = LayerCheckResult(repository=MIXED.repository, outcomes=MIXED.outcomes)
-    assert (MIXED.available, fresh) == ((HELD,), MIXED)
+def test_views_of_other_results() -> None:
+    """Views that were built don't count in equality, and a changed copy has its own."""
+    assert MIXED.available == (HELD,)
+    assert LayerCheckResult(repository=MIXED.repository, outcomes=MIXED.outcomes) == MIXED
+    assert MIXED.model_copy(update={"outcomes": ()}).available == ()
 
 
-def test_changed_copy_has_views_of_its_own() -> None:
-    """A copy with other outcomes shows those, though the first result's views were built."""
-    assert (MIXED.available, MIXED.model_copy(update={"outcomes": ()}).available) == ((HELD,), ())
-
-
-def test_result_can_not_be_changed() -> None:
-    """A result is immutable."""
-    part = "outcomes"
+def test_result_is_immutable() -> None:
+    """A result is immutable and has no other members."""
+    result: Any = MIXED
     with pytest.raises(ValidationError, match="frozen"):
-        setattr(MIXED, part, ())
+        result.outcomes = ()
 
-
-def test_unknown_member_is_refused() -> None:
-    """A member that a result does not have is refused."""
+    members = {"repository": {"name": "app"}, "outcomes": [], "complete": True}
     with pytest.raises(ValidationError, match="Extra inputs are not permitted"):
-        LayerCheckResult.model_validate(
-            {"repository": {"name": "app"}, "outcomes": [], "complete": True}
-        )
+        LayerCheckResult.model_validate(members)
 
 
 def test_raise_for_failures() -> None:
-    """Failures that do not merely mean absent are raised, named up to three, with the result."""
-    with pytest.raises(LayerFailuresError) as caught:
-        MIXED.raise_for_failures()
-    assert str(caught.value) == (
-        "4 of 9 layers of team/app could not be determined; see .failures for the reasons: "
-        f"'latest' (MissingLayerDigest), '{BAD}' (InvalidLayerDigest), '{SILENT}' (NotReported), ..."
-    )
-    assert caught.value.result is MIXED
+    """Failures other than absent layers are raised with the result; three of them are named."""
+    error = raised_by(MIXED.raise_for_failures)
+    named = f"'latest' (MissingLayerDigest), '{BAD}' (InvalidLayerDigest), '{SILENT}' (NotReported)"
+    advice = "could not be determined; see .failures for the reasons"
+    assert str(error) == f"4 of 9 layers of team/app {advice}: {named}, ..."
+    assert error.result is MIXED
 
 
-def test_raise_for_failures_names_a_code_of_tomorrow() -> None:
-    """A failure code this version does not know is named in ECR's own spelling."""
+def test_raise_for_an_unknown_code() -> None:
+    """The message has ECR's spelling of an unknown failure code."""
     result = LayerCheckResult.of("app", {TIRED: MIXED[TIRED]})
-    with pytest.raises(LayerFailuresError, match=rf": '{TIRED}' \(Tired\)$"):
-        result.raise_for_failures()
+    assert str(raised_by(result.raise_for_failures)).endswith(f": '{TIRED}' (Tired)")
 
 
 def test_raise_if_not_available() -> None:
-    """What is not available is raised, named up to three, the unanswered counted, with the result."""
-    with pytest.raises(LayerFailuresError) as caught:
-        PARTIAL.raise_if_not_available()
-    assert (str(caught.value), caught.value.result) == (
-        "1 of 2 layers of app are not available; see .not_available for all: 'sha256:99'",
-        PARTIAL,
-    )
+    """Layers that are not available, unanswered ones included, are raised with the result."""
+    error = raised_by(PARTIAL.raise_if_not_available)
+    advice = "are not available; see .not_available for all"
+    assert str(error) == f"1 of 2 layers of app {advice}: 'sha256:99'"
+    assert error.result == PARTIAL
 
 
-@pytest.mark.parametrize("check", ["raise_for_failures", "raise_if_not_available"])
-def test_nothing_to_raise_returns_the_result(check: str) -> None:
-    """A result with nothing to raise is returned, to go on with."""
-    result = LayerCheckResult.of("app", {HELD: LayerAvailability.AVAILABLE})
-    assert getattr(result, check)() is result
-
-
-def test_absent_is_no_failure() -> None:
-    """Absent in either of ECR's two ways of saying so is nothing to raise for."""
-    result = LayerCheckResult.of(
-        "app", {NEW: LayerAvailability.UNAVAILABLE, GONE: LayerFailureCode.MISSING_LAYER_DIGEST}
-    )
-    assert result.raise_for_failures() is result
+def test_nothing_to_raise() -> None:
+    """A result without a failure is returned; an absent layer is not a failure."""
+    absent = LayerCheckResult.of("app", {NEW: UNAVAILABLE, GONE: MISSING})
+    assert absent.raise_for_failures() is absent
+    assert ALL_HELD.raise_for_failures() is ALL_HELD.raise_if_not_available() is ALL_HELD
 
 
 def test_raised_message_is_bounded() -> None:
-    """Digests of 10 kB with newlines make a message of one bounded line."""
-    result = LayerCheckResult.of(
-        "app",
-        {
-            f"{n}\n\x1b[31m" + "x" * 10_000: LayerFailureCode.INVALID_LAYER_DIGEST
-            for n in range(1_000)
-        },
-    )
-    with pytest.raises(LayerFailuresError) as caught:
-        result.raise_for_failures()
-    message = str(caught.value)
-    assert (len(message) < 1_000, message.isprintable()) == (True, True)
+    """Long digests and codes with newlines make a message of one bounded line."""
+    outcomes = {f"{n}\n\x1b[31m" + "x" * 10_000: INVALID for n in range(1_000)}
+    raised_by(LayerCheckResult.of("app", outcomes).raise_for_failures)
 
-
-def test_raised_code_can_not_forge_a_line() -> None:
-    """ECR's own spelling of a code is quoted and cut like any text from outside."""
-    failure = LayerFailure(
-        digest=HELD,
-        code=LayerFailureCode.UNKNOWN,
-        raw_code="Tired\nERROR root: forged" + "x" * 10_000,
-    )
-    with pytest.raises(LayerFailuresError) as caught:
-        LayerCheckResult.of("app", {HELD: failure}).raise_for_failures()
-    assert (len(str(caught.value)) < 1_000, str(caught.value).isprintable()) == (True, True)
-
-
-def test_outcomes_by_digest_equals_a_dict() -> None:
-    """As a mapping it equals the dict of the same items."""
-    assert OutcomesByDigest(MIXED.outcomes) == {
-        outcome.digest: outcome for outcome in MIXED.outcomes
-    }
-
-
-@pytest.mark.parametrize(
-    "outcomes", [None, ["sha256:aa"], {3: LayerAvailability.AVAILABLE}], ids=repr
-)
-def test_of_no_mapping_of_digests(outcomes: Any) -> None:
-    """What is no mapping of digests is refused."""
-    with pytest.raises(InvalidInputError, match="outcomes="):
-        LayerCheckResult.of("team/app", outcomes)
+    code = "Tired\nERROR root: forged" + "x" * 10_000
+    failure = LayerFailure(digest=HELD, code=LayerFailureCode.UNKNOWN, raw_code=code)
+    raised_by(of_one(failure).raise_for_failures)

@@ -1,4 +1,4 @@
-"""`LayerCheckResults`: results by repository, however it is spelled; errors beside them."""
+"""`LayerCheckResults` finds results by repository, in any spelling, and has errors beside them."""
 
 from __future__ import annotations
 
@@ -20,177 +20,139 @@ from ecr_layer_client import (
 )
 
 URI = "123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/b"
+AVAILABLE = LayerAvailability.AVAILABLE
 A = LayerCheckResult.of(
-    "team/a",
-    {"sha256:aa": LayerAvailability.AVAILABLE, "latest": LayerFailureCode.INVALID_LAYER_DIGEST},
+    "team/a", {"sha256:aa": AVAILABLE, "latest": LayerFailureCode.INVALID_LAYER_DIGEST}
 )
 B = LayerCheckResult.of(URI, {"sha256:aa": LayerAvailability.UNAVAILABLE})
+HELD = LayerCheckResult.of("team/c", {"sha256:aa": AVAILABLE})
 GONE = RepositoryNotFoundError(
     "there is no 'team/gone'", code="RepositoryNotFoundException", status=400
 )
 DENIED = AccessDeniedError("'team/shut' is denied")
-
-
-@pytest.fixture
-def results() -> LayerCheckResults:
-    """Give two results and two errors."""
-    return LayerCheckResults([A, B], {"team/gone": GONE, "team/shut": DENIED})
-
-
-SPELLINGS: list[Any] = [
-    URI,
-    "arn:aws:ecr:eu-west-1:123456789012:repository/team/b",
-    Repository.parse(URI),
-    Repository(name="team/b", registry_id="123456789012"),
-]
-
-
-@pytest.mark.parametrize("spelling", SPELLINGS, ids=["uri", "arn", "repository", "without-region"])
-def test_any_spelling_finds_it(results: LayerCheckResults, spelling: str | Repository) -> None:
-    """A repository is found by its URI, its ARN and its `Repository`, with or without the Region."""
-    assert (results[spelling], spelling in results, results.get(spelling)) == (B, True, B)
-
-
-OTHERS: list[Any] = [
-    "team/b",
-    "team/c",
-    URI.replace("eu-west-1", "eu-west-2"),
-    URI.replace("1234", "4321"),
-]
+RESULTS = LayerCheckResults([A, B], {"team/gone": GONE, "team/shut": DENIED})
 
 
 @pytest.mark.parametrize(
-    "other", OTHERS, ids=["name-alone", "other-name", "other-region", "other-registry"]
+    "spelling",
+    [
+        *(URI, "arn:aws:ecr:eu-west-1:123456789012:repository/team/b", Repository.parse(URI)),
+        Repository(name="team/b", registry_id="123456789012"),
+    ],
+    ids=["URI", "ARN", "Repository", "without Region"],
 )
-def test_others_do_not(results: LayerCheckResults, other: str) -> None:
-    """Another repository is not found: not in another Region or registry, nor by a name that may be of any registry."""
+def test_any_spelling(spelling: str | Repository) -> None:
+    """A repository is found by its URI, its ARN and its `Repository`, also without the Region."""
+    assert (RESULTS[spelling], spelling in RESULTS, RESULTS.get(spelling)) == (B, True, B)
+
+
+@pytest.mark.parametrize(
+    "other",
+    ["team/b", "team/c", URI.replace("eu-west-1", "eu-west-2"), URI.replace("1234", "4321")],
+    ids=["name alone", "other name", "other Region", "other registry"],
+)
+def test_other_repository(other: str) -> None:
+    """A repository of another name, Region or registry is not found, nor one by its name alone."""
     with pytest.raises(KeyError):
-        results[other]
-    assert (other in results, results.get(other)) == (False, None)
+        RESULTS[other]
+    assert (other in RESULTS, RESULTS.get(other)) == (False, None)
 
 
-@pytest.mark.parametrize("nothing", ["Team/A", 3, None, "team/a:latest"])
-def test_what_names_no_repository(results: LayerCheckResults, nothing: Any) -> None:
-    """What names no repository is in no results, and asking for it is refused."""
-    assert nothing not in results
+@pytest.mark.parametrize("value", ["Team/A", 3, None, "team/a:latest"])
+def test_not_a_repository(value: Any) -> None:
+    """A value that does not name a repository is not in the results, and is refused as a key."""
+    assert value not in RESULTS
     with pytest.raises(InvalidInputError):
-        results[nothing]
+        RESULTS[value]
 
 
-def test_a_mapping_of_what_was_answered(results: LayerCheckResults) -> None:
-    """It is a mapping of what was answered, in input order."""
-    assert (len(results), list(results.items())) == (2, [(A.repository, A), (B.repository, B)])
+def test_mappings() -> None:
+    """Results and errors are mappings by repository, in input order."""
+    assert (len(RESULTS), list(RESULTS.items())) == (2, [(A.repository, A), (B.repository, B)])
+    assert list(RESULTS.errors.values()) == [GONE, DENIED]
+    assert RESULTS.errors["team/gone"] == GONE
 
 
-def test_errors_beside(results: LayerCheckResults) -> None:
-    """Errors are a mapping of what failed, in input order, and found in the same way."""
-    assert (list(results.errors.values()), results.errors["team/gone"]) == ([GONE, DENIED], GONE)
-
-
-def test_a_failed_repository_is_not_empty(results: LayerCheckResults) -> None:
-    """Asking for a repository that failed raises a copy of its error: it can't pass for one without layers."""
+def test_failed_repository() -> None:
+    """A repository that failed raises a copy of its error, so that it does not pass for empty."""
     with pytest.raises(RepositoryNotFoundError) as raised:
-        results["team/gone"]
-    assert (raised.value is GONE, raised.value.code, "team/gone" in results) == (
-        False,
-        "RepositoryNotFoundException",
-        False,
-    )
+        RESULTS["team/gone"]
+    assert (raised.value is GONE, raised.value.code) == (False, "RepositoryNotFoundException")
+    assert "team/gone" not in RESULTS
 
 
-def test_raise_for_errors(results: LayerCheckResults) -> None:
-    """The first error is raised, with the others as its notes, as often as it is asked for."""
+def test_raise_for_errors() -> None:
+    """The first error is raised with the others as its notes, each time."""
     for _ in range(2):
         with pytest.raises(RepositoryNotFoundError, match="there is no 'team/gone'") as raised:
-            results.raise_for_errors()
+            RESULTS.raise_for_errors()
         assert raised.value.__notes__ == ["then: AccessDeniedError: 'team/shut' is denied"]
 
-
-def test_no_errors_to_raise() -> None:
-    """Without errors the results themselves are returned."""
-    results = LayerCheckResults([A])
-    assert results.raise_for_errors() is results
-
-
-HELD = LayerCheckResult.of("team/c", {"sha256:aa": LayerAvailability.AVAILABLE})
-GATES: list[Any] = [
-    (LayerCheckResults([]), True),
-    (LayerCheckResults([HELD]), True),
-    (LayerCheckResults([HELD, A]), False),
-    (LayerCheckResults([HELD], {"team/gone": GONE}), False),
-]
+    without_errors = LayerCheckResults([A])
+    assert without_errors.raise_for_errors() is without_errors
 
 
 @pytest.mark.parametrize(
-    ("results", "expected"), GATES, ids=["nothing", "held", "one-is-not", "one-failed"]
+    ("results", "expected"),
+    [
+        *((LayerCheckResults([]), True), (LayerCheckResults([HELD]), True)),
+        (LayerCheckResults([HELD, A]), False),
+        (LayerCheckResults([HELD], {"team/gone": GONE}), False),
+    ],
+    ids=["empty", "held", "one is not available", "one failed"],
 )
 def test_all_available(results: LayerCheckResults, *, expected: bool) -> None:
-    """All is available when every repository was answered and holds all that was asked of it."""
+    """All are available if no repository failed and each has all its layers."""
     assert results.all_available == expected
 
 
-def test_no_truth_value(results: LayerCheckResults) -> None:
+def test_no_truth_value() -> None:
     """Results have no truth value."""
     with pytest.raises(TypeError, match=r"results\.all_available"):
-        bool(results)
+        bool(RESULTS)
 
 
-def test_repr_is_one_bounded_line() -> None:
-    """The repr is one line of counts, however many there are."""
-    many = LayerCheckResults(
-        [
-            LayerCheckResult.of(f"team/{number}", {"sha256:aa": LayerAvailability.ARCHIVED})
-            for number in range(1000)
-        ]
-    )
-    assert (
-        repr(many)
-        == "LayerCheckResults(repositories=1000, outcomes=1000, available=0, archived=1000, absent=0, undetermined=0, errors=0)"
-    )
+def test_repr() -> None:
+    """The repr is one line of counts, however many results there are."""
+    outcomes = {"sha256:aa": LayerAvailability.ARCHIVED}
+    many = LayerCheckResults(LayerCheckResult.of(f"team/{n}", outcomes) for n in range(1000))
+    counts = "available=0, archived=1000, absent=0, undetermined=0, errors=0"
+    assert repr(many) == f"LayerCheckResults(repositories=1000, outcomes=1000, {counts})"
+    assert repr(RESULTS.errors) == "<2 by repository>"
 
 
-def test_repr_of_errors(results: LayerCheckResults) -> None:
-    """The repr of a mapping by repository is bounded, too."""
-    assert repr(results.errors) == "<2 by repository>"
+def test_description() -> None:
+    """The description counts the failed repositories, if there are any."""
+    assert RESULTS._describe().summary.endswith("; 2 repositories failed")
+    assert "failed" not in LayerCheckResults([A])._describe().summary
 
 
-def test_equal() -> None:
-    """Results are equal by what was answered and by their errors."""
+def test_equality() -> None:
+    """Results are equal if their outcomes and their errors are."""
     same = LayerCheckResults([A, B], {"team/gone": GONE})
     assert LayerCheckResults([A, B], {Repository(name="team/gone"): GONE}) == same
-    assert [
-        same == other
-        for other in (LayerCheckResults([A, B]), LayerCheckResults([A], {"team/gone": GONE}), 3)
-    ] == [False] * 3
+    others = (LayerCheckResults([A, B]), LayerCheckResults([A], {"team/gone": GONE}), 3)
+    assert [same == other for other in others] == [False] * 3
 
 
-def test_pickled(results: LayerCheckResults) -> None:
-    """Results cross processes with their errors."""
-    back = pickle.loads(pickle.dumps(results))
-    assert (list(back.items()), [str(error) for error in back.errors.values()]) == (
-        list(results.items()),
-        [str(GONE), str(DENIED)],
-    )
+def test_pickled() -> None:
+    """Results are pickled with their errors."""
+    back = pickle.loads(pickle.dumps(RESULTS))
+    assert list(back.items()) == list(RESULTS.items())
+    assert [str(error) for error in back.errors.values()] == [str(GONE), str(DENIED)]
 
 
-def test_by_repository_with_the_region() -> None:
-    """A name is found by the name with the Region, and so the other way round."""
-    with_region = Repository(name="team/a", region="eu-west-1")
-    assert (
-        ByRepository({with_region: 1})["team/a"],
-        ByRepository({Repository(name="team/a"): 1})[with_region],
-    ) == (1, 1)
+def test_name_with_and_without_the_region() -> None:
+    """A name is found by the name with the Region, and the other way round."""
+    name, with_region = Repository(name="team/a"), Repository(name="team/a", region="eu-west-1")
+    assert (ByRepository({with_region: 1})[name], ByRepository({name: 1})[with_region]) == (1, 1)
 
 
-def test_repositories_that_differ_in_region_alone() -> None:
-    """Results of one name in two Regions are refused: the one would stand for the other."""
-    with pytest.raises(InvalidInputError, match="differ in their Region alone"):
-        ByRepository(
-            {Repository(name="team/a", region=region): 1 for region in ("eu-west-1", "us-east-1")}
-        )
-
-
-def test_two_results_of_one_repository() -> None:
-    """Two results of one repository are refused: the second would hide the first."""
-    with pytest.raises(InvalidInputError, match="two of the results are of one repository"):
+def test_one_repository_twice() -> None:
+    """Two results of one repository, or of one name in two Regions, are refused."""
+    with pytest.raises(InvalidInputError, match="two of the results are of the same repository"):
         LayerCheckResults([A, A])
+
+    regions = ("eu-west-1", "us-east-1")
+    with pytest.raises(InvalidInputError, match="differ only in their Region"):
+        ByRepository({Repository(name="team/a", region=region): 1 for region in regions})

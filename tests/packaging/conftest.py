@@ -1,4 +1,4 @@
-"""The wheel, built once from this source tree as its users will get it."""
+"""The wheel that users install, built once from this source tree."""
 
 from __future__ import annotations
 
@@ -14,27 +14,19 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="session")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the wheel's file.
+    """Return the wheel's path.
 
-    Skip the test where there is no source tree, or nothing to build it with.
+    Skip the test if there is no source tree, or if pip cannot install the build backend.
     """
     if not (ROOT / "pyproject.toml").exists():
         pytest.skip("needs the source tree: the wheel is built from it")
+
     folder = tmp_path_factory.mktemp("dist")
-    built = ran(
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "wheel",
-        "--quiet",
-        "--no-deps",
-        "--wheel-dir",
-        folder,
-        ROOT,
-    )
+    pip = (sys.executable, "-m", "pip", "--disable-pip-version-check")
+    built = ran(*pip, "wheel", "--quiet", "--no-deps", "--wheel-dir", folder, ROOT)
+
     if "hatchling" in built.stderr and built.returncode != 0:
-        pytest.skip(f"needs hatchling from a package index, and pip says: {built.stderr[-300:]}")
+        pytest.skip(f"needs hatchling from a package index; pip failed: {built.stderr[-300:]}")
     assert built.returncode == 0, built.stderr
-    (made,) = folder.glob("*.whl")
-    return made
+    (wheel,) = folder.glob("*.whl")
+    return wheel

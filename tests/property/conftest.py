@@ -9,14 +9,9 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-settings.register_profile(
-    "default", max_examples=200, deadline=None, derandomize=True, database=None
-)
-settings.register_profile(
-    "full",
-    max_examples=2_000,
-    deadline=None,
-    print_blob=True,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+# Neither an example nor the drawing of examples has a time limit: a slow machine fails no claim.
+UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
+
+settings.register_profile("default", UNTIMED, max_examples=200, derandomize=True, database=None)
+settings.register_profile("full", UNTIMED, max_examples=2_000, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -6,7 +6,7 @@ import asyncio
 import os
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 
 from ecr_layer_client import RetryPolicy
@@ -26,10 +26,8 @@ T = TypeVar("T")
 
 def quick(max_examples: int, **options: Any) -> settings:
     """Return settings for slow claims: fewer examples, unless another profile is chosen."""
-    if "HYPOTHESIS_PROFILE" in os.environ:
-        return settings()
-    health = [HealthCheck.too_slow]
-    return settings(max_examples=max_examples, suppress_health_check=health, **options)
+    is_default = "HYPOTHESIS_PROFILE" not in os.environ
+    return settings(max_examples=max_examples, **options) if is_default else settings()
 
 
 def plans(faults: list[dict[str, Any]], max_size: int) -> st.SearchStrategy[Plan]:

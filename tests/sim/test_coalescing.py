@@ -1,4 +1,4 @@
-"""Single checks of real images' layers, asked by many tasks that draw from one queue: how many requests they come to."""
+"""The number of requests for single checks of real images' layers, made by many tasks."""
 
 from __future__ import annotations
 
@@ -17,13 +17,12 @@ REFERENCES = [
 ]
 TASKS = 200
 
-
 DISTINCT: defaultdict[str, set[str]] = defaultdict(set)
 for name, referenced in REFERENCES:
     DISTINCT[name].add(referenced)
-FEWEST = sum(
-    ceil(len(digests) / 100) for digests in DISTINCT.values()
-)  # requests that ask each digest of each repository once
+
+# The requests that check each digest of each repository once, in full batches.
+FEWEST_REQUESTS = sum(ceil(len(digests) / 100) for digests in DISTINCT.values())
 
 
 async def _requests(round_trip: float, spread: float) -> int:
@@ -32,16 +31,17 @@ async def _requests(round_trip: float, spread: float) -> int:
             ecr.seed(name, [(digest, 1) for digest in digests])
         if spread:
             ecr.faults.add(latency=(0.0, spread))
+
         queue = iter(REFERENCES)
         async with ecr.client() as client:
 
             async def work() -> None:
-                for repository, digest in queue:
-                    assert (
-                        await client.check_layer(Repository(name=repository), digest)
-                    ).is_available
+                for name, digest in queue:
+                    layer = await client.check_layer(Repository(name=name), digest)
+                    assert layer.is_available
 
             await asyncio.gather(*(work() for _ in range(TASKS)))
+
         return ecr.stats.requests
 
 
@@ -55,7 +55,8 @@ async def _requests(round_trip: float, spread: float) -> int:
     ],
 )
 def test_references_one_at_a_time(round_trip: float, spread: float) -> None:
-    """200 tasks that ask for one layer at a time make at most 1.6 times the requests of a list that is known beforehand."""
+    """200 tasks that check one layer at a time send at most 1.6 times the fewest requests."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         requests = runner.run(_requests(round_trip, spread))
-    assert requests <= 1.6 * FEWEST, requests / FEWEST
+
+    assert requests <= 1.6 * FEWEST_REQUESTS, requests / FEWEST_REQUESTS

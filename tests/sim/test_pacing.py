@@ -1,4 +1,4 @@
-"""Clients that share a quota without knowing of each other, simulated on the real client code in virtual time."""
+"""Clients that share a quota without knowing it, simulated on the real client in virtual time."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fleet import Job, Outcome, run, run_job
 from ecr_layer_client import ClientConfig
 from virtual_time import VirtualTimeLoop
 
-_LIFTED = 1e9
+_NO_CEILING = 1e9  # requests a second
 
 
 def _outcome(
@@ -23,14 +23,16 @@ def _outcome(
     start: int,
     end: int,
     in_flight: int = 100,
-    ceiling: float | None = _LIFTED,
+    ceiling: float | None = _NO_CEILING,
 ) -> Outcome:
     random.seed(0)
     config = ClientConfig(batch_size=1, max_concurrency=in_flight, requests_per_second=ceiling)
+
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         tallies = runner.run(
             run(config, clients=clients, rate=rate, burst=burst, round_trip=round_trip, seconds=end)
         )
+
     return Outcome.of(tallies, rate, start, end)
 
 
@@ -43,7 +45,7 @@ def _outcome(
     ],
 )
 def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
-    """Clients fill a quota of 100 requests a second, waste little of it and share it fairly."""
+    """Clients use a quota of 100 requests a second, waste little of it and share it fairly."""
     outcome = _outcome(clients, rate=100, burst=20, round_trip=0.05, start=20, end=60)
     assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (
         True,
@@ -63,7 +65,7 @@ def test_a_small_quota(clients: int, goodput: float, waste: float, fairness: flo
     ],
 )
 def test_ecrs_quota(clients: int, goodput: float, waste: float, fairness: float) -> None:
-    """Clients fill ECR's own quota of 1,000 requests a second, waste little of it and share it fairly."""
+    """Clients use ECR's quota of 1,000 requests a second, waste little and share it fairly."""
     outcome = _outcome(clients, rate=1000, burst=200, round_trip=0.05, start=20, end=60)
     assert (outcome.goodput >= goodput, outcome.waste <= waste, outcome.fairness >= fairness) == (
         True,
@@ -73,14 +75,14 @@ def test_ecrs_quota(clients: int, goodput: float, waste: float, fairness: float)
 
 
 def test_the_default_ceiling() -> None:
-    """Unless told otherwise, a client keeps to 800 requests a second: 80 % of ECR's default quota."""
+    """By default, a client sends at most 800 requests a second: 80 % of ECR's default quota."""
     outcome = _outcome(1, rate=1000, burst=200, round_trip=0.05, start=1, end=6, ceiling=None)
     assert (round(outcome.goodput, 2), outcome.waste) == (0.8, 0.0)
 
 
 @pytest.mark.parametrize("in_flight", [10, 50])
 def test_the_first_second_counts(in_flight: int) -> None:
-    """One client on a quota of 50 wastes little even with its first second, which knows nothing of the quota, counted in."""
+    """One client on a quota of 50 wastes little, although it knows no quota in its first second."""
     outcome = _outcome(1, rate=50, burst=50, round_trip=0.03, start=0, end=20, in_flight=in_flight)
     assert (outcome.goodput >= 0.95, outcome.waste <= (0.06 if in_flight == 10 else 0.08)) == (
         True,
@@ -88,8 +90,8 @@ def test_the_first_second_counts(in_flight: int) -> None:
     ), outcome
 
 
-def test_eight_that_begin_at_once() -> None:
-    """Eight clients that begin at one moment on a quota of 50 waste at most 12 %, their first second counted in."""
+def test_eight_clients_that_begin_at_once() -> None:
+    """Eight clients that begin at once on a quota of 50 waste at most 12 %, from the start on."""
     outcome = _outcome(8, rate=50, burst=50, round_trip=0.03, start=0, end=20, in_flight=10)
     assert (outcome.goodput >= 0.88, outcome.waste <= 0.12) == (True, True), outcome
 
@@ -104,9 +106,10 @@ def _job(seed: int) -> Job:
 
 
 def test_work_that_ends() -> None:
-    """Eight clients that share work on a quota of 50 use it to the end of the last one, and waste little, in each of 12 runs."""
+    """Eight clients that share work use a quota of 50 until the last one ends, in 12 runs of 12."""
     jobs = [_job(seed) for seed in range(12)]
     goodput, waste = sorted(job.goodput for job in jobs), sorted(job.waste for job in jobs)
+
     assert ({job.answered for job in jobs}, goodput[0] >= 0.88, waste[-1] <= 0.12) == (
         {1_000},
         True,
@@ -117,7 +120,8 @@ def test_work_that_ends() -> None:
 @pytest.mark.full
 @pytest.mark.timeout(300)
 def test_work_that_ends_nearly_always_ends_well() -> None:
-    """Of 200 runs of such work, 95 % use 88 % of the quota, and 95 % waste at most 12 % of their requests."""
+    """In 95 % of 200 runs, clients use 88 % of the quota; in 95 %, they waste at most 12 %."""
     jobs = [_job(seed) for seed in range(200)]
     goodput, waste = sorted(job.goodput for job in jobs), sorted(job.waste for job in jobs)
+
     assert (goodput[10] >= 0.88, waste[-11] <= 0.12) == (True, True), (goodput[10], waste[-11])

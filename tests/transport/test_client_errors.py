@@ -1,8 +1,9 @@
-"""botocore's exceptions: each as one error of ours that says what to do."""
+"""Each exception of botocore becomes one error of ours that says what to do."""
 
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 from botocore import exceptions as botocore
@@ -17,7 +18,6 @@ from ecr_layer_client import (
     TransportError,
 )
 from ecr_layer_client._checks.operation import CHECK
-from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._transport.client_errors import (
     call_error,
     credentials_error,
@@ -28,7 +28,10 @@ from ecr_layer_client._transport.client_errors import (
 OWN = Repository(name="team/app")
 REGION = "eu-west-1"
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
-WHAT = "BatchCheckLayerAvailability on repository 'team/app' (registry of the caller, Region eu-west-1): "
+WHAT = f"{CHECK} on repository 'team/app' (registry of the caller, Region eu-west-1): "
+CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
+TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
+FILES = "check AWS_CA_BUNDLE, certificates and proxies"
 
 CREDENTIALS = [
     botocore.NoCredentialsError(),
@@ -42,7 +45,7 @@ CREDENTIALS = [
     botocore.RefreshWithMFAUnsupportedError(),
     botocore.MetadataRetrievalError(error_msg="timed out"),
 ]
-TRANSPORT = [
+NETWORK = [
     botocore.EndpointConnectionError(endpoint_url=URL, error="refused"),
     botocore.ConnectTimeoutError(endpoint_url=URL),
     botocore.ReadTimeoutError(endpoint_url=URL),
@@ -58,56 +61,46 @@ def by_class(error: Exception) -> str:
     return type(error).__name__
 
 
+def asked(error: Exception, **more: Any) -> CallError:
+    """Return our error for a check that failed."""
+    return call_error(error, CHECK, OWN, REGION, **more)
+
+
 def facts(error: CallError) -> tuple[type[CallError], bool, Repository | None]:
-    """Return the class, whether it is retried, and of what it speaks."""
+    """Return the class of an error, whether it is retried, and its repository."""
     return type(error), error.retryable, error.repository
 
 
-def test_no_region() -> None:
-    """Without a Region nothing was asked; the message names three ways to give one."""
-    error = opening_error(botocore.NoRegionError())
-    assert (type(error), str(error)) == (
-        InvalidInputError,
-        "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region",
-    )
-
-
-def assert_no_credentials(error: ECRLayerError) -> None:
-    """Hold that the error says what was asked and where credentials come from."""
-    told = "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
-    assert (type(error), str(error)[: len(told)]) == (CredentialsError, told)
-
-
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
-def test_no_credentials_when_opening(error: Exception) -> None:
-    """A failing credential chain is a CredentialsError that says where credentials come from."""
-    assert_no_credentials(opening_error(error))
+def test_no_credentials(error: Exception) -> None:
+    """A failing credential chain is a final CredentialsError that says how to give credentials."""
+    advice = "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    for ours in (opening_error(error), asked(error)):
+        assert isinstance(ours, CredentialsError)
+        assert (str(ours)[: len(advice)], ours.retryable) == (advice, False)
+
+
+def test_credentials_error_without_words() -> None:
+    """An error of the credential chain without a message is named by its class."""
+    assert str(credentials_error(LookupError())).endswith("; botocore says 'LookupError'")
+
+
+def test_no_region() -> None:
+    """Without a Region, the error names three ways to give one."""
+    error = opening_error(botocore.NoRegionError())
+    ways = "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+    assert (type(error), str(error)) == (InvalidInputError, f"found no AWS Region: {ways}")
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "advice"),
     [
-        botocore.ProfileNotFound(profile="dev"),
-        botocore.InvalidConfigError(error_msg="no role_arn"),
-        botocore.ConfigParseError(path="config"),
-        ValueError("a word in a file"),
-    ],
-    ids=by_class,
-)
-def test_configuration_that_can_not_be_used(error: Exception) -> None:
-    """A configuration that can't be used is the caller's to mend, in botocore's words."""
-    ours = opening_error(error)
-    assert (type(ours), str(ours)) == (
-        InvalidInputError,
-        f"the AWS configuration is refused: {str(error)!r}: check profile_name, AWS_PROFILE and the AWS configuration files",
-    )
-
-
-@pytest.mark.parametrize(
-    ("error", "to_do"),
-    [
+        (botocore.ProfileNotFound(profile="dev"), CONFIG),
+        (botocore.InvalidConfigError(error_msg="no role_arn"), CONFIG),
+        (botocore.ConfigParseError(path="config"), CONFIG),
+        (ValueError("a word in a file"), CONFIG),
         (
-            botocore.InvalidRegionError(region_name="us east"),
+            botocore.InvalidRegionError(region_name="us-"),
             "check region_name, AWS_DEFAULT_REGION and the profile's region",
         ),
         (
@@ -115,98 +108,65 @@ def test_configuration_that_can_not_be_used(error: Exception) -> None:
             "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint",
         ),
     ],
-    ids=["Region", "endpoint"],
+    ids=["profile", "config", "syntax", "value", "Region", "endpoint"],
 )
-def test_what_of_the_configuration_can_not_be_used(error: Exception, to_do: str) -> None:
-    """Where botocore says what it refuses, the places where that is set are named."""
-    assert (
-        str(opening_error(error))
-        == f"the AWS configuration is refused: {quoted(str(error))}: {to_do}"
-    )
+def test_configuration_is_not_valid(error: Exception, advice: str) -> None:
+    """An invalid configuration is an InvalidInputError that names the settings to check."""
+    ours = opening_error(error)
+    expected = f"the AWS configuration is not valid: {str(error)!r}: {advice}"
+    assert (type(ours), str(ours)) == (InvalidInputError, expected)
 
 
-@pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
-def test_no_credentials_when_asking(error: Exception) -> None:
-    """Credentials that end while asking are the same, and final."""
-    ours = call_error(error, CHECK, OWN, REGION)
-    assert_no_credentials(ours)
-    assert ours.retryable is False
-
-
-@pytest.mark.parametrize("error", TRANSPORT, ids=by_class)
-def test_no_answer(error: Exception) -> None:
-    """What leaves a request without an answer is retried."""
-    ours = call_error(error, CHECK, OWN, REGION)
+@pytest.mark.parametrize("error", NETWORK, ids=by_class)
+def test_no_response(error: Exception) -> None:
+    """A request without a response is retried."""
+    ours = asked(error)
     assert facts(ours) == (TransportError, True, OWN)
-    assert str(ours).startswith(f"{WHAT}no answer, ")
-
-
-def test_error_without_words() -> None:
-    """An error of the credential chain that says nothing is named by its class."""
-    assert str(credentials_error(LookupError())).endswith("; botocore says 'LookupError'")
-
-
-def test_tls() -> None:
-    """TLS that fails is final, and names what to check."""
-    ours = call_error(
-        botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), CHECK, OWN, REGION
-    )
-    assert facts(ours) == (TransportError, False, OWN)
-    assert str(ours).endswith(": check endpoint_url, AWS_CA_BUNDLE and proxies")
+    assert str(ours).startswith(f"{WHAT}no response came (")
 
 
 @pytest.mark.parametrize(
-    "cause",
-    [FileNotFoundError("ca.pem"), PermissionError("ca.pem"), ssl.SSLError("bad")],
-    ids=by_class,
+    ("error", "advice"),
+    [
+        (botocore.SSLError(endpoint_url=URL, error=OSError("self-signed")), TLS),
+        *(
+            (botocore.HTTPClientError(error=cause), FILES)
+            for cause in (FileNotFoundError("ca"), PermissionError("ca"), ssl.SSLError("bad"))
+        ),
+    ],
+    ids=["TLS", "no file", "no permission", "bad certificate"],
 )
-def test_files_that_can_not_be_read(cause: Exception) -> None:
-    """What asking again can't mend is final, and names what to check."""
-    ours = call_error(botocore.HTTPClientError(error=cause), CHECK, OWN, REGION)
+def test_final_failure(error: Exception, advice: str) -> None:
+    """A failure that another attempt can't fix is final, and names the settings to check."""
+    ours = asked(error)
     assert facts(ours) == (TransportError, False, OWN)
-    assert str(ours).endswith(": check AWS_CA_BUNDLE, certificates and proxies")
+    assert str(ours).endswith(f": {advice}")
 
 
-@pytest.mark.parametrize(
-    ("words", "is_chained"),
-    [("reset by peer", True), ("407, url=http://user:secret@proxy:3128", False)],
-    ids=["plain", "password"],
-)
-def test_a_cause_with_a_secret_is_not_chained(*, words: str, is_chained: bool) -> None:
-    """An error whose own words, or whose cause's, hold a password is left out of the chain."""
+def test_request_that_could_not_be_made() -> None:
+    """A request that botocore can't make is a final error."""
+    ours = asked(botocore.UnknownSignatureVersionError(signature_version="v9"))
+    assert facts(ours) == (TransportError, False, OWN)
+    assert str(ours).startswith(f"{WHAT}the request could not be made (")
+
+
+@pytest.mark.parametrize("is_chained", [True, False], ids=["plain", "password"])
+def test_a_cause_with_a_secret_is_not_chained(*, is_chained: bool) -> None:
+    """An error is not chained if the message of its cause has a password."""
     error = botocore.HTTPClientError(error="masked")
+    words = "reset by peer" if is_chained else "407, url=http://user:secret@proxy:3128"
     error.__cause__ = OSError(words)
     assert (redacted_cause(error) is error) == is_chained
 
 
-def test_request_that_could_not_be_made() -> None:
-    """What botocore refuses to send is final."""
-    ours = call_error(
-        botocore.UnknownSignatureVersionError(signature_version="v9"), CHECK, OWN, REGION
-    )
-    assert facts(ours) == (TransportError, False, OWN)
-    assert str(ours).startswith(f"{WHAT}the request could not be made, ")
-
-
 @pytest.mark.parametrize("retryable", [True, False], ids=["retried", "final"])
 @pytest.mark.parametrize("wrapped", [False, True], ids=["as it is", "wrapped by botocore"])
-def test_answer_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> None:
-    """An answer that breaks ECR's contract stays what it is, wrapped or not, with what was asked and the request id."""
-    broken = ResponseError("cut", retryable=retryable)
-    ours = call_error(
-        botocore.HTTPClientError(error=broken) if wrapped else broken,
-        CHECK,
-        OWN,
-        REGION,
-        request_id="5f1c",
-    )
-    assert (*facts(ours), ours.request_id, str(ours)) == (
-        ResponseError,
-        retryable,
-        OWN,
-        "5f1c",
-        f"{WHAT}cut",
-    )
+def test_response_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> None:
+    """A response error keeps its facts, and its message gains the operation and repository."""
+    broken = ResponseError("truncated", retryable=retryable)
+    ours = asked(botocore.HTTPClientError(error=broken) if wrapped else broken, request_id="5f1c")
+    assert facts(ours) == (ResponseError, retryable, OWN)
+    assert (ours.request_id, str(ours)) == ("5f1c", f"{WHAT}truncated")
 
 
 @pytest.mark.parametrize(
@@ -215,15 +175,14 @@ def test_answer_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> N
     ids=lambda text: ascii(text[:20]),
 )
 def test_hostile_text_makes_one_line(hostile: str) -> None:
-    """Hostile text in botocore's words makes a message of one bounded, printable line."""
+    """Hostile text in botocore's message makes a message of one bounded, printable line."""
     errors: list[ECRLayerError] = [
         opening_error(botocore.ProfileNotFound(profile=hostile)),
         opening_error(botocore.InvalidConfigError(error_msg=hostile)),
-        call_error(botocore.InvalidConfigError(error_msg=hostile), CHECK, OWN, REGION),
-        call_error(botocore.SSLError(endpoint_url=URL, error=OSError(hostile)), CHECK, OWN, REGION),
-        call_error(botocore.HTTPClientError(error=OSError(hostile)), CHECK, OWN, REGION),
-        call_error(ValueError(hostile), CHECK, OWN, REGION),
+        asked(botocore.InvalidConfigError(error_msg=hostile)),
+        asked(botocore.SSLError(endpoint_url=URL, error=OSError(hostile))),
+        asked(botocore.HTTPClientError(error=OSError(hostile))),
+        asked(ValueError(hostile)),
     ]
-    assert [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors] == [
-        (True, True)
-    ] * len(errors)
+    shown = [(len(str(error)) < 1_000, str(error).isprintable()) for error in errors]
+    assert shown == [(True, True)] * len(errors)

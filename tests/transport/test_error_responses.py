@@ -1,10 +1,11 @@
-"""ECR's error answers: by code and not by status, saying what to do."""
+"""Error responses become errors by their code, not by their status; messages say what to do."""
 
 from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from typing import Any
 
 import pytest
 
@@ -31,429 +32,288 @@ from ecr_layer_client._transport.error_responses import (
 )
 
 ACCOUNT = "123456789012"
+REGION = "eu-west-1"
 OWN = Repository(name="team/app")
 OTHER = Repository(name="team/app", registry_id=ACCOUNT)
-REGION = "eu-west-1"
-WHAT = f"BatchCheckLayerAvailability on repository 'team/app' (registry {ACCOUNT}, Region eu-west-1): ECR answered "
+WHAT = f"BatchCheckLayerAvailability on repository 'team/app' (registry {ACCOUNT}, Region {REGION})"
+DATE = "Mon, 23 Nov 2026 12:00:00 GMT"
 
-THROTTLING = [
-    "ThrottlingException",
-    "Throttling",
-    "TooManyRequestsException",
-    "RequestLimitExceeded",
-    "SlowDown",
-    "RequestThrottled",
+# The class of an error, and whether it is retryable, throttled and refreshable.
+Facts = tuple[type[CallError], bool, bool, bool]
+THROTTLED: Facts = (ThrottledError, True, True, False)
+TRANSIENT: Facts = (ServerError, True, False, False)
+STALE: Facts = (CredentialsError, False, False, True)
+
+STALE_CODES = [
+    *("ExpiredToken", "ExpiredTokenException", "UnrecognizedClientException"),
+    *("InvalidClientTokenId", "MissingAuthenticationToken", "MissingAuthenticationTokenException"),
 ]
-TRANSIENT = [
-    *("ServerException", "InternalFailure", "ServiceUnavailable", "ServiceUnavailableException"),
-    *("RequestTimeout", "RequestTimeoutException"),
+CODES: list[tuple[str, Facts]] = [
+    *((code, THROTTLED) for code in ("ThrottlingException", "Throttling", "SlowDown")),
+    *((code, THROTTLED) for code in ("TooManyRequestsException", "RequestLimitExceeded")),
+    *((code, THROTTLED) for code in ("RequestThrottled",)),
+    *((code, TRANSIENT) for code in ("ServerException", "InternalFailure", "RequestTimeout")),
+    *((code, TRANSIENT) for code in ("ServiceUnavailable", "ServiceUnavailableException")),
+    *((code, TRANSIENT) for code in ("RequestTimeoutException",)),
+    *((code, STALE) for code in STALE_CODES),
+    ("RepositoryNotFoundException", (RepositoryNotFoundError, False, False, False)),
+    ("AccessDeniedException", (AccessDeniedError, False, False, False)),
+    ("AccessDenied", (AccessDeniedError, False, False, False)),
+    ("InvalidParameterException", (InvalidParameterError, False, False, False)),
+    ("ValidationException", (InvalidParameterError, False, False, False)),
+    ("LimitExceededException", (ServiceError, False, False, False)),
+    ("KmsException", (ServiceError, False, False, False)),
 ]
-STALE = [
-    "ExpiredToken",
-    "ExpiredTokenException",
-    "UnrecognizedClientException",
-    "InvalidClientTokenId",
-    "MissingAuthenticationToken",
-    "MissingAuthenticationTokenException",
-]
-FINAL: list[tuple[str, type[CallError]]] = [
-    ("RepositoryNotFoundException", RepositoryNotFoundError),
-    ("AccessDeniedException", AccessDeniedError),
-    ("AccessDenied", AccessDeniedError),
-    ("InvalidParameterException", InvalidParameterError),
-    ("ValidationException", InvalidParameterError),
-    ("LimitExceededException", ServiceError),
-    ("KmsException", ServiceError),
-]
-STATUSES = [400, 403, 500, 502, 503, 504]
+SCOPE = "Credential should be scoped to a valid region, not 'us-east-1'. "
 
 
-def refusal(
+def response(
     code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None
 ) -> ErrorResponse:
-    """Return an answer that is no 200."""
+    """Return an error response."""
     return ErrorResponse(status, code, message, "5f1c", date)
 
 
-def refused(
+def error_of(
     answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True
 ) -> CallError:
-    """Return the error of an answer to a client of one Region, by default with credentials that this library found."""
+    """Return the error for a response. By default, this library can renew the credentials."""
     return error_from(answer, CHECK, repository, REGION, owned=owned)
 
 
-def facts(error: CallError) -> tuple[type[CallError], bool, bool, bool]:
-    """Return the class and what the retry loop asks."""
+def facts(error: CallError) -> Facts:
+    """Return the class of an error, and the facts that the retry loop reads."""
     return type(error), error.retryable, error.throttled, error.refreshable
 
 
-@pytest.mark.parametrize("status", [*STATUSES, 429])
-@pytest.mark.parametrize("code", THROTTLING)
-def test_throttling_code(code: str, status: int) -> None:
-    """A throttling code is throttled under every status."""
-    assert facts(refused(refusal(code, status))) == (ThrottledError, True, True, False)
+def skew_of(date: str | None) -> float | None:
+    """Return the skew that an expired request with a `Date` header is reported with."""
+    error = error_of(response("RequestExpired", date=date))
+    assert isinstance(error, ClockSkewError)
+    return error.skew
 
 
-@pytest.mark.parametrize(
-    "code", ["Unknown", "ServerException", *STALE, *(code for code, _ in FINAL)]
-)
+@pytest.mark.parametrize(("code", "expected"), CODES, ids=lambda value: str(value)[:40])
+def test_code_decides(code: str, expected: Facts) -> None:
+    """A known code decides the class and the facts of an error under every status but 429."""
+    statuses = (400, 403, 500, 502, 503, 504)
+    found = {status: facts(error_of(response(code, status))) for status in statuses}
+    assert found == dict.fromkeys(statuses, expected)
+
+
+@pytest.mark.parametrize("code", ["Unknown", *(code for code, _ in CODES)])
 def test_status_429(code: str) -> None:
-    """A 429 is throttled whatever its code."""
-    assert facts(refused(refusal(code, 429))) == (ThrottledError, True, True, False)
+    """A response with status 429 is throttled, whatever its code."""
+    assert facts(error_of(response(code, 429))) == THROTTLED
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("code", TRANSIENT)
-def test_transient_code(code: str, status: int) -> None:
-    """A transient code is retried under every status."""
-    assert facts(refused(refusal(code, status))) == (ServerError, True, False, False)
+@pytest.mark.parametrize("code", ["Unknown", "SomethingNew"])
+def test_status_decides_for_an_unknown_code(code: str) -> None:
+    """The status decides for a code that this version does not know."""
+    expected = {
+        **dict.fromkeys((0, 400, 404, 408, 418), (ServiceError, False, False, False)),
+        **dict.fromkeys((500, 502, 503, 504), TRANSIENT),
+        **dict.fromkeys((501, 505), (ServerError, False, False, False)),
+    }
+    assert {status: facts(error_of(response(code, status))) for status in expected} == expected
 
 
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize(("code", "cls"), FINAL)
-def test_final_code(code: str, cls: type[CallError], status: int) -> None:
-    """A final code stays final under every status, 5xx too."""
-    assert facts(refused(refusal(code, status))) == (cls, False, False, False)
-
-
-@pytest.mark.parametrize("status", STATUSES)
-@pytest.mark.parametrize("code", STALE)
-def test_stale_credentials(code: str, status: int) -> None:
-    """Credentials that AWS takes for expired or unknown are for a refresh, and not for another try with the same."""
-    assert facts(refused(refusal(code, status))) == (CredentialsError, False, False, True)
-
-
-@pytest.mark.parametrize("code", STALE)
+@pytest.mark.parametrize("code", STALE_CODES)
 def test_stale_credentials_of_the_caller(code: str) -> None:
-    """Stale credentials of the caller's own session or client are final, for only the caller can renew them, and the error says so."""
-    error = refused(refusal(code, 400), owned=False)
+    """Stale credentials of the caller's session are final; the message asks to renew them."""
+    error = error_of(response(code), owned=False)
     assert facts(error) == (CredentialsError, False, False, False)
-    assert str(error).endswith(
-        ": the session or client is yours, so its credentials are yours to renew"
-    )
+    advice = "renew the credentials of your session or client, "
+    assert str(error).endswith(f": {advice}because this library does not renew them")
 
 
 @pytest.mark.parametrize("code", ["InvalidSignatureException", "SignatureDoesNotMatch"])
-def test_wrong_signature(code: str) -> None:
-    """A signature that does not match is final: a fresh copy of the same key would sign the same."""
-    said = "The request signature we calculated does not match the signature you provided."
-    assert facts(refused(refusal(code, 403, said))) == (CredentialsError, False, False, False)
-
-
 @pytest.mark.parametrize(
-    ("code", "message"),
+    ("message", "cls"),
     [
-        (
-            "InvalidSignatureException",
-            "Signature expired: 20261123T120000Z is now earlier than 20261123T122000Z",
-        ),
-        (
-            "InvalidSignatureException",
-            "Signature not yet current: 20261123T124000Z is still later than 20261123T122500Z",
-        ),
-        ("SignatureDoesNotMatch", "Signature expired: 20261123T120000Z"),
-        ("RequestExpired", ""),
-        ("RequestTimeTooSkewed", ""),
+        ("The request signature we calculated does not match the signature.", CredentialsError),
+        ("Signature expired: 20261123T120000Z is now earlier than 20261123T122", ClockSkewError),
+        ("Signature not yet current: 20261123T124000Z is still later than 2026", ClockSkewError),
+        (SCOPE, ServiceError),
     ],
+    ids=["does not match", "expired", "not yet current", "another Region"],
 )
-def test_clock_skew(code: str, message: str) -> None:
-    """A signature refused for its time is the clock's fault, and final."""
-    assert facts(refused(refusal(code, 403, message))) == (ClockSkewError, False, False, False)
+def test_signature(code: str, message: str, cls: type[CallError]) -> None:
+    """A rejected signature is final; its message says whether key, clock or Region is wrong."""
+    assert facts(error_of(response(code, 403, message))) == (cls, False, False, False)
 
 
-@pytest.mark.parametrize(
-    ("status", "cls", "retryable"),
-    [
-        (400, ServiceError, False),
-        (404, ServiceError, False),
-        (408, ServiceError, False),
-        (418, ServiceError, False),
-        (500, ServerError, True),
-        (501, ServerError, False),
-        (502, ServerError, True),
-        (503, ServerError, True),
-        (504, ServerError, True),
-        (505, ServerError, False),
-        (0, ServiceError, False),
-    ],
-)
-@pytest.mark.parametrize("code", ["Unknown", "SomethingOfTomorrow"])
-def test_status_of_an_unknown_code(
-    code: str, status: int, cls: type[CallError], *, retryable: bool
-) -> None:
-    """Of a code this version does not know, the status decides."""
-    assert facts(refused(refusal(code, status))) == (cls, retryable, False, False)
+@pytest.mark.parametrize("code", ["RequestExpired", "RequestTimeTooSkewed"])
+def test_expired_request(code: str) -> None:
+    """An expired request is a final error of the clock."""
+    assert facts(error_of(response(code, 403))) == (ClockSkewError, False, False, False)
 
 
 @pytest.mark.parametrize("status", [201, 202, 203, 206, 207, 226, 299])
-def test_another_status_of_success(status: int) -> None:
-    """What is of another 2xx than 200 is no answer, and is retried."""
-    assert facts(refused(refusal(status=status))) == (ResponseError, True, False, False)
+def test_other_2xx_status(status: int) -> None:
+    """A response with another 2xx status than 200 is not from ECR, and is retried."""
+    assert facts(error_of(response(status=status))) == (ResponseError, True, False, False)
 
 
 @pytest.mark.parametrize("code", ["Unknown", "ThrottlingException", "ServerException"])
 @pytest.mark.parametrize("status", [300, 301, 302, 303, 307, 308, 399])
 def test_redirect(status: int, code: str) -> None:
-    """A redirect is refused for good, whatever its body says."""
-    error = refused(refusal(code, status))
+    """A redirect is a final error, whatever its body says."""
+    error = error_of(response(code, status))
     assert facts(error) == (ResponseError, False, False, False)
     assert "redirects are refused" in str(error)
 
 
-@pytest.mark.parametrize(
-    ("given", "told"),
-    [
-        pytest.param(
-            refusal("RepositoryNotFoundException", 400, "not there"),
-            f"RepositoryNotFoundException (HTTP 400), saying 'not there': looked in registry {ACCOUNT}, Region eu-west-1: "
-            "check the name, the account and the Region, or create it",
-            id="repository not found",
-        ),
-        pytest.param(
-            refusal("AccessDeniedException", 400, "no"),
-            "AccessDeniedException (HTTP 400), saying 'no': allow the IAM action ecr:BatchCheckLayerAvailability "
-            f"on arn:aws:ecr:eu-west-1:{ACCOUNT}:repository/team/app",
-            id="access denied",
-        ),
-        pytest.param(
-            refusal("InvalidParameterException", 400, "layerDigests"),
-            "InvalidParameterException (HTTP 400), saying 'layerDigests': this library let it pass: check what was passed, and report it",
-            id="invalid parameter",
-        ),
-        pytest.param(
-            refusal("ThrottlingException", 400, "Rate exceeded"),
-            "ThrottlingException (HTTP 400), saying 'Rate exceeded': lower requests_per_second, or ask AWS to raise the quota",
-            id="throttled",
-        ),
-        pytest.param(
-            refusal("ServerException", 500),
-            "ServerException (HTTP 500): try again later; the request id helps AWS Support",
-            id="server",
-        ),
-        pytest.param(
-            refusal("ExpiredTokenException", 400),
-            "ExpiredTokenException (HTTP 400): renew the credentials (`aws sts get-caller-identity` shows whether they work)",
-            id="expired",
-        ),
-        pytest.param(
-            refusal("SignatureDoesNotMatch", 403),
-            "SignatureDoesNotMatch (HTTP 403): the secret access key does not belong to the access key id: check the credentials",
-            id="wrong signature",
-        ),
-        pytest.param(
-            refusal(
-                "InvalidSignatureException",
-                400,
-                "Credential should be scoped to a valid region, not 'us-east-1'. ",
-            ),
-            "InvalidSignatureException (HTTP 400), saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
-            "the request was signed for ECR in Region eu-west-1: check that the Region and endpoint_url belong together",
-            id="wrong scope",
-        ),
-        pytest.param(
-            refusal("RequestExpired", 400),
-            "RequestExpired (HTTP 400): this machine's clock is off: set it, by NTP",
-            id="clock skew",
-        ),
-        pytest.param(
-            refusal("LimitExceededException", 400),
-            "LimitExceededException (HTTP 400)",
-            id="limit exceeded",
-        ),
-    ],
-)
-def test_message(given: ErrorResponse, told: str) -> None:
+SAID = {
+    "RepositoryNotFoundException": "not there",
+    "AccessDeniedException": "no",
+    "InvalidParameterException": "layerDigests",
+    "ThrottlingException": "Rate exceeded",
+    "InvalidSignatureException": SCOPE,
+}
+ADVICE = {
+    "RepositoryNotFoundException": f": looked in registry {ACCOUNT}, Region {REGION}: "
+    "check the name, the account and the Region, or create the repository",
+    "AccessDeniedException": ": allow the IAM action ecr:BatchCheckLayerAvailability "
+    f"on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/team/app",
+    "InvalidParameterException": ": this library accepted the parameters: "
+    "check what you passed, and report this as a bug",
+    "ThrottlingException": ": lower requests_per_second, or ask AWS to raise the quota",
+    "ServerException": ": try again later; the request id helps AWS Support",
+    "ExpiredTokenException": ": renew the credentials "
+    "(`aws sts get-caller-identity` shows whether they work)",
+    "SignatureDoesNotMatch": ": the secret access key does not belong to the access key id: "
+    "check the credentials",
+    "InvalidSignatureException": f": the request was signed for ECR in Region {REGION}: "
+    "check that the Region and endpoint_url belong together",
+    "RequestExpired": ": this machine's clock is off: set the clock, for example with NTP",
+    "LimitExceededException": "",
+}
+
+
+@pytest.mark.parametrize("code", ADVICE)
+def test_message(code: str) -> None:
     """The message says what failed, on what, in ECR's words, and what to do."""
-    assert str(refused(given, OTHER)) == WHAT + told
+    message = SAID.get(code, "")
+    words = f" with the message {message!r}" if message else ""
+    expected = f"{WHAT}: ECR returned {code} (HTTP 400){words}{ADVICE[code]}"
+    assert str(error_of(response(code, 400, message), OTHER)) == expected
 
 
 def test_repository_not_found_in_the_own_registry() -> None:
-    """Without a registry id the message says whose registry was looked in, and how to name another."""
-    assert (
-        "looked in registry of the caller's own account (a full URI names another), Region eu-west-1"
-        in str(refused(refusal("RepositoryNotFoundException")))
-    )
+    """The message names the caller's own registry, and says how to name another one."""
+    message = str(error_of(response("RepositoryNotFoundException")))
+    registry = "the registry of the caller's own account (a full URI names another)"
+    assert f"looked in {registry}, Region {REGION}" in message
 
 
-def test_facts_of_the_answer() -> None:
-    """The error has ECR's code, words, status and request id, and the repository as it was asked."""
-    error = refused(refusal("InvalidParameterException", 400, "said\nso"))
-    assert isinstance(error, ServiceError)
-    assert (error.code, error.message, error.status, error.request_id, error.repository) == (
-        "InvalidParameterException",
-        "said\nso",
-        400,
-        "5f1c",
-        OWN,
-    )
+def test_facts_of_the_response() -> None:
+    """An error has ECR's code, message, status and request id, and the caller's repository."""
+    error: Any = error_of(response("InvalidParameterException", 400, "said\nso"))
+    assert (error.code, error.message) == ("InvalidParameterException", "said\nso")
+    assert (error.status, error.request_id, error.repository) == (400, "5f1c", OWN)
 
 
 @pytest.mark.parametrize("ahead", [600, -600], ids=["ahead", "behind"])
 def test_skew_in_seconds(ahead: int) -> None:
-    """The skew is measured from the answer's date, and said with its direction."""
+    """The message has the skew in seconds and its direction, measured from the `Date` header."""
     date = format_datetime(datetime.now(UTC) - timedelta(seconds=ahead), usegmt=True)
-    error = refused(refusal("RequestExpired", date=date))
-    assert isinstance(error, ClockSkewError)
-    assert error.skew == pytest.approx(ahead, abs=5)
-    assert f" s ({'ahead' if ahead > 0 else 'behind'}): set it, by NTP" in str(error)
+    assert skew_of(date) == pytest.approx(ahead, abs=5)
+
+    direction = "ahead" if ahead > 0 else "behind"
+    message = str(error_of(response("RequestExpired", date=date)))
+    assert f" s ({direction}): set the clock, for example with NTP" in message
 
 
 def test_skew_from_a_date_without_a_zone() -> None:
-    """A date that leaves its zone open is taken for UTC."""
+    """A date without a zone counts as UTC."""
     date = (datetime.now(UTC) - timedelta(seconds=600)).strftime("%a, %d %b %Y %H:%M:%S -0000")
-    error = refused(refusal("RequestExpired", date=date))
-    assert isinstance(error, ClockSkewError)
-    assert error.skew == pytest.approx(600, abs=5)
+    assert skew_of(date) == pytest.approx(600, abs=5)
 
 
 @pytest.mark.parametrize(
     "date",
     [
-        None,
-        "",
-        "yesterday",
-        "Mon, 99 Nov 2026 99:99:99 GMT",
-        "Mon, 23 Nov 99999 12:00:00 GMT",
-        "Mon, 23 Nov 2026 12:00:00 +9999",
-        "Mon, 23 Nov 2026 12:00:00 +99999999999999",
+        *(None, "", "yesterday", "Mon, 99 Nov 2026 99:99:99 GMT", "Mon, 23 Nov 99999 12:00:00 GMT"),
+        *("Mon, 23 Nov 2026 12:00:00 +9999", "Mon, 23 Nov 2026 12:00:00 +99999999999999"),
     ],
-    ids=lambda date: str(date)[:40],
+    ids=str,
 )
-def test_skew_without_a_date_that_reads(date: str | None) -> None:
-    """Without a date that can be read the skew is not known."""
-    error = refused(refusal("RequestExpired", date=date))
-    assert isinstance(error, ClockSkewError)
-    assert error.skew is None
+def test_skew_without_a_valid_date(date: str | None) -> None:
+    """The skew is None if the response has no valid date."""
+    assert skew_of(date) is None
 
 
 @pytest.mark.parametrize(
-    ("headers", "body", "code", "message"),
+    ("kind", "body", "code", "message"),
     [
-        pytest.param(
-            {},
-            b'{"__type":"ServerException","message":"said"}',
-            "ServerException",
-            "said",
-            id="JSON 1.1",
+        ("", b'{"__type":"ServerException","message":"said"}', "ServerException", "said"),
+        ("", b'{"__type":"com.aws.ecr#ServerException","Message":"x"}', "ServerException", "x"),
+        ("", b'{"code":"ServerException"}', "ServerException", ""),
+        ("ServerException:http://internal.amazon.com/", b"", "ServerException", ""),
+        ("Header", b'{"__type":"Body"}', "Header", ""),
+        *(
+            ("", body, "Unknown", "")
+            for body in (
+                *(b"", b"<html>503</html>", b"[1]", b"null", b'{"__type":7,"message":["x"]}'),
+                *(b'{"__type":"","message":null}', b'{"__type":"#"}', b"[" * 100_000),
+                *(b'{"__type":"\\ud800"}', b"\xff\xfe"),
+            )
         ),
-        pytest.param(
-            {},
-            b'{"__type":"com.amazonaws.ecr#ServerException","Message":"said"}',
-            "ServerException",
-            "said",
-            id="with a namespace",
-        ),
-        pytest.param({}, b'{"code":"ServerException"}', "ServerException", "", id="code alone"),
-        pytest.param(
-            {"x-amzn-errortype": "ServerException:http://internal.amazon.com/"},
-            b"",
-            "ServerException",
-            "",
-            id="header",
-        ),
-        pytest.param(
-            {"x-amzn-errortype": "Header"},
-            b'{"__type":"Body"}',
-            "Header",
-            "",
-            id="header before body",
-        ),
-        pytest.param({}, b"", "Unknown", "", id="empty"),
-        pytest.param({}, b"<html>503</html>", "Unknown", "", id="HTML"),
-        pytest.param({}, b"[1]", "Unknown", "", id="a list"),
-        pytest.param({}, b"null", "Unknown", "", id="null"),
-        pytest.param({}, b'{"__type":7,"message":["x"]}', "Unknown", "", id="wrong types"),
-        pytest.param({}, b'{"__type":"","message":null}', "Unknown", "", id="empty type"),
-        pytest.param({}, b'{"__type":"#"}', "Unknown", "", id="a namespace alone"),
-        pytest.param({}, b"[" * 100_000, "Unknown", "", id="deep"),
-        pytest.param({}, b'{"__type":"\\ud800"}', "Unknown", "", id="lone surrogate"),
-        pytest.param({}, b"\xff\xfe", "Unknown", "", id="not UTF-8"),
     ],
+    ids=lambda value: ascii(value[:30]),
 )
-def test_read(headers: dict[str, str], body: bytes, code: str, message: str) -> None:
-    """An error answer gives up its code and words; whatever else it is, it reads as unknown."""
-    read = ErrorResponse.read(503, headers, body)
+def test_read(kind: str, body: bytes, code: str, message: str) -> None:
+    """The code and the message are read from the header and the body; else they are unknown."""
+    read = ErrorResponse.read(503, {"x-amzn-errortype": kind} if kind else {}, body)
     assert (read.status, read.code, read.message) == (503, code, message)
 
 
 def test_read_headers() -> None:
-    """The request id and the date come from the headers."""
-    read = ErrorResponse.read(
-        400, {"x-amzn-requestid": "5f1c", "date": "Mon, 23 Nov 2026 12:00:00 GMT"}, b"{}"
-    )
-    assert (read.request_id, read.date) == ("5f1c", "Mon, 23 Nov 2026 12:00:00 GMT")
+    """The request id and the date are read from the headers."""
+    read = ErrorResponse.read(400, {"x-amzn-requestid": "5f1c", "date": DATE}, b"{}")
+    assert (read.request_id, read.date) == ("5f1c", DATE)
 
 
 @pytest.mark.parametrize("code", ["ServerException", "\udcff", 'a"b\n'], ids=ascii)
 def test_body_is_readable_json(code: str) -> None:
-    """The code and words alone are written as JSON that every parser reads, whatever came."""
-    members = json.loads(
-        ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}').body
-    )
+    """The code and the message are written as JSON that every parser reads."""
+    read = ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}')
+    members = json.loads(read.body)
     assert (set(members), members["message"]) == ({"__type", "message"}, "said\n\x00")
 
 
 @pytest.mark.parametrize(
     "hostile",
     [
-        "a\nERROR root: forged",
-        "\x1b]0;title\x07\x1b[31m",
-        "\u2028\u202e",
-        "\udcff",
-        "x" * 10_000,
-        "\n" * 10_000,
+        *("a\nERROR root: forged", "\x1b]0;title\x07\x1b[31m", "\u2028\u202e", "\udcff"),
+        *("x" * 10_000, "\n" * 10_000),
     ],
     ids=lambda text: ascii(text[:20]),
 )
 @pytest.mark.parametrize("status", [302, 400, 403, 429, 500])
-def test_hostile_answer_makes_one_line(hostile: str, status: int) -> None:
-    """Hostile codes and words make a message of one bounded, printable line."""
+def test_hostile_response_makes_one_line(hostile: str, status: int) -> None:
+    """A hostile code and message make an error message of one bounded, printable line."""
     for code in (hostile, "RepositoryNotFoundException", "RequestExpired", "ExpiredToken"):
-        message = str(refused(refusal(code, status, hostile)))
+        message = str(error_of(response(code, status, hostile)))
         assert (len(message) < 1_000, message.isprintable()) == (True, True)
 
 
-@pytest.mark.parametrize(
-    ("region", "partition"),
-    [
-        ("eu-west-1", "aws"),
-        ("cn-north-1", "aws-cn"),
-        ("us-gov-west-1", "aws-us-gov"),
-        ("us-iso-east-1", "aws-iso"),
-        ("us-isob-east-1", "aws-iso-b"),
-        ("us-isof-south-1", "aws-iso-f"),
-        ("eu-isoe-west-1", "aws-iso-e"),
-        ("eusc-de-east-1", "aws-eusc"),
-    ],
-)
-def test_arn_of_every_partition(region: str, partition: str) -> None:
-    """The ARN names the Region's partition, and is one that is read back."""
-    repository = Repository(name="team/app", registry_id=ACCOUNT, region=region)
-    arn = arn_of(repository)
-    assert (arn, Repository.parse(arn)) == (
-        f"arn:{partition}:ecr:{region}:{ACCOUNT}:repository/team/app",
-        repository,
-    )
-
-
-def test_arn_of_what_is_not_known() -> None:
-    """A star stands for the Region and the account that are not known."""
+def test_arn_without_region_and_account() -> None:
+    """A star stands for an unknown Region and an unknown account."""
     assert arn_of(OWN) == "arn:aws:ecr:*:*:repository/team/app"
 
 
 def test_located() -> None:
-    """A repository is located in the Region that a client looks in, itself unchanged."""
-    assert (located(OTHER, REGION), OTHER.region) == (
-        Repository(name="team/app", registry_id=ACCOUNT, region=REGION),
-        None,
-    )
+    """A located repository has the Region of the client; the original is unchanged."""
+    expected = Repository(name="team/app", registry_id=ACCOUNT, region=REGION)
+    assert (located(OTHER, REGION), OTHER.region) == (expected, None)
 
 
 @pytest.mark.parametrize(
-    ("repository", "registry"),
-    [pytest.param(OWN, "of the caller", id="own"), pytest.param(OTHER, ACCOUNT, id="another")],
+    ("repository", "registry"), [(OWN, "of the caller"), (OTHER, ACCOUNT)], ids=["own", "another"]
 )
 def test_attempted(repository: Repository, registry: str) -> None:
-    """What was asked names operation, repository, registry and Region."""
-    text = f"BatchCheckLayerAvailability on repository 'team/app' (registry {registry}, Region eu-west-1)"
-    assert attempted(CHECK, located(repository, REGION)) == text
+    """The beginning of a message names the operation, the repository, registry and Region."""
+    text = attempted(CHECK, located(repository, REGION))
+    assert text == f"{CHECK} on repository 'team/app' (registry {registry}, Region {REGION})"

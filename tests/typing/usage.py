@@ -1,7 +1,7 @@
-"""How typed code uses the library; checked by mypy and pyright, never run.
+"""Typed code that uses the library: mypy and pyright check it, and nothing runs it.
 
-A line that must not type-check says so; were it accepted, the type checkers would call the comment
-unused.
+A line that must not type-check has a `type: ignore` comment. If a type checker accepts the line, it
+reports the comment as unused.
 """
 
 # pyright: reportUnnecessaryTypeIgnoreComment=true
@@ -59,8 +59,9 @@ async def generated_async() -> AsyncIterator[str]:
 
 
 async def check(client: ECRLayerClient, frame: pd.DataFrame, series: pd.Series[str]) -> None:
-    """Check digests of every shape."""
+    """Check digests in every kind of iterable."""
     assert_type(await client.check_layers("team/app", ["sha256:aa"]), LayerCheckResult)
+
     await client.check_layers(Repository(name="team/app"), ("sha256:aa",))
     await client.check_layers("team/app", {"sha256:aa"})
     await client.check_layers("team/app", frozenset({"sha256:aa"}))
@@ -73,6 +74,7 @@ async def check(client: ECRLayerClient, frame: pd.DataFrame, series: pd.Series[s
     await client.check_layers("team/app", frame["digest"])
     await client.check_layers("team/app", map(str, [1]), timeout=60, progress=True)
     await client.check_layers("team/app", [], timeout=0.5, progress=shown)
+
     await client.check_layers("team/app", [1])  # type: ignore[list-item]
     await client.check_layers("team/app", [b"sha256:aa"])  # type: ignore[list-item]
     await client.check_layers("team/app", None)  # type: ignore[arg-type]
@@ -90,11 +92,13 @@ def shown(progress: Progress) -> None:
 async def stream(client: ECRLayerClient) -> None:
     """Read a stream, or collect it."""
     assert_type(client.stream_layers("team/app", generated_async(), timeout=60.0), LayerStream)
+
     async with client.stream_layers("team/app", generated()) as outcomes:
         assert_type(outcomes, LayerStream)
         assert_type(outcomes.progress, Progress)
         async for outcome in outcomes:
             assert_type(outcome, Layer | LayerFailure)
+
     async with client.stream_layers("team/app", generated()) as outcomes:
         assert_type(await outcomes.collect(), LayerCheckResult)
 
@@ -112,6 +116,7 @@ def read(result: LayerCheckResult) -> None:
     assert_type(result.not_available, tuple[str, ...])
     assert_type(result.unanswered, tuple[str, ...])
     assert_type(result.all_available, bool)
+
     assert_type(result["sha256:aa"], Layer | LayerFailure)
     assert_type(result.by_digest.get("sha256:aa"), Layer | LayerFailure | None)
     assert_type("sha256:aa" in result, bool)
@@ -120,15 +125,17 @@ def read(result: LayerCheckResult) -> None:
     assert_type({result.repository: 1, Repository.parse("app"): 2}, dict[Repository, int])
     assert_type({*result.outcomes}, set[Layer | LayerFailure])
     assert_type(result.raise_for_failures().raise_if_not_available(), LayerCheckResult)
+
     result.outcomes = ()  # type: ignore[misc]
     result.layers[0].size = 1  # type: ignore[misc]
     result.repository.name = "app"  # type: ignore[misc]
 
 
 def narrow(outcome: LayerOutcome) -> int | str | None:
-    """Tell the two kinds of outcome apart, by class or by their mark."""
+    """Narrow an outcome to one of its two classes by the value of `outcome`."""
     assert_type(outcome.is_available, bool)
     assert_type(outcome.is_absent, bool)
+
     if outcome.outcome == "layer":
         assert_type(outcome, Layer)
         return outcome.size
@@ -137,7 +144,7 @@ def narrow(outcome: LayerOutcome) -> int | str | None:
 
 
 def match(outcome: LayerOutcome) -> LayerAvailability | LayerFailureCode:
-    """Match every outcome there is."""
+    """Match every class of outcome."""
     match outcome:
         case Layer(availability=availability):
             return availability
@@ -146,7 +153,7 @@ def match(outcome: LayerOutcome) -> LayerAvailability | LayerFailureCode:
 
 
 def make() -> None:
-    """Make results and values by hand."""
+    """Make results and repositories without a client."""
     made = LayerCheckResult.of(
         "team/app",
         {
@@ -161,6 +168,7 @@ def make() -> None:
     assert_type(made, LayerCheckResult)
     LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
     LayerCheckResult.of("team/app", {"sha256:aa": "AVAILABLE"})  # type: ignore[dict-item]
+
     assert_type(Repository.parse("team/app"), Repository)
     assert_type(Repository(name="team/app", registry_id="123456789012").uri, str | None)
     Repository("team/app")  # type: ignore[call-arg]
@@ -174,6 +182,7 @@ def configure(client: ECRLayerClient) -> None:
     ClientConfig(batch_size="7")  # type: ignore[arg-type]
     assert_type({ClientConfig(): 1}, dict[ClientConfig, int])
     ClientConfig().batch_size = 7  # type: ignore[misc]
+
     assert_type(
         client.with_config(batch_size=7, retry=RetryPolicy(), requests_per_second=None),
         ECRLayerClient,
@@ -186,18 +195,18 @@ def configure(client: ECRLayerClient) -> None:
 
 
 def borrow(session: AioSession, client: Any) -> None:
-    """Bring a session or a client."""
+    """Use the caller's session or client."""
     ECRLayerClient(session=session)
     assert_type(ECRLayerClient.from_client(client, config=ClientConfig()), ECRLayerClient)
     ECRLayerClient.from_client(session)  # type: ignore[arg-type]
 
 
 class Mine(ECRLayerClient):
-    """A client of one's own."""
+    """A user's subclass of the client."""
 
 
 async def inherit() -> None:
-    """A client of one's own stays one, entered, changed or borrowed."""
+    """Get the subclass from `async with`, from its views and from `open`."""
     async with Mine(region_name="eu-west-1") as client:
         assert_type(client, Mine)
         assert_type(client.with_config(batch_size=7), Mine)
@@ -216,12 +225,13 @@ async def pairs_async() -> AsyncIterator[tuple[Repository, str]]:
 
 
 async def check_many(client: ECRLayerClient) -> None:
-    """Check digests of many repositories, of every shape."""
+    """Check digests of many repositories in every kind of mapping and iterable."""
     where = Repository(name="team/app")
     lists: dict[str, list[str]] = {"team/app": ["sha256:aa"]}
     results = await client.check_many(lists)
     assert_type(results, LayerCheckResults)
     await client.check_many({where: ["sha256:aa"]})
+
     mixed: dict[str | Repository, tuple[str, ...]] = {where: ("sha256:aa",), "team/other": ()}
     await client.check_many(mixed)
     await client.check_many({"team/app": generated()})
@@ -230,6 +240,7 @@ async def check_many(client: ECRLayerClient) -> None:
     await client.check_many(pairs_async())
     await client.check_many({"team/app": generated_async()})  # type: ignore[arg-type]
     await client.check_many(["sha256:aa"])  # type: ignore[list-item]
+
     assert_type(results["team/app"], LayerCheckResult)
     assert_type(results.get(where), LayerCheckResult | None)
     assert_type([repository for repository, _ in results.items()], list[Repository])
@@ -247,13 +258,15 @@ async def wait(client: ECRLayerClient) -> None:
 
 
 def assumed(role_arn: str) -> CredentialsProvider:
-    """Give the keys of a role."""
+    """Return a provider of the keys of a role."""
 
     async def provide() -> AWSKeys:
-        session: Any = get_session()  # the stubs of STS are another package
+        # The stubs of STS are in another package.
+        session: Any = get_session()
         async with session.create_client("sts") as sts:
-            answer = await sts.assume_role(RoleArn=role_arn, RoleSessionName="ecr-layers")
-        keys = answer["Credentials"]
+            response = await sts.assume_role(RoleArn=role_arn, RoleSessionName="ecr-layers")
+
+        keys = response["Credentials"]
         return AWSKeys(
             keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"]
         )
@@ -262,30 +275,32 @@ def assumed(role_arn: str) -> CredentialsProvider:
 
 
 async def no_keys() -> str:
-    """Give something else."""
+    """Return a value that is not AWSKeys."""
     return "keys"
 
 
 def provide_keys() -> None:
-    """Sign with keys of one's own."""
+    """Sign with the keys of a provider."""
     ECRLayerClient(credentials=assumed("arn:aws:iam::123456789012:role/layers"))
     ECRLayerClient(credentials=no_keys)  # type: ignore[arg-type]
     ECRLayerClient(credentials=AWSKeys("key", "secret"))  # type: ignore[arg-type]
 
 
 async def gate(checker: LayerChecker) -> tuple[str, ...]:
-    """Take whatever checks layers."""
+    """Accept any LayerChecker."""
     stream = checker.stream_layers("team/app", ["sha256:aa"])
     assert_type(stream, OutcomeStream)
+
     async with stream as outcomes:
         async for outcome in outcomes:
             assert_type(outcome, Layer | LayerFailure)
+
     assert_type(await checker.check_layer("team/app", "sha256:aa"), Layer | LayerFailure)
     return (await checker.check_layers("team/app", generated(), timeout=60.0)).absent
 
 
 async def satisfy(client: ECRLayerClient) -> None:
-    """The client is a LayerChecker, and its stream an OutcomeStream."""
+    """Use the client as a LayerChecker and its stream as an OutcomeStream."""
     checker: LayerChecker = client
     stream: OutcomeStream = client.stream_layers("team/app", [])
     await gate(checker)
@@ -294,27 +309,27 @@ async def satisfy(client: ECRLayerClient) -> None:
 
 
 class Tracer:
-    """An observer of one's own."""
+    """A user's observer."""
 
     def operation(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
-        """Span an operation."""
+        """Open a span for an operation."""
         raise NotImplementedError(operation, repository)
 
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int
     ) -> AbstractContextManager[object]:
-        """Span an attempt."""
+        """Open a span for an attempt."""
         raise NotImplementedError(operation, repository, number, digests)
 
     def retry(self, operation: str, repository: Repository, error: CallError, delay: float) -> None:
-        """Note a retry."""
+        """Record a retry."""
 
     def throttle(self, operation: str, rate: float, share: float) -> None:
-        """Note a throttled answer."""
+        """Record a throttled request."""
 
 
 def tables(result: LayerCheckResult, results: LayerCheckResults, plan: PushPlan) -> None:
-    """Make tables."""
+    """Make tables of results and plans."""
     pl.DataFrame(result)
     pl.DataFrame(plan)
     assert_type(result.to_pandas(), pd.DataFrame)
@@ -323,7 +338,7 @@ def tables(result: LayerCheckResult, results: LayerCheckResults, plan: PushPlan)
 
 
 def observe() -> None:
-    """Bring an observer."""
+    """Use an observer."""
     observer: Observer = Tracer()
     ECRLayerClient(observer=observer)
     traced: Observer = OpenTelemetryObserver()
@@ -332,7 +347,7 @@ def observe() -> None:
 
 
 async def recover(client: ECRLayerClient) -> LayerCheckResult | None:
-    """Read what an error carries."""
+    """Read the attributes of errors."""
     try:
         return await client.check_layers("team/app", [])
     except ServiceError as error:

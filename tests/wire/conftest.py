@@ -1,4 +1,4 @@
-"""The client over real sockets: what the tests of this folder share."""
+"""Fixtures for the tests of the client over real sockets."""
 
 from __future__ import annotations
 
@@ -20,15 +20,17 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.config import TransportName
     from transports import OwnClient
 
-KEPT = "AWS_CA_BUNDLE"  # where this machine's certificates lie is no setting of AWS's
+# The place of this machine's certificates is not a setting of AWS.
+KEPT = "AWS_CA_BUNDLE"
 
 
 @pytest.fixture(autouse=True)
 def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Keep the user's own AWS configuration and proxies away, and the metadata service of a cloud machine."""
+    """Hide the user's AWS configuration and proxies, and a cloud machine's metadata service."""
     for name in os.environ:
         if (name.startswith("AWS_") and name != KEPT) or name.lower().endswith("_proxy"):
             monkeypatch.delenv(name)
+
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "credentials"))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
@@ -36,7 +38,7 @@ def _no_aws_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest_asyncio.fixture
 async def ecr() -> AsyncIterator[LocalECR]:
-    """Give a local ECR on its socket, with an empty repository `app`."""
+    """Give a local ECR on a socket, with an empty repository `app`."""
     async with LocalECR() as local:
         local.create_repository("app")
         yield local
@@ -44,7 +46,7 @@ async def ecr() -> AsyncIterator[LocalECR]:
 
 @pytest.fixture(params=TRANSPORTS)
 def own_client(request: pytest.FixtureRequest) -> OwnClient:
-    """Give a function that makes a client with the library's own session, on each transport in turn."""
+    """Return a function that makes clients with the library's own session, for each transport."""
     transport: TransportName = request.param
 
     def client(
@@ -63,12 +65,12 @@ def own_client(request: pytest.FixtureRequest) -> OwnClient:
 
 @pytest.fixture
 def digests() -> list[str]:
-    """Give 250 digests: two full batches and a half."""
+    """Return 250 digests: two full batches and half a batch."""
     return [f"sha256:{number:064x}" for number in range(250)]
 
 
 @pytest.fixture
 def seeded(ecr: LocalECR, digests: list[str]) -> LocalECR:
-    """Give a local ECR whose repository `app` holds every other digest."""
+    """Return a local ECR whose repository `app` holds every second digest."""
     ecr.seed("app", [(digest, 1) for digest in digests[::2]])
     return ecr

@@ -1,4 +1,4 @@
-"""Virtual environments of their own, for what the tests' own environment must not hold."""
+"""Virtual environments for packages that must not be in the environment of the tests."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
     from pathlib import Path
     from subprocess import CompletedProcess
 
-TOO_LONG = 600  # seconds
+MAX_SECONDS = 600.0
 
 
-def ran(*command: str | Path, **variables: str) -> CompletedProcess[str]:
-    """Run a command to its end."""
+def ran(*command: object, **variables: str) -> CompletedProcess[str]:
+    """Run a command and return how it ended."""
     words = [str(each) for each in command]
-    inherited = {
-        name: value for name, value in os.environ.items() if name != "HYPOTHESIS_PROFILE"
-    }  # long runs are for this one alone
+    # Only the tests of this process make long runs of properties.
+    inherited = {name: value for name, value in os.environ.items() if name != "HYPOTHESIS_PROFILE"}
+
     return subprocess.run(
         words,
         env=inherited | variables,
-        timeout=TOO_LONG,
+        timeout=MAX_SECONDS,
         capture_output=True,
         text=True,
         check=False,
@@ -33,23 +33,17 @@ def ran(*command: str | Path, **variables: str) -> CompletedProcess[str]:
 
 
 def environment(folder: Path, *requirements: str, python: str | Path = sys.executable) -> Path:
-    """Return the folder of a new environment's programs, with these requirements installed.
+    """Make a virtual environment, install the requirements and return the folder of its programs.
 
-    Skip the test where that can't be done.
+    Skip the test if pip cannot install them.
     """
     ran(python, "-m", "venv", folder).check_returncode()
     programs = folder / ("Scripts" if os.name == "nt" else "bin")
-    installed = ran(
-        programs / "python",
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "--quiet",
-        "install",
-        *requirements,
-    )
+
+    pip = (programs / "python", "-m", "pip", "--disable-pip-version-check", "--quiet")
+    installed = ran(*pip, "install", *requirements)
     if installed.returncode != 0:
-        pytest.skip(
-            f"needs {' '.join(requirements)} from a package index, and pip says: {installed.stderr[-300:]}"
-        )
+        needed = " ".join(requirements)
+        pytest.skip(f"needs {needed} from a package index; pip failed: {installed.stderr[-300:]}")
+
     return programs

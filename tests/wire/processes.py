@@ -1,4 +1,4 @@
-"""The programs beside these tests, run in processes of their own against a local ECR."""
+"""Functions that run the programs of this folder in other processes, against a local ECR."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SOURCE = str(Path(ecr_layer_client.__file__).parents[1])
 async def started(
     program: str, *arguments: object, env: Mapping[str, str] | None = None
 ) -> Process:
-    """Start one of the programs, with this interpreter and this package."""
+    """Start a program with this interpreter and this package."""
     path = os.pathsep.join(filter(None, (SOURCE, os.environ.get("PYTHONPATH"))))
     variables = {**os.environ, "PYTHONPATH": path, **(env or {})}
     command = (sys.executable, str(PROGRAMS / program), *map(str, arguments))
@@ -29,18 +29,20 @@ async def started(
 
 
 async def ran(program: str, *arguments: object, env: Mapping[str, str] | None = None) -> str:
-    """Run one of the programs to its end, and return what it printed."""
+    """Run a program to its end and return its output."""
     process = await started(program, *arguments, env=env)
     try:
-        said, _ = await process.communicate()
+        output, _ = await process.communicate()
     finally:
         await ended(process)
+
     assert process.returncode == 0
-    return said.decode()
+    return output.decode()
 
 
 async def ended(process: Process) -> None:
-    """See that a process has ended, whatever happened to the test."""
+    """Kill a process that still runs, and close its pipes."""
     if process.returncode is None:
         process.kill()
-    await process.communicate()  # its pipes are closed, too
+    # This closes the pipes.
+    await process.communicate()

@@ -1,4 +1,9 @@
-"""Servers that count: a TCP relay, one that plays a script to each connection, and a local ECR in a thread of its own."""
+"""Servers that count their connections.
+
+- A server that runs a script for each connection.
+- A TCP relay, which is such a script.
+- A local ECR behind a relay, in another thread.
+"""
 
 from __future__ import annotations
 
@@ -23,15 +28,15 @@ HEAD_ENDS = b"\r\n\r\n"
 
 @dataclass(eq=False)
 class Served:
-    """What a server saw.
+    """The counts of a server.
 
     Attributes:
-        url: Where it listens.
+        url: The URL of the server.
         accepted: Connections so far.
         open_now: Connections that are open.
-        most: Connections that were open at once.
-        heads: The heads of requests, where the script read them.
-        sent: Bytes that were handed to the network, where the script counts them.
+        most: The most connections that were open at once.
+        heads: The heads of the requests, if the script reads them.
+        sent: Bytes handed to the network, if the script counts them.
     """
 
     url: str = ""
@@ -47,28 +52,28 @@ class Served:
         await self._idle.wait()
 
     def opened(self) -> None:
-        """A connection was accepted."""
+        """Count an accepted connection."""
         self.accepted += 1
         self.open_now += 1
         self.most = max(self.most, self.open_now)
         self._idle.clear()
 
     def closed(self) -> None:
-        """A connection ended."""
+        """Count a closed connection."""
         self.open_now -= 1
         if self.open_now == 0:
             self._idle.set()
 
 
 async def until(reached: Callable[[], bool]) -> None:
-    """Let the loop turn until something that another thread, or the network, brings about is so."""
-    while not reached():  # noqa: ASYNC110 (no event tells of it)
+    """Let the loop run until another thread or the network makes a condition true."""
+    while not reached():  # noqa: ASYNC110 (no event announces it)
         await asyncio.sleep(0)
 
 
 @asynccontextmanager
 async def serving(play: Play) -> AsyncGenerator[Served]:
-    """Serve on a free port: `play` is run for each connection, which is closed after it."""
+    """Serve on a free port: run `play` for each connection, then close the connection."""
     served = Served()
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -89,17 +94,17 @@ async def serving(play: Play) -> AsyncGenerator[Served]:
 
 
 async def read_head(served: Served, reader: asyncio.StreamReader) -> None:
-    """Read a request's head, and keep it."""
+    """Read the head of a request and store it."""
     served.heads.append((await reader.readuntil(HEAD_ENDS)).decode())
 
 
 def relay_to(endpoint_url: str) -> Play:
-    """Return a script that passes all bytes on to another server, and back."""
+    """Return a script that relays all bytes to another server, and back."""
     host, port = endpoint_url.removeprefix("http://").split(":")
 
     async def play(_: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        answers, requests = await asyncio.open_connection(host, int(port))
-        back = asyncio.create_task(_pass_on(answers, writer))
+        responses, requests = await asyncio.open_connection(host, int(port))
+        back = asyncio.create_task(_pass_on(responses, writer))
         try:
             await _pass_on(reader, requests)
         finally:
@@ -117,7 +122,10 @@ async def _pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
 
 
 class FarECR:
-    """A `LocalECR` behind a counting relay, both on an event loop of another thread: the test's own loop runs the client alone."""
+    """A `LocalECR` behind a counting relay, both on an event loop in another thread.
+
+    The event loop of the test runs only the client.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.ecr = LocalECR(**options)
@@ -138,7 +146,7 @@ class FarECR:
         self._loop.close()
 
     async def far(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run something on the server's loop."""
+        """Run a coroutine on the server's loop."""
         return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work, self._loop))
 
     async def _open(self) -> None:

@@ -1,4 +1,4 @@
-"""The same digests, asked by others: boto3, one by one, and moto in ECR's place."""
+"""The client agrees with boto3, which checks digests one by one, and with moto as a server."""
 
 from __future__ import annotations
 
@@ -30,9 +30,14 @@ Row = tuple[str, int | None, str | None]
 
 
 def mix(count: int) -> tuple[list[str], dict[str, tuple[int, str]], set[str]]:
-    """Return seeded digests in no order, those that are held with size and media type, and those of them that are archived."""
+    """Return digests, the held ones with their size and media type, and the archived ones.
+
+    The digests are in random order, which is the same each time. The archived digests are among
+    the held ones.
+    """
     draw = random.Random(2)  # noqa: S311 (the same each time)
     digests = [f"sha256:{draw.getrandbits(256):064x}" for _ in range(count)]
+
     held = {
         digest: (draw.randrange(10**9), draw.choice([LAYER, IMAGE_CONFIG]))
         for digest in draw.sample(digests, count * 6 // 10)
@@ -44,14 +49,14 @@ DIGESTS, HELD, ARCHIVED = mix(1000)
 
 
 def row(digest: str) -> Row:
-    """Return what the registry was told of a digest."""
+    """Return the row of a digest as the registry was seeded."""
     if digest not in HELD:
         return "UNAVAILABLE", None, None
     return "ARCHIVED" if digest in ARCHIVED else "AVAILABLE", *HELD[digest]
 
 
 def rows(result: LayerCheckResult) -> dict[str, Row]:
-    """Return our client's answers."""
+    """Return the rows of our client's result."""
     return {
         layer.digest: (str(layer.availability), layer.size, layer.media_type)
         for layer in result
@@ -70,30 +75,32 @@ async def mixed() -> AsyncIterator[LocalECR]:
 
 
 def boto(**options: Any) -> Any:
-    """Return boto3's client of ECR, as it is made by default but for its retries."""
+    """Return boto3's default ECR client, without retries."""
     boto3: Any = importlib.import_module("boto3")  # it has no types
     config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
     return boto3.client("ecr", **options, config=config)
 
 
-def asked_one_by_one(client: Any, digests: Iterable[str]) -> dict[str, Row]:
-    """Return boto3's answers to one request for each digest."""
+def checked_one_by_one(client: Any, digests: Iterable[str]) -> dict[str, Row]:
+    """Return the rows that boto3 gets with one request for each digest."""
     found: dict[str, Row] = {}
     for digest in digests:
-        for said in client.batch_check_layer_availability(
+        response = client.batch_check_layer_availability(
             repositoryName="app", layerDigests=[digest]
-        )["layers"]:
-            found[said["layerDigest"]] = (
-                said["layerAvailability"],
-                said.get("layerSize"),
-                said.get("mediaType"),
+        )
+        for layer in response["layers"]:
+            found[layer["layerDigest"]] = (
+                layer["layerAvailability"],
+                layer.get("layerSize"),
+                layer.get("mediaType"),
             )
+
     return found
 
 
 async def test_boto3_one_by_one_agrees(mixed: LocalECR) -> None:
-    """boto3, asked for 1,000 digests one by one, gives the same answer for each as one check of ours."""
-    theirs = await asyncio.to_thread(asked_one_by_one, boto(**mixed.client_kwargs), DIGESTS)
+    """boto3, which checks 1,000 digests one by one, gets the same rows as one check of ours."""
+    theirs = await asyncio.to_thread(checked_one_by_one, boto(**mixed.client_kwargs), DIGESTS)
     async with mixed.client() as client:
         assert rows(await client.check_layers("app", DIGESTS)) == theirs
 
@@ -103,7 +110,7 @@ async def test_boto3_one_by_one_agrees(mixed: LocalECR) -> None:
 async def test_batch_size_and_concurrency_change_no_answer(
     mixed: LocalECR, batch_size: int, max_concurrency: int
 ) -> None:
-    """However the digests are divided, each has the answer that the registry was told, in input order."""
+    """For any batch size and concurrency, the result has the seeded rows in input order."""
     asked = DIGESTS[: 200 if batch_size == 1 else 1000]
     async with mixed.client(batch_size=batch_size, max_concurrency=max_concurrency) as client:
         result = await client.check_layers("app", asked)
@@ -111,7 +118,13 @@ async def test_batch_size_and_concurrency_change_no_answer(
 
 
 class Moto(NamedTuple):
-    """A moto server with a repository `app`, boto3's client of it, and the digests of the layers it holds."""
+    """A moto server with a repository `app`.
+
+    Attributes:
+        options: The endpoint and Region, as a client takes them.
+        client: boto3's client of the server.
+        held: The digests of the layers that the repository holds.
+    """
 
     options: dict[str, Any]
     client: Any
@@ -120,7 +133,7 @@ class Moto(NamedTuple):
 
 @pytest.fixture
 def moto() -> Iterator[Moto]:
-    """Give moto's ECR on a socket, with two layers uploaded."""
+    """Give moto's ECR on a socket, with two uploaded layers."""
     server_module: Any = pytest.importorskip(
         "moto.server", reason="needs moto, flask and flask-cors"
     )
@@ -128,36 +141,38 @@ def moto() -> Iterator[Moto]:
     server.start()
     host, port = server.get_host_and_port()
     options = {"endpoint_url": f"http://{host}:{port}", "region_name": "us-east-1"}
-    # Moto asks for none.
+
+    # Moto accepts any keys.
     client = boto(**options, aws_access_key_id="any", aws_secret_access_key="any")  # noqa: S106
     client.create_repository(repositoryName="app")
     yield Moto(options, client, [uploaded(client, data) for data in (b"a layer", b"another")])
-    client.delete_repository(
-        repositoryName="app", force=True
-    )  # moto's registries outlive its servers
+
+    # Moto keeps its registries when a server stops.
+    client.delete_repository(repositoryName="app", force=True)
     server.stop()
 
 
 def uploaded(client: Any, data: bytes) -> str:
-    """Upload a layer by the upload trio, and return its digest."""
+    """Upload a layer by the three operations of an upload, and return its digest."""
     digest = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    where = {
+    upload = {
         "repositoryName": "app",
         "uploadId": client.initiate_layer_upload(repositoryName="app")["uploadId"],
     }
     client.upload_layer_part(
-        **where, partFirstByte=0, partLastByte=len(data) - 1, layerPartBlob=data
+        **upload, partFirstByte=0, partLastByte=len(data) - 1, layerPartBlob=data
     )
-    client.complete_layer_upload(**where, layerDigests=[digest])
+    client.complete_layer_upload(**upload, layerDigests=[digest])
     return digest
 
 
 @pytest.mark.parametrize("absent", ["unavailable", "missing"])
 async def test_moto_agrees(moto: Moto, monkeypatch: pytest.MonkeyPatch, absent: Any) -> None:
-    """Our client finds the same available and absent in moto as in the local ECR, however that answers for the absent."""
+    """Our client finds the same layers in moto as in the local ECR, whatever its `absent=` is."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
     asked = [*moto.held, *DIGESTS[:150]]
+
     async with (
         LocalECR(absent=absent) as ecr,
         ecr.client() as client,
@@ -165,10 +180,9 @@ async def test_moto_agrees(moto: Moto, monkeypatch: pytest.MonkeyPatch, absent: 
     ):
         for data in (b"a layer", b"another"):
             ecr.put_layer("app", data)
-        ours, theirs = (
-            await client.check_layers("app", asked),
-            await of_moto.check_layers("app", asked),
-        )
+        ours = await client.check_layers("app", asked)
+        theirs = await of_moto.check_layers("app", asked)
+
     assert (
         (theirs.available, theirs.absent)
         == (ours.available, ours.absent)
@@ -176,16 +190,17 @@ async def test_moto_agrees(moto: Moto, monkeypatch: pytest.MonkeyPatch, absent: 
     )
 
 
-def said_of(client: Any, digests: list[str]) -> object:
-    """Return what a registry says of digests, an error by its code."""
+def answered(client: Any, digests: list[str]) -> object:
+    """Return the availabilities and failure codes of a registry's response, or its error code."""
     try:
-        answer = client.batch_check_layer_availability(repositoryName="app", layerDigests=digests)
+        response = client.batch_check_layer_availability(repositoryName="app", layerDigests=digests)
     except ClientError as error:
-        said: Any = error.response
-        return said["Error"]["Code"]
+        error_response: Any = error.response
+        return error_response["Error"]["Code"]
+
     return [
         each.get("layerAvailability") or each["failureCode"]
-        for each in (*answer["layers"], *answer["failures"])
+        for each in (*response["layers"], *response["failures"])
     ]
 
 
@@ -202,8 +217,6 @@ DIFFERENCES: list[Any] = [
 async def test_moto_is_known_to_differ(
     moto: Moto, ecr: LocalECR, asked: list[str], motos: object, ours: object
 ) -> None:
-    """Where moto and the local ECR differ, the local one does as ECR is known to."""
-    assert (
-        said_of(moto.client, asked),
-        await asyncio.to_thread(said_of, boto(**ecr.client_kwargs), asked),
-    ) == (motos, ours)
+    """Where moto and the local ECR differ, the local ECR does what ECR is known to do."""
+    of_ours = await asyncio.to_thread(answered, boto(**ecr.client_kwargs), asked)
+    assert (answered(moto.client, asked), of_ours) == (motos, ours)

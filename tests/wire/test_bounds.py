@@ -1,4 +1,4 @@
-"""What holds in real time, where an input keeps the event loop busy."""
+"""Bounds that hold in real time although an input keeps the event loop busy."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
 @pytest.mark.parametrize("digest", [f"sha256:{0:064x}", "latest"], ids=["repeat", "malformed"])
 async def test_a_bound_without_requests(digest: str, *, is_async: bool) -> None:
-    """`timeout=` holds, and others run, where an endless input needs no request, nor awaits anything."""
+    """`timeout=` holds and other tasks run although an endless input needs no request or await."""
 
     def endless() -> Iterator[str]:
         for number in count():
@@ -39,10 +39,12 @@ async def test_a_bound_without_requests(digest: str, *, is_async: bool) -> None:
         loop.call_later(0.01, tick)
 
     tick()
+
     async with LocalECR(in_memory=True) as ecr, ecr.client() as client:
         ecr.seed("app", [])
         with pytest.raises(OperationTimeoutError):
             await client.check_layers(
                 "app", endless_async() if is_async else endless(), timeout=0.3
             )
+
     assert ticks >= 3

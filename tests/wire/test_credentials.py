@@ -1,6 +1,6 @@
-"""Credentials as the library's own session finds them: the environment, profiles, processes.
+"""Credentials that the library's own session finds: in the environment, profiles and processes.
 
-Shared, renewed once, and never guessed.
+Concurrent calls share them, and renew them once.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ REVOKED = {"expire": "ExpiredTokenException", "remove_key": "UnrecognizedClientE
 
 @pytest.fixture
 def use_keys(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Give a function that makes a temporary key, known to the registry, the environment's."""
+    """Return a function that puts a temporary key, known to the registry, in the environment."""
 
     def use(name: str) -> None:
         ecr.add_key(name, "secret", f"{name}-token")
@@ -54,49 +54,50 @@ def use_keys(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 @pytest.fixture
 def first_keys(use_keys: Callable[[str], None]) -> None:
-    """Make a temporary key, known to the registry, the environment's."""
+    """Put a temporary key, known to the registry, in the environment."""
     use_keys("first")
 
 
 class Process:
-    """A `credential_process` that counts its runs and hands out what it is told to: keys, or a refusal."""
+    """A `credential_process` that counts its runs, and prints keys or fails, as scripted."""
 
     def __init__(self, folder: Path) -> None:
         self._runs = folder / "runs"
-        self._says = folder / "says.json"
+        self._outputs = folder / "outputs.json"
         self._runs.touch()
+
         script = folder / "process.py"
         script.write_text(
             "import json, pathlib, sys\n"
-            f"runs, says = pathlib.Path({str(self._runs)!r}), pathlib.Path({str(self._says)!r})\n"
+            f"runs = pathlib.Path({str(self._runs)!r})\n"
+            f"outputs = json.loads(pathlib.Path({str(self._outputs)!r}).read_text())\n"
             "with runs.open('a') as file:\n"
             "    file.write('x')\n"
-            "answers = json.loads(says.read_text())\n"
-            "answer = answers[min(runs.stat().st_size, len(answers)) - 1]\n"
-            "sys.exit('the vault is without_context') if answer is None else print(json.dumps(answer))\n"
+            "output = outputs[min(runs.stat().st_size, len(outputs)) - 1]\n"
+            "sys.exit('the vault is sealed') if output is None else print(json.dumps(output))\n"
         )
         (folder / "config").write_text(
             f'[default]\ncredential_process = "{sys.executable}" "{script}"\n'
         )
 
-    def says(self, *answers: dict[str, object] | None) -> None:
-        """Let it answer this, run by run, the last one for good; None: it fails."""
-        self._says.write_text(json.dumps(answers))
+    def prints(self, *outputs: dict[str, object] | None) -> None:
+        """Set the output of each run; the last one is for all later runs, and None fails a run."""
+        self._outputs.write_text(json.dumps(outputs))
 
     @property
     def runs(self) -> int:
-        """How often it was run."""
+        """Return the number of runs."""
         return self._runs.stat().st_size
 
 
 @pytest.fixture
 def process(tmp_path: Path) -> Process:
-    """Give a process that the default profile names."""
+    """Return a process that the default profile names."""
     return Process(tmp_path)
 
 
 def keys(name: str, minutes: float) -> dict[str, object]:
-    """Return what a process prints: keys that expire in so many minutes."""
+    """Return the output of a process: keys that expire in some minutes."""
     expires = (datetime.now(UTC) + timedelta(minutes=minutes)).isoformat()
     return {
         "Version": 1,
@@ -110,7 +111,7 @@ def keys(name: str, minutes: float) -> dict[str, object]:
 async def test_keys_of_the_environment(
     own_client: OwnClient, seeded: LocalECR, digests: list[str], use_keys: Callable[[str], None]
 ) -> None:
-    """Keys of the environment sign the requests, the session token included."""
+    """Keys in the environment sign the requests, with their session token."""
     use_keys("first")
     async with own_client(seeded.endpoint_url) as client:
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
@@ -125,21 +126,21 @@ async def test_keys_of_a_profile(
     monkeypatch: pytest.MonkeyPatch,
     by: str,
 ) -> None:
-    """A profile of the credentials file, named either way, signs the requests."""
+    """The keys of a profile, named by argument or environment, sign the requests."""
     seeded.add_key("of-profile", "secret")
     (tmp_path / "credentials").write_text(
         "[work]\naws_access_key_id = of-profile\naws_secret_access_key = secret\n"
     )
+    profile_name = "work" if by == "argument" else None
     if by == "environment":
         monkeypatch.setenv("AWS_PROFILE", "work")
-    async with own_client(
-        seeded.endpoint_url, profile_name="work" if by == "argument" else None
-    ) as client:
+
+    async with own_client(seeded.endpoint_url, profile_name=profile_name) as client:
         assert (await client.check_layers("app", digests)).available == tuple(digests[::2])
 
 
 async def test_no_keys(own_client: OwnClient, ecr: LocalECR, digests: list[str]) -> None:
-    """Without any credentials there is one plain error that says what to do, and no request."""
+    """Without credentials, a check sends no request, and its error says what to do."""
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(
             CredentialsError, match="found no usable AWS credentials: set AWS_ACCESS_KEY_ID"
@@ -151,9 +152,10 @@ async def test_no_keys(own_client: OwnClient, ecr: LocalECR, digests: list[str])
 async def test_a_process_is_run_once(
     own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process
 ) -> None:
-    """A hundred concurrent calls, of two clients, find their credentials in one run."""
+    """A hundred concurrent calls of two clients run the credential process once."""
     seeded.add_key("first", "secret", "first-token")
-    process.says(keys("first", 60))
+    process.prints(keys("first", 60))
+
     async with own_client(seeded.endpoint_url) as one, own_client(seeded.endpoint_url) as two:
         await asyncio.gather(
             *(
@@ -162,6 +164,7 @@ async def test_a_process_is_run_once(
                 for _ in range(CALLERS // 2)
             )
         )
+
     assert (process.runs, seeded.stats.requests) == (1, CALLERS)
 
 
@@ -169,14 +172,16 @@ async def test_a_process_is_run_once(
 async def test_expiring_keys_are_refreshed_once(
     own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process, minutes: float
 ) -> None:
-    """Credentials about to expire are refreshed once for a hundred concurrent calls."""
+    """A hundred concurrent calls refresh expiring credentials once."""
     for name in ("first", "second"):
         seeded.add_key(name, "secret", f"{name}-token")
-    process.says(keys("first", minutes), keys("second", 60))
+    process.prints(keys("first", minutes), keys("second", 60))
+
     async with own_client(seeded.endpoint_url) as client:
         results = await asyncio.gather(
             *(client.check_layers("app", digests[:2]) for _ in range(CALLERS))
         )
+
     assert (process.runs, {result.available for result in results}, seeded.stats.requests) == (
         2,
         {(digests[0],)},
@@ -191,25 +196,23 @@ async def test_a_failing_process_is_run_once(
     process: Process,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A process that fails is run once for a hundred concurrent calls.
+    """A hundred concurrent calls run a failing process once, and each raises its message."""
+    process.prints(None)
+    # On a busy machine, a hundred calls may take more than the usual second.
+    monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED_SECONDS", 60.0)
 
-    Each gets the error, with what the process said.
-    """
-    process.says(None)
-    monkeypatch.setattr(
-        shared_credentials, "_FAILURE_REMEMBERED_SECONDS", 60.0
-    )  # a busy machine may take over a second for a hundred
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(
             *(client.check_layers("app", digests[:1]) for _ in range(CALLERS)),
             return_exceptions=True,
         )
+
     assert ([type(each) for each in found], process.runs, ecr.stats.requests) == (
         [CredentialsError] * CALLERS,
         1,
         0,
     )
-    assert {"the vault is without_context" in str(each) for each in found} == {True}
+    assert {"the vault is sealed" in str(each) for each in found} == {True}
 
 
 async def test_a_failing_refresh_is_run_once(
@@ -219,15 +222,17 @@ async def test_a_failing_refresh_is_run_once(
     process: Process,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Credentials that must be refreshed and can't be are an error for a hundred concurrent calls, and one run."""
+    """A hundred concurrent calls that need a refresh run the failing process once, and all fail."""
     ecr.add_key("first", "secret", "first-token")
-    process.says(keys("first", -1), None)
+    process.prints(keys("first", -1), None)
     monkeypatch.setattr(shared_credentials, "_FAILURE_REMEMBERED_SECONDS", 60.0)
+
     async with own_client(ecr.endpoint_url) as client:
         found = await asyncio.gather(
             *(client.check_layers("app", digests[:1]) for _ in range(CALLERS)),
             return_exceptions=True,
         )
+
     assert ({type(each) for each in found}, process.runs, ecr.stats.requests) == (
         {CredentialsError},
         2,
@@ -238,9 +243,9 @@ async def test_a_failing_refresh_is_run_once(
 async def test_a_failed_advised_refresh_costs_nothing(
     own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process
 ) -> None:
-    """Credentials that are good for minutes yet go on signing when their refresh fails, and it is not tried for each call."""
+    """When an early refresh fails, valid credentials still sign, and no call tries it again."""
     seeded.add_key("first", "secret", "first-token")
-    process.says(keys("first", 12), None)
+    process.prints(keys("first", 12), None)
     async with own_client(seeded.endpoint_url) as client:
         results = await asyncio.gather(
             *(client.check_layers("app", digests[:2]) for _ in range(CALLERS))
@@ -252,10 +257,11 @@ async def test_a_failed_advised_refresh_costs_nothing(
 async def test_revoked_keys_are_renewed_once(
     own_client: OwnClient, seeded: LocalECR, digests: list[str], process: Process, revoke: str
 ) -> None:
-    """Keys that AWS refuses while the chain has new ones: one fresh resolution for all, one replay each, everything answered."""
+    """When AWS rejects keys, all calls share one renewal, and each is sent again once."""
     for name in ("first", "second"):
         seeded.add_key(name, "secret", f"{name}-token")
-    process.says(keys("first", 60), keys("second", 60))
+    process.prints(keys("first", 60), keys("second", 60))
+
     async with own_client(seeded.endpoint_url, batch_size=10) as client:
         await client.check_layers("app", digests[:1])
         getattr(seeded, revoke)("first")
@@ -282,7 +288,7 @@ async def test_revoked_keys_of_the_environment(
     use_keys: Callable[[str], None],
     revoke: str,
 ) -> None:
-    """New keys in the environment are found when AWS refuses the old ones, though botocore reads it once."""
+    """New keys in the environment replace rejected ones, although botocore reads it only once."""
     use_keys("first")
     async with own_client(seeded.endpoint_url) as client:
         await client.check_layers("app", digests[:1])
@@ -301,7 +307,7 @@ async def test_no_better_keys(
     use_keys: Callable[[str], None],
     revoke: str,
 ) -> None:
-    """When the fresh resolution gives keys that AWS refuses again, it is final after one replay, and says what to do."""
+    """When AWS rejects the renewed keys, too, the call fails, and its error says what to do."""
     use_keys("first")
     getattr(ecr, revoke)("first")
     async with own_client(ecr.endpoint_url) as client:
@@ -318,12 +324,14 @@ async def test_no_better_keys(
 async def test_keys_of_the_callers_own(
     ecr: LocalECR, digests: list[str], use_keys: Callable[[str], None], brought: str
 ) -> None:
-    """Expired keys of a session or client of the caller's are final at once, and the message says whose they are to renew."""
+    """Expired keys of a caller's session or client are an error that tells the caller to renew."""
     use_keys("first")
     ecr.expire("first")
     session: Any = AioSession()
     where: dict[str, Any] = {"region_name": ecr.region, "endpoint_url": ecr.endpoint_url}
     config = AioConfig(retries={"total_max_attempts": 1})
+    message = "renew the credentials of your session or client"
+
     async with session.create_client("ecr", **where, config=config) as borrowed:
         ours = (
             ECRLayerClient(**where, session=session)
@@ -331,10 +339,7 @@ async def test_keys_of_the_callers_own(
             else ECRLayerClient.from_client(borrowed)
         )
         async with ours as client:
-            with pytest.raises(
-                CredentialsError,
-                match="the session or client is yours, so its credentials are yours to renew",
-            ):
+            with pytest.raises(CredentialsError, match=message):
                 await client.check_layers("app", digests[:1])
     assert ecr.stats.by_operation[CHECK] == {"ExpiredTokenException": 1}
 
@@ -345,10 +350,11 @@ async def test_keys_of_the_callers_own(
 async def test_botocores_retries_stay_off(
     ecr: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch, mode: str, brought: str
 ) -> None:
-    """AWS_RETRY_MODE and AWS_MAX_ATTEMPTS add no request to those of our own retry policy."""
+    """AWS_RETRY_MODE and AWS_MAX_ATTEMPTS add no request to those of our retry policy."""
     monkeypatch.setenv("AWS_RETRY_MODE", mode)
     monkeypatch.setenv("AWS_MAX_ATTEMPTS", "10")
     ecr.faults.add(status=500)
+
     config = ClientConfig(retry=RetryPolicy(max_attempts=2, initial_backoff=0.001))
     session = AioSession() if brought == "session" else None
     async with ECRLayerClient(
@@ -356,6 +362,7 @@ async def test_botocores_retries_stay_off(
     ) as client:
         with pytest.raises(ServerError):
             await client.check_layers("app", digests[:1])
+
     assert ecr.stats.requests == 2
 
 
@@ -367,7 +374,7 @@ async def test_an_endpoint_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     name: str,
 ) -> None:
-    """The endpoint that the environment names is the one that is asked."""
+    """The client sends its requests to the endpoint that the environment names."""
     use_keys("first")
     monkeypatch.setenv("AWS_DEFAULT_REGION", seeded.region)
     monkeypatch.setenv(name, seeded.endpoint_url)
@@ -386,14 +393,16 @@ async def test_clock_skew(
     skew: float,
     word: str,
 ) -> None:
-    """A machine whose clock is off by an hour is told by how much, after one request."""
+    """If the clock is off by an hour, the error says so after one request, with the seconds."""
     use_keys("first")
     ecr.clock_skew = skew
+    message = (
+        rf"this machine's clock is off by \d+ s \({word}\): set the clock, for example with NTP"
+    )
+
     async with own_client(ecr.endpoint_url) as client:
-        with pytest.raises(
-            ClockSkewError,
-            match=rf"this machine's clock is off by \d+ s \({word}\): set it, by NTP",
-        ) as raised:
+        with pytest.raises(ClockSkewError, match=message) as raised:
             await client.check_layers("app", digests[:1])
+
     assert raised.value.skew == pytest.approx(-skew, abs=5)
     assert ecr.stats.requests == 1

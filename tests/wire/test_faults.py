@@ -1,4 +1,4 @@
-"""Faults over real sockets: the same outcomes as in memory, and endpoints that are none."""
+"""Faults over real sockets: the outcomes are those of the in-memory local ECR."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio
 
 ROWS = 3
 THROTTLING = "ThrottlingException"
-BOUND = 20.0  # seconds in which any of these must end; they take well under one
+MAX_SECONDS = 20.0  # any of these tests takes less than one
 
 FAULTS: list[Any] = [
     *(
@@ -54,36 +54,37 @@ FAULTS: list[Any] = [
 
 
 async def outcome(*, in_memory: bool, fault: dict[str, Any], times: int | None) -> tuple[Any, ...]:
-    """Return what a check of three digests comes to, and how many requests it took (None where time alone bounds them)."""
+    """Return the result or the error's facts of a check of three digests, and its requests.
+
+    The number of requests is None if only time bounds it.
+    """
     digests = [f"sha256:{number:064x}" for number in range(ROWS)]
     found: Any
+
     async with LocalECR(in_memory=in_memory) as ecr:
         ecr.seed("app", [(digests[0], 1)])
-        added = ecr.faults.add(times=times, **fault)
-        policy = RetryPolicy(
-            max_attempts=2,
-            max_elapsed=0.3
-            if added.script.error == THROTTLING or added.script.status == 429
-            else 30.0,
-        )
-        bound = 0.3 if added.script.drip or added.script.latency else BOUND
-        async with ecr.client(attempt_timeout=bound, retry=policy) as client:
+        script = ecr.faults.add(times=times, **fault).script
+        is_throttled = script.error == THROTTLING or script.status == 429
+        policy = RetryPolicy(max_attempts=2, max_elapsed=0.3 if is_throttled else 30.0)
+        attempt_timeout = 0.3 if script.drip or script.latency else MAX_SECONDS
+
+        async with ecr.client(attempt_timeout=attempt_timeout, retry=policy) as client:
             try:
                 found = await client.check_layers("app", digests)
                 facts = None
             except CallError as error:
                 found = error
                 facts = error.retryable, error.throttled, error.request_id is None, error.partial
-        await until(
-            lambda: ecr.in_flight == 0
-        )  # a socket tells of a caller that gave up a little later
+
+        # On a socket, the server notices a little later that the caller has given up.
+        await until(lambda: ecr.in_flight == 0)
         requests = None if facts and facts[1] else ecr.stats.requests
         return type(found).__name__, facts or found, requests
 
 
 @pytest.mark.parametrize(("fault", "kinds"), FAULTS)
 async def test_lasting_faults_end_as_in_memory(fault: dict[str, Any], kinds: str) -> None:
-    """A fault that lasts ends with the same error, facts and number of requests on a socket as in memory."""
+    """A lasting fault gives the same error, facts and number of requests as in memory."""
     over_http = await outcome(in_memory=False, fault=fault, times=None)
     assert over_http == await outcome(in_memory=True, fault=fault, times=None)
     assert over_http[0] in kinds.split()
@@ -92,8 +93,8 @@ async def test_lasting_faults_end_as_in_memory(fault: dict[str, Any], kinds: str
 @pytest.mark.parametrize(
     ("fault", "kinds"), [each for each in FAULTS if each.id not in {"AccessDenied", "ExpiredToken"}]
 )
-async def test_passing_faults_are_survived_as_in_memory(fault: dict[str, Any], kinds: str) -> None:
-    """A fault that passes costs as many requests on a socket as in memory, and no answer."""
+async def test_transient_faults_end_as_in_memory(fault: dict[str, Any], kinds: str) -> None:
+    """A transient fault costs as many requests as in memory, and no answer is lost."""
     del kinds
     over_http = await outcome(in_memory=False, fault=fault, times=1)
     assert over_http == await outcome(in_memory=True, fault=fault, times=1)
@@ -101,30 +102,29 @@ async def test_passing_faults_are_survived_as_in_memory(fault: dict[str, Any], k
     assert (over_http[0], len(found.available), len(found.absent)) == ("LayerCheckResult", 1, 2)
 
 
-async def test_an_answer_cut_anywhere_is_never_a_result(
-    seeded: LocalECR, digests: list[str]
-) -> None:
-    """Cut at every thirteenth byte on the socket, an answer of three rows is asked again, and never believed."""
+async def test_a_truncated_response_is_never_a_result(seeded: LocalECR, digests: list[str]) -> None:
+    """A response that is truncated at any thirteenth byte is discarded, and the request retried."""
     async with seeded.client() as client:
-        whole = await client.check_layers("app", digests[:3])
+        complete = await client.check_layers("app", digests[:3])
         seeded.stats.reset()
         for length in range(0, 330, 13):
             seeded.faults.add(cut_at=length, times=1)
-            assert await client.check_layers("app", digests[:3]) == whole
+            assert await client.check_layers("app", digests[:3]) == complete
+
     assert seeded.stats.by_operation["BatchCheckLayerAvailability"] == {"cut_at": 26, "ok": 26}
 
 
 @asynccontextmanager
 async def nobody() -> AsyncGenerator[str]:
-    """Give an endpoint where nobody listens."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield f"http://127.0.0.1:{taken.getsockname()[1]}"
+    """Give an endpoint where no server listens."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
 @asynccontextmanager
 async def silent() -> AsyncGenerator[str]:
-    """Give an endpoint that accepts, reads and never answers."""
+    """Give an endpoint that accepts connections, reads and never responds."""
 
     async def play(_: Served, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
         await reader.read(-1)
@@ -135,7 +135,7 @@ async def silent() -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def closing() -> AsyncGenerator[str]:
-    """Give an endpoint that accepts and closes at once."""
+    """Give an endpoint that accepts connections and closes them at once."""
 
     async def play(*_: object) -> None:
         pass
@@ -159,21 +159,23 @@ async def not_http() -> AsyncGenerator[str]:
 
 @asynccontextmanager
 async def without_tls() -> AsyncGenerator[str]:
-    """Give an https endpoint that is plain HTTP."""
+    """Give an https URL of a server that speaks plain HTTP."""
     async with LocalECR() as ecr:
         yield ecr.endpoint_url.replace("http:", "https:")
 
 
 DEAD: list[Any] = [
-    pytest.param(nobody, "no answer, .*check the network.*endpoint_url", True, id="nobody-listens"),
+    pytest.param(
+        nobody, "no response came .*check the network.*endpoint_url", True, id="nobody-listens"
+    ),
     pytest.param(
         silent,
-        "no response within attempt_timeout=0.5 s: check the network, or allow more",
+        "no response within attempt_timeout=0.5 s: check the network, or allow more time",
         True,
         id="never-answers",
     ),
     pytest.param(
-        closing, "no answer, .*check the network.*endpoint_url", True, id="closes-at-once"
+        closing, "no response came .*check the network.*endpoint_url", True, id="closes-at-once"
     ),
     pytest.param(not_http, "Bad status line", True, id="not-http"),
     pytest.param(
@@ -187,7 +189,7 @@ DEAD: list[Any] = [
 
 @pytest.fixture
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give keys, by the environment."""
+    """Put keys in the environment."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
 
@@ -195,30 +197,27 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(("endpoint", "advice", "retryable"), DEAD)
 @pytest.mark.usefixtures("_keys")
 async def test_dead_endpoints(endpoint: Any, advice: str, *, retryable: bool) -> None:
-    """An endpoint that is none is a TransportError that says where and what to do, soon.
-
-    Retried where that may help.
-    """
+    """A dead endpoint soon raises TransportError with advice, and is retried if that may help."""
     config = ClientConfig(
-        attempt_timeout=0.5 if endpoint is silent else BOUND,
+        attempt_timeout=0.5 if endpoint is silent else MAX_SECONDS,
         retry=RetryPolicy(max_attempts=2, initial_backoff=0.001),
     )
+    message = rf"repository 'app' \(registry of the caller, Region us-east-1\): .*{advice}"
+
     async with (
-        asyncio.timeout(BOUND),
+        asyncio.timeout(MAX_SECONDS),
         endpoint() as url,
         ECRLayerClient(region_name="us-east-1", endpoint_url=url, config=config) as client,
     ):
-        with pytest.raises(
-            TransportError,
-            match=rf"repository 'app' \(registry of the caller, Region us-east-1\): .*{advice}",
-        ) as raised:
+        with pytest.raises(TransportError, match=message) as raised:
             await client.check_layers("app", ["sha256:00"])
+
     assert (raised.value.retryable, raised.value.attempts) == (retryable, 2 if retryable else 1)
 
 
 @pytest.mark.usefixtures("_keys")
 async def test_a_full_backlog_ends_by_connect_timeout() -> None:
-    """An endpoint that does not even accept ends by `connect_timeout`, before `attempt_timeout`."""
+    """A connection that the endpoint never accepts ends by `connect_timeout`."""
     with socket.socket() as deaf:
         deaf.bind(("127.0.0.1", 0))
         deaf.listen(0)
@@ -227,15 +226,17 @@ async def test_a_full_backlog_ends_by_connect_timeout() -> None:
         for each in waiting:
             each.setblocking(False)  # noqa: FBT003 (the standard library's)
             each.connect_ex(address)
+
         config = ClientConfig(
-            connect_timeout=0.2, attempt_timeout=BOUND, retry=RetryPolicy(max_attempts=1)
+            connect_timeout=0.2, attempt_timeout=MAX_SECONDS, retry=RetryPolicy(max_attempts=1)
         )
         url = f"http://127.0.0.1:{address[1]}"
         async with (
-            asyncio.timeout(BOUND),
+            asyncio.timeout(MAX_SECONDS),
             ECRLayerClient(region_name="us-east-1", endpoint_url=url, config=config) as client,
         ):
             with pytest.raises(TransportError, match="timeout on endpoint URL"):
                 await client.check_layers("app", ["sha256:00"])
+
         for each in waiting:
             each.close()

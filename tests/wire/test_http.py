@@ -1,4 +1,4 @@
-"""What the HTTP session is guarded against: redirects, and bodies without end."""
+"""The guards of the HTTP session: it follows no redirect and bounds the size of a body."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ pytestmark = pytest.mark.asyncio
 TOKEN = "session-token-that-must-not-leave"  # noqa: S105 (a canary)
 LIMIT = 64 * 1024
 ENDLESS = 1 << 30
-BUFFERED = 32 << 20  # bytes that the two ends of a loopback connection may hold at the very most
+MAX_BUFFERED = 32 << 20  # bytes that the two ends of a loopback connection may hold
 CHUNK = b"[" * 65_536
 ONCE = RetryPolicy(max_attempts=1)
 
 
 @pytest.fixture
 def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Give temporary keys, by the environment."""
+    """Put temporary keys in the environment, and return them."""
     keys = {
         "AWS_ACCESS_KEY_ID": "temporary",
         "AWS_SECRET_ACCESS_KEY": "secret",
@@ -47,7 +47,7 @@ def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
 async def answers_ok(
     served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
 ) -> None:
-    """Answer a request with an empty 200."""
+    """Send an empty response of status 200."""
     await read_head(served, reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}")
     await writer.drain()
@@ -58,7 +58,7 @@ async def answers_ok(
 async def test_a_redirect_is_refused(
     own_client: OwnClient, ecr: LocalECR, digests: list[str], status: int
 ) -> None:
-    """A redirect is an error at once, and the other origin gets no connection, so no session token either."""
+    """A redirect is an error, and the other origin gets no connection, hence no session token."""
     ecr.add_key("temporary", "secret", TOKEN)
     async with serving(answers_ok) as elsewhere, own_client(ecr.endpoint_url) as client:
         ecr.faults.add(redirect_to=f"{elsewhere.url}/", status=status)
@@ -71,11 +71,12 @@ async def test_a_redirect_is_refused(
 async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(
     ecr: LocalECR, digests: list[str]
 ) -> None:
-    """The guard holds on a session of the caller's that has a default client configuration, too."""
+    """A redirect is an error on a caller's session with a default client configuration, too."""
     ecr.add_key("temporary", "secret", TOKEN)
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(user_agent_extra="mine"))
     client = ECRLayerClient(region_name="us-east-1", endpoint_url=ecr.endpoint_url, session=session)
+
     async with serving(answers_ok) as elsewhere, client:
         ecr.faults.add(redirect_to=f"{elsewhere.url}/")
         with pytest.raises(ResponseError, match="redirects are refused"):
@@ -85,13 +86,14 @@ async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(
 
 @pytest.mark.usefixtures("keys")
 async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[str]) -> None:
-    """Without the guard the session token goes to the other origin.
+    """Without the guard, aiobotocore sends the session token to the origin that a redirect names.
 
-    The day this fails, the guard has no task any more.
+    When this test fails, the guard may no longer be needed.
     """
     ecr.add_key("temporary", "secret", TOKEN)
     config = AioConfig(retries={"total_max_attempts": 1})
     session: Any = AioSession()
+
     async with serving(answers_ok) as elsewhere:
         ecr.faults.add(redirect_to=f"{elsewhere.url}/")
         async with session.create_client(
@@ -100,13 +102,14 @@ async def test_aiobotocore_alone_follows_redirects(ecr: LocalECR, digests: list[
             await client.batch_check_layer_availability(
                 repositoryName="app", layerDigests=digests[:1]
             )
+
     assert [TOKEN in head for head in elsewhere.heads] == [True]
 
 
 def endless(
     status: str, framing: str
 ) -> Callable[[Served, asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]:
-    """Return a script that answers with a body of a gigabyte, as long as somebody reads it."""
+    """Return a script that sends a body of a gigabyte, as long as the client reads it."""
     size = f"{len(CHUNK):x}\r\n".encode()
 
     async def play(
@@ -127,10 +130,10 @@ def endless(
 )
 @pytest.mark.parametrize("status", ["200 OK", "400 Bad Request", "503 Service Unavailable"])
 @pytest.mark.usefixtures("keys")
-async def test_a_body_without_end_is_not_read(
+async def test_an_endless_body_is_not_read(
     own_client: OwnClient, digests: list[str], status: str, framing: str
 ) -> None:
-    """An answer beyond `max_response_bytes` is refused, whatever its status and framing, and its connection is closed."""
+    """A response above `max_response_bytes` is an error, and its connection is closed."""
     async with (
         serving(endless(status, framing)) as served,
         own_client(served.url, max_response_bytes=LIMIT, retry=ONCE) as client,
@@ -138,22 +141,21 @@ async def test_a_body_without_end_is_not_read(
         with pytest.raises(ResponseError, match=f"max_response_bytes={LIMIT}"):
             await client.check_layers("app", digests[:1])
         await served.idle()
-    assert served.sent < BUFFERED
+
+    assert served.sent < MAX_BUFFERED
 
 
 @pytest.mark.usefixtures("keys")
 async def test_a_compressed_body_is_not_unpacked(own_client: OwnClient, digests: list[str]) -> None:
-    """A small body that would unpack to a large one is read as it is: no contract speaks of compression."""
+    """A compressed body is read as it is, because ECR's protocol has no compression."""
     packed = gzip.compress(b" " * (64 << 20))
 
     async def play(
         served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
     ) -> None:
         await read_head(served, reader)
-        writer.write(
-            f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n".encode()
-            + packed
-        )
+        head = f"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: {len(packed)}\r\n\r\n"
+        writer.write(head.encode() + packed)
         await writer.drain()
 
     async with serving(play) as served, own_client(served.url, retry=ONCE) as client:
@@ -161,13 +163,15 @@ async def test_a_compressed_body_is_not_unpacked(own_client: OwnClient, digests:
             await client.check_layers("app", digests[:1])
 
 
-async def test_an_answer_as_large_as_the_bound_is_read(
+async def test_a_response_as_large_as_the_bound_is_read(
     seeded: LocalECR, digests: list[str]
 ) -> None:
-    """The bound itself is allowed, one byte less is not."""
+    """A response of exactly `max_response_bytes` is read, and one more byte is an error."""
     body = await _body(seeded, digests[:100])
+
     async with seeded.client(max_response_bytes=len(body), retry=ONCE) as client:
         assert len(await client.check_layers("app", digests[:100])) == 100
+
     async with seeded.client(max_response_bytes=len(body) - 1, retry=ONCE) as client:
         with pytest.raises(ResponseError, match=f"max_response_bytes={len(body) - 1}"):
             await client.check_layers("app", digests[:100])
@@ -185,10 +189,10 @@ async def _body(ecr: LocalECR, digests: list[str]) -> bytes:
     return bodies[0]
 
 
-async def test_the_seam_of_aiobotocore() -> None:
-    """The one private name of aiobotocore that the guard relies on is a coroutine function of one argument."""
-    seam: Any = getattr(AIOHTTPSession, "_get_session", None)
-    assert (inspect.iscoroutinefunction(seam), [*inspect.signature(seam).parameters]) == (
+async def test_the_private_method_of_aiobotocore() -> None:
+    """The method of aiobotocore that the guard overrides is a coroutine with one parameter."""
+    method: Any = getattr(AIOHTTPSession, "_get_session", None)
+    assert (inspect.iscoroutinefunction(method), [*inspect.signature(method).parameters]) == (
         True,
         ["self", "proxy_url"],
     )

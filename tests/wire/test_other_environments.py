@@ -1,4 +1,4 @@
-"""What lives in environments of its own: the AWS command line, and the oldest and the newest aiobotocore."""
+"""The AWS command line, and the oldest and the newest aiobotocore, in separate environments."""
 
 from __future__ import annotations
 
@@ -28,26 +28,20 @@ TESTS = ("tests/wire", "tests/client")
 async def test_the_aws_command_line_agrees(
     seeded: LocalECR, digests: list[str], tmp_path: Path
 ) -> None:
-    """`aws ecr batch-check-layer-availability` gives the same rows as our client, from the same endpoint."""
+    """`aws ecr batch-check-layer-availability` prints the same rows as our client gets."""
     programs = await asyncio.to_thread(environment, tmp_path / "cli", "awscli")
     seeded.archive("app", digests[0])
     asked = digests[:100]
-    options = [
-        "--endpoint-url",
-        seeded.endpoint_url,
-        "--repository-name",
-        "app",
-        "--output",
-        "json",
-        "--layer-digests",
-        *asked,
-    ]
-    command = ["ecr", "batch-check-layer-availability", *options]
-    said = await asyncio.to_thread(lambda: ran(programs / "aws", *command, **seeded.environment))
-    assert said.returncode == 0, said.stderr
+
+    where = ("--endpoint-url", seeded.endpoint_url, "--repository-name", "app")
+    options = (*where, "--output", "json", "--layer-digests", *asked)
+    command = (programs / "aws", "ecr", "batch-check-layer-availability", *options)
+    finished = await asyncio.to_thread(lambda: ran(*command, **seeded.environment))
+    assert finished.returncode == 0, finished.stderr
+
     async with seeded.client() as client:
         ours = await client.check_layers("app", asked)
-    theirs: list[dict[str, Any]] = json.loads(said.stdout)["layers"]
+    theirs: list[dict[str, Any]] = json.loads(finished.stdout)["layers"]
     assert [
         (
             each["layerDigest"],
@@ -64,37 +58,28 @@ async def test_the_aws_command_line_agrees(
 
 
 def pinned(version: str) -> list[str]:
-    """Return what a run of the tests needs, with the oldest aiobotocore that the project admits, or the newest."""
+    """Return the requirements of a test run, with the oldest admitted aiobotocore or the newest."""
     project: dict[str, Any] = tomllib.loads((ROOT / "pyproject.toml").read_text())
-    asked: list[str] = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
-    admitted = next(each for each in asked if each.startswith("aiobotocore"))
+    needed: list[str] = [*project["project"]["dependencies"], *project["dependency-groups"]["test"]]
+
+    admitted = next(each for each in needed if each.startswith("aiobotocore"))
     aiobotocore = admitted.replace(">=", "==") if version == "oldest" else "aiobotocore"
-    return [aiobotocore, *(each for each in asked if each != admitted)]
+    return [aiobotocore, *(each for each in needed if each != admitted)]
 
 
 @pytest.mark.skipif(
     not (ROOT / "pyproject.toml").exists(),
-    reason="needs the source tree: the versions stand in pyproject.toml",
+    reason="needs the source tree: pyproject.toml names the versions",
 )
 @pytest.mark.parametrize("version", ["oldest", "newest"])
 def test_aiobotocore(version: str, tmp_path: Path) -> None:
-    """The tests of the client and of the wire pass with the oldest and the newest aiobotocore that the project admits."""
+    """The tests of the client pass with the oldest and the newest admitted aiobotocore."""
     python = environment(tmp_path / version, *pinned(version)) / "python"
+
     path = os.pathsep.join((SOURCE, str(ROOT / "tests")))
-    tests = [str(ROOT / each) for each in TESTS]
-    said = ran(
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "no:cacheprovider",
-        "--rootdir",
-        ROOT,
-        "-c",
-        ROOT / "pyproject.toml",
-        *tests,
-        PYTHONPATH=path,
-    )
-    assert said.returncode == 0, said.stdout[-5000:] + said.stderr[-2000:]
-    print(said.stdout.splitlines()[-1])  # noqa: T201 (how many passed)
+    pytest_command = (python, "-m", "pytest", "-q", "-p", "no:cacheprovider")
+    places = ("--rootdir", ROOT, "-c", ROOT / "pyproject.toml", *(ROOT / each for each in TESTS))
+    finished = ran(*pytest_command, *places, PYTHONPATH=path)
+
+    assert finished.returncode == 0, finished.stdout[-5000:] + finished.stderr[-2000:]
+    print(finished.stdout.splitlines()[-1])  # noqa: T201 (the number of passed tests)

@@ -1,4 +1,4 @@
-"""The pacer over real sockets: processes that know nothing of each other share a quota of 50 requests a second."""
+"""The pacer over real sockets: independent processes share a quota of 50 requests a second."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CHECK = "BatchCheckLayerAvailability"
 
 
 class Run(NamedTuple):
-    """What came of a run.
+    """The outcome of a run.
 
     Attributes:
-        answered: Digests that all processes together had answers for.
-        goodput: The share of the quota that was used, the saved-up burst left out.
+        answered: Answered digests of all processes.
+        goodput: The share of the quota that was used, without the saved-up burst.
         waste: The share of requests that were throttled.
     """
 
@@ -34,28 +34,31 @@ class Run(NamedTuple):
 
 
 async def line(process: Process) -> str:
-    """Return the next line of a process."""
+    """Return the next line that a process prints."""
     assert process.stdout is not None
     return (await process.stdout.readline()).decode().strip()
 
 
 async def run(processes: int, max_concurrency: int) -> Run:
-    """Let processes check a thousand digests, one a request, all from the same moment on."""
+    """Let processes check a thousand digests, one a request, from the same moment on."""
     share = BATCHES // processes
+    loop = asyncio.get_running_loop()
+
     async with LocalECR(quota=QUOTA, burst=BURST, latency=LATENCY) as ecr:
         ecr.create_repository("app")
         running = [
             await started("pace.py", number * share, share, max_concurrency, env=ecr.environment)
             for number in range(processes)
         ]
+
         try:
             assert [await line(each) for each in running] == ["ready"] * processes
-            began = asyncio.get_running_loop().time()
+            began = loop.time()
             for each in running:
                 assert each.stdin is not None
                 each.stdin.write(b"\n")
             answered = await asyncio.gather(*(line(each) for each in running))
-            elapsed = asyncio.get_running_loop().time() - began
+            elapsed = loop.time() - began
         finally:
             for each in running:
                 await ended(each)
@@ -78,9 +81,11 @@ async def run(processes: int, max_concurrency: int) -> Run:
 async def test_processes_share_a_quota(
     processes: int, max_concurrency: int, goodput: float, waste: float
 ) -> None:
-    """Every digest is answered, most of the quota is used, and few requests are throttled."""
+    """Processes answer every digest, use most of the quota, and few requests are throttled."""
     found = await run(processes, max_concurrency)
+
     print(  # noqa: T201 (the figures)
-        f"{processes} processes, {max_concurrency} in flight each: goodput {found.goodput:.3f}, waste {found.waste:.1%}"
+        f"{processes} processes, {max_concurrency} in flight each: "
+        f"goodput {found.goodput:.3f}, waste {found.waste:.1%}"
     )
     assert (found.answered, found.goodput >= goodput, found.waste <= waste) == (BATCHES, True, True)

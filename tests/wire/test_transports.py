@@ -1,4 +1,4 @@
-"""What the network configuration asks for holds for every request, on either transport: proxies, certificates of authorities and of clients."""
+"""Proxies, certificate authorities and client certificates apply to both transports."""
 
 from __future__ import annotations
 
@@ -35,13 +35,16 @@ ONCE = RetryPolicy(max_attempts=1)
 
 @pytest.fixture(autouse=True)
 def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Leave the local ECR's keys in the environment."""
+    """Put the local ECR's keys in the environment."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "local-ecr-access-key")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "local-ecr-secret-key")
 
 
 def one_by_one(transport: TransportName, endpoint_url: str, session: Any = None) -> ECRLayerClient:
-    """Return a client that asks one batch after another, so that only the first request can be the client transport's by chance."""
+    """Return a client that sends one batch after another.
+
+    So only its first request can use the client transport when it is set to the signed one.
+    """
     config = ClientConfig(transport=transport, max_concurrency=1, retry=ONCE)
     return ECRLayerClient(
         region_name="us-east-1", endpoint_url=endpoint_url, session=session, config=config
@@ -50,11 +53,12 @@ def one_by_one(transport: TransportName, endpoint_url: str, session: Any = None)
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """Give a file with a key and a certificate of 127.0.0.1 that no authority has signed."""
+    """Return a file with a key and a self-signed certificate of 127.0.0.1."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
     now = datetime.now(UTC)
-    made = (
+
+    signed = (
         x509.CertificateBuilder()
         .subject_name(name)
         .issuer_name(name)
@@ -68,11 +72,12 @@ def certificate(tmp_path: Path) -> Path:
         .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
+
     path = tmp_path / "certificate.pem"
-    secret = key.private_bytes(
+    private_key = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    path.write_bytes(secret + made.public_bytes(serialization.Encoding.PEM))
+    path.write_bytes(private_key + signed.public_bytes(serialization.Encoding.PEM))
     return path
 
 
@@ -80,7 +85,7 @@ def certificate(tmp_path: Path) -> Path:
 async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> AsyncGenerator[str]:
     """Serve a local ECR behind TLS, and give its URL.
 
-    `of_clients` asks clients for the same certificate.
+    With `of_clients`, clients must present the same certificate.
     """
     context = ssl.create_default_context(
         ssl.Purpose.CLIENT_AUTH, cafile=certificate if of_clients else None
@@ -88,6 +93,7 @@ async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> 
     context.load_cert_chain(certificate)
     if of_clients:
         context.verify_mode = ssl.CERT_REQUIRED
+
     play = relay_to(ecr.endpoint_url)
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -104,7 +110,7 @@ async def tls(ecr: LocalECR, certificate: Path, *, of_clients: bool = False) -> 
 async def test_a_proxy_of_the_environment(
     seeded: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch, transport: TransportName
 ) -> None:
-    """Every request goes through the proxy that the environment names, and its signature is verified behind it."""
+    """Every request goes through the proxy that the environment names, with a valid signature."""
     host, port = seeded.endpoint_url.removeprefix("http://").split(":")
 
     async def proxy(
@@ -113,18 +119,19 @@ async def test_a_proxy_of_the_environment(
         await read_head(served, reader)
         line, _, rest = served.heads[-1].partition("\r\n")
         length = int(rest.lower().partition("content-length: ")[2].partition("\r\n")[0])
-        answers, requests = await asyncio.open_connection(host, int(port))
+        body = await reader.readexactly(length)
+
+        responses, requests = await asyncio.open_connection(host, int(port))
         line = line.replace(seeded.endpoint_url, "")
-        requests.write(
-            f"{line}\r\nConnection: close\r\n{rest}".encode() + await reader.readexactly(length)
-        )
-        writer.write(await answers.read())
+        requests.write(f"{line}\r\nConnection: close\r\n{rest}".encode() + body)
+        writer.write(await responses.read())
         requests.close()
 
     async with serving(proxy) as served:
         monkeypatch.setenv("HTTP_PROXY", served.url)
         async with one_by_one(transport, seeded.endpoint_url) as client:
             result = await client.check_layers("app", digests)
+
     assert (result.available, seeded.stats.requests, len(served.heads)) == (
         tuple(digests[::2]),
         3,
@@ -140,7 +147,7 @@ async def test_an_authority_of_the_environment(
     monkeypatch: pytest.MonkeyPatch,
     transport: TransportName,
 ) -> None:
-    """AWS_CA_BUNDLE names the authority that every request trusts."""
+    """Every request trusts the authority that AWS_CA_BUNDLE names."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     async with tls(seeded, certificate) as url, one_by_one(transport, url) as client:
         result = await client.check_layers("app", digests)
@@ -154,7 +161,7 @@ async def test_an_authority_that_is_not_trusted(
     monkeypatch: pytest.MonkeyPatch,
     transport: TransportName,
 ) -> None:
-    """A certificate of no authority that is trusted ends the call at once, before anything is sent."""
+    """An untrusted certificate fails the call at once, before a request is sent."""
     monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
     async with tls(ecr, certificate) as url, one_by_one(transport, url) as client:
         with pytest.raises(TransportError, match="TLS failed") as raised:
@@ -169,10 +176,11 @@ async def test_a_certificate_of_the_client(
     monkeypatch: pytest.MonkeyPatch,
     transport: TransportName,
 ) -> None:
-    """The client certificate of a session's configuration is shown for every request."""
+    """Every request presents the client certificate of the session's configuration."""
     monkeypatch.setenv("AWS_CA_BUNDLE", str(certificate))
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(client_cert=str(certificate)))
+
     async with (
         tls(seeded, certificate, of_clients=True) as url,
         one_by_one(transport, url, session) as client,

@@ -35,7 +35,7 @@ T = TypeVar("T")
 
 @dataclass(slots=True)
 class OperationState:
-    """What the calls of one operation share.
+    """The state that all calls of one operation share.
 
     Attributes:
         is_over: Whether the operation has failed. Running attempts finish, nothing is retried.
@@ -191,7 +191,7 @@ class Caller:
         except TimeoutError as error:
             bound = f"no response within attempt_timeout={self._attempt_timeout} s"
             what = self.attempted(operation.name, operation.repository)
-            msg = f"{what}: {bound}: check the network, or allow more"
+            msg = f"{what}: {bound}: check the network, or allow more time"
             raise TransportError(msg, repository=operation.repository) from error
         finally:
             call.state.attempting.discard(task)

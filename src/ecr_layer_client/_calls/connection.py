@@ -32,11 +32,11 @@ class ConnectionUser(Protocol):
     """Something that has work running on a connection, such as a stream."""
 
     async def _abort(self, error: Exception) -> None:
-        """Cancel the work, and raise `error` for whoever waits for it."""
+        """Cancel the work, and raise `error` in the tasks that wait for it."""
 
 
 class Resources(NamedTuple):
-    """What the calls of one operation need of a connection.
+    """The parts of a connection that the calls of one operation need.
 
     Attributes:
         transport: Sends requests.

@@ -1,4 +1,4 @@
-"""The caller's observer, called so that what it raises is logged and never fatal."""
+"""The caller's observer, called so that its exceptions are logged and end no operation."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
     from ecr_layer_client.protocols import Observer
 
 _log = logging.getLogger("ecr_layer_client")
-_SPAN = nullcontext()
+_NO_SPAN = nullcontext()
 
 
 class SafeObserver:
-    """What a client tells its observer, if it has one.
+    """Notifies the observer of a client, if it has one.
 
     Attributes:
-        is_on: Whether it has one.
+        is_on: Whether the client has an observer.
     """
 
     __slots__ = ("_observer", "is_on")
@@ -31,35 +31,36 @@ class SafeObserver:
 
     def span(self, kind: str, *facts: Any) -> AbstractContextManager[object]:
         """Return the observer's context for an `operation` or an `attempt`."""
-        return _SPAN if self._observer is None else _guarded(self._observer, kind, facts)
+        return _NO_SPAN if self._observer is None else _guarded(self._observer, kind, facts)
 
     def notify(self, kind: str, *facts: Any) -> None:
-        """Tell the observer of a `retry` or a `throttle`."""
+        """Notify the observer of a `retry` or a `throttle`."""
         if self._observer is not None:
-            _safely(_told, self._observer, kind, facts)
+            _safely(_call, self._observer, kind, facts)
 
 
 @contextmanager
 def _guarded(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Generator[None, None, None]:
-    span = _safely(_entered, observer, kind, facts)
+    span = _safely(_enter, observer, kind, facts)
     try:
         yield
     except BaseException as error:
         if span is not None:
             _safely(span.__exit__, type(error), error, error.__traceback__)
         raise
+
     if span is not None:
         _safely(span.__exit__, None, None, None)
 
 
-def _told(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Any:
+def _call(observer: Observer, kind: str, facts: tuple[Any, ...]) -> Any:
     return getattr(observer, kind)(*facts)
 
 
-def _entered(
+def _enter(
     observer: Observer, kind: str, facts: tuple[Any, ...]
 ) -> AbstractContextManager[object] | None:
-    span: AbstractContextManager[object] | None = _told(observer, kind, facts)
+    span: AbstractContextManager[object] | None = _call(observer, kind, facts)
     if span is not None:
         span.__enter__()
     return span
@@ -68,6 +69,6 @@ def _entered(
 def _safely(call: Callable[..., Any], *arguments: Any) -> Any:
     try:
         return call(*arguments)
-    except Exception:  # noqa: BLE001 (somebody else's code: logged, never fatal)
-        _log.exception("the observer raised; the operation goes on")
+    except Exception:  # noqa: BLE001 (the observer is the caller's code: logged, never fatal)
+        _log.exception("the observer raised an exception; the operation continues")
         return None

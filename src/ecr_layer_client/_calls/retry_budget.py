@@ -1,31 +1,35 @@
-"""How many retries an account's calls may make, so that an outage is not multiplied.
+"""The retry budget: how many retries an account's calls may make.
 
-Pure: it is told the time.
+It keeps an outage of ECR from being multiplied by retries. Pure: the caller passes the time.
 """
 
 from __future__ import annotations
 
-_PER_REQUEST = 0.1  # retries earned by a request
-_PER_SECOND = 10.0
-_MOST = 10.0  # saved up at most
+# Most calls need no retry, so each request adds only a part of one.
+_RETRIES_EARNED_PER_REQUEST = 0.1
+# A client that sends few requests can still retry.
+_RETRIES_EARNED_PER_SECOND = 10.0
+# A long time without retries does not allow a burst of them.
+_MAX_RETRIES_SAVED = 10.0
 
 
 class RetryBudget:
-    """Ten retries a second, and one more for each ten requests.
+    """Allows ten retries a second, and one more for each ten requests.
 
-    An empty budget delays a retry and refuses none.
+    An empty budget delays a retry. It never prevents one.
     """
 
     def __init__(self) -> None:
-        self._left = _MOST
+        self._left = _MAX_RETRIES_SAVED
         self._at = 0.0
 
     def earn(self) -> None:
-        """A request was made."""
-        self._left = min(_MOST, self._left + _PER_REQUEST)
+        """Count a request, which adds to the budget."""
+        self._left = min(_MAX_RETRIES_SAVED, self._left + _RETRIES_EARNED_PER_REQUEST)
 
     def spend(self, now: float) -> float:
         """Take one retry and return the seconds until it may be made."""
-        self._left = min(_MOST, self._left + _PER_SECOND * max(0.0, now - self._at)) - 1
+        earned = _RETRIES_EARNED_PER_SECOND * max(0.0, now - self._at)
+        self._left = min(_MAX_RETRIES_SAVED, self._left + earned) - 1
         self._at = now
-        return max(0.0, -self._left / _PER_SECOND)
+        return max(0.0, -self._left / _RETRIES_EARNED_PER_SECOND)

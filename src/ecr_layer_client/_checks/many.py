@@ -114,13 +114,18 @@ class ManyCheck:
         self._limit = asyncio.timeout(None)
         self._error: BaseException | None = None
         self._is_input_read = False
+        self._has_ended = False
         self._pairs = 0  # of the input
         self._last: _Group | None = None
         self._last_named: object = None
         self._pulled = self._answered = 0
         self._total: int | None = None
 
-    async def results(self, digests: DigestsOfMany, timeout: float | None) -> LayerCheckResults:  # noqa: ASYNC109 (it keeps what was answered)
+    async def results(
+        self,
+        digests: DigestsOfMany,
+        timeout: float | None,  # noqa: ASYNC109 (it keeps what was answered)
+    ) -> LayerCheckResults:
         """Check the digests.
 
         Raises:
@@ -143,6 +148,8 @@ class ManyCheck:
             if self._error is None:
                 self._error = self._timed_out(timeout or 0.0)
         finally:
+            # What the tasks end with from now on is of no use to anybody.
+            self._has_ended = True
             await self._in_flight.stop()
 
         if isinstance(self._error, CallError):
@@ -278,7 +285,7 @@ class ManyCheck:
     def _done(self, job: _Job, error: BaseException | None) -> None:
         self._changed.set()
         group = job.group
-        if error is None:
+        if error is None or self._has_ended:
             return
         if group.state.is_over and isinstance(error, asyncio.CancelledError):
             return  # cancelled here

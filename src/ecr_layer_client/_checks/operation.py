@@ -44,7 +44,7 @@ _share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one response settles of the digests that it was asked about.
+    """The outcomes that one response gives for the digests of its request.
 
     Attributes:
         outcomes: By digest, spelled as in the request.

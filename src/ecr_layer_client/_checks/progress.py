@@ -1,4 +1,4 @@
-"""`progress=`: nothing, a bar, or a caller's own function."""
+"""The argument `progress=`: nothing, a bar, or the caller's own function."""
 
 from __future__ import annotations
 
@@ -17,22 +17,25 @@ if TYPE_CHECKING:
 
 
 def shown(
-    progress: bool | Callable[[Progress], None],  # noqa: FBT001
-    # As the caller gave it.
+    progress: bool | Callable[[Progress], None],  # noqa: FBT001 (as the caller passed it)
 ) -> AbstractContextManager[Callable[[Progress], None] | None]:
-    """Return a context that gives what is to be told of progress, if anything is.
+    """Return a context whose value is a function to call with each progress, or None.
 
     Raises:
-        InvalidInputError: It is neither True, False nor a plain function.
+        InvalidInputError: `progress` is neither True, False nor a plain function.
     """
     if not isinstance(progress, bool):
         if not callable(progress) or iscoroutinefunction(progress):
-            msg = f"progress={quoted(progress)}: True, False, or a plain function that takes a Progress"
+            msg = (
+                f"progress={quoted(progress)} must be True, False, "
+                "or a plain function that takes a Progress"
+            )
             raise InvalidInputError(msg)
         return nullcontext(progress)
     if not progress:
         return nullcontext()
-    # Only progress=True needs it.
+
+    # Only progress=True needs tqdm.
     from ecr_layer_client.display._bar import progress_bar  # noqa: PLC0415
 
     return progress_bar()

@@ -311,7 +311,10 @@ class LayerStream(DisplayMixin):
         await self._in_flight.stop(self._feeder)
 
     def _refill(self) -> bool:
-        """Start batches while there is room; return whether the input only let other tasks run."""
+        """Start batches while fewer than `max_concurrency` are open.
+
+        Return whether the input only wants other tasks to run.
+        """
         if self._source.is_async:
             if self._feeder is None:
                 self._feeder = asyncio.create_task(self._feed())

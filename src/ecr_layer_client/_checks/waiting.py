@@ -26,7 +26,7 @@ _MIN_SHARE = 0.5  # of a pause, so that many who wait for one thing do not check
 
 
 class Waiting(NamedTuple):
-    """What a wait is for.
+    """The parameters of a wait.
 
     Attributes:
         repository: The repository.

@@ -1,4 +1,4 @@
-"""Errors of API calls: what failed, of what, and whether the same call may succeed later."""
+"""Errors of API calls: what failed, on what, and whether the same call may succeed later."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from .results import LayerCheckResults
 
 
-NO_CODE = "Unknown"  # the code of an error that ECR gave none
+# The code of an error response that has no code.
+NO_CODE = "Unknown"
 
 
 class CallError(ECRLayerError):
@@ -20,22 +21,22 @@ class CallError(ECRLayerError):
 
     Attributes:
         operation: The API operation, as AWS spells it.
-        repository: What it was asked of, or None when it failed before there was one.
-        attempts: Requests made for the failing call; 0 when it failed before the first.
-        elapsed: Seconds from the failing call's first attempt to its end.
-        retryable: Whether the same call may succeed later without a change on the caller's side.
-        throttled: Whether it was refused for rate.
-        request_id: The id AWS gave the last request, to quote to AWS Support; None without an
-            answer.
-        partial: What was answered before the failure, and what was not (`.partial.unanswered`);
-            None where nothing was asked.
-        partials: Of an operation on several repositories, the same for each; None of any other.
-            Default None.
+        repository: The repository of the call. None if the failure came before there was one.
+        attempts: Requests made for the failed call. 0 if it failed before the first one.
+        elapsed: Seconds from the first attempt of the failed call to its end.
+        retryable: Whether the same call may succeed later without a change on your side.
+        throttled: Whether ECR refused the call because of its rate.
+        request_id: The id that AWS gave the last request, to quote to AWS Support. None if there
+            was no response.
+        partial: What was answered before the failure, and what was not (`.partial.unanswered`).
+            None if nothing was asked.
+        partials: The same by repository, for an operation on several repositories. Default None:
+            the operation had one repository.
     """
 
     retryable: bool = False
     throttled: bool = False
-    # A fact for the retry loop: fresh credentials may cure it.
+    # For the retry loop: new credentials may help.
     refreshable: bool = False
 
     def __init__(  # noqa: PLR0913 (facts, all by keyword)
@@ -61,6 +62,8 @@ class CallError(ECRLayerError):
         self.request_id = request_id
         self.partial = partial
         self.partials = partials
+
+        # Without a value of its own, an error has the value of its class.
         if retryable is not None:
             self.retryable = retryable
         if throttled is not None:
@@ -70,21 +73,21 @@ class CallError(ECRLayerError):
 
 
 class OperationTimeoutError(CallError, TimeoutError):
-    """The `timeout=` of an operation ran out; `.partial` keeps what was answered.
+    """The `timeout=` of an operation expired. `.partial` keeps what was answered.
 
-    It speaks of the whole operation and not of one call: `elapsed` is the timeout, and `attempts`
-    is 0.
+    The error is about the whole operation and not about one call: `elapsed` is the timeout, and
+    `attempts` is 0.
     """
 
     retryable = True
 
 
 class ServiceError(CallError):
-    """ECR answered with an error.
+    """ECR sent an error response.
 
     Attributes:
         code: AWS's code, such as `ThrottlingException`.
-        message: AWS's own words, unquoted: cut and quote them before they reach a log.
+        message: AWS's own words, not escaped. Truncate and quote them before you log them.
         status: The HTTP status.
     """
 
@@ -98,22 +101,28 @@ class ServiceError(CallError):
 
 
 class RepositoryNotFoundError(ServiceError):
-    """The registry has no repository of that name.
+    """The registry has no repository with this name.
 
-    The message names the registry and the Region it looked in.
+    The message names the registry and the Region in which ECR looked.
     """
 
 
 class AccessDeniedError(ServiceError):
-    """The caller may not do this; the message names the IAM action and the resource ARN."""
+    """The caller has no permission.
+
+    The message names the IAM action and the ARN of the resource.
+    """
 
 
 class InvalidParameterError(ServiceError):
-    """ECR refused a parameter that passed this library's own checks."""
+    """ECR refused a parameter that this library's own checks accepted."""
 
 
 class ThrottledError(ServiceError):
-    """Refused for rate for as long as the retry policy allows, without one call of the account succeeding in between."""
+    """ECR throttled the call for as long as the retry policy allows.
+
+    In this time no call of the account succeeded.
+    """
 
     retryable = True
     throttled = True
@@ -126,17 +135,17 @@ class ServerError(ServiceError):
 
 
 class TransportError(CallError):
-    """No usable answer came: DNS, connect, TLS, reset or timeout."""
+    """No usable response came: DNS, connect, TLS, reset or timeout."""
 
     retryable = True
 
 
 class ResponseError(CallError):
-    """The answer breaks ECR's contract: cut, not JSON, too large or of the wrong shape.
+    """The response breaks ECR's contract: truncated, not JSON, too large or of the wrong shape.
 
     Attributes:
-        too_large: Whether it was larger than `max_response_bytes`; the same call would have the
-            same answer again.
+        too_large: Whether the response was larger than `max_response_bytes`. The same call would
+            get the same response again.
     """
 
     retryable = True
@@ -144,14 +153,14 @@ class ResponseError(CallError):
 
 
 class CredentialsError(CallError):
-    """There are no credentials, or AWS takes them for expired or unknown."""
+    """There are no credentials, or AWS says that they are expired or unknown."""
 
 
 class ClockSkewError(CallError):
-    """The machine's clock is too far off for AWS to accept a signature.
+    """The clock of this machine is too far off for AWS to accept a signature.
 
     Attributes:
-        skew: Seconds the local clock is ahead of AWS's (negative: behind), or None when AWS sent no
+        skew: Seconds that the local clock is ahead of AWS's (negative: behind). None if AWS sent no
             date.
     """
 

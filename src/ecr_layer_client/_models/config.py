@@ -1,6 +1,6 @@
-"""`ClientConfig`, `RetryPolicy`, `ConnectionOptions`: every option with its default.
+"""`ClientConfig` and `RetryPolicy`: every option with its default.
 
-Values, refused with the rule when they break it.
+A value that breaks the rule of its option raises an error that names the rule.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Count = Annotated[int, Field(ge=1)]
 TransportName = Literal["auto", "signed", "client"]
 
 
-# A mapping of API operations, or one number for each operation; an error names neither tag.
+# A mapping of API operations, or one number for each operation. Messages leave the tags out.
 _RATE_TAGS = ("number", "mapping")
 RequestRates = Annotated[
     Annotated[Positive, Tag("number")] | Annotated[dict[str, Positive], Tag("mapping")],
@@ -44,24 +44,27 @@ class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
             try:
                 super().__init__(**options)
             except ValidationError as error:
-                raise InvalidInputError(_refusal(type(self), error)) from None
+                raise InvalidInputError(_message(type(self), error)) from None
 
     def replace(self, changes: dict[str, Any]) -> Self:
-        """Return a copy with some options changed, checked as a new one is."""
+        """Return a copy with some options changed, with the same checks as for a new one."""
         return type(self)(**(dict(self) | changes))
 
 
 class RetryPolicy(_Options, frozen=True):
-    """How a failed API call is tried again: full-jitter backoff, within bounds of attempts and of time.
+    """How a failed API call is retried.
+
+    Waits are drawn at random, up to a bound that doubles (full jitter). Attempts and time are
+    limited.
 
     Attributes:
-        max_attempts: Requests for one call, the first included; 1 turns retries off. A throttled
+        max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
             request does not count. Default 10.
-        initial_backoff: Seconds; the first wait is drawn from 0 to this, the bound doubles from
-            wait to wait. Default 0.05.
-        max_backoff: Seconds; the longest bound of a wait. Default 20.0.
-        max_elapsed: Seconds from a call's first attempt after which it is not tried again. Default
-            120.0.
+        initial_backoff: The bound of the first wait, in seconds. Each wait is drawn between 0 and
+            its bound, and the bound doubles from wait to wait. Default 0.05.
+        max_backoff: The highest bound of a wait, in seconds. Default 20.0.
+        max_elapsed: Seconds from the first attempt of a call, after which there are no more
+            retries. Default 120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -79,7 +82,10 @@ class RetryPolicy(_Options, frozen=True):
     @model_validator(mode="after")
     def _check_backoffs(self) -> Self:
         if self.initial_backoff > self.max_backoff:
-            msg = f"initial_backoff={self.initial_backoff} is longer than max_backoff={self.max_backoff}"
+            msg = (
+                f"initial_backoff={self.initial_backoff} is longer than "
+                f"max_backoff={self.max_backoff}"
+            )
             raise ValueError(msg)
         return self
 
@@ -89,28 +95,34 @@ class ClientConfig(_Options, frozen=True):
 
     Attributes:
         batch_size: Digests in one request, 1 to 100 (ECR's limit). Default 100.
-        max_concurrency: Requests in flight at once; the connection pool is as large. Default 10.
+        max_concurrency: Requests in flight at once. The connection pool has the same size. Default
+            10.
         connect_timeout: Seconds to reach the endpoint. Default 3.0.
-        attempt_timeout: Seconds for one request, waiting for a connection and reading the whole
-            answer included. Default 10.0.
-        max_response_bytes: An answer's largest accepted body, in bytes. Default 4 MiB (100 layers
-            take about 20 KiB).
-        requests_per_second: A ceiling on the request rate, shared by all clients of the same
+        attempt_timeout: Seconds for one request, from the wait for a connection to the end of the
+            response. Default 10.0.
+        max_response_bytes: The largest body of a response that is accepted, in bytes. Default 4 MiB
+            (a response for 100 layers has about 20 KiB).
+        requests_per_second: A ceiling for the request rate, shared by all clients of the same
             account and endpoint in this process: a number for each operation, or a mapping such as
             `{"BatchGetImage": 500}`. Default None: 80 % of ECR's default quota of the operation
             (800 for the check, 1600 for `BatchGetImage`), and 80 for `ListImages`, for which AWS
             publishes no quota.
-        coalesce_window: Seconds that a single check (`check_layer`) waits for company; while
-            another batch of its repository is on its way, up to 25 times as long. 0: until the
-            loop's next turn. Default 0.002.
-        transport: How requests travel: `"client"`, through aiobotocore's client method, with its
-            documented events for each; `"signed"`, for half the CPU: the first goes the ordinary
-            way, and each later check is built like it, signed and sent on the same HTTP session,
-            without an event; `"auto"`: direct, but with a session or client of yours ordinary.
+        coalesce_window: Seconds that a single check (`check_layer`) waits for others to share its
+            request; up to 25 times as long while another batch of its repository is in flight. 0:
+            until the next iteration of the event loop. Default 0.002.
+        transport: How requests are sent.
+
+            - `"client"`: by aiobotocore's client method, with its documented events for each
+              request.
+            - `"signed"`: for half the CPU time and without events. The first request goes through
+              the client method. Each later request is built like the first one, signed, and sent on
+              the same HTTP session.
+            - `"auto"`: `"signed"`; but `"client"` for your own session or client.
+
             Default `"auto"`.
-        allow_insecure_endpoint: Whether an `endpoint_url` may be plain http beyond this machine.
+        allow_insecure_endpoint: Whether an `endpoint_url` on another machine may be plain http.
             Default False.
-        retry: How failed calls are tried again. Default `RetryPolicy()`.
+        retry: How failed calls are retried. Default `RetryPolicy()`.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule; the message names the value and
@@ -149,7 +161,7 @@ class ClientConfig(_Options, frozen=True):
 
 
 class ClientConfigChanges(TypedDict, total=False):
-    """What `with_config` takes: any of `ClientConfig`'s options, by name."""
+    """The keyword arguments of `with_config`: options of `ClientConfig`."""
 
     batch_size: int
     max_concurrency: int
@@ -163,7 +175,7 @@ class ClientConfigChanges(TypedDict, total=False):
     retry: RetryPolicy
 
 
-def _refusal(options: type[_Options], error: ValidationError) -> str:
+def _message(options: type[_Options], error: ValidationError) -> str:
     where, message, value, kind = first_problem(error)
     name = ".".join(part for part in where.split(".") if part not in _RATE_TAGS)
     if kind == "extra_forbidden":

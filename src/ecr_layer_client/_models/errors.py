@@ -1,23 +1,31 @@
-"""Every error this library raises on purpose.
+"""Every error that this library raises on purpose.
 
 ```
-ECRLayerError                      everything this library raises on purpose
-├── InvalidInputError (ValueError) refused before any request: repository name, registry id, option, digests given as one str
-├── ClientStateError (RuntimeError) used before entry, after close, on another event loop, or after a fork
-├── CallError                      an API call failed for good: operation, repository, attempts, elapsed, retryable, throttled, request_id,
-│   │                              partial: LayerCheckResult | None
-│   ├── OperationTimeoutError (TimeoutError)   `timeout=` ran out
-│   ├── ServiceError               ECR answered with an error: code, message, status
-│   │   ├── RepositoryNotFoundError / AccessDeniedError / InvalidParameterError / ThrottledError / ServerError
-│   ├── TransportError             no usable answer: DNS, connect, TLS, reset, timeout
-│   ├── ResponseError              an answer that breaks ECR's contract: cut, not JSON, too large, wrong shape
-│   ├── CredentialsError           none, expired, not recognised
-│   └── ClockSkewError             the machine's clock is off; skew in seconds
-└── LayerFailuresError             from raise_for_failures(), raise_if_not_available() and waits; carries the result
+ECRLayerError                      everything that this library raises on purpose
+├── InvalidInputError (ValueError) raised before any request: a repository, a registry id, an
+│                                  option, or digests given as one str is not valid
+├── ClientStateError (RuntimeError) the client is not open, or was opened on another event loop
+│                                  or before a fork
+├── CallError                      an API call failed for good: operation, repository, attempts,
+│   │                              elapsed, retryable, throttled, request_id, partial, partials
+│   ├── OperationTimeoutError (TimeoutError)   `timeout=` expired
+│   ├── ServiceError               ECR sent an error response: code, message, status
+│   │   ├── RepositoryNotFoundError
+│   │   ├── AccessDeniedError
+│   │   ├── InvalidParameterError
+│   │   ├── ThrottledError
+│   │   └── ServerError
+│   ├── TransportError             no usable response: DNS, connect, TLS, reset, timeout
+│   ├── ResponseError              the response breaks ECR's contract: truncated, not JSON,
+│   │                              too large, wrong shape
+│   ├── CredentialsError           the credentials are missing, expired or not recognised
+│   └── ClockSkewError             the clock of this machine is wrong: skew, in seconds
+└── LayerFailuresError             from raise_for_failures(), raise_if_not_available() and
+                                   wait_until_available(): result
 ```
 
-Errors carry facts: a retry loop asks `error.retryable` and knows no class. They pickle with their
-facts.
+Errors carry facts: a retry loop reads `error.retryable` and needs no list of classes. Errors pickle
+with their facts.
 """
 
 from __future__ import annotations
@@ -30,7 +38,10 @@ if TYPE_CHECKING:
 
 
 def copied(error: ECRLayerError) -> ECRLayerError:
-    """Return an error like it, to be raised, or to tell more, without a trace on the one that others hold."""
+    """Return a copy of an error.
+
+    Raising the copy, or adding notes to it, leaves the original unchanged, which others may hold.
+    """
     own = copy(error)
     own.__cause__ = error.__cause__
     return own
@@ -38,25 +49,26 @@ def copied(error: ECRLayerError) -> ECRLayerError:
 
 def _rebuild(cls: type[ECRLayerError], message: str, facts: dict[str, Any]) -> ECRLayerError:
     error = cls.__new__(cls, message)
-    error.args = (message,)  # OSError, beneath TimeoutError, would leave it empty
+    # OSError, a base class of TimeoutError, leaves `args` empty.
+    error.args = (message,)
     error.__dict__.update(facts)
     return error
 
 
 class ECRLayerError(Exception):
-    """Anything this library raises on purpose; catch it to catch all of them.
+    """The base class of every error that this library raises on purpose.
 
     Example:
-        >>> raise ECRLayerError("something this library refuses")
+        >>> raise ECRLayerError("something that this library refuses")
         Traceback (most recent call last):
         ...
-        ecr_layer_client._models.errors.ECRLayerError: something this library refuses
+        ecr_layer_client._models.errors.ECRLayerError: something that this library refuses
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Pickle the message and the facts.
+        """Pickle the message, the facts and the notes.
 
-        A traceback and a cause stay behind, as with any exception.
+        As with any exception, the traceback and the cause are not pickled.
         """
         facts = {name: value for name, value in self.__dict__.items() if name != "__notes__"}
         notes = {"__notes__": list(self.__notes__)} if hasattr(self, "__notes__") else {}
@@ -64,11 +76,15 @@ class ECRLayerError(Exception):
 
 
 class InvalidInputError(ECRLayerError, ValueError):
-    """What was passed in is refused before any request.
+    """The input is not valid. No request was sent.
 
     The message names the value and the rule.
     """
 
 
 class ClientStateError(ECRLayerError, RuntimeError):
-    """The client, or a stream of its, is used where it can't be: before entry, after close, on another event loop, after a fork."""
+    """The client, or one of its streams, can't be used here.
+
+    The client is not open yet or already closed, or was opened on another event loop or before a
+    fork.
+    """

@@ -1,4 +1,4 @@
-"""`AWSKeys`: what a credentials provider gives."""
+"""`AWSKeys`: the keys that a credentials provider returns."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from .errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class AWSKeys:
-    """What a `CredentialsProvider` gives: keys to sign with.
+    """The keys that a `CredentialsProvider` returns, to sign requests with.
 
-    Its repr shows the access key's id alone.
+    The repr shows no key.
 
     Attributes:
-        access_key: The access key's id.
+        access_key: The access key id.
         secret_key: The secret access key.
         token: The session token of temporary keys. Default None.
-        expires: When they end, with a time zone. Default None: never.
+        expires: When the keys expire, with a time zone. Default None: never.
 
     Raises:
-        InvalidInputError: A part is empty or no str, or `expires` has no time zone.
+        InvalidInputError: A part is empty or not a str, or `expires` has no time zone.
 
     Example:
         >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")
@@ -34,14 +34,16 @@ class AWSKeys:
     expires: datetime | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what can't be signed with."""
+        """Check that requests can be signed with the keys."""
         for name in ("access_key", "secret_key", "token"):
             value = getattr(self, name)
-            if not (isinstance(value, str) and value) and not (name == "token" and value is None):
-                msg = f"AWSKeys {name}: a str that is not empty"
+            is_optional = name == "token" and value is None
+            if not is_optional and not (isinstance(value, str) and value):
+                msg = f"AWSKeys {name} must be a str that is not empty"
                 raise InvalidInputError(msg)
-        if self.expires is not None and (
-            not isinstance(self.expires, datetime) or self.expires.utcoffset() is None
-        ):
-            msg = f"AWSKeys expires=<{type(self.expires).__name__}>: a datetime with a time zone, or None"
+
+        is_datetime = isinstance(self.expires, datetime)
+        if self.expires is not None and not (is_datetime and self.expires.utcoffset() is not None):
+            kind = type(self.expires).__name__
+            msg = f"AWSKeys expires=<{kind}> must be a datetime with a time zone, or None"
             raise InvalidInputError(msg)

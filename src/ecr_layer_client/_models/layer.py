@@ -1,7 +1,7 @@
-"""What ECR says of one digest: `Layer`, `LayerFailure` and their enums; immutable values.
+"""`Layer`, `LayerFailure` and their enums: the outcome of one digest, as immutable values.
 
-The aliases are ECR's own names. Only the wire asks for them; everywhere else, JSON included, the
-fields' names hold.
+The aliases are ECR's own names. Only responses are read by aliases. Everywhere else, JSON included,
+the names of the fields hold.
 """
 
 from __future__ import annotations
@@ -13,24 +13,25 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, Field
 
 WELL_FORMED = re.compile(r"[a-zA-Z0-9\-_+.]+:[a-fA-F0-9]+")  # ECR model: LayerDigest, a full match
-_NOT_ON_THE_WIRE = (
-    " "  # an alias for fields of our own: a member of tomorrow can't be taken for one
-)
-MAX_DIGEST_LENGTH = 1000  # ECR model: BatchedOperationLayerDigest
+MAX_DIGEST_LENGTH = 1000  # characters; ECR model: BatchedOperationLayerDigest
+
+# The alias of fields that are this library's own. No member that ECR may add has this name.
+_NOT_IN_RESPONSES = " "
 
 
 def is_well_formed(digest: str) -> bool:
-    """Say whether ECR takes it for a digest.
+    """Return whether ECR accepts a text as a digest.
 
-    One that it does not would fail the whole batch it is in.
+    A malformed digest would fail the whole batch that contains it.
     """
     return len(digest) <= MAX_DIGEST_LENGTH and WELL_FORMED.fullmatch(digest) is not None
 
 
 def canonical(digest: str) -> str:
-    """Return the one spelling that registries hold, lower case.
+    """Return the spelling of a digest that registries use: lower case.
 
-    Text beyond ASCII is no digest, folds unsafely and is left alone.
+    Text beyond ASCII is not a digest and is returned unchanged, because its letter case can't be
+    changed safely.
     """
     return digest.lower() if digest.isascii() else digest
 
@@ -38,7 +39,8 @@ def canonical(digest: str) -> str:
 class LayerAvailability(StrEnum):
     """Whether a repository holds a layer.
 
-    The values are ECR's. A value of tomorrow reads as UNKNOWN, never as an error.
+    The values are ECR's. A value that this version does not know is read as UNKNOWN and never
+    raises an error.
 
     Example:
         >>> LayerAvailability("AVAILABLE"), LayerAvailability("FROZEN").name
@@ -46,16 +48,16 @@ class LayerAvailability(StrEnum):
     """
 
     AVAILABLE = "AVAILABLE"
-    """Held: a push may skip it.
+    """The repository holds the layer: a push may skip it.
 
-    It does not say that a pull works: a layer no image refers to can't be downloaded.
+    This does not mean that a pull works: a layer that no image refers to can't be downloaded.
     """
     UNAVAILABLE = "UNAVAILABLE"
-    """Not held by this repository."""
+    """The repository does not hold the layer."""
     ARCHIVED = "ARCHIVED"
-    """Held only by archived images; a pull fails until it is restored or pushed again."""
+    """Only archived images hold the layer. A pull fails until it is restored or pushed again."""
     UNKNOWN = "UNKNOWN"
-    """ECR said something this version does not know; see `Layer.raw_availability`."""
+    """ECR sent a value that this version does not know; see `Layer.raw_availability`."""
 
     @classmethod
     def _missing_(cls, value: object) -> LayerAvailability | None:
@@ -65,7 +67,7 @@ class LayerAvailability(StrEnum):
 class LayerFailureCode(StrEnum):
     """Why ECR gave no availability for a digest.
 
-    A code of tomorrow reads as UNKNOWN, never as an error.
+    A code that this version does not know is read as UNKNOWN and never raises an error.
 
     Example:
         >>> LayerFailureCode("InvalidLayerDigest").name, LayerFailureCode("Tired").name
@@ -73,13 +75,16 @@ class LayerFailureCode(StrEnum):
     """
 
     INVALID_LAYER_DIGEST = "InvalidLayerDigest"
-    """The digest is malformed: by ECR's answer, or by its own pattern before anything was asked."""
+    """The digest is malformed.
+
+    ECR says so, or the digest does not match ECR's pattern and was not sent.
+    """
     MISSING_LAYER_DIGEST = "MissingLayerDigest"
-    """The registry has no such layer: some endpoints answer so where ECR says UNAVAILABLE."""
+    """The registry has no such layer. Some endpoints send this where ECR sends UNAVAILABLE."""
     NOT_REPORTED = "NotReported"
-    """This library's own: ECR was asked twice and its answers never mentioned the digest."""
+    """Two requests had the digest, and no response did. This code is this library's own."""
     UNKNOWN = "Unknown"
-    """ECR gave a code this version does not know; see `LayerFailure.raw_code`."""
+    """ECR sent a code that this version does not know; see `LayerFailure.raw_code`."""
 
     @classmethod
     def _missing_(cls, value: object) -> LayerFailureCode | None:
@@ -87,21 +92,22 @@ class LayerFailureCode(StrEnum):
 
 
 class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
-    """ECR's answer for one digest.
+    """ECR's response for one digest.
 
-    Of an answer of ECR's, pydantic's `model_fields_set` names all four of ECR's members, given or
-    not: one set serves all layers.
+    In a layer that comes from a response, pydantic's `model_fields_set` names all four members of
+    ECR, whether they were given or not: all layers share one set.
 
     Attributes:
-        digest: The digest, spelled as it was asked.
-        availability: Whether the repository holds it.
-        size: Bytes, where ECR says (not of a layer that is absent). Default None.
-        media_type: The layer's media type, where ECR says. Default None.
-        raw_availability: Only of an UNKNOWN: ECR's own spelling. Default None.
-        outcome: `"layer"`; tells the two kinds of outcome apart in JSON.
+        digest: The digest, spelled as in the input.
+        availability: Whether the repository holds the layer.
+        size: Bytes, if ECR gives them (not for an absent layer). Default None.
+        media_type: The media type of the layer, if ECR gives it. Default None.
+        raw_availability: ECR's own spelling, if `availability` is UNKNOWN. Default None.
+        outcome: `"layer"`; distinguishes the two kinds of outcome in JSON.
 
     Example:
-        >>> Layer(digest="sha256:" + "0" * 64, availability=LayerAvailability.AVAILABLE, size=32).is_available
+        >>> layer = Layer(digest="sha256:aa", availability=LayerAvailability.AVAILABLE, size=32)
+        >>> layer.is_available
         True
     """
 
@@ -109,31 +115,31 @@ class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Fal
     availability: LayerAvailability = Field(validation_alias="layerAvailability")
     size: int | None = Field(default=None, validation_alias="layerSize", ge=0, le=2**63 - 1)
     media_type: str | None = Field(default=None, validation_alias="mediaType")
-    raw_availability: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
+    raw_availability: str | None = Field(default=None, validation_alias=_NOT_IN_RESPONSES)
     outcome: Literal["layer"] = Field(
-        default="layer", repr=False, validation_alias=_NOT_ON_THE_WIRE
+        default="layer", repr=False, validation_alias=_NOT_IN_RESPONSES
     )
 
     @property
     def is_available(self) -> bool:
-        """Whether a push may skip it."""
+        """Whether a push may skip the layer."""
         return self.availability is LayerAvailability.AVAILABLE
 
     @property
     def is_absent(self) -> bool:
-        """Whether the registry says that it does not hold it."""
+        """Whether the registry says that it does not hold the layer."""
         return self.availability is LayerAvailability.UNAVAILABLE
 
 
 class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
-    """ECR's refusal of one digest; the other digests of the call are answered.
+    """ECR's failure entry for one digest. The other digests of the call are answered.
 
     Attributes:
-        digest: The digest, spelled as it was asked.
-        code: Why.
-        reason: ECR's words for it, where it gives any. Default None.
-        raw_code: Only of an UNKNOWN: ECR's own spelling. Default None.
-        outcome: `"failure"`; tells the two kinds of outcome apart in JSON.
+        digest: The digest, spelled as in the input.
+        code: Why ECR gave no availability.
+        reason: ECR's words, if it gives any. Default None.
+        raw_code: ECR's own spelling, if `code` is UNKNOWN. Default None.
+        outcome: `"failure"`; distinguishes the two kinds of outcome in JSON.
 
     Example:
         >>> LayerFailure(digest="latest", code=LayerFailureCode.INVALID_LAYER_DIGEST).is_absent
@@ -143,29 +149,32 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
     digest: str = Field(validation_alias="layerDigest")
     code: LayerFailureCode = Field(validation_alias="failureCode")
     reason: str | None = Field(default=None, validation_alias="failureReason")
-    raw_code: str | None = Field(default=None, validation_alias=_NOT_ON_THE_WIRE)
+    raw_code: str | None = Field(default=None, validation_alias=_NOT_IN_RESPONSES)
     outcome: Literal["failure"] = Field(
-        default="failure", repr=False, validation_alias=_NOT_ON_THE_WIRE
+        default="failure", repr=False, validation_alias=_NOT_IN_RESPONSES
     )
 
     @property
     def is_available(self) -> bool:
-        """Always False; so that any outcome can be asked."""
+        """Always False. Every outcome has this property."""
         return False
 
     @property
     def is_absent(self) -> bool:
-        """Whether it only says, in other words than UNAVAILABLE, that the registry does not hold a well-formed digest."""
+        """Whether the failure only means that the registry does not hold a well-formed digest.
+
+        ECR's usual word for that is UNAVAILABLE.
+        """
         return self.code is LayerFailureCode.MISSING_LAYER_DIGEST and is_well_formed(self.digest)
 
 
 LayerOutcome = Layer | LayerFailure
-"""What became of one digest: told apart by class, and in JSON by `outcome`."""
+"""The outcome of one digest. In Python its class distinguishes the two, in JSON its `outcome`."""
 
 Group = Literal["available", "archived", "absent", "undetermined"]
-"""What a caller decides on.
+"""The group of an outcome, by which a caller decides what to do.
 
-Each outcome is of exactly one group. The views of a result have these names.
+Each outcome is in exactly one group. The views of a result have these names.
 """
 
 

@@ -1,4 +1,4 @@
-"""`Progress`: how far an operation is."""
+"""`Progress`: how far an operation has come."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far an operation is, in distinct digests.
+    """How far an operation has come, in distinct digests.
 
     Attributes:
-        pulled: Taken from the input so far.
-        answered: Of those, answered.
-        total: In the whole input; None while that is not known, as for a generator.
+        pulled: The digests taken from the input so far.
+        answered: The number of those that are answered.
+        total: The digests in the whole input. None while that is not known, as for a generator.
 
     Example:
         >>> Progress(pulled=200, answered=100, total=None).answered

@@ -1,4 +1,4 @@
-"""Quotas and limits of ECR. Each is stated here once.
+"""Quotas and limits of ECR. Each of them is stated only here.
 
 Source: AWS, "Amazon ECR service quotas", and the service model in botocore.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-# Requests a second, per account and Region.
+# Requests per second, for each account and Region.
 QUOTAS = {
     "BatchCheckLayerAvailability": 1000.0,
     "BatchGetImage": 2000.0,
@@ -18,10 +18,11 @@ QUOTAS = {
     "PutImage": 10.0,
     "UploadLayerPart": 500.0,
 }
-DEFAULT_SHARE = 0.8  # of a quota: other clients of the account use it, too
+# A client leaves a part of each quota to the other clients of the account.
+DEFAULT_SHARE = 0.8
 
 MAX_BATCH_SIZE = 100  # digests; ECR model: BatchedOperationLayerDigestList
-PART_BYTES = 10 * 1024 * 1024  # what InitiateLayerUpload answers as partSize
+PART_BYTES = 10 * 1024 * 1024  # the partSize that InitiateLayerUpload returns
 MIN_PART_BYTES = 5 * 1024 * 1024  # of each part but the last
 MAX_PART_BYTES = 20_971_520  # ECR model: LayerPartBlob
 MAX_PARTS = 4200  # of a layer
@@ -34,8 +35,8 @@ def ceiling_of(
 
     Args:
         operation: The API operation.
-        requests_per_second: The client's option: one number for each operation, or a mapping of
-            some of them. Default None: the default share of each quota.
+        requests_per_second: The option of the client: one number for each operation, or a mapping
+            of some of them. Default None: the default share of each quota.
 
     Example:
         >>> ceiling_of("BatchCheckLayerAvailability"), ceiling_of("PutImage", {"PutImage": 5})

@@ -1,4 +1,4 @@
-"""Outcomes as Arrow record batches. The only module of the values that imports pyarrow."""
+"""Outcomes as Arrow record batches. Of this package, this module alone imports pyarrow."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["outcome_reader", "pa", "record_batch", "stream", "to_pandas"]
 
-_ARROW: Any = pa  # for what its stubs leave unknown
-# Of a batch: even of the longest reasons, an answer of 4 MiB for 100 digests, well below the 2 GiB
-# of an Arrow string column.
-_ROWS = 10_000
+# pyarrow without types, because its stubs are incomplete.
+_ARROW: Any = pa
+# Even with the longest reasons (a response of 4 MiB for 100 digests), a batch of this many rows
+# stays well below the 2 GiB that an Arrow string column can hold.
+_ROWS_PER_BATCH = 10_000
 _OUTCOME = pa.schema(
     [
         (name, pa.string())
@@ -38,19 +39,25 @@ _OUTCOME = pa.schema(
 def outcome_reader(
     results: Iterable[tuple[str, Sequence[LayerOutcome]]],
 ) -> pa.RecordBatchReader:
-    """Return a reader of one row an outcome.
+    """Return a reader with one row for each outcome.
 
-    Each result is the name of its repository and its outcomes.
+    Args:
+        results: Pairs of the name of a repository and its outcomes.
     """
-    batches = (_outcome_batch(names, some) for names, some in _parts(results))
+    batches = (_outcome_batch(names, some) for names, some in _chunks(results))
     return pa.RecordBatchReader.from_batches(_OUTCOME, batches)
 
 
 def stream(reader: pa.RecordBatchReader, requested_schema: object | None) -> object:
-    """Return a reader as the PyCapsule of an Arrow stream, its columns cast as far as the schema that is asked for says so.
+    """Return a reader as the PyCapsule of an Arrow stream.
+
+    Args:
+        reader: The reader.
+        requested_schema: The schema that a consumer requests. Columns are cast to it if Arrow can
+            cast them.
 
     Raises:
-        ValueError: The schema asks for other columns.
+        ValueError: The requested schema has other columns.
     """
     untyped: Any = reader
     capsule: object = untyped.__arrow_c_stream__(requested_schema)
@@ -58,50 +65,52 @@ def stream(reader: pa.RecordBatchReader, requested_schema: object | None) -> obj
 
 
 def to_pandas(reader: pa.RecordBatchReader) -> pd.DataFrame:
-    """Return a DataFrame whose `size` is `Int64`, which knows nulls.
+    """Return a DataFrame whose `size` is `Int64`, which has nulls.
 
-    A float, as pandas would have it, does not hold every size.
+    pandas would use floats for a column with nulls, and a float can't hold every size.
 
     Raises:
-        ImportError: There is no pandas.
+        ImportError: pandas is not installed.
     """
     try:
         import pandas as pd  # noqa: PLC0415 (optional)
     except ImportError as error:
         msg = "to_pandas() needs pandas: pip install pandas"
         raise ImportError(msg) from error
+
     table: Any = reader.read_all()
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return frame
 
 
-def _parts(
+def _chunks(
     results: Iterable[tuple[str, Sequence[LayerOutcome]]],
 ) -> Iterator[tuple[list[str], list[LayerOutcome]]]:
-    """Yield outcomes, each with the name of its repository, some thousands at a time."""
+    """Yield chunks of outcomes, together with the repository name of each outcome."""
     names: list[str] = []
     some: list[LayerOutcome] = []
+
     for name, outcomes in results:
-        for start in range(0, len(outcomes), _ROWS):
-            taken = outcomes[start : start + _ROWS]
+        for start in range(0, len(outcomes), _ROWS_PER_BATCH):
+            taken = outcomes[start : start + _ROWS_PER_BATCH]
             names += [name] * len(taken)
             some += taken
-            if len(some) >= _ROWS:
+            if len(some) >= _ROWS_PER_BATCH:
                 yield names, some
                 names, some = [], []
+
     if some:
         yield names, some
 
 
 def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch:
-    facts = [*map(vars, some)]  # asking each outcome for each member takes twice as long
+    # Reading each attribute of each outcome would take twice as long.
+    facts = [*map(vars, some)]
 
     def column(name: str, raw: str = "") -> list[Any]:
-        return (
-            [fact.get(raw) or fact.get(name) for fact in facts]
-            if raw
-            else [fact.get(name) for fact in facts]
-        )
+        if raw:
+            return [fact.get(raw) or fact.get(name) for fact in facts]
+        return [fact.get(name) for fact in facts]
 
     nothing = [None] * len(facts)
     kinds = column("outcome")
@@ -109,10 +118,12 @@ def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch
     availability = column("availability") if layers else nothing
     if LayerAvailability.UNKNOWN in availability:
         availability = column("availability", "raw_availability")
+
     code = column("code") if layers < len(facts) else nothing
     if LayerFailureCode.UNKNOWN in code:
         code = column("code", "raw_code")
     reason = nothing if code is nothing else column("reason")
+
     return record_batch(
         _OUTCOME,
         [
@@ -129,7 +140,7 @@ def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch
 
 
 def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
-    """Return a record batch of the columns."""
+    """Return a record batch with these columns."""
     arrays = [_array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
     batch: pa.RecordBatch = _ARROW.RecordBatch.from_arrays(arrays, schema=schema)
     return batch
@@ -138,9 +149,7 @@ def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
 def _array(values: Sequence[Any], kind: Any) -> Any:
     try:
         return _ARROW.array(values, kind)
-    except (
-        UnicodeEncodeError
-    ):  # a digest that was refused may hold half a surrogate pair, for which UTF-8 has no bytes
-        return _ARROW.array(
-            [value and value.encode(errors="backslashreplace").decode() for value in values], kind
-        )
+    except UnicodeEncodeError:
+        # A malformed digest may have half a surrogate pair, which can't be encoded as UTF-8.
+        escaped = [value and value.encode(errors="backslashreplace").decode() for value in values]
+        return _ARROW.array(escaped, kind)

@@ -1,4 +1,4 @@
-"""`LayerCheckResult`: what became of each digest, in input order, with the views a caller decides on."""
+"""`LayerCheckResult`: the outcome of each digest, in input order, and views by group."""
 
 from __future__ import annotations
 
@@ -33,15 +33,16 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-_NAMED = 3  # digests that an error names before it only counts
+# An error names this many digests, and only counts the others.
+_MAX_DIGESTS_NAMED = 3
 
 _INSTEAD_OF_TRUTH = "result.all_available, or len(result)"
 
 
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
-    """A read-only mapping of digest to outcome that finds either letter case of a digest.
+    """A read-only mapping of digests to outcomes, in input order.
 
-    It iterates in input order.
+    You can look up a digest in either letter case.
     """
 
     __slots__ = ("_outcomes",)
@@ -51,29 +52,30 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
         self._outcomes = {canonical(outcome.digest): outcome for outcome in outcomes}
 
     def __getitem__(self, digest: str) -> LayerOutcome:
-        """Return the digest's outcome, whichever letter case it is given in."""
+        """Return the outcome of a digest, in either letter case."""
         found = self._outcomes.get(canonical(digest)) if isinstance(digest, str) else None
         if found is None:
             raise KeyError(digest)
         return found
 
     def __iter__(self) -> Iterator[str]:
-        """Iterate over the digests as they were asked."""
+        """Iterate over the digests, spelled as in the input."""
         return (outcome.digest for outcome in self._outcomes.values())
 
     def __len__(self) -> int:
-        """Count the digests."""
+        """Return the number of digests."""
         return len(self._outcomes)
 
     def __repr__(self) -> str:
-        """Return one bounded line."""
+        """Return one line of bounded length."""
         return f"<{len(self)} outcomes by digest>"
 
 
 class LayerFailuresError(ECRLayerError):
-    """A result holds failures that do not merely mean absent, or layers that are not available.
+    """A result has failures that do not merely mean absent, or layers that are not available.
 
-    `.result` is that result.
+    Attributes:
+        result: The result.
     """
 
     def __init__(self, message: str, result: LayerCheckResult) -> None:
@@ -82,22 +84,26 @@ class LayerFailuresError(ECRLayerError):
 
 
 class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
-    """What became of each distinct digest that was asked of one repository, in input order.
+    """The outcome of each distinct digest that was checked in one repository, in input order.
 
-    `available`, `archived`, `absent` and `undetermined` part the digests answered: each is in
-    exactly one of them. It has a length, iterates over its outcomes, and finds an outcome by digest
-    (`result[digest]`, `digest in result`); it has no truth value, for "all there?" and "any asked?"
-    are too easily taken for one another: ask `all_available`.
+    Each answered digest is in exactly one of `available`, `archived`, `absent` and `undetermined`.
+
+    A result has a length, iterates over its outcomes, and finds an outcome by its digest
+    (`result[digest]`, `digest in result`). It has no truth value, because "is everything
+    available?" and "was anything checked?" are easily confused: use `all_available`.
 
     Attributes:
-        repository: What was asked.
+        repository: The repository that was checked.
         outcomes: One for each distinct digest, in input order.
-        unanswered: Digests that were taken from the input and got no answer; only in a
+        unanswered: Digests that were taken from the input and not answered. Only in a
             `CallError.partial`.
 
     Example:
         >>> held, new = "sha256:" + "a" * 64, "sha256:" + "b" * 64
-        >>> result = LayerCheckResult.of("team/app", {held: LayerAvailability.AVAILABLE, new: LayerAvailability.UNAVAILABLE})
+        >>> result = LayerCheckResult.of(
+        ...     "team/app",
+        ...     {held: LayerAvailability.AVAILABLE, new: LayerAvailability.UNAVAILABLE},
+        ... )
         >>> result
         LayerCheckResult(repository='team/app', outcomes=2, available=1, archived=0, absent=1,
         undetermined=0)
@@ -115,18 +121,19 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         repository: str | Repository,
         outcomes: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode],
     ) -> Self:
-        """Make a result by hand, for tests of code that takes one.
+        """Make a result yourself, for tests of code that takes a result.
 
         Args:
-            repository: A `Repository`, or what `Repository.parse` reads.
+            repository: A `Repository`, or a text that `Repository.parse` accepts.
             outcomes: For each digest its outcome, or only its availability or failure code.
 
         Raises:
-            InvalidInputError: The repository is none, a digest is given in two letter cases, or an
-                outcome not under its own.
+            InvalidInputError: The repository is not valid, a digest is given in two letter cases,
+                or an outcome has another digest than its key.
 
         Example:
-            >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerFailureCode.NOT_REPORTED}).undetermined
+            >>> outcomes = {"sha256:aa": LayerFailureCode.NOT_REPORTED}
+            >>> LayerCheckResult.of("team/app", outcomes).undetermined
             ('sha256:aa',)
         """
         made = tuple(outcomes_from_mapping(outcomes, "outcomes").values())
@@ -144,32 +151,42 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
 
     @cached_property
     def available(self) -> tuple[str, ...]:
-        """Digests the repository holds: a push may skip these."""
+        """The digests that the repository holds. A push may skip them."""
         return self._digests("available")
 
     @cached_property
     def archived(self) -> tuple[str, ...]:
-        """Digests held by archived images only: a pull fails until they are restored or pushed again."""
+        """The digests that only archived images hold.
+
+        A pull fails until they are restored or pushed again.
+        """
         return self._digests("archived")
 
     @cached_property
     def absent(self) -> tuple[str, ...]:
-        """Digests the registry says it does not hold, in either of its two ways of saying so: the ones to upload."""
+        """The digests that the registry says it does not hold. Upload these.
+
+        The registry can say so by an availability or by a failure. Both are here.
+        """
         return self._digests("absent")
 
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
-        """Digests of which nothing is certain: failures that do not merely mean absent, and availabilities of tomorrow."""
+        """The digests of which nothing is certain.
+
+        They have failures that do not merely mean absent, or availabilities that this version does
+        not know.
+        """
         return self._digests("undetermined")
 
     @property
     def all_available(self) -> bool:
-        """Whether the repository holds every digest that was asked; True when none was."""
+        """Whether the repository holds every digest that was checked. True if there were none."""
         return not self.not_available
 
     @cached_property
     def not_available(self) -> tuple[str, ...]:
-        """Every digest that is not available, the unanswered ones included."""
+        """All digests that are not available, the unanswered ones included."""
         return (
             tuple(outcome.digest for outcome in self.outcomes if not outcome.is_available)
             + self.unanswered
@@ -177,21 +194,21 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
 
     @cached_property
     def by_digest(self) -> OutcomesByDigest:
-        """The outcomes by digest; either letter case of a digest finds it."""
+        """The outcomes by digest. You can look up a digest in either letter case."""
         return OutcomesByDigest(self.outcomes)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy, with other members where told; its views are its own."""
+        """Return a copy with some members changed. The copy has views of its own."""
         copied = super().model_copy(update=update, deep=deep)
         for view in vars(copied).keys() - type(self).model_fields.keys():
             vars(copied).pop(view)
         return copied
 
     def raise_for_failures(self) -> Self:
-        """Return the result itself, unless it holds failures that do not merely mean absent.
+        """Return the result itself, unless it has failures that do not merely mean absent.
 
         Raises:
-            LayerFailuresError: It does; `.result` is this result.
+            LayerFailuresError: The result has such failures. `.result` is this result.
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
@@ -199,32 +216,33 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
                 f"{quoted(failure.digest)} ({escaped(failure.raw_code or failure.code)})"
                 for failure in failed
             ]
-            self._refuse(shown, "could not be determined; see .failures for the reasons")
+            self._fail(shown, "could not be determined; see .failures for the reasons")
         return self
 
     def raise_if_not_available(self) -> Self:
         """Return the result itself, unless a digest is not available.
 
         Raises:
-            LayerFailuresError: One is absent, archived or undetermined; `.result` is this result.
+            LayerFailuresError: A digest is absent, archived, undetermined or unanswered. `.result`
+                is this result.
         """
         if self.not_available:
-            self._refuse(
-                [quoted(digest) for digest in self.not_available],
-                "are not available; see .not_available for all",
-            )
+            shown = [quoted(digest) for digest in self.not_available]
+            self._fail(shown, "are not available; see .not_available for all")
         return self
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row an outcome.
+        """Return a pandas DataFrame with one row for each outcome.
 
-        `size` is `Int64`. Needs pandas and the extra `arrow`.
+        The column `size` is `Int64`. You need pandas and the extra `arrow`.
 
         Raises:
             ImportError: One of them is not installed.
 
         Example:
-            >>> LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE}).to_pandas()[["digest", "availability"]]
+            >>> outcomes = {"sha256:aa": LayerAvailability.AVAILABLE}
+            >>> frame = LayerCheckResult.of("team/app", outcomes).to_pandas()
+            >>> frame[["digest", "availability"]]
                   digest availability
             0  sha256:aa    AVAILABLE
         """
@@ -232,33 +250,35 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
 
         return to_pandas(outcome_reader([(str(self.repository), self.outcomes)]))
 
-    def _refuse(self, shown: list[str], what: str) -> NoReturn:
-        named = ", ".join(shown[:_NAMED]) + (", ..." if len(shown) > _NAMED else "")
-        msg = f"{len(shown)} of {len(self) + len(self.unanswered)} layers of {self.repository} {what}: {named}"
+    def _fail(self, shown: list[str], what: str) -> NoReturn:
+        total = len(self) + len(self.unanswered)
+        more = ", ..." if len(shown) > _MAX_DIGESTS_NAMED else ""
+        named = ", ".join(shown[:_MAX_DIGESTS_NAMED]) + more
+        msg = f"{len(shown)} of {total} layers of {self.repository} {what}: {named}"
         raise LayerFailuresError(msg, self)
 
     def _digests(self, group: Group) -> tuple[str, ...]:
         return tuple([outcome.digest for outcome in self.outcomes if group_of(outcome) == group])
 
     def __getitem__(self, digest: str) -> LayerOutcome:
-        """Return the digest's outcome, whichever letter case it is given in."""
+        """Return the outcome of a digest, in either letter case."""
         return self.by_digest[digest]
 
     def __contains__(self, digest: object) -> bool:
-        """Say whether there is an outcome for the digest."""
+        """Return whether there is an outcome for the digest."""
         return digest in self.by_digest
 
     def __len__(self) -> int:
-        """Count the outcomes."""
+        """Return the number of outcomes."""
         return len(self.outcomes)
 
-    # Pydantic's iterates over fields; a result is its outcomes.
+    # A pydantic model iterates over its fields, and a result over its outcomes.
     def __iter__(self) -> Iterator[LayerOutcome]:  # type: ignore[override]
         """Iterate over the outcomes, in input order."""
         return iter(self.outcomes)
 
     def __bool__(self) -> bool:
-        """Refuse: a result has no truth value.
+        """Raise an error, because a result has no truth value.
 
         Raises:
             TypeError: Always.
@@ -266,14 +286,14 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give a table to whatever takes an Arrow stream, one row an outcome.
+        """Export a table with one row for each outcome, for consumers of Arrow streams.
 
-        Needs the extra `arrow`.
+        You need the extra `arrow`. `requested_schema` may have other types for the same columns, if
+        Arrow can cast them.
 
         Raises:
-            ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns
-                are given as far as Arrow can cast.
+            ImportError: The extra is not installed.
+            ValueError: `requested_schema` has other columns.
         """
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
 
@@ -283,7 +303,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         unclear = map(self.__getitem__, self.undetermined[:MOST_ROWS])
         tables = first_rows(
             "Undetermined",
-            ("digest", "answer", "reason"),
+            ("digest", "response", "reason"),
             map(_unclear_row, unclear),
             len(self.undetermined),
         )
@@ -291,7 +311,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return Description(title, verdict([self]), result_parts([self]), tables=tuple(tables))
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Give the counts, for one bounded line, here and in rich."""
+        """Yield the repository and the counts, for a line of bounded length, here and in rich."""
         yield "repository", str(self.repository)
         for name in ("outcomes", "available", "archived", "absent", "undetermined"):
             yield name, len(getattr(self, name))
@@ -299,25 +319,31 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             yield "unanswered", len(self.unanswered)
 
     def __str__(self) -> str:
-        """Return one bounded line of counts."""
+        """Return one line of bounded length, with the counts."""
         return repr(self)
 
 
 def outcomes_from_mapping(
     given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str
 ) -> dict[str, LayerOutcome]:
-    """Return the outcomes that a mapping gives, or means by an availability or a failure code, by digest in lower case.
+    """Return the outcomes of a mapping by digest, in lower case.
+
+    An availability or a failure code becomes an outcome.
 
     Raises:
-        InvalidInputError: It is no mapping of digests, gives one in two letter cases, or an outcome
-            not under its own.
+        InvalidInputError: `given` is not a mapping of digests, has a digest in two letter cases, or
+            has an outcome with another digest than its key.
     """
     if not isinstance(given, Mapping) or not all(isinstance(digest, str) for digest in given):
-        msg = f"{name}={quoted(given)}: a mapping of digests, each a str, to what became of them"
+        msg = f"{name}={quoted(given)} must be a mapping of digests, each a str, to their outcomes"
         raise InvalidInputError(msg)
+
     made = {canonical(digest): _outcome(digest, value) for digest, value in given.items()}
     if len(made) < len(given):
-        msg = "a digest is given in two letter cases: give each digest once, for it has one outcome"
+        msg = (
+            "a digest is given in two letter cases: "
+            "give each digest once, because it has one outcome"
+        )
         raise InvalidInputError(msg)
     return made
 
@@ -329,24 +355,28 @@ def _outcome(digest: str, value: Any) -> LayerOutcome:
         return LayerFailure(digest=digest, code=value)
     if isinstance(value, LayerOutcome) and value.digest == digest:
         return value
-    msg = f"{quoted(digest)}: give its own Layer or LayerFailure, a LayerAvailability or a LayerFailureCode, not {quoted(value)}"
+
+    msg = (
+        f"the outcome of {quoted(digest)} must be a Layer or a LayerFailure with this digest, "
+        f"a LayerAvailability or a LayerFailureCode, not {quoted(value)}"
+    )
     raise InvalidInputError(msg)
 
 
 def verdict(results: Sequence[LayerCheckResult]) -> str:
     """Return how many layers are available, in a few words."""
-    asked = sum(len(result) + len(result.unanswered) for result in results)
+    total = sum(len(result) + len(result.unanswered) for result in results)
     available = sum(len(result.available) for result in results)
 
-    if not asked:
-        return "nothing was asked"
-    if available == asked:
-        return f"{'all ' if asked > 1 else ''}{counted(asked, 'layer')} available"
-    return f"{available:,} of {counted(asked, 'layer')} available"
+    if not total:
+        return "nothing was checked"
+    if available == total:
+        return f"{'all ' if total > 1 else ''}{counted(total, 'layer')} available"
+    return f"{available:,} of {counted(total, 'layer')} available"
 
 
 def result_parts(results: Sequence[LayerCheckResult]) -> tuple[Part, ...]:
-    """Return the groups of all results together, with the bytes that ECR gave for them."""
+    """Return the groups of all results together, with the sizes that ECR gave."""
     layers = [layer for result in results for layer in result.layers]
 
     def count(group: str) -> int:
@@ -373,7 +403,7 @@ def _bytes_of(layers: Iterable[Layer], availability: LayerAvailability) -> int |
 
 def _unclear_row(outcome: LayerOutcome) -> tuple[str, str, str]:
     if isinstance(outcome, LayerFailure):
-        answer, reason = outcome.raw_code or outcome.code, outcome.reason or ""
+        response, reason = outcome.raw_code or outcome.code, outcome.reason or ""
     else:
-        answer, reason = outcome.raw_availability or outcome.availability, ""
-    return short(outcome.digest), line(answer), line(reason)
+        response, reason = outcome.raw_availability or outcome.availability, ""
+    return short(outcome.digest), line(response), line(reason)

@@ -1,4 +1,4 @@
-"""`LayerCheckResults`: what became of the digests asked of several repositories, by repository."""
+"""`LayerCheckResults`: the results of checks in several repositories, by repository."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ _INSTEAD_OF_TRUTH = "results.all_available, results.errors or len(results)"
 
 
 class ByRepository(Mapping[str | Repository, V], Generic[V]):
-    """A read-only mapping that finds a repository by its name, URI, ARN or `Repository`, in input order.
+    """A read-only mapping of repositories to values, in input order.
 
-    A name and the same name with the Region are one; a name and a URI, which says the registry, are
-    not: which registry is the caller's own is not known here.
+    You can look up a repository by its name, URI, ARN or `Repository`. A name without a Region and
+    the same name with one are the same repository. A name and a URI are not, because a URI names
+    the registry, and the mapping does not know which registry is the caller's own.
 
     Example:
         >>> found = ByRepository({Repository(name="team/app"): 1})
@@ -45,19 +46,23 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[Repository, V]) -> None:
-        """Index the values by what tells their repositories from others."""
+        """Index the values by the name and the registry id of their repositories."""
         self._values = {
             _key(repository): (repository, value) for repository, value in values.items()
         }
         if len(self._values) < len(values):
-            msg = "two of the repositories differ in their Region alone: what one client finds is of one Region"
+            msg = (
+                "two of the repositories differ only in their Region: "
+                "the results of one client are of one Region"
+            )
             raise InvalidInputError(msg)
 
     def __getitem__(self, repository: str | Repository) -> V:
-        """Return the repository's value.
+        """Return the value of a repository.
 
         Raises:
-            InvalidInputError: It is a str that names none.
+            KeyError: The mapping has no such repository.
+            InvalidInputError: The str is not a valid repository.
         """
         wanted = Repository.coerce(repository)
         found = self._values.get(_key(wanted))
@@ -68,9 +73,9 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         return found[1]
 
     def __contains__(self, repository: object) -> bool:
-        """Say whether it is there; what names no repository is not."""
+        """Return whether the mapping has the repository. False for an invalid one."""
         try:
-            self[repository]  # type: ignore[index]  # what names no repository is refused
+            self[repository]  # type: ignore[index]  # an invalid repository raises an error
         except (KeyError, InvalidInputError):
             return False
         return True
@@ -84,38 +89,39 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         return cast("KeysView[Repository]", super().keys())
 
     def items(self) -> ItemsView[Repository, V]:
-        """Return pairs of repository and value, in input order."""
+        """Return pairs of a repository and its value, in input order."""
         return cast("ItemsView[Repository, V]", super().items())
 
     def __len__(self) -> int:
-        """Count the repositories."""
+        """Return the number of repositories."""
         return len(self._values)
 
     def __repr__(self) -> str:
-        """Return one bounded line."""
+        """Return one line of bounded length."""
         return f"<{len(self)} by repository>"
 
 
 class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
-    """What became of the digests asked of several repositories.
+    """The results of checks in several repositories.
 
-    Made by `check_many`, or by hand for tests.
+    `check_many` returns them. You can also make them yourself, for tests.
 
-    A read-only mapping of each repository that was answered to its `LayerCheckResult`, in input
-    order. One that failed is not in it: it is in `errors`, and asking for it raises its error, so
-    that it can't pass for one without layers.
+    They are a read-only mapping of each answered repository to its `LayerCheckResult`, in input
+    order. A repository that failed is not in the mapping but in `errors`. Looking it up raises its
+    error, so that you can't mistake it for a repository without layers.
 
     Args:
-        results: One for each repository that was answered.
-        errors: Of each repository that failed, its error. Default none.
+        results: One for each answered repository.
+        errors: The error of each repository that failed. Default none.
 
     Attributes:
-        errors: Of each repository that failed, its error, whose `.partial` keeps what was answered
-            all the same; in input order.
+        errors: The error of each repository that failed, in input order. Its `.partial` keeps what
+            was answered nevertheless.
 
     Example:
         >>> app = LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
-        >>> results = LayerCheckResults([app], {"team/gone": RepositoryNotFoundError("there is no repository 'team/gone'")})
+        >>> gone = RepositoryNotFoundError("the repository 'team/gone' does not exist")
+        >>> results = LayerCheckResults([app], {"team/gone": gone})
         >>> results
         LayerCheckResults(repositories=1, outcomes=1, available=1, archived=0, absent=0,
         undetermined=0, errors=1)
@@ -124,8 +130,8 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         >>> results["team/gone"]
         Traceback (most recent call last):
         ...
-        ecr_layer_client._models.call_errors.RepositoryNotFoundError: there is no repository
-            'team/gone'
+        ecr_layer_client._models.call_errors.RepositoryNotFoundError: the repository 'team/gone'
+            does not exist
     """
 
     __slots__ = ("errors",)
@@ -135,21 +141,22 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         results: Iterable[LayerCheckResult],
         errors: Mapping[str, CallError] | Mapping[Repository, CallError] = {},
     ) -> None:
-        """Index both by repository."""
+        """Index the results and the errors by repository."""
         results = list(results)
         super().__init__({result.repository: result for result in results})
         if len(self) < len(results):
-            msg = "two of the results are of one repository: give one for each"
+            msg = "two of the results are of the same repository: give one for each repository"
             raise InvalidInputError(msg)
+
         self.errors: ByRepository[CallError] = ByRepository(
             {Repository.coerce(name): error for name, error in errors.items()}
         )
 
     @property
     def all_available(self) -> bool:
-        """Whether every repository was answered and holds every digest that was asked of it.
+        """Whether no repository failed and each holds all digests that were checked in it.
 
-        True when nothing was asked.
+        True if nothing was checked.
         """
         return not self.errors and all(result.all_available for result in self.values())
 
@@ -157,7 +164,8 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         """Return the results themselves, unless a repository failed.
 
         Raises:
-            CallError: The first repository's error; those of the others are its notes.
+            CallError: The error of the first repository that failed. The errors of the others are
+                its notes.
         """
         for first in self.errors.values():
             error = copied(first)
@@ -167,9 +175,9 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         return self
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame, one row an outcome of a repository that was answered.
+        """Return a pandas DataFrame with one row for each outcome of an answered repository.
 
-        Needs pandas and the extra `arrow`.
+        You need pandas and the extra `arrow`.
 
         Raises:
             ImportError: One of them is not installed.
@@ -179,12 +187,14 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         return to_pandas(outcome_reader(self._by_name()))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Give a table to whatever takes an Arrow stream, one row an outcome of a repository that was answered. Needs the extra `arrow`.
+        """Export a table for consumers of Arrow streams.
+
+        It has one row for each outcome of an answered repository. You need the extra `arrow`.
+        `requested_schema` may have other types for the same columns, if Arrow can cast them.
 
         Raises:
-            ImportError: It is not installed.
-            ValueError: `requested_schema` asks for other columns; other types of the same columns
-                are given as far as Arrow can cast.
+            ImportError: The extra is not installed.
+            ValueError: `requested_schema` has other columns.
         """
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
 
@@ -194,32 +204,33 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         return ((str(result.repository), result.outcomes) for result in self.values())
 
     def __getitem__(self, repository: str | Repository) -> LayerCheckResult:
-        """Return the repository's result.
+        """Return the result of a repository.
 
         Raises:
-            CallError: The repository's own.
-            InvalidInputError: It is a str that names none.
+            CallError: The repository failed; this is its error.
+            KeyError: There is neither a result nor an error of the repository.
+            InvalidInputError: The str is not a valid repository.
         """
         if repository in self.errors:
             raise copied(self.errors[repository])
         return super().__getitem__(repository)
 
     def __contains__(self, repository: object) -> bool:
-        """Say whether the repository was answered."""
+        """Return whether the repository was answered."""
         return repository not in self.errors and super().__contains__(repository)
 
     def __eq__(self, other: object) -> bool:
-        """Compare results and errors."""
+        """Compare the results and the errors."""
         return (
             isinstance(other, LayerCheckResults)
             and dict(self) == dict(other)
             and dict(self.errors) == dict(other.errors)
         )
 
-    __hash__ = None  # type: ignore[assignment]  # as of every mapping
+    __hash__ = None  # type: ignore[assignment]  # as for every mapping
 
     def __bool__(self) -> NoReturn:
-        """Refuse: results have no truth value.
+        """Raise an error, because results have no truth value.
 
         Raises:
             TypeError: Always.
@@ -236,7 +247,7 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
             summary = f"{summary}; {counted(len(self.errors), 'repository')} failed"
 
         most = nlargest(MOST_ROWS, lacking, key=lambda result: len(result.not_available))
-        columns = ("repository", "asked", "available", "absent", "other")
+        columns = ("repository", "digests", "available", "absent", "other")
         incomplete = first_rows(
             "Repositories that lack most", columns, map(_repository_row, most), len(lacking)
         )
@@ -244,7 +255,7 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         return Description(title, summary, result_parts(every), tables=tables)
 
     def __repr__(self) -> str:
-        """Return one bounded line of counts."""
+        """Return one line of bounded length, with the counts."""
         counts = {
             name: sum(len(getattr(result, name)) for result in self.values())
             for name in ("outcomes", "available", "archived", "absent", "undetermined")
@@ -267,6 +278,6 @@ def error_tables(errors: ByRepository[CallError]) -> Iterator[Table]:
 
 
 def _repository_row(result: LayerCheckResult) -> tuple[str | int, ...]:
-    asked = len(result) + len(result.unanswered)
+    digests = len(result) + len(result.unanswered)
     other = len(result.not_available) - len(result.absent)
-    return line(result.repository), asked, len(result.available), len(result.absent), other
+    return line(result.repository), digests, len(result.available), len(result.absent), other

@@ -1,1 +1,1 @@
-"""Text for people: redaction, quoting, plurals and byte sizes. Imports nothing of this package."""
+"""Text for people: redaction, quoting, plurals and byte sizes. Imports no other package of ours."""

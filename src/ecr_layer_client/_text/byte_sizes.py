@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 _UNITS = ("bytes", "kB", "MB", "GB", "TB", "PB")
+_STEP = 1000
 
 
 def human_bytes(size: float) -> str:
-    """Return a number of bytes as people read it, in powers of 1,000."""
+    """Return a number of bytes in the largest unit that fits, in powers of 1,000.
+
+    Example:
+        >>> human_bytes(512), human_bytes(1_500_000)
+        ('512 bytes', '1.5 MB')
+    """
     for unit in _UNITS[:-1]:
-        # The units'; what would be shown as 1000.0 is 1.0 of the next.
-        if round(size, 1) < 1000:  # noqa: PLR2004
+        # Compare the rounded size, so that 999.96 kB becomes 1.0 MB and not 1000.0 kB.
+        if round(size, 1) < _STEP:
             return f"{size:.0f} {unit}" if unit == "bytes" else f"{size:.1f} {unit}"
-        size /= 1000
+        size /= _STEP
     return f"{size:.1f} {_UNITS[-1]}"

@@ -1,10 +1,10 @@
-"""Numbers with what they count."""
+"""Numbers together with the things that they count."""
 
 from __future__ import annotations
 
 
 def counted(count: int, one: str) -> str:
-    """Return a number and what it counts, in the plural where it is not one.
+    """Return a number and the noun that it counts, in the plural unless the number is 1.
 
     Example:
         >>> counted(1, "blob"), counted(1200, "repository")

@@ -1,40 +1,41 @@
-"""Text from outside, quoted so that it can neither forge a line nor flood a message."""
+"""Quote text from outside, so that it can neither forge a log line nor flood a message."""
 
 from __future__ import annotations
 
 from .redaction import redact
 
-_TEXT_LIMIT = 200
-
-
-def quoted(text: object) -> str:
-    """Quote text that came from outside, so that it can neither forge a line nor flood a message.
-
-    Control characters and newlines come out escaped; what is longer than 200 characters is cut.
-    """
-    return _cut(
-        repr(redact(text)[: _TEXT_LIMIT + 1]) if isinstance(text, str) else redact(repr(text))
-    )
-
-
-def escaped(text: str) -> str:
-    """Return text that came from outside escaped and cut as `quoted` does, without quotes: for words within a sentence."""
-    return _cut(repr(redact(text)[: _TEXT_LIMIT + 1])[1:-1])
-
-
-def _cut(shown: str) -> str:
-    return shown if len(shown) <= _TEXT_LIMIT else f"{shown[:_TEXT_LIMIT]}..."
-
-
-_LONGEST = 100  # characters of one text from outside
-_LONGEST_READ = 10_000  # of which so many are looked at
-_LONGEST_ODD_DIGEST = 40
-_HEX_SHOWN = 12  # as Docker shows digests
+_MAX_QUOTED_CHARACTERS = 200
+_MAX_LINE_CHARACTERS = 100
+# Only this much of a text is read, so that a huge text costs little.
+_MAX_CHARACTERS_READ = 10_000
+_MAX_MALFORMED_DIGEST_CHARACTERS = 40
+_HEX_DIGITS_SHOWN = 12  # as Docker shows digests
 _HEX_LENGTHS = (64, 128)  # of sha256 and sha512
 
 
+def quoted(text: object) -> str:
+    """Quote text that came from outside.
+
+    Control characters and newlines are escaped. Text of more than 200 characters is truncated.
+    """
+    if not isinstance(text, str):
+        return _truncated(redact(repr(text)))
+    return _truncated(repr(redact(text)[: _MAX_QUOTED_CHARACTERS + 1]))
+
+
+def escaped(text: str) -> str:
+    """Escape and truncate text as `quoted` does, but without quotes, for use in a sentence."""
+    return _truncated(repr(redact(text)[: _MAX_QUOTED_CHARACTERS + 1])[1:-1])
+
+
+def _truncated(shown: str) -> str:
+    if len(shown) <= _MAX_QUOTED_CHARACTERS:
+        return shown
+    return f"{shown[:_MAX_QUOTED_CHARACTERS]}..."
+
+
 def printable(text: str) -> str:
-    r"""Return text on one line: where any of it does not print, all of that is escaped.
+    r"""Return text on one line: if a character is not printable, escape the whole text.
 
     Example:
         >>> printable("café"), printable("two\nlines")
@@ -43,16 +44,16 @@ def printable(text: str) -> str:
     return text if text.isprintable() else text.encode("unicode_escape").decode()
 
 
-def line(text: object, longest: int = _LONGEST) -> str:
+def line(text: object, longest: int = _MAX_LINE_CHARACTERS) -> str:
     r"""Return text from outside as one line of bounded length, without secrets.
 
-    What does not print is escaped.
+    Characters that are not printable are escaped.
 
     Example:
         >>> line("two\nlines"), line("too long", longest=3)
         ('two\\nlines', 'too...')
     """
-    known = redact(str(text)[:_LONGEST_READ])[: longest + 1]
+    known = redact(str(text)[:_MAX_CHARACTERS_READ])[: longest + 1]
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in known
     )
@@ -60,9 +61,9 @@ def line(text: object, longest: int = _LONGEST) -> str:
 
 
 def short(digest: str) -> str:
-    """Return a digest as people tell it from others: its algorithm and twelve digits.
+    """Return the short form of a digest: its algorithm and its first twelve digits.
 
-    Of what is no digest, the beginning.
+    A malformed digest is shown by its first 40 characters.
 
     Example:
         >>> short("sha256:" + "a" * 64), short("latest")
@@ -70,8 +71,6 @@ def short(digest: str) -> str:
     """
     algorithm, _, encoded = digest.partition(":")
     is_digest = len(encoded) in _HEX_LENGTHS and encoded.isalnum() and encoded.isascii()
-    return (
-        f"{line(algorithm, _HEX_SHOWN)}:{encoded[:_HEX_SHOWN]}..."
-        if is_digest
-        else line(digest, _LONGEST_ODD_DIGEST)
-    )
+    if not is_digest:
+        return line(digest, _MAX_MALFORMED_DIGEST_CHARACTERS)
+    return f"{line(algorithm, _HEX_DIGITS_SHOWN)}:{encoded[:_HEX_DIGITS_SHOWN]}..."

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 
 def no_truth_value(value: object, instead: str) -> TypeError:
-    """Return the error of an object that is used as a condition.
+    """Return the error for an object that is used as a condition.
 
-    "Is all there?" and "was anything asked?" are too easily confused, so neither is guessed.
+    "Is everything available?" and "was anything checked?" are easily confused, so a truth value
+    would be a guess.
     """
     return TypeError(f"{type(value).__name__} has no truth value: use {instead}")

@@ -1,4 +1,4 @@
-"""botocore's exceptions to errors of ours: what failed, on what, and what to do."""
+"""The errors that botocore's exceptions become: what failed, on what, and what to do."""
 
 from __future__ import annotations
 
@@ -39,26 +39,34 @@ _CREDENTIALS = (
     botocore.MetadataRetrievalError,
 )
 _NO_CREDENTIALS = (
-    "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (AWS_PROFILE or profile_name=), "
+    "found no usable AWS credentials: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+    "name a profile (AWS_PROFILE or profile_name=), "
     "log in (`aws sso login`), or run where a role provides them"
 )
-_NO_REGION = "there is no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+_NO_REGION = (
+    "found no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+)
+# Another attempt fails in the same way.
 _LASTING = (
     FileNotFoundError,
     PermissionError,
     ssl.SSLError,
     botocore.InvalidProxiesConfigError,
-)  # asking again mends none
+)
+_NETWORK = "check the network, the proxies, and the spelling of the Region and of endpoint_url"
+_TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
+_FILES = "check AWS_CA_BUNDLE, certificates and proxies"
+_HOOKS = "check the credentials and hooks of the session or client"
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
 
 
 class ProviderError(botocore.CredentialRetrievalError):
-    """A caller's provider gave no keys.
+    """A credentials provider of the caller returned no keys.
 
     Attributes:
-        words: What it said, or what was wrong with what it gave.
+        words: Its error message, or what is wrong with the value that it returned.
     """
 
     def __init__(self, words: str) -> None:
@@ -67,7 +75,11 @@ class ProviderError(botocore.CredentialRetrievalError):
 
 
 def redacted_cause(error: BaseException) -> BaseException | None:
-    """Return the error to chain to ours, unless its words, or those of what caused it, hold a secret or would forge a log line."""
+    """Return the error as the cause of ours, or None if it would be unsafe to show.
+
+    It is unsafe if its message, or the message of an error that caused it, contains a secret or
+    would forge a log line.
+    """
     link: BaseException | None = error
     while link is not None:
         if redact(str(link)) != str(link) or not str(link).isprintable():
@@ -77,7 +89,10 @@ def redacted_cause(error: BaseException) -> BaseException | None:
 
 
 def without_context(work: F) -> F:
-    """Let our errors carry no context: what `redacted_cause` keeps from a traceback would be there for whoever looks."""
+    """Make a coroutine function raise our errors without a context.
+
+    The context would have the error that `redacted_cause` left out.
+    """
 
     @wraps(work)
     async def call(*args: Any) -> Any:
@@ -91,30 +106,31 @@ def without_context(work: F) -> F:
 
 
 def opening_error(error: Exception) -> ECRLayerError:
-    """Return what to raise when making the client failed."""
+    """Return the error to raise when aiobotocore's client can't be made."""
     if isinstance(error, botocore.NoRegionError):
         return InvalidInputError(_NO_REGION)
-    if isinstance(
-        error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)
-    ):  # the latter of a refresh that gave expired keys
+    # botocore raises RuntimeError if new credentials have expired already.
+    if isinstance(error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)):
         return credentials_error(error)
+
     to_do = _CONFIG
     if isinstance(error, botocore.InvalidRegionError):
         to_do = _REGIONS
-    elif str(error).startswith("Invalid endpoint"):  # botocore's bare ValueError
+    # A plain ValueError of botocore.
+    elif str(error).startswith("Invalid endpoint"):
         to_do = _ENDPOINTS
-    return InvalidInputError(f"the AWS configuration is refused: {quoted(str(error))}: {to_do}")
+    return InvalidInputError(f"the AWS configuration is not valid: {quoted(str(error))}: {to_do}")
 
 
 def credentials_error(error: Exception) -> CredentialsError:
-    """Return what to raise when there is nothing to sign a request with."""
+    """Return the error to raise when there are no keys to sign a request with."""
     if isinstance(error, ProviderError):
+        words = quoted(error.words)
         return CredentialsError(
-            f"the provider given as credentials= gave no AWS keys: {quoted(error.words)}"
+            f"the provider passed as credentials= did not return AWS keys: {words}"
         )
-    return CredentialsError(
-        f"{_NO_CREDENTIALS}; botocore says {quoted(str(error) or type(error).__name__)}"
-    )
+    words = quoted(str(error) or type(error).__name__)
+    return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {words}")
 
 
 def call_error(
@@ -125,43 +141,45 @@ def call_error(
     *,
     request_id: str | None = None,
 ) -> CallError:
-    """Return what to raise when a request got no answer that settles anything."""
+    """Return the error to raise when a request got no usable response."""
     what = attempted(operation, located(repository, region))
     cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
     if isinstance(cause, ResponseError):
         error = cause
+
     if isinstance(error, ResponseError):
-        refused = ResponseError(
-            f"{what}: {error}",
-            repository=repository,
-            request_id=request_id,
-            retryable=error.retryable,
-        )
-        refused.too_large = error.too_large
-        return refused
+        return _response_error(error, what, repository, request_id)
     if isinstance(error, _CREDENTIALS):
         return credentials_error(error)
+    text, retryable = _without_response(error, cause)
+    return TransportError(f"{what}: {text}", repository=repository, retryable=retryable)
+
+
+def _response_error(
+    error: ResponseError, what: str, repository: Repository, request_id: str | None
+) -> ResponseError:
+    worded = ResponseError(
+        f"{what}: {error}",
+        repository=repository,
+        request_id=request_id,
+        retryable=error.retryable,
+    )
+    worded.too_large = error.too_large
+    return worded
+
+
+def _without_response(error: Exception, cause: object) -> tuple[str, bool]:
+    """Return what failed and what to do, and whether another attempt may help."""
     if isinstance(error, botocore.SSLError):
-        advice = "check endpoint_url, AWS_CA_BUNDLE and proxies"
-        return TransportError(
-            f"{what}: TLS failed, {quoted(str(error))}: {advice}",
-            repository=repository,
-            retryable=False,
-        )
+        return f"TLS failed ({quoted(str(error))}): {_TLS}", False
     if isinstance(cause, _LASTING):
-        text = f"{what}: the request failed, {quoted(f'{type(cause).__name__}: {cause}')}: check AWS_CA_BUNDLE, certificates and proxies"
-        return TransportError(text, repository=repository, retryable=False)
+        words = quoted(f"{type(cause).__name__}: {cause}")
+        return f"the request failed ({words}): {_FILES}", False
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
-        advice = "check the network, proxies, and the Region and endpoint_url for typing errors"
-        return TransportError(
-            f"{what}: no answer, {quoted(str(error))}: {advice}", repository=repository
-        )
+        return f"no response came ({quoted(str(error))}): {_NETWORK}", True
     if isinstance(error, botocore.BotoCoreError):
-        said, advice = str(error), _CONFIG
-    else:  # raised by a hook, or by what finds or refreshes credentials
-        said, advice = (
-            f"{type(error).__name__}: {error}",
-            "check the credentials and hooks of the session or client",
-        )
-    text = f"{what}: the request could not be made, {quoted(said)}: {advice}"
-    return TransportError(text, repository=repository, retryable=False)
+        return f"the request could not be made ({quoted(str(error))}): {_CONFIG}", False
+
+    # A hook raised it, or the code that finds or refreshes credentials.
+    words = quoted(f"{type(error).__name__}: {error}")
+    return f"the request could not be made ({words}): {_HOOKS}", False

@@ -97,7 +97,7 @@ class ClientMethodTransport:
         body = operation.request()
         members: dict[str, Any]
         if isinstance(body, bytes):
-            members = from_json(body)
+            members = from_json(body, cache_strings="keys")
             return members
         return self._decoded(operation.name, from_json(await _joined(body)))
 

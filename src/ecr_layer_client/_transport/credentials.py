@@ -37,7 +37,7 @@ _log = logging.getLogger("ecr_layer_client")
 
 
 class Credentials(Protocol):
-    """What signs a client's requests.
+    """The credentials that sign a client's requests.
 
     Attributes:
         generation: How often they were found. A request that AWS refused with one generation may

@@ -1,4 +1,7 @@
-"""ECR's error answers to errors of ours, by code and not by status; pure."""
+"""ECR's error responses, and the errors that they become.
+
+The code of a response decides before its status. Pure.
+"""
 
 from __future__ import annotations
 
@@ -78,32 +81,31 @@ _ACCESS_DENIED = frozenset(
 _WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
 _SKEWED_SIGNATURE = ("Signature expired", "Signature not yet current")
 _WRONG_SCOPE = re.compile(
-    r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) '?[a-z0-9-]{1,63}'?\.? ?)+"
+    r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) "
+    r"'?[a-z0-9-]{1,63}'?\.? ?)+"
 )
 _SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
 _INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationException"})
-_FINAL = frozenset(
-    {"LimitExceededException", "KmsException"}
-)  # a hard quota and a key's state: asking again changes neither
+# A hard quota and the state of a key: another attempt changes neither.
+_FINAL = frozenset({"LimitExceededException", "KmsException"})
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
-_ANSWERED, _REDIRECT, _CLIENT_ERROR, _SERVER_ERROR = 200, 300, 400, 500
-
+_OK, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
 
 _MEMBERS = TypeAdapter(dict[str, Any])
 _READ_MEMBERS = {"__type", "code", "message", "Message"}
 
 
 class ErrorResponse(NamedTuple):
-    """An answer that is no 200, as it came, and what it answered.
+    """A response whose status is not 200, as it came.
 
     Attributes:
         status: The HTTP status.
         code: AWS's code, or "Unknown".
         message: AWS's words, or "".
-        request_id: AWS's id of the request, where there is one.
-        date: The `Date` header, where there is one.
-        members: The other members of its body, such as `lastValidByteReceived`.
+        request_id: AWS's id of the request, if there is one.
+        date: The `Date` header, if there is one.
+        members: The other members of the body, such as `lastValidByteReceived`.
     """
 
     status: int
@@ -115,105 +117,151 @@ class ErrorResponse(NamedTuple):
 
     @property
     def body(self) -> bytes:
-        """The code and the message alone, as the JSON 1.1 protocol writes them."""
+        """Only the code and the message, as the JSON 1.1 protocol writes them."""
         return to_json({"__type": _encodable(self.code), "message": _encodable(self.message)})
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
-        """Read an error answer of the JSON 1.1 protocol; whatever else it is, its status remains.
+        """Read an error response of the JSON 1.1 protocol.
+
+        Of a response that is something else, only the status is known.
 
         Args:
             status: The HTTP status.
-            headers: With names in lower case.
+            headers: The headers, with names in lower case.
             body: The whole body.
         """
         members = _members(body)
         kind = headers.get("x-amzn-errortype") or members.get("__type") or members.get("code")
         message = members.get("message") or members.get("Message")
         code = kind.partition(":")[0].rpartition("#")[2] if isinstance(kind, str) else ""
+
         return cls(
             status,
             code or NO_CODE,
-            _kept(message, code) if isinstance(message, str) else "",
+            _without_secrets(message, code) if isinstance(message, str) else "",
             headers.get("x-amzn-requestid"),
             headers.get("date"),
             {name: members[name] for name in members.keys() - _READ_MEMBERS},
         )
 
 
-def error_from(
-    refusal: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool
-) -> CallError:
-    """Return the error that says what was refused, on what, and what to do.
-
-    `owned` credentials are this library's to renew.
-    """
-    code, status = refusal.code, refusal.status
-    known: dict[str, Any] = {
-        "operation": operation,
-        "repository": repository,
-        "request_id": refusal.request_id,
-    }
-    repository = located(repository, region)
-    what = attempted(operation, repository)
-    if _ANSWERED < status < _REDIRECT:
-        return ResponseError(_text(refusal, what, _NO_ANSWER), **known)
-    if _REDIRECT <= status < _CLIENT_ERROR:
-        return ResponseError(_text(refusal, what, _REDIRECTED), retryable=False, **known)
-    cls: type[ServiceError]
-    if status == _TOO_MANY_REQUESTS or code in _THROTTLING:
-        cls, advice, retryable = ThrottledError, _THROTTLED, True
-    elif code in _SKEWED or (
-        code in _WRONG_SIGNATURE and refusal.message.startswith(_SKEWED_SIGNATURE)
-    ):
-        return _clock_skew(refusal, what, known)
-    elif code in _STALE_CREDENTIALS:
-        return CredentialsError(
-            _text(refusal, what, _RENEW if owned else _RENEW_YOURS), refreshable=owned, **known
-        )
-    elif code in _WRONG_SIGNATURE and _WRONG_SCOPE.fullmatch(refusal.message):
-        cls, advice, retryable = ServiceError, _signed_for(region), False
-    elif code in _WRONG_SIGNATURE:
-        return CredentialsError(_text(refusal, what, _WRONG_KEY), **known)
-    else:
-        cls, advice, retryable = _class_of(code, status, operation, repository)
-    text = _text(refusal, what, advice)
-    return cls(
-        text, code=code, message=refusal.message, status=status, retryable=retryable, **known
-    )
-
-
-_NO_ANSWER = "an answer of ECR's has status 200, so this is none: check endpoint_url and proxies"
-_REDIRECTED = "redirects are refused, for they would carry the session token elsewhere: check endpoint_url and proxies"
+_NOT_FROM_ECR = (
+    "ECR sends results with status 200 only, so this response is from something else: "
+    "check endpoint_url and proxies"
+)
+_REDIRECTED = (
+    "redirects are refused, because they would send the session token to another host: "
+    "check endpoint_url and proxies"
+)
 _RENEW = "renew the credentials (`aws sts get-caller-identity` shows whether they work)"
-_RENEW_YOURS = "the session or client is yours, so its credentials are yours to renew"
+_RENEW_YOURS = (
+    "renew the credentials of your session or client, because this library does not renew them"
+)
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
-_INVALID = "this library let it pass: check what was passed, and report it"
+_INVALID = "this library accepted the parameters: check what you passed, and report this as a bug"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
+def error_from(
+    response: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool
+) -> CallError:
+    """Return the error for an error response. It says what failed, on what, and what to do.
+
+    Args:
+        response: The error response.
+        operation: The API operation.
+        repository: The repository of the request.
+        region: The Region that the request was signed for.
+        owned: Whether this library can renew the credentials.
+    """
+    facts: dict[str, Any] = {
+        "operation": operation,
+        "repository": repository,
+        "request_id": response.request_id,
+    }
+    repository = located(repository, region)
+    what = attempted(operation, repository)
+
+    status = response.status
+    if _OK < status < _FIRST_REDIRECT:
+        return ResponseError(_text(response, what, _NOT_FROM_ECR), **facts)
+    if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
+        return ResponseError(_text(response, what, _REDIRECTED), retryable=False, **facts)
+
+    cls: type[ServiceError]
+    if status == _TOO_MANY_REQUESTS or response.code in _THROTTLING:
+        cls, advice, retryable = ThrottledError, _THROTTLED, True
+    else:
+        signing_error = _signing_error(response, what, facts, owned=owned)
+        if signing_error is not None:
+            return signing_error
+        cls, advice, retryable = _class_of(response, operation, repository)
+
+    return cls(
+        _text(response, what, advice),
+        code=response.code,
+        message=response.message,
+        status=status,
+        retryable=retryable,
+        **facts,
+    )
+
+
+def _signing_error(
+    response: ErrorResponse, what: str, facts: Mapping[str, Any], *, owned: bool
+) -> CallError | None:
+    """Return the error if the clock or the credentials are the cause, else None."""
+    code, message = response.code, response.message
+    is_signature = code in _WRONG_SIGNATURE
+
+    if code in _SKEWED or (is_signature and message.startswith(_SKEWED_SIGNATURE)):
+        return _clock_skew(response, what, facts)
+    if code in _STALE_CREDENTIALS:
+        advice = _RENEW if owned else _RENEW_YOURS
+        return CredentialsError(_text(response, what, advice), refreshable=owned, **facts)
+    if is_signature and not _WRONG_SCOPE.fullmatch(message):
+        return CredentialsError(_text(response, what, _WRONG_KEY), **facts)
+    return None
+
+
 def _class_of(
-    code: str, status: int, operation: str, repository: Repository
+    response: ErrorResponse, operation: str, repository: Repository
 ) -> tuple[type[ServiceError], str, bool]:
+    """Return the class of an error, its advice, and whether it is retryable."""
+    code, status = response.code, response.status
+    if code in _WRONG_SIGNATURE:
+        # The request was signed for another Region or service. All other signature errors are
+        # CredentialsErrors or ClockSkewErrors.
+        return ServiceError, _signed_for(repository.region), False
+
     if code == "RepositoryNotFoundException":
         return RepositoryNotFoundError, _where_it_looked(repository), False
     if code in _ACCESS_DENIED:
         return AccessDeniedError, _what_to_allow(operation, repository), False
     if code in _INVALID_PARAMETER:
         return InvalidParameterError, _INVALID, False
-    if code in _TRANSIENT or (status >= _SERVER_ERROR and code not in _FINAL):
+    if code in _TRANSIENT or (status >= _FIRST_SERVER_ERROR and code not in _FINAL):
         return ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
     return ServiceError, "", False
 
 
-def _signed_for(region: str) -> str:
-    return f"the request was signed for ECR in Region {region}: check that the Region and endpoint_url belong together"
+def _signed_for(region: str | None) -> str:
+    return (
+        f"the request was signed for ECR in Region {region}: "
+        "check that the Region and endpoint_url belong together"
+    )
 
 
 def _where_it_looked(repository: Repository) -> str:
-    registry = repository.registry_id or "of the caller's own account (a full URI names another)"
-    return f"looked in registry {registry}, Region {repository.region}: check the name, the account and the Region, or create it"
+    registry = f"registry {repository.registry_id}"
+    if repository.registry_id is None:
+        registry = "the registry of the caller's own account (a full URI names another)"
+    return (
+        f"looked in {registry}, Region {repository.region}: "
+        "check the name, the account and the Region, or create the repository"
+    )
 
 
 def _what_to_allow(operation: str, repository: Repository) -> str:
@@ -232,58 +280,65 @@ def arn_of(repository: Repository) -> str:
     )
 
 
-def _clock_skew(refusal: ErrorResponse, what: str, known: Mapping[str, Any]) -> ClockSkewError:
-    skew = skew_of(refusal.date, datetime.now(UTC))
-    ahead = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-    return ClockSkewError(
-        _text(refusal, what, f"this machine's clock is off{ahead}: set it, by NTP"),
-        skew=skew,
-        **known,
-    )
+def _clock_skew(response: ErrorResponse, what: str, facts: Mapping[str, Any]) -> ClockSkewError:
+    skew = skew_of(response.date, datetime.now(UTC))
+    by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
+    advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
+    return ClockSkewError(_text(response, what, advice), skew=skew, **facts)
 
 
 def skew_of(date: str | None, now: datetime) -> float | None:
-    """Return how many seconds this machine's clock was ahead of an answer's `Date` (negative: behind); None without one."""
+    """Return the seconds that this machine's clock was ahead of a response's `Date` header.
+
+    The number is negative if the clock was behind. The result is None without a valid header.
+    """
     if date is None:
         return None
     try:
-        told = parsedate_to_datetime(date)
+        sent = parsedate_to_datetime(date)
     except (ValueError, OverflowError):
         return None
-    return (now - told.replace(tzinfo=told.tzinfo or UTC)).total_seconds()
+    return (now - sent.replace(tzinfo=sent.tzinfo or UTC)).total_seconds()
 
 
-def _text(refusal: ErrorResponse, what: str, advice: str) -> str:
-    said = f", saying {quoted(refusal.message)}" if refusal.message else ""
-    status = f"HTTP {refusal.status}"
-    answered = status if refusal.code == NO_CODE else f"{escaped(refusal.code)} ({status})"
-    text = f"{what}: ECR answered {answered}{said}"
+def _text(response: ErrorResponse, what: str, advice: str) -> str:
+    status = f"HTTP {response.status}"
+    # Without one of AWS's codes, nothing shows that the response is from ECR.
+    returned = f"ECR returned {escaped(response.code)} ({status})"
+    if response.code == NO_CODE:
+        returned = f"the endpoint returned {status}"
+
+    words = f" with the message {quoted(response.message)}" if response.message else ""
+    text = f"{what}: {returned}{words}"
     return f"{text}: {advice}" if advice else text
 
 
 def located(repository: Repository, region: str) -> Repository:
-    """Return the repository with the Region that a client looks in."""
+    """Return the repository with the Region in which a client looks for it."""
     return repository.model_copy(update={"region": region})
 
 
 def attempted(operation: str, repository: Repository) -> str:
-    """Say what was asked of which repository, to begin a message with."""
+    """Return the beginning of a message: the operation, and on which repository."""
     registry = repository.registry_id or "of the caller"
-    return f"{operation} on repository {repository.name!r} (registry {registry}, Region {repository.region})"
+    where = f"registry {registry}, Region {repository.region}"
+    return f"{operation} on repository {repository.name!r} ({where})"
 
 
-def _kept(message: str, code: str) -> str:
-    """Keep of AWS's words what can't be secret: where a signature is refused, only that it is out of date or of another place."""
-    if (
-        "Signature" in code
-        and not message.startswith(_SKEWED_SIGNATURE)
-        and not _WRONG_SCOPE.fullmatch(message)
-    ):
+def _without_secrets(message: str, code: str) -> str:
+    """Return what of AWS's words can't be secret.
+
+    Messages about a signature repeat signed data. Only two kinds are kept: that the signature is
+    out of date, and that it is for another Region or service.
+    """
+    is_harmless = message.startswith(_SKEWED_SIGNATURE) or _WRONG_SCOPE.fullmatch(message)
+    if "Signature" in code and not is_harmless:
         return ""
     return redact(message)
 
 
 def _encodable(text: str) -> str:
+    """Return text that can be encoded as UTF-8, without half surrogate pairs."""
     return text.encode(errors="replace").decode()
 
 

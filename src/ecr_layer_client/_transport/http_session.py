@@ -1,12 +1,13 @@
-"""The HTTP session that aiobotocore is given: its own, with redirects refused and bodies capped.
+"""The HTTP session for aiobotocore: its own class, with redirects refused and bodies limited.
 
-`AIOHTTPSession._get_session` is the one private name of aiobotocore this library relies on:
-redirects can be refused nowhere else. `tests/wire/test_http.py` fails when it changes.
+`AIOHTTPSession._get_session` is the only private name of aiobotocore that this library uses:
+redirects can't be refused elsewhere. `tests/wire/test_http.py` fails if it changes.
 """
 
 from __future__ import annotations
 
 import re
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 from aiobotocore.httpsession import AIOHTTPSession
@@ -19,20 +20,27 @@ if TYPE_CHECKING:
 
     import aiohttp
 
-_CHUNK = 64 * 1024
+_CHUNK_BYTES = 64 * 1024
+_MAX_UNCHUNKED_BYTES = 1024 * 1024  # aiohttp.payload.TOO_LARGE_BYTES_BODY
 
 
 def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
-    """Return an HTTP session class for `AioConfig(http_session_cls=...)` that follows no redirect and reads no body beyond the bound."""
+    """Return an HTTP session class for `AioConfig(http_session_cls=...)`.
+
+    It follows no redirect, and reads no body beyond `max_response_bytes`.
+    """
     return type(
         "GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes}
     )
 
 
 def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
-    """Return an HTTP session class that adds what is made of it to `made`, and calls its `on_send` with each request."""
+    """Return a subclass of an HTTP session class that makes its instances known.
 
-    # Whichever class the session was configured with.
+    Each instance adds itself to `made`, and calls its `on_send` with each request.
+    """
+
+    # The base class is the one that the session was configured with.
     class WatchedSession(http_session_cls):  # type: ignore[misc]
         on_send: Callable[[Any], None] | None = None
 
@@ -44,11 +52,12 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
             made.append(self)
 
         def secrets(self) -> Iterator[str]:
-            """Yield the id of the key, the signature and the session token that its last request had."""
+            """Yield the session token, the access key id and the signature of the last request."""
             headers = {
                 name.lower(): value.decode() if isinstance(value, bytes) else str(value)
                 for name, value in self._sent.items()
             }
+
             yield headers.get("x-amz-security-token", "")
             yield from re.findall(
                 r"(?:Credential|Signature)=([^/,\s]+)", headers.get("authorization", "")
@@ -70,17 +79,17 @@ class _GuardedHTTPSession(AIOHTTPSession):
     def __init__(self, *, timeout: tuple[float, float], **options: Any) -> None:
         connect_timeout, _ = timeout
         base: Any = super()
-        base.__init__(
-            timeout=(connect_timeout, None), **options
-        )  # an attempt has a deadline: a timer for each read besides is dear
+        # An attempt has a deadline. Another timer for each read would cost time.
+        base.__init__(timeout=(connect_timeout, None), **options)
 
     async def _get_session(self, proxy_url: str | None) -> Any:
-        base: Any = super()  # the seam: no stub names it
+        # The private name: it is in no stub.
+        base: Any = super()
         return _Guard(await base._get_session(proxy_url), self.max_response_bytes)  # noqa: SLF001
 
 
 class _Guard:
-    """An `aiohttp.ClientSession` as far as aiobotocore uses one."""
+    """An `aiohttp.ClientSession`, with only what aiobotocore uses."""
 
     __slots__ = ("_limit", "_session")
 
@@ -88,17 +97,18 @@ class _Guard:
         self._session = session
         self._limit = limit
 
-    async def request(self, method: str, **options: Any) -> _Answer:
+    async def request(self, method: str, **options: Any) -> _ReadResponse:
+        options["data"] = _in_chunks(options.get("data"))
         response = await self._session.request(method, **options, allow_redirects=False)
         try:
-            return _Answer(response, await _read(response, self._limit))
+            return _ReadResponse(response, await _read(response, self._limit))
         except BaseException:
             response.close()
             raise
 
 
-class _Answer:
-    """An `aiohttp.ClientResponse` whose body is read, as far as aiobotocore uses one."""
+class _ReadResponse:
+    """An `aiohttp.ClientResponse` whose body was read, with only what aiobotocore uses."""
 
     __slots__ = ("_body", "raw_headers", "status", "url")
 
@@ -112,14 +122,21 @@ class _Answer:
         return self._body
 
 
+def _in_chunks(data: Any) -> Any:
+    """Return a large body as a file, which aiohttp writes in chunks, without a warning."""
+    is_large = isinstance(data, bytes) and len(data) > _MAX_UNCHUNKED_BYTES
+    return BytesIO(data) if is_large else data
+
+
 async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
-    told = response.content_length
-    if told is not None and told <= limit:
+    length = response.content_length
+    if length is not None and length <= limit:
         return await response.read()
-    if told is not None:
+    if length is not None:
         raise too_large(limit)
+
     body = bytearray()
-    async for chunk in response.content.iter_chunked(_CHUNK):
+    async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
         body += chunk
         if len(body) > limit:
             raise too_large(limit)
@@ -127,9 +144,9 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 
 
 def too_large(limit: int) -> ResponseError:
-    """Return the error of a body beyond the bound."""
+    """Return the error for a body beyond the limit."""
     error = ResponseError(
-        f"the answer is larger than max_response_bytes={limit}: it was not read to its end",
+        f"the response is larger than max_response_bytes={limit}: it was not read to its end",
         retryable=False,
     )
     error.too_large = True

@@ -168,6 +168,7 @@ def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> 
     if http_session_cls is AIOHTTPSession:
         http_session_cls = guarded_session(config.max_response_bytes)
     extra = getattr(default, "user_agent_extra", None)
+
     return AioConfig(
         connect_timeout=config.connect_timeout,
         read_timeout=config.attempt_timeout,

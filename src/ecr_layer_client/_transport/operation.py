@@ -31,7 +31,7 @@ class StreamedBody(Protocol):
 
 
 class Operation(Protocol[T_co]):
-    """What one request asks of ECR, and how its response is read.
+    """One request to ECR, and the way to read its response.
 
     Attributes:
         name: The API operation, as AWS spells it.

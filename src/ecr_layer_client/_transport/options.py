@@ -1,4 +1,4 @@
-"""`ConnectionOptions`: where a client asks, and as whom. Imports no aiobotocore."""
+"""`ConnectionOptions`: where to send requests, and who signs them. Imports no aiobotocore."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """What a client was told about where to ask and as whom.
+    """The arguments of a client that say where to send requests, and who signs them.
 
-    None is for botocore's own chain to find.
+    botocore's own configuration chain finds what is None.
     """
 
     region_name: str | None = None
@@ -29,32 +29,52 @@ class ConnectionOptions:
     credentials: CredentialsProvider | None = None
 
     def check(self, *, allow_insecure_endpoint: bool) -> None:
-        """Refuse what can't be meant.
+        """Check the options.
 
         Raises:
-            InvalidInputError: A part is no str, a profile or a provider stands beside a session, or
-                the endpoint is no safe URL.
+            InvalidInputError: An option has the wrong type, a profile or a provider is given
+                together with a session, or the endpoint is not a safe URL.
         """
         for name in ("region_name", "profile_name", "endpoint_url"):
-            value = getattr(self, name)
-            if not (value is None or (isinstance(value, str) and value)):
-                shown = "''" if value == "" else f"<{type(value).__name__}>"
-                msg = f"{name}={shown}: a str that is not empty, or None"
-                raise InvalidInputError(msg)
-        if self.session is not None and self.profile_name is not None:
-            msg = f"profile_name={quoted(self.profile_name)} beside session=: give the profile to the session"
-            raise InvalidInputError(msg)
-        if self.session is not None and not hasattr(self.session, "create_client"):
-            msg = f"session=<{type(self.session).__name__}>: an aiobotocore session, such as aiobotocore.session.get_session()"
-            raise InvalidInputError(msg)
-        if self.session is not None and self.credentials is not None:
-            msg = "credentials= beside session=: give the credentials to the session"
-            raise InvalidInputError(msg)
+            _check_text(name, getattr(self, name))
+
+        if self.session is not None:
+            self._check_session(self.session)
         if self.credentials is not None and not callable(self.credentials):
-            msg = f"credentials is of type {type(self.credentials).__name__}: an async function without arguments that returns AWSKeys"
+            msg = (
+                f"credentials=<{type(self.credentials).__name__}> must be "
+                "an async function without arguments that returns AWSKeys"
+            )
             raise InvalidInputError(msg)
         if self.endpoint_url is not None:
             _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
+
+    def _check_session(self, session: SessionLike) -> None:
+        if self.profile_name is not None:
+            msg = (
+                f"profile_name={quoted(self.profile_name)} can't be used with session=: "
+                "give the profile to the session"
+            )
+            raise InvalidInputError(msg)
+
+        if not hasattr(session, "create_client"):
+            msg = (
+                f"session=<{type(session).__name__}> must be an aiobotocore session, "
+                "such as aiobotocore.session.get_session()"
+            )
+            raise InvalidInputError(msg)
+
+        if self.credentials is not None:
+            msg = "credentials= can't be used with session=: give the credentials to the session"
+            raise InvalidInputError(msg)
+
+
+def _check_text(name: str, value: object) -> None:
+    if value is None or (isinstance(value, str) and value):
+        return
+    shown = "''" if value == "" else f"<{type(value).__name__}>"
+    msg = f"{name}={shown} must be a str that is not empty, or None"
+    raise InvalidInputError(msg)
 
 
 def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
@@ -62,20 +82,28 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         url = urlsplit(endpoint_url)
         host, _ = url.hostname, url.port
     except ValueError:
-        msg = "endpoint_url is no URL: it has the form https://HOST[:PORT]"
+        msg = "endpoint_url is not a valid URL: use the form https://HOST[:PORT]"
         raise InvalidInputError(msg) from None
+
     if "@" in url.netloc:
-        msg = "endpoint_url holds a user name or password: leave it out, for requests are signed with AWS credentials"
+        msg = (
+            "endpoint_url contains a user name or password: "
+            "leave it out, because requests are signed with AWS credentials"
+        )
         raise InvalidInputError(msg)
+
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
-        # The rest may be a secret.
-        read = f"its scheme reads as {quoted(url.scheme)}, and its host as {quoted(host or '')}"
-        msg = f"endpoint_url is not of the form https://HOST[:PORT], without a query: {read}"
+        # The message shows only two parts of the URL, because the others may be secret.
+        msg = (
+            "endpoint_url must have the form https://HOST[:PORT], without a query: "
+            f"its scheme is read as {quoted(url.scheme)}, and its host as {quoted(host or '')}"
+        )
         raise InvalidInputError(msg)
+
     if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
         msg = (
-            f"endpoint_url={quoted(endpoint_url)} is plain http beyond this machine: "
-            "use https, or ClientConfig(allow_insecure_endpoint=True) where the network is trusted"
+            f"endpoint_url={quoted(endpoint_url)} is plain http to another machine: "
+            "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
         )
         raise InvalidInputError(msg)
 

@@ -1,6 +1,6 @@
-"""aiobotocore sessions of this library's own, one for each event loop, profile and provider.
+"""This library's own aiobotocore sessions, one for each event loop, profile and provider.
 
-And what makes their clients quick to make.
+This module also makes their clients quick to create.
 """
 
 from __future__ import annotations
@@ -28,7 +28,13 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class OwnSession:
-    """A session of this library's, the credentials that its clients share, and how many of them are open."""
+    """A session of this library, with the credentials that its clients share.
+
+    Attributes:
+        session: The aiobotocore session.
+        credentials: The credentials of all its clients.
+        clients: The number of its open clients.
+    """
 
     session: AioSession
     credentials: SharedCredentials
@@ -40,25 +46,27 @@ _own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfL
     weakref.WeakKeyDictionary()
 )
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
-_ENDPOINTS = {"api.ecr"}  # what botocore's data on endpoints calls ECR
+# The name of ECR in botocore's data on endpoints.
+_ENDPOINTS = {"api.ecr"}
 
 
 @asynccontextmanager
 async def own_session(
     profile_name: str | None, provider: CredentialsProvider | None = None
 ) -> AsyncGenerator[OwnSession, None]:
-    """Give the loop's one session of a profile and provider, until its last client is closed.
+    """Give the session of a profile and a provider, until its last client is closed.
 
-    A second client on it is cheap.
+    Each event loop has one session of them. A second client of a session is cheap.
     """
     of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    key = profile_name, _one(provider)
+    key = profile_name, _identity(provider)
     own = of_loop.get(key)
     if own is None:
         own = of_loop[key] = OwnSession(
             new_session(profile_name), _credentials(profile_name, provider)
         )
-        own.session.register_component("credential_provider", _Provider(own.credentials))
+        own.session.register_component("credential_provider", _CredentialChain(own.credentials))
+
     own.clients += 1
     try:
         yield own
@@ -69,12 +77,16 @@ async def own_session(
             await own.credentials.aclose()
 
 
-def _one(provider: CredentialsProvider | None) -> Hashable:
-    """Return what tells providers apart: an object's method is another value each time it is named, and the same provider."""
+def _identity(provider: CredentialsProvider | None) -> Hashable:
+    """Return a value that is equal for equal providers.
+
+    A bound method is a new object each time it is read, so the provider's id is not enough.
+    """
     try:
         hash(provider)
     except TypeError:
-        return id(provider)  # the session holds the provider, so that its id stays its own
+        # The session holds the provider, so no other object gets the same id.
+        return id(provider)
     return cast("Hashable", provider)
 
 
@@ -87,19 +99,25 @@ def _credentials(
 
 
 def new_session(profile_name: str | None) -> AioSession:
-    """Return a session that reads files and variables anew, and botocore's data only once in a process."""
+    """Return a session that reads the files and environment variables again.
+
+    botocore's data files are read only once in a process.
+    """
     session = AioSession(profile=profile_name)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
 
 
 async def _load_credentials(profile_name: str | None) -> Any:
-    """Run botocore's chain on a session of its own, for a session reads its files and variables only once; it may ask other services."""
+    """Run botocore's credential chain, which may send requests to other services.
+
+    The chain runs on a new session, because a session reads its files and variables only once.
+    """
     return await AioSession(profile=profile_name).get_credentials()
 
 
-class _Provider:
-    """What a session takes for its credential chain."""
+class _CredentialChain:
+    """An object that a session accepts as its credential chain."""
 
     def __init__(self, credentials: SharedCredentials) -> None:
         self._credentials = credentials
@@ -109,18 +127,24 @@ class _Provider:
 
 
 class _DataFiles(JSONFileLoader):
-    """Reads of botocore's data what a client of ECR needs, into plain dicts: the garbage collector visits it as long as a client lives."""
+    """Reads the part of botocore's data that a client of ECR needs, into plain dicts.
+
+    The garbage collector visits this data as long as a client exists, so less of it saves time.
+    """
 
     def load_file(self, file_path: str) -> Any:
         for ending, opened in ((".json", open), (".json.gz", gzip.open)):
             if Path(file_path + ending).is_file():
                 with opened(file_path + ending, "rb") as file:
-                    return _of_ecr(json.load(file))
+                    return _without_other_services(json.load(file))
         return None
 
 
-def _of_ecr(data: dict[str, Any]) -> dict[str, Any]:
-    """Leave other services' endpoints out of all partitions' (`endpoints.json`): some twenty thousand dicts."""
+def _without_other_services(data: dict[str, Any]) -> dict[str, Any]:
+    """Remove the endpoints of other services from all partitions of `endpoints.json`.
+
+    They are about twenty thousand dicts.
+    """
     for partition in data.get("partitions", ()):
         if "services" in partition:
             partition["services"] = {
@@ -132,9 +156,12 @@ def _of_ecr(data: dict[str, Any]) -> dict[str, Any]:
 class _Loader(Loader):
     FILE_LOADER_CLASS = _DataFiles
 
-    # A service has files of all types.
+    # A service has files of all types, so the type does not matter.
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
-        """Return the services by their folders alone: botocore looks into each of four hundred, to make sure of one."""
+        """Return the services that have a folder.
+
+        botocore looks into each of four hundred folders, only to check that one service exists.
+        """
         folders = (
             folder
             for path in map(Path, self.search_paths)
@@ -150,7 +177,7 @@ def _loader(data_path: str | None) -> Loader:
 
 
 def _warm_up(loader: Loader) -> None:
-    """Read what a client of ECR is made from, so that making one is quick."""
+    """Read the data that a client of ECR is made from, so that making one is quick."""
     for kind in ("service-2", "endpoint-rule-set-1"):
         loader.load_service_model("ecr", kind)
     for name in ("partitions", "endpoints", "sdk-default-configuration", "_retry"):
@@ -159,7 +186,10 @@ def _warm_up(loader: Loader) -> None:
 
 
 async def warm_up_in_thread(session: SessionLike) -> None:
-    """Read what a client of ECR is made from, unless that was done, where it does not hold the event loop up."""
+    """Read the data that a client of ECR is made from in a thread, unless it was read before.
+
+    So the event loop does not stall.
+    """
     loader = session.get_component("data_loader") if isinstance(session, AioSession) else None
     if loader is not None and loader not in _warm:
         await asyncio.to_thread(_warm_up, loader)

@@ -1,6 +1,6 @@
-"""AWS Signature Version 4 of requests that differ in body, date and credentials alone.
+"""AWS Signature Version 4, for requests that differ only in body, date and credentials.
 
-Pure. What they share is worked out once.
+The common parts are computed once. Pure.
 
 Source: AWS, "Create a signed AWS API request"; compared with botocore's own signer in the tests.
 """
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _TARGET = "x-amz-target"
-_SIGNED = ("content-type",)  # beside the host, the target, the date and the token
+# Signed headers, in addition to the host, the target, the date and the token.
+_SIGNED = ("content-type",)
 _OF_ONE_REQUEST = frozenset(
     {
         "authorization",
@@ -29,21 +30,22 @@ _OF_ONE_REQUEST = frozenset(
         "amz-sdk-request",
     }
 )
-_OF_ONE_INVOCATION = "x-amzn-trace-id"  # in a Lambda function, another for each of its invocations
+# In a Lambda function, each invocation has another value of this header.
+_OF_ONE_INVOCATION = "x-amzn-trace-id"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 
 
 class Keys(Protocol):
-    """What botocore calls frozen credentials."""
+    """The keys that sign a request; botocore calls them frozen credentials."""
 
     @property
     def access_key(self) -> str:
-        """The access key's id."""
+        """The access key id."""
         ...
 
     @property
     def secret_key(self) -> str:
-        """What signs."""
+        """The secret access key."""
         ...
 
     @property
@@ -53,15 +55,16 @@ class Keys(Protocol):
 
 
 class RequestTemplate:
-    """What the requests of a client have in common.
+    """The parts that all requests of a client have in common.
 
     Args:
-        url: Where they go: an origin, without a path or a query.
-        headers: Sent with each request. `Content-Type` and `X-Amz-Target` are signed, as are the
-            host, the date and the token.
+        url: The URL of the requests: an origin, without a path or a query.
+        headers: The headers of each request. `Content-Type` and `X-Amz-Target` are signed, and so
+            are the host, the date and the token.
         region: The signing Region.
         service: The signing name.
-        access_key: Who signed the request that this was learned from. Default "": nobody.
+        access_key: The access key id that signed the request which the template was learned from.
+            Default "": there was no such request.
     """
 
     def __init__(
@@ -77,10 +80,9 @@ class RequestTemplate:
 
     @classmethod
     def of(cls, method: str, url: str, headers: Mapping[str, str | bytes]) -> Self | None:
-        """Learn from a signed request.
+        """Return a template that is learned from a signed request.
 
-        Return None if other requests may differ from it in more than operation, body, date and
-        credentials.
+        Return None if other requests may differ in more than operation, body, date and credentials.
         """
         texts = {
             name.lower(): value.decode() if isinstance(value, bytes) else str(value)
@@ -108,8 +110,8 @@ class RequestTemplate:
         Args:
             operation: The API operation.
             payload_sha256: The SHA-256 digest of the body, in hexadecimal.
-            keys: Who signs.
-            now: When, in seconds since the epoch.
+            keys: The keys that sign the request.
+            now: The time of the request, in seconds since the epoch.
         """
         date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         varying = {"x-amz-date": date}
@@ -148,7 +150,7 @@ class RequestTemplate:
         return found
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
-        """Return the day's signing key."""
+        """Return the signing key of a day."""
         if self._key is None or self._key[:2] != (secret_key, day):
             key = f"AWS4{secret_key}".encode()
             for part in (day, *self._scope.split("/")):
@@ -172,7 +174,7 @@ def _canonical(fixed: Mapping[str, str], *, token: bool) -> tuple[str, str]:
 
 
 def _host(url: str) -> str:
-    """Return the `Host` header that an HTTP client sends there."""
+    """Return the `Host` header that an HTTP client sends to a URL."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     return host if parts.port in {None, _DEFAULT_PORTS[parts.scheme]} else f"{host}:{parts.port}"

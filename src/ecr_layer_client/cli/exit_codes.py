@@ -40,7 +40,7 @@ _REPLACEMENTS = {
     "reference=": "the tag or digest of REPOSITORY:TAG is ",
     # The command has printed what was answered.
     "; .partial keeps what was answered": "",
-    "a str that is not empty, or None": "it is empty; give it a value, or leave it out",
+    "must be a str that is not empty, or None": "is empty; give it a value, or leave it out",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
 _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _REPLACEMENTS))})")

@@ -38,7 +38,7 @@ class Held(NamedTuple):
 
 
 class NotGiven(NamedTuple):
-    """Why there is no image for a reference: in words, and ECR's code if it came from ECR."""
+    """The reason why a reference has no image: in words, and ECR's code if ECR gave one."""
 
     reason: str
     code: str | None = None
@@ -59,21 +59,22 @@ class Page(NamedTuple):
 
 
 def checked_reference(reference: str) -> str:
-    """Return what names an image: a tag, or a digest, in either letter case and then in lower case, as ECR spells it.
+    """Return a valid reference to an image. A digest is returned in lower case, as ECR spells it.
 
     Raises:
-        InvalidInputError: It is neither.
+        InvalidInputError: It is neither a tag nor a digest.
     """
     if isinstance(reference, str) and _DIGEST.fullmatch(reference):
         return reference.lower()
     if not isinstance(reference, str) or not TAG.fullmatch(reference):
-        msg = f"reference={quoted(reference)}: a tag, such as 'latest', or a digest, sha256: and 64 digits"
+        rule = "a tag, such as 'latest', or a digest, sha256: and 64 digits"
+        msg = f"reference={quoted(reference)}: {rule}"
         raise InvalidInputError(msg)
     return reference
 
 
 def is_digest(reference: str) -> bool:
-    """Say whether a reference is a digest; else it is a tag."""
+    """Return whether a reference is a digest. Otherwise it is a tag."""
     return ":" in reference
 
 

@@ -59,7 +59,7 @@ _RESTORE = "it is archived: restore it (UpdateImageStorageClass to STANDARD), or
 
 
 class ReaderTools(NamedTuple):
-    """What an image reader is given by the client.
+    """The parts of a client that an image reader uses.
 
     Attributes:
         check: Checks digests of the reader's repository.

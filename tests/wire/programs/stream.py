@@ -1,6 +1,6 @@
-"""Stream generated digests from the endpoint of the environment: a few, then COUNT.
+"""Stream a few generated digests, then COUNT of them, from the endpoint in the environment.
 
-Print by how many bytes the peak of memory grew.
+Print the number of answers and by how many bytes the peak of memory grew.
 """
 
 from __future__ import annotations
@@ -20,22 +20,22 @@ FEW = 1_000
 
 
 def peak() -> int:
-    """Return the most bytes this process ever held in memory.
+    """Return the peak of this process's memory in bytes.
 
-    Getrusage would count its parent's, from before it was this program.
+    getrusage would include the memory of the parent, from before this program was executed.
     """
     found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
     return int(found[1]) * 1024 if found else 0
 
 
 def generated(count: int) -> Iterator[str]:
-    """Yield so many digests, none kept."""
+    """Yield `count` digests without keeping any."""
     for number in range(count):
         yield f"sha256:{number:064x}"
 
 
 async def main(count: int) -> None:
-    """Stream twice."""
+    """Stream twice and print the growth."""
     async with ECRLayerClient(config=ClientConfig(max_concurrency=10)) as client:
         peaks: list[int] = []
         for each in (FEW, count):
@@ -44,7 +44,8 @@ async def main(count: int) -> None:
                 async for _ in stream:
                     answered += 1
             peaks.append(peak())
-    print(answered, peaks[1] - peaks[0])  # noqa: T201 (what the test reads)
+
+    print(answered, peaks[1] - peaks[0])  # noqa: T201 (the test reads it)
 
 
 asyncio.run(main(int(sys.argv[1])))
