@@ -340,7 +340,8 @@ async def test_each_batch_is_an_operation(ecr: LocalECR, digests: list[str]) -> 
 
     class Observer(QuietObserver):
         @contextmanager
-        def operation(self, _: str, repository: Repository) -> Generator[None]:
+        def operation(self, *facts: Any) -> Generator[None]:
+            repository: Repository = facts[1]
             try:
                 yield
             except CallError as error:

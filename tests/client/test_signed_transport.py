@@ -41,8 +41,12 @@ async def _check(
 
 def _hooked(ecr: LocalECR, hook: Callable[[Any], object]) -> Any:
     """Return a session that calls `hook` before it sends a request."""
+
+    def handler(request: object, **_: object) -> object:
+        return hook(request)
+
     session: Any = ecr.session()
-    session.register("before-send.ecr", lambda request, **_: hook(request))
+    session.register("before-send.ecr", handler)
     return session
 
 

@@ -126,7 +126,7 @@ def test_mutated_bytes(rows: Rows, data: st.DataObject) -> None:
         body[start : start + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
 
     result = settled(bytes(body), CHECKED[:4], again=True)
-    outcomes = {} if result is None else result.outcomes
+    outcomes = dict[str, Layer | LayerFailure]() if result is None else result.outcomes
     assert set(outcomes) <= set(CHECKED[:4])
     assert [digest for digest, each in outcomes.items() if each.digest != digest] == []
 

@@ -133,12 +133,13 @@ class ManyCheck:
             CallError: What failed concerns all repositories, or `timeout` expired; `.partials`
                 holds what was answered and what was not.
         """
+        is_sized = _is_sized(digests)
         jobs_of = self._jobs_of_mapping if isinstance(digests, Mapping) else self._jobs_of_pairs
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         self._limit = asyncio.timeout_at(deadline)
         try:
             async with self._limit, aclosing(jobs_of(cast("Any", digests))) as jobs:
-                await self._start_all(jobs, is_sized=_is_sized(digests))
+                await self._start_all(jobs, is_sized=is_sized)
                 while self._in_flight.batches:
                     self._stop_if_over()
                     await self._change()
@@ -380,8 +381,8 @@ class ManyCheck:
 
 def _is_sized(digests: object) -> bool:
     if isinstance(digests, Mapping):
-        given: Iterable[object] = digests.values()
-        return all(isinstance(each, Sized) for each in given)
+        lists = cast("Mapping[object, object]", digests).values()
+        return all(isinstance(each, Sized) for each in lists)
     return isinstance(digests, Sized) and not isinstance(digests, AsyncIterable)
 
 
