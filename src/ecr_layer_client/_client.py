@@ -683,14 +683,15 @@ def _resolved(repository: str | Repository, region_name: str) -> Repository:
     return where
 
 
-def _seconds(timeout: Any, *, is_needed: bool = False) -> Any:
+def _seconds(timeout: object, *, is_needed: bool = False) -> Any:
     """Return a timeout, if it is valid."""
     if timeout is None and not is_needed:
         return None
-    if type(timeout) not in {int, float} or not 0 < timeout < _MAX_SECONDS:
-        msg = f"timeout={quoted(timeout)} must be a number of seconds greater than 0"
-        raise InvalidInputError(msg)
-    return timeout
+    is_bool = isinstance(timeout, bool)
+    if isinstance(timeout, int | float) and not is_bool and 0 < timeout < _MAX_SECONDS:
+        return timeout
+    msg = f"timeout={quoted(timeout)} must be a number of seconds greater than 0"
+    raise InvalidInputError(msg)
 
 
 def _warn_of_retries(client: ECRApi) -> None:

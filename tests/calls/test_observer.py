@@ -1,4 +1,4 @@
-"""The caller's observer: told everything, and never fatal."""
+"""`SafeObserver`: it notifies the caller's observer, and what the observer raises is not fatal."""
 
 from __future__ import annotations
 
@@ -13,152 +13,145 @@ from ecr_layer_client._calls.observer import SafeObserver
 if TYPE_CHECKING:
     from collections.abc import Generator
     from contextlib import AbstractContextManager
-    from types import TracebackType
 
-FATAL = RuntimeError("the observer's own")
-
-
-class Span:
-    """A context that notes how it ends, and raises where it is told to."""
-
-    def __init__(self, told: list[Any], raising: str) -> None:
-        self._told = told
-        self._raising = raising
-
-    def __enter__(self) -> None:
-        self._told.append("enter")
-        if self._raising == "enter":
-            raise FATAL
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-        /,
-    ) -> bool:
-        self._told.append(("exit", kind, error))
-        if self._raising == "exit":
-            raise FATAL
-        return True  # an observer that would swallow the error
-
-
-class Recorder:
-    """An observer that notes what it is told, and raises where it is told to."""
-
-    def __init__(self, raising: str = "") -> None:
-        self.told: list[Any] = []
-        self._raising = raising
-
-    def attempt(self, *facts: Any) -> AbstractContextManager[object]:
-        """Note it."""
-        self.told.append(facts)
-        if self._raising == "make":
-            raise FATAL
-        return Span(self.told, self._raising)
-
-    def retry(self, *facts: Any) -> None:
-        """Note it."""
-        self.told.append(facts)
-        if self._raising == "tell":
-            raise FATAL
-
-
-def observed(observer: object) -> SafeObserver:
-    """Observe with what need not be a whole observer."""
-    whole: Any = observer
-    return SafeObserver(whole)
-
-
-def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, str]]:
-    """Return what was logged, each with its error beside it."""
-    return [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
-
-
+OWN_ERROR = RuntimeError("the observer's own")
 ONE_ERROR = [
     ("ecr_layer_client", logging.ERROR, "the observer raised an exception; the operation continues")
 ]
 
 
-def test_without_an_observer() -> None:
-    """Without an observer nothing is told, and nothing fails."""
-    nobody = SafeObserver(None)
-    nobody.notify("retry", 1)
-    with nobody.span("attempt", 1), nobody.span("attempt", 2):
+class Recorder:
+    """An observer that records its events, and raises at one place."""
+
+    def __init__(self, raises_at: str = "") -> None:
+        self.events: list[Any] = []
+        self._raises_at = raises_at
+
+    def _record(self, event: object, place: str) -> None:
+        self.events.append(event)
+        if self._raises_at == place:
+            raise OWN_ERROR
+
+    def attempt(self, *facts: Any) -> AbstractContextManager[object]:
+        """Record an attempt."""
+        self._record(facts, "make")
+        return Span(self)
+
+    def retry(self, *facts: Any) -> None:
+        """Record a retry."""
+        self._record(facts, "notify")
+
+
+class Span:
+    """A context that records how it ends, and would suppress an error."""
+
+    def __init__(self, recorder: Recorder) -> None:
+        self._recorder = recorder
+
+    def __enter__(self) -> None:
+        self._recorder._record("enter", "enter")
+
+    def __exit__(self, kind: object, error: object, traceback: object, /) -> bool:
+        self._recorder._record(("exit", kind, error), "exit")
+        return True
+
+
+def observed(observer: Any) -> SafeObserver:
+    """Return a safe observer of an observer that need not have all methods."""
+    return SafeObserver(observer)
+
+
+def logged(caplog: pytest.LogCaptureFixture) -> list[tuple[str, int, str]]:
+    """Return what was logged."""
+    return [(record.name, record.levelno, record.getMessage()) for record in caplog.records]
+
+
+class Careless:
+    """An observer whose method returns something that is not a context manager."""
+
+    def __init__(self, returned: object) -> None:
+        self._returned = returned
+
+    def attempt(self) -> Any:
+        """Return it."""
+        return self._returned
+
+
+@pytest.mark.parametrize(
+    "observer",
+    [None, object(), Careless(None), Careless(5)],
+    ids=["no-observer", "no-methods", "returns-none", "returns-no-context"],
+)
+def test_an_observer_that_cannot_be_called(observer: object) -> None:
+    """A missing observer, method or context manager is not fatal."""
+    safe = observed(observer)
+    safe.notify("retry")
+    with safe.span("attempt"), safe.span("attempt"):
         pass
 
 
-def test_span() -> None:
-    """A span tells the facts, its beginning and its end."""
+def test_a_span() -> None:
+    """A span has the facts, its beginning and its end."""
     recorder = Recorder()
     with observed(recorder).span("attempt", "op", 1):
-        recorder.told.append("within")
-    assert recorder.told == [("op", 1), "enter", "within", ("exit", None, None)]
+        recorder.events.append("within")
+    assert recorder.events == [("op", 1), "enter", "within", ("exit", None, None)]
+
+
+def test_a_notification() -> None:
+    """A retry has its facts."""
+    recorder = Recorder()
+    observed(recorder).notify("retry", "op", 0.5)
+    assert recorder.events == [("op", 0.5)]
 
 
 @pytest.mark.parametrize(
     "error", [LookupError("x"), KeyboardInterrupt()], ids=lambda error: type(error).__name__
 )
-def test_error_passes_through_a_span(error: BaseException) -> None:
-    """An error that ends a span is told and passes through, though the observer would swallow it."""
+def test_an_error_passes_a_span(error: BaseException) -> None:
+    """An error that ends a span is recorded and raised, even if the observer suppresses it."""
     recorder = Recorder()
     with pytest.raises(type(error)) as caught, observed(recorder).span("attempt"):
         raise error
-    assert (caught.value is error, recorder.told) == (
-        True,
-        [(), "enter", ("exit", type(error), error)],
-    )
-
-
-def test_tell() -> None:
-    """A retry is told with its facts."""
-    recorder = Recorder()
-    observed(recorder).notify("retry", "op", 0.5)
-    assert recorder.told == [("op", 0.5)]
+    assert caught.value is error
+    assert recorder.events == [(), "enter", ("exit", type(error), error)]
 
 
 @pytest.mark.parametrize(
-    ("raising", "told"),
+    ("place", "events"),
     [
         ("make", [()]),
         ("enter", [(), "enter"]),
         ("exit", [(), "enter", ("exit", None, None)]),
     ],
 )
-def test_span_that_raises_is_logged(
-    raising: str, told: list[Any], caplog: pytest.LogCaptureFixture
+def test_a_span_that_raises(
+    place: str, events: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What a span raises anywhere is logged once and not fatal.
-
-    What was not entered is not exited.
-    """
-    recorder = Recorder(raising)
+    """An error of a span is logged once and is not fatal; a span is left only if it was entered."""
+    recorder = Recorder(place)
     with observed(recorder).span("attempt"):
         pass
-    assert (recorder.told, logged(caplog)) == (told, ONE_ERROR)
+    assert (recorder.events, logged(caplog)) == (events, ONE_ERROR)
 
 
-def test_log_holds_what_was_raised(caplog: pytest.LogCaptureFixture) -> None:
-    """What the observer raised is logged with its traceback."""
-    observed(Recorder("tell")).notify("retry")
-    assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [FATAL]
-
-
-def test_span_that_raises_does_not_hide_an_error(caplog: pytest.LogCaptureFixture) -> None:
-    """An error that ends a span passes through, though the span raises another."""
-    with pytest.raises(LookupError), observed(Recorder("exit")).span("attempt"):
+@pytest.mark.parametrize("place", ["make", "exit"])
+def test_a_span_that_raises_hides_no_error(place: str, caplog: pytest.LogCaptureFixture) -> None:
+    """An error passes a span that raises another error, and one that could not be made."""
+    with pytest.raises(LookupError), observed(Recorder(place)).span("attempt"):
         raise LookupError
     assert logged(caplog) == ONE_ERROR
 
 
-def test_tell_that_raises_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """What an observer raises when told is logged and not fatal."""
-    observed(Recorder("tell")).notify("retry")
+def test_a_notification_that_raises(caplog: pytest.LogCaptureFixture) -> None:
+    """An error of a notification is logged with its traceback and is not fatal."""
+    observed(Recorder("notify")).notify("retry")
     assert logged(caplog) == ONE_ERROR
+    assert [record.exc_info and record.exc_info[1] for record in caplog.records] == [OWN_ERROR]
 
 
-def test_observer_that_interrupts() -> None:
-    """An interrupt that falls into the observer passes, like anywhere."""
+def test_an_interrupt() -> None:
+    """A KeyboardInterrupt inside the observer is raised."""
 
     class Interrupted:
         def retry(self) -> None:
@@ -168,28 +161,8 @@ def test_observer_that_interrupts() -> None:
         observed(Interrupted()).notify("retry")
 
 
-@pytest.mark.parametrize("returned", [None, 5], ids=["None", "no context manager"])
-def test_observer_that_returns_no_context(returned: Any) -> None:
-    """An observer whose method returns no context manager is not fatal."""
-
-    class Careless:
-        def attempt(self) -> Any:
-            return returned
-
-    with observed(Careless()).span("attempt"):
-        pass
-
-
-def test_observer_that_lacks_a_method() -> None:
-    """An observer that lacks a method is not fatal."""
-    careless = observed(object())
-    careless.notify("retry")
-    with careless.span("attempt"):
-        pass
-
-
-def test_generator_based_span() -> None:
-    """A context made from a generator sees the error that ends it."""
+def test_a_span_of_a_generator() -> None:
+    """A context made from a generator gets the error that ends it."""
     seen: list[BaseException] = []
 
     class Traced:
@@ -205,11 +178,3 @@ def test_generator_based_span() -> None:
     with pytest.raises(LookupError), observed(Traced()).span("attempt"):
         raise error
     assert seen == [error]
-
-
-def test_error_passes_a_span_that_could_not_be_made(caplog: pytest.LogCaptureFixture) -> None:
-    """An error passes through where the observer raised before there was a span."""
-    recorder = Recorder("make")
-    with pytest.raises(LookupError), observed(recorder).span("attempt"):
-        raise LookupError
-    assert (recorder.told, logged(caplog)) == ([()], ONE_ERROR)

@@ -1,7 +1,4 @@
-"""The budget of retries: ten a second, one more for each ten requests.
-
-It delays and refuses none.
-"""
+"""The retry budget: ten retries a second, and one more for ten requests. It delays retries."""
 
 from __future__ import annotations
 
@@ -11,22 +8,22 @@ from ecr_layer_client._calls.retry_budget import RetryBudget
 
 
 def test_ten_at_once() -> None:
-    """A new budget has ten retries at once, and the next ones wait for a tenth of a second each."""
+    """A new budget has ten retries at once, and later ones wait for a tenth of a second each."""
     budget = RetryBudget()
     waits = [budget.spend(100.0) for _ in range(13)]
     assert waits == pytest.approx([0.0] * 10 + [0.1, 0.2, 0.3])
 
 
-def test_time_refills_it() -> None:
-    """A second gives ten retries back."""
+def test_a_second_refills_it() -> None:
+    """A second adds ten retries."""
     budget = RetryBudget()
     for _ in range(15):
         budget.spend(100.0)
     assert budget.spend(101.0) == 0.0
 
 
-def test_no_more_than_ten_are_saved_up() -> None:
-    """However long nothing is retried, and however much is asked, ten are saved up."""
+def test_ten_are_saved() -> None:
+    """At most ten retries are saved, however long nothing is retried and however much is sent."""
     budget = RetryBudget()
     for _ in range(1000):
         budget.earn()
@@ -44,8 +41,8 @@ def test_requests_earn() -> None:
     assert budget.spend(100.0) == pytest.approx(0.1)
 
 
-def test_a_clock_that_goes_back_takes_nothing() -> None:
-    """A time before the last one refills nothing and takes nothing."""
+def test_a_clock_that_goes_back() -> None:
+    """A time before the last one adds and removes no retries."""
     budget = RetryBudget()
     budget.spend(100.0)
     assert [budget.spend(50.0) for _ in range(10)] == pytest.approx([0.0] * 9 + [0.1])

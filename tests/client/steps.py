@@ -1,4 +1,4 @@
-"""What the tests of the client share: operations, clients, errors, and what requests look like."""
+"""Steps that the tests of the client share: checks, clients, errors, requests, observers."""
 
 from __future__ import annotations
 

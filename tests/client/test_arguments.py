@@ -1,4 +1,4 @@
-"""What each check refuses before any request, and what it does with an error of its input."""
+"""Arguments that each check refuses before any request, and errors of its input."""
 
 from __future__ import annotations
 
@@ -132,4 +132,4 @@ async def test_async_digests_of_a_mapping(ecr: LocalECR) -> None:
     """An async iterable in a mapping is refused, and the message says what to pass instead."""
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError, match="pass an async iterable of pairs"):
-            await client.check_many({"app": one_by_one([AA])})  # type: ignore[dict-item]
+            await client.check_many({"app": one_by_one([AA])})  # type: ignore[arg-type]

@@ -403,7 +403,7 @@ async def test_a_retry_is_made_for_all(ecr: LocalECR) -> None:
 
 async def test_an_error_that_is_not_ours(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """An error that a hook of the caller's session raises is raised unchanged."""
-    error = LookupError("a hook of yours")
+    error = LookupError("a hook")
 
     async def fail(*_: object, **__: object) -> None:
         raise error

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from itertools import count
 from random import Random
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from client.steps import QuietObserver, digests_of, now, one_by_one, partial_of,
 from ecr_layer_client import (
     AccessDeniedError,
     CallError,
+    ClientStateError,
     CredentialsError,
     InvalidInputError,
     LayerCheckResults,
@@ -338,7 +340,8 @@ async def test_each_batch_is_an_operation(ecr: LocalECR, digests: list[str]) -> 
 
     class Observer(QuietObserver):
         @contextmanager
-        def operation(self, _: str, repository: Repository) -> Generator[None]:
+        def operation(self, *facts: Any) -> Generator[None]:
+            repository: Repository = facts[1]
             try:
                 yield
             except CallError as error:
@@ -425,3 +428,90 @@ async def test_a_timeout_error_of_the_input(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(TimeoutError, match=r"^the queue is empty$"):
             await client.check_many(pairs(), timeout=60)
+
+
+async def test_a_timeout_blames_no_repository_that_had_failed_for_good(
+    ecr: LocalECR, digests: list[str]
+) -> None:
+    """A bound that runs out while others are slow does not name the error of one that had failed before."""
+    ecr.faults.add(latency=60.0, after=1)
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_many({"team/gone": digests[:1], "team/a": digests[:1]}, timeout=1.0)
+    assert (raised.value.__cause__, "team/gone" in str(raised.value)) == (None, False)
+
+
+async def _stubborn(digests: list[str]) -> AsyncIterator[tuple[str, str]]:
+    """Give pairs without an end, and catch each cancellation."""
+    for number in count():
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(0.1)
+        yield "team/a", digests[number % len(digests)]
+
+
+async def test_a_timeout_of_an_input_that_swallows_it(ecr: LocalECR, digests: list[str]) -> None:
+    """An input that catches its cancellation holds up no timeout, and what it gave is not lost."""
+    async with ecr.client(batch_size=1) as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_many(_stubborn(digests), timeout=0.97)
+    assert raised.value.partials is not None
+    partial = partial_of(raised.value.partials.errors[A])
+    assert (len(partial), partial.unanswered) == (9, (digests[9],))
+    assert now() < 1
+
+
+async def test_a_failure_with_an_input_that_swallows_it(ecr: LocalECR, digests: list[str]) -> None:
+    """So it is with a failure: nothing is sent after it."""
+    ecr.faults.add(status=503, after=3)
+    async with ecr.client(batch_size=1, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(_stubborn(digests))
+    assert (ecr.stats.requests, now() < 1) == (4, True)
+
+
+@pytest.mark.parametrize("is_closed", [True, False], ids=["closed", "cancelled"])
+async def test_ending_with_an_input_that_swallows_it(
+    ecr: LocalECR, digests: list[str], is_closed: bool
+) -> None:
+    """So it is when the client is closed, and when the caller is cancelled."""
+    async with ecr.client(batch_size=1) as client:
+        checking = asyncio.create_task(client.check_many(_stubborn(digests)))
+        await asyncio.sleep(0.95)
+        if is_closed:
+            await client.aclose()
+        else:
+            checking.cancel()
+        with pytest.raises(ClientStateError if is_closed else asyncio.CancelledError):
+            await checking
+    assert now() < 1
+
+
+@pytest.mark.parametrize("max_concurrency", [1, 10])
+async def test_nothing_is_sent_after_a_failure_of_all(
+    ecr: LocalECR, digests: list[str], max_concurrency: int
+) -> None:
+    """The places that failed calls leave are not taken again."""
+    ecr.faults.add(status=503)
+    async with ecr.client(batch_size=1, max_concurrency=max_concurrency, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(_mapping(digests))
+    assert ecr.stats.requests == max_concurrency
+
+
+async def test_a_failure_while_the_input_is_interrupted(ecr: LocalECR, digests: list[str]) -> None:
+    """A call that fails while the input still cleans up after the timeout is no lost exception."""
+    ecr.faults.add(status=503, latency=1.0)
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        yield "team/a", digests[0]
+        try:
+            await asyncio.sleep(60.0)
+        finally:
+            await asyncio.sleep(1.0)
+
+    lost: list[object] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
+    async with ecr.client(batch_size=1, retry=ONCE) as client:
+        with pytest.raises(ServerError):
+            await client.check_many(pairs(), timeout=0.9)
+    assert lost == []

@@ -142,7 +142,7 @@ async def test_a_refresh_ahead_that_fails(
 
 
 async def test_a_renewal_during_a_refresh_ahead() -> None:
-    """Keys that were renewed after a refusal are not overwritten by a refresh of the old ones."""
+    """Keys renewed after an error response are not overwritten by a refresh of the old ones."""
     credentials, found = await _refreshable(keys_of())
     found.seconds_left, found.takes = 600.0, 5.0
     await credentials.get_frozen_credentials()

@@ -1,106 +1,97 @@
-"""The signed transport: which requests take it, and which don't.
-
-What both transports do is in the other files of this folder, run on each.
-"""
+"""The signed transport: which requests it sends, and which go through the client's method."""
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
 import pytest
 from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
-from ecr_layer_client import (
-    ClientConfig,
-    ECRLayerClient,
-    InvalidInputError,
-    Repository,
-    ResponseError,
-    RetryPolicy,
-)
+from client.chains import KEYS
+from client.steps import client_of, on_loopback, one_by_one
+from ecr_layer_client import InvalidInputError, Repository, ResponseError, RetryPolicy
 from ecr_layer_client._checks.operation import CHECK
+from ecr_layer_client._transport.operation import StreamedBody
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
 
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
+APP = Repository(name="app")
 
-def _hooked(ecr: LocalECR, hook: Callable[..., object]) -> Any:
+
+async def _check(
+    ecr: LocalECR, digests: list[str], transport: TransportName, session: Any
+) -> tuple[str, ...]:
+    """Check digests one batch after another, and return those that are absent."""
+    async with client_of(ecr, session, transport=transport, max_concurrency=1) as client:
+        return (await client.check_layers("app", digests)).absent
+
+
+def _hooked(ecr: LocalECR, hook: Callable[[Any], object]) -> Any:
     """Return a session that calls `hook` before it sends a request."""
+
+    def handler(request: object, **_: object) -> object:
+        return hook(request)
+
     session: Any = ecr.session()
-    session.register("before-send.ecr", hook)
+    session.register("before-send.ecr", handler)
     return session
 
 
-@pytest.mark.parametrize("warm", [False, True], ids=["first", "later"])
-async def test_an_answer_that_breaks_the_contract(
-    ecr: LocalECR, digests: list[str], warm: bool
+@pytest.mark.parametrize("transport", ["signed"])
+@pytest.mark.parametrize("is_warm", [False, True], ids=["first", "later"])
+async def test_a_response_that_breaks_the_contract(
+    ecr: LocalECR, digests: list[str], is_warm: bool
 ) -> None:
-    """A first request's error is told as a later one's: once, and with the answer's request id."""
-    async with ecr.client(transport="signed", retry=RetryPolicy(max_attempts=1)) as client:
-        ecr.seed("app", [])
-        if warm:
+    """The error of a first or a later request names the operation once, and the request id."""
+    async with ecr.client(retry=RetryPolicy(max_attempts=1)) as client:
+        if is_warm:
             await client.check_layers("app", digests[:1])
         ecr.faults.add(drop_rows=1)
         with pytest.raises(ResponseError) as raised:
             await client.check_layers("app", digests[:1])
-    assert (
-        str(raised.value).count("BatchCheckLayerAvailability on"),
-        raised.value.request_id is None,
-    ) == (1, False)
+    assert str(raised.value).count("BatchCheckLayerAvailability on") == 1
+    assert raised.value.request_id is not None
 
 
 @pytest.mark.parametrize(("transport", "seen"), [("auto", 3), ("client", 3), ("signed", 1)])
 async def test_hooks(
     ecr: LocalECR, digests: list[str], transport: TransportName, seen: int
 ) -> None:
-    """A session of the caller's keeps its hooks, unless the signed transport is asked for: then they see the first request alone."""
-    ecr.seed("app", [])
+    """Hooks of a caller's session see all requests; with the signed transport, the first alone."""
     requests: list[Any] = []
-
-    def hook(request: Any, **_: object) -> None:
-        requests.append(request)
-
-    session = _hooked(ecr, hook)
-    config = ClientConfig(transport=transport, max_concurrency=1)
-    async with ECRLayerClient(
-        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
-    ) as client:
-        result = await client.check_layers("app", digests)
-    assert (len(result.absent), ecr.stats.requests, len(requests)) == (250, 3, seen)
+    absent = await _check(ecr, digests, transport, _hooked(ecr, requests.append))
+    assert (absent, ecr.stats.requests, len(requests)) == (tuple(digests), 3, seen)
 
 
-async def test_a_request_that_others_may_not_be_like(
+async def test_a_request_with_a_header_of_its_own(
     ecr: LocalECR, digests: list[str], transport: TransportName
 ) -> None:
-    """Where the first request is not one to learn from, all go the ordinary way."""
-    ecr.seed("app", [])
+    """All requests go through the client's method if later ones may not be like the first."""
     requests: list[Any] = []
 
-    def hook(request: Any, **_: object) -> None:
+    def hook(request: Any) -> None:
         request.headers["X-Amzn-Trace-Id"] = "Root=1"
         requests.append(request)
 
-    config = ClientConfig(transport=transport, max_concurrency=1)
-    session = _hooked(ecr, hook)
-    async with ECRLayerClient(
-        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
-    ) as client:
-        result = await client.check_layers("app", digests)
-    assert (len(result.absent), len(requests)) == (250, 3)
+    absent = await _check(ecr, digests, transport, _hooked(ecr, hook))
+    assert (absent, len(requests)) == (tuple(digests), 3)
 
 
 class _Body:
-    """What a hook that answers in ECR's place gives aiobotocore to read."""
+    """A body of a response that a hook makes."""
 
     def __init__(self, body: bytes) -> None:
         self._body = body
@@ -109,97 +100,98 @@ class _Body:
         return self._body
 
 
-async def test_a_hook_that_answers(
+async def test_a_hook_that_responds(
     ecr: LocalECR, digests: list[str], transport: TransportName
 ) -> None:
-    """A hook that answers in ECR's place, as mocks do, answers every request, on the signed transport too."""
-    asked: list[Any] = []
+    """A hook that responds in place of ECR, as mocks do, responds to every request."""
+    checked: list[str] = []
 
-    def hook(request: Any, **_: object) -> Any:
-        asked.extend(json.loads(request.body)["layerDigests"])
-        rows = [{"layerDigest": digest, "layerAvailability": "AVAILABLE"} for digest in asked]
-        headers: Any = {}
+    def hook(request: Any) -> Any:
+        checked.extend(json.loads(request.body)["layerDigests"])
+        rows = [{"layerDigest": digest, "layerAvailability": "UNAVAILABLE"} for digest in checked]
         body: Any = _Body(json.dumps({"layers": rows}).encode())
+        headers: Any = {}
         return AioAWSResponse(request.url, 200, headers, body)
 
-    config = ClientConfig(transport=transport, max_concurrency=1)
-    session = _hooked(ecr, hook)
-    async with ECRLayerClient(
-        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
-    ) as client:
-        result = await client.check_layers("app", digests)
-    assert (result.available, asked, ecr.stats.requests) == (tuple(digests), digests, 0)
+    absent = await _check(ecr, digests, transport, _hooked(ecr, hook))
+    assert (absent, checked, ecr.stats.requests) == (tuple(digests), digests, 0)
 
 
-async def test_a_borrowed_client_has_no_direct_lane(ecr: LocalECR) -> None:
-    """A borrowed client's HTTP session can't be reached by public names, so the signed transport is refused."""
-    session: Any = ecr.session()
-    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
-        with (
-            pytest.raises(InvalidInputError, match="transport='signed' needs a session"),
-            pytest.warns(UserWarning, match="attempts"),
-        ):
-            ECRLayerClient.from_client(borrowed, config=ClientConfig(transport="signed"))
+class _Chunks:
+    """A body that is produced while it is sent."""
+
+    def __init__(self, body: bytes) -> None:
+        self.length = len(body)
+        self.sha256 = hashlib.sha256(body).hexdigest()
+        self._body = body
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return one_by_one([self._body[:5], self._body[5:]])
 
 
 @dataclass(frozen=True)
-class _Names:
-    """Which repositories there are."""
+class _Operation:
+    """Any operation on the repository `app`."""
 
-    name: ClassVar[str] = "DescribeRepositories"
-    repository: Repository
+    name: str
+    body: bytes | StreamedBody
+    repository: Repository = APP
     count: int = 0
 
-    def request(self) -> bytes:
-        return b"{}"
+    def request(self) -> bytes | StreamedBody:
+        return self.body
 
-    def parse(self, body: bytes) -> bytes:
-        return body
+    def parse(self, body: bytes) -> Any:
+        return json.loads(body)
 
 
 async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
     """Another operation than the check has the same response before and after a check."""
-    ecr.seed("app", [])
-    where = Repository(name="app")
+    names: Any = _Operation("DescribeRepositories", b"{}")
     async with ecr.client() as client:
         transport = client._connection.resources_for(CHECK).transport
-        before = await transport.send(_Names(where))
+        before = await transport.send(names)
         await client.check_layers("app", digests)
-        after = await transport.send(_Names(where))
-    assert (before == after, b'"repositoryName":"app"' in after) == (True, True)
+        assert await transport.send(names) == before
+    assert [each["repositoryName"] for each in before["repositories"]] == ["app"]
 
 
-@pytest.mark.parametrize("base", [None, ("base", "secret")], ids=["no other keys", "other keys"])
-async def test_keys_that_the_client_was_given(
-    ecr: LocalECR, digests: list[str], base: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
+async def test_a_streamed_body(transport: TransportName) -> None:
+    """Either transport sends a body that is produced while it is sent."""
+    initiate: Any = _Operation("InitiateLayerUpload", b'{"repositoryName": "app"}')
+
+    async def upload(ecr: LocalECR) -> object:
+        async with client_of(ecr, ecr.session(), transport=transport) as client:
+            connection = client._connection.resources_for(CHECK).transport
+            upload_id = (await connection.send(initiate))["uploadId"]
+            part = {"partFirstByte": 0, "partLastByte": 6, "layerPartBlob": "YSBsYXllcg=="}
+            members = {"repositoryName": "app", "uploadId": upload_id} | part
+            body = _Chunks(json.dumps(members).encode())
+            assert isinstance(body, StreamedBody)
+            operation: Any = _Operation("UploadLayerPart", body)
+            return (await connection.send(operation))["lastByteReceived"]
+
+    assert await asyncio.to_thread(on_loopback, upload) == 6
+
+
+@pytest.mark.parametrize("own", [None, ("base", "secret")], ids=["no-other-keys", "other-keys"])
+async def test_keys_of_the_client(
+    ecr: LocalECR, digests: list[str], own: tuple[str, str] | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where a session gives its client other keys than its own, every request is signed with those: none takes the signed transport."""
-    ecr.seed("app", [])
-    session: Any = ecr.session()
-    own = None if base is None else AioCredentials(*base)
-    monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=own))
-    make = session.create_client
+    """A client whose keys are not its session's signs every request itself, by its method."""
     requests: list[Any] = []
-
-    def hook(request: Any, **_: object) -> None:
-        requests.append(request)
-
-    session.register("before-send.ecr", hook)
+    session = _hooked(ecr, requests.append)
+    keys = None if own is None else AioCredentials(*own)
+    monkeypatch.setattr(session, "get_credentials", AsyncMock(return_value=keys))
     session.create_client = partial(
-        make,
-        aws_access_key_id="local-ecr-access-key",
-        aws_secret_access_key="local-ecr-secret-key",  # noqa: S106
+        session.create_client, aws_access_key_id=KEYS[0], aws_secret_access_key=KEYS[1]
     )
-    config = ClientConfig(transport="signed", max_concurrency=1)
-    async with ECRLayerClient(
-        region_name=ecr.region, endpoint_url=ecr.endpoint_url, session=session, config=config
-    ) as client:
-        result = await client.check_layers("app", digests)
-    assert (len(result.absent), len(requests)) == (250, 3)
+    absent = await _check(ecr, digests, "signed", session)
+    assert (absent, len(requests)) == (tuple(digests), 3)
 
 
-async def test_a_session_without_the_means(ecr: LocalECR) -> None:
-    """A session whose clients don't take the HTTP session they are told to has no signed transport, and nothing stays open."""
+async def test_a_session_that_cannot_sign(ecr: LocalECR) -> None:
+    """A session that ignores the HTTP session it is given has no signed transport."""
     session: Any = ecr.session()
 
     class Other:
@@ -207,12 +199,6 @@ async def test_a_session_without_the_means(ecr: LocalECR) -> None:
             return session.create_client(*args, **(options | {"config": None}))
 
     other: Any = Other()
-    client = ECRLayerClient(
-        region_name=ecr.region,
-        endpoint_url=ecr.endpoint_url,
-        session=other,
-        config=ClientConfig(transport="signed"),
-    )
     with pytest.raises(InvalidInputError, match="transport='signed' needs an aiobotocore session"):
-        await client.open()
+        await client_of(ecr, other, transport="signed").open()
     assert ecr.connections == 0

@@ -1,43 +1,47 @@
-"""`LayerStream`: outcomes as they come, in bounded memory, read by one."""
+"""`LayerStream`: outcomes as they come, in bounded memory, for one reader."""
 
 from __future__ import annotations
 
 import asyncio
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from client.steps import digests_of, now, one_by_one, partial_of, read
 from ecr_layer_client import (
     ClientStateError,
     InvalidInputError,
+    LayerStream,
     OperationTimeoutError,
     Progress,
     RepositoryNotFoundError,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator
 
     from ecr_layer_client.local import LocalECR
 
-pytestmark = pytest.mark.asyncio
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
+
+PLAIN_AND_ASYNC = pytest.mark.parametrize("shaped", [iter, one_by_one], ids=["plain", "async"])
 
 
-def _numbered() -> Iterator[str]:
+def _endless() -> Iterator[str]:
     return (f"sha256:{number:064x}" for number in count())
 
 
 async def test_yields_every_outcome(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream yields one outcome for each distinct digest."""
-    ecr.seed("app", [])
-    async with ecr.client() as client, client.stream_layers("app", digests * 2) as stream:
-        outcomes = [outcome async for outcome in stream]
-    assert sorted(outcome.digest for outcome in outcomes) == digests
+    """A stream yields one outcome for each distinct digest of its repository."""
+    async with ecr.client() as client:
+        stream = client.stream_layers("app", digests * 2)
+        outcomes = await read(stream)
+    assert (sorted(digests_of(outcomes)), stream.repository.name) == (digests, "app")
 
 
 async def test_collect(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream can be collected into the result that `check_layers` gives."""
+    """A stream can be collected into the result of `check_layers`."""
     ecr.seed("app", [(digests[1], 1)])
     async with ecr.client() as client:
         expected = await client.check_layers("app", digests)
@@ -46,145 +50,106 @@ async def test_collect(ecr: LocalECR, digests: list[str]) -> None:
 
 
 async def test_nothing_before_the_first_pull(ecr: LocalECR) -> None:
-    """Nothing is pulled from the input and nothing is asked before the first pull."""
-    ecr.seed("app", [])
-    numbers = _numbered()
-    async with ecr.client() as client, client.stream_layers("app", numbers):
+    """A stream reads no input and sends no request before the first pull."""
+    digests = _endless()
+    async with ecr.client() as client, client.stream_layers("app", digests):
         await asyncio.sleep(1)
-    assert (ecr.stats.requests, next(numbers)) == (0, f"sha256:{0:064x}")
+    assert (ecr.stats.requests, next(digests)) == (0, f"sha256:{0:064x}")
 
 
-async def test_back_pressure(ecr: LocalECR) -> None:
-    """A reader that stops reading stops the asking: beyond the batch it reads, `max_concurrency` are ahead of it."""
-    ecr.seed("app", [])
+@PLAIN_AND_ASYNC
+async def test_back_pressure(ecr: LocalECR, shaped: Callable[[Iterable[str]], Any]) -> None:
+    """A reader that pauses stops the requests: at most `max_concurrency` batches are unread."""
     async with (
         ecr.client(max_concurrency=4) as client,
-        client.stream_layers("app", _numbered()) as stream,
+        client.stream_layers("app", shaped(_endless())) as stream,
     ):
         await anext(stream)
         await asyncio.sleep(60)
-        assert (ecr.stats.requests, stream.progress) == (
-            5,
-            Progress(pulled=500, answered=500, total=None),
-        )
-
-
-async def test_back_pressure_on_an_async_generator(ecr: LocalECR) -> None:
-    """An async input is pulled no further ahead than a plain one."""
-    ecr.seed("app", [])
-
-    async def numbers() -> AsyncIterator[str]:
-        for digest in _numbered():
-            yield digest
-
-    async with (
-        ecr.client(max_concurrency=4) as client,
-        client.stream_layers("app", numbers()) as stream,
-    ):
-        await anext(stream)
-        await asyncio.sleep(60)
-        assert stream.progress == Progress(pulled=500, answered=500, total=None)
+        assert (ecr.stats.requests, stream.progress) == (5, Progress(500, 500, None))
 
 
 async def test_breaking_out_early(ecr: LocalECR) -> None:
-    """Leaving the block stops the work and leaves nothing behind.
-
-    The rest stays in the caller's iterator.
-    """
-    ecr.seed("app", [])
-    numbers = _numbered()
+    """Leaving the block ends all work, and the rest stays in the caller's iterator."""
+    digests = _endless()
     async with ecr.client(max_concurrency=2) as client:
-        async with client.stream_layers("app", numbers) as stream:
+        async with client.stream_layers("app", digests) as stream:
             async for _ in stream:
                 break
-        asked = ecr.stats.requests
+        requests = ecr.stats.requests
         await asyncio.sleep(60)
-    assert ecr.stats.requests == asked
-    assert next(numbers) == f"sha256:{300:064x}"
+    assert (ecr.stats.requests, next(digests)) == (requests, f"sha256:{300:064x}")
 
 
 async def test_breaking_and_going_on(ecr: LocalECR, digests: list[str]) -> None:
     """A reader that leaves its loop and comes back goes on where it stopped."""
-    ecr.seed("app", [])
-    seen: list[str] = []
     async with ecr.client() as client, client.stream_layers("app", digests) as stream:
-        async for outcome in stream:
-            seen.append(outcome.digest)
-            if len(seen) == 42:
-                break
-        seen += [outcome.digest async for outcome in stream]
-    assert sorted(seen) == digests
+        seen = [await anext(stream) for _ in range(42)]
+        seen += [outcome async for outcome in stream]
+    assert sorted(digests_of(seen)) == digests
 
 
-async def test_a_repeat_within_the_window(ecr: LocalECR) -> None:
-    """A stream asks a repeat once among the last 10,000 distinct digests, and again when it is farther apart."""
-    ecr.seed("app", [])
+async def test_repeats_of_a_stream(ecr: LocalECR) -> None:
+    """A stream checks a repeat again only beyond the last 10,000 distinct digests."""
     first = f"sha256:{0:064x}"
     others = [f"sha256:{number:064x}" for number in range(1, 10_001)]
-    async with (
-        ecr.client() as client,
-        client.stream_layers("app", [first, *others[:5000], first, *others, first]) as stream,
-    ):
-        outcomes = [outcome.digest async for outcome in stream]
+    async with ecr.client() as client:
+        given = [first, *others[:5000], first, *others, first]
+        outcomes = digests_of(await read(client.stream_layers("app", given)))
     assert (outcomes.count(first), len(outcomes)) == (2, 10_002)
 
 
-async def test_collected_over_the_whole_input(ecr: LocalECR) -> None:
-    """Collected, a repeat is asked once however far apart."""
-    ecr.seed("app", [])
+async def test_repeats_of_a_collected_stream(ecr: LocalECR) -> None:
+    """A collected stream checks each digest once, however far apart its repeats are."""
     digests = [f"sha256:{number:064x}" for number in range(10_001)]
     async with ecr.client() as client:
         result = await client.check_layers("app", iter([*digests, digests[0]]))
     assert len(result) == 10_001
 
 
+@PLAIN_AND_ASYNC
+async def test_many_repeats(
+    ecr: LocalECR, digests: list[str], shaped: Callable[[Iterable[str]], Any]
+) -> None:
+    """An input that repeats one digest 25,000 times needs one check, and ends."""
+    async with ecr.client() as client:
+        result = await client.check_layers("app", shaped(digests[0] for _ in range(25_000)))
+    assert (len(result), ecr.stats.digests_checked) == (1, 1)
+
+
 async def test_outside_its_block(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream is read inside its own block: not before, not after."""
+    """A stream cannot be read before its block or after it, and is entered once."""
     async with ecr.client() as client:
         stream = client.stream_layers("app", digests)
         with pytest.raises(ClientStateError, match="async with"):
             await anext(stream)
         with pytest.raises(ClientStateError, match="async with"):
             await stream.collect()
+
         async with stream:
             pass
         with pytest.raises(ClientStateError, match="async with"):
             await anext(stream)
-
-
-async def test_entered_twice(ecr: LocalECR) -> None:
-    """A stream is entered once."""
-    async with ecr.client() as client:
-        stream = client.stream_layers("app", [])
-        async with stream:
-            pass
         with pytest.raises(ClientStateError, match="once"):
             await stream.__aenter__()
 
 
-async def test_collected_after_iterating(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream that was iterated can't be collected."""
-    ecr.seed("app", [])
+@pytest.mark.parametrize("read_first", [LayerStream.__anext__, LayerStream.collect])
+async def test_collected_after_a_read(
+    ecr: LocalECR, digests: list[str], read_first: Callable[[LayerStream], Awaitable[object]]
+) -> None:
+    """A stream that was iterated or collected cannot be collected."""
     async with ecr.client() as client, client.stream_layers("app", digests) as stream:
-        await anext(stream)
-        with pytest.raises(ClientStateError, match="iterated or collected"):
-            await stream.collect()
-
-
-async def test_collected_twice(ecr: LocalECR) -> None:
-    """A stream is collected once."""
-    async with ecr.client() as client, client.stream_layers("app", []) as stream:
-        await stream.collect()
+        await read_first(stream)
         with pytest.raises(ClientStateError, match="iterated or collected"):
             await stream.collect()
 
 
 async def test_one_reader(ecr: LocalECR) -> None:
     """A second reader is refused while one waits."""
-    ecr.seed("app", [])
     async with (
         ecr.client() as client,
-        client.stream_layers("app", _numbered()) as stream,
+        client.stream_layers("app", _endless()) as stream,
         asyncio.TaskGroup() as readers,
     ):
         first = readers.create_task(anext(stream))
@@ -194,64 +159,74 @@ async def test_one_reader(ecr: LocalECR) -> None:
     assert first.result().is_absent
 
 
-async def test_error_of_the_callers_iterator(ecr: LocalECR, digests: list[str]) -> None:
-    """What the caller's iterator raises passes unchanged, after the outcomes of what it gave before."""
-    ecr.seed("app", [])
+@pytest.mark.parametrize(
+    ("error", "is_async", "answered"),
+    [
+        pytest.param(LookupError("the disk is gone"), False, 150, id="plain"),
+        pytest.param(LookupError("the disk is gone"), True, 150, id="async"),
+        pytest.param(RepositoryNotFoundError("another one's"), False, 150, id="CallError"),
+        pytest.param(asyncio.CancelledError(), True, 100, id="CancelledError"),
+        pytest.param(GeneratorExit(), True, 100, id="GeneratorExit"),
+    ],
+)
+async def test_an_error_of_the_input(
+    ecr: LocalECR, digests: list[str], error: BaseException, is_async: bool, answered: int
+) -> None:
+    """An error of the input is raised unchanged, after the outcomes that came before it."""
+    # Only an Exception ends the input in order, so that its last batch is checked, too.
 
-    def numbers() -> Iterator[str]:
+    def failing() -> Iterator[str]:
         yield from digests[:150]
-        raise LookupError("the disk is gone")
+        raise error
 
+    async def failing_async() -> AsyncIterator[str]:
+        for digest in failing():
+            yield digest
+
+    given = failing_async() if is_async else failing()
     seen: list[str] = []
-    async with ecr.client() as client, client.stream_layers("app", numbers()) as stream:
-        with pytest.raises(LookupError, match="the disk is gone"):
+    async with ecr.client() as client, client.stream_layers("app", given) as stream:
+        with pytest.raises(type(error)) as raised:
             async for outcome in stream:
-                seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)
-    assert sorted(seen) == digests[:150]
+                seen.append(outcome.digest)  # noqa: PERF401 (the error comes after some)
+
+    assert sorted(seen) == digests[:answered]
+    assert (str(raised.value), getattr(raised.value, "partial", None)) == (str(error), None)
 
 
 class Ending(list[str]):
-    """A list whose iterator raises what ends async iteration."""
+    """A list whose iterator raises StopAsyncIteration, which ends async iteration."""
 
     def __iter__(self) -> Iterator[str]:
-        """Give what it holds, and raise."""
+        """Yield the items, and raise."""
         yield from super().__iter__()
         raise StopAsyncIteration
 
 
-@pytest.mark.parametrize("is_sized", [True, False], ids=["list", "iterator"])
-async def test_an_iterator_that_raises_stop_async_iteration(
-    ecr: LocalECR, digests: list[str], *, is_sized: bool
+@pytest.mark.parametrize("shaped", [list, iter], ids=["list", "iterator"])
+async def test_a_plain_input_that_raises_stop_async_iteration(
+    ecr: LocalECR, digests: list[str], shaped: Callable[[Ending], Iterable[str]]
 ) -> None:
-    """What a plain iterator raises is never taken for the end of the stream."""
-    ecr.seed("app", [])
-    given = Ending(digests) if is_sized else iter(Ending(digests))
-    async with ecr.client() as client, client.stream_layers("app", given) as stream:
+    """StopAsyncIteration from a plain iterator is an error, and does not end the stream."""
+    given = Ending(digests) if shaped is list else iter(Ending(digests))
+    async with ecr.client() as client:
         with pytest.raises(RuntimeError, match="the input raised StopAsyncIteration") as raised:
-            async for _ in stream:
-                pass
+            await read(client.stream_layers("app", given))
     assert isinstance(raised.value.__cause__, StopAsyncIteration)
 
 
-async def test_error_of_an_async_iterator(ecr: LocalECR, digests: list[str]) -> None:
-    """What an async iterator raises passes unchanged, too."""
-    ecr.seed("app", [])
-
-    async def numbers() -> AsyncIterator[str]:
-        for digest in digests[:150]:
-            yield digest
-        raise LookupError("the disk is gone")
-
-    async with ecr.client() as client:
-        with pytest.raises(LookupError, match="the disk is gone"):
-            await client.check_layers("app", numbers())
-    assert ecr.stats.digests_checked == 150
+async def test_after_a_refused_item(ecr: LocalECR) -> None:
+    """A stream whose list was refused is refused again."""
+    given: Any = ["sha256:aa", 3]
+    async with ecr.client() as client, client.stream_layers("app", given) as stream:
+        for _ in range(2):
+            with pytest.raises(InvalidInputError, match=r"digests\[1\]"):
+                await anext(stream)
+    assert ecr.stats.requests == 0
 
 
-async def test_a_slow_source_holds_no_answer_back(ecr: LocalECR, digests: list[str]) -> None:
-    """Answers are yielded while the input is still waited for."""
-    ecr.seed("app", [])
-    loop = asyncio.get_running_loop()
+async def test_a_slow_input(ecr: LocalECR, digests: list[str]) -> None:
+    """Outcomes are yielded while the input is still awaited."""
 
     async def slowly() -> AsyncIterator[str]:
         for number, digest in enumerate(digests):
@@ -261,12 +236,11 @@ async def test_a_slow_source_holds_no_answer_back(ecr: LocalECR, digests: list[s
 
     async with ecr.client() as client, client.stream_layers("app", slowly()) as stream:
         await anext(stream)
-        assert loop.time() < 60
+        assert now() < 60
 
 
-async def test_an_async_source_is_pulled_by_one_task(ecr: LocalECR, digests: list[str]) -> None:
-    """An async generator may hold what is bound to a task, such as a timeout: one task pulls all of it."""
-    ecr.seed("app", [])
+async def test_an_async_input_is_pulled_by_one_task(ecr: LocalECR, digests: list[str]) -> None:
+    """One task pulls an async input, which may hold things bound to a task, such as a timeout."""
 
     async def bound() -> AsyncIterator[str]:
         async with asyncio.timeout(60):
@@ -278,53 +252,8 @@ async def test_an_async_source_is_pulled_by_one_task(ecr: LocalECR, digests: lis
         assert len(await client.check_layers("app", bound())) == 250
 
 
-async def test_a_million_digests_in_bounded_work(ecr: LocalECR) -> None:
-    """A stream holds no more than its window and the batches in flight, whatever the length of the input."""
-    ecr.seed("app", [])
-    async with ecr.client() as client, client.stream_layers("app", _numbered()) as stream:
-        for _ in range(25_000):
-            await anext(stream)
-        held = len(stream._source.seen)  # what a stream remembers
-    assert held == 10_000
-
-
-async def test_a_reader_works_while_others_are_asked(ecr: LocalECR) -> None:
-    """The window is refilled as the reader takes from it: asking and the reader's own work overlap."""
-    ecr.seed("app", [])
-    digests = [f"sha256:{number:064x}" for number in range(2000)]
-    loop = asyncio.get_running_loop()
-    async with (
-        ecr.client(max_concurrency=2) as client,
-        client.stream_layers("app", digests) as stream,
-    ):
-        async for outcome in stream:
-            if outcome.digest.endswith("00"):
-                await asyncio.sleep(0.05)
-    assert loop.time() < 20 * 0.05 + 10 * 0.05
-
-
-@pytest.mark.parametrize(
-    "error", [asyncio.CancelledError, GeneratorExit], ids=lambda error: error.__name__
-)
-async def test_a_source_that_ends_otherwise(
-    ecr: LocalECR, digests: list[str], error: type[BaseException]
-) -> None:
-    """What is no Exception passes unchanged from an async input, too."""
-    ecr.seed("app", [])
-
-    async def ending() -> AsyncIterator[str]:
-        for digest in digests[:150]:
-            yield digest
-        raise error
-
-    async with ecr.client() as client:
-        with pytest.raises(error):
-            await client.check_layers("app", ending())
-
-
-async def test_a_source_that_asks_itself(ecr: LocalECR, digests: list[str]) -> None:
+async def test_an_input_that_checks_itself(ecr: LocalECR, digests: list[str]) -> None:
     """An error of another stream that feeds this one keeps the other's partial result."""
-    ecr.seed("app", [])
 
     async def feeding() -> AsyncIterator[str]:
         async with client.stream_layers("nowhere", digests[:3]) as other:
@@ -334,86 +263,48 @@ async def test_a_source_that_asks_itself(ecr: LocalECR, digests: list[str]) -> N
     async with ecr.client() as client:
         with pytest.raises(RepositoryNotFoundError) as raised:
             await client.check_layers("app", feeding())
-    assert raised.value.partial is not None
-    assert raised.value.partial.unanswered == tuple(digests[:3])
+    assert partial_of(raised.value).unanswered == tuple(digests[:3])
+
+
+async def test_bounded_memory(ecr: LocalECR) -> None:
+    """A stream remembers the last 10,000 digests, however long its input is."""
+    async with ecr.client() as client, client.stream_layers("app", _endless()) as stream:
+        for _ in range(25_000):
+            await anext(stream)
+        assert len(stream._source.seen) == 10_000
+
+
+async def test_a_reader_that_works(ecr: LocalECR) -> None:
+    """Requests are sent while the reader works on the outcomes before."""
+    digests = [f"sha256:{number:064x}" for number in range(2000)]
+    async with (
+        ecr.client(max_concurrency=2) as client,
+        client.stream_layers("app", digests) as stream,
+    ):
+        async for outcome in stream:
+            if outcome.digest.endswith("00"):
+                await asyncio.sleep(0.05)
+    assert now() < 20 * 0.05 + 10 * 0.05
 
 
 async def test_left_while_another_task_reads(ecr: LocalECR) -> None:
-    """Leaving the block ends a reader in another task, and nothing is asked any more."""
-    ecr.seed("app", [])
+    """Leaving the block ends a reader in another task, and no more requests are sent."""
     async with ecr.client() as client:
-        async with client.stream_layers("app", _numbered()) as stream:
+        async with client.stream_layers("app", _endless()) as stream:
             reader = asyncio.create_task(stream.collect())
             await asyncio.sleep(0.2)
-        asked = ecr.stats.requests
+        requests = ecr.stats.requests
         with pytest.raises(ClientStateError, match="block was left"):
             await reader
         await asyncio.sleep(60)
-    assert ecr.stats.requests == asked
+    assert ecr.stats.requests == requests
 
 
-async def test_after_a_refused_item(ecr: LocalECR) -> None:
-    """A stream whose list was refused stays refused."""
-    async with ecr.client() as client, client.stream_layers("app", ["sha256:aa", 3]) as stream:  # type: ignore[list-item]
-        for _ in range(2):
-            with pytest.raises(InvalidInputError, match=r"digests\[1\]"):
-                await anext(stream)
-    assert ecr.stats.requests == 0
-
-
-async def test_an_error_of_the_source_while_iterating(ecr: LocalECR, digests: list[str]) -> None:
-    """A CallError of the caller's own source passes with the partial result it came with, iterated as well as collected."""
-    ecr.seed("app", [])
-
-    def failing() -> Iterator[str]:
-        yield digests[0]
-        raise RepositoryNotFoundError("another's")
-
-    seen: list[str] = []
-    async with ecr.client() as client, client.stream_layers("app", failing()) as stream:
-        with pytest.raises(RepositoryNotFoundError) as raised:
-            async for outcome in stream:
-                seen.append(outcome.digest)  # noqa: PERF401 (what came before the error counts)
-    assert (seen, raised.value.partial) == (digests[:1], None)
-
-
-@pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
-async def test_repeats_alone_for_long(ecr: LocalECR, digests: list[str], *, is_async: bool) -> None:
-    """An input that repeats one digest tens of thousands of times is asked once, and comes to its end."""
-    ecr.seed("app", [])
-
-    async def repeats() -> AsyncIterator[str]:
-        for _ in range(25_000):
-            yield digests[0]
-
-    async with ecr.client() as client:
-        result = await client.check_layers(
-            "app", repeats() if is_async else (digests[0] for _ in range(25_000))
-        )
-    assert (len(result), ecr.stats.digests_checked) == (1, 1)
-
-
-async def test_a_batch_cancelled_by_somebody_else(ecr: LocalECR, digests: list[str]) -> None:
-    """A task of the stream that others cancel is no end, but a cancellation."""
-    ecr.seed("app", [])
-    async with ecr.client() as client:
-        checking = asyncio.create_task(client.check_layers("app", digests))
-        await asyncio.sleep(0.02)
-        (batch, *_) = (task for task in asyncio.all_tasks() if "._check" in repr(task.get_coro()))
-        batch.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await checking
-
-
-@pytest.mark.parametrize("collected", [True, False])
-async def test_an_iterator_that_swallows_a_cancellation(
-    ecr: LocalECR, digests: list[str], *, collected: bool
+@pytest.mark.parametrize("read_it", [LayerStream.__anext__, LayerStream.collect])
+async def test_an_input_that_ignores_its_cancellation(
+    ecr: LocalECR, digests: list[str], read_it: Callable[[LayerStream], Awaitable[object]]
 ) -> None:
-    """An async iterator that goes on after it was cancelled holds up neither a timeout nor an end.
-
-    What it gave is unanswered.
-    """
-    ecr.seed("app", [])
+    """An input that ignores its cancellation delays no timeout, and what it gave is unanswered."""
 
     async def stubborn() -> AsyncIterator[str]:
         try:
@@ -427,6 +318,5 @@ async def test_an_iterator_that_swallows_a_cancellation(
         client.stream_layers("app", stubborn(), timeout=1.0) as stream,
     ):
         with pytest.raises(OperationTimeoutError) as raised:
-            await (stream.collect() if collected else anext(stream))
-    assert raised.value.partial is not None
-    assert raised.value.partial.unanswered == (digests[0],)
+            await read_it(stream)
+    assert partial_of(raised.value).unanswered == (digests[0],)

@@ -1,6 +1,6 @@
-"""Two profiles: quick and the same each time by default.
+"""Two profiles of hypothesis: by default, few examples that are the same each time.
 
-`HYPOTHESIS_PROFILE=full` draws 2,000 fresh examples of each claim.
+`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import os
 
 from hypothesis import HealthCheck, settings
 
-# A slow machine is no reason to fail: neither an example nor the drawing of examples has a bound.
+# Neither an example nor the drawing of examples has a time limit: a slow machine fails no claim.
 UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("default", UNTIMED, max_examples=200, derandomize=True, database=None)

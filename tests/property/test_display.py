@@ -1,4 +1,4 @@
-"""Whatever text comes from outside, what is shown of it is harmless, prints, and is small."""
+"""Text from outside is harmless where it is displayed: it is printable and short."""
 
 from __future__ import annotations
 
@@ -28,97 +28,85 @@ if TYPE_CHECKING:
 
     from ecr_layer_client.display._mixin import DisplayMixin
 
-NASTY = st.sampled_from(
+HOSTILE = st.sampled_from(
     [
-        "<script>alert(1)</script>",
-        '"><img src=x onerror=alert(1)>',
-        "' style='position:fixed",
-        "</td></table>",
-        "&lt;b&gt;",
-        "[bold red]x[/]",
-        "\x1b]8;;http://x\x07",
-        "\ud800",
-        "\u202e",
-        "\0",
-        "a" * 5000,
+        *("<script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "</td></table>"),
+        *("' style='position:fixed", "&lt;b&gt;", "[bold red]x[/]", "\x1b]8;;http://x\x07"),
+        *("\ud800", "\u202e", "\0", "a" * 5000),
     ]
 )
-TEXTS = st.one_of(NASTY, st.text(), st.lists(NASTY, max_size=3).map("".join))
+TEXTS = st.one_of(HOSTILE, st.text(), st.lists(HOSTILE, max_size=3).map("".join))
 ELEMENTS = {"div", "span", "table", "caption", "thead", "tbody", "tr", "th", "td"}
 ATTRIBUTES = {"class", "role", "aria-label", "aria-hidden", "scope", "style"}
+CALLS = (
+    *("BatchCheckLayerAvailability", "InitiateLayerUpload", "UploadLayerPart"),
+    *("CompleteLayerUpload", "PutImage"),
+)
+
+# These have the text wherever a text can be, as if it had passed every validation.
 
 
-def results(text: str) -> DisplayMixin:
-    """Return results with the text wherever one can be, as if they had come past every check."""
-    where = Repository.model_construct(name=text, registry_id=None, region=None)
-    outcomes = (
-        Layer.model_construct(
-            digest=text,
-            availability=LayerAvailability.UNKNOWN,
-            raw_availability=text,
-            media_type=text,
-            size=None,
-        ),
-        LayerFailure.model_construct(
-            digest=f"{text}{text}", code=LayerFailureCode.UNKNOWN, raw_code=text, reason=text
-        ),
+def repository(text: str) -> Repository:
+    """Return a repository of that name."""
+    return Repository.model_construct(name=text, registry_id=None, region=None)
+
+
+def blob(text: str) -> Descriptor:
+    """Return a descriptor of that digest and media type."""
+    return Descriptor.model_construct(digest=text, size=1, media_type=text)
+
+
+def result(text: str) -> LayerCheckResult:
+    """Return a result."""
+    layer = Layer.model_construct(
+        digest=text,
+        availability=LayerAvailability.UNKNOWN,
+        raw_availability=text,
+        media_type=text,
+        size=None,
     )
-    error = CallError(text)
-    return LayerCheckResults(
-        [LayerCheckResult.model_construct(repository=where, outcomes=outcomes)], {"team/app": error}
+    failure = LayerFailure.model_construct(
+        digest=f"{text}{text}", code=LayerFailureCode.UNKNOWN, raw_code=text, reason=text
     )
+    outcomes = (layer, failure)
+    return LayerCheckResult.model_construct(repository=repository(text), outcomes=outcomes)
 
 
-def result(text: str) -> DisplayMixin:
-    """Return the result of them."""
-    every = results(text)
-    assert isinstance(every, LayerCheckResults)
-    return next(iter(every.values()))
+def results(text: str) -> LayerCheckResults:
+    """Return results and an error."""
+    return LayerCheckResults([result(text)], {"team/app": CallError(text)})
 
 
-def plan(text: str) -> DisplayMixin:
-    """Return a plan with the text wherever one can be."""
-    blob = Descriptor.model_construct(digest=text, size=1, media_type=text)
-    calls = dict.fromkeys(
-        (
-            "BatchCheckLayerAvailability",
-            "InitiateLayerUpload",
-            "UploadLayerPart",
-            "CompleteLayerUpload",
-            "PutImage",
-        ),
-        1,
-    )
+def plan(text: str) -> PushPlan:
+    """Return a plan."""
     return PushPlan.model_construct(
-        repository=Repository.model_construct(name=text, registry_id=None, region=None),
-        manifests=(blob,),
-        to_upload=(blob,),
+        repository=repository(text),
+        manifests=(blob(text),),
+        to_upload=(blob(text),),
         present=(),
         foreign=(),
         archived=(),
         undetermined=(),
-        calls=calls | {text: 1},
+        calls=dict.fromkeys((*CALLS, text), 1),
         shared_bytes=0,
     )
 
 
-def report(text: str) -> DisplayMixin:
-    """Return a report with the text wherever one can be."""
-    where = Repository.model_construct(name=text, registry_id=None, region=None)
-    blob = Descriptor.model_construct(digest=text, size=1, media_type=text)
+def report(text: str) -> ImageReport:
+    """Return a report of an index with one image."""
     platform = Platform.model_construct(
         os=text, architecture=text, variant=text, os_version=text, os_features=()
     )
     child = ImageReport.model_construct(
-        repository=where,
+        repository=repository(text),
         reference=text,
         digest=text,
         platform=platform,
-        absent=(blob,),
+        absent=(blob(text),),
         problem=text,
     )
     return ImageReport.model_construct(
-        repository=where,
+        repository=repository(text),
         reference=text,
         tags=(text,),
         digest=text,
@@ -127,28 +115,30 @@ def report(text: str) -> DisplayMixin:
     )
 
 
-@given(st.sampled_from([results, result, plan, report]), TEXTS)
-def test_html_is_harmless(make: Callable[[str], DisplayMixin], text: str) -> None:
-    """The HTML has the elements and attributes that it always has, its text prints and can be sent, and it is small."""
+MAKERS = st.sampled_from([results, result, plan, report])
+
+
+@given(MAKERS, TEXTS)
+def test_html(make: Callable[[str], DisplayMixin], text: str) -> None:
+    """HTML has known elements and attributes only; its text is printable, and it is small."""
     html = make(text)._repr_html_()
     seen = Seen(html)
     assert (seen.names() - ELEMENTS, seen.attributes() - ATTRIBUTES) == (set(), set())
-    assert [
-        shown for shown in (*seen.texts, *seen.valued("aria-label")) if not shown.isprintable()
-    ] == []
-    assert [
-        style for style in seen.valued("style") if not re.fullmatch(r"[a-z0-9 :;.,()#%-]*", style)
-    ] == []
+
+    texts = (*seen.texts, *seen.valued("aria-label"))
+    assert [text for text in texts if not text.isprintable()] == []
+    allowed = re.compile(r"[a-z0-9 :;.,()#%-]*")
+    assert [style for style in seen.valued("style") if not allowed.fullmatch(style)] == []
     assert len(html.encode()) < 20_000
 
 
-@given(st.sampled_from([results, result, plan, report]), TEXTS)
-def test_a_terminal_is_not_told_what_to_do(make: Callable[[str], DisplayMixin], text: str) -> None:
-    """What rich prints to a terminal has rich's own colours, no other control, and is short."""
+@given(MAKERS, TEXTS)
+def test_terminal(make: Callable[[str], DisplayMixin], text: str) -> None:
+    """Terminal output has the colours of rich, no other control character, and is short."""
     file = io.StringIO()
     Console(
         file=file, width=100, force_terminal=True, color_system="standard", legacy_windows=False
     ).print(make(text))
-    plain = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue())
-    assert [line for line in plain.splitlines() if not line.isprintable()] == []
-    assert len(plain.splitlines()) < 60
+    lines = re.sub(r"\x1b\[[0-9;]*m", "", file.getvalue()).splitlines()
+    assert [line for line in lines if not line.isprintable()] == []
+    assert len(lines) < 60

@@ -1,4 +1,4 @@
-"""The pacer holds its bounds whatever is sent and answered, in any order that can happen."""
+"""The pacer stays within its bounds for any requests and responses, in any possible order."""
 
 from __future__ import annotations
 
@@ -12,19 +12,18 @@ from ecr_layer_client._calls.pacer import Pacer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    Events = list[tuple[float, bool, str]]
+
 CEILINGS = st.floats(0.01, 5_000.0) | st.just(float("inf"))
 PAUSES = st.sampled_from([0.0, 0.001, 0.02, 1.0, 30.0]) | st.floats(0.0, 100_000.0)
 ENDS = st.sampled_from(["succeeded", "throttled", "abandoned"])
-# Each: a pause, whether to send, and, where something is in flight, how the oldest ends.
+# Each has a pause, whether to send a request, and how the oldest one in flight ends otherwise.
 EVENTS = st.lists(st.tuples(PAUSES, st.booleans(), ENDS), max_size=60)
-DRAWS = st.floats(0.0, 1.0)
+PACERS = st.floats(0.0, 1.0).map(lambda draw: Pacer(lambda: draw))
 
 
-def played(pacer: Pacer, events: list[tuple[float, bool, str]]) -> Iterator[float]:
-    """Play the events, in time, and yield the time after each.
-
-    A request is sent only when the pacer lets it.
-    """
+def played(pacer: Pacer, events: Events) -> Iterator[float]:
+    """Play the events, and yield the time after each. The pacer lets each request leave."""
     now = 1_000.0
     sent: list[float] = []
     for pause, sends, end in events:
@@ -43,27 +42,20 @@ def played(pacer: Pacer, events: list[tuple[float, bool, str]]) -> Iterator[floa
         yield now
 
 
-@given(EVENTS, CEILINGS, DRAWS)
-def test_the_rate_stays_within_its_bounds(
-    events: list[tuple[float, bool, str]], ceiling: float, draw: float
-) -> None:
-    """A rate is never below 0.05, or a ceiling below that, and never above the ceiling."""
-    pacer = Pacer(lambda: draw)
+@given(EVENTS, CEILINGS, PACERS)
+def test_bounds(events: Events, ceiling: float, pacer: Pacer) -> None:
+    """The rate, the share of throttled responses and the requests in flight have their bounds."""
     pacer.ceiling = ceiling
     for _ in played(pacer, events):
         assert pacer.current_rate <= ceiling
         assert pacer.rate is None or min(0.05, ceiling) <= pacer.rate <= max(0.05, ceiling)
+        assert pacer._in_flight >= 0
+        assert 0.0 <= pacer.throttle_share <= 1.0
 
 
-@given(EVENTS, CEILINGS, DRAWS)
-def test_a_wait_is_never_negative_and_ends(
-    events: list[tuple[float, bool, str]], ceiling: float, draw: float
-) -> None:
-    """A wait is None only while something is in flight, else finite and not negative.
-
-    When it is over, a request may leave.
-    """
-    pacer = Pacer(lambda: draw)
+@given(EVENTS, CEILINGS, PACERS)
+def test_a_wait_ends(events: Events, ceiling: float, pacer: Pacer) -> None:
+    """A request waits for a response in flight, or for a bounded time, and may leave after it."""
     pacer.ceiling = ceiling
     for now in played(pacer, events):
         wait = pacer.wait(now)
@@ -72,15 +64,3 @@ def test_a_wait_is_never_negative_and_ends(
         else:
             assert 0.0 <= wait <= 3 / min(0.05, ceiling)
             assert pacer.wait(now + wait + 1e-6) == 0.0
-
-
-@given(EVENTS, CEILINGS, DRAWS)
-def test_what_is_in_flight_is_counted(
-    events: list[tuple[float, bool, str]], ceiling: float, draw: float
-) -> None:
-    """What is in flight is never negative, and the share of throttled answers stays a share."""
-    pacer = Pacer(lambda: draw)
-    pacer.ceiling = ceiling
-    for _ in played(pacer, events):
-        assert pacer._in_flight >= 0
-        assert 0.0 <= pacer.throttle_share <= 1.0

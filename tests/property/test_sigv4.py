@@ -1,4 +1,4 @@
-"""The signed transport's signatures are botocore's own, whatever is signed."""
+"""The signatures of the signed transport are botocore's, whatever is signed."""
 
 from __future__ import annotations
 
@@ -23,36 +23,29 @@ URLS = st.builds(
     st.sampled_from(["", "/"]),
 )
 KEYS = st.builds(ReadOnlyCredentials, PRINTABLE, PRINTABLE, st.none() | PRINTABLE)
+TIMES = st.integers(0, 4_000_000_000)
+REGIONS = st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True)
 
 
-@given(
-    URLS,
-    PRINTABLE,
-    PRINTABLE,
-    st.binary(max_size=500),
-    KEYS,
-    st.integers(0, 4_000_000_000),
-    st.from_regex(r"[a-z]{2}-[a-z]{4}-[1-9]", fullmatch=True),
-)
+@given(URLS, PRINTABLE, PRINTABLE, st.binary(max_size=500), KEYS, TIMES, REGIONS)
 def test_signed_as_botocore_signs(
     url: str, content_type: str, operation: str, body: bytes, keys: Any, now: int, region: str
 ) -> None:
-    """A request's signature is the one that botocore's signer gives it."""
-    target = f"Prefix.{operation}"
+    """A request has the signature that botocore's signer gives it."""
     fixed = {"content-type": content_type, "x-amz-target": "Prefix.Other"}
     template = RequestTemplate(url, fixed, region, "ecr")
     headers = template.sign(operation, sha256(body).hexdigest(), keys, now)
-    request: Any = AWSRequest(
-        "POST", url, headers={"Content-Type": content_type, "X-Amz-Target": target}, data=body
-    )
+
+    signed = {"Content-Type": content_type, "X-Amz-Target": f"Prefix.{operation}"}
+    request: Any = AWSRequest("POST", url, headers=signed, data=body)
     request.headers["X-Amz-Date"] = request.context["timestamp"] = headers["x-amz-date"]
     if keys.token:
         request.headers["X-Amz-Security-Token"] = keys.token
+
     signer: Any = SigV4Auth(keys, "ecr", region)
-    signature: str = signer.signature(
-        signer.string_to_sign(request, signer.canonical_request(request)), request
-    )
+    text = signer.string_to_sign(request, signer.canonical_request(request))
+    names = signer.signed_headers(signer.headers_to_sign(request))
     assert headers["authorization"] == (
         f"AWS4-HMAC-SHA256 Credential={signer.scope(request)}, "
-        f"SignedHeaders={signer.signed_headers(signer.headers_to_sign(request))}, Signature={signature}"
+        f"SignedHeaders={names}, Signature={signer.signature(text, request)}"
     )

@@ -78,7 +78,6 @@ class Connection:
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
         self._runs: set[asyncio.Task[Any]] = set()
-        self._closed_by: Exception | None = None
 
     @property
     def is_open(self) -> bool:
@@ -116,7 +115,6 @@ class Connection:
             raise ClientStateError(msg)
         # A semaphore belongs to one event loop.
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
-        self._closed_by = None
         self._opened = opened
 
     def resources_for(self, operation: str) -> Resources:
@@ -151,16 +149,17 @@ class Connection:
         Raises:
             ClientStateError: The connection was closed meanwhile.
         """
-        task = asyncio.create_task(work)
+        task, caller = asyncio.create_task(work), asyncio.current_task()
         self._runs.add(task)
+        # A caller may have caught cancellations before.
+        caught = 0 if caller is None else caller.cancelling()
         try:
             return await task
         except asyncio.CancelledError:
-            caller = asyncio.current_task()
-            is_cancelled = caller is not None and caller.cancelling()
-            if self._closed_by is None or is_cancelled:
+            is_cancelled = caller is not None and caller.cancelling() > caught
+            if self.is_open or is_cancelled:
                 raise
-            raise self._closed_by from None
+            raise _closed_meanwhile() from None
         finally:
             self._runs.discard(task)
 
@@ -190,12 +189,11 @@ class Connection:
 
     async def _abort(self) -> None:
         """Cancel all running work."""
-        error = self._closed_by = ClientStateError("the client was closed while this was running")
         runs = list(self._runs)
         for run in runs:
             run.cancel()
         for user in list(self.users):
-            await user._abort(error)  # noqa: SLF001 (this is its only caller)
+            await user._abort(_closed_meanwhile())  # noqa: SLF001 (this is its only caller)
         if runs:
             await asyncio.wait(runs)
 
@@ -214,6 +212,11 @@ class Connection:
         if loop is not _running_loop():
             msg = "the client was opened on another event loop: open one on each loop"
             raise ClientStateError(msg)
+
+
+def _closed_meanwhile() -> ClientStateError:
+    # Each caller has one of its own: an error that is raised again and again keeps all frames.
+    return ClientStateError("the client was closed while this was running")
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

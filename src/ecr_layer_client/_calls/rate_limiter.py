@@ -43,6 +43,7 @@ class RateLimiter:
     def drop_ceiling(self, owner: object) -> None:
         """Forget an owner's ceiling."""
         self._ceilings.pop(owner, None)
+        self._admit()
 
     async def acquire(self, *, at_front: bool = False) -> None:
         """Wait until a request may leave.
@@ -50,7 +51,7 @@ class RateLimiter:
         Report what became of the request once: `succeeded`, `throttled` or `abandoned`.
         """
         self.budget.earn()
-        self.pacer.ceiling = min(self._ceilings.values(), default=inf)
+        self._find_ceiling()
         loop = asyncio.get_running_loop()
         if not self._waiting or at_front:
             now = loop.time()
@@ -85,12 +86,16 @@ class RateLimiter:
         self.pacer.abandoned()
         self._admit()
 
+    def _find_ceiling(self) -> None:
+        self.pacer.ceiling = min(self._ceilings.values(), default=inf)
+
     def _admit(self) -> None:
         """Let those go that may, and set a timer for the next one."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
 
+        self._find_ceiling()
         loop = asyncio.get_running_loop()
         while self._waiting:
             if self._waiting[0].done():

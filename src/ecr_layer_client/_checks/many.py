@@ -133,16 +133,18 @@ class ManyCheck:
             CallError: What failed concerns all repositories, or `timeout` expired; `.partials`
                 holds what was answered and what was not.
         """
+        is_sized = _is_sized(digests)
         jobs_of = self._jobs_of_mapping if isinstance(digests, Mapping) else self._jobs_of_pairs
         deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
         self._limit = asyncio.timeout_at(deadline)
         try:
             async with self._limit, aclosing(jobs_of(cast("Any", digests))) as jobs:
-                await self._start_all(jobs, is_sized=_is_sized(digests))
+                await self._start_all(jobs, is_sized=is_sized)
                 while self._in_flight.batches:
+                    self._stop_if_over()
                     await self._change()
         except TimeoutError:
-            if not self._limit.expired():
+            if self._error is None and not self._limit.expired():
                 raise  # by the input
             await self._finish_attempts(deadline)
             if self._error is None:
@@ -167,6 +169,7 @@ class ManyCheck:
         else:
             async for job in jobs:
                 await self._start(job)
+            self._stop_if_over()
             ready = self._rest()
 
         self._is_input_read = True
@@ -189,6 +192,7 @@ class ManyCheck:
             async for item in async_items:
                 for job in self._add_pair(item):
                     yield job
+                self._stop_if_over()
                 await self._pause()
 
         for item in items:
@@ -251,8 +255,10 @@ class ManyCheck:
 
     async def _start(self, job: _Job) -> None:
         """Check a batch, as soon as fewer than `max_concurrency` are in flight."""
+        self._stop_if_over()
         while len(self._in_flight.batches) >= self._max_concurrency:
             await self._change()
+            self._stop_if_over()
 
         group, batch = job
         self._pulled += len(batch)
@@ -260,6 +266,14 @@ class ManyCheck:
             self._settle(group, batch.refused)
         if batch.digests and group.error is None:
             self._in_flight.start(job, self._check(job), self._done)
+
+    def _stop_if_over(self) -> None:
+        """Stop after a failure, and where the input caught its cancellation and continued."""
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            raise asyncio.CancelledError
+        if self._error is not None:
+            raise TimeoutError  # as `_limit` is about to do
 
     async def _change(self) -> None:
         self._changed.clear()
@@ -310,8 +324,9 @@ class ManyCheck:
             return
         self._error = error
         self._stop_starting()
-        # It interrupts whatever the input or a free place is waited for.
-        self._limit.reschedule(asyncio.get_running_loop().time())
+        if not self._limit.expired():
+            # It interrupts whatever the input or a free place is waited for.
+            self._limit.reschedule(asyncio.get_running_loop().time())
 
     def _stop_starting(self) -> None:
         attempting = set[asyncio.Task[object] | None]()
@@ -366,8 +381,8 @@ class ManyCheck:
 
 def _is_sized(digests: object) -> bool:
     if isinstance(digests, Mapping):
-        given: Iterable[object] = digests.values()
-        return all(isinstance(each, Sized) for each in given)
+        lists = cast("Mapping[object, object]", digests).values()
+        return all(isinstance(each, Sized) for each in lists)
     return isinstance(digests, Sized) and not isinstance(digests, AsyncIterable)
 
 

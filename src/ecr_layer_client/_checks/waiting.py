@@ -80,10 +80,13 @@ async def _check(
     left = deadline - asyncio.get_running_loop().time()
     if left <= 0:
         raise _timed_out(waiting, known, ())
+    stream = waiting.stream(digests, left)
     try:
-        async with waiting.stream(digests, left) as stream:
+        async with stream:
             result = await stream.collect()
     except CallError as error:
+        if stream._is_error_of_input:  # noqa: SLF001 (the caller's own, which passes unchanged)
+            raise
         partial = error.partial
         unanswered = () if partial is None else partial.unanswered
         _note(known, () if partial is None else partial.outcomes)

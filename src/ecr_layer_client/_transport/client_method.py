@@ -12,7 +12,7 @@ from botocore import xform_name
 from botocore.exceptions import ClientError
 from pydantic_core import from_json, to_json
 
-from ecr_layer_client._models.call_errors import NO_CODE
+from ecr_layer_client._models.call_errors import NO_CODE, ResponseError
 
 from .client_errors import credentials_error, redacted_cause
 from .error_responses import ErrorResponse
@@ -85,12 +85,20 @@ class ClientMethodTransport:
             raise self._reader.refused(operation, exchange.error)
         if exchange.response is None:
             # A stub answered in place of the network.
-            return self._reader.parse(operation, to_json(answer, fallback=str))
+            return self._reader.parse(operation, self._as_json(operation, answer))
         return self._reader.read(operation, exchange.response)
 
     async def aclose(self) -> None:
         """Remove the hook, and close the client if this transport opened it."""
         await self._stack.aclose()
+
+    def _as_json(self, operation: Operation[Any], answer: object) -> bytes:
+        """Return what a stub answered as ECR would have sent it."""
+        try:
+            return to_json(answer, fallback=str)
+        except Exception as error:  # noqa: BLE001 (of a stub's own objects, it may be anything)
+            odd = ResponseError(f"the answer is not JSON: {error}", retryable=False)
+            raise self._reader.failed(operation, odd) from redacted_cause(error)
 
     async def _members(self, operation: Operation[Any]) -> dict[str, Any]:
         """Return the arguments of the client's method."""
