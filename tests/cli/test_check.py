@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 HELD = [f"sha256:{number:064x}" for number in range(3)]
 ABSENT = "sha256:" + "f" * 64
 TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
-REASON = "not sent: it does not match ECR's pattern for a digest, 'algorithm:hex' of at most 1000 characters"
+REASON = (
+    "not sent: it does not match ECR's pattern for a digest, "
+    "'algorithm:hex' of at most 1000 characters"
+)
 
 
 def answered(ran: CompletedProcess[str]) -> list[str]:

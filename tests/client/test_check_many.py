@@ -433,7 +433,7 @@ async def test_a_timeout_error_of_the_input(ecr: LocalECR) -> None:
 async def test_a_timeout_blames_no_repository_that_had_failed_for_good(
     ecr: LocalECR, digests: list[str]
 ) -> None:
-    """A bound that runs out while others are slow does not name the error of one that had failed before."""
+    """A timeout while others are slow does not name the error of one that had failed before."""
     ecr.faults.add(latency=60.0, after=1)
     async with ecr.client() as client:
         with pytest.raises(OperationTimeoutError) as raised:

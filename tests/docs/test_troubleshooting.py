@@ -660,7 +660,8 @@ def _shown(value: ast.expr) -> str:
 
 _NOT_SPECIFIC = {
     "module … has no attribute …",  # Python's own
-    "…: …: check the network, or allow more time",  # filled in with "no response within attempt_timeout"
+    # Filled in with "no response within attempt_timeout":
+    "…: …: check the network, or allow more time",
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",

@@ -168,7 +168,7 @@ def test_creating_a_repository_twice_is_fine() -> None:
 def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
     """An invalid name raises ValueError that shows the name and the rule."""
     with pytest.raises(
-        ValueError, match=f"^'{name}' is no.* ECR repository name: 2 to 256 characters"
+        ValueError, match=f"^'{name}' is not a valid ECR repository name: use 2 to 256 characters"
     ):
         LocalECR().create_repository(name)
 

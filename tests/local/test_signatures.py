@@ -616,7 +616,7 @@ async def test_a_client_of_another_region_gets_a_clear_error(*, in_memory: bool)
             await other.check_layers("app", ["sha256:" + "0" * 64])
 
     told = (
-        "saying \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
+        "with the message \"Credential should be scoped to a valid region, not 'us-east-1'. \": "
         "the request was signed for ECR in Region us-east-1"
     )
 
