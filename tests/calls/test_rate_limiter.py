@@ -239,7 +239,7 @@ async def test_requests_per_second_of_another_operation(ecr: LocalECR) -> None:
         limiter = client._connection.resources_for(CHECK).rate_limiter
         other = client._connection.resources_for("BatchGetImage").rate_limiter
         await other.acquire()
-    assert (limiter.pacer.ceiling, other.pacer.ceiling) == (800.0, 1.0)
+        assert (limiter.pacer.ceiling, other.pacer.ceiling) == (800.0, 1.0)
     assert now() == pytest.approx(0.05)
 
 

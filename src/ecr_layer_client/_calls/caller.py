@@ -85,7 +85,7 @@ class Caller:
         self._policy = config.retry
         self._observer = observer
         self._jitter = jitter
-        self.region_name = resources.region_name
+        self.region_name: str = resources.region_name
 
     async def call(self, operation: Operation[T], state: OperationState) -> T:
         """Send requests until one succeeds, within the retry policy.

@@ -14,7 +14,7 @@ from .doctor import doctor
 from .images import audit, plan, verify
 from .serve import serve
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
