@@ -10,15 +10,9 @@ import pytest
 from pydantic import TypeAdapter, ValidationError
 
 from ecr_layer_client import Layer, LayerAvailability, LayerFailure, LayerFailureCode, LayerOutcome
-from ecr_layer_client._models.layer import (
-    MAX_DIGEST_LENGTH,
-    TaggedOutcome,
-    canonical,
-    is_well_formed,
-)
+from ecr_layer_client._models.layer import TaggedOutcome
 
 DIGEST = "sha256:" + "a" * 64
-LONGEST = "a:" + "0" * (MAX_DIGEST_LENGTH - 2)
 OUTCOME: TypeAdapter[LayerOutcome] = TypeAdapter(TaggedOutcome)
 AVAILABLE, MISSING = LayerAvailability.AVAILABLE, LayerFailureCode.MISSING_LAYER_DIGEST
 INVALID = LayerFailureCode.INVALID_LAYER_DIGEST
@@ -37,35 +31,6 @@ each_outcome = pytest.mark.parametrize(
     ids=["layer", "unknown layer", "failure", "unknown failure", "failure of hostile text"],
 )
 each_enum = pytest.mark.parametrize("enum", [LayerAvailability, LayerFailureCode])
-
-
-@pytest.mark.parametrize(
-    ("digest", "well_formed"),
-    [
-        *((digest, True) for digest in (DIGEST, DIGEST.upper(), "sha512+b64.x_y-z:0F", LONGEST)),
-        *((digest, False) for digest in (f"{LONGEST}0", "", "sha256:", ":aa", "latest")),
-        *((digest, False) for digest in ("sha256:xyz", f"{DIGEST}\n", f" {DIGEST}")),
-        # Full-width digits, and a lone surrogate.
-        *((digest, False) for digest in ("sha256:\uff11\uff12", "sha256:aa\ud800")),
-    ],
-    ids=lambda value: ascii(value)[-24:],
-)
-def test_is_well_formed(digest: str, *, well_formed: bool) -> None:
-    """A digest is well-formed if all of it matches ECR's pattern within ECR's length."""
-    assert is_well_formed(digest) == well_formed
-
-
-@pytest.mark.parametrize(
-    ("digest", "spelling"),
-    [
-        # The letters that are not ASCII would become a "k" and an "i" in lower case.
-        *(("SHA256:AbC", "sha256:abc"), ("sha256:\u212a", "sha256:\u212a")),
-        ("\u0130:AA", "\u0130:AA"),
-    ],
-)
-def test_canonical(digest: str, spelling: str) -> None:
-    """The canonical spelling of ASCII text is lower case; other text is unchanged."""
-    assert canonical(digest) == spelling
 
 
 @pytest.mark.parametrize(

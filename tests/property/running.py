@@ -10,7 +10,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 
 from ecr_layer_client import RetryPolicy
-from ecr_layer_client._models.layer import canonical
+from ecr_layer_client._models.digest import canonical
 from ecr_layer_client.local import LocalECR
 from virtual_time import VirtualTimeLoop
 

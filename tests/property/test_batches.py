@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client._checks.batches import Batch, DigestSource
-from ecr_layer_client._models.layer import canonical, is_well_formed
+from ecr_layer_client._models.digest import canonical, is_well_formed
 from property.running import distinct
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ecr_layer_client import CallError, ECRLayerClient, LayerCheckResult
-from ecr_layer_client._models.layer import canonical, is_well_formed
+from ecr_layer_client._models.digest import canonical, is_well_formed
 from property.running import checked, distinct, plans, quick, retries
 
 if TYPE_CHECKING:

@@ -19,14 +19,9 @@ from collections.abc import (
 from dataclasses import dataclass, field
 from typing import cast
 
+from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.layer import (
-    LayerFailure,
-    LayerFailureCode,
-    LayerOutcome,
-    canonical,
-    is_well_formed,
-)
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, LayerOutcome
 from ecr_layer_client._text.quoting import quoted
 
 STREAM_WINDOW = 10_000  # distinct digests among which a stream checks a repeat only once

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
+from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError, copied
-from ecr_layer_client._models.layer import canonical, is_well_formed
 from ecr_layer_client._models.result import LayerCheckResult
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.protocols import CALLERS

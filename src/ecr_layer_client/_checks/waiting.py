@@ -7,7 +7,8 @@ import random
 from typing import TYPE_CHECKING, NamedTuple
 
 from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
-from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, canonical
+from ecr_layer_client._models.digest import canonical
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.result import LayerCheckResult, LayerFailuresError
 from ecr_layer_client._text.quoting import quoted

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from .errors import InvalidInputError
 from .quotas import MAX_BATCH_SIZE, QUOTAS

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 from pydantic import BaseModel, ValidationError, field_validator
 
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from .errors import InvalidInputError
 

@@ -13,6 +13,7 @@ from ecr_layer_client._text.quoting import escaped, line, quoted, short
 from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
+from .digest import canonical
 from .errors import ECRLayerError, InvalidInputError
 from .layer import (
     Group,
@@ -22,7 +23,6 @@ from .layer import (
     LayerFailureCode,
     LayerOutcome,
     TaggedOutcome,
-    canonical,
     group_of,
 )
 from .repository import Repository

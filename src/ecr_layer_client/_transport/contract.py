@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter

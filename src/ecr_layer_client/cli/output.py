@@ -9,7 +9,8 @@ from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, cast, get_args
 
 from ecr_layer_client._checks.batches import STREAM_WINDOW, is_repeat
-from ecr_layer_client._models.layer import Group, canonical, group_of
+from ecr_layer_client._models.digest import canonical
+from ecr_layer_client._models.layer import Group, group_of
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import printable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Self
 
 from pydantic import AfterValidator, BaseModel, FailFast, Field
 
+from ecr_layer_client._models.digest import MAX_DIGEST_LENGTH
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
@@ -27,7 +28,6 @@ TAG = re.compile(r"[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}")
 _DIGEST = re.compile(r"(?P<algorithm>[a-z0-9]+([+._-][a-z0-9]+)*):(?P<encoded>[a-zA-Z0-9=_-]+)")
 _HEX_LENGTHS = {"sha256": 64, "sha512": 128}
 _HEX = re.compile(r"[a-f0-9]+")
-_MAX_DIGEST_CHARACTERS = 1000  # ECR model: BatchedOperationLayerDigest
 # The beginnings of media types, from OCI image-spec, media-types.md, and Docker's manifest
 # schema 2. The rest of such a media type names the compression.
 _FOREIGN = (
@@ -40,7 +40,7 @@ _SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v
 
 
 def _check_digest(digest: str) -> str:
-    found = _DIGEST.fullmatch(digest) if len(digest) <= _MAX_DIGEST_CHARACTERS else None
+    found = _DIGEST.fullmatch(digest) if len(digest) <= MAX_DIGEST_LENGTH else None
     length = _HEX_LENGTHS.get(found["algorithm"]) if found else None
 
     if found is None or (

@@ -16,7 +16,7 @@ from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from ._blob_store import why
 from ._descriptor import Descriptor, Digests, Texts, digest_of, hash_of

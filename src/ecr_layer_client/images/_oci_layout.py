@@ -10,7 +10,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from ._blob_store import Blobs, DirectoryBlobs, located, read_manifest_bytes
 from ._descriptor import TAG

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from ._protocol import GET_LAYER
 from ._registry.registry import OPERATIONS

@@ -15,7 +15,7 @@ from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 from pydantic.alias_generators import to_camel
 
 from ecr_layer_client._models.repository import Repository
-from ecr_layer_client._text.validation import first_problem
+from ecr_layer_client._text.validation_errors import first_problem
 
 from .directory_lock import DirectoryLock
 from .manifest import DIGEST
