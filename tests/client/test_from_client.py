@@ -115,7 +115,7 @@ async def test_a_stubbed_response(ecr: LocalECR) -> None:
 async def test_a_stubbed_answer_that_is_not_json(ecr: LocalECR, odd: object) -> None:
     """A stub's response that can't be written as JSON is an error of the call."""
     answer = {"layers": [odd], "ResponseMetadata": {"HTTPStatusCode": 200}}
-    with pytest.raises(ResponseError, match="not JSON"):
+    with pytest.raises(ResponseError, match="breaks its contract"):
         await _check_stubbed(ecr, answer)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ssl
-from typing import Any
 
 import pytest
 from botocore import exceptions as botocore
@@ -13,11 +12,9 @@ from ecr_layer_client import (
     CredentialsError,
     ECRLayerError,
     InvalidInputError,
-    Repository,
     ResponseError,
     TransportError,
 )
-from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client._transport.client_errors import (
     call_error,
     credentials_error,
@@ -25,10 +22,8 @@ from ecr_layer_client._transport.client_errors import (
     redacted_cause,
 )
 
-OWN = Repository(name="team/app")
-REGION = "eu-west-1"
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
-WHAT = f"{CHECK} on repository 'team/app' (registry of the caller, Region eu-west-1): "
+WHAT = "BatchCheckLayerAvailability on repository 'team/app'"
 CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
 FILES = "check AWS_CA_BUNDLE, certificates and proxies"
@@ -59,14 +54,14 @@ def by_class(error: Exception) -> str:
     return type(error).__name__
 
 
-def asked(error: Exception, **more: Any) -> CallError:
+def asked(error: Exception) -> CallError:
     """Return our error for a check that failed."""
-    return call_error(error, CHECK, OWN, REGION, **more)
+    return call_error(error, WHAT)
 
 
-def facts(error: CallError) -> tuple[type[CallError], bool, Repository | None]:
-    """Return the class of an error, whether it is retried, and its repository."""
-    return type(error), error.retryable, error.repository
+def facts(error: CallError) -> tuple[type[CallError], bool]:
+    """Return the class of an error, and whether it is retried."""
+    return type(error), error.retryable
 
 
 @pytest.mark.parametrize("error", CREDENTIALS, ids=by_class)
@@ -119,8 +114,8 @@ def test_configuration_is_not_valid(error: Exception, advice: str) -> None:
 def test_no_response(error: Exception) -> None:
     """A request without a response is retried."""
     ours = asked(error)
-    assert facts(ours) == (TransportError, True, OWN)
-    assert str(ours).startswith(f"{WHAT}no response came (")
+    assert facts(ours) == (TransportError, True)
+    assert str(ours).startswith(f"{WHAT}: no response came (")
 
 
 @pytest.mark.parametrize(
@@ -137,15 +132,15 @@ def test_no_response(error: Exception) -> None:
 def test_final_failure(error: Exception, advice: str) -> None:
     """A failure that another attempt can't fix is final, and names the settings to check."""
     ours = asked(error)
-    assert facts(ours) == (TransportError, False, OWN)
+    assert facts(ours) == (TransportError, False)
     assert str(ours).endswith(f": {advice}")
 
 
 def test_request_that_could_not_be_made() -> None:
     """A request that botocore can't make is a final error."""
     ours = asked(botocore.UnknownSignatureVersionError(signature_version="v9"))
-    assert facts(ours) == (TransportError, False, OWN)
-    assert str(ours).startswith(f"{WHAT}the request could not be made (")
+    assert facts(ours) == (TransportError, False)
+    assert str(ours).startswith(f"{WHAT}: the request could not be made (")
 
 
 @pytest.mark.parametrize("is_chained", [True, False], ids=["plain", "password"])
@@ -162,9 +157,9 @@ def test_a_cause_with_a_secret_is_not_chained(*, is_chained: bool) -> None:
 def test_response_that_breaks_the_contract(*, wrapped: bool, retryable: bool) -> None:
     """A response error keeps its facts, and its message gains the operation and repository."""
     broken = ResponseError("truncated", retryable=retryable)
-    ours = asked(botocore.HTTPClientError(error=broken) if wrapped else broken, request_id="5f1c")
-    assert facts(ours) == (ResponseError, retryable, OWN)
-    assert (ours.request_id, str(ours)) == ("5f1c", f"{WHAT}truncated")
+    ours = asked(botocore.HTTPClientError(error=broken) if wrapped else broken)
+    assert facts(ours) == (ResponseError, retryable)
+    assert str(ours) == f"{WHAT}: truncated"
 
 
 @pytest.mark.parametrize(

@@ -27,6 +27,7 @@ from ecr_layer_client._transport.error_responses import (
     ErrorResponse,
     arn_of,
     attempted,
+    error_body,
     error_from,
     located,
 )
@@ -72,14 +73,14 @@ def response(
     code: str = "Unknown", status: int = 400, message: str = "", date: str | None = None
 ) -> ErrorResponse:
     """Return an error response."""
-    return ErrorResponse(status, code, message, "5f1c", date)
+    return ErrorResponse(status, code, message, date)
 
 
 def error_of(
     answer: ErrorResponse, repository: Repository = OWN, *, owned: bool = True
 ) -> CallError:
     """Return the error for a response. By default, this library can renew the credentials."""
-    return error_from(answer, CHECK, repository, REGION, owned=owned)
+    return error_from(answer, CHECK, located(repository, REGION), owned=owned)
 
 
 def facts(error: CallError) -> Facts:
@@ -197,10 +198,10 @@ def test_repository_not_found_in_the_own_registry() -> None:
 
 
 def test_facts_of_the_response() -> None:
-    """An error has ECR's code, message, status and request id, and the caller's repository."""
+    """An error has ECR's code, message and status."""
     error: Any = error_of(response("InvalidParameterException", 400, "said\nso"))
-    assert (error.code, error.message) == ("InvalidParameterException", "said\nso")
-    assert (error.status, error.request_id, error.repository) == (400, "5f1c", OWN)
+    expected = ("InvalidParameterException", "said\nso", 400)
+    assert (error.code, error.message, error.status) == expected
 
 
 @pytest.mark.parametrize("ahead", [600, -600], ids=["ahead", "behind"])
@@ -261,8 +262,7 @@ def test_read(kind: str, body: bytes, code: str, message: str) -> None:
 @pytest.mark.parametrize("code", ["ServerException", "\udcff", 'a"b\n'], ids=ascii)
 def test_body_is_readable_json(code: str) -> None:
     """The code and the message are written as JSON that every parser reads."""
-    read = ErrorResponse.read(400, {"x-amzn-errortype": code}, b'{"message":"said\\n\\u0000"}')
-    members = json.loads(read.body)
+    members = json.loads(error_body(code, "said\n\x00"))
     assert (set(members), members["message"]) == ({"__type", "message"}, "said\n\x00")
 
 

@@ -18,12 +18,8 @@ from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
 
-from .error_responses import attempted, located
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
-
-    from ecr_layer_client._models.repository import Repository
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
@@ -75,10 +71,9 @@ class ProviderError(botocore.CredentialRetrievalError):
 
 
 def redacted_cause(error: BaseException) -> BaseException | None:
-    """Return the error as the cause of ours, or None if it would be unsafe to show.
+    """Return the error as the cause of ours, or None if it is unsafe to show.
 
-    It is unsafe if its message, or the message of an error that caused it, contains a secret or
-    would forge a log line.
+    It is unsafe if its message, or that of an error behind it, has a secret or forges a log line.
     """
     link: BaseException | None = error
     while link is not None:
@@ -89,10 +84,7 @@ def redacted_cause(error: BaseException) -> BaseException | None:
 
 
 def without_context(work: F) -> F:
-    """Make a coroutine function raise our errors without a context.
-
-    The context would have the error that `redacted_cause` left out.
-    """
+    """Make a coroutine function raise our errors without what `redacted_cause` left out."""
 
     @wraps(work)
     async def call(*args: Any) -> Any:
@@ -133,39 +125,25 @@ def credentials_error(error: Exception) -> CredentialsError:
     return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {words}")
 
 
-def call_error(
-    error: Exception,
-    operation: str,
-    repository: Repository,
-    region: str,
-    *,
-    request_id: str | None = None,
-) -> CallError:
-    """Return the error to raise when a request got no usable response."""
-    what = attempted(operation, located(repository, region))
-    cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
-    if isinstance(cause, ResponseError):
-        error = cause
+def call_error(error: Exception, what: str) -> CallError:
+    """Return the error to raise when a request got no usable response.
 
-    if isinstance(error, ResponseError):
-        return _response_error(error, what, repository, request_id)
-    if isinstance(error, _CREDENTIALS):
+    Args:
+        error: What was raised instead.
+        what: The request, as the beginning of a message.
+    """
+    cause = error.kwargs.get("error") if isinstance(error, botocore.HTTPClientError) else None
+    for each in (error, cause):
+        if isinstance(each, ResponseError):
+            worded = ResponseError(f"{what}: {each}", retryable=each.retryable)
+            worded.too_large = each.too_large
+            return worded
+
+    # A ClientError comes from STS or SSO, which are asked for credentials.
+    if isinstance(error, (*_CREDENTIALS, botocore.ClientError)):
         return credentials_error(error)
     text, retryable = _without_response(error, cause)
-    return TransportError(f"{what}: {text}", repository=repository, retryable=retryable)
-
-
-def _response_error(
-    error: ResponseError, what: str, repository: Repository, request_id: str | None
-) -> ResponseError:
-    worded = ResponseError(
-        f"{what}: {error}",
-        repository=repository,
-        request_id=request_id,
-        retryable=error.retryable,
-    )
-    worded.too_large = error.too_large
-    return worded
+    return TransportError(f"{what}: {text}", retryable=retryable)
 
 
 def _without_response(error: Exception, cause: object) -> tuple[str, bool]:
@@ -177,9 +155,9 @@ def _without_response(error: Exception, cause: object) -> tuple[str, bool]:
         return f"the request failed ({words}): {_FILES}", False
     if isinstance(error, botocore.HTTPClientError | botocore.ConnectionError):
         return f"no response came ({quoted(str(error))}): {_NETWORK}", True
-    if isinstance(error, botocore.BotoCoreError):
-        return f"the request could not be made ({quoted(str(error))}): {_CONFIG}", False
 
-    # A hook raised it, or the code that finds or refreshes credentials.
-    words = quoted(f"{type(error).__name__}: {error}")
-    return f"the request could not be made ({words}): {_HOOKS}", False
+    # If it is not botocore's, a hook raised it, or the code that finds credentials.
+    is_botocores = isinstance(error, botocore.BotoCoreError)
+    words = str(error) if is_botocores else f"{type(error).__name__}: {error}"
+    advice = _CONFIG if is_botocores else _HOOKS
+    return f"the request could not be made ({quoted(words)}): {advice}", False

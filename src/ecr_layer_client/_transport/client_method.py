@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from base64 import b64decode
 from contextlib import AsyncExitStack
 from contextvars import ContextVar
@@ -10,20 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore import xform_name
 from botocore.exceptions import ClientError
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
-from ecr_layer_client._models.call_errors import NO_CODE, ResponseError
+from ecr_layer_client._models.call_errors import NO_CODE
 
-from .client_errors import credentials_error, redacted_cause
-from .error_responses import ErrorResponse
-from .responses import OK, Response
+from .error_responses import ErrorResponse, error_body
+from .responses import OK, REQUEST_ID, Response
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from ecr_layer_client.protocols import ECRApi
 
-    from .operation import Operation, StreamedBody
+    from .operation import Operation
     from .responses import ResponseReader
 
 T = TypeVar("T")
@@ -37,7 +35,6 @@ class _Exchange:
 
     transport: ClientMethodTransport
     response: Response | None = None
-    error: ErrorResponse | None = None
 
 
 _exchange: ContextVar[_Exchange | None] = ContextVar("ecr_layer_client_exchange", default=None)
@@ -64,56 +61,42 @@ class ClientMethodTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
+        return await self._reader.read(operation, self.exchange(operation))
+
+    async def aclose(self) -> None:
+        """Remove the hook, and close the client if this transport opened it."""
+        await self._stack.aclose()
+
+    async def exchange(self, operation: Operation[Any]) -> Response:
+        """Send one request and return its response."""
         exchange = _Exchange(self)
         token = _exchange.set(exchange)
         try:
             method = getattr(self._client, xform_name(operation.name))
             answer = await method(**await self._members(operation))
         except ClientError as error:
+            # STS and SSO, which are asked for credentials, have other operations.
             if exchange.response is None and error.operation_name != operation.name:
-                # It comes from STS or SSO, which was asked for credentials.
-                raise credentials_error(error) from redacted_cause(error)
-            response = exchange.error or _stubbed(error)
-            raise self._reader.refused(operation, response) from redacted_cause(error)
-        except Exception as error:  # noqa: BLE001 (hooks of the caller's may raise anything)
-            raise self._reader.failed(operation, error) from redacted_cause(error)
+                raise
+            return exchange.response or _stubbed(error)
         finally:
             _exchange.reset(token)
 
-        if exchange.error is not None:
-            # botocore accepts each 2xx; ECR sends results with 200 alone.
-            raise self._reader.refused(operation, exchange.error)
-        if exchange.response is None:
-            # A stub answered in place of the network.
-            return self._reader.parse(operation, self._as_json(operation, answer))
-        return self._reader.read(operation, exchange.response)
-
-    async def aclose(self) -> None:
-        """Remove the hook, and close the client if this transport opened it."""
-        await self._stack.aclose()
-
-    def _as_json(self, operation: Operation[Any], answer: object) -> bytes:
-        """Return what a stub answered as ECR would have sent it."""
-        try:
-            return to_json(answer, fallback=str)
-        except Exception as error:  # noqa: BLE001 (of a stub's own objects, it may be anything)
-            odd = ResponseError(f"the answer is not JSON: {error}", retryable=False)
-            raise self._reader.failed(operation, odd) from redacted_cause(error)
+        # Without a response, a stub answered in place of the network.
+        return exchange.response or Response(OK, {}, json.dumps(answer, default=str).encode())
 
     async def _members(self, operation: Operation[Any]) -> dict[str, Any]:
         """Return the arguments of the client's method."""
         body = operation.request()
-        members: dict[str, Any]
         if isinstance(body, bytes):
-            members = from_json(body, cache_strings="keys")
+            members: dict[str, Any] = from_json(body, cache_strings="keys")
             return members
-        return self._decoded(operation.name, from_json(await _joined(body)))
 
-    def _decoded(self, name: str, members: dict[str, Any]) -> dict[str, Any]:
-        """Decode the members that botocore encodes in base64 itself."""
-        shapes = self._client.meta.service_model.operation_model(name).input_shape.members
-        blobs = [each for each in members if shapes[each].type_name == "blob"]
-        return members | {each: b64decode(members[each]) for each in blobs}
+        members = from_json(b"".join([chunk async for chunk in body]))
+        # botocore encodes these members in base64 itself.
+        shapes = self._client.meta.service_model.operation_model(operation.name).input_shape.members
+        blobs = [name for name in members if shapes[name].type_name == "blob"]
+        return members | {name: b64decode(members[name]) for name in blobs}
 
     def _take_response(self, response_dict: dict[str, Any], **_: object) -> None:
         exchange = _exchange.get()
@@ -122,22 +105,16 @@ class ClientMethodTransport:
 
         status, headers = response_dict["status_code"], response_dict["headers"]
         exchange.response = Response(status, headers, response_dict["body"])
-        if status == OK:
-            exchange.error = None
-            response_dict["body"] = b"{}"  # nothing is left for botocore's parser
-        else:
-            exchange.error = ErrorResponse.read(*exchange.response)
-            # botocore's parser can read this body, whatever came.
-            response_dict["body"] = exchange.error.body
+        # botocore's parser gets what it can read, whatever came; nothing is left of a result.
+        response_dict["body"] = b"{}"
+        if status != OK:
+            _, code, message, *_more = ErrorResponse.read(*exchange.response)
+            response_dict["body"] = error_body(code, message)
 
 
-async def _joined(body: StreamedBody) -> bytes:
-    return b"".join([chunk async for chunk in body])
-
-
-def _stubbed(error: ClientError) -> ErrorResponse:
-    metadata: Mapping[str, Any] = error.response.get("ResponseMetadata", {})
-    said = error.response.get("Error", {})
-    status, request_id = metadata.get("HTTPStatusCode", 0), metadata.get("RequestId")
-    code, message = str(said.get("Code", NO_CODE)), str(said.get("Message", ""))
-    return ErrorResponse(status, code, message, request_id)
+def _stubbed(error: ClientError) -> Response:
+    """Return a stub's error as ECR would have sent it."""
+    metadata, said = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+    body = error_body(str(said.get("Code", NO_CODE)), str(said.get("Message", "")))
+    headers = {REQUEST_ID: str(metadata["RequestId"])} if "RequestId" in metadata else {}
+    return Response(metadata.get("HTTPStatusCode", 0), headers, body)

@@ -36,58 +36,35 @@ if TYPE_CHECKING:
 
     from ecr_layer_client._models.repository import Repository
 
-_THROTTLING = frozenset(
-    {
-        "Throttling",
-        "ThrottlingException",
-        "ThrottledException",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "TooManyRequestsException",
-        "RequestLimitExceeded",
-        "BandwidthLimitExceeded",
-        "ProvisionedThroughputExceededException",
-        "PriorRequestNotComplete",
-        "EC2ThrottledException",
-        "SlowDown",
-    }
+
+def _codes(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_THROTTLING = _codes(
+    "Throttling ThrottlingException ThrottledException RequestThrottled RequestThrottledException "
+    "TooManyRequestsException RequestLimitExceeded BandwidthLimitExceeded PriorRequestNotComplete "
+    "ProvisionedThroughputExceededException EC2ThrottledException SlowDown"
 )
-_TRANSIENT = frozenset(
-    {
-        "ServerException",
-        "InternalFailure",
-        "InternalError",
-        "InternalServerError",
-        "InternalServerException",
-        "ServiceUnavailable",
-        "ServiceUnavailableException",
-        "RequestTimeout",
-        "RequestTimeoutException",
-    }
+_TRANSIENT = _codes(
+    "ServerException InternalFailure InternalError InternalServerError InternalServerException "
+    "ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException"
 )
-_STALE_CREDENTIALS = frozenset(
-    {
-        "ExpiredToken",
-        "ExpiredTokenException",
-        "UnrecognizedClientException",
-        "InvalidClientTokenId",
-        "MissingAuthenticationToken",
-        "MissingAuthenticationTokenException",
-    }
+_STALE_CREDENTIALS = _codes(
+    "ExpiredToken ExpiredTokenException UnrecognizedClientException InvalidClientTokenId "
+    "MissingAuthenticationToken MissingAuthenticationTokenException"
 )
-_ACCESS_DENIED = frozenset(
-    {"AccessDeniedException", "AccessDenied", "UnauthorizedOperation", "NotAuthorized"}
-)
-_WRONG_SIGNATURE = frozenset({"InvalidSignatureException", "SignatureDoesNotMatch"})
+_ACCESS_DENIED = _codes("AccessDeniedException AccessDenied UnauthorizedOperation NotAuthorized")
+_WRONG_SIGNATURE = _codes("InvalidSignatureException SignatureDoesNotMatch")
 _SKEWED_SIGNATURE = ("Signature expired", "Signature not yet current")
 _WRONG_SCOPE = re.compile(
     r"(Credential should be scoped to (a valid [Rr]egion, not|correct service:) "
     r"'?[a-z0-9-]{1,63}'?\.? ?)+"
 )
-_SKEWED = frozenset({"RequestExpired", "RequestTimeTooSkewed"})
-_INVALID_PARAMETER = frozenset({"InvalidParameterException", "ValidationException"})
+_SKEWED = _codes("RequestExpired RequestTimeTooSkewed")
+_INVALID_PARAMETER = _codes("InvalidParameterException ValidationException")
 # A hard quota and the state of a key: another attempt changes neither.
-_FINAL = frozenset({"LimitExceededException", "KmsException"})
+_FINAL = _codes("LimitExceededException KmsException")
 _TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
 _TOO_MANY_REQUESTS = 429
 _OK, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
@@ -103,7 +80,6 @@ class ErrorResponse(NamedTuple):
         status: The HTTP status.
         code: AWS's code, or "Unknown".
         message: AWS's words, or "".
-        request_id: AWS's id of the request, if there is one.
         date: The `Date` header, if there is one.
         members: The other members of the body, such as `lastValidByteReceived`.
     """
@@ -111,25 +87,14 @@ class ErrorResponse(NamedTuple):
     status: int
     code: str
     message: str
-    request_id: str | None
     date: str | None = None
     members: Mapping[str, Any] = MappingProxyType({})
-
-    @property
-    def body(self) -> bytes:
-        """Only the code and the message, as the JSON 1.1 protocol writes them."""
-        return to_json({"__type": _encodable(self.code), "message": _encodable(self.message)})
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
         """Read an error response of the JSON 1.1 protocol.
 
         Of a response that is something else, only the status is known.
-
-        Args:
-            status: The HTTP status.
-            headers: The headers, with names in lower case.
-            body: The whole body.
         """
         members = _members(body)
         kind = headers.get("x-amzn-errortype") or members.get("__type") or members.get("code")
@@ -140,10 +105,16 @@ class ErrorResponse(NamedTuple):
             status,
             code or NO_CODE,
             _without_secrets(message, code) if isinstance(message, str) else "",
-            headers.get("x-amzn-requestid"),
             headers.get("date"),
             {name: members[name] for name in members.keys() - _READ_MEMBERS},
         )
+
+
+def error_body(code: str, message: str) -> bytes:
+    """Return the body of an error response, as the JSON 1.1 protocol writes it."""
+    members = {"__type": code, "message": message}
+    # Half of a surrogate pair can't be encoded as UTF-8.
+    return to_json({name: text.encode(errors="replace").decode() for name, text in members.items()})
 
 
 _NOT_FROM_ECR = (
@@ -165,64 +136,50 @@ _SERVER = "try again later; the request id helps AWS Support"
 
 
 def error_from(
-    response: ErrorResponse, operation: str, repository: Repository, region: str, *, owned: bool
+    response: ErrorResponse, operation: str, repository: Repository, *, owned: bool
 ) -> CallError:
     """Return the error for an error response. It says what failed, on what, and what to do.
 
     Args:
         response: The error response.
         operation: The API operation.
-        repository: The repository of the request.
-        region: The Region that the request was signed for.
+        repository: The repository of the request, in the Region that it was signed for.
         owned: Whether this library can renew the credentials.
     """
-    facts: dict[str, Any] = {
-        "operation": operation,
-        "repository": repository,
-        "request_id": response.request_id,
-    }
-    repository = located(repository, region)
-    what = attempted(operation, repository)
-
-    status = response.status
+    what, status = attempted(operation, repository), response.status
     if _OK < status < _FIRST_REDIRECT:
-        return ResponseError(_text(response, what, _NOT_FROM_ECR), **facts)
+        return ResponseError(_text(response, what, _NOT_FROM_ECR))
     if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
-        return ResponseError(_text(response, what, _REDIRECTED), retryable=False, **facts)
+        return ResponseError(_text(response, what, _REDIRECTED), retryable=False)
 
     cls: type[ServiceError]
     if status == _TOO_MANY_REQUESTS or response.code in _THROTTLING:
         cls, advice, retryable = ThrottledError, _THROTTLED, True
     else:
-        signing_error = _signing_error(response, what, facts, owned=owned)
+        signing_error = _signing_error(response, what, owned=owned)
         if signing_error is not None:
             return signing_error
         cls, advice, retryable = _class_of(response, operation, repository)
 
-    return cls(
-        _text(response, what, advice),
-        code=response.code,
-        message=response.message,
-        status=status,
-        retryable=retryable,
-        **facts,
-    )
+    text, message = _text(response, what, advice), response.message
+    return cls(text, code=response.code, message=message, status=status, retryable=retryable)
 
 
-def _signing_error(
-    response: ErrorResponse, what: str, facts: Mapping[str, Any], *, owned: bool
-) -> CallError | None:
+def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> CallError | None:
     """Return the error if the clock or the credentials are the cause, else None."""
     code, message = response.code, response.message
     is_signature = code in _WRONG_SIGNATURE
 
     if code in _SKEWED or (is_signature and message.startswith(_SKEWED_SIGNATURE)):
-        return _clock_skew(response, what, facts)
+        skew = skew_of(response.date, datetime.now(UTC))
+        by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
+        advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
+        return ClockSkewError(_text(response, what, advice), skew=skew)
     if code in _STALE_CREDENTIALS:
         advice = _RENEW if owned else _RENEW_YOURS
-        return CredentialsError(_text(response, what, advice), refreshable=owned, **facts)
+        return CredentialsError(_text(response, what, advice), refreshable=owned)
     if is_signature and not _WRONG_SCOPE.fullmatch(message):
-        return CredentialsError(_text(response, what, _WRONG_KEY), **facts)
+        return CredentialsError(_text(response, what, _WRONG_KEY))
     return None
 
 
@@ -232,14 +189,16 @@ def _class_of(
     """Return the class of an error, its advice, and whether it is retryable."""
     code, status = response.code, response.status
     if code in _WRONG_SIGNATURE:
-        # The request was signed for another Region or service. All other signature errors are
-        # CredentialsErrors or ClockSkewErrors.
-        return ServiceError, _signed_for(repository.region), False
+        # All other signature errors are CredentialsErrors or ClockSkewErrors.
+        signed_for = f"the request was signed for ECR in Region {repository.region}"
+        advice = f"{signed_for}: check that the Region and endpoint_url belong together"
+        return ServiceError, advice, False
 
     if code == "RepositoryNotFoundException":
         return RepositoryNotFoundError, _where_it_looked(repository), False
     if code in _ACCESS_DENIED:
-        return AccessDeniedError, _what_to_allow(operation, repository), False
+        advice = f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
+        return AccessDeniedError, advice, False
     if code in _INVALID_PARAMETER:
         return InvalidParameterError, _INVALID, False
     if code in _TRANSIENT or (status >= _FIRST_SERVER_ERROR and code not in _FINAL):
@@ -247,44 +206,20 @@ def _class_of(
     return ServiceError, "", False
 
 
-def _signed_for(region: str | None) -> str:
-    return (
-        f"the request was signed for ECR in Region {region}: "
-        "check that the Region and endpoint_url belong together"
-    )
-
-
 def _where_it_looked(repository: Repository) -> str:
-    registry = f"registry {repository.registry_id}"
-    if repository.registry_id is None:
-        registry = "the registry of the caller's own account (a full URI names another)"
+    own = "the registry of the caller's own account (a full URI names another)"
+    registry = f"registry {repository.registry_id}" if repository.registry_id else own
     return (
         f"looked in {registry}, Region {repository.region}: "
         "check the name, the account and the Region, or create the repository"
     )
 
 
-def _what_to_allow(operation: str, repository: Repository) -> str:
-    return f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
-
-
 def arn_of(repository: Repository) -> str:
-    """Return the ARN of a repository whose Region is known.
-
-    '*' stands for the caller's own account.
-    """
-    region = repository.region or "*"
+    """Return the ARN of a repository, with '*' for an unknown Region or account."""
+    region, account = repository.region or "*", repository.registry_id or "*"
     partition, _ = partition_of(region)
-    return (
-        f"arn:{partition}:ecr:{region}:{repository.registry_id or '*'}:repository/{repository.name}"
-    )
-
-
-def _clock_skew(response: ErrorResponse, what: str, facts: Mapping[str, Any]) -> ClockSkewError:
-    skew = skew_of(response.date, datetime.now(UTC))
-    by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-    advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
-    return ClockSkewError(_text(response, what, advice), skew=skew, **facts)
+    return f"arn:{partition}:ecr:{region}:{account}:repository/{repository.name}"
 
 
 def skew_of(date: str | None, now: datetime) -> float | None:
@@ -292,10 +227,8 @@ def skew_of(date: str | None, now: datetime) -> float | None:
 
     The number is negative if the clock was behind. The result is None without a valid header.
     """
-    if date is None:
-        return None
     try:
-        sent = parsedate_to_datetime(date)
+        sent = parsedate_to_datetime(date or "")
     except (ValueError, OverflowError):
         return None
     return (now - sent.replace(tzinfo=sent.tzinfo or UTC)).total_seconds()
@@ -335,11 +268,6 @@ def _without_secrets(message: str, code: str) -> str:
     if "Signature" in code and not is_harmless:
         return ""
     return redact(message)
-
-
-def _encodable(text: str) -> str:
-    """Return text that can be encoded as UTF-8, without half surrogate pairs."""
-    return text.encode(errors="replace").decode()
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

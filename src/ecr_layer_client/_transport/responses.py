@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ecr_layer_client._models.call_errors import ResponseError
+from ecr_layer_client._models.call_errors import CredentialsError
 
 from .client_errors import call_error, redacted_cause
-from .error_responses import ErrorResponse, error_from
+from .error_responses import ErrorResponse, attempted, error_from, located
 from .http_session import too_large
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Mapping
 
     from ecr_layer_client._models.call_errors import CallError
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 OK = 200  # ECR sends results with no other status
+REQUEST_ID = "x-amzn-requestid"
 
 
 class Response(NamedTuple):
@@ -52,44 +53,42 @@ class ResponseReader:
         self._limit = max_response_bytes
         self._owns_credentials = owns_credentials
 
-    def read(self, operation: Operation[T], response: Response) -> T:
-        """Return what a response says.
+    async def read(self, operation: Operation[T], exchange: Awaitable[Response]) -> T:
+        """Wait for a response and return what it says.
 
         Raises:
-            CallError: It is an error response, too large, or breaks the operation's contract.
+            CallError: There is none, or it is an error response, too large, or breaks the
+                operation's contract.
         """
-        if response.status != OK:
-            raise self.refused(operation, ErrorResponse.read(*response))
-        return self.parse(operation, response.body, response.headers.get("x-amzn-requestid"))
-
-    def parse(self, operation: Operation[T], body: bytes, request_id: str | None = None) -> T:
-        """Return what the body of a response with status 200 says.
-
-        Raises:
-            ResponseError: It is too large, or breaks the operation's contract.
-        """
+        request_id = None
         try:
-            if len(body) > self._limit:
-                raise too_large(self._limit)
-            return operation.parse(body)
-        except ResponseError as error:
-            raise self.failed(operation, error, request_id) from redacted_cause(error)
+            response = await exchange
+            request_id = response.headers.get(REQUEST_ID)
+            if response.status == OK:
+                return self._parse(operation, response.body)
+        except CredentialsError:
+            # Its words are complete.
+            raise
+        except Exception as error:  # noqa: BLE001 (hooks of the caller's may raise anything)
+            worded = call_error(error, self._attempted(operation))
+            raise _with_facts(worded, operation, request_id) from redacted_cause(error)
+        raise _with_facts(self._refused(operation, response), operation, request_id)
 
-    def refused(self, operation: Operation[Any], response: ErrorResponse) -> CallError:
-        """Return the error for an error response."""
-        return error_from(
-            response,
-            operation.name,
-            operation.repository,
-            self._region_name,
-            owned=self._owns_credentials,
-        )
+    def _parse(self, operation: Operation[T], body: bytes) -> T:
+        if len(body) > self._limit:
+            raise too_large(self._limit)
+        return operation.parse(body)
 
-    def failed(
-        self, operation: Operation[Any], error: Exception, request_id: str | None = None
-    ) -> CallError:
-        """Return the error for a request that got no usable response."""
-        repository = operation.repository
-        return call_error(
-            error, operation.name, repository, self._region_name, request_id=request_id
-        )
+    def _refused(self, operation: Operation[Any], response: Response) -> CallError:
+        repository = located(operation.repository, self._region_name)
+        read = ErrorResponse.read(*response)
+        return error_from(read, operation.name, repository, owned=self._owns_credentials)
+
+    def _attempted(self, operation: Operation[Any]) -> str:
+        return attempted(operation.name, located(operation.repository, self._region_name))
+
+
+def _with_facts(error: CallError, operation: Operation[Any], request_id: str | None) -> CallError:
+    error.operation, error.repository = operation.name, operation.repository
+    error.request_id = request_id
+    return error

@@ -1,9 +1,8 @@
 """`SignedRequestTransport`: requests built, signed and sent here.
 
-They use the HTTP session of aiobotocore's client. What a request of this client looks like is
-learned, not known: the first one goes through the client's method, and each later one is a copy of
-it with its own operation, body, date, credentials and signature. So the endpoint, proxies, TLS and
-everything else that the AWS configuration says stay aiobotocore's.
+The first request goes through the method of aiobotocore's client. Each later one is a copy of it
+with its own operation, body, date, credentials and signature, sent by the client's HTTP session.
+So the endpoint, proxies, TLS and everything else in the AWS configuration stay aiobotocore's.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from botocore.awsrequest import AWSPreparedRequest
-from botocore.exceptions import BotoCoreError, NoCredentialsError
+from botocore.exceptions import NoCredentialsError
 
-from ecr_layer_client._models.call_errors import CredentialsError, ResponseError
+from ecr_layer_client._models.call_errors import CredentialsError
 
 from .client_errors import credentials_error, redacted_cause
 from .responses import Response
@@ -33,8 +32,7 @@ class SignedRequestTransport:
     """Sends copies of the first request that went through a client's method.
 
     Args:
-        client_method: The transport for requests that there is no template for. It is closed with
-            this one.
+        client_method: Sends requests that there is no template for. Closed with this one.
         reader: Reads the responses.
         session: The aiobotocore session, for its credentials.
         http: The HTTP session of the client. Where a hook answers in place of ECR, no request gets
@@ -55,19 +53,14 @@ class SignedRequestTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
-        try:
-            template = self._template or await self._learn()
-            response = None if template is None else await self._exchange(template, operation)
-        except (BotoCoreError, ResponseError) as error:
-            raise self._reader.failed(operation, error) from redacted_cause(error)
+        return await self._reader.read(operation, self._exchange(operation))
 
-        # Outside the `try`, because errors of the other transport are worded already.
-        if response is None:
-            return await self._client_method.send(operation)
-        return self._reader.read(operation, response)
+    async def _exchange(self, operation: Operation[Any]) -> Response:
+        """Send one request and return its response."""
+        template = self._template or await self._learn()
+        if template is None:
+            return await self._client_method.exchange(operation)
 
-    async def _exchange(self, template: RequestTemplate, operation: Operation[Any]) -> Response:
-        """Send a request, and return the response with its whole body."""
         keys, body, more = await self._keys(), operation.request(), dict[str, str]()
         if isinstance(body, bytes):
             digest = sha256(body).hexdigest()
@@ -92,21 +85,15 @@ class SignedRequestTransport:
         return self._template
 
     async def _signs_with(self, access_key: str) -> bool:
-        """Return whether these are the session's keys.
-
-        Where the session has none, the client's method has others, or says why there are none.
-        """
+        """Return whether these are the session's keys."""
         try:
             return bool((await self._keys()).access_key == access_key)
         except CredentialsError:
+            # The client's method has others, or says why there are none.
             return False
 
     async def _keys(self) -> Any:
-        """Return the session's keys.
-
-        Raises:
-            CredentialsError: The session has none.
-        """
+        """Return the session's keys; raise CredentialsError if it has none."""
         try:
             credentials = await self._session.get_credentials()
             keys = None if credentials is None else await credentials.get_frozen_credentials()
