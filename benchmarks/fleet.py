@@ -18,7 +18,7 @@ from ecr_layer_client._calls.connection import Resources
 from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import CHECK, Check, Settled
 from ecr_layer_client._models.quotas import ceiling_of
-from ecr_layer_client._transport.credentials import BorrowedCredentials
+from ecr_layer_client._transport.credentials import Credentials
 from ecr_layer_client._transport.opening import Identity, OpenedTransport
 
 if TYPE_CHECKING:
@@ -115,7 +115,7 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
     client = ECRLayerClient(config=config)
     connection = client._connection
     identity = Identity("http://127.0.0.1:1", "us-east-1", "simulated")
-    credentials = BorrowedCredentials()
+    credentials = Credentials()
     connection._opened = OpenedTransport(transport, identity, credentials)
     connection._home = asyncio.get_running_loop(), os.getpid()
 

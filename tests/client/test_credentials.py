@@ -50,10 +50,9 @@ async def test_found_once_for_all(found: object, words: str) -> None:
 async def test_a_failure_is_forgotten() -> None:
     """The chain is run again a second after it failed, and not before."""
     credentials = SharedCredentials(Chain(NoCredentialsError(), keys_of()))
-    with pytest.raises(NoCredentialsError):
-        await credentials.get_frozen_credentials()
-    with pytest.raises(CredentialRetrievalError):
-        await credentials.get_frozen_credentials()
+    for _ in range(2):
+        with pytest.raises(CredentialsError, match="Unable to locate credentials"):
+            await credentials.get_frozen_credentials()
 
     await asyncio.sleep(1.1)
     assert (await credentials.get_frozen_credentials()).access_key == KEYS[0]
@@ -61,7 +60,7 @@ async def test_a_failure_is_forgotten() -> None:
 
 async def test_a_chain_that_finds_nothing() -> None:
     """A chain that finds nothing is an error."""
-    with pytest.raises(NoCredentialsError):
+    with pytest.raises(CredentialsError, match="Unable to locate credentials"):
         await SharedCredentials(Chain(None)).get_frozen_credentials()
 
 
@@ -69,19 +68,18 @@ async def test_a_chain_that_hangs() -> None:
     """A chain is given up after 60 seconds, and the next callers get the reason."""
     credentials = SharedCredentials(Chain(keys_of(), takes=3600))
     for _ in range(2):
-        with pytest.raises(CredentialRetrievalError, match="no response within 60 s"):
+        with pytest.raises(CredentialsError, match="no response within 60 s"):
             await credentials.get_frozen_credentials()
     assert now() == pytest.approx(60)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [FileNotFoundError(2, "No such file or directory", "helper"), RuntimeError("still expired")],
-)
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No file"), LookupError()], ids=repr)
 async def test_a_chain_that_raises_anything(error: Exception) -> None:
-    """An error of a chain becomes botocore's own error, with the same words."""
-    with pytest.raises(CredentialRetrievalError, match=str(error).replace("[", r"\[")) as raised:
+    """An error of a chain becomes a CredentialsError with its words, or its class without them."""
+    words = str(error) or "LookupError"
+    with pytest.raises(CredentialsError) as raised:
         await SharedCredentials(Chain(error)).get_frozen_credentials()
+    assert str(raised.value).endswith(f"; botocore says {words!r}")
     assert raised.value.__cause__ is error
 
 

@@ -7,12 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from botocore.exceptions import CredentialRetrievalError
 
 from client.chains import Chain, found_by_all
 from client.steps import on_loopback
 from ecr_layer_client import AWSKeys, CredentialsError, ECRLayerClient, InvalidInputError
-from ecr_layer_client._transport.credentials import ProvidedKeys, SharedCredentials
+from ecr_layer_client._transport.session import _credentials
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -35,15 +34,11 @@ class Provider(Chain):
         return _keys(given, f"key-{self.runs}") if isinstance(given, float) else given
 
 
-def _shared(provider: Any) -> SharedCredentials:
-    return SharedCredentials(lambda: ProvidedKeys.of(provider), limit=None)
-
-
 @pytest.mark.asyncio
 async def test_keys_that_do_not_expire() -> None:
     """A provider whose keys do not expire is called once."""
     provider = Provider(AWSKeys("lasting", SECRET))
-    credentials = _shared(provider)
+    credentials = _credentials(None, provider)
     for _ in range(3):
         assert await found_by_all(credentials) == {"lasting"}
         await asyncio.sleep(100 * HOUR)
@@ -54,7 +49,7 @@ async def test_keys_that_do_not_expire() -> None:
 async def test_renewed_ahead() -> None:
     """Keys are renewed five minutes before they expire, once for all, and are used meanwhile."""
     provider = Provider(HOUR)
-    credentials = _shared(provider)
+    credentials = _credentials(None, provider)
     seen: list[set[str]] = []
     for pause in (0.0, HOUR - 310, 10.0, 1.1):
         await asyncio.sleep(pause)
@@ -79,8 +74,8 @@ async def test_renewed_ahead() -> None:
 )
 async def test_no_keys(provider: Any, words: str) -> None:
     """A provider without valid keys is an error that says why, without a secret."""
-    with pytest.raises(CredentialRetrievalError) as raised:
-        await _shared(provider).get_frozen_credentials()
+    with pytest.raises(CredentialsError) as raised:
+        await _credentials(None, provider).get_frozen_credentials()
     assert (words in str(raised.value), SECRET in str(raised.value)) == (True, False)
 
 

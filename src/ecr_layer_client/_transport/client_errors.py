@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
+FETCH_TIMEOUT_SECONDS = 60.0  # for finding or refreshing credentials
+
 _CREDENTIALS = (
     botocore.NoCredentialsError,
     botocore.PartialCredentialsError,
@@ -56,18 +58,6 @@ _HOOKS = "check the credentials and hooks of the session or client"
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
-
-
-class ProviderError(botocore.CredentialRetrievalError):
-    """A credentials provider of the caller returned no keys.
-
-    Attributes:
-        words: Its error message, or what is wrong with the value that it returned.
-    """
-
-    def __init__(self, words: str) -> None:
-        super().__init__(provider="credentials=", error_msg=words)
-        self.words = words
 
 
 def redacted_cause(error: BaseException) -> BaseException | None:
@@ -116,13 +106,15 @@ def opening_error(error: Exception) -> ECRLayerError:
 
 def credentials_error(error: Exception) -> CredentialsError:
     """Return the error to raise when there are no keys to sign a request with."""
-    if isinstance(error, ProviderError):
-        words = quoted(error.words)
-        return CredentialsError(
-            f"the provider passed as credentials= did not return AWS keys: {words}"
-        )
-    words = quoted(str(error) or type(error).__name__)
-    return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {words}")
+    if isinstance(error, CredentialsError):
+        return error
+    return CredentialsError(f"{_NO_CREDENTIALS}; botocore says {quoted(words_of(error))}")
+
+
+def words_of(error: Exception) -> str:
+    """Return what an error says about fetching credentials."""
+    no_response = f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
+    return str(error) or (no_response if isinstance(error, TimeoutError) else type(error).__name__)
 
 
 def call_error(error: Exception, what: str) -> CallError:

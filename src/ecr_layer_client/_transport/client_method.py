@@ -114,7 +114,8 @@ class ClientMethodTransport:
 
 def _stubbed(error: ClientError) -> Response:
     """Return a stub's error as ECR would have sent it."""
-    metadata, said = error.response.get("ResponseMetadata", {}), error.response.get("Error", {})
+    response: Any = error.response
+    metadata, said = response.get("ResponseMetadata", {}), response.get("Error", {})
     body = error_body(str(said.get("Code", NO_CODE)), str(said.get("Message", "")))
     headers = {REQUEST_ID: str(metadata["RequestId"])} if "RequestId" in metadata else {}
     return Response(metadata.get("HTTPStatusCode", 0), headers, body)

@@ -9,25 +9,30 @@ from __future__ import annotations
 import asyncio
 import logging
 from datetime import UTC, datetime
-from functools import partial
 from math import inf
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiobotocore.credentials import AioCredentials
 from botocore.credentials import ReadOnlyCredentials
-from botocore.exceptions import BotoCoreError, CredentialRetrievalError, NoCredentialsError
+from botocore.exceptions import NoCredentialsError
 
+from ecr_layer_client._models.call_errors import CredentialsError
 from ecr_layer_client._models.keys import AWSKeys
 from ecr_layer_client._text.quoting import quoted
 
-from .client_errors import ProviderError, credentials_error, redacted_cause, without_context
+from .client_errors import (
+    FETCH_TIMEOUT_SECONDS,
+    credentials_error,
+    redacted_cause,
+    without_context,
+    words_of,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from ecr_layer_client.protocols import CredentialsProvider
 
-FETCH_TIMEOUT_SECONDS = 60.0  # for finding or refreshing credentials
 _REFRESH_AHEAD_SECONDS = 300.0  # before the keys of a provider expire
 # A failure answers everybody who asks within this time, so that it is not repeated for each.
 _FAILURE_REMEMBERED_SECONDS = 1.0
@@ -36,18 +41,15 @@ _ADVISORY_PAUSE_SECONDS = 10.0  # before a refresh that was only advised is trie
 _log = logging.getLogger("ecr_layer_client")
 
 
-class Credentials(Protocol):
-    """The credentials that sign a client's requests.
+class Credentials:
+    """The credentials of a caller's own session or client, which renews them itself.
 
     Attributes:
         generation: How often they were found. A request that AWS refused with one generation may
             pass with the next.
     """
 
-    @property
-    def generation(self) -> int:
-        """How often they were found."""
-        ...
+    generation: int = 0
 
     async def ready(self) -> None:
         """Have credentials, so that fetching them takes nothing from an attempt's time.
@@ -55,9 +57,8 @@ class Credentials(Protocol):
         Raises:
             CredentialsError: There are none.
         """
-        ...
 
-    async def renew(self, generation: int) -> bool:
+    async def renew(self, generation: int) -> bool:  # noqa: ARG002 (nothing is renewed here)
         """Find credentials again, unless that was done since `generation`.
 
         Return False where they are the caller's own to renew.
@@ -65,45 +66,45 @@ class Credentials(Protocol):
         Raises:
             CredentialsError: There are none any more.
         """
-        ...
+        return False
 
 
-class SharedCredentials(AioCredentials):
+class SharedCredentials(Credentials, AioCredentials):
     """The credentials of botocore's chain or of a provider, behind one lock.
 
     Keys that expire soon are refreshed while requests are signed with them. Nobody waits for new
     ones before the old ones have expired.
 
     Args:
-        load: Runs the chain from its start, or calls the provider.
-        limit: Seconds for that. Default `FETCH_TIMEOUT_SECONDS`; None where `load` has a limit.
-
-    Attributes:
-        generation: How often `load` succeeded.
+        load: Runs the chain from its start, or returns keys of the provider.
+        limit: Seconds for that. Default `FETCH_TIMEOUT_SECONDS`; None where the keys have a limit.
     """
 
     def __init__(
         self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT_SECONDS
     ) -> None:
         super().__init__("", "", method="ecr-layer-client")
-        self.generation = 0
         self._load = load
         self._limit = limit
         self._found: Any = None
         # Asking botocore's object again may refresh it again.
         self._frozen: Any = None
         self._lock = asyncio.Lock()
-        # Makes the last failure again: an exception that is kept would keep its frames.
-        self._failure: Callable[[], Exception] | None = None
+        # Only the words: an exception that is kept would keep its frames.
+        self._failure = ""
         self._failure_forgotten_at = 0.0
         self._ahead: asyncio.Task[None] | None = None
         self._next_refresh_at = 0.0
+
+    async def load_credentials(self) -> Self:
+        """Return itself: it takes the place of a session's credential chain."""
+        return self
 
     async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # a synchronous stub
         """Return the keys to sign with; find or refresh them first where none are valid.
 
         Raises:
-            BotoCoreError: There are none, or the refresh failed.
+            CredentialsError: There are none, or the refresh failed.
         """
         if self._is_due():
             if self._is_due(0):
@@ -114,31 +115,15 @@ class SharedCredentials(AioCredentials):
                 self._ahead = asyncio.create_task(self._refresh_ahead())
         return self._frozen
 
-    @without_context
     async def ready(self) -> None:
-        """Have credentials.
+        """Have credentials."""
+        await self.get_frozen_credentials()
 
-        Raises:
-            CredentialsError: There are none.
-        """
-        try:
-            await self.get_frozen_credentials()
-        except BotoCoreError as error:
-            raise credentials_error(error) from redacted_cause(error)
-
-    @without_context
     async def renew(self, generation: int) -> bool:
-        """Find credentials again, unless that was done since `generation`.
-
-        Raises:
-            CredentialsError: There are none any more.
-        """
-        try:
-            async with self._lock:
-                if self.generation == generation:
-                    await self._fetch(self._find)
-        except BotoCoreError as error:
-            raise credentials_error(error) from redacted_cause(error)
+        """Find credentials again, unless that was done since `generation`."""
+        async with self._lock:
+            if self.generation == generation:
+                await self._fetch(self._find)
         return True
 
     async def aclose(self) -> None:
@@ -148,39 +133,33 @@ class SharedCredentials(AioCredentials):
             await asyncio.wait([self._ahead])
 
     def _is_due(self, ahead: int | None = None) -> bool:
-        """Return whether there is nothing to sign with `ahead` seconds from now.
-
-        None means as early as this kind of keys is refreshed.
-        """
+        """Return whether there are no keys for `ahead` seconds. None: as early as is advised."""
         if self._found is None:
             return True
         # Keys that do not expire have no such method.
         needed = getattr(self._found, "refresh_needed", None)
         return needed is not None and needed(ahead)
 
+    @without_context
     async def _fetch(self, fetch: Callable[[], Awaitable[object]]) -> None:
-        if self._failure is not None and self._now() < self._failure_forgotten_at:
-            raise self._failure()
+        if self._now() < self._failure_forgotten_at:
+            raise CredentialsError(self._failure)
 
         try:
             async with asyncio.timeout(self._limit):
                 await fetch()
-        except Exception as error:
-            self._failure = _recipe(error)
+        except Exception as error:  # noqa: BLE001 (a chain and a provider may raise anything)
+            self._failure = str(credentials_error(error))
             self._failure_forgotten_at = self._now() + _FAILURE_REMEMBERED_SECONDS
-            if isinstance(error, BotoCoreError):
-                raise
-            raise self._failure() from error
-
-        self._failure = None
+            raise CredentialsError(self._failure) from redacted_cause(error)
         self._pause()
 
     async def _refresh_ahead(self) -> None:
         try:
             async with asyncio.timeout(self._limit):
                 await self._refresh()
-        except Exception as error:  # noqa: BLE001 (a chain and a provider may raise anything)
-            words = quoted(str(_recipe(error)()))
+        except Exception as error:  # noqa: BLE001 (as above)
+            words = quoted(words_of(error))
             _log.warning("AWS keys that expire soon could not be refreshed yet: %s", words)
         finally:
             self._ahead = None
@@ -213,37 +192,13 @@ class SharedCredentials(AioCredentials):
         self.generation += 1
 
 
-class BorrowedCredentials:
-    """The credentials of a caller's own session or client, which renews them itself."""
-
-    generation = 0
-
-    async def ready(self) -> None:
-        """Do nothing."""
-
-    async def renew(self, generation: int) -> bool:  # noqa: ARG002 (of the protocol)
-        """Return False."""
-        return False
-
-
 class ProvidedKeys:
     """A provider's keys in the shape of botocore's credentials: renewed before they expire."""
 
     def __init__(self, provider: CredentialsProvider) -> None:
         self._provider = provider
         self._frozen: Any = None
-        self._expires_at = inf  # on the event loop's clock
-
-    @classmethod
-    async def of(cls, provider: CredentialsProvider) -> Self:
-        """Call the provider.
-
-        Raises:
-            ProviderError: It gave no keys.
-        """
-        keys = cls(provider)
-        await keys._ask()
-        return keys
+        self._expires_at = -inf  # on the event loop's clock
 
     def refresh_needed(self, refresh_in: int | None = None) -> bool:
         """Return whether the keys expire within so many seconds. Default None: five minutes."""
@@ -254,7 +209,7 @@ class ProvidedKeys:
         """Return the keys; renew them first if they expire soon.
 
         Raises:
-            ProviderError: The provider gave no new keys.
+            CredentialsError: The provider gave no keys.
         """
         if self.refresh_needed():
             await self._ask()
@@ -262,33 +217,27 @@ class ProvidedKeys:
 
     async def _ask(self) -> None:
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS):
+            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS) as deadline:
                 keys = await self._provider()
-        except TimeoutError as error:
-            words = f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
-            raise ProviderError(words) from error
         except Exception as error:
-            words = f"{type(error).__name__}: {error}"
-            raise ProviderError(words) from error
+            words = words_of(error) if deadline.expired() else f"{type(error).__name__}: {error}"
+            raise _no_keys(words) from error
 
         if not isinstance(keys, AWSKeys):
             words = f"it returned a {type(keys).__name__}, not AWSKeys"
-            raise ProviderError(words)
+            raise _no_keys(words)
 
         left = inf
         if keys.expires is not None:
             left = (keys.expires - datetime.now(UTC)).total_seconds()
         if left <= 0:
             words = f"it returned keys that expired {-left:.0f} s ago"
-            raise ProviderError(words)
+            raise _no_keys(words)
 
         self._expires_at = asyncio.get_running_loop().time() + left
         self._frozen = ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
 
 
-def _recipe(error: Exception) -> Callable[[], Exception]:
-    """Return a function that makes an error with the same words."""
-    if isinstance(error, ProviderError):
-        return partial(ProviderError, error.words)
-    words = str(error) or f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
-    return partial(CredentialRetrievalError, provider="chain", error_msg=words)
+def _no_keys(words: str) -> CredentialsError:
+    msg = f"the provider passed as credentials= did not return AWS keys: {quoted(words)}"
+    return CredentialsError(msg)

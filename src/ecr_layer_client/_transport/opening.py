@@ -1,7 +1,6 @@
 """Open a transport: one of two ways for requests to ECR.
 
-This module and those that it imports from its package are the only ones of the core that import
-aiobotocore and botocore. The client imports them in a thread when it opens.
+The client imports this module in a thread when it opens, and aiobotocore with it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from ecr_layer_client._models.version import __version__
 
 from .client_errors import opening_error, redacted_cause, without_context
 from .client_method import ClientMethodTransport
-from .credentials import BorrowedCredentials
+from .credentials import Credentials
 from .http_session import guarded_session, watched_session
 from .responses import ResponseReader
 from .session import own_session, warm_up_in_thread
@@ -27,24 +26,22 @@ from .signed_request import SignedRequestTransport
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
+    from contextlib import AbstractAsyncContextManager
 
     from ecr_layer_client._models.config import ClientConfig
-    from ecr_layer_client.protocols import ECRApi, SessionLike
+    from ecr_layer_client.protocols import SessionLike
 
-    from .credentials import Credentials
     from .operation import Transport
     from .options import ConnectionOptions
-    from .session import OwnSession
+
+_NO_SIGNING = (
+    "transport='signed' needs an aiobotocore session, whose create_client takes config= "
+    "and which has get_credentials"
+)
 
 
 class Identity(NamedTuple):
-    """Where requests go and who signs them. Clients with an equal identity share a quota.
-
-    Attributes:
-        endpoint_url: Where requests go.
-        region_name: The Region that they are signed for.
-        credential_source: Equal for clients that sign with the same credentials.
-    """
+    """Where requests go and who signs them. Clients with an equal identity share a quota."""
 
     endpoint_url: str
     region_name: str
@@ -52,13 +49,7 @@ class Identity(NamedTuple):
 
 
 class OpenedTransport(NamedTuple):
-    """A transport, and what its user must know of it.
-
-    Attributes:
-        transport: Sends requests.
-        identity: The key of its rate limiters.
-        credentials: What signs its requests.
-    """
+    """A transport, the key of its rate limiters, and what signs its requests."""
 
     transport: Transport
     identity: Identity
@@ -74,95 +65,59 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
             read.
         CredentialsError: The credential chain failed.
     """
-    if options.client is not None:
-        return _borrowed(options.client, config)
+    own, made = None, list[Any]()
+    session: Any = options.session
+    client: Any = options.client
 
-    made: list[Any] = []
     async with AsyncExitStack() as opening:
         try:
-            own = await _own_session(options, opening)
-            session: Any = own.session if own else options.session
-            client = await _make_client(options, config, session, opening, made)
+            if session is None and client is None:
+                shared = own_session(options.profile_name, options.credentials)
+                own = await opening.enter_async_context(shared)
+                session = own.session
+            if client is None:
+                made_client = await _make_client(options, config, session, made)
+                client = await opening.enter_async_context(made_client)
         except (BotoCoreError, ClientError, ValueError, RuntimeError, OSError) as error:
             raise opening_error(error) from redacted_cause(error)
+
         is_signed = config.transport == "signed" or (config.transport == "auto" and own is not None)
-        if is_signed:
-            _require_signing(session, made)
+        if is_signed and not (made and hasattr(session, "get_credentials")):
+            raise InvalidInputError(_NO_SIGNING)
         stack = opening.pop_all()
 
-    reader = ResponseReader(
-        client.meta.region_name, config.max_response_bytes, owns_credentials=own is not None
-    )
+    source = own or session or client
+    identity = Identity(client.meta.endpoint_url, client.meta.region_name, source)
+    owned, limit = own is not None, config.max_response_bytes
+    reader = ResponseReader(identity.region_name, limit, owns_credentials=owned)
     client_method = ClientMethodTransport(client, reader, stack)
     transport: Transport = client_method
     if is_signed:
         transport = SignedRequestTransport(client_method, reader, session, made[0])
-    credentials = own.credentials if own else BorrowedCredentials()
-    return OpenedTransport(transport, _identity(client, own or session), credentials)
-
-
-def _borrowed(client: ECRApi, config: ClientConfig) -> OpenedTransport:
-    region_name, limit = client.meta.region_name, config.max_response_bytes
-    reader = ResponseReader(region_name, limit, owns_credentials=False)
-    transport = ClientMethodTransport(client, reader)
-    return OpenedTransport(transport, _identity(client, client), BorrowedCredentials())
-
-
-def _identity(client: ECRApi, credential_source: Hashable) -> Identity:
-    return Identity(client.meta.endpoint_url, client.meta.region_name, credential_source)
-
-
-async def _own_session(options: ConnectionOptions, opening: AsyncExitStack) -> OwnSession | None:
-    """Return this library's session for the profile and provider, unless the caller gave one."""
-    if options.session:
-        return None
-    own = own_session(options.profile_name, options.credentials)
-    return await opening.enter_async_context(own)
+    return OpenedTransport(transport, identity, own.credentials if own else Credentials())
 
 
 async def _make_client(
-    options: ConnectionOptions,
-    config: ClientConfig,
-    session: Any,
-    opening: AsyncExitStack,
-    made: list[Any],
-) -> Any:
-    _refuse_empty_region(options, session)
-    await warm_up_in_thread(session)
-    return await opening.enter_async_context(
-        session.create_client(
-            "ecr",
-            region_name=options.region_name,
-            endpoint_url=options.endpoint_url,
-            config=_aio_config(session, config, made),
-        )
-    )
-
-
-def _require_signing(session: Any, made: list[Any]) -> None:
-    if not made or not hasattr(session, "get_credentials"):
-        msg = (
-            "transport='signed' needs an aiobotocore session, whose create_client takes config= "
-            "and which has get_credentials"
-        )
-        raise InvalidInputError(msg)
-
-
-def _refuse_empty_region(options: ConnectionOptions, session: SessionLike) -> None:
-    """Treat a variable that is set and empty as no Region; botocore takes it for one."""
-    if (
-        options.region_name is None
-        and isinstance(session, AioSession)
-        and session.get_config_variable("region") == ""
-    ):
+    options: ConnectionOptions, config: ClientConfig, session: Any, made: list[Any]
+) -> AbstractAsyncContextManager[Any]:
+    """Return a client to enter, whose HTTP session is added to `made`."""
+    is_botocores = isinstance(session, AioSession)
+    # botocore takes a variable that is set and empty for a Region.
+    if options.region_name is None and is_botocores and session.get_config_variable("region") == "":
         raise NoRegionError
+
+    await warm_up_in_thread(session)
+    client: AbstractAsyncContextManager[Any] = session.create_client(
+        "ecr",
+        region_name=options.region_name,
+        endpoint_url=options.endpoint_url,
+        config=_aio_config(session, config, made),
+    )
+    return client
 
 
 def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> AioConfig:
-    """Return the options of our own aiobotocore client, whose HTTP session is added to `made`.
-
-    They take precedence over the session's and the environment's.
-    """
+    """Return the options of a client, which take precedence over the session's."""
     default = session.get_default_client_config() if isinstance(session, AioSession) else None
     http_session_cls: type[Any] = getattr(default, "http_session_cls", AIOHTTPSession)
     if http_session_cls is AIOHTTPSession:

@@ -19,7 +19,7 @@ class StreamedBody(Protocol):
 
     Attributes:
         length: Its length in bytes.
-        sha256: The SHA-256 digest of all of it, in hexadecimal: the signature covers it.
+        sha256: Its SHA-256 digest in hexadecimal, which is signed.
     """
 
     length: int

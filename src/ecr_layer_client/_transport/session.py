@@ -1,7 +1,4 @@
-"""This library's own aiobotocore sessions, one for each event loop, profile and provider.
-
-This module also makes their clients quick to create.
-"""
+"""This library's own aiobotocore sessions, whose clients are quick to create."""
 
 from __future__ import annotations
 
@@ -18,6 +15,7 @@ from typing import TYPE_CHECKING, Any, cast
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
+from .client_errors import FETCH_TIMEOUT_SECONDS
 from .credentials import ProvidedKeys, SharedCredentials
 
 if TYPE_CHECKING:
@@ -41,10 +39,8 @@ class OwnSession:
     clients: int = 0
 
 
-_SessionsOfLoop = weakref.WeakValueDictionary[tuple[str | None, "Hashable"], OwnSession]
-_own_sessions: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _SessionsOfLoop] = (
-    weakref.WeakKeyDictionary()
-)
+_Key = tuple[asyncio.AbstractEventLoop, str | None, "Hashable"]
+_own_sessions: weakref.WeakValueDictionary[_Key, OwnSession] = weakref.WeakValueDictionary()
 _warm: weakref.WeakSet[Loader] = weakref.WeakSet()
 # The name of ECR in botocore's data on endpoints.
 _ENDPOINTS = {"api.ecr"}
@@ -58,14 +54,12 @@ async def own_session(
 
     Each event loop has one session of them. A second client of a session is cheap.
     """
-    of_loop = _own_sessions.setdefault(asyncio.get_running_loop(), weakref.WeakValueDictionary())
-    key = profile_name, _identity(provider)
-    own = of_loop.get(key)
+    key = asyncio.get_running_loop(), profile_name, _identity(provider)
+    own = _own_sessions.get(key)
     if own is None:
-        own = of_loop[key] = OwnSession(
-            new_session(profile_name), _credentials(profile_name, provider)
-        )
-        own.session.register_component("credential_provider", _CredentialChain(own.credentials))
+        credentials = _credentials(profile_name, provider)
+        own = _own_sessions[key] = OwnSession(new_session(profile_name), credentials)
+        own.session.register_component("credential_provider", credentials)
 
     own.clients += 1
     try:
@@ -73,15 +67,12 @@ async def own_session(
     finally:
         own.clients -= 1
         if own.clients == 0:
-            del of_loop[key]
+            del _own_sessions[key]
             await own.credentials.aclose()
 
 
 def _identity(provider: CredentialsProvider | None) -> Hashable:
-    """Return a value that is equal for equal providers.
-
-    A bound method is a new object each time it is read, so the provider's id is not enough.
-    """
+    """Return a value that is equal for equal providers, such as a method that is read twice."""
     try:
         hash(provider)
     except TypeError:
@@ -93,44 +84,24 @@ def _identity(provider: CredentialsProvider | None) -> Hashable:
 def _credentials(
     profile_name: str | None, provider: CredentialsProvider | None
 ) -> SharedCredentials:
-    if provider is None:
-        return SharedCredentials(lambda: _load_credentials(profile_name))
-    return SharedCredentials(lambda: ProvidedKeys.of(provider), limit=None)
+    async def load() -> Any:
+        if provider is not None:
+            return ProvidedKeys(provider)
+        # A session reads its files and variables only once, so each run of the chain has its own.
+        return await AioSession(profile=profile_name).get_credentials()
+
+    return SharedCredentials(load, FETCH_TIMEOUT_SECONDS if provider is None else None)
 
 
 def new_session(profile_name: str | None) -> AioSession:
-    """Return a session that reads the files and environment variables again.
-
-    botocore's data files are read only once in a process.
-    """
+    """Return a session that reads the user's files and variables again, but not botocore's data."""
     session = AioSession(profile=profile_name)
     session.register_component("data_loader", _loader(session.get_config_variable("data_path")))
     return session
 
 
-async def _load_credentials(profile_name: str | None) -> Any:
-    """Run botocore's credential chain, which may send requests to other services.
-
-    The chain runs on a new session, because a session reads its files and variables only once.
-    """
-    return await AioSession(profile=profile_name).get_credentials()
-
-
-class _CredentialChain:
-    """An object that a session accepts as its credential chain."""
-
-    def __init__(self, credentials: SharedCredentials) -> None:
-        self._credentials = credentials
-
-    async def load_credentials(self) -> SharedCredentials:
-        return self._credentials
-
-
 class _DataFiles(JSONFileLoader):
-    """Reads the part of botocore's data that a client of ECR needs, into plain dicts.
-
-    The garbage collector visits this data as long as a client exists, so less of it saves time.
-    """
+    """Reads only what a client of ECR needs, because the garbage collector visits all of it."""
 
     def load_file(self, file_path: str) -> Any:
         for ending, opened in ((".json", open), (".json.gz", gzip.open)):
@@ -141,10 +112,7 @@ class _DataFiles(JSONFileLoader):
 
 
 def _without_other_services(data: dict[str, Any]) -> dict[str, Any]:
-    """Remove the endpoints of other services from all partitions of `endpoints.json`.
-
-    They are about twenty thousand dicts.
-    """
+    """Remove the endpoints of other services from `endpoints.json`: twenty thousand dicts."""
     for partition in data.get("partitions", ()):
         if "services" in partition:
             partition["services"] = {
@@ -158,17 +126,8 @@ class _Loader(Loader):
 
     # A service has files of all types, so the type does not matter.
     def list_available_services(self, type_name: str) -> list[str]:  # noqa: ARG002
-        """Return the services that have a folder.
-
-        botocore looks into each of four hundred folders, only to check that one service exists.
-        """
-        folders = (
-            folder
-            for path in map(Path, self.search_paths)
-            if path.is_dir()
-            for folder in path.iterdir()
-        )
-        return sorted({folder.name for folder in folders if folder.is_dir()})
+        """Return the services that have a folder; botocore looks into each of them."""
+        return sorted({each.name for path in self.search_paths for each in Path(path).glob("*/")})
 
 
 @cache
@@ -186,10 +145,7 @@ def _warm_up(loader: Loader) -> None:
 
 
 async def warm_up_in_thread(session: SessionLike) -> None:
-    """Read the data that a client of ECR is made from in a thread, unless it was read before.
-
-    So the event loop does not stall.
-    """
+    """Read that data in a thread, unless it was read before, so that the loop does not stall."""
     loader = session.get_component("data_loader") if isinstance(session, AioSession) else None
     if loader is not None and loader not in _warm:
         await asyncio.to_thread(_warm_up, loader)

@@ -1,6 +1,4 @@
-"""AWS Signature Version 4, for requests that differ only in body, date and credentials.
-
-The common parts are computed once. Pure.
+"""AWS Signature Version 4, for requests that differ only in body, date and credentials. Pure.
 
 Source: AWS, "Create a signed AWS API request"; compared with botocore's own signer in the tests.
 """
@@ -10,48 +8,21 @@ from __future__ import annotations
 import hmac
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
-_TARGET = "x-amz-target"
-# Signed headers, in addition to the host, the target, the date and the token.
-_SIGNED = ("content-type",)
-_OF_ONE_REQUEST = frozenset(
-    {
-        "authorization",
-        "x-amz-date",
-        "x-amz-security-token",
-        "content-length",
-        "amz-sdk-invocation-id",
-        "amz-sdk-request",
-    }
-)
+_CONTENT_TYPE, _TARGET = "content-type", "x-amz-target"
+_DATE, _TOKEN = "x-amz-date", "x-amz-security-token"
+_OF_ONE_REQUEST = {
+    *("authorization", _DATE, _TOKEN, "content-length", "amz-sdk-invocation-id", "amz-sdk-request"),
+}
 # In a Lambda function, each invocation has another value of this header.
 _OF_ONE_INVOCATION = "x-amzn-trace-id"
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-
-
-class Keys(Protocol):
-    """The keys that sign a request; botocore calls them frozen credentials."""
-
-    @property
-    def access_key(self) -> str:
-        """The access key id."""
-        ...
-
-    @property
-    def secret_key(self) -> str:
-        """The secret access key."""
-        ...
-
-    @property
-    def token(self) -> str | None:
-        """The session token, of temporary credentials."""
-        ...
 
 
 class RequestTemplate:
@@ -59,8 +30,7 @@ class RequestTemplate:
 
     Args:
         url: The URL of the requests: an origin, without a path or a query.
-        headers: The headers of each request. `Content-Type` and `X-Amz-Target` are signed, and so
-            are the host, the date and the token.
+        headers: The headers of each request, `Content-Type` and `X-Amz-Target` among them.
         region: The signing Region.
         service: The signing name.
         access_key: The access key id that signed the request which the template was learned from.
@@ -75,7 +45,7 @@ class RequestTemplate:
         self._headers = {name.lower(): value for name, value in headers.items()}
         self._target_prefix = self._headers[_TARGET].rpartition(".")[0]
         self._scope = f"{region}/{service}/aws4_request"
-        self._canonical: dict[tuple[str, bool], tuple[str, str]] = {}
+        self._fixed = f"{_CONTENT_TYPE}:{self._headers[_CONTENT_TYPE]}\nhost:{_host(url)}"
         self._key: tuple[str, str, bytes] | None = None
 
     @classmethod
@@ -93,6 +63,7 @@ class RequestTemplate:
         is_plain = (
             method == "POST"
             and authorization.startswith(f"{_ALGORITHM} ")
+            and _CONTENT_TYPE in texts
             and "." in texts.get(_TARGET, "")
             and parts.path in {"", "/"}
             and not parts.query
@@ -104,22 +75,26 @@ class RequestTemplate:
         kept = {name: value for name, value in texts.items() if name not in _OF_ONE_REQUEST}
         return cls(url, kept, region=scope[-3], service=scope[-2], access_key="/".join(scope[:-4]))
 
-    def sign(self, operation: str, payload_sha256: str, keys: Keys, now: float) -> dict[str, str]:
+    def sign(self, operation: str, payload_sha256: str, keys: Any, now: float) -> dict[str, str]:
         """Return the headers of a request.
 
         Args:
             operation: The API operation.
             payload_sha256: The SHA-256 digest of the body, in hexadecimal.
-            keys: The keys that sign the request.
+            keys: The keys that sign the request: botocore's frozen credentials.
             now: The time of the request, in seconds since the epoch.
         """
         date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
-        varying = {"x-amz-date": date}
+        target = f"{self._target_prefix}.{operation}"
+        varying = {_DATE: date}
+        # In alphabetical order.
+        names, lines = f"{_CONTENT_TYPE};host;{_DATE}", f"{self._fixed}\n{_DATE}:{date}"
         if keys.token:
-            varying["x-amz-security-token"] = keys.token
+            varying[_TOKEN] = keys.token
+            names, lines = f"{names};{_TOKEN}", f"{lines}\n{_TOKEN}:{keys.token}"
+        names, lines = f"{names};{_TARGET}", f"{lines}\n{_TARGET}:{target}"
 
-        template, names = self._canonical_request(operation, token=bool(keys.token))
-        canonical = template % (*varying.values(), payload_sha256)
+        canonical = f"POST\n/\n\n{lines}\n\n{names}\n{payload_sha256}"
         scope = f"{date[:8]}/{self._scope}"
         text = f"{_ALGORITHM}\n{date}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
         key = self._signing_key(keys.secret_key, date[:8])
@@ -127,50 +102,15 @@ class RequestTemplate:
 
         credential = f"Credential={keys.access_key}/{scope}"
         authorization = f"{_ALGORITHM} {credential}, SignedHeaders={names}, Signature={signature}"
-        return {
-            **self._headers,
-            _TARGET: f"{self._target_prefix}.{operation}",
-            **varying,
-            "authorization": authorization,
-        }
-
-    def _canonical_request(self, operation: str, *, token: bool) -> tuple[str, str]:
-        """Return a canonical request without its date, token and payload digest.
-
-        The second value is the names of its headers. Both are computed once.
-        """
-        found = self._canonical.get((operation, token))
-        if found is None:
-            fixed = {
-                "host": _host(self.url),
-                _TARGET: f"{self._target_prefix}.{operation}",
-                **{name: self._headers[name] for name in _SIGNED if name in self._headers},
-            }
-            found = self._canonical[operation, token] = _canonical(fixed, token=token)
-        return found
+        return self._headers | varying | {_TARGET: target, "authorization": authorization}
 
     def _signing_key(self, secret_key: str, day: str) -> bytes:
-        """Return the signing key of a day."""
         if self._key is None or self._key[:2] != (secret_key, day):
             key = f"AWS4{secret_key}".encode()
             for part in (day, *self._scope.split("/")):
                 key = hmac.digest(key, part.encode(), "sha256")
             self._key = secret_key, day, key
         return self._key[2]
-
-
-def _canonical(fixed: Mapping[str, str], *, token: bool) -> tuple[str, str]:
-    """Return a canonical request with placeholders for date, token and payload digest.
-
-    The second value is the names of its headers.
-    """
-    varying = ("x-amz-date", "x-amz-security-token") if token else ("x-amz-date",)
-    headers = {name: value.replace("%", "%%") for name, value in fixed.items()} | dict.fromkeys(
-        varying, "%s"
-    )
-    names = ";".join(sorted(headers))
-    lines = "".join(f"{name}:{headers[name]}\n" for name in sorted(headers))
-    return f"POST\n/\n\n{lines}\n{names}\n%s", names
 
 
 def _host(url: str) -> str:
