@@ -45,12 +45,7 @@ _NO_REGION = (
     "found no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
 )
 # Another attempt fails in the same way.
-_LASTING = (
-    FileNotFoundError,
-    PermissionError,
-    ssl.SSLError,
-    botocore.InvalidProxiesConfigError,
-)
+_LASTING = FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError
 _NETWORK = "check the network, the proxies, and the spelling of the Region and of endpoint_url"
 _TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
 _FILES = "check AWS_CA_BUNDLE, certificates and proxies"

@@ -108,8 +108,8 @@ class ClientMethodTransport:
         # botocore's parser gets what it can read, whatever came; nothing is left of a result.
         response_dict["body"] = b"{}"
         if status != OK:
-            _, code, message, *_more = ErrorResponse.read(*exchange.response)
-            response_dict["body"] = error_body(code, message)
+            read = ErrorResponse.read(*exchange.response)
+            response_dict["body"] = error_body(read.code, read.message)
 
 
 def _stubbed(error: ClientError) -> Response:

@@ -1,7 +1,4 @@
-"""ECR's error responses, and the errors that they become.
-
-The code of a response decides before its status. Pure.
-"""
+"""ECR's error responses, and the errors that they become. The code decides before the status."""
 
 from __future__ import annotations
 
@@ -14,19 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from pydantic import TypeAdapter
 from pydantic_core import to_json
 
-from ecr_layer_client._models.call_errors import (
-    NO_CODE,
-    AccessDeniedError,
-    CallError,
-    ClockSkewError,
-    CredentialsError,
-    InvalidParameterError,
-    RepositoryNotFoundError,
-    ResponseError,
-    ServerError,
-    ServiceError,
-    ThrottledError,
-)
+from ecr_layer_client._models import call_errors as errors
 from ecr_layer_client._models.repository import partition_of
 from ecr_layer_client._text.quoting import escaped, quoted
 from ecr_layer_client._text.redaction import redact
@@ -103,7 +88,7 @@ class ErrorResponse(NamedTuple):
 
         return cls(
             status,
-            code or NO_CODE,
+            code or errors.NO_CODE,
             _without_secrets(message, code) if isinstance(message, str) else "",
             headers.get("date"),
             {name: members[name] for name in members.keys() - _READ_MEMBERS},
@@ -137,7 +122,7 @@ _SERVER = "try again later; the request id helps AWS Support"
 
 def error_from(
     response: ErrorResponse, operation: str, repository: Repository, *, owned: bool
-) -> CallError:
+) -> errors.CallError:
     """Return the error for an error response. It says what failed, on what, and what to do.
 
     Args:
@@ -148,13 +133,13 @@ def error_from(
     """
     what, status = attempted(operation, repository), response.status
     if _OK < status < _FIRST_REDIRECT:
-        return ResponseError(_text(response, what, _NOT_FROM_ECR))
+        return errors.ResponseError(_text(response, what, _NOT_FROM_ECR))
     if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
-        return ResponseError(_text(response, what, _REDIRECTED), retryable=False)
+        return errors.ResponseError(_text(response, what, _REDIRECTED), retryable=False)
 
-    cls: type[ServiceError]
+    cls: type[errors.ServiceError]
     if status == _TOO_MANY_REQUESTS or response.code in _THROTTLING:
-        cls, advice, retryable = ThrottledError, _THROTTLED, True
+        cls, advice, retryable = errors.ThrottledError, _THROTTLED, True
     else:
         signing_error = _signing_error(response, what, owned=owned)
         if signing_error is not None:
@@ -165,7 +150,7 @@ def error_from(
     return cls(text, code=response.code, message=message, status=status, retryable=retryable)
 
 
-def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> CallError | None:
+def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> errors.CallError | None:
     """Return the error if the clock or the credentials are the cause, else None."""
     code, message = response.code, response.message
     is_signature = code in _WRONG_SIGNATURE
@@ -174,36 +159,36 @@ def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> CallEr
         skew = skew_of(response.date, datetime.now(UTC))
         by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
         advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
-        return ClockSkewError(_text(response, what, advice), skew=skew)
+        return errors.ClockSkewError(_text(response, what, advice), skew=skew)
     if code in _STALE_CREDENTIALS:
         advice = _RENEW if owned else _RENEW_YOURS
-        return CredentialsError(_text(response, what, advice), refreshable=owned)
+        return errors.CredentialsError(_text(response, what, advice), refreshable=owned)
     if is_signature and not _WRONG_SCOPE.fullmatch(message):
-        return CredentialsError(_text(response, what, _WRONG_KEY))
+        return errors.CredentialsError(_text(response, what, _WRONG_KEY))
     return None
 
 
 def _class_of(
     response: ErrorResponse, operation: str, repository: Repository
-) -> tuple[type[ServiceError], str, bool]:
+) -> tuple[type[errors.ServiceError], str, bool]:
     """Return the class of an error, its advice, and whether it is retryable."""
     code, status = response.code, response.status
     if code in _WRONG_SIGNATURE:
         # All other signature errors are CredentialsErrors or ClockSkewErrors.
         signed_for = f"the request was signed for ECR in Region {repository.region}"
         advice = f"{signed_for}: check that the Region and endpoint_url belong together"
-        return ServiceError, advice, False
+        return errors.ServiceError, advice, False
 
     if code == "RepositoryNotFoundException":
-        return RepositoryNotFoundError, _where_it_looked(repository), False
+        return errors.RepositoryNotFoundError, _where_it_looked(repository), False
     if code in _ACCESS_DENIED:
         advice = f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
-        return AccessDeniedError, advice, False
+        return errors.AccessDeniedError, advice, False
     if code in _INVALID_PARAMETER:
-        return InvalidParameterError, _INVALID, False
+        return errors.InvalidParameterError, _INVALID, False
     if code in _TRANSIENT or (status >= _FIRST_SERVER_ERROR and code not in _FINAL):
-        return ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
-    return ServiceError, "", False
+        return errors.ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
+    return errors.ServiceError, "", False
 
 
 def _where_it_looked(repository: Repository) -> str:
@@ -238,7 +223,7 @@ def _text(response: ErrorResponse, what: str, advice: str) -> str:
     status = f"HTTP {response.status}"
     # Without one of AWS's codes, nothing shows that the response is from ECR.
     returned = f"ECR returned {escaped(response.code)} ({status})"
-    if response.code == NO_CODE:
+    if response.code == errors.NO_CODE:
         returned = f"the endpoint returned {status}"
 
     words = f" with the message {quoted(response.message)}" if response.message else ""
@@ -259,11 +244,7 @@ def attempted(operation: str, repository: Repository) -> str:
 
 
 def _without_secrets(message: str, code: str) -> str:
-    """Return what of AWS's words can't be secret.
-
-    Messages about a signature repeat signed data. Only two kinds are kept: that the signature is
-    out of date, and that it is for another Region or service.
-    """
+    """Return AWS's words without secrets: messages about a signature repeat signed data."""
     is_harmless = message.startswith(_SKEWED_SIGNATURE) or _WRONG_SCOPE.fullmatch(message)
     if "Signature" in code and not is_harmless:
         return ""

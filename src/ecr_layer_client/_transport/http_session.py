@@ -1,4 +1,4 @@
-"""The HTTP session for aiobotocore: its own class, with redirects refused and bodies limited.
+"""HTTP sessions for aiobotocore: of its own class, with redirects refused and bodies limited.
 
 `AIOHTTPSession._get_session` is the only private name of aiobotocore that this library uses:
 redirects can't be refused elsewhere. `tests/wire/test_http.py` fails if it changes.
@@ -15,6 +15,8 @@ from aiobotocore.httpsession import AIOHTTPSession
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._text.redaction import leave_out_secrets_of
 
+from .sigv4 import texts_of
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -25,13 +27,9 @@ _MAX_UNCHUNKED_BYTES = 1024 * 1024  # aiohttp.payload.TOO_LARGE_BYTES_BODY
 
 
 def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
-    """Return an HTTP session class for `AioConfig(http_session_cls=...)`.
-
-    It follows no redirect, and reads no body beyond `max_response_bytes`.
-    """
-    return type(
-        "GuardedHTTPSession", (_GuardedHTTPSession,), {"max_response_bytes": max_response_bytes}
-    )
+    """Return an HTTP session class that follows no redirect and bounds the size of a body."""
+    attributes = {"max_response_bytes": max_response_bytes}
+    return type("GuardedHTTPSession", (_GuardedHTTPSession,), attributes)
 
 
 def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
@@ -45,19 +43,14 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
         on_send: Callable[[Any], None] | None = None
 
         def __init__(self, *args: Any, **options: Any) -> None:
-            base: Any = super()
-            base.__init__(*args, **options)
+            super().__init__(*args, **options)
             self._sent: Any = {}
             leave_out_secrets_of(self)
             made.append(self)
 
         def secrets(self) -> Iterator[str]:
             """Yield the session token, the access key id and the signature of the last request."""
-            headers = {
-                name.lower(): value.decode() if isinstance(value, bytes) else str(value)
-                for name, value in self._sent.items()
-            }
-
+            headers = texts_of(self._sent)
             yield headers.get("x-amz-security-token", "")
             yield from re.findall(
                 r"(?:Credential|Signature)=([^/,\s]+)", headers.get("authorization", "")
@@ -67,8 +60,7 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
             self._sent = request.headers
             if self.on_send is not None:
                 self.on_send(request)
-            base: Any = super()
-            return await base.send(request)
+            return await super().send(request)
 
     return WatchedSession
 

@@ -31,13 +31,10 @@ class StreamedBody(Protocol):
 
 
 class Operation(Protocol[T_co]):
-    """One request to ECR, and the way to read its response.
-
-    Attributes:
-        name: The API operation, as AWS spells it.
-    """
+    """One request to ECR, and the way to read its response."""
 
     name: ClassVar[str]
+    """The API operation, as AWS spells it."""
 
     @property
     def repository(self) -> Repository:

@@ -79,18 +79,17 @@ class SignedRequestTransport:
     async def _learn(self) -> RequestTemplate | None:
         """Use what was seen, if the session's keys signed it: a client may have keys of its own."""
         seen, self._seen = self._seen, None
-        if seen is not None and await self._signs_with(seen.access_key):
-            self._template = seen
-            self._http.on_send = None
-        return self._template
-
-    async def _signs_with(self, access_key: str) -> bool:
-        """Return whether these are the session's keys."""
+        if seen is None:
+            return None
         try:
-            return bool((await self._keys()).access_key == access_key)
+            keys = await self._keys()
         except CredentialsError:
             # The client's method has others, or says why there are none.
-            return False
+            return None
+
+        if keys.access_key == seen.access_key:
+            self._template, self._http.on_send = seen, None
+        return self._template
 
     async def _keys(self) -> Any:
         """Return the session's keys; raise CredentialsError if it has none."""

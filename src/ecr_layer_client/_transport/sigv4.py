@@ -54,10 +54,7 @@ class RequestTemplate:
 
         Return None if other requests may differ in more than operation, body, date and credentials.
         """
-        texts = {
-            name.lower(): value.decode() if isinstance(value, bytes) else str(value)
-            for name, value in headers.items()
-        }
+        texts = texts_of(headers)
         authorization = texts.get("authorization", "")
         parts = urlsplit(url)
         is_plain = (
@@ -111,6 +108,14 @@ class RequestTemplate:
                 key = hmac.digest(key, part.encode(), "sha256")
             self._key = secret_key, day, key
         return self._key[2]
+
+
+def texts_of(headers: Mapping[str, str | bytes]) -> dict[str, str]:
+    """Return headers as texts, with their names in lower case."""
+    return {
+        name.lower(): value.decode() if isinstance(value, bytes) else str(value)
+        for name, value in headers.items()
+    }
 
 
 def _host(url: str) -> str:
