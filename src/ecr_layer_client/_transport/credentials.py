@@ -42,13 +42,10 @@ _log = logging.getLogger("ecr_layer_client")
 
 
 class Credentials:
-    """The credentials of a caller's own session or client, which renews them itself.
+    """The credentials of a caller's own session or client, which renews them itself."""
 
-    Attributes:
-        generation: How often they were found. A request that AWS refused with one generation may
-            pass with the next.
-    """
-
+    # How often they were found: a request that AWS refused with one generation may pass with
+    # the next.
     generation: int = 0
 
     async def ready(self) -> None:
@@ -72,8 +69,7 @@ class Credentials:
 class SharedCredentials(Credentials, AioCredentials):
     """The credentials of botocore's chain or of a provider, behind one lock.
 
-    Keys that expire soon are refreshed while requests are signed with them. Nobody waits for new
-    ones before the old ones have expired.
+    Keys that expire soon are refreshed while requests are signed with them.
 
     Args:
         load: Runs the chain from its start, or returns keys of the provider.
@@ -101,11 +97,7 @@ class SharedCredentials(Credentials, AioCredentials):
         return self
 
     async def get_frozen_credentials(self) -> Any:  # type: ignore[override]  # a synchronous stub
-        """Return the keys to sign with; find or refresh them first where none are valid.
-
-        Raises:
-            CredentialsError: There are none, or the refresh failed.
-        """
+        """Return the keys to sign with; find or refresh them first where none are valid."""
         if self._is_due():
             if self._is_due(0):
                 async with self._lock:
@@ -206,11 +198,7 @@ class ProvidedKeys:
         return left <= (_REFRESH_AHEAD_SECONDS if refresh_in is None else refresh_in)
 
     async def get_frozen_credentials(self) -> Any:
-        """Return the keys; renew them first if they expire soon.
-
-        Raises:
-            CredentialsError: The provider gave no keys.
-        """
+        """Return the keys; renew them first if they expire soon."""
         if self.refresh_needed():
             await self._ask()
         return self._frozen

@@ -33,12 +33,8 @@ def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:
 
 
 def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
-    """Return a subclass of an HTTP session class that makes its instances known.
+    """Return a subclass whose instances add themselves to `made`, and call `on_send`."""
 
-    Each instance adds itself to `made`, and calls its `on_send` with each request.
-    """
-
-    # The base class is the one that the session was configured with.
     class WatchedSession(http_session_cls):  # type: ignore[misc]
         on_send: Callable[[Any], None] | None = None
 

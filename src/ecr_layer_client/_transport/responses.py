@@ -24,16 +24,10 @@ REQUEST_ID = "x-amzn-requestid"
 
 
 class Response(NamedTuple):
-    """A response as it came.
-
-    Attributes:
-        status: The HTTP status.
-        headers: Found by their names in lower case.
-        body: The whole body.
-    """
+    """A response as it came, with its whole body."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str]  # found by their names in lower case
     body: bytes
 
 

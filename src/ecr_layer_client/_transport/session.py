@@ -26,17 +26,11 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True, weakref_slot=True, eq=False)
 class OwnSession:
-    """A session of this library, with the credentials that its clients share.
-
-    Attributes:
-        session: The aiobotocore session.
-        credentials: The credentials of all its clients.
-        clients: The number of its open clients.
-    """
+    """A session of this library, with the credentials that its clients share."""
 
     session: AioSession
     credentials: SharedCredentials
-    clients: int = 0
+    clients: int = 0  # open ones
 
 
 _Key = tuple[asyncio.AbstractEventLoop, str | None, "Hashable"]
@@ -50,10 +44,7 @@ _ENDPOINTS = {"api.ecr"}
 async def own_session(
     profile_name: str | None, provider: CredentialsProvider | None = None
 ) -> AsyncGenerator[OwnSession, None]:
-    """Give the session of a profile and a provider, until its last client is closed.
-
-    Each event loop has one session of them. A second client of a session is cheap.
-    """
+    """Give the session of a loop, profile and provider, until its last client is closed."""
     key = asyncio.get_running_loop(), profile_name, _identity(provider)
     own = _own_sessions.get(key)
     if own is None:

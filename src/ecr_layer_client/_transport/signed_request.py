@@ -35,8 +35,7 @@ class SignedRequestTransport:
         client_method: Sends requests that there is no template for. Closed with this one.
         reader: Reads the responses.
         session: The aiobotocore session, for its credentials.
-        http: The HTTP session of the client. Where a hook answers in place of ECR, no request gets
-            there, and nothing is learned.
+        http: The HTTP session of the client. It sees no request that a hook answers.
     """
 
     def __init__(

@@ -50,7 +50,7 @@ class RequestTemplate:
 
     @classmethod
     def of(cls, method: str, url: str, headers: Mapping[str, str | bytes]) -> Self | None:
-        """Return a template that is learned from a signed request.
+        """Learn a template from a signed request.
 
         Return None if other requests may differ in more than operation, body, date and credentials.
         """
@@ -78,8 +78,8 @@ class RequestTemplate:
         Args:
             operation: The API operation.
             payload_sha256: The SHA-256 digest of the body, in hexadecimal.
-            keys: The keys that sign the request: botocore's frozen credentials.
-            now: The time of the request, in seconds since the epoch.
+            keys: botocore's frozen credentials.
+            now: Seconds since the epoch.
         """
         date = datetime.fromtimestamp(now, UTC).strftime("%Y%m%dT%H%M%SZ")
         target = f"{self._target_prefix}.{operation}"
