@@ -39,10 +39,6 @@ class Resources(NamedTuple):
     """The parts of a connection that the calls of one operation need.
 
     Attributes:
-        transport: Sends requests.
-        region_name: The Region that they are signed for.
-        credentials: What signs them.
-        rate_limiter: Says when they may leave.
         slots: One is held during an attempt. A call that waits for its retry holds none.
     """
 
@@ -60,9 +56,6 @@ class Connection:
         options: Where to send requests, and who signs them.
         config: The options of the client that owns it.
         modules: Names of modules that its first use needs; they are imported while it opens.
-
-    Attributes:
-        users: What uses it now; closing ends their work.
     """
 
     def __init__(
@@ -70,6 +63,7 @@ class Connection:
     ) -> None:
         self.options = options
         self.config = config
+        # Closing ends their work.
         self.users: WeakSet[ConnectionUser] = WeakSet()
         self._modules = (_OPENING, *modules)
         self._opened: OpenedTransport | None = None
@@ -85,12 +79,10 @@ class Connection:
         return self._opened is not None
 
     async def open(self) -> None:
-        """Open the transport. No request is sent.
+        """Open the transport, as `open_transport` does.
 
         Raises:
             ClientStateError: It is open, or being opened.
-            InvalidInputError: There is no Region, or the AWS configuration can't be used.
-            CredentialsError: The credential chain failed.
         """
         if self._home is not None:
             msg = (
@@ -124,12 +116,9 @@ class Connection:
             ClientStateError: The connection is not open, or was opened elsewhere.
         """
         self.check_home()
-        resources = self._resources.get(operation)
-        if resources is None:
-            resources = self._resources[operation] = self._make_resources(operation)
-        return resources
+        if operation in self._resources:
+            return self._resources[operation]
 
-    def _make_resources(self, operation: str) -> Resources:
         if self._opened is None:
             state = "closed" if self._was_closed else "not open yet"
             msg = (
@@ -141,7 +130,9 @@ class Connection:
         transport, identity, credentials = self._opened
         limiter = rate_limiter_for(operation, identity)
         limiter.set_ceiling(self, ceiling_of(operation, self.config.requests_per_second))
-        return Resources(transport, identity.region_name, credentials, limiter, self._slots)
+        resources = Resources(transport, identity.region_name, credentials, limiter, self._slots)
+        self._resources[operation] = resources
+        return resources
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something until it ends or the connection is closed.
