@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -122,68 +123,38 @@ async def nobody() -> AsyncGenerator[str]:
         yield f"http://127.0.0.1:{bound.getsockname()[1]}"
 
 
+async def play_silence(_: Served, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
+    """Read, and never respond."""
+    await reader.read(-1)
+
+
+async def close_at_once(*_: object) -> None:
+    """Close an accepted connection."""
+
+
+async def speak_smtp(_: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Respond in another protocol."""
+    await reader.read(1)
+    writer.write(b"220 mail.example ESMTP\r\n")
+    await writer.drain()
+
+
 @asynccontextmanager
-async def silent() -> AsyncGenerator[str]:
-    """Give an endpoint that accepts connections, reads and never responds."""
-
-    async def play(_: Served, reader: asyncio.StreamReader, __: asyncio.StreamWriter) -> None:
-        await reader.read(-1)
-
+async def playing(play: Any, scheme: str = "http") -> AsyncGenerator[str]:
+    """Give the URL of a server that runs a script."""
     async with serving(play) as served:
-        yield served.url
+        yield served.url.replace("http", scheme)
 
 
-@asynccontextmanager
-async def closing() -> AsyncGenerator[str]:
-    """Give an endpoint that accepts connections and closes them at once."""
-
-    async def play(*_: object) -> None:
-        pass
-
-    async with serving(play) as served:
-        yield served.url
-
-
-@asynccontextmanager
-async def not_http() -> AsyncGenerator[str]:
-    """Give an endpoint that speaks another protocol."""
-
-    async def play(_: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"220 mail.example ESMTP\r\n")
-        await writer.drain()
-
-    async with serving(play) as served:
-        yield served.url
-
-
-@asynccontextmanager
-async def without_tls() -> AsyncGenerator[str]:
-    """Give an https URL of a server that speaks plain HTTP."""
-    async with LocalECR() as ecr:
-        yield ecr.endpoint_url.replace("http:", "https:")
-
-
+NETWORK = "no response came .*check the network.*endpoint_url"
+NO_TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
+SLOW = "no response within attempt_timeout=0.5 s: check the network, or allow more time"
 DEAD: list[Any] = [
-    pytest.param(
-        nobody, "no response came .*check the network.*endpoint_url", True, id="nobody-listens"
-    ),
-    pytest.param(
-        silent,
-        "no response within attempt_timeout=0.5 s: check the network, or allow more time",
-        True,
-        id="never-answers",
-    ),
-    pytest.param(
-        closing, "no response came .*check the network.*endpoint_url", True, id="closes-at-once"
-    ),
-    pytest.param(not_http, "Bad status line", True, id="not-http"),
-    pytest.param(
-        without_tls,
-        "check endpoint_url, AWS_CA_BUNDLE and proxies",
-        False,
-        id="tls-to-a-plain-port",
-    ),
+    pytest.param(nobody, NETWORK, True, id="nobody-listens"),
+    pytest.param(partial(playing, play_silence), SLOW, True, id="never-answers"),
+    pytest.param(partial(playing, close_at_once), NETWORK, True, id="closes-at-once"),
+    pytest.param(partial(playing, speak_smtp), "Bad status line", True, id="not-http"),
+    pytest.param(partial(playing, speak_smtp, "https"), NO_TLS, False, id="tls-to-a-plain-port"),
 ]
 
 
@@ -199,7 +170,7 @@ def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_dead_endpoints(endpoint: Any, advice: str, *, retryable: bool) -> None:
     """A dead endpoint soon raises TransportError with advice, and is retried if that may help."""
     config = ClientConfig(
-        attempt_timeout=0.5 if endpoint is silent else MAX_SECONDS,
+        attempt_timeout=0.5 if advice == SLOW else MAX_SECONDS,
         retry=RetryPolicy(max_attempts=2, initial_backoff=0.001),
     )
     message = rf"repository 'app' \(registry of the caller, Region us-east-1\): .*{advice}"

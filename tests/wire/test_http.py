@@ -32,16 +32,11 @@ ONCE = RetryPolicy(max_attempts=1)
 
 
 @pytest.fixture
-def keys(monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Put temporary keys in the environment, and return them."""
-    keys = {
-        "AWS_ACCESS_KEY_ID": "temporary",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "AWS_SESSION_TOKEN": TOKEN,
-    }
-    for name, value in keys.items():
-        monkeypatch.setenv(name, value)
-    return keys
+def keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Put temporary keys in the environment."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "temporary")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.setenv("AWS_SESSION_TOKEN", TOKEN)
 
 
 async def answers_ok(
@@ -59,12 +54,7 @@ async def test_a_redirect_is_refused(
     own_client: OwnClient, ecr: LocalECR, digests: list[str], status: int
 ) -> None:
     """A redirect is an error, and the other origin gets no connection, hence no session token."""
-    ecr.add_key("temporary", "secret", TOKEN)
-    async with serving(answers_ok) as elsewhere, own_client(ecr.endpoint_url) as client:
-        ecr.faults.add(redirect_to=f"{elsewhere.url}/", status=status)
-        with pytest.raises(ResponseError, match="redirects are refused"):
-            await client.check_layers("app", digests[:1])
-    assert (elsewhere.accepted, ecr.stats.requests) == (0, 1)
+    await _refused_redirect(own_client(ecr.endpoint_url), ecr, digests[:1], status)
 
 
 @pytest.mark.usefixtures("keys")
@@ -72,15 +62,20 @@ async def test_a_redirect_is_refused_on_a_session_with_a_default_configuration(
     ecr: LocalECR, digests: list[str]
 ) -> None:
     """A redirect is an error on a caller's session with a default client configuration, too."""
-    ecr.add_key("temporary", "secret", TOKEN)
     session: Any = AioSession()
     session.set_default_client_config(AioConfig(user_agent_extra="mine"))
     client = ECRLayerClient(region_name="us-east-1", endpoint_url=ecr.endpoint_url, session=session)
+    await _refused_redirect(client, ecr, digests[:1], 302)
 
-    async with serving(answers_ok) as elsewhere, client:
-        ecr.faults.add(redirect_to=f"{elsewhere.url}/")
+
+async def _refused_redirect(
+    ours: ECRLayerClient, ecr: LocalECR, digests: list[str], status: int
+) -> None:
+    ecr.add_key("temporary", "secret", TOKEN)
+    async with serving(answers_ok) as elsewhere, ours as client:
+        ecr.faults.add(redirect_to=f"{elsewhere.url}/", status=status)
         with pytest.raises(ResponseError, match="redirects are refused"):
-            await client.check_layers("app", digests[:1])
+            await client.check_layers("app", digests)
     assert (elsewhere.accepted, ecr.stats.requests) == (0, 1)
 
 
