@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import partial
@@ -15,13 +13,12 @@ from aiobotocore.awsrequest import AioAWSResponse
 from aiobotocore.credentials import AioCredentials
 
 from client.chains import KEYS
-from client.steps import client_of, on_loopback, one_by_one
+from client.steps import client_of
 from ecr_layer_client import InvalidInputError, Repository, ResponseError, RetryPolicy
 from ecr_layer_client._checks.operation import CHECK
-from ecr_layer_client._transport.operation import StreamedBody
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
@@ -117,28 +114,16 @@ async def test_a_hook_that_responds(
     assert (absent, checked, ecr.stats.requests) == (tuple(digests), digests, 0)
 
 
-class _Chunks:
-    """A body that is produced while it is sent."""
-
-    def __init__(self, body: bytes) -> None:
-        self.length = len(body)
-        self.sha256 = hashlib.sha256(body).hexdigest()
-        self._body = body
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return one_by_one([self._body[:5], self._body[5:]])
-
-
 @dataclass(frozen=True)
 class _Operation:
     """Any operation on the repository `app`."""
 
     name: str
-    body: bytes | StreamedBody
+    body: bytes
     repository: Repository = APP
     count: int = 0
 
-    def request(self) -> bytes | StreamedBody:
+    def request(self) -> bytes:
         return self.body
 
     def parse(self, body: bytes) -> Any:
@@ -154,24 +139,6 @@ async def test_other_operations(ecr: LocalECR, digests: list[str]) -> None:
         await client.check_layers("app", digests)
         assert await transport.send(names) == before
     assert [each["repositoryName"] for each in before["repositories"]] == ["app"]
-
-
-async def test_a_streamed_body(transport: TransportName) -> None:
-    """Either transport sends a body that is produced while it is sent."""
-    initiate: Any = _Operation("InitiateLayerUpload", b'{"repositoryName": "app"}')
-
-    async def upload(ecr: LocalECR) -> object:
-        async with client_of(ecr, ecr.session(), transport=transport) as client:
-            connection = client._connection.resources_for(CHECK).transport
-            upload_id = (await connection.send(initiate))["uploadId"]
-            part = {"partFirstByte": 0, "partLastByte": 6, "layerPartBlob": "YSBsYXllcg=="}
-            members = {"repositoryName": "app", "uploadId": upload_id} | part
-            body = _Chunks(json.dumps(members).encode())
-            assert isinstance(body, StreamedBody)
-            operation: Any = _Operation("UploadLayerPart", body)
-            return (await connection.send(operation))["lastByteReceived"]
-
-    assert await asyncio.to_thread(on_loopback, upload) == 6
 
 
 @pytest.mark.parametrize("own", [None, ("base", "secret")], ids=["no-other-keys", "other-keys"])

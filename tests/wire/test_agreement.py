@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import pytest
 import pytest_asyncio
 from botocore.config import Config
-from botocore.exceptions import ClientError
 
 from ecr_layer_client import ECRLayerClient, Layer
 from ecr_layer_client.local import LocalECR
@@ -188,35 +187,3 @@ async def test_moto_agrees(moto: Moto, monkeypatch: pytest.MonkeyPatch, absent: 
         == (ours.available, ours.absent)
         == (tuple(moto.held), tuple(DIGESTS[:150]))
     )
-
-
-def answered(client: Any, digests: list[str]) -> object:
-    """Return the availabilities and failure codes of a registry's response, or its error code."""
-    try:
-        response = client.batch_check_layer_availability(repositoryName="app", layerDigests=digests)
-    except ClientError as error:
-        error_response: Any = error.response
-        return error_response["Error"]["Code"]
-
-    return [
-        each.get("layerAvailability") or each["failureCode"]
-        for each in (*response["layers"], *response["failures"])
-    ]
-
-
-DIFFERENCES: list[Any] = [
-    pytest.param(DIGESTS[:1], ["MissingLayerDigest"], ["UNAVAILABLE"], id="absent"),
-    pytest.param(
-        DIGESTS[:101], ["MissingLayerDigest"] * 101, "InvalidParameterException", id="101-digests"
-    ),
-    pytest.param([], [], "InvalidParameterException", id="no-digests"),
-]
-
-
-@pytest.mark.parametrize(("asked", "motos", "ours"), DIFFERENCES)
-async def test_moto_is_known_to_differ(
-    moto: Moto, ecr: LocalECR, asked: list[str], motos: object, ours: object
-) -> None:
-    """Where moto and the local ECR differ, the local ECR does what ECR is known to do."""
-    of_ours = await asyncio.to_thread(answered, boto(**ecr.client_kwargs), asked)
-    assert (answered(moto.client, asked), of_ours) == (motos, ours)

@@ -95,10 +95,8 @@ class SignedRequestTransport:
         try:
             credentials = await self._session.get_credentials()
             keys = None if credentials is None else await credentials.get_frozen_credentials()
-        except CredentialsError:
-            raise
         except Exception as error:  # noqa: BLE001 (a caller's session may raise anything)
-            raise credentials_error(error) from redacted_cause(error)
+            raise CredentialsError(str(credentials_error(error))) from redacted_cause(error)
 
         if keys is None:
             raise credentials_error(NoCredentialsError())
