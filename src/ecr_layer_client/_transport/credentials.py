@@ -189,7 +189,6 @@ class ProvidedKeys:
 
     def __init__(self, provider: CredentialsProvider) -> None:
         self._provider = provider
-        self._frozen: Any = None
         self._expires_at = -inf  # on the event loop's clock
 
     def refresh_needed(self, refresh_in: int | None = None) -> bool:
@@ -198,12 +197,7 @@ class ProvidedKeys:
         return left <= (_REFRESH_AHEAD_SECONDS if refresh_in is None else refresh_in)
 
     async def get_frozen_credentials(self) -> Any:
-        """Return the keys; renew them first if they expire soon."""
-        if self.refresh_needed():
-            await self._ask()
-        return self._frozen
-
-    async def _ask(self) -> None:
+        """Ask the provider for keys."""
         try:
             async with asyncio.timeout(FETCH_TIMEOUT_SECONDS) as deadline:
                 keys = await self._provider()
@@ -223,7 +217,7 @@ class ProvidedKeys:
             raise _no_keys(words)
 
         self._expires_at = asyncio.get_running_loop().time() + left
-        self._frozen = ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
+        return ReadOnlyCredentials(keys.access_key, keys.secret_key, keys.token)
 
 
 def _no_keys(words: str) -> CredentialsError:
