@@ -198,8 +198,9 @@ class ProvidedKeys:
 
     async def get_frozen_credentials(self) -> Any:
         """Ask the provider for keys."""
+        deadline = asyncio.timeout(FETCH_TIMEOUT_SECONDS)
         try:
-            async with asyncio.timeout(FETCH_TIMEOUT_SECONDS) as deadline:
+            async with deadline:
                 keys = await self._provider()
         except Exception as error:
             words = words_of(error) if deadline.expired() else f"{type(error).__name__}: {error}"

@@ -39,7 +39,8 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
         on_send: Callable[[Any], None] | None = None
 
         def __init__(self, *args: Any, **options: Any) -> None:
-            super().__init__(*args, **options)
+            base: Any = super()
+            base.__init__(*args, **options)
             self._sent: Any = {}
             leave_out_secrets_of(self)
             made.append(self)
@@ -56,7 +57,8 @@ def watched_session(http_session_cls: type[Any], made: list[Any]) -> type[Any]:
             self._sent = request.headers
             if self.on_send is not None:
                 self.on_send(request)
-            return await super().send(request)
+            base: Any = super()
+            return await base.send(request)
 
     return WatchedSession
 

@@ -101,9 +101,9 @@ async def _make_client(
     options: ConnectionOptions, config: ClientConfig, session: Any, made: list[Any]
 ) -> AbstractAsyncContextManager[Any]:
     """Return a client to enter, whose HTTP session is added to `made`."""
-    is_botocores = isinstance(session, AioSession)
+    variable = getattr(session, "get_config_variable", None)
     # botocore takes a variable that is set and empty for a Region.
-    if options.region_name is None and is_botocores and session.get_config_variable("region") == "":
+    if options.region_name is None and variable is not None and variable("region") == "":
         raise NoRegionError
 
     await warm_up_in_thread(session)
