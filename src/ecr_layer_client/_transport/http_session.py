@@ -1,12 +1,13 @@
-"""HTTP sessions for aiobotocore: of its own class, with redirects refused and bodies limited.
+"""HTTP sessions for aiobotocore: of its own class, with guards that it has no options for.
 
-`AIOHTTPSession._get_session` is the only private name of aiobotocore that this library uses:
-redirects can't be refused elsewhere. `tests/wire/test_http.py` fails if it changes.
+`AIOHTTPSession._get_session` is the only private name of aiobotocore that this library uses.
+`tests/wire/test_http.py` and `tests/wire/test_idle_connections.py` fail if it changes.
 """
 
 from __future__ import annotations
 
 import re
+from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from ecr_layer_client._text.redaction import leave_out_secrets_of
 from .sigv4 import texts_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Awaitable, Callable, Iterator
 
     import aiohttp
 
@@ -75,7 +76,22 @@ class _GuardedHTTPSession(AIOHTTPSession):
     async def _get_session(self, proxy_url: str | None) -> Any:
         # The private name: it is in no stub.
         base: Any = super()
-        return _Guard(await base._get_session(proxy_url), self.max_response_bytes)  # noqa: SLF001
+        session = await base._get_session(proxy_url)  # noqa: SLF001
+        if "connect" not in vars(session.connector):
+            session.connector.connect = partial(_connect_afresh, session.connector.connect)
+        return _Guard(session, self.max_response_bytes)
+
+
+async def _connect_afresh(
+    connect: Callable[..., Awaitable[Any]], *args: Any, **options: Any
+) -> Any:
+    """Get a connection that has received nothing since its last response.
+
+    aiohttp keeps what an idle connection receives, and takes it for the next response.
+    """
+    while (connection := await connect(*args, **options)).protocol.should_close:
+        connection.close()
+    return connection
 
 
 class _Guard:
