@@ -19,6 +19,7 @@ from ecr_layer_client import (
     ResponseError,
 )
 from ecr_layer_client._checks.operation import CHECK, Check, Settled
+from ecr_layer_client._transport import contract
 
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "abc")
 APP = Repository(name="app")
@@ -90,8 +91,7 @@ def test_rows_that_settle_nothing() -> None:
     "response",
     [
         *(b"{}", body(), b'{"layers":[]}', body(layer_row("sha256:dd"))),
-        # Another member, and a repeated one.
-        *(body(HELD).replace(b'"layers"', b'"Layers"'), body(HELD)[:-1] + b',"layers":[]}'),
+        body(HELD).replace(b'"layers"', b'"Layers"'),
     ],
 )
 def test_response_that_settles_nothing(response: bytes) -> None:
@@ -135,6 +135,35 @@ def test_response_that_breaks_the_contract(response: bytes) -> None:
     for again in (False, True):
         with pytest.raises(ResponseError, match=r"^ECR's response breaks its contract: "):
             settle(response, [ONE, TWO], again=again)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [b'"layers":[]', b'"fail\\u0075res":[]', b'"new":1,"new":[{}]'],
+    ids=["layers", "escaped", "unknown"],
+)
+def test_response_with_a_repeated_member(more: bytes) -> None:
+    """A response with a member twice breaks the contract."""
+    with pytest.raises(ResponseError, match="ECR's response breaks its contract: it has the mem"):
+        settle(body(HELD)[:-1] + b"," + more + b"}", [ONE])
+
+
+@pytest.mark.parametrize("member", ["layerDigest", "layerAvailability", "layerSize", "mediaType"])
+def test_row_with_a_repeated_member(member: str) -> None:
+    """A row with a member twice breaks the contract, whatever else is left out."""
+    for row in (HELD, ABSENT, layer_row(ONE, mediaType=None, layerSize=None)):
+        if member in row:
+            text = json.dumps({member: row[member]})[1:-1]
+            response = body(row).replace(b'{"layerDigest"', f'{{{text}, "layerDigest"'.encode())
+            with pytest.raises(ResponseError, match=f"it has the member '{member}' twice"):
+                settle(response, [row["layerDigest"]])
+
+
+def test_a_plain_response_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A response that has only the known members is not searched for repeated ones."""
+    monkeypatch.setattr(contract, "refuse_repeated_names", None)
+    response = body(HELD, ABSENT, layer_row("sha256:dd", layerSize=1), failures=[FAILED])
+    assert settle(response, [ONE, TWO, THREE]) == Settled(OUTCOMES, 1)
 
 
 def test_response_truncated_at_every_byte() -> None:

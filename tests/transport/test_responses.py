@@ -137,6 +137,28 @@ def test_malformed(body: bytes, where: str) -> None:
     assert str(error).startswith(f"{WHAT}ECR's response breaks its contract: {where}")
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"lastByteReceived": 4, "lastByteReceived": 9}',
+        b'{"lastByteReceived": 9, "last\\u0042yteReceived": 9}',
+        b'{"lastByteReceived": 9, "new": [{"a": 1, "b": [], "a": 2}]}',
+    ],
+    ids=["same", "escaped", "in an unknown member"],
+)
+def test_repeated_member(body: bytes) -> None:
+    """A response with a member twice has no certain meaning: it is an error, and is retried."""
+    error = error_of(200, body)
+    assert (type(error), error.retryable) == (ResponseError, True)
+    assert str(error).startswith(f"{WHAT}ECR's response breaks its contract: it has the member ")
+
+
+def test_error_response_with_a_repeated_member() -> None:
+    """Of an error response with a member twice, only the status is known."""
+    response = ErrorResponse.read(400, HEADERS, b'{"__type": "A", "message": "b", "__type": "C"}')
+    assert (response.code, response.message) == ("Unknown", "")
+
+
 def test_no_response() -> None:
     """A request without a usable response becomes an error that names the request."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel, ValidationError
@@ -11,19 +12,29 @@ from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.validation_errors import first_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from pydantic import TypeAdapter
 
 M = TypeVar("M", bound=BaseModel)
 
 
-def parse_response(adapter: TypeAdapter[M], body: bytes) -> M:
+def parse_response(
+    adapter: TypeAdapter[M], body: bytes, quotes: Callable[[M], int] | None = None
+) -> M:
     """Read the body of a response strictly.
 
+    Args:
+        adapter: Of the shape that the operation promises.
+        body: The body.
+        quotes: Returns the number of quotes in a body that has only what was read. Where it is
+            right, no name can be repeated, and a slower search for one is spared. Default None.
+
     Raises:
-        ResponseError: It is not JSON, or not of the shape that the operation promises.
+        ResponseError: It is not JSON, has a name twice, or is not of the promised shape.
     """
     try:
-        return adapter.validate_json(body, strict=True, by_alias=True, by_name=False)
+        parsed = adapter.validate_json(body, strict=True, by_alias=True, by_name=False)
     except ValidationError as error:
         where, message, value, _ = first_problem(error)
         msg = (
@@ -31,3 +42,21 @@ def parse_response(adapter: TypeAdapter[M], body: bytes) -> M:
             f"in {len(body)} bytes: {quoted(value)}"
         )
         raise ResponseError(msg) from None
+
+    # Each name and text has two quotes, if none is escaped.
+    if quotes is None or b"\\" in body or body.count(b'"') != quotes(parsed):
+        refuse_repeated_names(body)
+    return parsed
+
+
+def refuse_repeated_names(body: bytes) -> None:
+    """Raise ResponseError if an object in a JSON text has a name twice: parsers disagree on it."""
+    json.loads(body, object_pairs_hook=_refuse_repeated)
+
+
+def _refuse_repeated(members: list[tuple[str, object]]) -> None:
+    if len(dict(members)) < len(members):
+        names = [name for name, _ in members]
+        repeated = next(name for name in names if names.count(name) > 1)
+        msg = f"ECR's response breaks its contract: it has the member {quoted(repeated)} twice"
+        raise ResponseError(msg)

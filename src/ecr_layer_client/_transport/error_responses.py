@@ -16,6 +16,8 @@ from ecr_layer_client._models.repository import partition_of
 from ecr_layer_client._text.quoting import escaped, quoted
 from ecr_layer_client._text.redaction import redact
 
+from .contract import refuse_repeated_names
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -253,6 +255,8 @@ def _without_secrets(message: str, code: str) -> str:
 
 def _members(body: bytes) -> Mapping[str, Any]:
     try:
-        return _MEMBERS.validate_json(body)
-    except ValueError:
+        members = _MEMBERS.validate_json(body)
+        refuse_repeated_names(body)
+    except (ValueError, errors.ResponseError):
         return {}
+    return members
