@@ -391,6 +391,9 @@ _CASES: dict[str, Case] = {
     "renew the credentials of your session or client, …": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
+    "the request was late, although this machine's clock is right: …": _faulty(
+        error="InvalidSignatureException", message="Signature expired: too old"
+    ),
     "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),

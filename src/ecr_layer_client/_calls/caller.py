@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
-from ecr_layer_client._transport.error_responses import attempted, located
+from ecr_layer_client._transport.error_responses import attempted, located, was_late
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -142,8 +142,8 @@ class Caller:
     async def _attempt_in_turn(self, call: _Call[T]) -> T:
         """Make one attempt.
 
-        A throttled request, and one that must be signed again with new credentials, does not count
-        as an attempt and goes back to the front of the line.
+        A throttled request, and one that must be signed again, does not count as an attempt and
+        goes back to the front of the line.
         """
         at_front = False
         while True:
@@ -227,11 +227,12 @@ class Caller:
         return min(starving, self._elapsed(call)) < self._policy.max_elapsed
 
     async def _renew(self, error: CallError, call: _Call[Any], generation: int) -> bool:
-        """Renew the credentials if AWS refused them; return whether there are new ones."""
-        if not error.refreshable or call.has_renewed or call.state.is_over:
+        """Return whether the request can be signed again, with new keys if AWS refused these."""
+        is_late = was_late(error)
+        if not (is_late or error.refreshable) or call.has_renewed or call.state.is_over:
             return False
         call.has_renewed = True
-        return await self._credentials.renew(generation)
+        return is_late or await self._credentials.renew(generation)
 
     def _is_retried(self, error: BaseException, state: OperationState) -> bool:
         if not isinstance(error, CallError) or state.is_over:

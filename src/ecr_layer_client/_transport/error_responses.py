@@ -52,7 +52,8 @@ _SKEWED = _codes("RequestExpired RequestTimeTooSkewed")
 _INVALID_PARAMETER = _codes("InvalidParameterException ValidationException")
 # A hard quota and the state of a key: another attempt changes neither.
 _FINAL = _codes("LimitExceededException KmsException")
-_TRANSIENT_STATUS = frozenset({500, 502, 503, 504})
+_TRANSIENT_STATUS = frozenset({408, 500, 502, 503, 504})
+_MAX_SKEW_SECONDS = 300.0  # AWS, "Signing AWS API requests": five minutes
 _TOO_MANY_REQUESTS = 429
 _OK, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
 
@@ -158,16 +159,34 @@ def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> errors
     is_signature = code in _WRONG_SIGNATURE
 
     if code in _SKEWED or (is_signature and message.startswith(_SKEWED_SIGNATURE)):
-        skew = skew_of(response.date, datetime.now(UTC))
-        by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-        advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
-        return errors.ClockSkewError(_text(response, what, advice), skew=skew)
+        return _clock_skew(response, what)
     if code in _STALE_CREDENTIALS:
         advice = _RENEW if owned else _RENEW_YOURS
         return errors.CredentialsError(_text(response, what, advice), refreshable=owned)
     if is_signature and not _WRONG_SCOPE.fullmatch(message):
         return errors.CredentialsError(_text(response, what, _WRONG_KEY))
     return None
+
+
+def _clock_skew(response: ErrorResponse, what: str) -> errors.ClockSkewError:
+    skew = skew_of(response.date, datetime.now(UTC))
+    by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
+    advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
+    if _is_right(skew):
+        advice = (
+            "the request was late, although this machine's clock is right: "
+            "if the process was paused, try again"
+        )
+    return errors.ClockSkewError(_text(response, what, advice), skew=skew)
+
+
+def was_late(error: errors.CallError) -> bool:
+    """Return whether a signature expired although the clock is right: another one may not."""
+    return isinstance(error, errors.ClockSkewError) and _is_right(error.skew)
+
+
+def _is_right(skew: float | None) -> bool:
+    return skew is not None and abs(skew) < _MAX_SKEW_SECONDS
 
 
 def _class_of(
@@ -188,8 +207,9 @@ def _class_of(
         return errors.AccessDeniedError, advice, False
     if code in _INVALID_PARAMETER:
         return errors.InvalidParameterError, _INVALID, False
-    if code in _TRANSIENT or (status >= _FIRST_SERVER_ERROR and code not in _FINAL):
-        return errors.ServerError, _SERVER, code in _TRANSIENT or status in _TRANSIENT_STATUS
+    is_transient = code in _TRANSIENT or status in _TRANSIENT_STATUS
+    if code not in _FINAL and (is_transient or status >= _FIRST_SERVER_ERROR):
+        return errors.ServerError, _SERVER, is_transient
     return errors.ServiceError, "", False
 
 
