@@ -142,6 +142,11 @@ async def _wrong_secret(ecr: LocalECR) -> None:
     await _opened()(ecr)
 
 
+async def _unreachable_proxy(ecr: LocalECR) -> None:
+    os.environ["HTTP_PROXY"] = "http://127.0.0.1:9"
+    await _opened()(ecr)
+
+
 async def _skewed(ecr: LocalECR) -> None:
     ecr.clock_skew = 3_600.0
     async with ecr.client(retry=_HASTY) as client:
@@ -391,6 +396,8 @@ _CASES: dict[str, Case] = {
     "renew the credentials of your session or client, …": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
     "this machine's clock is off…": _skewed,
+    "the proxy … can't be reached: …": _unreachable_proxy,
+    "the proxy wants credentials: …": _faulty(status=407),
     "the request was late, although this machine's clock is right: …": _faulty(
         error="InvalidSignatureException", message="Signature expired: too old"
     ),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from typing import Any
 
 import pytest
 from botocore import exceptions as botocore
@@ -43,7 +44,6 @@ NETWORK = [
     botocore.ConnectTimeoutError(endpoint_url=URL),
     botocore.ReadTimeoutError(endpoint_url=URL),
     botocore.ConnectionClosedError(endpoint_url=URL, request=None),
-    botocore.ProxyConnectionError(proxy_url="http://proxy"),
     botocore.ResponseStreamingError(error="reset"),
     botocore.HTTPClientError(error=OSError("reset")),
 ]
@@ -129,6 +129,25 @@ def test_final_failure(error: Exception, advice: str) -> None:
     ours = asked(error)
     assert facts(ours) == (TransportError, False)
     assert str(ours).endswith(f": {advice}")
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "retryable"),
+    [
+        (None, "can't be reached: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", True),
+        (407, "wants credentials: put them into HTTPS_PROXY or HTTP_PROXY, in the form ", False),
+        (403, "refused the connection (HTTP 403): check HTTPS_PROXY, ", False),
+        (503, "refused the connection (HTTP 503): check HTTPS_PROXY, ", True),
+    ],
+)
+def test_proxy(status: int | None, words: str, *, retryable: bool) -> None:
+    """An error of a proxy names the proxy, without its credentials, and says what it did."""
+    said: Any = OSError("refused")
+    if status is not None:
+        said.status = status
+    ours = asked(botocore.ProxyConnectionError(proxy_url="http://u:p4ss@proxy:3128", error=said))
+    assert facts(ours) == (TransportError, retryable)
+    assert str(ours).startswith(f"{WHAT}: the proxy 'http://***@proxy:3128' {words}")
 
 
 def test_request_that_could_not_be_made() -> None:

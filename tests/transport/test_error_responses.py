@@ -21,6 +21,7 @@ from ecr_layer_client import (
     ServerError,
     ServiceError,
     ThrottledError,
+    TransportError,
 )
 from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client._transport.error_responses import (
@@ -142,6 +143,14 @@ def test_stale_credentials_of_the_caller() -> None:
 def test_signature(code: str, message: str, cls: type[CallError]) -> None:
     """A rejected signature is final; its message says whether key, clock or Region is wrong."""
     assert facts(error_of(response(code, 403, message))) == (cls, False, False, False)
+
+
+def test_proxy_that_wants_credentials() -> None:
+    """A proxy's 407 is a final error of the network that says where the credentials belong."""
+    error = error_of(response(status=407), OTHER)
+    assert facts(error) == (TransportError, *FINAL[1:])
+    advice = "put them into HTTPS_PROXY or HTTP_PROXY, in the form http://USER:PASSWORD@HOST:PORT"
+    assert str(error) == f"{WHAT}: the proxy wants credentials: {advice}, percent-encoded"
 
 
 @pytest.mark.parametrize("code", ["Unknown", "ThrottlingException", "ServerException"])

@@ -140,6 +140,32 @@ async def test_a_proxy_of_the_environment(
     assert {head.split(" ")[1] for head in served.heads} == {f"{seeded.endpoint_url}/"}
 
 
+@pytest.mark.parametrize("scheme", ["http", "https"])
+async def test_a_proxy_that_wants_credentials(
+    ecr: LocalECR,
+    digests: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    transport: TransportName,
+    scheme: str,
+) -> None:
+    """A proxy's 407 ends a call at once, and its error says that the proxy wants credentials."""
+
+    async def proxy(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await read_head(served, reader)
+        writer.write(b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+
+    async with serving(proxy) as served:
+        monkeypatch.setenv(f"{scheme.upper()}_PROXY", served.url)
+        url = ecr.endpoint_url.replace("http", scheme)
+        async with one_by_one(transport, url) as client:
+            with pytest.raises(TransportError, match=r"the proxy .*wants credentials: ") as raised:
+                await client.check_layers("app", digests)
+    assert (raised.value.retryable, len(served.heads)) == (False, 1)
+
+
 async def test_an_authority_of_the_environment(
     seeded: LocalECR,
     digests: list[str],

@@ -18,6 +18,8 @@ from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
 
+from .error_responses import PROXY_ADVICE, PROXY_AUTHENTICATION_REQUIRED
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
@@ -49,6 +51,8 @@ _LASTING = FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidPro
 _NETWORK = "check the network, the proxies, and the spelling of the Region and of endpoint_url"
 _TLS = "check endpoint_url, AWS_CA_BUNDLE and proxies"
 _FILES = "check AWS_CA_BUNDLE, certificates and proxies"
+_PROXIES = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
+_SERVER_ERROR = 500
 _HOOKS = "check the credentials and hooks of the session or client"
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
@@ -133,8 +137,19 @@ def call_error(error: Exception, what: str) -> CallError:
     return TransportError(f"{what}: {text}", retryable=retryable)
 
 
+def _refused_by_proxy(error: botocore.ProxyConnectionError, status: int | None) -> tuple[str, bool]:
+    proxy = f"the proxy {quoted(error.kwargs['proxy_url'])}"
+    if status is None:
+        return f"{proxy} can't be reached: {_PROXIES}", True
+    if status == PROXY_AUTHENTICATION_REQUIRED:
+        return f"{proxy} wants credentials: {PROXY_ADVICE}", False
+    return f"{proxy} refused the connection (HTTP {status}): {_PROXIES}", status >= _SERVER_ERROR
+
+
 def _without_response(error: Exception, cause: object) -> tuple[str, bool]:
     """Return what failed and what to do, and whether another attempt may help."""
+    if isinstance(error, botocore.ProxyConnectionError):
+        return _refused_by_proxy(error, getattr(error.kwargs.get("error"), "status", None))
     if isinstance(error, botocore.SSLError):
         return f"TLS failed ({quoted(str(error))}): {_TLS}", False
     if isinstance(cause, _LASTING):

@@ -55,6 +55,7 @@ _FINAL = _codes("LimitExceededException KmsException")
 _TRANSIENT_STATUS = frozenset({408, 500, 502, 503, 504})
 _MAX_SKEW_SECONDS = 300.0  # AWS, "Signing AWS API requests": five minutes
 _TOO_MANY_REQUESTS = 429
+PROXY_AUTHENTICATION_REQUIRED = 407
 _OK, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
 
 _MEMBERS = TypeAdapter(dict[str, Any])
@@ -105,6 +106,10 @@ def error_body(code: str, message: str) -> bytes:
     return to_json({name: text.encode(errors="replace").decode() for name, text in members.items()})
 
 
+PROXY_ADVICE = (
+    "put them into HTTPS_PROXY or HTTP_PROXY, in the form http://USER:PASSWORD@HOST:PORT, "
+    "percent-encoded"
+)
 _NOT_FROM_ECR = (
     "ECR sends results with status 200 only, so this response is from something else: "
     "check endpoint_url and proxies"
@@ -139,6 +144,10 @@ def error_from(
         return errors.ResponseError(_text(response, what, _NOT_FROM_ECR))
     if _FIRST_REDIRECT <= status < _FIRST_CLIENT_ERROR:
         return errors.ResponseError(_text(response, what, _REDIRECTED), retryable=False)
+
+    if status == PROXY_AUTHENTICATION_REQUIRED:
+        text = f"{what}: the proxy wants credentials: {PROXY_ADVICE}"
+        return errors.TransportError(text, retryable=False)
 
     cls: type[errors.ServiceError]
     if status == _TOO_MANY_REQUESTS or response.code in _THROTTLING:
