@@ -112,8 +112,11 @@ def credentials_error(error: Exception) -> CredentialsError:
 
 def words_of(error: Exception) -> str:
     """Return what an error says about fetching credentials."""
-    no_response = f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s"
-    return str(error) or (no_response if isinstance(error, TimeoutError) else type(error).__name__)
+    if str(error) or not isinstance(error, TimeoutError):
+        return str(error) or type(error).__name__
+    # The cause is the cancellation of what took too long, which may say what that was.
+    details = f": {error.__cause__}" if str(error.__cause__ or "") else ""
+    return f"no response within {FETCH_TIMEOUT_SECONDS:.0f} s{details}"
 
 
 def call_error(error: Exception, what: str) -> CallError:

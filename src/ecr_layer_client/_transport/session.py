@@ -16,6 +16,7 @@ from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
 
 from .client_errors import FETCH_TIMEOUT_SECONDS
+from .credential_process import end_process_when_cancelled
 from .credentials import ProvidedKeys, SharedCredentials
 
 if TYPE_CHECKING:
@@ -79,7 +80,9 @@ def _credentials(
         if provider is not None:
             return ProvidedKeys(provider)
         # A session reads its files and variables only once, so each run of the chain has its own.
-        return await AioSession(profile=profile_name).get_credentials()
+        session = AioSession(profile=profile_name)
+        end_process_when_cancelled(session)
+        return await session.get_credentials()
 
     return SharedCredentials(load, FETCH_TIMEOUT_SECONDS if provider is None else None)
 
