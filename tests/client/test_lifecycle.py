@@ -59,6 +59,17 @@ async def test_opened_twice(ecr: LocalECR) -> None:
             await client.open()
 
 
+async def test_opened_without_asyncio(ecr: LocalECR) -> None:
+    """A client that is not run by asyncio, but by trio for example, says what it needs."""
+
+    def run_elsewhere() -> None:
+        # trio, too, runs a coroutine without an asyncio loop.
+        with pytest.raises(ClientStateError, match=r"needs asyncio, .* trio-asyncio's"):
+            ecr.client().open().send(None)
+
+    await asyncio.to_thread(run_elsewhere)
+
+
 async def test_opened_again(ecr: LocalECR) -> None:
     """A client that is opened and closed by hand can be opened again."""
     client = await ecr.client().open()

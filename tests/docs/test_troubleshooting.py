@@ -226,6 +226,10 @@ async def _closed_under_way(ecr: LocalECR) -> None:
         await check
 
 
+async def _without_asyncio(ecr: LocalECR) -> None:
+    await asyncio.to_thread(ecr.client().open().send, None)
+
+
 async def _entered_twice(client: ECRLayerClient) -> None:
     await client.open()
 
@@ -441,6 +445,7 @@ _CASES: dict[str, Case] = {
     "ECR's response settles none of the … digests of the request: …": _faulty(drop_rows=1),
     "the response is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
     "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
+    "the client needs asyncio, …": _without_asyncio,
     "the client is open already: …": _called(_entered_twice),
     "the client was opened on another event loop: …": _on_another_loop,
     "the client was opened before this process was forked: …": _forked,

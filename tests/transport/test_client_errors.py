@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import ssl
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from botocore import exceptions as botocore
+from botocore.configloader import raw_config_parse
 
 from ecr_layer_client import (
     CallError,
@@ -22,6 +24,9 @@ from ecr_layer_client._transport.client_errors import (
     opening_error,
     redacted_cause,
 )
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
 WHAT = "BatchCheckLayerAvailability on repository 'team/app'"
@@ -85,7 +90,7 @@ def test_no_region() -> None:
     [
         (botocore.ProfileNotFound(profile="dev"), CONFIG),
         (botocore.InvalidConfigError(error_msg="no role_arn"), CONFIG),
-        (botocore.ConfigParseError(path="config"), CONFIG),
+        (botocore.ConfigParseError(path="config", error=ValueError("x")), CONFIG),
         (ValueError("a word in a file"), CONFIG),
         (
             botocore.InvalidRegionError(region_name="us-"),
@@ -103,6 +108,25 @@ def test_configuration_is_not_valid(error: Exception, advice: str) -> None:
     ours = opening_error(error)
     expected = f"the AWS configuration is not valid: {str(error)!r}: {advice}"
     assert (type(ours), str(ours)) == (InvalidInputError, expected)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le"])
+@pytest.mark.parametrize("read_as", ["utf-8", "cp1252"])
+def test_encoding_of_a_file(
+    encoding: str, read_as: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error of a file in another encoding asks to save it as UTF-8."""
+    path = tmp_path / "config"
+    path.write_bytes("[default]\nregion = eu-west-1\n".encode(encoding))
+
+    def opened(name: str, **_: object) -> Any:
+        return open(name, encoding=read_as)
+
+    monkeypatch.setattr(configparser, "open", opened, raising=False)
+    with pytest.raises(botocore.ConfigParseError) as raised:
+        raw_config_parse(str(path))
+    advice = "save the file as UTF-8 without a byte order mark"
+    assert str(opening_error(raised.value)).endswith(f"{path}': {advice}")
 
 
 def test_no_response() -> None:

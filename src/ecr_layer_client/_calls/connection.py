@@ -82,8 +82,15 @@ class Connection:
         """Open the transport, as `open_transport` does.
 
         Raises:
-            ClientStateError: It is open, or being opened.
+            ClientStateError: It is open, or being opened, or asyncio does not run this.
         """
+        loop = _running_loop()
+        if loop is None:
+            msg = (
+                "the client needs asyncio, and no asyncio event loop is running: start it with "
+                "asyncio.run(...); in a trio program, run it inside trio-asyncio's open_loop()"
+            )
+            raise ClientStateError(msg)
         if self._home is not None:
             msg = (
                 "the client is open already: "
@@ -91,7 +98,7 @@ class Connection:
             )
             raise ClientStateError(msg)
 
-        home = self._home = asyncio.get_running_loop(), os.getpid()
+        home = self._home = loop, os.getpid()
         try:
             # Importing aiobotocore takes longer than an event loop may stand still.
             if not hasattr(sys.modules.get(_OPENING), "open_transport"):
@@ -211,7 +218,7 @@ def _closed_meanwhile() -> ClientStateError:
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:
-    # A stream can be made outside of an event loop.
+    # A stream can be made outside of an event loop, and trio has no asyncio loop.
     try:
         return asyncio.get_running_loop()
     except RuntimeError:

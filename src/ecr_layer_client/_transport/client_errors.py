@@ -55,6 +55,7 @@ _PROXIES = "check HTTPS_PROXY, HTTP_PROXY and NO_PROXY"
 _SERVER_ERROR = 500
 _HOOKS = "check the credentials and hooks of the session or client"
 _CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
+_ENCODING = "save the file as UTF-8 without a byte order mark"
 _REGIONS = "check region_name, AWS_DEFAULT_REGION and the profile's region"
 _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's endpoint"
 
@@ -97,10 +98,19 @@ def opening_error(error: Exception) -> ECRLayerError:
     to_do = _CONFIG
     if isinstance(error, botocore.InvalidRegionError):
         to_do = _REGIONS
+    elif isinstance(error, botocore.ConfigParseError) and _is_encoding(error.kwargs["error"]):
+        to_do = _ENCODING
     # A plain ValueError of botocore.
     elif str(error).startswith("Invalid endpoint"):
         to_do = _ENDPOINTS
     return InvalidInputError(f"the AWS configuration is not valid: {quoted(str(error))}: {to_do}")
+
+
+def _is_encoding(error: Exception) -> bool:
+    """Return whether a file can't be parsed because of its encoding."""
+    # A byte order mark, as it is and as Windows reads it, and UTF-16 without one.
+    marks = r"\ufeff", "\u00ef\u00bb\u00bf", r"\x00"
+    return isinstance(error, UnicodeDecodeError) or any(mark in str(error) for mark in marks)
 
 
 def credentials_error(error: Exception) -> CredentialsError:

@@ -53,5 +53,5 @@ class _Process:
                 async with asyncio.timeout(_END_TIMEOUT_SECONDS):
                     await self._process.wait()
             # Only the program, because its arguments may be secret.
-            msg = f"credential_process {self._program} was still running, and was ended"
-            raise asyncio.CancelledError(msg) from None
+            words = f"credential_process {self._program} was still running, and was ended"
+            raise asyncio.CancelledError(words) from None

@@ -35,65 +35,77 @@ class ConnectionOptions:
             InvalidInputError: An option has the wrong type, a profile or a provider is given
                 together with a session, or the endpoint is not a safe URL.
         """
-        problem = self._text_problem() or self._session_problem()
-        if problem is None and not (self.credentials is None or callable(self.credentials)):
-            problem = (
+        for name in ("region_name", "profile_name", "endpoint_url"):
+            _check_text(name, getattr(self, name))
+
+        if self.session is not None:
+            self._check_session(self.session)
+        if self.credentials is not None and not callable(self.credentials):
+            msg = (
                 f"credentials=<{type(self.credentials).__name__}> must be "
                 "an async function without arguments that returns AWSKeys"
             )
-        if problem is None and self.endpoint_url is not None:
-            problem = _endpoint_problem(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
-        if problem is not None:
-            raise InvalidInputError(problem)
+            raise InvalidInputError(msg)
+        if self.endpoint_url is not None:
+            _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
 
-    def _text_problem(self) -> str | None:
-        for name in ("region_name", "profile_name", "endpoint_url"):
-            value = getattr(self, name)
-            if value is not None and not (isinstance(value, str) and value):
-                shown = "''" if value == "" else f"<{type(value).__name__}>"
-                return f"{name}={shown} must be a str that is not empty, or None"
-        return None
-
-    def _session_problem(self) -> str | None:
-        if self.session is None:
-            return None
+    def _check_session(self, session: SessionLike) -> None:
         if self.profile_name is not None:
-            profile = f"profile_name={quoted(self.profile_name)}"
-            return f"{profile} can't be used with session=: give the profile to the session"
-        if not hasattr(self.session, "create_client"):
-            return (
-                f"session=<{type(self.session).__name__}> must be an aiobotocore session, "
+            msg = (
+                f"profile_name={quoted(self.profile_name)} can't be used with session=: "
+                "give the profile to the session"
+            )
+            raise InvalidInputError(msg)
+
+        if not hasattr(session, "create_client"):
+            msg = (
+                f"session=<{type(session).__name__}> must be an aiobotocore session, "
                 "such as aiobotocore.session.get_session()"
             )
+            raise InvalidInputError(msg)
+
         if self.credentials is not None:
-            return "credentials= can't be used with session=: give the credentials to the session"
-        return None
+            msg = "credentials= can't be used with session=: give the credentials to the session"
+            raise InvalidInputError(msg)
 
 
-def _endpoint_problem(endpoint_url: str, *, allow_insecure: bool) -> str | None:
+def _check_text(name: str, value: object) -> None:
+    if value is None or (isinstance(value, str) and value):
+        return
+    shown = "''" if value == "" else f"<{type(value).__name__}>"
+    msg = f"{name}={shown} must be a str that is not empty, or None"
+    raise InvalidInputError(msg)
+
+
+def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
     try:
         url = urlsplit(endpoint_url)
         host, _ = url.hostname, url.port
     except ValueError:
-        return "endpoint_url is not a valid URL: use the form https://HOST[:PORT]"
+        msg = "endpoint_url is not a valid URL: use the form https://HOST[:PORT]"
+        raise InvalidInputError(msg) from None
 
     if "@" in url.netloc:
-        return (
+        msg = (
             "endpoint_url contains a user name or password: "
             "leave it out, because requests are signed with AWS credentials"
         )
+        raise InvalidInputError(msg)
+
     if url.scheme not in {"http", "https"} or not host or url.query or url.fragment:
         # The message shows only two parts of the URL, because the others may be secret.
-        return (
+        msg = (
             "endpoint_url must have the form https://HOST[:PORT], without a query: "
             f"its scheme is read as {quoted(url.scheme)}, and its host as {quoted(host or '')}"
         )
+        raise InvalidInputError(msg)
+
     if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
-        return (
+        msg = (
             f"endpoint_url={quoted(endpoint_url)} is plain http to another machine: "
             "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
         )
-    return None
+        raise InvalidInputError(msg)
 
 
 def _is_loopback(host: str) -> bool:
