@@ -1,7 +1,4 @@
-"""`ClientConfig` and `RetryPolicy`: every option with its default.
-
-A value that breaks the rule of its option raises an error that names the rule.
-"""
+"""`ClientConfig` and `RetryPolicy`: every option with its default and its rule."""
 
 from __future__ import annotations
 
@@ -47,21 +44,18 @@ class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
                 raise InvalidInputError(_message(type(self), error)) from None
 
     def replace(self, changes: dict[str, Any]) -> Self:
-        """Return a copy with some options changed, with the same checks as for a new one."""
+        """Return a copy with some options changed, after the same checks."""
         return type(self)(**(dict(self) | changes))
 
 
 class RetryPolicy(_Options, frozen=True):
     """How a failed API call is retried.
 
-    Waits are drawn at random, up to a bound that doubles (full jitter). Attempts and time are
-    limited.
-
     Attributes:
         max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
             request does not count. Default 10.
         initial_backoff: The bound of the first wait, in seconds. Each wait is drawn between 0 and
-            its bound, and the bound doubles from wait to wait. Default 0.05.
+            its bound, and the bound doubles from wait to wait (full jitter). Default 0.05.
         max_backoff: The highest bound of a wait, in seconds. Default 20.0.
         max_elapsed: Seconds from the first attempt of a call, after which there are no more
             retries. Default 120.0.
@@ -112,11 +106,9 @@ class ClientConfig(_Options, frozen=True):
             until the next iteration of the event loop. Default 0.002.
         transport: How requests are sent.
 
-            - `"client"`: by aiobotocore's client method, with its documented events for each
-              request.
+            - `"client"`: by aiobotocore's client method, with its events for each request.
             - `"signed"`: for half the CPU time and without events. The first request goes through
-              the client method. Each later request is built like the first one, signed, and sent on
-              the same HTTP session.
+              the client method; later ones are built like it, and sent on the same HTTP session.
             - `"auto"`: `"signed"`; but `"client"` for your own session or client.
 
             Default `"auto"`.
@@ -125,8 +117,7 @@ class ClientConfig(_Options, frozen=True):
         retry: How failed calls are retried. Default `RetryPolicy()`.
 
     Raises:
-        InvalidInputError: An option is unknown or breaks its rule; the message names the value and
-            the rule.
+        InvalidInputError: An option is unknown or breaks its rule.
 
     Example:
         >>> ClientConfig(max_concurrency=50).batch_size

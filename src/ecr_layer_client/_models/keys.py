@@ -10,9 +10,7 @@ from .errors import InvalidInputError
 
 @dataclass(frozen=True, slots=True)
 class AWSKeys:
-    """The keys that a `CredentialsProvider` returns, to sign requests with.
-
-    The repr shows no key.
+    """The keys that a `CredentialsProvider` returns. The repr shows none of them.
 
     Attributes:
         access_key: The access key id.
