@@ -1,7 +1,4 @@
-"""The protocols of this library's arguments and results.
-
-Use them in annotations, and fake them in tests.
-"""
+"""The protocols of this library's arguments and results, to annotate with and to fake."""
 
 from __future__ import annotations
 
@@ -41,12 +38,10 @@ class ECRApi(Hashable, Protocol):
     @property
     def meta(self) -> Any:
         """The metadata of the client: Region, endpoint, configuration and events."""
-        ...
 
     @property
     def batch_check_layer_availability(self) -> Callable[..., Awaitable[Any]]:
         """The method that checks which of at most 100 layers a repository holds."""
-        ...
 
 
 class SessionLike(Hashable, Protocol):
@@ -55,18 +50,13 @@ class SessionLike(Hashable, Protocol):
     @property
     def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
         """The method that makes a client of an AWS service. Entering the client opens it."""
-        ...
 
 
 class CredentialsProvider(Protocol):
-    """An async function that returns keys to sign with, such as those of an assumed role.
-
-    It is called once for all callers, and again before the keys expire.
-    """
+    """An async function that returns keys to sign with, such as those of an assumed role."""
 
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
-        ...
 
 
 class OutcomeStream(Protocol):
@@ -74,7 +64,6 @@ class OutcomeStream(Protocol):
 
     async def __aenter__(self) -> Self:
         """Enter the stream, at most once."""
-        ...
 
     async def __aexit__(
         self,
@@ -84,27 +73,20 @@ class OutcomeStream(Protocol):
         /,
     ) -> None:
         """Cancel the work that is running."""
-        ...
 
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
-        ...
 
     async def __anext__(self) -> LayerOutcome:
         """Return the next outcome."""
-        ...
 
     async def collect(self) -> LayerCheckResult:
         """Return the result of all digests."""
-        ...
 
 
 @runtime_checkable
 class LayerChecker(Protocol):
-    """An object that can check which layers a repository holds, such as an `ECRLayerClient`.
-
-    Other libraries use it in annotations, and fake it in tests.
-    """
+    """An object that can check which layers a repository holds, such as an `ECRLayerClient`."""
 
     async def check_layers(
         self,
@@ -115,11 +97,9 @@ class LayerChecker(Protocol):
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check digests and return the outcome of each, in input order."""
-        ...
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest and return its outcome."""
-        ...
 
     def stream_layers(
         self,
@@ -129,7 +109,6 @@ class LayerChecker(Protocol):
         timeout: float | None = None,
     ) -> OutcomeStream:
         """Check digests and yield outcomes as they arrive."""
-        ...
 
 
 CALLERS: ContextVar[Collection[Context]] = ContextVar("ecr_layer_client.callers", default=())
@@ -154,37 +133,24 @@ class Observer(Protocol):
     def operation(
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
-        """Return a context manager that spans one operation, such as a whole `check_layers`.
-
-        An error that ends the operation passes through the context manager.
-        """
-        ...
+        """Return a context manager that spans one operation, such as a whole `check_layers`."""
 
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int, /
     ) -> AbstractContextManager[object]:
         """Return a context manager that spans one attempt.
 
-        Args:
-            operation: The API operation.
-            repository: The repository of the request.
-            number: The number of this request in its call, from 1.
-            digests: The number of digests or images in the request.
+        `number` counts the requests of a call from 1, and `digests` the digests or images in it.
         """
-        ...
 
     def retry(
         self, operation: str, repository: Repository, error: CallError, delay: float, /
     ) -> None:
         """Note that a call failed with `error` and is retried after `delay` seconds."""
-        ...
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
         """Note that a request was throttled.
 
-        Args:
-            operation: The API operation.
-            rate: Requests per second that are sent from now on.
-            share: The share of recent requests that were throttled, 0 to 1.
+        `rate` is the requests per second that are sent from now on, and `share` the share of recent
+        requests that were throttled, 0 to 1.
         """
-        ...
