@@ -38,10 +38,12 @@ class ECRApi(Hashable, Protocol):
     @property
     def meta(self) -> Any:
         """The metadata of the client: Region, endpoint, configuration and events."""
+        ...
 
     @property
     def batch_check_layer_availability(self) -> Callable[..., Awaitable[Any]]:
         """The method that checks which of at most 100 layers a repository holds."""
+        ...
 
 
 class SessionLike(Hashable, Protocol):
@@ -50,6 +52,7 @@ class SessionLike(Hashable, Protocol):
     @property
     def create_client(self) -> Callable[..., AbstractAsyncContextManager[Any]]:
         """The method that makes a client of an AWS service. Entering the client opens it."""
+        ...
 
 
 class CredentialsProvider(Protocol):
@@ -57,6 +60,7 @@ class CredentialsProvider(Protocol):
 
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
+        ...
 
 
 class OutcomeStream(Protocol):
@@ -64,6 +68,7 @@ class OutcomeStream(Protocol):
 
     async def __aenter__(self) -> Self:
         """Enter the stream, at most once."""
+        ...
 
     async def __aexit__(
         self,
@@ -76,12 +81,15 @@ class OutcomeStream(Protocol):
 
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
+        ...
 
     async def __anext__(self) -> LayerOutcome:
         """Return the next outcome."""
+        ...
 
     async def collect(self) -> LayerCheckResult:
         """Return the result of all digests."""
+        ...
 
 
 @runtime_checkable
@@ -97,9 +105,11 @@ class LayerChecker(Protocol):
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
         """Check digests and return the outcome of each, in input order."""
+        ...
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest and return its outcome."""
+        ...
 
     def stream_layers(
         self,
@@ -109,6 +119,7 @@ class LayerChecker(Protocol):
         timeout: float | None = None,
     ) -> OutcomeStream:
         """Check digests and yield outcomes as they arrive."""
+        ...
 
 
 CALLERS: ContextVar[Collection[Context]] = ContextVar("ecr_layer_client.callers", default=())
@@ -134,6 +145,7 @@ class Observer(Protocol):
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
         """Return a context manager that spans one operation, such as a whole `check_layers`."""
+        ...
 
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int, /
@@ -142,6 +154,7 @@ class Observer(Protocol):
 
         `number` counts the requests of a call from 1, and `digests` the digests or images in it.
         """
+        ...
 
     def retry(
         self, operation: str, repository: Repository, error: CallError, delay: float, /
