@@ -25,6 +25,7 @@ from ecr_layer_client import (
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
+    from client.steps import Work
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -321,13 +322,23 @@ async def test_timeout(ecr: LocalECR, digests: list[str]) -> None:
     assert isinstance(raised.value, TimeoutError)
 
 
-async def test_timeout_while_a_call_is_retried(ecr: LocalECR, digests: list[str]) -> None:
-    """A timeout during retries says what failed before, and where."""
+WITH_TIMEOUT: dict[str, Work] = {
+    "check_layers": lambda client, given: client.check_layers("app", given, timeout=1),
+    "check_many": lambda client, given: client.check_many({"app": given}, timeout=1),
+    "wait": lambda client, given: client.wait_until_available("app", given, timeout=1),
+}
+
+
+@pytest.mark.parametrize("check", WITH_TIMEOUT.values(), ids=list(WITH_TIMEOUT))
+async def test_timeout_while_a_call_is_retried(
+    ecr: LocalECR, digests: list[str], check: Work
+) -> None:
+    """A timeout during retries names the last failed attempt, and is caused by it."""
     ecr.faults.add(status=503)
-    message = r"us-east-1.*; an attempt had failed: the endpoint returned HTTP 503:"
+    message = r"; an attempt had failed: .*the endpoint returned HTTP 503:"
     async with ecr.client() as client:
         with pytest.raises(OperationTimeoutError, match=message) as raised:
-            await client.check_layers("app", digests, timeout=1)
+            await check(client, digests)
     assert isinstance(raised.value.__cause__, ServerError)
 
 

@@ -40,15 +40,6 @@ async def test_yields_every_outcome(ecr: LocalECR, digests: list[str]) -> None:
     assert (sorted(digests_of(outcomes)), stream.repository.name) == (digests, "app")
 
 
-async def test_collect(ecr: LocalECR, digests: list[str]) -> None:
-    """A stream can be collected into the result of `check_layers`."""
-    ecr.seed("app", [(digests[1], 1)])
-    async with ecr.client() as client:
-        expected = await client.check_layers("app", digests)
-        async with client.stream_layers("app", digests) as stream:
-            assert await stream.collect() == expected
-
-
 async def test_nothing_before_the_first_pull(ecr: LocalECR) -> None:
     """A stream reads no input and sends no request before the first pull."""
     digests = _endless()

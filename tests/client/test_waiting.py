@@ -14,7 +14,6 @@ from ecr_layer_client import (
     LayerFailuresError,
     OperationTimeoutError,
     Progress,
-    ServerError,
 )
 
 if TYPE_CHECKING:
@@ -144,15 +143,6 @@ async def test_timeout_of_the_first_check(ecr: LocalECR, digests: list[str]) -> 
     assert (len(partial), len(partial.unanswered), len(partial.not_available)) == (100, 150, 250)
 
 
-async def test_timeout_while_a_call_is_retried(ecr: LocalECR) -> None:
-    """A timeout that expires during retries names the last failed attempt, and is caused by it."""
-    ecr.faults.add(status=503)
-    async with ecr.client() as client:
-        with pytest.raises(OperationTimeoutError, match=r"an attempt had failed: .* 503") as raised:
-            await client.wait_until_available("app", [AA], timeout=1.0)
-    assert isinstance(raised.value.__cause__, ServerError)
-
-
 @pytest.mark.parametrize("seconds", [99.0, 98.0, 92.0])
 async def test_a_layer_that_comes_last(ecr: LocalECR, seconds: float) -> None:
     """Pauses become shorter before the timeout, so that a layer of the last second is seen."""
@@ -206,19 +196,6 @@ async def test_progress(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         await client.wait_until_available("app", [AA, BB], timeout=60, progress=reports.append)
     assert reports == [Progress(2, 1, 2), Progress(2, 2, 2)]
-
-
-async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
-    """What the caller's iterator raises passes unchanged."""
-    ecr.seed("app", [])
-
-    def digests() -> Iterator[str]:
-        yield AA
-        raise LookupError("the disk is gone")
-
-    async with ecr.client() as client:
-        with pytest.raises(LookupError, match="the disk is gone"):
-            await client.wait_until_available("app", digests(), timeout=60)
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])
