@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
+from ecr_layer_client._transport.client_errors import redacted_cause, seal
 from ecr_layer_client._transport.error_responses import attempted, located, was_late
 
 if TYPE_CHECKING:
@@ -192,7 +193,7 @@ class Caller:
             bound = f"no response within attempt_timeout={self._attempt_timeout} s"
             what = self.attempted(operation.name, operation.repository)
             msg = f"{what}: {bound}: check the network, or allow more time"
-            raise TransportError(msg, repository=operation.repository) from error
+            raise TransportError(msg, repository=operation.repository) from redacted_cause(error)
         finally:
             call.state.attempting.discard(task)
 
@@ -204,8 +205,7 @@ class Caller:
 
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
         """Report a failed attempt to the rate limiter and the observer."""
-        # A context may hold what `redacted_cause` left out.
-        error.__context__ = error.__cause__
+        seal(error)
         call.state.last_failure = error
         if error.throttled:
             self._rate_limiter.throttled(round_trip)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from .result import LayerCheckResult
     from .results import LayerCheckResults
 
-# The code of an error response that has no code.
-NO_CODE = "Unknown"
+NO_CODE = "Unknown"  # of an error response that has no code
+MAX_NAME_CHARACTERS = 200  # of a code and of a request id
+MAX_MESSAGE_CHARACTERS = 2000  # of AWS's words
 
 
 class CallError(ECRLayerError):
@@ -83,7 +84,8 @@ class ServiceError(CallError):
 
     Attributes:
         code: AWS's code, such as `ThrottlingException`.
-        message: AWS's own words, not escaped. Truncate and quote them before you log them.
+        message: AWS's own words without secrets, at most 2,000 characters, not escaped. Quote them
+            before you log them.
         status: The HTTP status.
     """
 
