@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
-from ecr_layer_client._transport.client_errors import redacted_cause, seal
+from ecr_layer_client._transport.client_errors import drop_frames, redacted_cause
 from ecr_layer_client._transport.error_responses import attempted, located, was_late
 
 if TYPE_CHECKING:
@@ -205,7 +205,7 @@ class Caller:
 
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
         """Report a failed attempt to the rate limiter and the observer."""
-        seal(error)
+        drop_frames(error)
         call.state.last_failure = error
         if error.throttled:
             self._rate_limiter.throttled(round_trip)

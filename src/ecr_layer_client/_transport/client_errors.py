@@ -84,8 +84,8 @@ def _is_safe(error: BaseException) -> bool:
     return is_short and redact(shown, len(shown)) == shown and all(map(str.isprintable, said))
 
 
-def seal(error: ECRLayerError) -> None:
-    """Drop what `redacted_cause` left out of an error, and the frames below this one."""
+def drop_frames(error: ECRLayerError) -> None:
+    """Drop the frames of an error below the caller's, and what `redacted_cause` left out."""
     error.__context__ = error.__cause__
     error.__traceback__ = None
 
@@ -98,7 +98,7 @@ def without_context(work: F) -> F:
         try:
             return await work(*args)
         except ECRLayerError as error:
-            seal(error)
+            drop_frames(error)
             raise
 
     return cast("F", call)
