@@ -138,6 +138,21 @@ def test_rate_of_an_unknown_operation() -> None:
     assert ", ".join(QUOTAS) in message
 
 
+def test_rates_are_a_value() -> None:
+    """A mapping of rates is copied, and the configuration stays an immutable value."""
+    given = {"PutImage": 5.0, "BatchGetImage": 500.0}
+    config = ClientConfig(requests_per_second=given)
+    backwards = ClientConfig(requests_per_second=dict(reversed(given.items())))
+    assert len({config, backwards, pickle.loads(pickle.dumps(config)), config.replace({})}) == 1
+
+    given["PutImage"] = 6.0
+    rates: Any = config.requests_per_second
+    assert (rates["PutImage"], repr(rates)) == (5.0, "{'PutImage': 5.0, 'BatchGetImage': 500.0}")
+    assert config.model_dump()["requests_per_second"] == dict(rates)
+    with pytest.raises(TypeError, match="item assignment"):
+        rates["PutImage"] = 6.0
+
+
 @pytest.mark.parametrize(
     ("rates", "ceilings"),
     [

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
+    PlainSerializer,
     Tag,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -26,10 +28,45 @@ Count = Annotated[int, Field(ge=1)]
 TransportName = Literal["auto", "signed", "client"]
 
 
+class _Rates(Mapping[str, float]):
+    """Request rates by API operation, as an immutable value."""
+
+    __slots__ = ("_rates",)
+
+    def __init__(self, rates: Mapping[str, float]) -> None:
+        self._rates = dict(rates)
+
+    def __getitem__(self, operation: str) -> float:
+        return self._rates[operation]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rates)
+
+    def __len__(self) -> int:
+        return len(self._rates)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._rates.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._rates)
+
+
+def _checked(rates: Mapping[str, float]) -> _Rates:
+    unknown = next((name for name in rates if name not in QUOTAS), None)
+    if unknown is not None:
+        msg = f"requests_per_second: {quoted(unknown)} is not an operation: use {', '.join(QUOTAS)}"
+        raise ValueError(msg)
+    return _Rates(rates)
+
+
 # A mapping of API operations, or one number for each operation. Messages leave the tags out.
 _RATE_TAGS = ("number", "mapping")
+_RateMapping = Annotated[
+    Mapping[str, Positive], BeforeValidator(dict), AfterValidator(_checked), PlainSerializer(dict)
+]
 RequestRates = Annotated[
-    Annotated[Positive, Tag("number")] | Annotated[dict[str, Positive], Tag("mapping")],
+    Annotated[Positive, Tag("number")] | Annotated[_RateMapping, Tag("mapping")],
     Discriminator(lambda rates: _RATE_TAGS[isinstance(rates, Mapping)]),
 ]
 
@@ -140,16 +177,6 @@ class ClientConfig(_Options, frozen=True):
     allow_insecure_endpoint: bool = False
     retry: RetryPolicy = RetryPolicy()
 
-    @field_validator("requests_per_second")
-    @classmethod
-    def _check_operations(cls, value: float | dict[str, float] | None) -> object:
-        unknown = [name for name in value if name not in QUOTAS] if isinstance(value, dict) else ()
-        if unknown:
-            known = ", ".join(QUOTAS)
-            msg = f"requests_per_second: {quoted(unknown[0])} is not an operation: use {known}"
-            raise ValueError(msg)
-        return value
-
 
 class ClientConfigChanges(TypedDict, total=False):
     """The keyword arguments of `with_config`: options of `ClientConfig`."""
@@ -159,7 +186,7 @@ class ClientConfigChanges(TypedDict, total=False):
     connect_timeout: float
     attempt_timeout: float
     max_response_bytes: int
-    requests_per_second: float | dict[str, float] | None
+    requests_per_second: float | Mapping[str, float] | None
     coalesce_window: float
     transport: TransportName
     allow_insecure_endpoint: bool
