@@ -22,7 +22,7 @@ from ecr_layer_client._text.redaction import redact
 from .error_responses import PROXY_ADVICE, PROXY_AUTHENTICATION_REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
@@ -69,7 +69,8 @@ def redacted_cause(error: BaseException) -> BaseException | None:
     """
     links = [error]
     for link in links:
-        inner = link.exceptions if isinstance(link, BaseExceptionGroup) else ()
+        is_group = isinstance(link, BaseExceptionGroup)
+        inner: Iterable[BaseException] = getattr(link, "exceptions", ()) if is_group else ()
         behind = filter(None, (link.__cause__, link.__context__, *inner))
         links += [each for each in behind if all(each is not known for known in links)]
         link.__traceback__ = None
