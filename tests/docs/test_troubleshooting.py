@@ -406,9 +406,6 @@ _CASES: dict[str, Case] = {
     "the request was late, although this machine's clock is right: …": _faulty(
         error="InvalidSignatureException", message="Signature expired: too old"
     ),
-    await _opened()(ecr)
-
-
     "the AWS keys are not valid: …": _newline_in_a_secret,
     "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider

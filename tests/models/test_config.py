@@ -147,7 +147,11 @@ def test_rates_are_a_value() -> None:
 
     given["PutImage"] = 6.0
     rates: Any = config.requests_per_second
-    assert (rates["PutImage"], repr(rates)) == (5.0, "{'PutImage': 5.0, 'BatchGetImage': 500.0}")
+    assert (len(rates), rates["PutImage"], repr(rates)) == (
+        2,
+        5.0,
+        "{'PutImage': 5.0, 'BatchGetImage': 500.0}",
+    )
     assert config.model_dump()["requests_per_second"] == dict(rates)
     with pytest.raises(TypeError, match="item assignment"):
         rates["PutImage"] = 6.0
