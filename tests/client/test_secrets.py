@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 import pytest
 from aiobotocore.config import AioConfig
+from aiohttp import ClientHttpProxyError, RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from client.steps import client_of
 from ecr_layer_client import (
@@ -230,7 +233,8 @@ async def test_no_secret_of_a_hook(ecr: LocalECR, words: str, place: str) -> Non
         if place == "note":
             error.add_note(words)
         if place == "repr":
-            error = OSError(*[str(number) for number in range(6)], words)
+            headers = CIMultiDictProxy(CIMultiDict({"x-sent": words}))
+            error = ClientHttpProxyError(RequestInfo(URL(), "POST", headers, URL()), ())
         if place == "group":
             error = ExceptionGroup("harmless", [LookupError(words)])
         if place == "behind":

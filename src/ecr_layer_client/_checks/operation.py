@@ -18,7 +18,7 @@ from ecr_layer_client._models.layer import (
     LayerFailureCode,
     LayerOutcome,
 )
-from ecr_layer_client._transport.contract import parse_response
+from ecr_layer_client._transport.contract import Rows, parse_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +29,8 @@ CHECK = "BatchCheckLayerAvailability"
 
 
 class _Body(BaseModel):
-    layers: list[Layer] = Field(default_factory=list[Layer])
-    failures: list[LayerFailure] = Field(default_factory=list[LayerFailure])
+    layers: Rows[Layer] = Field(default_factory=list[Layer])
+    failures: Rows[LayerFailure] = Field(default_factory=list[LayerFailure])
 
 
 _BODY = TypeAdapter(_Body)

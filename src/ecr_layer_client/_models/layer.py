@@ -66,6 +66,8 @@ class LayerFailureCode(StrEnum):
 class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's response for one digest.
 
+    In a layer from a response, `model_fields_set` names all four members of ECR, given or not.
+
     Attributes:
         digest: The digest, spelled as in the input.
         availability: Whether the repository holds the layer.

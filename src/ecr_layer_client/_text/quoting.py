@@ -16,6 +16,8 @@ def quoted(text: object) -> str:
 
     Control characters and newlines are escaped. Text of more than 200 characters is truncated.
     """
+    if isinstance(text, bytes):
+        text = text[:_MAX_QUOTED_CHARACTERS]
     if not isinstance(text, str):
         return _truncated(redact(repr(text), _MAX_QUOTED_CHARACTERS + 1))
     return _truncated(repr(redact(text, _MAX_QUOTED_CHARACTERS + 1)))
