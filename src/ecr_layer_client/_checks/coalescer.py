@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
@@ -23,15 +23,14 @@ from .check_batch import check_batch
 from .operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping
+    from collections.abc import Callable, Mapping
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import SafeObserver
-    from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
     _Answer = LayerOutcome | BaseException
+    _Waiter = asyncio.Future[_Answer]
 
 _MAX_WINDOWS = 25  # that a partial batch waits for another one of its repository to be answered
 
@@ -42,9 +41,8 @@ class PendingBatch:
 
     Attributes:
         digests: The digests to check. It grows until the first request is sent.
-        waiting: For each digest without an outcome, how many callers wait for it.
-        waiters: The callers that wait, with the digest that each waits for.
-        callers: The context of each caller, where somebody observes.
+        waiters: For each digest without an outcome, the callers that wait for it.
+        contexts: The context of each of them, where somebody observes.
         state: Of its calls.
         timer: Sends it.
         latest: When it is sent at the latest, on the event loop's clock.
@@ -52,13 +50,8 @@ class PendingBatch:
     """
 
     digests: list[str] = field(default_factory=list[str])
-    waiting: dict[str, int] = field(default_factory=dict[str, int])
-    waiters: dict[asyncio.Future[_Answer], str] = field(
-        default_factory=dict["asyncio.Future[_Answer]", str]
-    )
-    callers: dict[asyncio.Future[_Answer], Context] = field(
-        default_factory=dict["asyncio.Future[_Answer]", Context]
-    )
+    waiters: dict[str, set[_Waiter]] = field(default_factory=dict[str, "set[_Waiter]"])
+    contexts: dict[_Waiter, Context] = field(default_factory=dict["_Waiter", Context])
     state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
     latest: float = 0.0
@@ -75,74 +68,59 @@ class Coalescer:
     sent, a batch takes more digests. Nothing is kept once it is answered.
 
     Args:
-        caller: Gives what makes the calls.
+        caller_of: Gives what makes the calls.
         repository: The repository.
-        config: Batch size and window.
-        observer: Notified of each check as an operation.
     """
 
-    def __init__(
-        self,
-        caller: Callable[[], Caller],
-        repository: Repository,
-        config: ClientConfig,
-        observer: SafeObserver,
-    ) -> None:
-        self._caller = caller
+    def __init__(self, caller_of: Callable[[], Caller], repository: Repository) -> None:
+        caller = caller_of()
+        self._caller_of = caller_of
         self._repository = repository
-        self._batch_size = config.batch_size
-        self._window = config.coalesce_window
-        self._observer = observer
+        self._repository_for_observer = caller.repository_for_observer(repository)
+        self._observer = caller.observer
+        self._batch_size = caller.config.batch_size
+        self._window = caller.config.coalesce_window
         self._batches: dict[str, PendingBatch] = {}  # by digest without an outcome
         self._gathering: PendingBatch | None = None
-        self._repository_for_observer: Repository | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
-        """Return what became of one digest, when that is awaited.
+    async def check(self, digest: str) -> LayerOutcome:
+        """Return what became of one digest.
 
         Raises:
             InvalidInputError: The digest is not a str.
             CallError: The call failed for good; `.partial` is about this digest alone.
             ClientStateError: The client was closed meanwhile.
         """
-        # Each context costs, and there may be many thousand callers.
-        return self._observed_check(digest) if self._observer.is_on else self._check(digest)
-
-    async def _observed_check(self, digest: str) -> LayerOutcome:
-        if self._repository_for_observer is None:
-            caller = self._caller()
-            self._repository_for_observer = caller.repository_for_observer(self._repository)
         with self._observer.span("operation", CHECK, self._repository_for_observer):
-            return await self._check(digest)
+            if not isinstance(digest, str):
+                kind = type(digest).__name__
+                msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
+                raise InvalidInputError(msg)
 
-    async def _check(self, digest: str) -> LayerOutcome:
-        if not isinstance(digest, str):
-            kind = type(digest).__name__
-            msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
-            raise InvalidInputError(msg)
+            asked = canonical(digest)
+            batch = self._batches.get(asked)
+            if batch is None:
+                if not is_well_formed(asked):
+                    return refused(digest)
+                batch = self._gather(asked)
 
-        asked = canonical(digest)
-        batch = self._batches.get(asked)
-        if batch is None:
-            if not is_well_formed(asked):
-                return refused(digest)
-            batch = self._gather(asked)
+            answer = await self._answer(batch, asked)
+            if isinstance(answer, BaseException):
+                raise self._own_error(answer, digest)
+            return spelled(answer, digest)
 
-        waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
-        batch.waiting[asked] += 1
-        batch.waiters[waiter] = asked
+    async def _answer(self, batch: PendingBatch, digest: str) -> _Answer:
+        """Wait for the outcome of a digest, or for the error of its batch."""
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
+        batch.waiters[digest].add(waiter)
         if self._observer.is_on:
-            batch.callers[waiter] = copy_context()
-
+            batch.contexts[waiter] = copy_context()
         try:
-            answer = await waiter
+            return await waiter
         except asyncio.CancelledError:
-            self._leave(batch, waiter)
+            self._leave(batch, digest, waiter)
             raise
-        if isinstance(answer, BaseException):
-            raise self._own_error(answer, digest)
-        return spelled(answer, digest)
 
     def _gather(self, digest: str) -> PendingBatch:
         """Put a digest into the batch that is being gathered."""
@@ -152,7 +130,7 @@ class Coalescer:
             self._arm(batch)
 
         batch.digests.append(digest)
-        batch.waiting[digest] = 0
+        batch.waiters[digest] = set()
         self._batches[digest] = batch
         if len(batch.digests) == self._batch_size:
             self._gathering = None
@@ -192,7 +170,7 @@ class Coalescer:
         # The batch belongs to no single caller, so it runs in an empty context.
         context = Context()
         if self._observer.is_on:
-            context.run(CALLERS.set, batch.callers.values())
+            context.run(CALLERS.set, batch.contexts.values())
         loop = asyncio.get_running_loop()
         batch.task = loop.create_task(self._check_batch(batch), context=context)
         self._tasks.add(batch.task)
@@ -202,22 +180,20 @@ class Coalescer:
         def settle(outcomes: Mapping[str, _Answer]) -> None:
             self._settle(batch, outcomes)
 
-        repository, digests = self._repository, batch.digests
-        await check_batch(self._caller(), repository, digests, batch.state, settle)
+        caller, repository = self._caller_of(), self._repository
+        await check_batch(caller, repository, batch.digests, batch.state, settle)
 
     def _settle(self, batch: PendingBatch, answers: Mapping[str, _Answer]) -> None:
         """Give the waiters their outcomes, or an error."""
-        for digest in answers:
-            del self._batches[digest], batch.waiting[digest]
+        for digest, answer in answers.items():
+            del self._batches[digest]
+            for waiter in batch.waiters.pop(digest):
+                batch.contexts.pop(waiter, None)
+                # A waiter whose task was just cancelled is done, and its task learns of it later.
+                if not waiter.done():
+                    waiter.set_result(answer)
 
-        for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in answers]:
-            answer = answers[batch.waiters.pop(waiter)]
-            batch.callers.pop(waiter, None)
-            # A waiter whose task was just cancelled is done, and its task learns of it later.
-            if not waiter.done():
-                waiter.set_result(answer)
-
-        if batch.waiting and not batch.waiters:
+        if batch.waiters and not any(batch.waiters.values()):
             self._drop(batch)
 
     def _done(self, batch: PendingBatch, task: asyncio.Task[None]) -> None:
@@ -229,32 +205,32 @@ class Coalescer:
             self._fail(batch, error)
 
     def _fail(self, batch: PendingBatch, error: BaseException) -> None:
-        self._settle(batch, dict.fromkeys(batch.waiting, error))
+        self._settle(batch, dict.fromkeys(batch.waiters, error))
         self._drop(batch)
 
-    def _leave(self, batch: PendingBatch, waiter: asyncio.Future[_Answer]) -> None:
+    def _leave(self, batch: PendingBatch, digest: str, waiter: _Waiter) -> None:
         """Let a caller go that was cancelled.
 
         The last caller of a batch takes it along. The last caller of a digest takes that along,
         unless it was sent already, among others.
         """
-        batch.callers.pop(waiter, None)
-        digest = batch.waiters.pop(waiter, None)
-        if digest is None:
+        batch.contexts.pop(waiter, None)
+        waiters = batch.waiters.get(digest)
+        if waiters is None:
             return
 
-        batch.waiting[digest] -= 1
-        if not batch.waiters:
+        waiters.discard(waiter)
+        if not any(batch.waiters.values()):
             self._drop(batch)
-        elif not (batch.waiting[digest] or batch.state.has_begun):
+        elif not (waiters or batch.state.has_begun):
             batch.digests.remove(digest)
-            del batch.waiting[digest], self._batches[digest]
+            del batch.waiters[digest], self._batches[digest]
 
     def _drop(self, batch: PendingBatch) -> None:
         """Stop a batch that nobody waits for."""
-        for digest in batch.waiting:
+        for digest in batch.waiters:
             del self._batches[digest]
-        batch.waiting.clear()
+        batch.waiters.clear()
         if self._gathering is batch:
             self._gathering = None
         if batch.timer is not None:
