@@ -78,7 +78,7 @@ async def test_breaking_out_early(ecr: LocalECR) -> None:
                 break
         requests = ecr.stats.requests
         await asyncio.sleep(60)
-    assert (ecr.stats.requests, next(digests)) == (requests, f"sha256:{300:064x}")
+    assert (ecr.stats.requests, next(digests)) == (requests, f"sha256:{200:064x}")
 
 
 async def test_breaking_and_going_on(ecr: LocalECR, digests: list[str]) -> None:

@@ -68,6 +68,8 @@ class BatchRun:
         deadline: When the check must end, on the event loop's clock; None if it need not.
         error: The error that ends the check, if any.
         is_error_of_input: Whether the caller's own input raised that error.
+        feeder: The task that reads the input; None if it does not run.
+        changed: Set it to wake those who wait.
         is_over: Whether nothing more may be started, because a call failed or the check was ended.
     """
 
@@ -77,13 +79,8 @@ class BatchRun:
         self.error: BaseException | None = None
         self.is_error_of_input: bool = False
         self.is_over: bool = False
-        self._feeder: asyncio.Task[None] | None = None
-        self._changed = asyncio.Event()
-
-    @property
-    def is_idle(self) -> bool:
-        """Whether no task is running."""
-        return not self.tasks and self._feeder is None
+        self.changed: asyncio.Event = asyncio.Event()
+        self.feeder: asyncio.Task[None] | None = None
 
     @property
     def is_late(self) -> bool:
@@ -97,15 +94,15 @@ class BatchRun:
 
     def feed(self, reading: Coroutine[Any, Any, None]) -> None:
         """Read the input in one task, because it may hold things such as timeouts."""
-        self._feeder = asyncio.create_task(reading)
-        self._feeder.add_done_callback(self._fed)
+        self.feeder = asyncio.create_task(reading)
+        self.feeder.add_done_callback(self._fed)
 
     def _fed(self, feeder: asyncio.Task[None]) -> None:
-        self._feeder = None
+        self.feeder = None
         error = _error_of(feeder)
         if error is not None and not self.is_over:
             self.fail_by_input(error)
-        self._changed.set()
+        self.changed.set()
 
     def start(
         self,
@@ -123,7 +120,7 @@ class BatchRun:
 
         def done(task: asyncio.Task[None]) -> None:
             del self.tasks[task]
-            self._changed.set()
+            self.changed.set()
             error = _error_of(task)
             was_cancelled_here = isinstance(error, asyncio.CancelledError) and state.is_over
             if error is not None and not was_cancelled_here:
@@ -133,20 +130,16 @@ class BatchRun:
         self.tasks[task] = state
         task.add_done_callback(done)
 
-    def changed(self) -> None:
-        """Wake those who wait."""
-        self._changed.set()
-
     async def wait(self) -> bool:
         """Wait until something changes; return False if the deadline passed before."""
-        self._changed.clear()
+        self.changed.clear()
         try:
             async with asyncio.timeout_at(self.deadline):
-                await self._changed.wait()
+                await self.changed.wait()
         except TimeoutError:
             # Tasks that ended at the same moment report it in the next round of the event loop.
             await asyncio.sleep(0)
-        return self._changed.is_set()
+        return self.changed.is_set()
 
     async def wait_for(self, has_room: Callable[[], bool]) -> None:
         """Wait until there is room for a batch.
@@ -156,8 +149,8 @@ class BatchRun:
         """
         while not has_room():
             self.cancel_if_over()
-            self._changed.clear()
-            await self._changed.wait()
+            self.changed.clear()
+            await self.changed.wait()
         self.cancel_if_over()
 
     def cancel_if_over(self) -> None:
@@ -173,8 +166,8 @@ class BatchRun:
             self.error.add_note(f"then: {type(error).__name__}: {error}")
 
         self.is_over = True
-        if self._feeder is not None:
-            self._feeder.cancel()
+        if self.feeder is not None:
+            self.feeder.cancel()
         self.finish_attempts()
 
     def finish_attempts(self, state: OperationState | None = None) -> None:
@@ -202,7 +195,7 @@ class BatchRun:
     async def stop(self) -> None:
         """Cancel all tasks, and wait until they have ended."""
         self.is_over = True
-        tasks = [*self.tasks, *filter(None, [self._feeder])]
+        tasks = [*self.tasks, *filter(None, [self.feeder])]
         for task in tasks:
             task.cancel()
         if tasks:

@@ -120,7 +120,7 @@ class ManyCheck:
         run.set_timeout(timeout)
         run.feed(self._feed(digests))
         try:
-            while not (run.is_idle or run.is_error_of_input):
+            while (run.tasks or run.feeder) and not run.is_error_of_input:
                 if not await run.wait():
                     await run.abort(self._timed_out(timeout or 0.0))
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections import deque
 from contextlib import nullcontext
 from enum import Enum, auto
@@ -70,7 +71,8 @@ class LayerStream(DisplayMixin):
         self._repository = repository
         self._source = DigestSource(digests, caller.config.batch_size)
         self._timeout = timeout
-        self._check_home = check_home
+        self._check_home_of_client = check_home
+        self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._span = caller.span(CHECK, repository) if is_operation else nullcontext()
         self._phase = _Phase.NEW
         self._is_collected = False
@@ -210,7 +212,7 @@ class LayerStream(DisplayMixin):
             outcomes = self._settled.popleft()
             # So that requests are on their way while the reader works on these.
             self._refill()
-            self._run.changed()
+            self._run.changed.set()
             if not self._run.tasks:
                 # An input that needs no request must not keep other tasks from running.
                 await asyncio.sleep(0)
@@ -223,6 +225,13 @@ class LayerStream(DisplayMixin):
         if error is not None:
             raise error
         return None
+
+    def _check_home(self) -> None:
+        """Refuse another event loop or process than the client's."""
+        home = asyncio.get_running_loop(), os.getpid()
+        if home != self._home:
+            self._check_home_of_client()
+            self._home = home
 
     def _begin(self, window: int | None) -> None:
         """Refuse a second reader and one outside the block; start with the first."""
@@ -240,7 +249,8 @@ class LayerStream(DisplayMixin):
             return
 
         self._phase = _Phase.READING
-        self._run.set_timeout(self._timeout)
+        if self._timeout is not None:
+            self._run.set_timeout(self._timeout)
         try:
             if self._source.start(window):
                 self._run.feed(self._feed())
@@ -264,21 +274,24 @@ class LayerStream(DisplayMixin):
             if batch.refused:
                 self._settle(batch.refused)
             if batch.digests:
-                self._open.append(batch)
-                self._run.start(self._check(batch), self._state, self._run.fail)
+                self._start(batch)
 
     def _has_room(self) -> bool:
         """Return whether fewer than `max_concurrency` batches are in flight or not yet read."""
-        if self._run.is_over or self._run.is_late:
+        if self._run.is_over or (self._timeout is not None and self._run.is_late):
             return False
         return len(self._open) + len(self._settled) < self._caller.config.max_concurrency
 
     def _is_at_end(self) -> bool:
-        return self._run.is_idle and (self._run.is_over or not self._source.ready)
+        run = self._run
+        is_busy = run.tasks if run.is_over else (self._open or self._source.ready)
+        return not (is_busy or run.feeder)
 
-    async def _check(self, batch: Batch) -> None:
-        settle = partial(self._settle_batch, batch)
-        await check_batch(self._caller, self._repository, batch.digests, self._state, settle)
+    def _start(self, batch: Batch) -> None:
+        self._open.append(batch)
+        settle, state = partial(self._settle_batch, batch), self._state
+        check = check_batch(self._caller, self._repository, batch.digests, state, settle)
+        self._run.start(check, state, self._run.fail)
 
     def _settle_batch(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
         spelled = batch.settle(outcomes)
@@ -290,7 +303,7 @@ class LayerStream(DisplayMixin):
     def _settle(self, outcomes: Mapping[str, LayerOutcome]) -> None:
         self._settled.append(outcomes)
         self._answered += len(outcomes)
-        self._run.changed()
+        self._run.changed.set()
 
     def _timed_out(self) -> CallError:
         what, cause = self._caller.attempted(CHECK, self._repository), self._state.last_failure
