@@ -67,14 +67,10 @@ class Batch:
 class Batcher:
     """Puts each distinct digest into one batch.
 
-    Args:
-        batch_size: Digests in a full batch.
-        name: What messages call the input.
-
     Attributes:
         seen: The distinct digests (the last `window` of them), in order: the registry's
             spelling -> the caller's spelling.
-        ready: The batches that are full.
+        ready: The batches that may be checked.
         window: A repeat is skipped only among so many distinct digests; None means among all.
     """
 
@@ -88,11 +84,7 @@ class Batcher:
         self._index = 0
 
     def add(self, item: object) -> None:
-        """Add an item of the input.
-
-        Raises:
-            InvalidInputError: It is not a str.
-        """
+        """Add an item of the input, or raise InvalidInputError if it is not a str."""
         if not isinstance(item, str):
             msg = (
                 f"{self._name}[{self._index}] is {quoted(item)}, of type {type(item).__name__}: "
@@ -168,16 +160,9 @@ class DigestSource(Batcher):
     An input with a length is taken at once. Of any other input, no more is pulled than the next
     batch needs.
 
-    Args:
-        digests: Any iterable or async iterable of str.
-        batch_size: Digests in a full batch.
-
     Attributes:
         pulled: The number of distinct digests handed out in batches.
         total: The number of distinct digests; None while it is not known.
-
-    Raises:
-        InvalidInputError: The input is one str, or not an iterable.
     """
 
     def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
@@ -189,15 +174,7 @@ class DigestSource(Batcher):
         self.total: int | None = None
 
     def start(self, window: int | None = None) -> bool:
-        """Begin; return whether `fill` must pull the input.
-
-        Args:
-            window: As the attribute.
-
-        Raises:
-            InvalidInputError: The input has a length, and an item has a wrong type. For any other
-                input, `fill` raises it.
-        """
+        """Begin; return whether `fill` must pull the input, because it has no length."""
         self.window = window
         self.seen = {} if window is None else OrderedDict()
         if self._is_sized:
@@ -288,11 +265,7 @@ def canonical_digests(chunk: Sequence[object]) -> dict[str, str]:
 def iterators(
     given: object, name: str, what: str
 ) -> tuple[Iterator[object], AsyncIterator[object] | None]:
-    """Return the plain iterator of an input, and its async iterator if it has one.
-
-    Raises:
-        InvalidInputError: The input is one str, or not an iterable.
-    """
+    """Return the plain iterator of an input, and its async iterator if it has one."""
     if isinstance(given, AsyncIterable):
         return iter(()), aiter(cast("AsyncIterable[object]", given))
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | bytearray):

@@ -29,17 +29,10 @@ async def check_batch(
     state: OperationState,
     settle: Callable[[Mapping[str, LayerOutcome]], None],
 ) -> None:
-    """Check a batch. Digests that the response leaves out are checked once more.
+    """Check a batch, and give `settle` the outcomes of each response.
 
-    Args:
-        caller: Makes the calls.
-        repository: The repository.
-        digests: At most 100, in lower case. They are read when the first request is sent.
-        state: Of the operation that these calls belong to. Once it is over, no request is sent.
-        settle: Called with the outcomes of each response.
-
-    Raises:
-        CallError: A call failed for good.
+    The digests are read when the first request is sent. Those that the response leaves out are
+    checked once more, unless the operation is over.
     """
     for again in (False, True):
         settled = await caller.call(Check(repository, digests, again), state)
@@ -65,32 +58,31 @@ class BatchRun:
 
     Attributes:
         tasks: The tasks that check batches, with the state of their calls.
-        deadline: When the check must end, on the event loop's clock; None if it need not.
-        error: The error that ends the check, if any.
-        is_error_of_input: Whether the caller's own input raised that error.
-        feeder: The task that reads the input; None if it does not run.
+        feeder: The task that reads the input, while it runs.
         changed: Set it to wake those who wait.
-        is_over: Whether nothing more may be started, because a call failed or the check was ended.
+        error: The error that ends the check, if any.
+        is_error_of_input: Whether the caller's own input raised it.
+        is_over: Whether nothing more may be started: a call failed, or the check was ended.
     """
 
     def __init__(self) -> None:
         self.tasks: dict[asyncio.Task[None], OperationState] = {}
-        self.deadline: float | None = None
+        self.feeder: asyncio.Task[None] | None = None
+        self.changed: asyncio.Event = asyncio.Event()
         self.error: BaseException | None = None
         self.is_error_of_input: bool = False
         self.is_over: bool = False
-        self.changed: asyncio.Event = asyncio.Event()
-        self.feeder: asyncio.Task[None] | None = None
+        self._deadline: float | None = None
 
     @property
     def is_late(self) -> bool:
-        """Whether the deadline has passed."""
-        return self.deadline is not None and asyncio.get_running_loop().time() >= self.deadline
+        """Whether the timeout has expired."""
+        return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
 
     def set_timeout(self, seconds: float | None) -> None:
-        """Set the deadline."""
+        """End in so many seconds."""
         if seconds is not None:
-            self.deadline = asyncio.get_running_loop().time() + seconds
+            self._deadline = asyncio.get_running_loop().time() + seconds
 
     def feed(self, reading: Coroutine[Any, Any, None]) -> None:
         """Read the input in one task, because it may hold things such as timeouts."""
@@ -110,13 +102,7 @@ class BatchRun:
         state: OperationState,
         on_error: Callable[[BaseException], None],
     ) -> None:
-        """Check a batch in a task.
-
-        Args:
-            check: Checks it.
-            state: Of its calls.
-            on_error: Called with the error that ends it.
-        """
+        """Check a batch in a task, and call `on_error` with the error that ends it."""
 
         def done(task: asyncio.Task[None]) -> None:
             del self.tasks[task]
@@ -131,22 +117,19 @@ class BatchRun:
         task.add_done_callback(done)
 
     async def wait(self) -> bool:
-        """Wait until something changes; return False if the deadline passed before."""
+        """Wait until something changes; return False if the timeout expired before."""
         self.changed.clear()
         try:
-            async with asyncio.timeout_at(self.deadline):
+            async with asyncio.timeout_at(self._deadline):
                 await self.changed.wait()
         except TimeoutError:
             # Tasks that ended at the same moment report it in the next round of the event loop.
             await asyncio.sleep(0)
-        return self.changed.is_set()
+            return self.changed.is_set()
+        return True
 
     async def wait_for(self, has_room: Callable[[], bool]) -> None:
-        """Wait until there is room for a batch.
-
-        Raises:
-            CancelledError: The check is over, and the input caught its cancellation.
-        """
+        """Wait until there is room for a batch. Only the feeder waits here."""
         while not has_room():
             self.cancel_if_over()
             self.changed.clear()
@@ -154,7 +137,7 @@ class BatchRun:
         self.cancel_if_over()
 
     def cancel_if_over(self) -> None:
-        """End the task that reads the input, if the check is over."""
+        """End the feeder if the check is over: the input may have caught its cancellation."""
         if self.is_over:
             raise asyncio.CancelledError
 
@@ -209,15 +192,7 @@ def _error_of(task: asyncio.Task[None]) -> BaseException | None:
 def timed_out(
     what: str, outcome: str, timeout: float, kept: str, cause: BaseException | None
 ) -> OperationTimeoutError:
-    """Return the error of a timeout.
-
-    Args:
-        what: How messages name the operation.
-        outcome: What is not done.
-        timeout: The seconds that it had.
-        kept: The attribute that keeps what was answered.
-        cause: The last attempt's failure, if it failed.
-    """
+    """Return the error of a timeout; `kept` is the attribute that keeps what was answered."""
     msg = f"{what}: {outcome} within timeout={timeout} s; {kept} keeps what was answered"
     if cause is not None:
         msg = f"{msg}; an attempt had failed: {str(cause).removeprefix(f'{what}: ')}"

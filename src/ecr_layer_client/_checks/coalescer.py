@@ -1,13 +1,11 @@
-"""`Coalescer`: single checks of many callers, gathered into batches.
-
-One request does what each caller's own request would have done.
-"""
+"""`Coalescer`: single checks of many callers, gathered into batches."""
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._calls.caller import OperationState
@@ -45,16 +43,14 @@ class PendingBatch:
         contexts: The context of each of them, where somebody observes.
         state: Of its calls.
         timer: Sends it.
-        latest: When it is sent at the latest, on the event loop's clock.
         task: Checks it.
     """
 
     digests: list[str] = field(default_factory=list[str])
-    waiters: dict[str, set[_Waiter]] = field(default_factory=dict[str, "set[_Waiter]"])
+    waiters: dict[str, dict[_Waiter, None]] = field(default_factory=dict[str, "dict[_Waiter, None]"])
     contexts: dict[_Waiter, Context] = field(default_factory=dict["_Waiter", Context])
     state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
-    latest: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
@@ -66,10 +62,6 @@ class Coalescer:
     waits longer: until the window after that one is answered, but at most 25 windows in all. So
     callers that check one digest after the other come back together. Until its request is really
     sent, a batch takes more digests. Nothing is kept once it is answered.
-
-    Args:
-        caller_of: Gives what makes the calls.
-        repository: The repository.
     """
 
     def __init__(self, caller_of: Callable[[], Caller], repository: Repository) -> None:
@@ -85,13 +77,7 @@ class Coalescer:
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def check(self, digest: str) -> LayerOutcome:
-        """Return what became of one digest.
-
-        Raises:
-            InvalidInputError: The digest is not a str.
-            CallError: The call failed for good; `.partial` is about this digest alone.
-            ClientStateError: The client was closed meanwhile.
-        """
+        """Return what became of one digest. A CallError's `.partial` is about it alone."""
         with self._observer.span("operation", CHECK, self._repository_for_observer):
             if not isinstance(digest, str):
                 kind = type(digest).__name__
@@ -113,7 +99,7 @@ class Coalescer:
     async def _answer(self, batch: PendingBatch, digest: str) -> _Answer:
         """Wait for the outcome of a digest, or for the error of its batch."""
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        batch.waiters[digest].add(waiter)
+        batch.waiters[digest][waiter] = None
         if self._observer.is_on:
             batch.contexts[waiter] = copy_context()
         try:
@@ -127,25 +113,22 @@ class Coalescer:
         batch = self._gathering
         if batch is None or batch.state.has_begun:
             batch = self._gathering = PendingBatch()
-            self._arm(batch)
+            loop = asyncio.get_running_loop()
+            batch.timer = loop.call_later(self._window, self._window_over, batch)
 
         batch.digests.append(digest)
-        batch.waiters[digest] = set()
+        batch.waiters[digest] = {}
         self._batches[digest] = batch
         if len(batch.digests) == self._batch_size:
             self._gathering = None
             self._send(batch)
         return batch
 
-    def _arm(self, batch: PendingBatch) -> None:
-        loop = asyncio.get_running_loop()
-        batch.latest = loop.time() + _MAX_WINDOWS * self._window
-        batch.timer = loop.call_later(self._window, self._window_over, batch)
-
     def _window_over(self, batch: PendingBatch) -> None:
-        loop = asyncio.get_running_loop()
-        if self._tasks and loop.time() < batch.latest:
-            batch.timer = loop.call_at(batch.latest, self._send, batch)
+        """Send a partial batch, or let it wait for the one in flight."""
+        if self._tasks:
+            loop, seconds = asyncio.get_running_loop(), (_MAX_WINDOWS - 1) * self._window
+            batch.timer = loop.call_later(seconds, self._send, batch)
         else:
             self._send(batch)
 
@@ -172,16 +155,11 @@ class Coalescer:
         if self._observer.is_on:
             context.run(CALLERS.set, batch.contexts.values())
         loop = asyncio.get_running_loop()
-        batch.task = loop.create_task(self._check_batch(batch), context=context)
+        settle, caller = partial(self._settle, batch), self._caller_of()
+        check = check_batch(caller, self._repository, batch.digests, batch.state, settle)
+        batch.task = loop.create_task(check, context=context)
         self._tasks.add(batch.task)
         batch.task.add_done_callback(lambda task: self._done(batch, task))
-
-    async def _check_batch(self, batch: PendingBatch) -> None:
-        def settle(outcomes: Mapping[str, _Answer]) -> None:
-            self._settle(batch, outcomes)
-
-        caller, repository = self._caller_of(), self._repository
-        await check_batch(caller, repository, batch.digests, batch.state, settle)
 
     def _settle(self, batch: PendingBatch, answers: Mapping[str, _Answer]) -> None:
         """Give the waiters their outcomes, or an error."""
@@ -219,7 +197,7 @@ class Coalescer:
         if waiters is None:
             return
 
-        waiters.discard(waiter)
+        waiters.pop(waiter, None)
         if not any(batch.waiters.values()):
             self._drop(batch)
         elif not (waiters or batch.state.has_begun):

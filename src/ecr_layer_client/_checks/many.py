@@ -45,16 +45,7 @@ _SHAPES = (
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The digests of one repository.
-
-    Attributes:
-        repository: As it was named first.
-        batcher: Makes batches of its digests.
-        inputs: Its digests in a mapping.
-        outcomes: By digest, in the registry's spelling.
-        state: Of its calls.
-        error: What ended its checks, if they failed.
-    """
+    """The digests of one repository, their outcomes, and the error that ended its checks."""
 
     repository: Repository
     batcher: Batcher
@@ -78,12 +69,8 @@ class ManyCheck:
     """Checks digests of many repositories, in batches of one repository each.
 
     A full batch is sent at once, and the rest of each repository at the end of the input. So the
-    memory grows with the input, and its order does not matter.
-
-    Args:
-        caller: Makes the calls.
-        resolve: Makes a `Repository` of a name, and refuses one that the client can't ask.
-        on_progress: Called after each batch, or None.
+    memory grows with the input, and its order does not matter. `resolve` makes a `Repository` of a
+    name, and refuses one that the client can't ask.
     """
 
     def __init__(
@@ -109,13 +96,7 @@ class ManyCheck:
         digests: DigestsOfMany,
         timeout: float | None,  # noqa: ASYNC109 (it keeps what was answered)
     ) -> LayerCheckResults:
-        """Check the digests.
-
-        Raises:
-            InvalidInputError: The input has a wrong shape.
-            CallError: What failed concerns all repositories, or `timeout` expired; `.partials`
-                holds what was answered and what was not.
-        """
+        """Check the digests. The error of all repositories keeps what was answered."""
         run = self._run
         run.set_timeout(timeout)
         run.feed(self._feed(digests))
@@ -263,11 +244,7 @@ class ManyCheck:
         return timed_out(what, "not done", timeout, ".partials", cause)
 
     def _results(self, error_of_all: CallError | None) -> LayerCheckResults:
-        """Return what there is of each repository.
-
-        Args:
-            error_of_all: The error of those that were not answered and did not fail themselves.
-        """
+        """Return what there is of each repository. An incomplete one has the error of all."""
         results: list[LayerCheckResult] = []
         errors: dict[Repository, CallError] = {}
         for group in self._groups.values():

@@ -75,7 +75,6 @@ class LayerStream(DisplayMixin):
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._span = caller.span(CHECK, repository) if is_operation else nullcontext()
         self._phase = _Phase.NEW
-        self._is_collected = False
         self._is_being_read = False
 
         # Batches without all their outcomes; outcomes that nobody has read; those being read.
@@ -180,7 +179,6 @@ class LayerStream(DisplayMixin):
             msg = "a LayerStream is either iterated or collected: make another with stream_layers()"
             raise ClientStateError(msg)
 
-        self._is_collected = True
         answers: dict[str, LayerOutcome] = {}
         while (outcomes := await self._next(None, answers)) is not None:
             answers.update(outcomes)
@@ -191,12 +189,7 @@ class LayerStream(DisplayMixin):
     async def _next(
         self, window: int | None, answers: Mapping[str, LayerOutcome]
     ) -> Mapping[str, LayerOutcome] | None:
-        """Return the next outcomes; None at the end.
-
-        Args:
-            window: For the source.
-            answers: What was read so far, for an error's `.partial`.
-        """
+        """Return the next outcomes; None at the end. An error keeps the answers so far."""
         self._begin(window)
         self._is_being_read = True
         try:
@@ -221,7 +214,8 @@ class LayerStream(DisplayMixin):
         self._phase = _Phase.ENDED
         error = self._run.error
         if isinstance(error, CallError) and not self._run.is_error_of_input:
-            error.partial = self._result(answers, self._unanswered(answers))
+            waiting = [digest for batch in self._open for digest in batch.remaining]
+            error.partial = self._result(answers, waiting + self._source.not_handed_out)
         if error is not None:
             raise error
         return None
@@ -315,13 +309,6 @@ class LayerStream(DisplayMixin):
         """Cancel what is running, and raise `error` for the reader after everything answered."""
         if self._phase not in (_Phase.ENDED, _Phase.CLOSED):
             await self._run.abort(error)
-
-    def _unanswered(self, answers: Mapping[str, LayerOutcome]) -> list[str]:
-        if self._is_collected:
-            seen = self._source.seen.items()
-            return [spelling for digest, spelling in seen if digest not in answers]
-        waiting = [digest for batch in self._open for digest in batch.remaining]
-        return waiting + self._source.not_handed_out
 
     def _result(
         self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]

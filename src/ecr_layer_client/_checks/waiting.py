@@ -33,14 +33,8 @@ _MIN_SHARE = 0.5  # of a pause, so that many who wait for one thing do not check
 class Waiting:
     """One wait for digests.
 
-    Attributes:
-        repository: The repository.
-        what: How a message names the operation.
-        stream: Makes a stream of digests, with a timeout in seconds.
-        timeout: Seconds for the whole.
-        on_progress: Called when more layers are available, or None.
-        draw: Draws a number between two others. Default `random.uniform`.
-        known: The newest outcome of each digest.
+    `what` names the operation in messages, `stream` makes a stream with a timeout in seconds,
+    `draw` draws a number between two others, and `known` has the newest outcome of each digest.
     """
 
     repository: Repository
@@ -52,13 +46,7 @@ class Waiting:
     known: dict[str, LayerOutcome] = field(default_factory=dict[str, "LayerOutcome"])
 
     async def result(self, digests: Iterable[str] | AsyncIterable[str]) -> LayerCheckResult:
-        """Check digests again and again until all are available.
-
-        Raises:
-            LayerFailuresError: A digest is malformed, so it can never become available.
-            CallError: A call failed for good, or the timeout expired; `.partial` holds what is
-                known.
-        """
+        """Check digests again and again until all are available."""
         deadline = asyncio.get_running_loop().time() + self.timeout
         left, pause = self.timeout, FIRST_PAUSE_SECONDS
         missing = await self._check(digests, left)
