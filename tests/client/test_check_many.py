@@ -25,6 +25,7 @@ from ecr_layer_client import (
     RetryPolicy,
     ServerError,
 )
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -302,6 +303,22 @@ async def test_timeout_after_a_repository_failed(ecr: LocalECR, digests: list[st
         with pytest.raises(OperationTimeoutError) as raised:
             await client.check_many({"team/gone": digests[:1], "team/a": digests[:1]}, timeout=1.0)
     assert (raised.value.__cause__, "team/gone" in str(raised.value)) == (None, False)
+
+
+async def test_a_refusal_at_the_moment_of_the_timeout(
+    ecr: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository that is refused just when the timeout expires has that error."""
+
+    async def refuse(_: object) -> None:
+        await asyncio.sleep(1.0)
+        raise AccessDeniedError("denied", code="AccessDeniedException", status=400)
+
+    async with ecr.client() as client:
+        transport = client._connection.resources_for(CHECK).transport
+        monkeypatch.setattr(transport, "send", refuse)
+        results = await client.check_many({"team/a": digests[:1]}, timeout=1.0)
+    assert type(results.errors[A]) is AccessDeniedError
 
 
 async def test_timeout_while_a_call_is_retried(ecr: LocalECR, digests: list[str]) -> None:

@@ -117,6 +117,23 @@ async def test_many_repeats(
     assert (len(result), ecr.stats.digests_checked) == (1, 1)
 
 
+async def test_an_input_that_needs_no_request(ecr: LocalECR) -> None:
+    """Other tasks run between the batches of a list that needs no request."""
+    rounds = 0
+
+    async def count_rounds() -> None:
+        nonlocal rounds
+        while True:
+            rounds += 1
+            await asyncio.sleep(0)
+
+    async with ecr.client() as client:
+        counting = asyncio.create_task(count_rounds())
+        await client.check_layers("app", [f"latest-{number}" for number in range(5000)])
+        counting.cancel()
+    assert rounds >= 50
+
+
 async def test_outside_its_block(ecr: LocalECR, digests: list[str]) -> None:
     """A stream cannot be read before its block or after it, and is entered once."""
     async with ecr.client() as client:

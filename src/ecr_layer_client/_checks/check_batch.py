@@ -123,9 +123,9 @@ class BatchRun:
             async with asyncio.timeout_at(self._deadline):
                 await self.changed.wait()
         except TimeoutError:
-            # Tasks that ended at the same moment report it in the next round of the event loop.
+            # What ended at the same moment is not known before the next round of the event loop.
             await asyncio.sleep(0)
-            return self.changed.is_set()
+            return self.changed.is_set() or any(task.done() for task in self.tasks)
         return True
 
     async def wait_for(self, has_room: Callable[[], bool]) -> None:

@@ -47,7 +47,9 @@ class PendingBatch:
     """
 
     digests: list[str] = field(default_factory=list[str])
-    waiters: dict[str, dict[_Waiter, None]] = field(default_factory=dict[str, "dict[_Waiter, None]"])
+    waiters: dict[str, dict[_Waiter, None]] = field(
+        default_factory=dict[str, "dict[_Waiter, None]"]
+    )
     contexts: dict[_Waiter, Context] = field(default_factory=dict["_Waiter", Context])
     state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
