@@ -125,7 +125,7 @@ class BatchRun:
         except TimeoutError:
             # What ended at the same moment is not known before the next round of the event loop.
             await asyncio.sleep(0)
-            return self.changed.is_set() or any(task.done() for task in self.tasks)
+            return self.changed.is_set()
         return True
 
     async def wait_for(self, has_room: Callable[[], bool]) -> None:
