@@ -79,10 +79,9 @@ class BatchRun:
         """Whether the timeout has expired."""
         return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
 
-    def set_timeout(self, seconds: float | None) -> None:
-        """End in so many seconds."""
-        if seconds is not None:
-            self._deadline = asyncio.get_running_loop().time() + seconds
+    def set_timeout(self, seconds: float) -> None:
+        """Let `wait` end in so many seconds."""
+        self._deadline = asyncio.get_running_loop().time() + seconds
 
     def feed(self, reading: Coroutine[Any, Any, None]) -> None:
         """Read the input in one task, because it may hold things such as timeouts."""

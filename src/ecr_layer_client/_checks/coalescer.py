@@ -6,7 +6,7 @@ import asyncio
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
@@ -21,7 +21,7 @@ from .check_batch import check_batch
 from .operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
 
     from ecr_layer_client._calls.caller import Caller
     from ecr_layer_client._models.layer import LayerOutcome
@@ -39,7 +39,8 @@ class PendingBatch:
 
     Attributes:
         digests: The digests to check. It grows until the first request is sent.
-        waiters: For each digest without an outcome, the callers that wait for it.
+        waiting: For each digest without an outcome, how many callers wait for it.
+        waiters: The callers that wait, with the digest that each waits for.
         contexts: The context of each of them, where somebody observes.
         state: Of its calls.
         timer: Sends it.
@@ -47,9 +48,8 @@ class PendingBatch:
     """
 
     digests: list[str] = field(default_factory=list[str])
-    waiters: dict[str, dict[_Waiter, None]] = field(
-        default_factory=dict[str, "dict[_Waiter, None]"]
-    )
+    waiting: dict[str, int] = field(default_factory=dict[str, int])
+    waiters: dict[_Waiter, str] = field(default_factory=dict["_Waiter", str])
     contexts: dict[_Waiter, Context] = field(default_factory=dict["_Waiter", Context])
     state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
@@ -78,37 +78,42 @@ class Coalescer:
         self._gathering: PendingBatch | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def check(self, digest: str) -> LayerOutcome:
+    def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
         """Return what became of one digest. A CallError's `.partial` is about it alone."""
+        # Each context costs, and there may be many thousand callers.
+        return self._observed_check(digest) if self._observer.is_on else self._check(digest)
+
+    async def _observed_check(self, digest: str) -> LayerOutcome:
         with self._observer.span("operation", CHECK, self._repository_for_observer):
-            if not isinstance(digest, str):
-                kind = type(digest).__name__
-                msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
-                raise InvalidInputError(msg)
+            return await self._check(digest)
 
-            asked = canonical(digest)
-            batch = self._batches.get(asked)
-            if batch is None:
-                if not is_well_formed(asked):
-                    return refused(digest)
-                batch = self._gather(asked)
+    async def _check(self, digest: str) -> LayerOutcome:
+        if not isinstance(digest, str):
+            kind = type(digest).__name__
+            msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
+            raise InvalidInputError(msg)
 
-            answer = await self._answer(batch, asked)
-            if isinstance(answer, BaseException):
-                raise self._own_error(answer, digest)
-            return spelled(answer, digest)
+        asked = canonical(digest)
+        batch = self._batches.get(asked)
+        if batch is None:
+            if not is_well_formed(asked):
+                return refused(digest)
+            batch = self._gather(asked)
 
-    async def _answer(self, batch: PendingBatch, digest: str) -> _Answer:
-        """Wait for the outcome of a digest, or for the error of its batch."""
         waiter: _Waiter = asyncio.get_running_loop().create_future()
-        batch.waiters[digest][waiter] = None
+        batch.waiting[asked] += 1
+        batch.waiters[waiter] = asked
         if self._observer.is_on:
             batch.contexts[waiter] = copy_context()
+
         try:
-            return await waiter
+            answer = await waiter
         except asyncio.CancelledError:
-            self._leave(batch, digest, waiter)
+            self._leave(batch, waiter)
             raise
+        if isinstance(answer, BaseException):
+            raise self._own_error(answer, digest)
+        return spelled(answer, digest)
 
     def _gather(self, digest: str) -> PendingBatch:
         """Put a digest into the batch that is being gathered."""
@@ -119,7 +124,7 @@ class Coalescer:
             batch.timer = loop.call_later(self._window, self._window_over, batch)
 
         batch.digests.append(digest)
-        batch.waiters[digest] = {}
+        batch.waiting[digest] = 0
         self._batches[digest] = batch
         if len(batch.digests) == self._batch_size:
             self._gathering = None
@@ -165,15 +170,17 @@ class Coalescer:
 
     def _settle(self, batch: PendingBatch, answers: Mapping[str, _Answer]) -> None:
         """Give the waiters their outcomes, or an error."""
-        for digest, answer in answers.items():
-            del self._batches[digest]
-            for waiter in batch.waiters.pop(digest):
-                batch.contexts.pop(waiter, None)
-                # A waiter whose task was just cancelled is done, and its task learns of it later.
-                if not waiter.done():
-                    waiter.set_result(answer)
+        for digest in answers:
+            del self._batches[digest], batch.waiting[digest]
 
-        if batch.waiters and not any(batch.waiters.values()):
+        for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in answers]:
+            answer = answers[batch.waiters.pop(waiter)]
+            batch.contexts.pop(waiter, None)
+            # A waiter whose task was just cancelled is done, and its task learns of it later.
+            if not waiter.done():
+                waiter.set_result(answer)
+
+        if batch.waiting and not batch.waiters:
             self._drop(batch)
 
     def _done(self, batch: PendingBatch, task: asyncio.Task[None]) -> None:
@@ -185,32 +192,32 @@ class Coalescer:
             self._fail(batch, error)
 
     def _fail(self, batch: PendingBatch, error: BaseException) -> None:
-        self._settle(batch, dict.fromkeys(batch.waiters, error))
+        self._settle(batch, dict.fromkeys(batch.waiting, error))
         self._drop(batch)
 
-    def _leave(self, batch: PendingBatch, digest: str, waiter: _Waiter) -> None:
+    def _leave(self, batch: PendingBatch, waiter: _Waiter) -> None:
         """Let a caller go that was cancelled.
 
         The last caller of a batch takes it along. The last caller of a digest takes that along,
         unless it was sent already, among others.
         """
         batch.contexts.pop(waiter, None)
-        waiters = batch.waiters.get(digest)
-        if waiters is None:
+        digest = batch.waiters.pop(waiter, None)
+        if digest is None:
             return
 
-        waiters.pop(waiter, None)
-        if not any(batch.waiters.values()):
+        batch.waiting[digest] -= 1
+        if not batch.waiters:
             self._drop(batch)
-        elif not (waiters or batch.state.has_begun):
+        elif not (batch.waiting[digest] or batch.state.has_begun):
             batch.digests.remove(digest)
-            del batch.waiters[digest], self._batches[digest]
+            del batch.waiting[digest], self._batches[digest]
 
     def _drop(self, batch: PendingBatch) -> None:
         """Stop a batch that nobody waits for."""
-        for digest in batch.waiters:
+        for digest in batch.waiting:
             del self._batches[digest]
-        batch.waiters.clear()
+        batch.waiting.clear()
         if self._gathering is batch:
             self._gathering = None
         if batch.timer is not None:

@@ -98,7 +98,8 @@ class ManyCheck:
     ) -> LayerCheckResults:
         """Check the digests. The error of all repositories keeps what was answered."""
         run = self._run
-        run.set_timeout(timeout)
+        if timeout is not None:
+            run.set_timeout(timeout)
         run.feed(self._feed(digests))
         try:
             while (run.tasks or run.feeder) and not run.is_error_of_input:
@@ -160,11 +161,13 @@ class ManyCheck:
             async for item in async_items:
                 if (group := self._add_pair(item)) is not None:
                     await self._start_ready(group)
+                    await asyncio.sleep(0)
                 self._run.cancel_if_over()
 
         for item in items:
             if (group := self._add_pair(item)) is not None:
                 await self._start_ready(group)
+                await asyncio.sleep(0)
 
     def _add_pair(self, item: object) -> _Group | None:
         """Add a pair of the input; return its group if a batch is ready, or others should run."""
@@ -198,7 +201,6 @@ class ManyCheck:
 
     async def _start_ready(self, group: _Group) -> None:
         """Check the batches of a repository, each as soon as there is room for it."""
-        await asyncio.sleep(0)
         while group.batcher.ready and (self._is_input_read or not self._is_sized):
             await self._run.wait_for(self._has_room)
             batch = group.batcher.ready.popleft()
