@@ -102,8 +102,10 @@ class Calls:
         self.limiter = Limiter()
         self.delays = Delays()
         self.state = OperationState()
-        parts: Any = (self.transport, "us-east-1", Credentials(), self.limiter)
-        resources = Resources(*parts, asyncio.Semaphore(20))
+        transport: Any = self.transport
+        credentials: Any = Credentials()
+        slots = asyncio.Semaphore(20)
+        resources = Resources(transport, "us-east-1", credentials, self.limiter, slots)
         config = ClientConfig(retry=retry or RetryPolicy())
         self.caller = Caller(resources, config, SafeObserver(self.delays), max)
 
