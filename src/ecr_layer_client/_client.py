@@ -245,7 +245,7 @@ class ECRLayerClient:
         seconds = _seconds(timeout)
         resolve = partial(_resolved, region_name=caller.region_name)
         with shown(progress) as show:
-            check = ManyCheck(caller, resolve, self._config, self._safe_observer, show)
+            check = ManyCheck(caller, resolve, show)
             return await self._connection.run(check.results(digests, seconds))
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
@@ -306,14 +306,15 @@ class ECRLayerClient:
             print(result.all_available)
             ```
         """
-        from ._checks.waiting import Waiting, wait_until_available
+        from ._checks.waiting import Waiting
 
         caller = self._caller(_CHECK)
         where = _resolved(repository, caller.region_name)
-        stream, what = partial(self._stream, caller, where), caller.attempted(_CHECK, where)
-        with shown(progress) as show:
-            waiting = Waiting(where, what, stream, _seconds(timeout, is_needed=True), show)
-            return await self._connection.run(wait_until_available(waiting, digests))
+        stream = partial(self._stream, caller, where, is_operation=False)
+        seconds = _seconds(timeout, is_needed=True)
+        with shown(progress) as show, caller.span(_CHECK, where):
+            waiting = Waiting(where, caller.attempted(_CHECK, where), stream, seconds, show)
+            return await self._connection.run(waiting.result(digests))
 
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
@@ -456,14 +457,13 @@ class ECRLayerClient:
         repository: Repository,
         digests: Iterable[str] | AsyncIterable[str],
         timeout: float | None,
+        *,
+        is_operation: bool = True,
     ) -> LayerStream:
-        from ._checks.batches import DigestSource
-        from ._checks.stream import LayerStream, StreamOptions
+        from ._checks.stream import LayerStream
 
-        source = DigestSource(digests, self._config.batch_size)
-        concurrency, check_home = self._config.max_concurrency, self._connection.check_home
-        options = StreamOptions(concurrency, timeout, self._safe_observer, check_home)
-        stream = LayerStream(caller, repository, source, options)
+        home = self._connection.check_home
+        stream = LayerStream(caller, repository, digests, timeout, home, is_operation=is_operation)
         self._connection.users.add(stream)
         return stream
 
@@ -474,8 +474,7 @@ class ECRLayerClient:
         if coalescer is None:
             from ._checks.coalescer import Coalescer
 
-            make_caller = partial(self._caller, _CHECK)
-            coalescer = Coalescer(make_caller, where, self._config, self._safe_observer)
+            coalescer = Coalescer(partial(self._caller, _CHECK), where)
             self._coalescers[key] = coalescer
             self._connection.users.add(coalescer)
         return coalescer

@@ -26,6 +26,7 @@ from ecr_layer_client import (
     RetryPolicy,
     ServerError,
 )
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Generator, Iterator
@@ -297,6 +298,22 @@ async def test_timeout_after_a_repository_failed(ecr: LocalECR, digests: list[st
     assert (raised.value.__cause__, "team/gone" in str(raised.value)) == (None, False)
 
 
+async def test_a_refusal_at_the_moment_of_the_timeout(
+    ecr: LocalECR, digests: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository that is refused just when the timeout expires has that error."""
+
+    async def refuse(_: object) -> None:
+        await asyncio.sleep(1.0)
+        raise AccessDeniedError("denied", code="AccessDeniedException", status=400)
+
+    async with ecr.client() as client:
+        transport = client._connection.resources_for(CHECK).transport
+        monkeypatch.setattr(transport, "send", refuse)
+        results = await client.check_many({"team/a": digests[:1]}, timeout=1.0)
+    assert type(results.errors[A]) is AccessDeniedError
+
+
 async def test_timeout_while_attempts_finish(ecr: LocalECR, digests: list[str]) -> None:
     """An error of all repositories is raised at the timeout even if attempts are still running."""
     ecr.faults.add(status=503, times=1)
@@ -480,7 +497,7 @@ async def test_nothing_is_sent_after_a_failure_of_all(
 
 
 async def test_a_failure_while_the_input_is_interrupted(ecr: LocalECR, digests: list[str]) -> None:
-    """A call that fails while the input still cleans up after the timeout is no lost exception."""
+    """The timeout stops the calls in flight while the input cleans up; no exception is lost."""
     ecr.faults.add(status=503, latency=1.0)
 
     async def pairs() -> AsyncIterator[tuple[str, str]]:
@@ -493,6 +510,6 @@ async def test_a_failure_while_the_input_is_interrupted(ecr: LocalECR, digests: 
     lost: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: lost.append(context))
     async with ecr.client(batch_size=1, retry=ONCE) as client:
-        with pytest.raises(ServerError):
+        with pytest.raises(OperationTimeoutError):
             await client.check_many(pairs(), timeout=0.9)
     assert lost == []

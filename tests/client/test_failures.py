@@ -11,7 +11,6 @@ from client.steps import QuietObserver, digests_of, now, partial_of
 from ecr_layer_client import (
     AccessDeniedError,
     CallError,
-    ClockSkewError,
     CredentialsError,
     LayerFailureCode,
     OperationTimeoutError,
@@ -56,7 +55,6 @@ THROTTLED: dict[str, dict[str, Any]] = {
     "throttling-code": {"error": "ThrottlingException"},
     "throttling-status": {"status": 429},
 }
-SKEW = "Signature expired: 20260101T000000Z is now earlier than 20260101T001000Z"
 FINAL: list[Any] = [
     pytest.param(
         {"error": "AccessDeniedException"},
@@ -69,12 +67,6 @@ FINAL: list[Any] = [
         CredentialsError,
         "renew the credentials",
         id="keys",
-    ),
-    pytest.param(
-        {"error": "InvalidSignatureException", "message": SKEW},
-        ClockSkewError,
-        "clock is off",
-        id="clock",
     ),
     pytest.param(
         {"redirect_to": "http://127.0.0.1:2/"},

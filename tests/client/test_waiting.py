@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client.steps import now, on_request, one_by_one, partial_of, pending_timers
+from client.steps import QuietObserver, now, on_request, one_by_one, partial_of, pending_timers
 from ecr_layer_client import (
     AccessDeniedError,
     LayerFailuresError,
     OperationTimeoutError,
     Progress,
 )
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -196,6 +197,21 @@ async def test_progress(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         await client.wait_until_available("app", [AA, BB], timeout=60, progress=reports.append)
     assert reports == [Progress(2, 1, 2), Progress(2, 2, 2)]
+
+
+async def test_one_operation(ecr: LocalECR) -> None:
+    """The observer is notified of one operation, however often is checked."""
+    begun: list[str] = []
+
+    class Observer(QuietObserver):
+        def operation(self, *facts: Any) -> Any:
+            begun.append(facts[0])
+            return super().operation()
+
+    _push(ecr, 3.0, AA)
+    async with ecr.client(observer=Observer()) as client:
+        await client.wait_until_available("app", [AA], timeout=60)
+    assert (begun, ecr.stats.requests > 1) == ([CHECK], True)
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])

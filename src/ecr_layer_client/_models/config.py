@@ -90,12 +90,12 @@ class RetryPolicy(_Options, frozen=True):
 
     Attributes:
         max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
-            request does not count. Default 10.
+            request does not count: throttling ends by `max_elapsed`. Default 10.
         initial_backoff: The bound of the first wait, in seconds. Each wait is drawn between 0 and
             its bound, and the bound doubles from wait to wait (full jitter). Default 0.05.
         max_backoff: The highest bound of a wait, in seconds. Default 20.0.
         max_elapsed: Seconds from the first attempt of a call, after which there are no more
-            retries. Default 120.0.
+            retries. A throttled call ends then if no call has succeeded for as long. Default 120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
