@@ -115,7 +115,7 @@ def client_of(transport: SimulatedTransport, config: ClientConfig) -> ECRLayerCl
     client = ECRLayerClient(config=config)
     connection = client._connection
     identity = Identity("http://127.0.0.1:1", "us-east-1", "simulated")
-    credentials = Credentials()
+    credentials = Credentials(None)
     connection._opened = OpenedTransport(transport, identity, credentials)
     connection._home = asyncio.get_running_loop(), os.getpid()
 

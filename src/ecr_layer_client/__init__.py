@@ -52,47 +52,25 @@ if TYPE_CHECKING:
     from .protocols import SessionLike as SessionLike
 
 _MODULES = {
-    "_models.version": ("__version__",),
-    "_checks.stream": ("LayerStream",),
-    "_client": ("ECRLayerClient",),
+    "_models.version": "__version__",
+    "_checks.stream": "LayerStream",
+    "_client": "ECRLayerClient",
     "_models.call_errors": (
-        "AccessDeniedError",
-        "CallError",
-        "ClockSkewError",
-        "CredentialsError",
-        "InvalidParameterError",
-        "OperationTimeoutError",
-        "RepositoryNotFoundError",
-        "ResponseError",
-        "ServerError",
-        "ServiceError",
-        "ThrottledError",
-        "TransportError",
+        "AccessDeniedError CallError ClockSkewError CredentialsError InvalidParameterError "
+        "OperationTimeoutError RepositoryNotFoundError ResponseError ServerError ServiceError "
+        "ThrottledError TransportError"
     ),
-    "_models.config": ("ClientConfig", "ClientConfigChanges", "RetryPolicy"),
-    "_models.errors": ("ClientStateError", "ECRLayerError", "InvalidInputError"),
-    "_models.keys": ("AWSKeys",),
-    "_models.layer": (
-        "Layer",
-        "LayerAvailability",
-        "LayerFailure",
-        "LayerFailureCode",
-        "LayerOutcome",
-    ),
-    "_models.progress": ("Progress",),
-    "_models.repository": ("Repository",),
-    "_models.result": ("LayerCheckResult", "LayerFailuresError", "OutcomesByDigest"),
-    "_models.results": ("ByRepository", "LayerCheckResults"),
-    "protocols": (
-        "CredentialsProvider",
-        "ECRApi",
-        "LayerChecker",
-        "Observer",
-        "OutcomeStream",
-        "SessionLike",
-    ),
+    "_models.config": "ClientConfig ClientConfigChanges RetryPolicy",
+    "_models.errors": "ClientStateError ECRLayerError InvalidInputError",
+    "_models.keys": "AWSKeys",
+    "_models.layer": "Layer LayerAvailability LayerFailure LayerFailureCode LayerOutcome",
+    "_models.progress": "Progress",
+    "_models.repository": "Repository",
+    "_models.result": "LayerCheckResult LayerFailuresError OutcomesByDigest",
+    "_models.results": "ByRepository LayerCheckResults",
+    "protocols": "CredentialsProvider ECRApi LayerChecker Observer OutcomeStream SessionLike",
 }
-_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names}
+_MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 
 # Type checkers read the imports above and not this list.
 __all__ = [*sorted(_MODULE_OF)]  # noqa: PLE0604 # pyright: ignore[reportUnsupportedDunderAll]

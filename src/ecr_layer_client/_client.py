@@ -7,6 +7,7 @@ client does not pay for it.
 from __future__ import annotations
 
 import warnings
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn, Self, TypeVar, Unpack
 from weakref import WeakValueDictionary
@@ -55,20 +56,18 @@ _OF_THE_CONNECTION = (
 class ECRLayerClient:
     """Checks which layers a repository of Amazon ECR holds.
 
-    Nothing is sent or read before `async with client:` (or `await client.open()`, for services with
-    a lifespan; then `await client.aclose()`). One client serves all tasks of its event loop.
+    Nothing is sent or read before `async with client:` or `await client.open()`. One client serves
+    all tasks of its event loop.
 
     Args:
-        region_name: The Region. Default None: as botocore finds it (`AWS_DEFAULT_REGION`, the
-            profile).
-        profile_name: A profile of the AWS configuration. Default None: as botocore finds it
-            (`AWS_PROFILE`).
+        region_name: The Region. Default None: `AWS_DEFAULT_REGION`, or the profile's.
+        profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
         endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
             Default None.
         credentials: Returns the keys to sign with, such as those of an assumed role; see
-            `CredentialsProvider`. It is called once for all callers and all clients that have it in
-            common, again five minutes before the keys expire, and when AWS refuses them. Default
-            None: as botocore finds them.
+            `CredentialsProvider`. It is called once for all clients that have it in common, five
+            minutes before the keys expire, and when AWS refuses them. Default None: as botocore
+            finds them.
         session: Your own aiobotocore session, with your hooks. It is never closed. Default None:
             one session for all clients of the event loop and profile.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
@@ -123,18 +122,6 @@ class ECRLayerClient:
         )
 
     @classmethod
-    def _make(
-        cls,
-        options: ConnectionOptions,
-        config: ClientConfig,
-        observer: Observer | None,
-        connection: Connection | None = None,
-    ) -> Self:
-        client = cls.__new__(cls)
-        client._set_up(options, config, observer, connection)  # noqa: SLF001 (its own)
-        return client
-
-    @classmethod
     def from_client(
         cls,
         client: ECRApi,
@@ -144,8 +131,8 @@ class ECRLayerClient:
     ) -> Self:
         """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool.
 
-        It is never closed. Its own retries and timeouts stay as they are, under this library's. A
-        warning says so if attempts would multiply.
+        It is never closed. Its own retries and timeouts stay as they are, under this library's. If
+        attempts would multiply, you get a warning.
 
         Args:
             client: What `async with session.create_client("ecr", ...)` returned.
@@ -156,16 +143,17 @@ class ECRLayerClient:
             InvalidInputError: It is not such a client.
         """
         bases = type(client).__mro__
-        is_blocking = any(base.__module__ == "botocore.client" for base in bases) and not hasattr(
-            client, "__aenter__"
-        )
+        is_of_botocore = any(base.__module__ == "botocore.client" for base in bases)
+        is_blocking = is_of_botocore and not hasattr(client, "__aenter__")
         needed = ("batch_check_layer_availability", "meta")
         if is_blocking or not all(hasattr(client, name) for name in needed):
             msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
 
         _warn_of_retries(client)
-        return cls._make(ConnectionOptions(client=client), config, observer)
+        made = cls.__new__(cls)
+        made._set_up(ConnectionOptions(client=client), config, observer)  # noqa: SLF001 (its own)
+        return made
 
     async def check_layers(
         self,
@@ -187,8 +175,7 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: A call failed for good, or `timeout` expired; `.partial` holds what was
                 answered and what was not.
         """
@@ -214,8 +201,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository or an option is not valid, or `digests` is not an
                 iterable of str.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
         """
         caller = self._caller(_CHECK)
         where = _resolved(repository, caller.region_name)
@@ -230,28 +216,22 @@ class ECRLayerClient:
     ) -> LayerCheckResults:
         """Check digests of many repositories and return what became of each, by repository.
 
-        Each batch holds digests of one repository. Full batches are sent at once, and the rest of
-        each repository at the end of the input, so the order of the input does not matter. The
-        input is held in memory. All batches share one `max_concurrency`.
-
-        A repository that ECR refuses for good, because it is unknown or denied, does not spoil the
-        others: its error is in `.errors`.
+        Full batches of one repository are sent at once, and the rest of each repository at the end
+        of the input, in any order. The input is held in memory. If ECR refuses a repository for
+        good, because it is unknown or denied, its error is in `.errors` beside the other results.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
-                (repository, digest). Repositories are names, registry URIs, ARNs or `Repository`
-                values; two spellings of one repository are one. Duplicates are checked once.
-            timeout: Seconds for the whole operation, waits included; the error keeps what was
-                answered. Default None: no limit.
+                (repository, digest). Two spellings of one repository are one. Duplicates are
+                checked once.
+            timeout: As of `check_layers`.
             progress: As of `check_layers`.
 
         Raises:
             InvalidInputError: A repository, an option or an item is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: What failed concerns all repositories (a transient error that outlasted the
-                retries, credentials, the clock), or `timeout` expired; `.partials` holds what was
-                answered and what was not, by repository.
+                retries, credentials, the clock), or `timeout` expired; see `.partials`.
 
         Example:
             ```python
@@ -265,16 +245,15 @@ class ECRLayerClient:
         seconds = _seconds(timeout)
         resolve = partial(_resolved, region_name=caller.region_name)
         with shown(progress) as show:
-            check = ManyCheck(caller, resolve, self._config, self._safe_observer, show)
+            check = ManyCheck(caller, resolve, show)
             return await self._connection.run(check.results(digests, seconds))
 
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest. Callers that check at about the same time share requests.
 
-        Single checks of one repository are gathered into batches. A full batch is sent at once, a
-        partial one `coalesce_window` seconds after its first digest, or up to 25 times as long
-        while another batch is in flight. Callers that check a digest which is in flight share its
-        outcome. Nothing is remembered: a later caller checks again.
+        Single checks of one repository are gathered into batches for `coalesce_window` seconds.
+        Callers that check a digest which is in flight share its outcome. Nothing is remembered: a
+        later caller checks again.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -282,10 +261,8 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: The repository is not valid, or the digest is not a str.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork; or it was closed meanwhile.
-            CallError: The call failed for good. Each caller has an error of its own, whose
-                `.partial` is about its digest alone.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
+            CallError: The call failed for good. `.partial` is about this digest alone.
 
         Example:
             ```python
@@ -306,9 +283,8 @@ class ECRLayerClient:
         """Wait until the repository holds every digest, and return the result, in input order.
 
         Use it for layers that are on their way: a replication, a restore, a push by somebody else.
-        Everything is checked once. What is not available (absent, archived or undetermined) is
-        checked again after a pause of at most 0.5 seconds, then of twice as much, up to 15 seconds.
-        Each pause is drawn between half of that and all of it.
+        What is not available is checked again after a pause of at most 0.5 seconds, then of twice
+        as much, up to 15 seconds. Each pause is drawn between half of that and all of it.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -319,10 +295,8 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
-            LayerFailuresError: A digest is malformed, so it can never become available; `.result`
-                is what was found of all.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
+            LayerFailuresError: A digest is malformed, so it can never become available.
             CallError: A call failed for good, or `timeout` expired; `.partial.not_available` is
                 what is still missing.
 
@@ -332,33 +306,31 @@ class ECRLayerClient:
             print(result.all_available)
             ```
         """
-        from ._checks.waiting import Waiting, wait_until_available
+        from ._checks.waiting import Waiting
 
         caller = self._caller(_CHECK)
         where = _resolved(repository, caller.region_name)
-        stream, what = partial(self._stream, caller, where), caller.attempted(_CHECK, where)
-        with shown(progress) as show:
-            waiting = Waiting(where, what, stream, _seconds(timeout, is_needed=True), show)
-            return await self._connection.run(wait_until_available(waiting, digests))
+        stream = partial(self._stream, caller, where, is_operation=False)
+        seconds = _seconds(timeout, is_needed=True)
+        with shown(progress) as show, caller.span(_CHECK, where):
+            waiting = Waiting(where, caller.attempted(_CHECK, where), stream, seconds, show)
+            return await self._connection.run(waiting.result(digests))
 
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
     ) -> ImageSource:
-        """Fetch the manifests of an image, with their exact bytes.
-
-        The manifests that an index names are fetched, too. No layer is downloaded.
+        """Fetch the manifests of an image, and those that an index names, with their exact bytes.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
             platform: Of an index, the image to take, such as `linux/arm64`: of several variants the
                 architecture's own (`linux/arm` is `linux/arm/v7`), else the first. Default None:
-                the index and all its images. A plain image is taken as it is.
+                the index and all its images.
 
         Raises:
             InvalidInputError: An argument is not valid, or the index has no image for `platform`.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             ServiceError: ECR has no such image, or not everything that an index names; `.code` is
                 `ImageNotFound` or another of ECR's codes.
             CallError: A call failed for good.
@@ -382,8 +354,7 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: An argument is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: A call failed for good.
 
         Example:
@@ -399,9 +370,7 @@ class ECRLayerClient:
     async def plan_pushes(
         self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
     ) -> tuple[PushPlan, ...]:
-        """Return what pushes to several repositories would upload, after one check of all of them.
-
-        `PushPlan.total` adds the plans up.
+        """Return what pushes to several repositories would upload; `PushPlan.total` adds them up.
 
         Args:
             sources: By repository, an `ImageSource` or several. Two spellings of one repository are
@@ -409,8 +378,7 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: An argument is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: A call failed for good: the error of the first repository that failed.
 
         Example:
@@ -431,10 +399,9 @@ class ECRLayerClient:
         return tuple(plan(its, results[where]) for where, its in given.items())
 
     async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
-        """Check that an image is complete.
+        """Check that every manifest of an image exists, and every blob in its manifest's size.
 
-        It is complete if every manifest exists, and every blob is available and as large as its
-        manifest says. What is missing is in the report, even the image itself.
+        What is missing is in the report, even the image itself.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -442,8 +409,7 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: An argument is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: A call failed for good.
 
         Example:
@@ -455,9 +421,8 @@ class ECRLayerClient:
         return await self._image_reader(repository).verify(reference)
 
     def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
-        """Check that each image of a repository is complete, and yield a report of each.
+        """Yield a report of each image that the repository has now, without archived ones.
 
-        The images are those that the repository has when the audit begins, without archived ones.
         An image that is deleted or archived meanwhile is left out.
 
         Args:
@@ -465,8 +430,7 @@ class ECRLayerClient:
 
         Raises:
             InvalidInputError: The repository is not valid.
-            ClientStateError: The client is closed, or was opened on another event loop or before a
-                fork.
+            ClientStateError: The client is not open, or belongs to another event loop or process.
             CallError: A call failed for good.
 
         Example:
@@ -493,18 +457,13 @@ class ECRLayerClient:
         repository: Repository,
         digests: Iterable[str] | AsyncIterable[str],
         timeout: float | None,
+        *,
+        is_operation: bool = True,
     ) -> LayerStream:
-        from ._checks.batches import DigestSource
-        from ._checks.stream import LayerStream, StreamOptions
+        from ._checks.stream import LayerStream
 
-        source = DigestSource(digests, self._config.batch_size)
-        options = StreamOptions(
-            self._config.max_concurrency,
-            timeout,
-            self._safe_observer,
-            self._connection.check_home,
-        )
-        stream = LayerStream(caller, repository, source, options)
+        home = self._connection.check_home
+        stream = LayerStream(caller, repository, digests, timeout, home, is_operation=is_operation)
         self._connection.users.add(stream)
         return stream
 
@@ -515,9 +474,7 @@ class ECRLayerClient:
         if coalescer is None:
             from ._checks.coalescer import Coalescer
 
-            coalescer = Coalescer(
-                partial(self._caller, _CHECK), where, self._config, self._safe_observer
-            )
+            coalescer = Coalescer(partial(self._caller, _CHECK), where)
             self._coalescers[key] = coalescer
             self._connection.users.add(coalescer)
         return coalescer
@@ -531,9 +488,7 @@ class ECRLayerClient:
         return ImageReader(where, tools)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
-        """Return a view of this client with other options.
-
-        It borrows the connection, and closing it does nothing.
+        """Return a view of this client with other options, which borrows its connection.
 
         Args:
             **changes: Options of `ClientConfig`, except those of the connection:
@@ -556,12 +511,12 @@ class ECRLayerClient:
                     f"pass it where the client is made, in ClientConfig({name}=...)"
                 )
                 raise InvalidInputError(msg)
-        return self._make(self._connection.options, config, self._observer, self._connection)
+        view, connection = self.__new__(type(self)), self._connection
+        view._set_up(connection.options, config, self._observer, connection)  # noqa: SLF001
+        return view
 
     def for_region(self, region_name: str) -> Self:
-        """Return a client of another Region, not open yet.
-
-        It has the same session and credentials, and its own endpoint and rate limits.
+        """Return a client of another Region, not open yet, with the same session and credentials.
 
         Args:
             region_name: The Region. An explicit `endpoint_url` is kept.
@@ -579,20 +534,12 @@ class ECRLayerClient:
             )
             raise InvalidInputError(msg)
 
-        return type(self)(
-            region_name=region_name,
-            profile_name=options.profile_name,
-            endpoint_url=options.endpoint_url,
-            credentials=options.credentials,
-            session=options.session,
-            config=self._config,
-            observer=self._observer,
-        )
+        other, options = self.__new__(type(self)), replace(options, region_name=region_name)
+        other._set_up(options, self._config, self._observer)  # noqa: SLF001
+        return other
 
     async def open(self) -> Self:
-        """Open the connection to ECR, without a request, and return the client itself.
-
-        Does nothing on a view.
+        """Open the client, without a request to ECR, and return it. Does nothing on a view.
 
         Raises:
             ClientStateError: The client is open already.
@@ -604,12 +551,12 @@ class ECRLayerClient:
         return self
 
     async def aclose(self) -> None:
-        """Cancel running operations and close the connection.
+        """Cancel running operations and close the connection. Safe to call twice.
 
-        Safe to call twice. Does nothing on a view.
+        Does nothing on a view.
 
         Raises:
-            ClientStateError: The client was opened on another event loop, or before a fork.
+            ClientStateError: The client belongs to another event loop or process.
         """
         if not self._is_view:
             await self._connection.aclose()
@@ -636,11 +583,7 @@ class ECRLayerClient:
         return f"<{type(self).__name__} {where}, {state}>"
 
     def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Raise TypeError, because a client holds connections and credentials."""
         msg = (
             "a client holds connections and credentials and can't be pickled: "
             "make one in each process"

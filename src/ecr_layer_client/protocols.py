@@ -1,7 +1,4 @@
-"""The protocols of this library's arguments and results.
-
-Use them in annotations, and fake them in tests.
-"""
+"""The protocols of this library's arguments and results, to annotate with and to fake."""
 
 from __future__ import annotations
 
@@ -59,10 +56,7 @@ class SessionLike(Hashable, Protocol):
 
 
 class CredentialsProvider(Protocol):
-    """An async function that returns keys to sign with, such as those of an assumed role.
-
-    It is called once for all callers, and again before the keys expire.
-    """
+    """An async function that returns keys to sign with, such as those of an assumed role."""
 
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
@@ -84,7 +78,6 @@ class OutcomeStream(Protocol):
         /,
     ) -> None:
         """Cancel the work that is running."""
-        ...
 
     def __aiter__(self) -> Self:
         """Iterate over the outcomes."""
@@ -101,10 +94,7 @@ class OutcomeStream(Protocol):
 
 @runtime_checkable
 class LayerChecker(Protocol):
-    """An object that can check which layers a repository holds, such as an `ECRLayerClient`.
-
-    Other libraries use it in annotations, and fake it in tests.
-    """
+    """An object that can check which layers a repository holds, such as an `ECRLayerClient`."""
 
     async def check_layers(
         self,
@@ -154,10 +144,7 @@ class Observer(Protocol):
     def operation(
         self, operation: str, repository: Repository, /
     ) -> AbstractContextManager[object]:
-        """Return a context manager that spans one operation, such as a whole `check_layers`.
-
-        An error that ends the operation passes through the context manager.
-        """
+        """Return a context manager that spans one operation, such as a whole `check_layers`."""
         ...
 
     def attempt(
@@ -165,11 +152,7 @@ class Observer(Protocol):
     ) -> AbstractContextManager[object]:
         """Return a context manager that spans one attempt.
 
-        Args:
-            operation: The API operation.
-            repository: The repository of the request.
-            number: The number of this request in its call, from 1.
-            digests: The number of digests or images in the request.
+        `number` counts the requests of a call from 1, and `digests` the digests or images in it.
         """
         ...
 
@@ -177,14 +160,10 @@ class Observer(Protocol):
         self, operation: str, repository: Repository, error: CallError, delay: float, /
     ) -> None:
         """Note that a call failed with `error` and is retried after `delay` seconds."""
-        ...
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
         """Note that a request was throttled.
 
-        Args:
-            operation: The API operation.
-            rate: Requests per second that are sent from now on.
-            share: The share of recent requests that were throttled, 0 to 1.
+        `rate` is the requests per second that are sent from now on, and `share` the share of recent
+        requests that were throttled, 0 to 1.
         """
-        ...

@@ -5,16 +5,16 @@ Repeats, letter case, batch sizes and windows are in `tests/property/test_batche
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from checks.drawing import as_async, draw, drawn, fill, started
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
 from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 DIGESTS = [f"sha256:{number:064x}" for number in range(25)]
 REASON = (
@@ -22,7 +22,6 @@ REASON = (
     "'algorithm:hex' of at most 1000 characters"
 )
 RULE = "pass a list, or any iterable or async iterable, of digests"
-OWN_ERROR = LookupError("the caller's own")
 
 
 class Bag:
@@ -38,93 +37,39 @@ class Bag:
         return iter(self._items)
 
 
-class Failing:
-    """Digests whose iterator raises an exception at its end. Counts the digests it yielded."""
-
-    def __init__(self, digests: list[str], error: BaseException = OWN_ERROR) -> None:
-        self.pulled = 0
-        self._digests = digests
-        self._error = error
-
-    def __iter__(self) -> Iterator[str]:
-        for digest in self._digests:
-            self.pulled += 1
-            yield digest
-        raise self._error
+def failing(digests: list[str], error: BaseException) -> Iterator[str]:
+    """Yield digests, then raise."""
+    yield from digests
+    raise error
 
 
-class FailingBag(Failing):
-    """The same with a length."""
-
-    def __len__(self) -> int:
-        return len(self._digests)
-
-
-async def as_async(digests: Iterable[Any]) -> AsyncIterator[Any]:
-    """Yield each item."""
-    for digest in digests:
-        yield digest
-
-
-def next_of(source: DigestSource) -> Batch | None:
-    """Return the next batch. The async inputs here never wait, so they need no event loop."""
-    if not source.is_async:
-        return source.take()
-    try:
-        source.pull().send(None)
-    except StopIteration as done:
-        batch: Batch | None = done.value
-        return batch
-    msg = "the input waited"
-    raise AssertionError(msg)
-
-
-def batches_of(source: DigestSource) -> list[Batch]:
-    """Return all batches."""
-    return list(iter(partial(next_of, source), None))
-
-
-def digests_of(source: DigestSource) -> list[list[str]]:
-    """Return the digests of all batches."""
-    return [batch.digests for batch in batches_of(source)]
-
-
-def started(digests: Any, batch_size: int = 10, window: int | None = None) -> DigestSource:
-    """Return a source that has begun."""
-    source = DigestSource(digests, batch_size)
-    source.start(window)
-    return source
-
-
-SHAPES: list[Callable[[Iterable[str]], Any]] = [
-    *(list, tuple, dict.fromkeys, Bag, iter, as_async),
-    lambda digests: dict.fromkeys(digests).keys(),
-    lambda digests: (digest for digest in digests),
-]
-NAMES = ["list", "tuple", "dict", "sized iterable", "iterator", "async", "keys", "generator"]
-each_shape = pytest.mark.parametrize("shaped", SHAPES, ids=NAMES)
-each_failing = pytest.mark.parametrize("shaped", [iter, as_async])
+SHAPES: dict[str, Callable[[Iterable[str]], Any]] = {
+    **{shaped.__name__: shaped for shaped in (list, tuple, Bag, iter, as_async)},
+    "dict": dict.fromkeys,
+    "keys": lambda digests: dict.fromkeys(digests).keys(),
+}
+each_shape = pytest.mark.parametrize("shaped", SHAPES.values(), ids=list(SHAPES))
+each_lazy_shape = pytest.mark.parametrize("shaped", [iter, as_async])
 
 
 @each_shape
 def test_every_shape_of_input(shaped: Callable[[list[str]], Any]) -> None:
     """Every kind of iterable gives full batches in input order, then the rest."""
-    assert digests_of(started(shaped(DIGESTS))) == [DIGESTS[:10], DIGESTS[10:20], DIGESTS[20:]]
+    batches = [batch.digests for batch in drawn(started(shaped(DIGESTS)))]
+    assert batches == [DIGESTS[:10], DIGESTS[10:20], DIGESTS[20:]]
 
 
 @pytest.mark.parametrize("shaped", [set, frozenset])
 def test_sets(shaped: Callable[[list[str]], Any]) -> None:
     """A set gives each of its digests once."""
-    [batch] = batches_of(started(shaped(DIGESTS), batch_size=100))
+    [batch] = drawn(started(shaped(DIGESTS), batch_size=100))
     assert sorted(batch.digests) == DIGESTS
 
 
 @each_shape
-@pytest.mark.parametrize("window", [None, 100], ids=["collected", "streamed"])
-def test_empty_input(shaped: Callable[[list[str]], Any], window: int | None) -> None:
-    """An empty input gives no batch and is exhausted."""
-    source = started(shaped([]), window=window)
-    assert (batches_of(source), source.is_exhausted, source.pulled) == ([], True, 0)
+def test_empty_input(shaped: Callable[[list[str]], Any]) -> None:
+    """An empty input gives no batch."""
+    assert drawn(started(shaped([]))) == []
 
 
 @each_shape
@@ -132,24 +77,31 @@ def test_nothing_is_pulled_before_start(shaped: Callable[[list[str]], Any]) -> N
     """A source pulls nothing from its input before it starts."""
     source = DigestSource(shaped(DIGESTS), 10)
     assert (source.seen, source.pulled, source.total) == ({}, 0, None)
-    assert (source.is_exhausted, source.not_handed_out) == (False, [])
 
 
 def test_letter_cases_are_one_digest() -> None:
     """Two letter cases of a digest are one digest, which keeps the caller's first spelling."""
     upper, lower = "SHA256:" + "AB" * 32, "sha256:" + "ab" * 32
-    [batch] = batches_of(started([upper, lower]))
+    [batch] = drawn(started([upper, lower]))
     assert (batch.digests, batch.spellings, batch.remaining) == ([lower], {lower: upper}, [upper])
 
 
 def test_malformed_digests() -> None:
     """A malformed digest has its outcome at once, in its own spelling, and is not sent."""
-    [batch] = batches_of(started(["LATEST", DIGESTS[0], "", "LATEST"]))
+    [batch] = drawn(started(["LATEST", DIGESTS[0], "", "LATEST"]))
     refused = [
         LayerFailure(digest=text, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=REASON)
         for text in ("LATEST", "")
     ]
     assert (batch.digests, list(batch.refused.values()), len(batch)) == ([DIGESTS[0]], refused, 3)
+
+
+@pytest.mark.parametrize("shaped", [list, iter, as_async])
+def test_malformed_digests_make_no_batch_smaller(shaped: Callable[[list[str]], Any]) -> None:
+    """Good digests fill their batches although there are many malformed ones between them."""
+    given = [text for digest in DIGESTS for text in (digest, digest[7:], digest[8:])]
+    batches = drawn(started(shaped(given)))
+    assert [len(batch.digests) for batch in batches if batch.digests] == [10, 10, 5]
 
 
 @pytest.mark.parametrize(
@@ -178,64 +130,49 @@ def test_item_is_not_a_str(item: Any) -> None:
 
 
 @pytest.mark.parametrize("count", [0, 5, 10], ids=["at once", "within a batch", "after a batch"])
-@each_failing
-def test_error_of_the_iterator(shaped: Callable[[Failing], Any], count: int) -> None:
-    """An exception of the caller's iterator is raised unchanged, after its digests, each time."""
-    source = started(shaped(Failing(DIGESTS[:count])))
-    first = [batch.digests for batch in [next_of(source)] if batch] if count else []
-    assert first == ([DIGESTS[:count]] if count else [])
-
-    for _ in range(2):
-        with pytest.raises(LookupError) as caught:
-            next_of(source)
-        assert caught.value is OWN_ERROR
-    assert source.is_exhausted
+@each_lazy_shape
+def test_error_of_the_iterator(shaped: Callable[[Iterator[str]], Any], count: int) -> None:
+    """An exception of the caller's iterator is raised unchanged, and the digests before it kept."""
+    error = LookupError("the caller's own")
+    batches: list[Batch] = []
+    with pytest.raises(LookupError) as caught:
+        draw(started(shaped(failing(DIGESTS[:count], error))), batches)
+    assert caught.value is error
+    assert [batch.digests for batch in batches] == ([DIGESTS[:count]] if count else [])
 
 
-@each_failing
-def test_interrupt_in_the_iterator(shaped: Callable[[Failing], Any]) -> None:
-    """An interrupt in the iterator is raised at once; the source keeps the digests before it."""
-    source = started(shaped(Failing(DIGESTS[:5], SystemExit())))
+@each_lazy_shape
+def test_interrupt_in_the_iterator(shaped: Callable[[Iterator[str]], Any]) -> None:
+    """An interrupt in the iterator ends no batch; the source keeps the digests before it."""
+    source = started(shaped(failing(DIGESTS[:5], SystemExit())))
     with pytest.raises(SystemExit):
-        batches_of(source)
-    assert source.not_handed_out == DIGESTS[:5]
-
-
-def test_error_of_a_sized_input() -> None:
-    """An exception of an input with a length is raised at the start."""
-    source = DigestSource(FailingBag(DIGESTS), 10)
-    with pytest.raises(LookupError):
-        source.start()
+        fill(source)
+    assert (len(source.ready), source.not_handed_out) == (0, DIGESTS[:5])
 
 
 def test_lazy_input_is_pulled_batch_by_batch() -> None:
     """A source pulls no more from a lazy input than the next batch needs."""
-    digests = Failing(DIGESTS)
+    digests = iter(DIGESTS)
     source = started(digests)
+    fill(source)
     source.take()
-    assert (digests.pulled, source.pulled, source.total, len(source.seen)) == (10, 10, None, 10)
+    assert (source.pulled, source.total, len(source.seen)) == (10, None, 10)
+    assert list(digests) == DIGESTS[10:]
 
 
 def test_sized_input_is_pulled_at_the_start() -> None:
     """An input with a length is pulled completely at the start, so that its total is known."""
     source = started([*DIGESTS, DIGESTS[0].upper(), "LATEST"])
     source.take()
-    assert (source.total, source.pulled, source.is_exhausted) == (26, 10, False)
+    assert (source.total, source.pulled) == (26, 10)
     assert source.not_handed_out == [*DIGESTS[10:], "LATEST"]
-
-
-def test_exhausted_with_the_last_batch() -> None:
-    """A source of a sized input is exhausted as soon as its last batch is handed out."""
-    source = started(DIGESTS)
-    taken = [(source.take() is not None, source.is_exhausted) for _ in range(4)]
-    assert taken == [(True, False), (True, False), (True, True), (False, True)]
 
 
 def test_window_of_a_stream() -> None:
     """A stream remembers only the last 10,000 distinct digests."""
     digests = (f"sha256:{number:x}" for number in range(30_000))
     source = started(digests, batch_size=100, window=STREAM_WINDOW)
-    batches_of(source)
+    drawn(source)
     assert (STREAM_WINDOW, len(source.seen), source.pulled) == (10_000, 10_000, 30_000)
 
 
@@ -244,6 +181,35 @@ def test_seen_is_every_distinct_digest_in_order() -> None:
     seen = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"]).seen
     expected = {"sha256:bb": "SHA256:BB", "sha256:aa": "sha256:aa", "latest": "LATEST"}
     assert list(seen.items()) == list(expected.items())
+
+
+LINES = [f"sha256:{number:064x}" for number in range(3)]
+PREFIX = "sha256:"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        pytest.param("sha512:" + "0" * 64, id="another-prefix"),
+        pytest.param("0" * 71, id="no-prefix"),
+        pytest.param("sha256" + "0" * 64 + ":", id="prefix-apart"),
+        pytest.param(PREFIX + "0" * 63 + "A", id="upper-case"),
+        pytest.param(PREFIX + "0" * 63 + "g", id="not-hexadecimal"),
+        pytest.param(PREFIX + "0" * 63 + "\u212a", id="not-ASCII"),
+        pytest.param(PREFIX + "0" * 63 + "\ud800", id="surrogate"),
+        pytest.param(PREFIX + "0" * 62, id="too-short"),
+        pytest.param("0" * 32 + "\nsha256:" + "0" * 31, id="prefix-inside"),
+    ],
+)
+def test_a_digest_that_is_no_sha256(text: str) -> None:
+    """An odd digest among SHA-256s in lower case has the same outcome as one added by itself."""
+    source = started([])
+    source.add(text)
+    source.finish()
+    alone = source.take()
+    [among] = drawn(started([*LINES, text]))
+    assert among.digests == [*LINES, *alone.digests]
+    assert (among.spellings, among.refused) == (alone.spellings, alone.refused)
 
 
 def test_message_about_an_item_is_bounded() -> None:

@@ -9,6 +9,7 @@ import json
 from typing import Any
 
 import pytest
+from pydantic import TypeAdapter, ValidationError
 
 from ecr_layer_client import (
     Layer,
@@ -18,8 +19,10 @@ from ecr_layer_client import (
     Repository,
     ResponseError,
 )
+from ecr_layer_client._checks import operation
 from ecr_layer_client._checks.operation import CHECK, Check, Settled
 from ecr_layer_client._transport import contract
+from ecr_layer_client.images import _operations
 
 ONE, TWO, THREE = ("sha256:" + letter * 64 for letter in "abc")
 APP = Repository(name="app")
@@ -51,6 +54,21 @@ OUTCOMES: dict[str, Layer | LayerFailure] = {
     TWO: Layer(digest=TWO, availability=UNAVAILABLE),
     THREE: LayerFailure(digest=THREE, code=INVALID, reason="bad"),
 }
+
+
+@pytest.mark.parametrize(
+    ("adapter", "rows"),
+    [
+        *((operation._BODY, rows) for rows in ("layers", "failures")),
+        *((_operations._IMAGES, rows) for rows in ("images", "failures")),
+        (_operations._LISTED, "imageIds"),
+    ],
+)
+def test_only_the_first_wrong_row_is_looked_for(adapter: TypeAdapter[Any], rows: str) -> None:
+    """A response of a million wrong rows is refused at the first of them."""
+    with pytest.raises(ValidationError) as caught:
+        adapter.validate_json(json.dumps({rows: [1] * 10}), by_alias=True)
+    assert caught.value.error_count() == 1
 
 
 def settle(response: bytes, digests: list[str], *, again: bool = False) -> Settled:

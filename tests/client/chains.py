@@ -45,6 +45,7 @@ class Refreshable:
 
     def __init__(self) -> None:
         self.seconds_left = 3600.0
+        self.secret_key = KEYS[1]
         self.refreshes = 0
         self.takes = 1.0
         self.error: Exception | None = None
@@ -61,7 +62,7 @@ class Refreshable:
             if self.error is not None:
                 raise self.error
             self.seconds_left = 3600.0
-        return ReadOnlyCredentials(f"key-{self.refreshes}", KEYS[1], None)
+        return ReadOnlyCredentials(f"key-{self.refreshes}", self.secret_key, None)
 
 
 async def found_by_all(credentials: SharedCredentials) -> set[str]:

@@ -248,7 +248,9 @@ async def test_a_task_that_others_cancel(ecr: LocalECR, digests: list[str], work
     async with ecr.client() as client:
         checking = asyncio.create_task(work(client, digests))
         await asyncio.sleep(0.02)
-        (batch, *_) = (task for task in asyncio.all_tasks() if "._check" in repr(task.get_coro()))
+        names = "check_batch", "ManyCheck._check"
+        every = {task: getattr(task.get_coro(), "__qualname__", "") for task in asyncio.all_tasks()}
+        (batch, *_) = (task for task, name in every.items() if name.endswith(names))
         batch.cancel()
         with pytest.raises(asyncio.CancelledError):
             await checking

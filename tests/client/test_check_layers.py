@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from client.steps import digests_of, one_by_one
-from ecr_layer_client import LayerFailureCode, Progress, Repository
+from ecr_layer_client import LayerFailureCode, Progress
 from ecr_layer_client.local import LocalECR
 
 if TYPE_CHECKING:
@@ -92,28 +92,6 @@ async def test_missing_means_absent(digests: list[str]) -> None:
             result = await client.check_layers("app", digests)
     assert result.absent == tuple(digests[1:])
     assert result.raise_for_failures() is result
-
-
-async def test_archived(ecr: LocalECR, digests: list[str]) -> None:
-    """An archived layer is neither available nor absent."""
-    ecr.seed("app", [(digests[0], 1)])
-    ecr.archive("app", digests[0])
-    async with ecr.client() as client:
-        result = await client.check_layers("app", digests[:1])
-    assert (result.archived, result.all_available) == ((digests[0],), False)
-
-
-async def test_spellings_of_a_repository(ecr: LocalECR, digests: list[str]) -> None:
-    """A repository can be given as its URI, its ARN or its parts."""
-    ecr.seed("team/app", [(digests[0], 1)])
-    spellings: list[str | Repository] = [
-        f"{ecr.account}.dkr.ecr.{ecr.region}.amazonaws.com/team/app",
-        f"arn:aws:ecr:{ecr.region}:{ecr.account}:repository/team/app",
-        Repository(name="team/app", registry_id=ecr.account),
-    ]
-    async with ecr.client() as client:
-        results = [await client.check_layers(where, digests[:1]) for where in spellings]
-    assert [result.all_available for result in results] == [True, True, True]
 
 
 @pytest.mark.parametrize(

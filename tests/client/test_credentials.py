@@ -293,6 +293,42 @@ async def test_keys_of_a_session_that_fail(
     assert isinstance(raised.value, CredentialsError) is (transport == "signed" or error is DENIED)
 
 
+UNPRINTABLE = r"not valid: secret_key has a character that can't be printed, such as a newline"
+
+
+async def test_unprintable_keys_of_a_chain() -> None:
+    """Keys of the environment or a file are refused if they end with a newline, too."""
+    credentials = SharedCredentials(Chain(AioCredentials("key", "secret\n")))
+    with pytest.raises(CredentialsError, match=UNPRINTABLE):
+        await credentials.ready()
+
+
+async def test_unprintable_keys_after_a_refresh() -> None:
+    """Refreshed keys are checked like the first ones, and the old ones stay."""
+    credentials, found = await _refreshable()
+    found.seconds_left, found.secret_key = -1.0, "secret\x00"
+    with pytest.raises(CredentialsError, match=UNPRINTABLE):
+        await credentials.ready()
+
+
+@pytest.mark.parametrize("is_borrowed", [False, True], ids=["session", "client"])
+async def test_unprintable_keys_of_the_caller(
+    ecr: LocalECR, transport: TransportName, is_borrowed: bool
+) -> None:
+    """Keys of a caller's session or client are refused before any request."""
+    session: Any = ecr.session()
+    session.set_credentials("key", "secret\ud800")
+    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
+        client = client_of(ecr, session, transport=transport)
+        if is_borrowed:
+            with pytest.warns(UserWarning, match="attempts multiply"):
+                client = ECRLayerClient.from_client(borrowed)
+        async with client:
+            with pytest.raises(CredentialsError, match=UNPRINTABLE):
+                await client.check_layers("app", ["sha256:aa"])
+    assert ecr.stats.requests == 0
+
+
 async def test_keys_of_a_session_that_fail_when_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:
     """An error of a session's chain while the client opens becomes a CredentialsError."""
     session = AioSession()

@@ -338,22 +338,6 @@ async def test_for_a_malformed_region(ecr: LocalECR, region: Any) -> None:
         ecr.client().for_region(region)
 
 
-async def test_an_insecure_endpoint() -> None:
-    """Plain http beyond this machine is accepted only if the options say so."""
-    endpoint_url = "http://ecr.example"
-    with pytest.raises(InvalidInputError, match="plain http to another machine"):
-        ECRLayerClient(endpoint_url=endpoint_url)
-    config = ClientConfig(allow_insecure_endpoint=True)
-    assert endpoint_url in repr(ECRLayerClient(endpoint_url=endpoint_url, config=config))
-
-
-async def test_credentials_beside_a_session(ecr: LocalECR) -> None:
-    """A provider of keys beside a session is refused: the session has keys of its own."""
-    provider: Any = partial(asyncio.sleep, 0)
-    with pytest.raises(InvalidInputError, match="credentials= can't be used with session="):
-        ECRLayerClient(session=ecr.session(), credentials=provider)
-
-
 async def test_not_pickled(ecr: LocalECR) -> None:
     """A client cannot be pickled, and the error says what to do."""
     with pytest.raises(TypeError, match="make one in each process"):

@@ -15,8 +15,6 @@ from ecr_layer_client import (
     LayerChecker,
     LayerCheckResult,
     LayerOutcome,
-    LayerStream,
-    OutcomeStream,
     Progress,
 )
 
@@ -60,13 +58,6 @@ def test_layer_checker_has_the_signatures_of_the_client(method: str) -> None:
         inspect.signature(getattr(cls, method)).parameters for cls in (LayerChecker, ECRLayerClient)
     )
     assert dict(offered) == dict(own)
-
-
-@pytest.mark.parametrize("method", ["__aenter__", "__aexit__", "__aiter__", "__anext__", "collect"])
-def test_outcome_stream_is_what_the_client_returns(method: str) -> None:
-    """The client's stream has each method of the protocol, and the same ones are awaited."""
-    offered, own = getattr(OutcomeStream, method), getattr(LayerStream, method)
-    assert inspect.iscoroutinefunction(offered) == inspect.iscoroutinefunction(own)
 
 
 def test_progress_is_a_value() -> None:

@@ -99,6 +99,17 @@ def test_malformed_keys(parts: dict[str, Any]) -> None:
     assert SECRET not in str(raised.value)
 
 
+@pytest.mark.parametrize("name", ["access_key", "secret_key", "token"])
+@pytest.mark.parametrize("odd", ["\n", "\x00", "\x1b", "\ud800", "\x7f", "\u2028"], ids=ascii)
+def test_unprintable_keys(name: str, odd: str) -> None:
+    """A key with a control character or a lone surrogate is refused where it is given."""
+    given: dict[str, Any] = {"access_key": "key", "secret_key": SECRET, "token": "token"}
+    given[name] += odd
+    with pytest.raises(CredentialsError, match=f"not valid: {name} has a character") as raised:
+        AWSKeys(**given)
+    assert SECRET not in str(raised.value)
+
+
 def test_no_secret_in_a_repr() -> None:
     """The repr of keys shows when they expire, and nothing else."""
     end = datetime(2030, 1, 1, tzinfo=UTC)

@@ -11,9 +11,20 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
+from aiobotocore.config import AioConfig
+from aiohttp import ClientHttpProxyError, RequestInfo
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from client.steps import client_of
-from ecr_layer_client import CallError, ECRLayerClient, RetryPolicy
+from ecr_layer_client import (
+    AccessDeniedError,
+    CallError,
+    ECRLayerClient,
+    RetryPolicy,
+    ServiceError,
+    TransportError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
@@ -26,7 +37,9 @@ KEY = "AKIACANARYCANARY1234"
 SECRET = "canary-of-a-secret/which+signs"  # noqa: S105 (a canary)
 TOKEN = "a-token-CANARY//TOKEN+0123456789=="  # noqa: S105 (a canary)
 SIGNATURE = "c0ffee" * 10 + "cafe"
-CANARIES = (KEY, SECRET, TOKEN, SIGNATURE)
+# Of nobody, so it is known by its looks alone.
+OTHER_SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"  # noqa: S105 (AWS's example)
+CANARIES = (KEY, SECRET, TOKEN, SIGNATURE, OTHER_SECRET)
 
 SCOPE = "20260101/us-east-1/ecr/aws4_request"
 HEADER = f"AWS4-HMAC-SHA256 Credential={KEY}/{SCOPE}, SignedHeaders=host, Signature={SIGNATURE}"
@@ -66,6 +79,9 @@ MESSAGES = {
     "bare": ("AccessDeniedException", f"the key {KEY} may not: {TOKEN}"),
     "bare-encoded": ("AccessDeniedException", f"may not: {quote(TOKEN, safe='')}"),
     "encoded": ("ServerException", f"X-Amz-Signature%3D{SIGNATURE}&Credential%3D{KEY}"),
+    "secret": ("AccessDeniedException", f"may not with {SECRET} nor {OTHER_SECRET}"),
+    "secret-encoded": ("ServerException", quote(SECRET, safe="")),
+    "secret-in-the-middle": ("ServerException", "x" * 1990 + SECRET + "x" * 1_000_000),
 }
 # Bodies that are no results and repeat a secret.
 BODIES = {
@@ -80,6 +96,9 @@ FAULTS: dict[str, dict[str, Any]] = {
     **{name: {"error": code, "message": text} for name, (code, text) in MESSAGES.items()},
     **{name: {"body": body} for name, body in BODIES.items()},
     "echo-403": {"body": ECHO, "status": 403},
+    "code": {"body": json.dumps({"__type": f"Denied {TOKEN}"}).encode(), "status": 403},
+    "code-of-keys": {"body": json.dumps({"code": OTHER_SECRET}).encode(), "status": 500},
+    "other-members": {"body": json.dumps({"code": "X", "key": SECRET}).encode(), "status": 400},
     "redirect": {"redirect_to": PRESIGNED},
     "reset": {"reset": True},
     "truncated": {"cut_at": 20},
@@ -111,18 +130,33 @@ class Recorder:
     throttle = retry
 
 
-def _canary_client(ecr: LocalECR, observer: Recorder | None = None) -> ECRLayerClient:
+def _canary_client(
+    ecr: LocalECR, observer: Recorder | None = None, session: Any = None
+) -> ECRLayerClient:
     """Return a client that signs with canaries."""
     ecr.add_key(KEY, SECRET, TOKEN)
-    session: Any = ecr.session()
+    session = session or ecr.session()
     session.set_credentials(KEY, SECRET, TOKEN)
     retry = RetryPolicy(max_attempts=2, max_elapsed=5.0)
     return client_of(ecr, session, retry=retry, attempt_timeout=2.0, observer=observer)
 
 
+def _captured_locals(shown: traceback.TracebackException) -> Iterator[str]:
+    """Yield the variables of all frames of an error and its chain, but those of the tests."""
+    for frame in shown.stack:
+        if "tests" not in frame.filename.split("/"):
+            yield repr(frame.locals)
+    for behind in (shown.__cause__, shown.__context__):
+        if behind is not None:
+            yield from _captured_locals(behind)
+
+
 def _texts_of_error(error: BaseException) -> Iterator[str]:
     """Yield each text in which people see an error, and the errors that it is chained to."""
     yield "".join(traceback.format_exception(error))
+    yield from _captured_locals(
+        traceback.TracebackException.from_exception(error, capture_locals=True)
+    )
     seen: BaseException | None = error
     while seen is not None:
         yield from (str(seen), repr(seen), repr(getattr(seen, "__notes__", "")))
@@ -153,7 +187,7 @@ def _leaks(texts: Iterable[str]) -> list[str]:
         canary
         for text in texts
         for canary in CANARIES
-        if canary in text or repr(canary)[1:-1] in text
+        if any(spelled in text for spelled in (canary, repr(canary)[1:-1], quote(canary, safe="")))
     ]
 
 
@@ -172,6 +206,64 @@ async def test_no_secret_in_an_error(
     assert _leaks(_texts_of_error(raised.value)) == []
     assert _leaks(_texts_of_facts(observer.facts)) == []
     assert _leaks(_texts_of_logs(caplog)) == []
+
+
+async def test_an_error_body_is_bounded(ecr: LocalECR) -> None:
+    """Of an error body of 3 MB, an error keeps 2,000 characters, and no frame keeps the rest."""
+    said = {"__type": "x" * 1_000_000, "message": "y" * 1_000_000, "more": "z" * 1_000_000}
+    ecr.faults.add(body=json.dumps(said).encode(), status=400)
+    async with _canary_client(ecr) as client:
+        with pytest.raises(ServiceError) as raised:
+            await client.check_layers("app", ["sha256:aa"])
+
+    error = raised.value
+    assert (error.message, error.code) == ("y" * 2000, "x" * 200)
+    assert sum(map(len, _texts_of_error(error))) < 100_000
+
+
+@pytest.mark.parametrize(
+    "words", [f"no {SECRET}", f"no {OTHER_SECRET}", f"token={TOKEN}", SECRET * 1000], ids=range(4)
+)
+@pytest.mark.parametrize("place", ["str", "note", "repr", "group", "behind"])
+async def test_no_secret_of_a_hook(ecr: LocalECR, words: str, place: str) -> None:
+    """An error of a hook in the caller's session is not chained if anything of it is secret."""
+
+    def hook(**_: Any) -> None:
+        error: Exception = LookupError(words if place == "str" else "harmless")
+        if place == "note":
+            error.add_note(words)
+        if place == "repr":
+            headers = CIMultiDictProxy(CIMultiDict({"x-sent": words}))
+            error = ClientHttpProxyError(RequestInfo(URL(), "POST", headers, URL()), ())
+        if place == "group":
+            error = ExceptionGroup("harmless", [LookupError(words)])
+        if place == "behind":
+            error.__context__ = LookupError(words)
+        raise error
+
+    session: Any = ecr.session()
+    session.register("before-send.ecr", hook)
+    async with _canary_client(ecr, session=session) as client:
+        with pytest.raises(TransportError) as raised:
+            await client.check_layers("app", ["sha256:aa"])
+    assert _leaks(_texts_of_error(raised.value)) == []
+
+
+async def test_no_secret_of_a_borrowed_client(ecr: LocalECR) -> None:
+    """The keys of a borrowed client are known by value, too."""
+    ecr.add_key(KEY, SECRET, TOKEN)
+    ecr.faults.add(error="AccessDeniedException", message=f"may not: {SECRET}")
+    session: Any = ecr.session()
+    session.set_credentials(KEY, SECRET, TOKEN)
+    config = AioConfig(retries={"total_max_attempts": 1})
+    async with (
+        session.create_client("ecr", endpoint_url=ecr.endpoint_url, config=config) as borrowed,
+        ECRLayerClient.from_client(borrowed) as client,
+    ):
+        with pytest.raises(AccessDeniedError) as raised:
+            await client.check_layers("app", ["sha256:aa"])
+    assert raised.value.message == "may not: ***"
+    assert _leaks(_texts_of_error(raised.value)) == []
 
 
 async def test_no_secret_of_a_success(ecr: LocalECR, caplog: pytest.LogCaptureFixture) -> None:

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client.steps import now, on_request, one_by_one, partial_of, pending_timers
+from client.steps import QuietObserver, now, on_request, one_by_one, partial_of, pending_timers
 from ecr_layer_client import (
     AccessDeniedError,
     LayerFailuresError,
     OperationTimeoutError,
     Progress,
-    ServerError,
 )
+from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
@@ -144,15 +144,6 @@ async def test_timeout_of_the_first_check(ecr: LocalECR, digests: list[str]) -> 
     assert (len(partial), len(partial.unanswered), len(partial.not_available)) == (100, 150, 250)
 
 
-async def test_timeout_while_a_call_is_retried(ecr: LocalECR) -> None:
-    """A timeout that expires during retries names the last failed attempt, and is caused by it."""
-    ecr.faults.add(status=503)
-    async with ecr.client() as client:
-        with pytest.raises(OperationTimeoutError, match=r"an attempt had failed: .* 503") as raised:
-            await client.wait_until_available("app", [AA], timeout=1.0)
-    assert isinstance(raised.value.__cause__, ServerError)
-
-
 @pytest.mark.parametrize("seconds", [99.0, 98.0, 92.0])
 async def test_a_layer_that_comes_last(ecr: LocalECR, seconds: float) -> None:
     """Pauses become shorter before the timeout, so that a layer of the last second is seen."""
@@ -208,17 +199,19 @@ async def test_progress(ecr: LocalECR) -> None:
     assert reports == [Progress(2, 1, 2), Progress(2, 2, 2)]
 
 
-async def test_an_error_of_the_callers_iterator(ecr: LocalECR) -> None:
-    """What the caller's iterator raises passes unchanged."""
-    ecr.seed("app", [])
+async def test_one_operation(ecr: LocalECR) -> None:
+    """The observer is notified of one operation, however often is checked."""
+    begun: list[str] = []
 
-    def digests() -> Iterator[str]:
-        yield AA
-        raise LookupError("the disk is gone")
+    class Observer(QuietObserver):
+        def operation(self, *facts: Any) -> Any:
+            begun.append(facts[0])
+            return super().operation()
 
-    async with ecr.client() as client:
-        with pytest.raises(LookupError, match="the disk is gone"):
-            await client.wait_until_available("app", digests(), timeout=60)
+    _push(ecr, 3.0, AA)
+    async with ecr.client(observer=Observer()) as client:
+        await client.wait_until_available("app", [AA], timeout=60)
+    assert (begun, ecr.stats.requests > 1) == ([CHECK], True)
 
 
 @pytest.mark.parametrize("is_async", [False, True], ids=["plain", "async"])

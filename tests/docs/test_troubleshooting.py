@@ -147,6 +147,11 @@ async def _unreachable_proxy(ecr: LocalECR) -> None:
     await _opened()(ecr)
 
 
+async def _newline_in_a_secret(ecr: LocalECR) -> None:
+    os.environ["AWS_SECRET_ACCESS_KEY"] += "\n"
+    await _opened()(ecr)
+
+
 async def _skewed(ecr: LocalECR) -> None:
     ecr.clock_skew = 3_600.0
     async with ecr.client(retry=_HASTY) as client:
@@ -405,6 +410,7 @@ _CASES: dict[str, Case] = {
     "the request was late, although this machine's clock is right: …": _faulty(
         error="InvalidSignatureException", message="Signature expired: too old"
     ),
+    "the AWS keys are not valid: …": _newline_in_a_secret,
     "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),

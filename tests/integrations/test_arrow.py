@@ -19,6 +19,7 @@ from ecr_layer_client import (
     LayerFailureCode,
     OperationTimeoutError,
     Repository,
+    arrow,
 )
 from ecr_layer_client.images import Descriptor, ImageSource, PushPlan, parse_manifest, plan
 
@@ -366,6 +367,13 @@ def test_pandas_of_a_plan() -> None:
     """`to_pandas` of a plan has sizes that are integers or missing."""
     frame = push().to_pandas()
     assert (list(frame.columns), frame["size"].sum()) == (PLAN_COLUMNS, 130)
+
+
+def test_functions_of_the_module() -> None:
+    """The functions of `ecr_layer_client.arrow` stream several results, and a plan."""
+    several = arrow.outcomes([result(), result(repository="base")]).read_all()
+    assert several == pa.table(LayerCheckResults([result(), result(repository="base")]))
+    assert arrow.blobs(push()).read_all() == pa.table(push())
 
 
 @pytest.mark.parametrize(

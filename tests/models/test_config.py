@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, get_type_hints
 
 import pytest
+from aiobotocore.session import AioSession
 from pydantic import ValidationError
 
 from ecr_layer_client import (
@@ -41,24 +42,6 @@ def refusal_of(make: Callable[..., object], **options: Any) -> str:
 def check(*, allow_insecure_endpoint: bool = False, **options: Any) -> None:
     """Check the options of a connection."""
     ConnectionOptions(**options).check(allow_insecure_endpoint=allow_insecure_endpoint)
-
-
-def test_defaults() -> None:
-    """The defaults are the documented ones."""
-    retry = {"max_attempts": 10, "initial_backoff": 0.05, "max_backoff": 20.0, "max_elapsed": 120.0}
-
-    assert ClientConfig().model_dump() == {
-        "batch_size": 100,
-        "max_concurrency": 10,
-        "connect_timeout": 3.0,
-        "attempt_timeout": 10.0,
-        "max_response_bytes": 4 * 1024 * 1024,
-        "requests_per_second": None,
-        "coalesce_window": 0.002,
-        "transport": "auto",
-        "allow_insecure_endpoint": False,
-        "retry": retry,
-    }
 
 
 @pytest.mark.parametrize(
@@ -109,20 +92,43 @@ def test_option_breaks_its_rule(name: str, value: object, rule: str) -> None:
     assert (caught.value.__cause__, caught.value.__suppress_context__) == (None, True)
 
 
+def test_backoffs_that_contradict_each_other() -> None:
+    """The first backoff is not longer than the longest."""
+    message = "RetryPolicy: initial_backoff=30.0 is longer than max_backoff=20.0"
+    assert refusal_of(RetryPolicy, initial_backoff=30) == message
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"max_attempts": 0}, f" max_attempts=0: {AT_LEAST_1}"),
-        ({"initial_backoff": 0}, f" initial_backoff=0: {POSITIVE}"),
-        ({"max_backoff": NAN}, f" max_backoff=nan: {FINITE}"),
-        ({"max_elapsed": "1"}, f" max_elapsed='1': {A_NUMBER}"),
-        ({"initial_backoff": 30}, ": initial_backoff=30.0 is longer than max_backoff=20.0"),
+        (
+            {"profile_name": "dev"},
+            "profile_name='dev' can't be used with session=: give",
+        ),
+        ({"credentials": print}, "credentials= can't be used with session=: give the"),
     ],
-    ids=str,
+    ids=["profile", "credentials"],
 )
-def test_retry_option_breaks_its_rule(options: dict[str, Any], message: str) -> None:
-    """The message about a retry policy names the option, its value and the rule."""
-    assert refusal_of(RetryPolicy, **options) == f"RetryPolicy{message}"
+def test_beside_a_session(options: dict[str, Any], message: str) -> None:
+    """What a session brings itself is refused beside one."""
+    assert refusal_of(check, session=AioSession(), **options).startswith(message)
+
+
+@pytest.mark.parametrize(
+    "endpoint_url",
+    [
+        *("http://ecr.example", "http://10.0.0.1:4566", "http://localhost.example"),
+        *("http://127.0.0.1.example", "http://0.0.0.0:4566"),
+    ],
+)
+def test_plain_http_to_another_machine(endpoint_url: str) -> None:
+    """Plain http to another machine is refused with both fixes, unless the option allows it."""
+    assert refusal_of(ECRLayerClient, endpoint_url=endpoint_url) == (
+        f"endpoint_url='{endpoint_url}' is plain http to another machine: "
+        "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
+    )
+    config = ClientConfig(allow_insecure_endpoint=True)
+    assert endpoint_url in repr(ECRLayerClient(endpoint_url=endpoint_url, config=config))
 
 
 def test_rate_of_an_unknown_operation() -> None:
@@ -130,6 +136,25 @@ def test_rate_of_an_unknown_operation() -> None:
     message = refusal_of(ClientConfig, requests_per_second={"DeleteImage": 1.0})
     assert "'DeleteImage' is not an operation" in message
     assert ", ".join(QUOTAS) in message
+
+
+def test_rates_are_a_value() -> None:
+    """A mapping of rates is copied, and the configuration stays an immutable value."""
+    given = {"PutImage": 5.0, "BatchGetImage": 500.0}
+    config = ClientConfig(requests_per_second=given)
+    backwards = ClientConfig(requests_per_second=dict(reversed(given.items())))
+    assert len({config, backwards, pickle.loads(pickle.dumps(config)), config.replace({})}) == 1
+
+    given["PutImage"] = 6.0
+    rates: Any = config.requests_per_second
+    assert (len(rates), rates["PutImage"], repr(rates)) == (
+        2,
+        5.0,
+        "{'PutImage': 5.0, 'BatchGetImage': 500.0}",
+    )
+    assert config.model_dump()["requests_per_second"] == dict(rates)
+    with pytest.raises(TypeError, match="item assignment"):
+        rates["PutImage"] = 6.0
 
 
 @pytest.mark.parametrize(
@@ -205,22 +230,6 @@ def test_endpoint(endpoint_url: str | None) -> None:
 @pytest.mark.parametrize(
     "endpoint_url",
     [
-        *("http://ecr.example", "http://10.0.0.1:4566", "http://localhost.example"),
-        *("http://127.0.0.1.example", "http://0.0.0.0:4566"),
-    ],
-)
-def test_plain_http_to_another_machine(endpoint_url: str) -> None:
-    """Plain http to another machine is refused with both fixes, unless the option allows it."""
-    assert refusal_of(check, endpoint_url=endpoint_url) == (
-        f"endpoint_url='{endpoint_url}' is plain http to another machine: "
-        "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
-    )
-    check(endpoint_url=endpoint_url, allow_insecure_endpoint=True)
-
-
-@pytest.mark.parametrize(
-    "endpoint_url",
-    [
         *("ecr.example", "//ecr.example", "ftp://ecr.example", "https://", "https:///path"),
         *("https://ecr.example/?a=b", "https://ecr.example/#a", "http://[::1"),
         *("http://ecr.example:99999", "http://ecr.example:http"),
@@ -245,13 +254,6 @@ def test_connection_option_is_a_str(name: str, value: object) -> None:
     shown = "''" if value == "" else f"<{type(value).__name__}>"
     message = f"{name}={shown} must be a str that is not empty, or None"
     assert refusal_of(check, **{name: value}) == message
-
-
-def test_profile_beside_a_session() -> None:
-    """A profile beside a session is refused, because the session has its own."""
-    reason = "can't be used with session=: give the profile to the session"
-    message = refusal_of(check, profile_name="dev", session=object())
-    assert message == f"profile_name='dev' {reason}"
 
 
 class _Secretive:

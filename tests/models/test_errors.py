@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 import pickle
-import traceback
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -115,27 +114,6 @@ def test_notes_are_copied(copied: Callable[[ECRLayerError], ECRLayerError]) -> N
     other = copied(error)
     other.add_note("second")
     assert (other.__notes__, error.__notes__) == (["first", "second"], ["first"])
-
-
-def test_notes_in_the_traceback() -> None:
-    """A traceback shows the notes under the message."""
-    error = ThrottledError("text", code="ThrottlingException")
-    error.add_note("also failed: another call")
-    name = "ecr_layer_client._models.call_errors.ThrottledError"
-    shown = "".join(traceback.format_exception_only(error))
-    assert shown == f"{name}: text\nalso failed: another call\n"
-
-
-@pytest.mark.parametrize(
-    ("cls", "base"),
-    [
-        *((InvalidInputError, ValueError), (ClientStateError, RuntimeError)),
-        (OperationTimeoutError, TimeoutError),
-    ],
-)
-def test_builtin_base(cls: type[ECRLayerError], base: type[Exception]) -> None:
-    """An error also has the builtin base class that a caller would expect."""
-    assert (issubclass(cls, base), issubclass(cls, ECRLayerError)) == (True, True)
 
 
 @pytest.mark.parametrize("cls", CALL_ERRORS)

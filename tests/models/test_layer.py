@@ -33,23 +33,6 @@ each_outcome = pytest.mark.parametrize(
 each_enum = pytest.mark.parametrize("enum", [LayerAvailability, LayerFailureCode])
 
 
-@pytest.mark.parametrize(
-    ("member", "value"),
-    [
-        (LayerAvailability.AVAILABLE, "AVAILABLE"),
-        (LayerAvailability.UNAVAILABLE, "UNAVAILABLE"),
-        (LayerAvailability.ARCHIVED, "ARCHIVED"),
-        (LayerFailureCode.INVALID_LAYER_DIGEST, "InvalidLayerDigest"),
-        (LayerFailureCode.MISSING_LAYER_DIGEST, "MissingLayerDigest"),
-        (LayerFailureCode.NOT_REPORTED, "NotReported"),
-        (LayerFailureCode.UNKNOWN, "Unknown"),
-    ],
-)
-def test_enums_keep_ecrs_spelling(member: LayerAvailability | LayerFailureCode, value: str) -> None:
-    """Each availability and failure code is a member with ECR's spelling."""
-    assert (type(member)(value) is member, member.value) == (True, value)
-
-
 @each_enum
 @pytest.mark.parametrize("value", ["", "FROZEN", "available", "AVAILABLE ", "\x1b[31m"])
 def test_enums_are_open(enum: type[LayerAvailability | LayerFailureCode], value: str) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from checks.drawing import as_async, draw, drawn, fill, started
 from ecr_layer_client import InvalidInputError
-from ecr_layer_client._checks.batches import Batch, DigestSource
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from property.running import distinct
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable
+    from collections.abc import Callable, Iterable
+
+    from ecr_layer_client._checks.batches import Batch
 
     Shaped = Callable[[Iterable[object]], object]
 
@@ -33,47 +34,8 @@ DIGESTS = st.lists(WELL_FORMED | MALFORMED | st.text(max_size=3), max_size=40)
 BATCH_SIZES = st.integers(1, 100)
 
 
-async def as_async(digests: Iterable[object]) -> AsyncIterator[object]:
-    """Yield each item, and never wait."""
-    for digest in digests:
-        yield digest
-
-
 SHAPES = st.sampled_from([list, iter, as_async])
 LAZY_SHAPES = st.sampled_from([iter, as_async])
-
-
-def started(digests: object, batch_size: int, window: int | None = None) -> DigestSource:
-    """Return a source of any shape that has begun."""
-    source = DigestSource(digests, batch_size)  # type: ignore[arg-type]
-    source.start(window)
-    return source
-
-
-def next_of(source: DigestSource) -> Batch | None:
-    """Return the next batch. An async input that never waits needs no event loop."""
-    if not source.is_async:
-        return source.take()
-    try:
-        source.pull().send(None)
-    except StopIteration as done:
-        batch: Batch | None = done.value
-        return batch
-    msg = "the input waited"
-    raise AssertionError(msg)
-
-
-def drawn(source: DigestSource) -> list[Batch]:
-    """Return every batch."""
-    return list(iter(partial(next_of, source), None))
-
-
-def draw_until_raised(source: DigestSource, batches: list[Batch]) -> NoReturn:
-    """Add every batch until the input raises."""
-    while True:
-        batch = next_of(source)
-        assert batch is not None
-        batches.append(batch)
 
 
 def checked(batches: Iterable[Batch]) -> list[str]:
@@ -141,7 +103,10 @@ def test_the_window_of_a_stream(
 def test_no_digest_is_lost(digests: list[str], batch_size: int, takes: int, shaped: Shaped) -> None:
     """The digests in batches and those not handed out yet are all that was pulled, at any time."""
     source = started(shaped(digests), batch_size)
-    batches = [batch for _ in range(takes) if (batch := source.take()) is not None]
+    batches: list[Batch] = []
+    for _ in range(takes):
+        fill(source)
+        batches += [source.take() for _ in range(len(source.ready) > 0)]
     given_out = handed_out(batches)
     assert sorted([*given_out, *source.not_handed_out]) == sorted(source.seen.values())
     assert source.pulled == len(given_out)
@@ -155,5 +120,5 @@ def test_an_item_that_is_not_a_str(
     source = started(shaped([*digests, item]), batch_size)
     batches: list[Batch] = []
     with pytest.raises(InvalidInputError, match=rf"^digests\[{len(digests)}\] is "):
-        draw_until_raised(source, batches)
+        draw(source, batches)
     assert checked(batches) == [digest for digest in distinct(digests) if is_well_formed(digest)]

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 CANARY = "c4n4ryC4N4RY"
 LONG = f"{CANARY}+/gG" * 13  # as long as a session token
 OPAQUE = f"zq/{CANARY}+opaque="
+KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 @pytest.mark.parametrize(
@@ -39,13 +40,13 @@ OPAQUE = f"zq/{CANARY}+opaque="
 )
 def test_secret_is_left_out(text: str) -> None:
     """A key, token, signature or password is left out, in whatever form a text repeats it."""
-    shown = redact(f"the key {text} is not active".replace("CANARY", CANARY))
+    shown = redact(f"the key {text} is not active".replace("CANARY", CANARY), 1000)
     assert [secret for secret in (CANARY, CANARY.upper()) if secret in shown] == []
 
 
 def test_words_around_a_secret_are_kept() -> None:
     """The words around a long token and around the id of a key are kept."""
-    assert redact(f"invalid: {LONG}.") == "invalid: ***."
+    assert redact(f"invalid: {LONG}.", 1000) == "invalid: ***."
     assert quoted("User: AKIAIOSFODNN7EXAMPLE is not authorized") == "'User: *** is not authorized'"
 
 
@@ -59,13 +60,57 @@ def test_words_around_a_secret_are_kept() -> None:
         "Partial credentials found in env, missing: aws_secret_access_key",
         "https://123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app@sha256:" + "ab" * 32,
         *("https://host/?who=me@example.com", "sha512:" + "aF" * 64, "x" * 10_000),
-        "MAKIAVELLI, SAKIAAAAAAAAAAAAAAAAAA",
+        *(
+            "MAKIAVELLI, SAKIAAAAAAAAAAAAAAAAAA",
+            "commit " + "0a1b2c3d4e" * 4,
+            "Ab1" * 13,
+            "aF9b" * 10,
+        ),
+        *(
+            "Abcdefgh" * 5,
+            "a1" * 20,
+            "A1" * 20,
+            KEY + "9",
+            "9" + KEY,
+            "a.Long.Name.with.Dots.of.40.Characters.1",
+        ),
     ],
     ids=lambda text: text[:30],
 )
 def test_text_without_a_secret_is_kept(text: str) -> None:
     """A text that only speaks of keys and tokens is unchanged."""
-    assert redact(text) == text
+    assert redact(text, len(text)) == text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        KEY,
+        quote(KEY, safe=""),
+        quote(KEY, safe="").replace("%2F", "%2f"),
+        KEY.replace("/", r"\/"),
+        KEY[::-1],
+    ],
+    ids=["plain", "encoded", "in-lower-case", "JSON", "reversed"],
+)
+@pytest.mark.parametrize("around", ["{}", "key={}&", "'{}'", "<td>{}</td>", "x {}= y", "a-{}-b"])
+def test_bare_secret_access_key(text: str, around: str) -> None:
+    """Exactly 40 characters of base64 that mix cases and digits are a secret access key."""
+    assert redact(around.format(text), 1000) == around.format("***")
+
+
+@pytest.mark.parametrize("start", [1960, 1990, 2000])
+def test_cut_text_has_no_part_of_a_secret(start: int) -> None:
+    """A secret where the text is cut is left out completely."""
+    text = "." * start + KEY + "." * 10_000
+    assert redact(text, 2000) == ("." * start + "***" + "." * 2000)[:2000]
+
+
+def test_cut_text_that_shrank_has_no_part_of_a_secret() -> None:
+    """A secret at the end of what is read is left out, too, where the rest moves up."""
+    for padding in range(60):
+        text = "." * padding + f"{LONG}{LONG} " * 8 + KEY * 200
+        assert KEY[:8] not in redact(text, 2000)
 
 
 class _Sender:
@@ -86,8 +131,8 @@ def test_secret_in_use_is_left_out(spelled: str) -> None:
     sender = _Sender("", "word", OPAQUE)
     leave_out_secrets_of(sender)
     shown = "<td>***</td>" if "<" in spelled else "***"
-    assert redact(f"a word: {spelled}!") == f"a word: {shown}!"
+    assert redact(f"a word: {spelled}!", 1000) == f"a word: {shown}!"
 
     del sender
     gc.collect()
-    assert redact(f"a word: {spelled}!") == f"a word: {spelled}!"
+    assert redact(f"a word: {spelled}!", 1000) == f"a word: {spelled}!"

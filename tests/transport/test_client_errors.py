@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import ssl
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
 from botocore import exceptions as botocore
@@ -28,6 +28,7 @@ from ecr_layer_client._transport.client_errors import (
 if TYPE_CHECKING:
     from pathlib import Path
 
+E = TypeVar("E", bound=Exception)
 URL = "https://api.ecr.eu-west-1.amazonaws.com/"
 WHAT = "BatchCheckLayerAvailability on repository 'team/app'"
 CONFIG = "check profile_name, AWS_PROFILE and the AWS configuration files"
@@ -57,6 +58,13 @@ NETWORK = [
 def asked(error: Exception) -> CallError:
     """Return our error for a check that failed."""
     return call_error(error, WHAT)
+
+
+def raised(error: E) -> E:
+    """Return an error that was raised, so that it has a frame."""
+    with pytest.raises(type(error)):
+        raise error
+    return error
 
 
 def facts(error: CallError) -> tuple[type[CallError], bool]:
@@ -188,6 +196,20 @@ def test_a_cause_with_a_secret_is_not_chained(*, is_chained: bool) -> None:
     words = "reset by peer" if is_chained else "407, url=http://user:secret@proxy:3128"
     error.__cause__ = OSError(words)
     assert (redacted_cause(error) is error) == is_chained
+
+
+def test_a_cause_that_is_too_long_is_not_chained() -> None:
+    """An error of 10,000 characters is not chained, because looking for secrets takes time."""
+    assert redacted_cause(OSError("." * 10_000)) is None
+
+
+def test_causes_in_a_circle_have_no_frames() -> None:
+    """All errors that a traceback shows lose their frames, also where they cause each other."""
+    errors = [raised(OSError(f"number {number}")) for number in range(3)]
+    group = raised(ExceptionGroup("several", [errors[2]]))
+    errors[0].__cause__, errors[1].__context__, errors[2].__cause__ = errors[1], group, errors[0]
+    assert redacted_cause(errors[0]) is errors[0]
+    assert [error.__traceback__ for error in (*errors, group)] == [None] * 4
 
 
 @pytest.mark.parametrize("retryable", [True, False], ids=["retried", "final"])

@@ -25,6 +25,7 @@ APP = Repository(name="team/app")
 HEADERS = {"x-amzn-requestid": "5f1c"}
 WHAT = "UploadLayerPart on repository 'team/app' (registry of the caller, Region eu-west-1): "
 LIMIT = 200
+KEY = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
 
 class Part(BaseModel):
@@ -53,11 +54,13 @@ class Upload:
         return parse_response(PART, body).last
 
 
-def read(status: int, body: bytes, *, owns_credentials: bool = True) -> int:
+def read(
+    status: int, body: bytes, *, owns_credentials: bool = True, request_id: str = "5f1c"
+) -> int:
     """Return the result of a response."""
 
     async def exchange() -> Response:
-        return Response(status, HEADERS, body)
+        return Response(status, {"x-amzn-requestid": request_id}, body)
 
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=owns_credentials)
     return asyncio.run(reader.read(Upload(), exchange()))
@@ -106,6 +109,20 @@ def test_members_of_an_error_response() -> None:
     assert (response.code, response.message) == ("InvalidLayerPartException", "said")
     assert response.date == date
     assert response.members == {"lastValidByteReceived": 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [("x" * 201, "x" * 200), (f"id-{KEY}-", "id-***-"), ("Signature=a1", "[the rest is left out")],
+    ids=["long", "a key", "a signature"],
+)
+@pytest.mark.parametrize(("status", "body"), [(200, b""), (400, b"{}")])
+def test_request_id(status: int, body: bytes, given: str, kept: str) -> None:
+    """An error keeps at most 200 characters of the request id, without a secret."""
+    with pytest.raises(CallError) as caught:
+        read(status, body, request_id=given)
+    assert (caught.value.request_id or "")[: len(kept)] == kept
+    assert len(caught.value.request_id or "") <= 200
 
 
 def test_too_large() -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
+from ecr_layer_client._transport.client_errors import drop_frames, redacted_cause
 from ecr_layer_client._transport.error_responses import attempted, located, was_late
 
 if TYPE_CHECKING:
@@ -40,8 +41,8 @@ class OperationState:
     Attributes:
         is_over: Whether the operation has failed. Running attempts finish, nothing is retried.
         has_begun: Whether a request was sent.
-        attempting: The tasks that are in the middle of an attempt.
         last_failure: The error of the last attempt, if it failed.
+        attempting: The tasks that are in the middle of an attempt.
     """
 
     is_over: bool = False
@@ -59,6 +60,11 @@ class _Call(Generic[T]):
     budget_seconds: float = 0.0  # that the retry budget added to its waits
     started: float | None = None
 
+    @property
+    def elapsed(self) -> float:
+        """The seconds since the first attempt."""
+        return 0.0 if self.started is None else asyncio.get_running_loop().time() - self.started
+
 
 class Caller:
     """Makes calls under one retry policy.
@@ -66,7 +72,7 @@ class Caller:
     Args:
         resources: What the calls need of the connection.
         config: The timeout of an attempt, and the retry policy.
-        observer: Notified of attempts, retries and throttling.
+        observer: Notified of operations, attempts, retries and throttling.
         jitter: Draws a number between two others. Default `random.uniform`.
     """
 
@@ -77,15 +83,14 @@ class Caller:
         observer: SafeObserver,
         jitter: Callable[[float, float], float] = random.uniform,
     ) -> None:
+        self.region_name: str = resources.region_name
+        self.config: ClientConfig = config
         self._transport = resources.transport
         self._credentials = resources.credentials
         self._rate_limiter = resources.rate_limiter
         self._slots = resources.slots
-        self._attempt_timeout = config.attempt_timeout
-        self._policy = config.retry
-        self._observer = observer
+        self.observer: SafeObserver = observer
         self._jitter = jitter
-        self.region_name: str = resources.region_name
 
     async def call(self, operation: Operation[T], state: OperationState) -> T:
         """Send requests until one succeeds, within the retry policy.
@@ -104,9 +109,16 @@ class Caller:
         """Return how a message names an operation on a repository."""
         return attempted(operation, located(repository, self.region_name))
 
+    def span(self, operation: str, repository: Repository) -> AbstractContextManager[object]:
+        """Return the observer's context for an operation."""
+        if not self.observer.is_on:
+            return _NO_SPAN
+        repository = self.repository_for_observer(repository)
+        return self.observer.span("operation", operation, repository)
+
     def repository_for_observer(self, repository: Repository) -> Repository:
         """Return the repository with the Region that is asked, if somebody observes."""
-        return located(repository, self.region_name) if self._observer.is_on else repository
+        return located(repository, self.region_name) if self.observer.is_on else repository
 
     async def _retry(self, call: _Call[T], failed: CallError) -> T:
         """Continue after a failed first attempt.
@@ -135,7 +147,7 @@ class Caller:
             error.operation = call.operation.name
             error.repository = call.operation.repository
             error.attempts = call.requests
-            error.elapsed = self._elapsed(call)
+            error.elapsed = call.elapsed
             raise
         return result
 
@@ -181,38 +193,37 @@ class Caller:
         call.requests += 1
         call.state.has_begun = True
 
-        operation = call.operation
         task = asyncio.current_task()
         call.state.attempting.add(task)
         try:
-            with self._span(call) if self._observer.is_on else _NO_SPAN:
-                async with asyncio.timeout(self._attempt_timeout):
-                    return await self._transport.send(operation)
+            with self._attempt_span(call) if self.observer.is_on else _NO_SPAN:
+                async with asyncio.timeout(self.config.attempt_timeout):
+                    return await self._transport.send(call.operation)
         except TimeoutError as error:
-            bound = f"no response within attempt_timeout={self._attempt_timeout} s"
-            what = self.attempted(operation.name, operation.repository)
+            repository = call.operation.repository
+            bound = f"no response within attempt_timeout={self.config.attempt_timeout} s"
+            what = self.attempted(call.operation.name, repository)
             msg = f"{what}: {bound}: check the network, or allow more time"
-            raise TransportError(msg, repository=operation.repository) from error
+            raise TransportError(msg, repository=repository) from redacted_cause(error)
         finally:
             call.state.attempting.discard(task)
 
-    def _span(self, call: _Call[Any]) -> AbstractContextManager[object]:
+    def _attempt_span(self, call: _Call[Any]) -> AbstractContextManager[object]:
         operation = call.operation
-        repository = self.repository_for_observer(operation.repository)
+        repository = located(operation.repository, self.region_name)
         facts = operation.name, repository, call.requests, operation.count
-        return self._observer.span("attempt", *facts)
+        return self.observer.span("attempt", *facts)
 
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
         """Report a failed attempt to the rate limiter and the observer."""
-        # A context may hold what `redacted_cause` left out.
-        error.__context__ = error.__cause__
+        drop_frames(error)
         call.state.last_failure = error
         if error.throttled:
             self._rate_limiter.throttled(round_trip)
             pacer = self._rate_limiter.pacer
             _log.info("throttled: %.3g requests a second from now on", pacer.current_rate)
             facts = call.operation.name, pacer.current_rate, pacer.throttle_share
-            self._observer.notify("throttle", *facts)
+            self.observer.notify("throttle", *facts)
         elif error.request_id is None:
             self._rate_limiter.abandoned()
         else:
@@ -220,11 +231,11 @@ class Caller:
 
     def _slows_down(self, error: CallError, call: _Call[Any]) -> bool:
         """Return whether a throttled call waits for another turn."""
-        is_final = call.state.is_over or self._policy.max_attempts == _NO_RETRIES
+        is_final = call.state.is_over or self.config.retry.max_attempts == _NO_RETRIES
         if not error.throttled or is_final:
             return False
         starving = self._rate_limiter.pacer.starving(asyncio.get_running_loop().time())
-        return min(starving, self._elapsed(call)) < self._policy.max_elapsed
+        return min(starving, call.elapsed) < self.config.retry.max_elapsed
 
     async def _renew(self, error: CallError, call: _Call[Any], generation: int) -> bool:
         """Return whether the request can be signed again, with new keys if AWS refused these."""
@@ -235,21 +246,19 @@ class Caller:
         return is_late or await self._credentials.renew(generation)
 
     def _is_retried(self, error: BaseException, state: OperationState) -> bool:
-        if not isinstance(error, CallError) or state.is_over:
-            return False
-        return error.retryable and not error.throttled
+        is_transient = isinstance(error, CallError) and error.retryable and not error.throttled
+        return is_transient and not state.is_over
 
     def _backoff(self, state: RetryCallState) -> float:
-        policy = self._policy
+        policy = self.config.retry
         doublings = min(state.attempt_number - 1, _MAX_DOUBLINGS)
         bound = min(policy.max_backoff, policy.initial_backoff * 2.0**doublings)
         return self._jitter(0.0, bound)
 
     def _is_exhausted(self, state: RetryCallState, call: _Call[Any]) -> bool:
-        if state.attempt_number >= self._policy.max_attempts:
-            return True
-        spent = self._elapsed(call) - call.budget_seconds + state.upcoming_sleep
-        return spent >= self._policy.max_elapsed
+        spent = call.elapsed - call.budget_seconds + state.upcoming_sleep
+        policy = self.config.retry
+        return state.attempt_number >= policy.max_attempts or spent >= policy.max_elapsed
 
     def _before_sleep(self, state: RetryCallState, call: _Call[Any]) -> None:
         """Let the retry budget lengthen the wait, and notify the observer.
@@ -264,8 +273,4 @@ class Caller:
         error = state.outcome.exception() if state.outcome is not None else None
         _log.info("retry in %.3f s, after attempt %d: %s", seconds, state.attempt_number, error)
         repository = self.repository_for_observer(call.operation.repository)
-        self._observer.notify("retry", call.operation.name, repository, error, seconds)
-
-    def _elapsed(self, call: _Call[Any]) -> float:
-        """Return the seconds since the call's first attempt."""
-        return 0.0 if call.started is None else asyncio.get_running_loop().time() - call.started
+        self.observer.notify("retry", call.operation.name, repository, error, seconds)

@@ -7,22 +7,18 @@ input than the next batch needs.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import (
-    AsyncIterable,
-    AsyncIterator,
-    Iterable,
-    Iterator,
-    Mapping,
-    Sequence,
-    Sized,
-)
+from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
-from typing import cast
+from itertools import islice
+from typing import TYPE_CHECKING, cast
 
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, LayerOutcome
 from ecr_layer_client._text.quoting import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 STREAM_WINDOW = 10_000  # distinct digests among which a stream checks a repeat only once
 ITEMS_WITHOUT_PAUSE = 10_000  # of an input, before other tasks may run
@@ -48,19 +44,6 @@ class Batch:
     def __len__(self) -> int:
         return len(self.digests) + len(self.refused)
 
-    def add(self, digest: str, spelling: str) -> None:
-        """Add a digest, or the outcome of a malformed one."""
-        if not is_well_formed(digest):
-            self.refused[digest] = refused(spelling)
-            return
-        self.digests.append(digest)
-        if digest != spelling:
-            self.spellings[digest] = spelling
-
-    def is_full(self, size: int) -> bool:
-        """Return whether it has `size` digests, or as many malformed ones."""
-        return len(self.digests) >= size or len(self.refused) >= size
-
     def settle(self, outcomes: Mapping[str, LayerOutcome]) -> Mapping[str, LayerOutcome]:
         """Remove the digests that have an outcome; return the outcomes in the caller's spelling."""
         if len(outcomes) == len(self.digests):
@@ -80,146 +63,28 @@ class Batch:
         """The digests without an outcome, as the caller spelled them."""
         return [self.spellings.get(digest, digest) for digest in self.digests]
 
-    @property
-    def unsettled(self) -> list[str]:
-        """All digests, malformed ones included, as the caller spelled them."""
-        return [*self.remaining, *(outcome.digest for outcome in self.refused.values())]
 
-
-class DigestSource:
-    """One pass over a caller's digests, batch by batch. Nothing is pulled before `start`.
-
-    An input with a length is taken at once. Of any other input, no more is pulled than the next
-    batch needs. An exception of the input is raised after all that the input gave before.
-
-    Args:
-        digests: Any iterable or async iterable of str.
-        batch_size: Digests in a full batch.
-        name: What messages call the input. Default "digests".
+class Batcher:
+    """Puts each distinct digest into one batch.
 
     Attributes:
-        seen: The distinct digests pulled so far (the last `window` of them), in order:
-            the registry's spelling -> the caller's spelling.
-        pulled: The number of distinct digests handed out in batches.
-        total: The number of distinct digests; None while it is not known.
-        is_exhausted: Whether there are no more batches.
-        is_async: Whether batches come from `pull`, not from `take`.
-
-    Raises:
-        InvalidInputError: The input is one str, or not an iterable.
+        seen: The distinct digests (the last `window` of them), in order: the registry's
+            spelling -> the caller's spelling.
+        ready: The batches that may be checked.
+        window: A repeat is skipped only among so many distinct digests; None means among all.
     """
 
-    def __init__(
-        self,
-        digests: Iterable[str] | AsyncIterable[str],
-        batch_size: int,
-        name: str = "digests",
-    ) -> None:
-        what = "a list, or any iterable or async iterable, of digests"
-        self._items, self._async_items = iterators(digests, name, what)
-        self._name = name
-        self.is_async: bool = self._async_items is not None
+    def __init__(self, batch_size: int, name: str = "digests") -> None:
         self.seen: dict[str, str] = {}
-        self.pulled: int = 0
-        self.total: int | None = None
-        self.is_exhausted: bool = False
-        self._is_sized = isinstance(digests, Sized) and not self.is_async
+        self.ready: deque[Batch] = deque()
+        self.window: int | None = None
         self._batch_size = batch_size
-        self._window: int | None = None
-        self._index = 0
+        self._name = name
         self._batch = Batch()
-        self._ready: deque[Batch] = deque()
-        self._has_ended = False
-        self._error: Exception | None = None
+        self._index = 0
 
-    def start(self, window: int | None = None) -> None:
-        """Begin.
-
-        Args:
-            window: A repeat is checked only once among so many distinct digests. Default None:
-                among all.
-
-        Raises:
-            InvalidInputError: The input has a length, and an item has a wrong type. For any other
-                input, `take` and `pull` raise it.
-        """
-        self._window = window
-        self.seen = {} if window is None else OrderedDict()
-        if self._is_sized:
-            self._ready.extend(self.add_all(list(self._items)))
-            self._end()
-            self.total = sum(map(len, self._ready))
-            self.is_exhausted = not self._ready
-
-    def take(self) -> Batch | None:
-        """Return the next batch of a plain iterable.
-
-        Return None at the end, and after so many repeats that other tasks should run.
-        """
-        if not self._has_ended:
-            pause = self._index + ITEMS_WITHOUT_PAUSE
-            try:
-                for item in self._items:
-                    batch = self.add(item)
-                    if batch is not None:
-                        return self._handed_out(batch)
-                    if self._index >= pause:
-                        return None
-            except Exception as error:  # noqa: BLE001 (the caller's iterator may raise anything)
-                self._error = error
-            self._end()
-        return self._next_ready()
-
-    async def pull(self) -> Batch | None:
-        """Return the next batch of an async iterable, or None as `take` does.
-
-        An async iterable need not let other tasks run.
-        """
-        if not self._has_ended:
-            assert self._async_items is not None  # noqa: S101 (see `is_async`)
-            pause = self._index + ITEMS_WITHOUT_PAUSE
-            try:
-                async for item in self._async_items:
-                    batch = self.add(item)
-                    if batch is not None:
-                        return self._handed_out(batch)
-                    if self._index >= pause:
-                        return None
-            except Exception as error:  # noqa: BLE001 (as in `take`)
-                self._error = error
-            self._end()
-        return self._next_ready()
-
-    @property
-    def not_handed_out(self) -> list[str]:
-        """Digests that were pulled and not yet handed out, as the caller spelled them."""
-        return [digest for batch in (*self._ready, self._batch) for digest in batch.unsettled]
-
-    def add_all(self, items: Sequence[object]) -> list[Batch]:
-        """Add many items; return the batches that they fill."""
-        batches: list[Batch] = []
-        position = 0
-        while position < len(items):
-            chunk = items[position : position + self._batch_size - len(self._batch.digests)]
-            position += len(chunk)
-            batches += self._add_chunk(chunk)
-        return batches
-
-    def _add_chunk(self, chunk: Sequence[object]) -> list[Batch]:
-        """Add items that fit into the batch. Most inputs cost little of Python's time here."""
-        digests = canonical_digests(chunk)
-        if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
-            return [batch for batch in map(self.add, chunk) if batch is not None]
-
-        self._index += len(chunk)
-        self.seen.update(digests)
-        _forget(self.seen, self._window)
-        self._batch.digests.extend(digests)
-        is_full = len(self._batch.digests) == self._batch_size
-        return [self._begin_batch()] if is_full else []
-
-    def add(self, item: object) -> Batch | None:
-        """Add an item; return the batch that it fills."""
+    def add(self, item: object) -> None:
+        """Add an item of the input, or raise InvalidInputError if it is not a str."""
         if not isinstance(item, str):
             msg = (
                 f"{self._name}[{self._index}] is {quoted(item)}, of type {type(item).__name__}: "
@@ -229,32 +94,131 @@ class DigestSource:
 
         self._index += 1
         digest = canonical(item)
-        if is_repeat(self.seen, digest, item, self._window):
-            return None
-        self._batch.add(digest, item)
-        return self._begin_batch() if self._batch.is_full(self._batch_size) else None
+        if is_repeat(self.seen, digest, item, self.window):
+            return
+        if not is_well_formed(digest):
+            self._refuse(digest, item)
+            return
 
-    def _begin_batch(self) -> Batch:
-        """Return the batch, and begin another one."""
-        batch, self._batch = self._batch, Batch()
-        return batch
+        self._batch.digests.append(digest)
+        if digest != item:
+            self._batch.spellings[digest] = item
+        if len(self._batch.digests) == self._batch_size:
+            self.finish()
 
-    def rest(self) -> list[Batch]:
-        """Return the batch that is not full, if it has any digest."""
-        return [self._begin_batch()] if len(self._batch) else []
+    def _refuse(self, digest: str, spelling: str) -> None:
+        """Set a malformed digest aside. Many of them need no room in a batch of others."""
+        refused_here = self._batch.refused
+        refused_here[digest] = refused(spelling)
+        if len(refused_here) == self._batch_size:
+            self.ready.append(Batch(refused=refused_here))
+            self._batch.refused = {}
 
-    def _end(self) -> None:
-        self._has_ended = True
-        self._ready.extend(self.rest())
+    def add_all(self, items: Sequence[object]) -> None:
+        """Add many items. Most inputs cost little of Python's time here."""
+        position = 0
+        while position < len(items):
+            chunk = items[position : position + self._room]
+            position += len(chunk)
+            digests = canonical_digests(chunk)
+            if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
+                for item in chunk:
+                    self.add(item)
+                continue
 
-    def _next_ready(self) -> Batch | None:
-        batch = self._ready.popleft() if self._ready else None
-        self.is_exhausted = not self._ready and (batch is None or self._error is None)
-        if batch is None and self._error is not None:
-            raise self._error
-        return None if batch is None else self._handed_out(batch)
+            self._index += len(chunk)
+            self.seen.update(digests)
+            _forget(self.seen, self.window)
+            self._batch.digests.extend(digests)
+            if not self._room:
+                self.finish()
 
-    def _handed_out(self, batch: Batch) -> Batch:
+    @property
+    def _room(self) -> int:
+        return self._batch_size - len(self._batch.digests)
+
+    def finish(self) -> None:
+        """Let the batch go, even if it is not full."""
+        if len(self._batch):
+            self.ready.append(self._batch)
+            self._batch = Batch()
+
+    @property
+    def not_handed_out(self) -> list[str]:
+        """The digests that are still here, as the caller spelled them."""
+        batches = *self.ready, self._batch
+        return [
+            digest
+            for batch in batches
+            for digest in (*batch.remaining, *(each.digest for each in batch.refused.values()))
+        ]
+
+
+class DigestSource(Batcher):
+    """One pass over a caller's digests, batch by batch. Nothing is pulled before `start`.
+
+    An input with a length is taken at once. Of any other input, no more is pulled than the next
+    batch needs.
+
+    Attributes:
+        pulled: The number of distinct digests handed out in batches.
+        total: The number of distinct digests; None while it is not known.
+    """
+
+    def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
+        super().__init__(batch_size)
+        what = "a list, or any iterable or async iterable, of digests"
+        self._items, self._async_items = iterators(digests, "digests", what)
+        self._is_sized = isinstance(digests, Sized) and self._async_items is None
+        self.pulled: int = 0
+        self.total: int | None = None
+
+    def start(self, window: int | None = None) -> bool:
+        """Begin; return whether `fill` must pull the input, because it has no length."""
+        self.window = window
+        self.seen = {} if window is None else OrderedDict()
+        if self._is_sized:
+            self.add_all(list(self._items))
+            self.finish()
+            self.total = sum(map(len, self.ready))
+        return not self._is_sized
+
+    async def fill(self) -> bool:
+        """Pull until a batch is ready, or so many items that other tasks should run.
+
+        Return False at the end of the input. What the input raises is raised unchanged, and the
+        digests before an Exception are ready.
+        """
+        pause = self._index + ITEMS_WITHOUT_PAUSE
+        try:
+            while not self.ready and self._index < pause:
+                if not await self._pull():
+                    self.finish()
+                    return False
+        except Exception:
+            self.finish()
+            raise
+        return True
+
+    async def _pull(self) -> bool:
+        """Pull no more than the batch has room for; return False at the end of the input."""
+        if self._async_items is not None:
+            async for item in self._async_items:
+                self.add(item)
+                if self.ready or not self._index % ITEMS_WITHOUT_PAUSE:
+                    return True
+            return False
+
+        chunk: list[object] = []
+        try:
+            chunk.extend(islice(self._items, self._room))
+        finally:
+            self.add_all(chunk)
+        return bool(chunk)
+
+    def take(self) -> Batch:
+        """Hand out the next batch that is ready."""
+        batch = self.ready.popleft()
         self.pulled += len(batch)
         return batch
 
@@ -301,19 +265,13 @@ def canonical_digests(chunk: Sequence[object]) -> dict[str, str]:
 def iterators(
     given: object, name: str, what: str
 ) -> tuple[Iterator[object], AsyncIterator[object] | None]:
-    """Return the plain iterator of an input, and its async iterator if it has one.
-
-    Raises:
-        InvalidInputError: The input is one str, or not an iterable.
-    """
-    if isinstance(given, str | bytes | bytearray):
-        msg = f"{name} is one {type(given).__name__}, {quoted(given)}: pass {what}"
-        raise InvalidInputError(msg)
+    """Return the plain iterator of an input, and its async iterator if it has one."""
     if isinstance(given, AsyncIterable):
         return iter(()), aiter(cast("AsyncIterable[object]", given))
-    if isinstance(given, Iterable):
+    if isinstance(given, Iterable) and not isinstance(given, str | bytes | bytearray):
         return iter(cast("Iterable[object]", given)), None
-    msg = f"{name} is {quoted(given)}: pass {what}"
+    kind = f"one {type(given).__name__}, " if isinstance(given, str | bytes | bytearray) else ""
+    msg = f"{name} is {kind}{quoted(given)}: pass {what}"
     raise InvalidInputError(msg)
 
 

@@ -1,16 +1,18 @@
-"""`check_batch`: the requests of one batch, until each of its digests has an outcome."""
+"""`check_batch`: the requests of one batch. `BatchRun`: the batches of one check, as tasks."""
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ecr_layer_client._models.call_errors import OperationTimeoutError
 from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
 
 from .operation import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Mapping, Sequence
 
     from ecr_layer_client._calls.caller import Caller, OperationState
     from ecr_layer_client._models.layer import LayerOutcome
@@ -27,17 +29,10 @@ async def check_batch(
     state: OperationState,
     settle: Callable[[Mapping[str, LayerOutcome]], None],
 ) -> None:
-    """Check a batch. Digests that the response leaves out are checked once more.
+    """Check a batch, and give `settle` the outcomes of each response.
 
-    Args:
-        caller: Makes the calls.
-        repository: The repository.
-        digests: At most 100, in lower case. They are read when the first request is sent.
-        state: Of the operation that these calls belong to. Once it is over, no request is sent.
-        settle: Called with the outcomes of each response.
-
-    Raises:
-        CallError: A call failed for good.
+    The digests are read when the first request is sent. Those that the response leaves out are
+    checked once more, unless the operation is over.
     """
     for again in (False, True):
         settled = await caller.call(Check(repository, digests, again), state)
@@ -53,9 +48,153 @@ async def check_batch(
         if state.is_over:
             return
 
-    settle({digest: _not_reported(digest) for digest in digests})
-
-
-def _not_reported(digest: str) -> LayerFailure:
     reason = f"asked {_MAX_REQUESTS} times, and no response mentioned it"
-    return LayerFailure(digest=digest, code=LayerFailureCode.NOT_REPORTED, reason=reason)
+    code = LayerFailureCode.NOT_REPORTED
+    settle({each: LayerFailure(digest=each, code=code, reason=reason) for each in digests})
+
+
+class BatchRun:
+    """Runs the tasks of a check: one for each batch in flight, and one that reads the input.
+
+    Attributes:
+        tasks: The tasks that check batches, with the state of their calls.
+        feeder: The task that reads the input, while it runs.
+        changed: Set it to wake those who wait.
+        error: The error that ends the check, if any.
+        is_error_of_input: Whether the caller's own input raised it.
+        is_over: Whether nothing more may be started: a call failed, or the check was ended.
+    """
+
+    def __init__(self) -> None:
+        self.tasks: dict[asyncio.Task[None], OperationState] = {}
+        self.feeder: asyncio.Task[None] | None = None
+        self.changed: asyncio.Event = asyncio.Event()
+        self.error: BaseException | None = None
+        self.is_error_of_input: bool = False
+        self.is_over: bool = False
+        self._deadline: float | None = None
+
+    @property
+    def is_late(self) -> bool:
+        """Whether the timeout has expired."""
+        return self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline
+
+    def set_timeout(self, seconds: float) -> None:
+        """Let `wait` end in so many seconds."""
+        self._deadline = asyncio.get_running_loop().time() + seconds
+
+    def feed(self, reading: Coroutine[Any, Any, None]) -> None:
+        """Read the input in one task, because it may hold things such as timeouts."""
+        self.feeder = asyncio.create_task(reading)
+        self.feeder.add_done_callback(self._fed)
+
+    def _fed(self, feeder: asyncio.Task[None]) -> None:
+        self.feeder = None
+        error = _error_of(feeder)
+        if error is not None and not self.is_over:
+            self.fail_by_input(error)
+        self.changed.set()
+
+    def start(
+        self,
+        check: Coroutine[Any, Any, None],
+        state: OperationState,
+        on_error: Callable[[BaseException], None],
+    ) -> None:
+        """Check a batch in a task, and call `on_error` with the error that ends it."""
+
+        def done(task: asyncio.Task[None]) -> None:
+            del self.tasks[task]
+            self.changed.set()
+            error = _error_of(task)
+            was_cancelled_here = isinstance(error, asyncio.CancelledError) and state.is_over
+            if error is not None and not was_cancelled_here:
+                on_error(error)
+
+        task = asyncio.create_task(check)
+        self.tasks[task] = state
+        task.add_done_callback(done)
+
+    async def wait(self) -> bool:
+        """Wait until something changes; return False if the timeout expired before."""
+        self.changed.clear()
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                await self.changed.wait()
+        except TimeoutError:
+            # What ended at the same moment is not known before the next round of the event loop.
+            await asyncio.sleep(0)
+            return self.changed.is_set()
+        return True
+
+    async def wait_for(self, has_room: Callable[[], bool]) -> None:
+        """Wait until there is room for a batch. Only the feeder waits here."""
+        while not has_room():
+            self.cancel_if_over()
+            self.changed.clear()
+            await self.changed.wait()
+        self.cancel_if_over()
+
+    def cancel_if_over(self) -> None:
+        """End the feeder if the check is over: the input may have caught its cancellation."""
+        if self.is_over:
+            raise asyncio.CancelledError
+
+    def fail(self, error: BaseException) -> None:
+        """Keep the first error and start nothing more; let running attempts finish."""
+        if self.error is None:
+            self.error = error
+        elif not self.is_error_of_input:
+            self.error.add_note(f"then: {type(error).__name__}: {error}")
+
+        self.is_over = True
+        if self.feeder is not None:
+            self.feeder.cancel()
+        self.finish_attempts()
+
+    def finish_attempts(self, state: OperationState | None = None) -> None:
+        """Cancel the tasks that are not in the middle of an attempt: of one state, or all."""
+        for task, its in self.tasks.items():
+            if state is None or its is state:
+                its.is_over = True
+                if task not in its.attempting:
+                    task.cancel()
+
+    def fail_by_input(self, error: BaseException) -> None:
+        """Keep the error for the reader; what is in flight finishes."""
+        if isinstance(error, StopAsyncIteration):
+            # The reader would mistake it for the end of the stream.
+            cause, error = error, RuntimeError("the input raised StopAsyncIteration")
+            error.__cause__ = cause
+        self.error = error
+        self.is_error_of_input = True
+
+    async def abort(self, error: BaseException) -> None:
+        """End the check with an error, now."""
+        self.fail(error)
+        await self.stop()
+
+    async def stop(self) -> None:
+        """Cancel all tasks, and wait until they have ended."""
+        self.is_over = True
+        tasks = [*self.tasks, *filter(None, [self.feeder])]
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks)
+
+
+def _error_of(task: asyncio.Task[None]) -> BaseException | None:
+    return asyncio.CancelledError() if task.cancelled() else task.exception()
+
+
+def timed_out(
+    what: str, outcome: str, timeout: float, kept: str, cause: BaseException | None
+) -> OperationTimeoutError:
+    """Return the error of a timeout; `kept` is the attribute that keeps what was answered."""
+    msg = f"{what}: {outcome} within timeout={timeout} s; {kept} keeps what was answered"
+    if cause is not None:
+        msg = f"{msg}; an attempt had failed: {str(cause).removeprefix(f'{what}: ')}"
+    error = OperationTimeoutError(msg, elapsed=timeout)
+    error.__cause__ = cause
+    return error

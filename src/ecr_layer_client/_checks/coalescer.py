@@ -1,13 +1,11 @@
-"""`Coalescer`: single checks of many callers, gathered into batches.
-
-One request does what each caller's own request would have done.
-"""
+"""`Coalescer`: single checks of many callers, gathered into batches."""
 
 from __future__ import annotations
 
 import asyncio
 from contextvars import Context, copy_context
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._calls.caller import OperationState
@@ -26,12 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Mapping
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import SafeObserver
-    from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
     _Answer = LayerOutcome | BaseException
+    _Waiter = asyncio.Future[_Answer]
 
 _MAX_WINDOWS = 25  # that a partial batch waits for another one of its repository to be answered
 
@@ -44,24 +41,18 @@ class PendingBatch:
         digests: The digests to check. It grows until the first request is sent.
         waiting: For each digest without an outcome, how many callers wait for it.
         waiters: The callers that wait, with the digest that each waits for.
-        callers: The context of each caller, where somebody observes.
+        contexts: The context of each of them, where somebody observes.
         state: Of its calls.
         timer: Sends it.
-        latest: When it is sent at the latest, on the event loop's clock.
         task: Checks it.
     """
 
     digests: list[str] = field(default_factory=list[str])
     waiting: dict[str, int] = field(default_factory=dict[str, int])
-    waiters: dict[asyncio.Future[_Answer], str] = field(
-        default_factory=dict["asyncio.Future[_Answer]", str]
-    )
-    callers: dict[asyncio.Future[_Answer], Context] = field(
-        default_factory=dict["asyncio.Future[_Answer]", Context]
-    )
+    waiters: dict[_Waiter, str] = field(default_factory=dict["_Waiter", str])
+    contexts: dict[_Waiter, Context] = field(default_factory=dict["_Waiter", Context])
     state: OperationState = field(default_factory=OperationState)
     timer: asyncio.TimerHandle | None = None
-    latest: float = 0.0
     task: asyncio.Task[None] | None = None
 
 
@@ -73,46 +64,26 @@ class Coalescer:
     waits longer: until the window after that one is answered, but at most 25 windows in all. So
     callers that check one digest after the other come back together. Until its request is really
     sent, a batch takes more digests. Nothing is kept once it is answered.
-
-    Args:
-        caller: Gives what makes the calls.
-        repository: The repository.
-        config: Batch size and window.
-        observer: Notified of each check as an operation.
     """
 
-    def __init__(
-        self,
-        caller: Callable[[], Caller],
-        repository: Repository,
-        config: ClientConfig,
-        observer: SafeObserver,
-    ) -> None:
-        self._caller = caller
+    def __init__(self, caller_of: Callable[[], Caller], repository: Repository) -> None:
+        caller = caller_of()
+        self._caller_of = caller_of
         self._repository = repository
-        self._batch_size = config.batch_size
-        self._window = config.coalesce_window
-        self._observer = observer
+        self._repository_for_observer = caller.repository_for_observer(repository)
+        self._observer = caller.observer
+        self._batch_size = caller.config.batch_size
+        self._window = caller.config.coalesce_window
         self._batches: dict[str, PendingBatch] = {}  # by digest without an outcome
         self._gathering: PendingBatch | None = None
-        self._repository_for_observer: Repository | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
     def check(self, digest: str) -> Coroutine[Any, Any, LayerOutcome]:
-        """Return what became of one digest, when that is awaited.
-
-        Raises:
-            InvalidInputError: The digest is not a str.
-            CallError: The call failed for good; `.partial` is about this digest alone.
-            ClientStateError: The client was closed meanwhile.
-        """
+        """Return what became of one digest. A CallError's `.partial` is about it alone."""
         # Each context costs, and there may be many thousand callers.
         return self._observed_check(digest) if self._observer.is_on else self._check(digest)
 
     async def _observed_check(self, digest: str) -> LayerOutcome:
-        if self._repository_for_observer is None:
-            caller = self._caller()
-            self._repository_for_observer = caller.repository_for_observer(self._repository)
         with self._observer.span("operation", CHECK, self._repository_for_observer):
             return await self._check(digest)
 
@@ -129,11 +100,11 @@ class Coalescer:
                 return refused(digest)
             batch = self._gather(asked)
 
-        waiter: asyncio.Future[_Answer] = asyncio.get_running_loop().create_future()
+        waiter: _Waiter = asyncio.get_running_loop().create_future()
         batch.waiting[asked] += 1
         batch.waiters[waiter] = asked
         if self._observer.is_on:
-            batch.callers[waiter] = copy_context()
+            batch.contexts[waiter] = copy_context()
 
         try:
             answer = await waiter
@@ -149,7 +120,8 @@ class Coalescer:
         batch = self._gathering
         if batch is None or batch.state.has_begun:
             batch = self._gathering = PendingBatch()
-            self._arm(batch)
+            loop = asyncio.get_running_loop()
+            batch.timer = loop.call_later(self._window, self._window_over, batch)
 
         batch.digests.append(digest)
         batch.waiting[digest] = 0
@@ -159,15 +131,11 @@ class Coalescer:
             self._send(batch)
         return batch
 
-    def _arm(self, batch: PendingBatch) -> None:
-        loop = asyncio.get_running_loop()
-        batch.latest = loop.time() + _MAX_WINDOWS * self._window
-        batch.timer = loop.call_later(self._window, self._window_over, batch)
-
     def _window_over(self, batch: PendingBatch) -> None:
-        loop = asyncio.get_running_loop()
-        if self._tasks and loop.time() < batch.latest:
-            batch.timer = loop.call_at(batch.latest, self._send, batch)
+        """Send a partial batch, or let it wait for the one in flight."""
+        if self._tasks:
+            loop, seconds = asyncio.get_running_loop(), (_MAX_WINDOWS - 1) * self._window
+            batch.timer = loop.call_later(seconds, self._send, batch)
         else:
             self._send(batch)
 
@@ -192,18 +160,13 @@ class Coalescer:
         # The batch belongs to no single caller, so it runs in an empty context.
         context = Context()
         if self._observer.is_on:
-            context.run(CALLERS.set, batch.callers.values())
+            context.run(CALLERS.set, batch.contexts.values())
         loop = asyncio.get_running_loop()
-        batch.task = loop.create_task(self._check_batch(batch), context=context)
+        settle, caller = partial(self._settle, batch), self._caller_of()
+        check = check_batch(caller, self._repository, batch.digests, batch.state, settle)
+        batch.task = loop.create_task(check, context=context)
         self._tasks.add(batch.task)
         batch.task.add_done_callback(lambda task: self._done(batch, task))
-
-    async def _check_batch(self, batch: PendingBatch) -> None:
-        def settle(outcomes: Mapping[str, _Answer]) -> None:
-            self._settle(batch, outcomes)
-
-        repository, digests = self._repository, batch.digests
-        await check_batch(self._caller(), repository, digests, batch.state, settle)
 
     def _settle(self, batch: PendingBatch, answers: Mapping[str, _Answer]) -> None:
         """Give the waiters their outcomes, or an error."""
@@ -212,7 +175,7 @@ class Coalescer:
 
         for waiter in [waiter for waiter, digest in batch.waiters.items() if digest in answers]:
             answer = answers[batch.waiters.pop(waiter)]
-            batch.callers.pop(waiter, None)
+            batch.contexts.pop(waiter, None)
             # A waiter whose task was just cancelled is done, and its task learns of it later.
             if not waiter.done():
                 waiter.set_result(answer)
@@ -232,13 +195,13 @@ class Coalescer:
         self._settle(batch, dict.fromkeys(batch.waiting, error))
         self._drop(batch)
 
-    def _leave(self, batch: PendingBatch, waiter: asyncio.Future[_Answer]) -> None:
+    def _leave(self, batch: PendingBatch, waiter: _Waiter) -> None:
         """Let a caller go that was cancelled.
 
         The last caller of a batch takes it along. The last caller of a digest takes that along,
         unless it was sent already, among others.
         """
-        batch.callers.pop(waiter, None)
+        batch.contexts.pop(waiter, None)
         digest = batch.waiters.pop(waiter, None)
         if digest is None:
             return

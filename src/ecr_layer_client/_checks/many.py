@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Iterable, Mapping, Sized
-from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from functools import partial
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ecr_layer_client._calls.caller import OperationState
-from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError, ServiceError
+from ecr_layer_client._models.call_errors import CallError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError, copied
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.repository import Repository
@@ -17,17 +18,14 @@ from ecr_layer_client._models.result import LayerCheckResult
 from ecr_layer_client._models.results import LayerCheckResults
 from ecr_layer_client._text.quoting import quoted
 
-from .batches import ITEMS_WITHOUT_PAUSE, Batch, DigestSource, iterators
-from .check_batch import check_batch
-from .in_flight import InFlight
+from .batches import ITEMS_WITHOUT_PAUSE, Batch, Batcher, iterators
+from .check_batch import BatchRun, check_batch, timed_out
 from .operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterator
+    from collections.abc import Callable, Iterator
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import SafeObserver
-    from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.layer import LayerOutcome
 
 DigestsOfMany: TypeAlias = (
@@ -37,7 +35,6 @@ DigestsOfMany: TypeAlias = (
     | Iterable[tuple[str | Repository, str]]
     | AsyncIterable[tuple[str | Repository, str]]
 )
-_ByRepository: TypeAlias = Mapping[str | Repository, Iterable[str]]
 
 _PAIR_LENGTH = 2
 _SHAPES = (
@@ -48,25 +45,18 @@ _SHAPES = (
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The digests of one repository.
-
-    Attributes:
-        repository: As it was named first.
-        source: Makes batches of its digests.
-        outcomes: By digest, in the registry's spelling.
-        state: Of its calls.
-        error: What ended its checks, if they failed.
-    """
+    """The digests of one repository, their outcomes, and the error that ended its checks."""
 
     repository: Repository
-    source: DigestSource
+    batcher: Batcher
+    inputs: list[Iterator[object]] = field(default_factory=list["Iterator[object]"])
     outcomes: dict[str, LayerOutcome] = field(default_factory=dict[str, "LayerOutcome"])
     state: OperationState = field(default_factory=OperationState)
     error: CallError | None = None
 
     def result(self) -> LayerCheckResult:
         """Return what became of its digests."""
-        seen = self.source.seen
+        seen = self.batcher.seen
         outcomes = tuple(self.outcomes[digest] for digest in seen if digest in self.outcomes)
         rest = [spelling for digest, spelling in seen.items() if digest not in self.outcomes]
         # Not validated again, as in a stream.
@@ -75,46 +65,26 @@ class _Group:
         )
 
 
-class _Job(NamedTuple):
-    group: _Group
-    batch: Batch
-
-
 class ManyCheck:
     """Checks digests of many repositories, in batches of one repository each.
 
     A full batch is sent at once, and the rest of each repository at the end of the input. So the
-    memory grows with the input, and its order does not matter.
-
-    Args:
-        caller: Makes the calls.
-        resolve: Makes a `Repository` of a name, and refuses one that the client can't ask.
-        config: Batch size and concurrency.
-        observer: Notified of each batch as an operation.
-        on_progress: Called after each batch, or None.
+    memory grows with the input, and its order does not matter. `resolve` makes a `Repository` of a
+    name, and refuses one that the client can't ask.
     """
 
     def __init__(
         self,
         caller: Caller,
         resolve: Callable[[str | Repository], Repository],
-        config: ClientConfig,
-        observer: SafeObserver,
         on_progress: Callable[[Progress], None] | None,
     ) -> None:
         self._caller = caller
         self._resolve = resolve
-        self._batch_size = config.batch_size
-        self._max_concurrency = config.max_concurrency
-        self._observer = observer
         self._on_progress = on_progress
         self._groups: dict[tuple[str, str | None], _Group] = {}
-        self._in_flight: InFlight[_Job] = InFlight()
-        self._changed = asyncio.Event()
-        self._limit = asyncio.timeout(None)
-        self._error: BaseException | None = None
-        self._is_input_read = False
-        self._has_ended = False
+        self._run = BatchRun()
+        self._is_sized = self._is_input_read = False
         self._pairs = 0  # of the input
         self._last: _Group | None = None
         self._last_named: object = None
@@ -126,88 +96,45 @@ class ManyCheck:
         digests: DigestsOfMany,
         timeout: float | None,  # noqa: ASYNC109 (it keeps what was answered)
     ) -> LayerCheckResults:
-        """Check the digests.
-
-        Raises:
-            InvalidInputError: The input has a wrong shape.
-            CallError: What failed concerns all repositories, or `timeout` expired; `.partials`
-                holds what was answered and what was not.
-        """
-        is_sized = _is_sized(digests)
-        jobs_of = self._jobs_of_mapping if isinstance(digests, Mapping) else self._jobs_of_pairs
-        deadline = None if timeout is None else asyncio.get_running_loop().time() + timeout
-        self._limit = asyncio.timeout_at(deadline)
+        """Check the digests. The error of all repositories keeps what was answered."""
+        run = self._run
+        if timeout is not None:
+            run.set_timeout(timeout)
+        run.feed(self._feed(digests))
         try:
-            async with self._limit, aclosing(jobs_of(cast("Any", digests))) as jobs:
-                await self._start_all(jobs, is_sized=is_sized)
-                while self._in_flight.batches:
-                    self._stop_if_over()
-                    await self._change()
-        except TimeoutError:
-            if self._error is None and not self._limit.expired():
-                raise  # by the input
-            await self._finish_attempts(deadline)
-            if self._error is None:
-                self._error = self._timed_out(timeout or 0.0)
+            while (run.tasks or run.feeder) and not run.is_error_of_input:
+                if not await run.wait():
+                    await run.abort(self._timed_out(timeout or 0.0))
         finally:
-            # What the tasks end with from now on is of no use to anybody.
-            self._has_ended = True
-            await self._in_flight.stop()
+            await run.stop()
 
-        if isinstance(self._error, CallError):
-            self._error.partials = self._results(self._error)
-        if self._error is not None:
-            raise self._error
-        return self._results(None)
+        if run.error is None:
+            return self._results(None)
+        if isinstance(run.error, CallError) and not run.is_error_of_input:
+            run.error.partials = self._results(run.error)
+        raise run.error
 
-    async def _start_all(self, jobs: AsyncGenerator[_Job, None], *, is_sized: bool) -> None:
-        """Check the full batches, and the rest of each repository at the end of the input."""
-        if is_sized:
-            # Nothing is sent before the whole input is known to be valid.
-            ready = [job async for job in jobs] + self._rest()
-            self._total = sum(len(job.batch) for job in ready)
+    async def _feed(self, digests: DigestsOfMany) -> None:
+        """Read the input, and check the full batches; at its end the rest of each repository.
+
+        Nothing is sent before an input with lengths is known to be valid.
+        """
+        self._is_sized = _is_sized(digests)
+        if isinstance(digests, Mapping):
+            await self._read_mapping(cast("Mapping[str | Repository, object]", digests))
         else:
-            async for job in jobs:
-                await self._start(job)
-            self._stop_if_over()
-            ready = self._rest()
+            await self._read_pairs(digests)
 
         self._is_input_read = True
-        for job in ready:
-            await self._start(job)
-
-    async def _jobs_of_mapping(self, digests: _ByRepository) -> AsyncGenerator[_Job, None]:
-        for group, given in self._grouped(digests):
-            for each in given:
-                for batches in _filled(group.source, each):
-                    for batch in batches:
-                        yield _Job(group, batch)
-                    await asyncio.sleep(0)
-            for batch in group.source.rest():
-                yield _Job(group, batch)
-
-    async def _jobs_of_pairs(self, pairs: object) -> AsyncGenerator[_Job, None]:
-        items, async_items = iterators(pairs, "digests", _SHAPES)
-        if async_items is not None:
-            async for item in async_items:
-                for job in self._add_pair(item):
-                    yield job
-                self._stop_if_over()
-                await self._pause()
-
-        for item in items:
-            for job in self._add_pair(item):
-                yield job
-            await self._pause()
-
-    def _rest(self) -> list[_Job]:
-        """Return the batches that are not full."""
         groups = self._groups.values()
-        return [_Job(group, batch) for group in groups for batch in group.source.rest()]
+        for group in groups:
+            group.batcher.finish()
+        if self._is_sized:
+            self._total = sum(len(batch) for group in groups for batch in group.batcher.ready)
+        for group in groups:
+            await self._start_ready(group)
 
-    def _grouped(self, digests: _ByRepository) -> Iterable[tuple[_Group, list[Iterable[str]]]]:
-        """Return the inputs of each repository; two spellings of one repository are one."""
-        grouped: dict[int, tuple[_Group, list[Iterable[str]]]] = {}
+    async def _read_mapping(self, digests: Mapping[str | Repository, object]) -> None:
         for named, given in digests.items():
             what = f"digests[{quoted(str(named))}]"
             if isinstance(given, AsyncIterable):
@@ -216,13 +143,34 @@ class ManyCheck:
                     "pass an async iterable of pairs (repository, digest) instead"
                 )
                 raise InvalidInputError(msg)
-            iterators(given, what, "a list, or any iterable, of digests")
-            group = self._group_of(self._resolve(named))
-            grouped.setdefault(id(group), (group, []))[1].append(given)
-        return grouped.values()
+            items, _ = iterators(given, what, "a list, or any iterable, of digests")
+            self._group_of(named).inputs.append(items)
 
-    def _add_pair(self, item: object) -> list[_Job]:
-        """Add a pair of the input; return the batch that it fills, if it fills one."""
+        for group in self._groups.values():
+            items = chain.from_iterable(group.inputs)
+            while chunk := list(islice(items, ITEMS_WITHOUT_PAUSE)):
+                group.batcher.add_all(chunk)
+                await self._start_ready(group)
+                await asyncio.sleep(0)
+            group.batcher.finish()
+            await self._start_ready(group)
+
+    async def _read_pairs(self, pairs: object) -> None:
+        items, async_items = iterators(pairs, "digests", _SHAPES)
+        if async_items is not None:
+            async for item in async_items:
+                if (group := self._add_pair(item)) is not None:
+                    await self._start_ready(group)
+                    await asyncio.sleep(0)
+                self._run.cancel_if_over()
+
+        for item in items:
+            if (group := self._add_pair(item)) is not None:
+                await self._start_ready(group)
+                await asyncio.sleep(0)
+
+    def _add_pair(self, item: object) -> _Group | None:
+        """Add a pair of the input; return its group if a batch is ready, or others should run."""
         pair = cast("tuple[str | Repository, str]", item)
         if not isinstance(item, tuple | list) or len(pair) != _PAIR_LENGTH:
             msg = (
@@ -236,59 +184,41 @@ class ManyCheck:
         # Most inputs give many digests of one repository in a row.
         if self._last is None or repository is not self._last_named:
             self._last_named = repository
-            self._last = self._group_of(self._resolve(repository))
-        batch = self._last.source.add(digest)
-        return [] if batch is None else [_Job(self._last, batch)]
+            self._last = self._group_of(repository)
+        self._last.batcher.add(digest)
+        is_ready = self._last.batcher.ready and not self._is_sized
+        return self._last if is_ready or not self._pairs % ITEMS_WITHOUT_PAUSE else None
 
-    async def _pause(self) -> None:
-        """Let other tasks run after many pairs."""
-        if self._pairs % ITEMS_WITHOUT_PAUSE == 0:
-            await asyncio.sleep(0)
-
-    def _group_of(self, repository: Repository) -> _Group:
+    def _group_of(self, named: str | Repository) -> _Group:
+        repository = self._resolve(named)
         key = repository.name, repository.registry_id
         group = self._groups.get(key)
         if group is None:
-            source = DigestSource((), self._batch_size, f"digests[{quoted(repository.name)}]")
-            group = self._groups[key] = _Group(repository, source)
+            name = f"digests[{quoted(repository.name)}]"
+            batcher = Batcher(self._caller.config.batch_size, name)
+            group = self._groups[key] = _Group(repository, batcher)
         return group
 
-    async def _start(self, job: _Job) -> None:
-        """Check a batch, as soon as fewer than `max_concurrency` are in flight."""
-        self._stop_if_over()
-        while len(self._in_flight.batches) >= self._max_concurrency:
-            await self._change()
-            self._stop_if_over()
+    async def _start_ready(self, group: _Group) -> None:
+        """Check the batches of a repository, each as soon as there is room for it."""
+        while group.batcher.ready and (self._is_input_read or not self._is_sized):
+            await self._run.wait_for(self._has_room)
+            batch = group.batcher.ready.popleft()
+            self._pulled += len(batch)
+            if batch.refused:
+                self._settle(group, batch.refused)
+            if batch.digests and group.error is None:
+                self._run.start(self._check(group, batch), group.state, partial(self._fail, group))
 
-        group, batch = job
-        self._pulled += len(batch)
-        if batch.refused:
-            self._settle(group, batch.refused)
-        if batch.digests and group.error is None:
-            self._in_flight.start(job, self._check(job), self._done)
+    def _has_room(self) -> bool:
+        return len(self._run.tasks) < self._caller.config.max_concurrency
 
-    def _stop_if_over(self) -> None:
-        """Stop after a failure, and where the input caught its cancellation and continued."""
-        task = asyncio.current_task()
-        if task is not None and task.cancelling():
-            raise asyncio.CancelledError
-        if self._error is not None:
-            raise TimeoutError  # as `_limit` is about to do
-
-    async def _change(self) -> None:
-        self._changed.clear()
-        await self._changed.wait()
-
-    async def _check(self, job: _Job) -> None:
-        group, batch = job
-
+    async def _check(self, group: _Group, batch: Batch) -> None:
         def settle(outcomes: Mapping[str, LayerOutcome]) -> None:
             self._settle(group, batch.settle(outcomes))
 
-        repository, digests = group.repository, tuple(batch.digests)
-        told = self._caller.repository_for_observer(repository)
-        with self._observer.span("operation", CHECK, told):
-            await check_batch(self._caller, repository, digests, group.state, settle)
+        with self._caller.span(CHECK, group.repository):
+            await check_batch(self._caller, group.repository, batch.digests, group.state, settle)
 
     def _settle(self, group: _Group, outcomes: Mapping[str, LayerOutcome]) -> None:
         group.outcomes.update(outcomes)
@@ -296,73 +226,27 @@ class ManyCheck:
         if self._on_progress is not None:
             self._on_progress(Progress(self._pulled, self._answered, self._total))
 
-    def _done(self, job: _Job, error: BaseException | None) -> None:
-        self._changed.set()
-        group = job.group
-        if error is None or self._has_ended:
-            return
-        if group.state.is_over and isinstance(error, asyncio.CancelledError):
-            return  # cancelled here
-        if self._error is None and isinstance(error, CallError) and _is_of_one(error, group):
-            self._give_up(group, error)
-        else:
-            self._fail(error)
+    def _fail(self, group: _Group, error: BaseException) -> None:
+        """End the checks of one repository if ECR refused it for good, or else all checks.
 
-    def _give_up(self, group: _Group, error: CallError) -> None:
-        """Keep a repository's first error, and send no more requests for it."""
+        Transient errors, credentials and the clock concern all repositories.
+        """
         if group.error is not None:
             group.error.add_note(f"then: {type(error).__name__}: {error}")
-            return
-        group.error = error
-        group.state.is_over = True
-        self._in_flight.cancel(group.state.attempting, lambda job: job.group is group)
+        elif isinstance(error, ServiceError) and not error.retryable:
+            group.error = error
+            self._run.finish_attempts(group.state)
+        else:
+            self._run.fail(error)
 
-    def _fail(self, error: BaseException) -> None:
-        """Keep the first error of all repositories, and start nothing more."""
-        if self._error is not None:
-            self._error.add_note(f"then: {type(error).__name__}: {error}")
-            return
-        self._error = error
-        self._stop_starting()
-        if not self._limit.expired():
-            # It interrupts whatever the input or a free place is waited for.
-            self._limit.reschedule(asyncio.get_running_loop().time())
-
-    def _stop_starting(self) -> None:
-        attempting = set[asyncio.Task[object] | None]()
-        for group in self._groups.values():
-            group.state.is_over = True
-            attempting |= group.state.attempting
-        self._in_flight.cancel(attempting)
-
-    async def _finish_attempts(self, deadline: float | None) -> None:
-        """Let running attempts finish after a failure, so that their outcomes are kept."""
-        if self._error is None:
-            return
-        try:
-            async with asyncio.timeout_at(deadline):
-                while self._in_flight.batches:
-                    await self._change()
-        except TimeoutError:
-            self._stop_starting()
-
-    def _timed_out(self, timeout: float) -> OperationTimeoutError:
+    def _timed_out(self, timeout: float) -> CallError:
         what = f"{CHECK} on {len(self._groups)} repositories"
-        msg = f"{what}: not done within timeout={timeout} s; .partials keeps what was answered"
-        states = [group.state for group in self._groups.values() if not group.state.is_over]
-        last = next((state.last_failure for state in states if state.last_failure), None)
-        if last is not None:
-            msg = f"{msg}; an attempt had failed: {last}"
-        error = OperationTimeoutError(msg, elapsed=timeout)
-        error.__cause__ = last
-        return error
+        failures = (each.state.last_failure for each in self._groups.values() if not each.error)
+        cause = next(filter(None, failures), None)
+        return timed_out(what, "not done", timeout, ".partials", cause)
 
     def _results(self, error_of_all: CallError | None) -> LayerCheckResults:
-        """Return what there is of each repository.
-
-        Args:
-            error_of_all: The error of those that were not answered and did not fail themselves.
-        """
+        """Return what there is of each repository. An incomplete one has the error of all."""
         results: list[LayerCheckResult] = []
         errors: dict[Repository, CallError] = {}
         for group in self._groups.values():
@@ -384,25 +268,3 @@ def _is_sized(digests: object) -> bool:
         lists = cast("Mapping[object, object]", digests).values()
         return all(isinstance(each, Sized) for each in lists)
     return isinstance(digests, Sized) and not isinstance(digests, AsyncIterable)
-
-
-def _is_of_one(error: CallError, group: _Group) -> bool:
-    """Return whether an error concerns one repository: ECR refused it for good.
-
-    Transient errors, credentials and the clock concern all repositories.
-    """
-    return group.error is not None or (isinstance(error, ServiceError) and not error.retryable)
-
-
-def _filled(source: DigestSource, digests: Iterable[str]) -> Iterator[list[Batch]]:
-    """Yield the full batches of a repository's digests, from time to time."""
-    if isinstance(digests, Sized):
-        items = list(digests)
-        for start in range(0, len(items), ITEMS_WITHOUT_PAUSE):
-            yield source.add_all(items[start : start + ITEMS_WITHOUT_PAUSE])
-        return
-
-    for number, digest in enumerate(digests, start=1):
-        batch = source.add(digest)
-        if batch is not None or number % ITEMS_WITHOUT_PAUSE == 0:
-            yield [] if batch is None else [batch]

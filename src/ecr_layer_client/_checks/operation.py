@@ -18,7 +18,7 @@ from ecr_layer_client._models.layer import (
     LayerFailureCode,
     LayerOutcome,
 )
-from ecr_layer_client._transport.contract import parse_response
+from ecr_layer_client._transport.contract import Rows, parse_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -29,8 +29,8 @@ CHECK = "BatchCheckLayerAvailability"
 
 
 class _Body(BaseModel):
-    layers: list[Layer] = Field(default_factory=list[Layer])
-    failures: list[LayerFailure] = Field(default_factory=list[LayerFailure])
+    layers: Rows[Layer] = Field(default_factory=list[Layer])
+    failures: Rows[LayerFailure] = Field(default_factory=list[LayerFailure])
 
 
 _BODY = TypeAdapter(_Body)
@@ -46,12 +46,10 @@ _share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The outcomes that one response gives for the digests of its request.
+    """The outcomes that one response gives, by digest, spelled as in the request.
 
-    Attributes:
-        outcomes: By digest, spelled as in the request.
-        ignored: The number of rows that settle nothing: they are about another digest, repeated,
-            or contradicted by an earlier row.
+    `ignored` counts the rows that settle nothing: they are about another digest, repeated, or
+    contradicted by an earlier row.
     """
 
     outcomes: Mapping[str, LayerOutcome]
@@ -62,10 +60,8 @@ class Settled:
 class Check:
     """Ask which layers a repository holds.
 
-    Attributes:
-        repository: The repository.
-        digests: At most 100, in lower case. They are read when the request is sent.
-        again: Whether an earlier response left these digests out; then this one may, too.
+    The digests are at most 100, in lower case, and read when the request is sent. With `again`, an
+    earlier response left them out, and this one may, too.
     """
 
     name: ClassVar[str] = CHECK
@@ -94,10 +90,8 @@ class Check:
     def parse(self, body: bytes) -> Settled:
         """Read a response strictly, and settle each digest at most once.
 
-        A failure outweighs a layer, and an earlier row a later one.
-
-        Raises:
-            ResponseError: It is malformed, or it settles no digest of the request.
+        A failure outweighs a layer, and an earlier row a later one. A response that is malformed,
+        or settles no digest of the request, is a ResponseError.
         """
         parsed = parse_response(_BODY, body, _quotes)
         # Each model comes with a set of its own that names the fields given. The sets are a quarter

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import deque
-from contextlib import ExitStack
+from contextlib import nullcontext
 from enum import Enum, auto
-from typing import TYPE_CHECKING, NamedTuple, Self
+from functools import partial
+from typing import TYPE_CHECKING, Self
 
 from ecr_layer_client._calls.caller import OperationState
-from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
+from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.errors import ClientStateError
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.result import LayerCheckResult
@@ -18,37 +19,19 @@ from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
 from ecr_layer_client.display import Description, DisplayMixin, Part, Tone
 
-from .batches import STREAM_WINDOW
-from .check_batch import check_batch
-from .in_flight import InFlight
+from .batches import STREAM_WINDOW, DigestSource
+from .check_batch import BatchRun, check_batch, timed_out
 from .operation import CHECK
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
     from types import TracebackType
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._calls.observer import SafeObserver
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
-    from .batches import Batch, DigestSource
-
-
-class StreamOptions(NamedTuple):
-    """How a stream is read.
-
-    Attributes:
-        max_concurrency: The largest number of batches that are in flight or not yet read.
-        timeout: Seconds for the whole operation, or None.
-        observer: Notified of the operation.
-        check_home: Refuses another event loop or process than the client's.
-    """
-
-    max_concurrency: int
-    timeout: float | None
-    observer: SafeObserver
-    check_home: Callable[[], None]
+    from .batches import Batch
 
 
 class _Phase(Enum):
@@ -74,38 +57,33 @@ class LayerStream(DisplayMixin):
         ```
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 (only the client makes it)
         self,
         caller: Caller,
         repository: Repository,
-        source: DigestSource,
-        options: StreamOptions,
+        digests: Iterable[str] | AsyncIterable[str],
+        timeout: float | None,
+        check_home: Callable[[], None],
+        *,
+        is_operation: bool = True,
     ) -> None:
         self._caller = caller
         self._repository = repository
-        self._source = source
-        self._options = options
-        self._phase = _Phase.NEW
-        self._is_collected = False
-        self._is_being_read = False
-        self._deadline: float | None = None
+        self._source = DigestSource(digests, caller.config.batch_size)
+        self._timeout = timeout
+        self._check_home_of_client = check_home
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
-        self._span = ExitStack()
-
-        self._state = OperationState()
-        self._in_flight: InFlight[Batch] = InFlight()
-        self._feeder: asyncio.Task[None] | None = None
-        self._has_room = asyncio.Event()
-        self._changed = asyncio.Event()
+        self._span = caller.span(CHECK, repository) if is_operation else nullcontext()
+        self._phase = _Phase.NEW
+        self._is_being_read = False
 
         # Batches without all their outcomes; outcomes that nobody has read; those being read.
         self._open: list[Batch] = []
         self._settled: deque[Mapping[str, LayerOutcome]] = deque()
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
-
-        self._error: BaseException | None = None
-        self._is_error_of_input = False
+        self._state = OperationState()
+        self._run = BatchRun()
 
     @property
     def repository(self) -> Repository:
@@ -122,7 +100,7 @@ class LayerStream(DisplayMixin):
 
     def __repr__(self) -> str:
         """Return one bounded line of counts."""
-        pulled, answered, total = self.progress.pulled, self._answered, self._source.total
+        pulled, answered, total = self._source.pulled, self._answered, self._source.total
         return f"<{type(self).__name__} pulled={pulled} answered={answered} total={total}>"
 
     async def __aenter__(self) -> Self:
@@ -137,10 +115,7 @@ class LayerStream(DisplayMixin):
             msg = "a LayerStream is entered once: make another with stream_layers()"
             raise ClientStateError(msg)
         self._phase = _Phase.ENTERED
-        observer = self._options.observer
-        if observer.is_on:
-            repository = self._caller.repository_for_observer(self._repository)
-            self._span.enter_context(observer.span("operation", CHECK, repository))
+        self._span.__enter__()
         return self
 
     async def __aexit__(
@@ -204,7 +179,6 @@ class LayerStream(DisplayMixin):
             msg = "a LayerStream is either iterated or collected: make another with stream_layers()"
             raise ClientStateError(msg)
 
-        self._is_collected = True
         answers: dict[str, LayerOutcome] = {}
         while (outcomes := await self._next(None, answers)) is not None:
             answers.update(outcomes)
@@ -215,20 +189,15 @@ class LayerStream(DisplayMixin):
     async def _next(
         self, window: int | None, answers: Mapping[str, LayerOutcome]
     ) -> Mapping[str, LayerOutcome] | None:
-        """Return the next outcomes; None at the end.
-
-        Args:
-            window: For the source.
-            answers: What was read so far, for an error's `.partial`.
-        """
+        """Return the next outcomes; None at the end. An error keeps the answers so far."""
         self._begin(window)
         self._is_being_read = True
         try:
-            while not self._settled:
-                is_paused = self._refill()
-                if self._settled or self._is_at_end():
-                    break
-                await self._wait(is_paused=is_paused)
+            self._refill()
+            while not (self._settled or self._is_at_end()):
+                if not await self._run.wait():
+                    await self._abort(self._timed_out())
+                self._refill()
         finally:
             self._is_being_read = False
 
@@ -236,26 +205,30 @@ class LayerStream(DisplayMixin):
             outcomes = self._settled.popleft()
             # So that requests are on their way while the reader works on these.
             self._refill()
-            if not self._in_flight.batches:
+            self._run.changed.set()
+            if not self._run.tasks:
                 # An input that needs no request must not keep other tasks from running.
                 await asyncio.sleep(0)
             return outcomes
 
         self._phase = _Phase.ENDED
-        if self._error is None:
-            return None
-        if isinstance(self._error, CallError) and not self._is_error_of_input:
-            self._error.partial = self._result(answers, self._unanswered(answers))
-        raise self._error
+        error = self._run.error
+        if isinstance(error, CallError) and not self._run.is_error_of_input:
+            waiting = [digest for batch in self._open for digest in batch.remaining]
+            error.partial = self._result(answers, waiting + self._source.not_handed_out)
+        if error is not None:
+            raise error
+        return None
 
     def _check_home(self) -> None:
         """Refuse another event loop or process than the client's."""
         home = asyncio.get_running_loop(), os.getpid()
         if home != self._home:
-            self._options.check_home()
+            self._check_home_of_client()
             self._home = home
 
     def _begin(self, window: int | None) -> None:
+        """Refuse a second reader and one outside the block; start with the first."""
         self._check_home()
         if self._phase in (_Phase.NEW, _Phase.CLOSED):
             msg = (
@@ -270,156 +243,72 @@ class LayerStream(DisplayMixin):
             return
 
         self._phase = _Phase.READING
+        if self._timeout is not None:
+            self._run.set_timeout(self._timeout)
         try:
-            self._source.start(window)
-        except Exception as error:  # noqa: BLE001 (as in `_refill`)
-            raise self._fail_by_input(error)  # noqa: B904 (the same error, or caused by it)
-        if self._options.timeout is not None:
-            self._deadline = asyncio.get_running_loop().time() + self._options.timeout
+            if self._source.start(window):
+                self._run.feed(self._feed())
+        except Exception as error:  # noqa: BLE001 (the caller's own, raised by the reader)
+            self._run.fail_by_input(error)
+
+    async def _feed(self) -> None:
+        """Pull an input that has no length, a batch at a time."""
+        has_more = True
+        while has_more:
+            await self._run.wait_for(self._has_room)
+            has_more = await self._source.fill()
+            if not self._source.ready:
+                await asyncio.sleep(0)
+            self._refill()
+
+    def _refill(self) -> None:
+        """Start the batches that are ready and have room."""
+        while self._source.ready and self._has_room():
+            batch = self._source.take()
+            if batch.refused:
+                self._settle(batch.refused)
+            if batch.digests:
+                self._start(batch)
+
+    def _has_room(self) -> bool:
+        """Return whether fewer than `max_concurrency` batches are in flight or not yet read."""
+        if self._run.is_over or (self._timeout is not None and self._run.is_late):
+            return False
+        return len(self._open) + len(self._settled) < self._caller.config.max_concurrency
 
     def _is_at_end(self) -> bool:
-        if self._in_flight.batches or (self._feeder is not None and not self._feeder.done()):
-            return False
-        return self._error is not None or self._source.is_exhausted
+        run = self._run
+        is_busy = run.tasks if run.is_over else (self._open or self._source.ready)
+        return not (is_busy or run.feeder)
 
-    async def _wait(self, *, is_paused: bool) -> None:
-        """Wait for a change, or only let other tasks run if the input paused."""
-        self._changed.clear()
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                await (asyncio.sleep(0) if is_paused else self._changed.wait())
-        except TimeoutError:
-            await self._abort(self._timed_out())
+    def _start(self, batch: Batch) -> None:
+        self._open.append(batch)
+        settle, state = partial(self._settle_batch, batch), self._state
+        check = check_batch(self._caller, self._repository, batch.digests, state, settle)
+        self._run.start(check, state, self._run.fail)
 
-    def _timed_out(self) -> OperationTimeoutError:
-        what, timeout = self._caller.attempted(CHECK, self._repository), self._options.timeout
-        msg = f"{what}: not done within timeout={timeout} s; .partial keeps what was answered"
-        failure = self._state.last_failure
-        if failure is not None and not self._state.is_over:
-            msg = f"{msg}; an attempt had failed: {str(failure).removeprefix(f'{what}: ')}"
+    def _settle_batch(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
+        spelled = batch.settle(outcomes)
+        if not batch.digests:
+            self._open.remove(batch)
+        if spelled:
+            self._settle(spelled)
 
-        error = OperationTimeoutError(msg, repository=self._repository, elapsed=timeout or 0.0)
-        error.__cause__ = None if self._state.is_over else failure
+    def _settle(self, outcomes: Mapping[str, LayerOutcome]) -> None:
+        self._settled.append(outcomes)
+        self._answered += len(outcomes)
+        self._run.changed.set()
+
+    def _timed_out(self) -> CallError:
+        what, cause = self._caller.attempted(CHECK, self._repository), self._state.last_failure
+        error = timed_out(what, "not done", self._timeout or 0.0, ".partial", cause)
+        error.repository = self._repository
         return error
 
     async def _abort(self, error: Exception) -> None:
         """Cancel what is running, and raise `error` for the reader after everything answered."""
-        if self._phase in (_Phase.ENDED, _Phase.CLOSED):
-            return
-        # First, so that the reader does not mistake the end of the tasks for the end of the check.
-        self._fail(error)
-        await self._in_flight.stop(self._feeder)
-
-    def _refill(self) -> bool:
-        """Start batches while fewer than `max_concurrency` are open.
-
-        Return whether the input only wants other tasks to run.
-        """
-        if self._source.is_async:
-            if self._feeder is None:
-                self._feeder = asyncio.create_task(self._feed())
-                self._feeder.add_done_callback(self._fed)
-            if self._is_room():
-                self._has_room.set()
-            return False
-
-        while self._is_room() and not self._source.is_exhausted:
-            try:
-                batch = self._source.take()
-            except Exception as error:  # noqa: BLE001 (the caller's own, raised unchanged)
-                self._fail_by_input(error)
-                return False
-            if batch is None:
-                return not self._source.is_exhausted
-            self._start(batch)
-        return False
-
-    def _is_room(self) -> bool:
-        if self._error is not None:
-            return False
-        if self._deadline is not None and asyncio.get_running_loop().time() >= self._deadline:
-            return False
-        return len(self._open) + len(self._settled) < self._options.max_concurrency
-
-    async def _feed(self) -> None:
-        """Pull an async iterable, always in this task: it may hold things such as timeouts."""
-        while not (self._state.is_over or self._source.is_exhausted):
-            await self._has_room.wait()
-            batch = await self._source.pull()
-            if batch is None:
-                await asyncio.sleep(0)
-            else:
-                self._start(batch)
-            if not self._is_room():
-                self._has_room.clear()
-
-    def _fed(self, feeder: asyncio.Task[None]) -> None:
-        error = asyncio.CancelledError() if feeder.cancelled() else feeder.exception()
-        if error is not None and not self._state.is_over:
-            self._fail_by_input(error)
-        self._changed.set()
-
-    def _start(self, batch: Batch) -> None:
-        if self._state.is_over:
-            # The caller's iterator caught its cancellation, and continued.
-            self._open.append(batch)
-            return
-        if batch.refused:
-            self._add(batch.refused)
-        if batch.digests:
-            self._open.append(batch)
-            self._in_flight.start(batch, self._check(batch), self._done)
-
-    async def _check(self, batch: Batch) -> None:
-        def settle(outcomes: Mapping[str, LayerOutcome]) -> None:
-            spelled = batch.settle(outcomes)
-            if not batch.digests:
-                self._open.remove(batch)
-            if spelled:
-                self._add(spelled)
-
-        digests = tuple(batch.digests)
-        await check_batch(self._caller, self._repository, digests, self._state, settle)
-
-    def _add(self, outcomes: Mapping[str, LayerOutcome]) -> None:
-        self._settled.append(outcomes)
-        self._answered += len(outcomes)
-        self._changed.set()
-
-    def _done(self, _: Batch, error: BaseException | None) -> None:
-        self._changed.set()
-        was_cancelled_by_us = isinstance(error, asyncio.CancelledError) and self._state.is_over
-        if error is not None and not was_cancelled_by_us:
-            self._fail(error)
-
-    def _fail(self, error: BaseException) -> None:
-        """Keep the first error and start nothing more; let running attempts finish."""
-        if self._error is None:
-            self._error = error
-        elif not self._is_error_of_input:
-            self._error.add_note(f"then: {type(error).__name__}: {error}")
-
-        self._state.is_over = True
-        if self._feeder is not None:
-            self._feeder.cancel()
-        self._in_flight.cancel(self._state.attempting)
-
-    def _fail_by_input(self, error: BaseException) -> BaseException:
-        """Pull no more, and let everything in flight finish; return the error for the reader."""
-        if isinstance(error, StopAsyncIteration):
-            # The reader would mistake it for the end of the stream.
-            cause, error = error, RuntimeError("the input raised StopAsyncIteration")
-            error.__cause__ = cause
-        self._error = error
-        self._is_error_of_input = True
-        return error
-
-    def _unanswered(self, answers: Mapping[str, LayerOutcome]) -> list[str]:
-        if self._is_collected:
-            seen = self._source.seen.items()
-            return [spelling for digest, spelling in seen if digest not in answers]
-        waiting = [digest for batch in self._open for digest in batch.remaining]
-        return waiting + self._source.not_handed_out
+        if self._phase not in (_Phase.ENDED, _Phase.CLOSED):
+            await self._run.abort(error)
 
     def _result(
         self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]

@@ -1,17 +1,20 @@
-"""`wait_until_available`: checks and pauses, until a repository holds every digest."""
+"""`Waiting`: checks and pauses, until a repository holds every digest."""
 
 from __future__ import annotations
 
 import asyncio
 import random
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
 from ecr_layer_client._models.digest import canonical
-from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
+from ecr_layer_client._models.layer import LayerFailureCode
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.result import LayerCheckResult, LayerFailuresError
 from ecr_layer_client._text.quoting import quoted
+
+from .check_batch import timed_out
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable
@@ -26,16 +29,12 @@ MAX_PAUSE_SECONDS = 15.0
 _MIN_SHARE = 0.5  # of a pause, so that many who wait for one thing do not check at one moment
 
 
-class Waiting(NamedTuple):
-    """The parameters of a wait.
+@dataclass(slots=True)
+class Waiting:
+    """One wait for digests.
 
-    Attributes:
-        repository: The repository.
-        what: How a message names the operation.
-        stream: Makes a stream of digests that ends at a time of the event loop.
-        timeout: Seconds for the whole.
-        on_progress: Called when more layers are available, or None.
-        draw: Draws a number between two others. Default `random.uniform`.
+    `what` names the operation in messages, `stream` makes a stream with a timeout in seconds,
+    `draw` draws a number between two others, and `known` has the newest outcome of each digest.
     """
 
     repository: Repository
@@ -44,112 +43,84 @@ class Waiting(NamedTuple):
     timeout: float
     on_progress: Callable[[Progress], None] | None
     draw: Callable[[float, float], float] = random.uniform
+    known: dict[str, LayerOutcome] = field(default_factory=dict[str, "LayerOutcome"])
 
+    async def result(self, digests: Iterable[str] | AsyncIterable[str]) -> LayerCheckResult:
+        """Check digests again and again until all are available."""
+        deadline = asyncio.get_running_loop().time() + self.timeout
+        left, pause = self.timeout, FIRST_PAUSE_SECONDS
+        missing = await self._check(digests, left)
+        while missing:
+            left = deadline - asyncio.get_running_loop().time()
+            # The last pauses are shorter, so that a layer that comes late is still seen.
+            drawn = self.draw(_MIN_SHARE * pause, pause)
+            await asyncio.sleep(min(drawn, max(FIRST_PAUSE_SECONDS, left / 2), max(0.0, left)))
+            pause = min(MAX_PAUSE_SECONDS, 2 * pause)
 
-async def wait_until_available(
-    waiting: Waiting, digests: Iterable[str] | AsyncIterable[str]
-) -> LayerCheckResult:
-    """Check digests again and again until all are available.
+            left = deadline - asyncio.get_running_loop().time()
+            if left <= 0:
+                raise self._timed_out((), None)
+            missing = await self._check(missing, left)
+        return self._result(())
 
-    Raises:
-        LayerFailuresError: A digest is malformed, so it can never become available.
-        CallError: A call failed for good, or the timeout expired; `.partial` holds what is known.
-    """
-    deadline = asyncio.get_running_loop().time() + waiting.timeout
-    known: dict[str, LayerOutcome] = {}
-    missing: Iterable[str] | AsyncIterable[str] = digests
-    pause = FIRST_PAUSE_SECONDS
-    while True:
-        missing = await _check(waiting, missing, known, deadline)
-        if not missing:
-            return _result(waiting, known, ())
-
-        left = deadline - asyncio.get_running_loop().time()
-        # The last pauses are shorter, so that a layer that comes late is still seen.
-        drawn = waiting.draw(_MIN_SHARE * pause, pause)
-        await asyncio.sleep(min(drawn, max(FIRST_PAUSE_SECONDS, left / 2), max(0.0, left)))
-        pause = min(MAX_PAUSE_SECONDS, 2 * pause)
-
-
-async def _check(
-    waiting: Waiting,
-    digests: Iterable[str] | AsyncIterable[str],
-    known: dict[str, LayerOutcome],
-    deadline: float,
-) -> list[str]:
-    """Check digests, note what became of them, and return those that are not available."""
-    left = deadline - asyncio.get_running_loop().time()
-    if left <= 0:
-        raise _timed_out(waiting, known, ())
-    stream = waiting.stream(digests, left)
-    try:
-        async with stream:
-            result = await stream.collect()
-    except CallError as error:
-        if stream._is_error_of_input:  # noqa: SLF001 (the caller's own, which passes unchanged)
+    async def _check(
+        self, digests: Iterable[str] | AsyncIterable[str], seconds: float
+    ) -> list[str]:
+        """Check digests, note what became of them, and return those that are not available."""
+        stream = self.stream(digests, seconds)
+        try:
+            async with stream:
+                result = await stream.collect()
+        except CallError as error:
+            partial = error.partial
+            if partial is None or stream._run.is_error_of_input:  # noqa: SLF001 (one engine)
+                raise  # the caller's own, which passes unchanged
+            self._note(partial)
+            if isinstance(error, OperationTimeoutError):
+                raise self._timed_out(partial.unanswered, error.__cause__) from error.__cause__
+            error.partial = self._result(partial.unanswered)
             raise
-        partial = error.partial
-        unanswered = () if partial is None else partial.unanswered
-        _note(known, () if partial is None else partial.outcomes)
-        if isinstance(error, OperationTimeoutError):
-            raise _timed_out(waiting, known, unanswered, error.__cause__) from error.__cause__
-        error.partial = _result(waiting, known, unanswered)
-        raise
 
-    before = sum(outcome.is_available for outcome in known.values())
-    _note(known, result.outcomes)
-    missing = [outcome.digest for outcome in known.values() if not outcome.is_available]
-    total, available = len(known), len(known) - len(missing)
-    if waiting.on_progress is not None and available > before:
-        waiting.on_progress(Progress(total, available, total))
-    _refuse_malformed(waiting, known)
-    return missing
+        before = self._available()
+        self._note(result)
+        total, available = len(self.known), self._available()
+        if self.on_progress is not None and available > before:
+            self.on_progress(Progress(total, available, total))
+        self._refuse_malformed()
+        return [outcome.digest for outcome in self.known.values() if not outcome.is_available]
 
+    def _note(self, result: LayerCheckResult) -> None:
+        self.known.update((canonical(outcome.digest), outcome) for outcome in result)
 
-def _note(known: dict[str, LayerOutcome], outcomes: Iterable[LayerOutcome]) -> None:
-    known.update((canonical(outcome.digest), outcome) for outcome in outcomes)
+    def _available(self) -> int:
+        return sum(outcome.is_available for outcome in self.known.values())
 
+    def _refuse_malformed(self) -> None:
+        malformed = [
+            outcome.digest
+            for outcome in self.known.values()
+            if getattr(outcome, "code", None) is LayerFailureCode.INVALID_LAYER_DIGEST
+        ]
+        if malformed:
+            count = f"{len(malformed)} of {len(self.known)} digests"
+            what = "are malformed and can never become available"
+            msg = f"{count} {what}, such as {quoted(malformed[0])}"
+            raise LayerFailuresError(msg, self._result(()))
 
-def _refuse_malformed(waiting: Waiting, known: dict[str, LayerOutcome]) -> None:
-    malformed = [outcome.digest for outcome in known.values() if _is_malformed(outcome)]
-    if malformed:
-        count = f"{len(malformed)} of {len(known)} digests"
-        msg = (
-            f"{count} are malformed and can never become available, such as {quoted(malformed[0])}"
+    def _timed_out(
+        self, unanswered: Iterable[str], cause: BaseException | None
+    ) -> OperationTimeoutError:
+        partial = self._result(unanswered)
+        total = len(partial) + len(partial.unanswered)
+        outcome = f"{total - self._available()} of {total} layers are not available yet"
+        error = timed_out(self.what, outcome, self.timeout, ".partial", cause)
+        error.repository = self.repository
+        error.partial = partial
+        return error
+
+    def _result(self, unanswered: Iterable[str]) -> LayerCheckResult:
+        """Return what is known, and the digests of which nothing is."""
+        rest = tuple(digest for digest in unanswered if canonical(digest) not in self.known)
+        return LayerCheckResult.model_construct(
+            repository=self.repository, outcomes=tuple(self.known.values()), unanswered=rest
         )
-        raise LayerFailuresError(msg, _result(waiting, known, ()))
-
-
-def _is_malformed(outcome: LayerOutcome) -> bool:
-    invalid = LayerFailureCode.INVALID_LAYER_DIGEST
-    return isinstance(outcome, LayerFailure) and outcome.code is invalid
-
-
-def _timed_out(
-    waiting: Waiting,
-    known: dict[str, LayerOutcome],
-    unanswered: Iterable[str],
-    cause: BaseException | None = None,
-) -> OperationTimeoutError:
-    rest = [digest for digest in unanswered if canonical(digest) not in known]
-    total = len(known) + len(rest)
-    missing = total - sum(outcome.is_available for outcome in known.values())
-    msg = (
-        f"{waiting.what}: {missing} of {total} layers are not available yet "
-        f"within timeout={waiting.timeout} s; .partial keeps what was answered"
-    )
-    if cause is not None:
-        words = str(cause).removeprefix(f"{waiting.what}: ")
-        msg = f"{msg}; an attempt had failed: {words}"
-    error = OperationTimeoutError(msg, repository=waiting.repository, elapsed=waiting.timeout)
-    error.partial = _result(waiting, known, rest)
-    return error
-
-
-def _result(
-    waiting: Waiting, known: dict[str, LayerOutcome], unanswered: Iterable[str]
-) -> LayerCheckResult:
-    rest = tuple(digest for digest in unanswered if canonical(digest) not in known)
-    return LayerCheckResult.model_construct(
-        repository=waiting.repository, outcomes=tuple(known.values()), unanswered=rest
-    )

@@ -11,9 +11,9 @@ if TYPE_CHECKING:
     from .result import LayerCheckResult
     from .results import LayerCheckResults
 
-
-# The code of an error response that has no code.
-NO_CODE = "Unknown"
+NO_CODE = "Unknown"  # of an error response that has no code
+MAX_NAME_CHARACTERS = 200  # of a code and of a request id
+MAX_MESSAGE_CHARACTERS = 2000  # of AWS's words
 
 
 class CallError(ECRLayerError):
@@ -26,12 +26,10 @@ class CallError(ECRLayerError):
         elapsed: Seconds from the first attempt of the failed call to its end.
         retryable: Whether the same call may succeed later without a change on your side.
         throttled: Whether ECR refused the call because of its rate.
-        request_id: The id that AWS gave the last request, to quote to AWS Support. None if there
-            was no response.
+        request_id: The id that AWS gave the last request, for AWS Support. None without a response.
         partial: What was answered before the failure, and what was not (`.partial.unanswered`).
             None if nothing was asked.
-        partials: The same by repository, for an operation on several repositories. Default None:
-            the operation had one repository.
+        partials: The same by repository, for an operation on several. Default None.
     """
 
     retryable: bool = False
@@ -75,8 +73,7 @@ class CallError(ECRLayerError):
 class OperationTimeoutError(CallError, TimeoutError):
     """The `timeout=` of an operation expired. `.partial` keeps what was answered.
 
-    The error is about the whole operation and not about one call: `elapsed` is the timeout, and
-    `attempts` is 0.
+    `elapsed` is the timeout, and `attempts` is 0.
     """
 
     retryable = True
@@ -87,7 +84,8 @@ class ServiceError(CallError):
 
     Attributes:
         code: AWS's code, such as `ThrottlingException`.
-        message: AWS's own words, not escaped. Truncate and quote them before you log them.
+        message: AWS's own words without secrets, at most 2,000 characters, not escaped. Quote them
+            before you log them.
         status: The HTTP status.
     """
 
@@ -101,17 +99,11 @@ class ServiceError(CallError):
 
 
 class RepositoryNotFoundError(ServiceError):
-    """The registry has no repository with this name.
-
-    The message names the registry and the Region in which ECR looked.
-    """
+    """The registry has no repository with this name. The message says where ECR looked."""
 
 
 class AccessDeniedError(ServiceError):
-    """The caller has no permission.
-
-    The message names the IAM action and the ARN of the resource.
-    """
+    """The caller has no permission. The message names the IAM action and the resource's ARN."""
 
 
 class InvalidParameterError(ServiceError):
@@ -119,10 +111,7 @@ class InvalidParameterError(ServiceError):
 
 
 class ThrottledError(ServiceError):
-    """ECR throttled the call for as long as the retry policy allows.
-
-    In this time no call of the account succeeded.
-    """
+    """ECR throttled every call of the account for as long as the retry policy allows."""
 
     retryable = True
     throttled = True
@@ -144,8 +133,7 @@ class ResponseError(CallError):
     """The response breaks ECR's contract: truncated, not JSON, too large or of the wrong shape.
 
     Attributes:
-        too_large: Whether the response was larger than `max_response_bytes`. The same call would
-            get the same response again.
+        too_large: Whether the response was larger than `max_response_bytes`.
     """
 
     retryable = True
@@ -160,8 +148,7 @@ class ClockSkewError(CallError):
     """The clock of this machine is too far off for AWS to accept a signature.
 
     Attributes:
-        skew: Seconds that the local clock is ahead of AWS's (negative: behind). None if AWS sent no
-            date.
+        skew: Seconds that this clock is ahead of AWS's (negative: behind). None: AWS sent no date.
     """
 
     def __init__(self, message: str, *, skew: float | None = None, **facts: Any) -> None:

@@ -1,20 +1,19 @@
-"""`ClientConfig` and `RetryPolicy`: every option with its default.
-
-A value that breaks the rule of its option raises an error that names the rule.
-"""
+"""`ClientConfig` and `RetryPolicy`: every option with its default and its rule."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypedDict
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
+    BeforeValidator,
     Discriminator,
     Field,
+    PlainSerializer,
     Tag,
     ValidationError,
-    field_validator,
     model_validator,
 )
 
@@ -29,10 +28,45 @@ Count = Annotated[int, Field(ge=1)]
 TransportName = Literal["auto", "signed", "client"]
 
 
+class _Rates(Mapping[str, float]):
+    """Request rates by API operation, as an immutable value."""
+
+    __slots__ = ("_rates",)
+
+    def __init__(self, rates: Mapping[str, float]) -> None:
+        self._rates = dict(rates)
+
+    def __getitem__(self, operation: str) -> float:
+        return self._rates[operation]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rates)
+
+    def __len__(self) -> int:
+        return len(self._rates)
+
+    def __hash__(self) -> int:
+        return hash(frozenset(self._rates.items()))
+
+    def __repr__(self) -> str:
+        return repr(self._rates)
+
+
+def _checked(rates: Mapping[str, float]) -> _Rates:
+    unknown = next((name for name in rates if name not in QUOTAS), None)
+    if unknown is not None:
+        msg = f"requests_per_second: {quoted(unknown)} is not an operation: use {', '.join(QUOTAS)}"
+        raise ValueError(msg)
+    return _Rates(rates)
+
+
 # A mapping of API operations, or one number for each operation. Messages leave the tags out.
 _RATE_TAGS = ("number", "mapping")
+_RateMapping = Annotated[
+    Mapping[str, Positive], BeforeValidator(dict), AfterValidator(_checked), PlainSerializer(dict)
+]
 RequestRates = Annotated[
-    Annotated[Positive, Tag("number")] | Annotated[dict[str, Positive], Tag("mapping")],
+    Annotated[Positive, Tag("number")] | Annotated[_RateMapping, Tag("mapping")],
     Discriminator(lambda rates: _RATE_TAGS[isinstance(rates, Mapping)]),
 ]
 
@@ -47,24 +81,21 @@ class _Options(BaseModel, frozen=True, extra="forbid", strict=True):
                 raise InvalidInputError(_message(type(self), error)) from None
 
     def replace(self, changes: dict[str, Any]) -> Self:
-        """Return a copy with some options changed, with the same checks as for a new one."""
+        """Return a copy with some options changed, after the same checks."""
         return type(self)(**(dict(self) | changes))
 
 
 class RetryPolicy(_Options, frozen=True):
     """How a failed API call is retried.
 
-    Waits are drawn at random, up to a bound that doubles (full jitter). Attempts and time are
-    limited.
-
     Attributes:
         max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
-            request does not count. Default 10.
+            request does not count: throttling ends by `max_elapsed`. Default 10.
         initial_backoff: The bound of the first wait, in seconds. Each wait is drawn between 0 and
-            its bound, and the bound doubles from wait to wait. Default 0.05.
+            its bound, and the bound doubles from wait to wait (full jitter). Default 0.05.
         max_backoff: The highest bound of a wait, in seconds. Default 20.0.
         max_elapsed: Seconds from the first attempt of a call, after which there are no more
-            retries. Default 120.0.
+            retries. A throttled call ends then if no call has succeeded for as long. Default 120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -112,11 +143,9 @@ class ClientConfig(_Options, frozen=True):
             until the next iteration of the event loop. Default 0.002.
         transport: How requests are sent.
 
-            - `"client"`: by aiobotocore's client method, with its documented events for each
-              request.
+            - `"client"`: by aiobotocore's client method, with its events for each request.
             - `"signed"`: for half the CPU time and without events. The first request goes through
-              the client method. Each later request is built like the first one, signed, and sent on
-              the same HTTP session.
+              the client method; later ones are built like it, and sent on the same HTTP session.
             - `"auto"`: `"signed"`; but `"client"` for your own session or client.
 
             Default `"auto"`.
@@ -125,8 +154,7 @@ class ClientConfig(_Options, frozen=True):
         retry: How failed calls are retried. Default `RetryPolicy()`.
 
     Raises:
-        InvalidInputError: An option is unknown or breaks its rule; the message names the value and
-            the rule.
+        InvalidInputError: An option is unknown or breaks its rule.
 
     Example:
         >>> ClientConfig(max_concurrency=50).batch_size
@@ -149,16 +177,6 @@ class ClientConfig(_Options, frozen=True):
     allow_insecure_endpoint: bool = False
     retry: RetryPolicy = RetryPolicy()
 
-    @field_validator("requests_per_second")
-    @classmethod
-    def _check_operations(cls, value: float | dict[str, float] | None) -> object:
-        unknown = [name for name in value if name not in QUOTAS] if isinstance(value, dict) else ()
-        if unknown:
-            known = ", ".join(QUOTAS)
-            msg = f"requests_per_second: {quoted(unknown[0])} is not an operation: use {known}"
-            raise ValueError(msg)
-        return value
-
 
 class ClientConfigChanges(TypedDict, total=False):
     """The keyword arguments of `with_config`: options of `ClientConfig`."""
@@ -168,7 +186,7 @@ class ClientConfigChanges(TypedDict, total=False):
     connect_timeout: float
     attempt_timeout: float
     max_response_bytes: int
-    requests_per_second: float | dict[str, float] | None
+    requests_per_second: float | Mapping[str, float] | None
     coalesce_window: float
     transport: TransportName
     allow_insecure_endpoint: bool

@@ -38,10 +38,7 @@ if TYPE_CHECKING:
 
 
 def copied(error: ECRLayerError) -> ECRLayerError:
-    """Return a copy of an error.
-
-    Raising the copy, or adding notes to it, leaves the original unchanged, which others may hold.
-    """
+    """Return a copy of an error, to raise or to add notes to: others may hold the original."""
     own = copy(error)
     own.__cause__ = error.__cause__
     return own
@@ -66,25 +63,15 @@ class ECRLayerError(Exception):
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Pickle the message, the facts and the notes.
-
-        As with any exception, the traceback and the cause are not pickled.
-        """
+        """Pickle the message, the facts and the notes; not the traceback and the cause."""
         facts = {name: value for name, value in self.__dict__.items() if name != "__notes__"}
         notes = {"__notes__": list(self.__notes__)} if hasattr(self, "__notes__") else {}
         return _rebuild, (type(self), str(self), facts | notes)
 
 
 class InvalidInputError(ECRLayerError, ValueError):
-    """The input is not valid. No request was sent.
-
-    The message names the value and the rule.
-    """
+    """The input is not valid, and no request was sent. The message names the value and the rule."""
 
 
 class ClientStateError(ECRLayerError, RuntimeError):
-    """The client, or one of its streams, can't be used here.
-
-    The client is not open yet or already closed, or was opened on another event loop or before a
-    fork.
-    """
+    """The client is not open, or was opened on another event loop or before a fork."""

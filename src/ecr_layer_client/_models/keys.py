@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from .call_errors import CredentialsError
 from .errors import InvalidInputError
 
 
 @dataclass(frozen=True, slots=True)
 class AWSKeys:
-    """The keys that a `CredentialsProvider` returns, to sign requests with.
-
-    The repr shows no key.
+    """The keys that a `CredentialsProvider` returns. The repr shows none of them.
 
     Attributes:
         access_key: The access key id.
@@ -22,6 +21,7 @@ class AWSKeys:
 
     Raises:
         InvalidInputError: A part is empty or not a str, or `expires` has no time zone.
+        CredentialsError: A part has a character that no key of AWS has, such as a newline.
 
     Example:
         >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")
@@ -41,9 +41,26 @@ class AWSKeys:
             if not is_optional and not (isinstance(value, str) and value):
                 msg = f"AWSKeys {name} must be a str that is not empty"
                 raise InvalidInputError(msg)
+        refuse_unprintable(self)
 
         is_datetime = isinstance(self.expires, datetime)
         if self.expires is not None and not (is_datetime and self.expires.utcoffset() is not None):
             kind = type(self.expires).__name__
             msg = f"AWSKeys expires=<{kind}> must be a datetime with a time zone, or None"
             raise InvalidInputError(msg)
+
+
+def refuse_unprintable(keys: object) -> None:
+    """Refuse keys that can't be in a header or in a signature.
+
+    Raises:
+        CredentialsError: A part has a control character or half of a surrogate pair.
+    """
+    for name in ("access_key", "secret_key", "token"):
+        value = getattr(keys, name, None)
+        if isinstance(value, str) and not value.isprintable():
+            msg = (
+                f"the AWS keys are not valid: {name} has a character that can't be printed, "
+                "such as a newline at its end; remove it where you set the keys"
+            )
+            raise CredentialsError(msg)

@@ -1,7 +1,6 @@
 """`Layer`, `LayerFailure` and their enums: the outcome of one digest, as immutable values.
 
-The aliases are ECR's own names. Only responses are read by aliases. Everywhere else, JSON included,
-the names of the fields hold.
+Only responses are read by the aliases, which are ECR's own names.
 """
 
 from __future__ import annotations
@@ -18,10 +17,7 @@ _NOT_IN_RESPONSES = " "
 
 
 class LayerAvailability(StrEnum):
-    """Whether a repository holds a layer.
-
-    The values are ECR's. A value that this version does not know is read as UNKNOWN and never
-    raises an error.
+    """Whether a repository holds a layer, in ECR's words; any other word is read as UNKNOWN.
 
     Example:
         >>> LayerAvailability("AVAILABLE"), LayerAvailability("FROZEN").name
@@ -31,7 +27,7 @@ class LayerAvailability(StrEnum):
     AVAILABLE = "AVAILABLE"
     """The repository holds the layer: a push may skip it.
 
-    This does not mean that a pull works: a layer that no image refers to can't be downloaded.
+    A pull may fail nevertheless: a layer that no image refers to can't be downloaded.
     """
     UNAVAILABLE = "UNAVAILABLE"
     """The repository does not hold the layer."""
@@ -46,9 +42,7 @@ class LayerAvailability(StrEnum):
 
 
 class LayerFailureCode(StrEnum):
-    """Why ECR gave no availability for a digest.
-
-    A code that this version does not know is read as UNKNOWN and never raises an error.
+    """Why ECR gave no availability for a digest; any other code is read as UNKNOWN.
 
     Example:
         >>> LayerFailureCode("InvalidLayerDigest").name, LayerFailureCode("Tired").name
@@ -56,10 +50,7 @@ class LayerFailureCode(StrEnum):
     """
 
     INVALID_LAYER_DIGEST = "InvalidLayerDigest"
-    """The digest is malformed.
-
-    ECR says so, or the digest does not match ECR's pattern and was not sent.
-    """
+    """The digest is malformed: ECR says so, or it does not match ECR's pattern and was not sent."""
     MISSING_LAYER_DIGEST = "MissingLayerDigest"
     """The registry has no such layer. Some endpoints send this where ECR sends UNAVAILABLE."""
     NOT_REPORTED = "NotReported"
@@ -75,8 +66,7 @@ class LayerFailureCode(StrEnum):
 class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
     """ECR's response for one digest.
 
-    In a layer that comes from a response, pydantic's `model_fields_set` names all four members of
-    ECR, whether they were given or not: all layers share one set.
+    In a layer from a response, `model_fields_set` names all four members of ECR, given or not.
 
     Attributes:
         digest: The digest, spelled as in the input.
@@ -142,10 +132,7 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
 
     @property
     def is_absent(self) -> bool:
-        """Whether the failure only means that the registry does not hold a well-formed digest.
-
-        ECR's usual word for that is UNAVAILABLE.
-        """
+        """Whether the failure only means that the registry does not hold a well-formed digest."""
         return self.code is LayerFailureCode.MISSING_LAYER_DIGEST and is_well_formed(self.digest)
 
 
@@ -153,17 +140,7 @@ LayerOutcome = Layer | LayerFailure
 """The outcome of one digest. In Python its class distinguishes the two, in JSON its `outcome`."""
 
 Group = Literal["available", "archived", "absent", "undetermined"]
-"""The group of an outcome, by which a caller decides what to do.
-
-Each outcome is in exactly one group. The views of a result have these names.
-"""
-
-
-def group_of(outcome: LayerOutcome) -> Group:
-    """Return the group of an outcome."""
-    if isinstance(outcome, LayerFailure):
-        return "absent" if outcome.is_absent else "undetermined"
-    return _GROUPS[outcome.availability._value_]
+"""The group of an outcome. The views of a result have these names."""
 
 
 _GROUPS: dict[str, Group] = {
@@ -172,6 +149,13 @@ _GROUPS: dict[str, Group] = {
     "ARCHIVED": "archived",
     "UNKNOWN": "undetermined",
 }
+
+
+def group_of(outcome: LayerOutcome) -> Group:
+    """Return the one group of an outcome, by which a caller decides what to do."""
+    if isinstance(outcome, LayerFailure):
+        return "absent" if outcome.is_absent else "undetermined"
+    return _GROUPS[outcome.availability._value_]
 
 
 TaggedOutcome = Annotated[LayerOutcome, Field(discriminator="outcome")]

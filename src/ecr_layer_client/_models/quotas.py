@@ -31,17 +31,7 @@ MAX_PARTS = 4200  # of a layer
 def ceiling_of(
     operation: str, requests_per_second: float | Mapping[str, float] | None = None
 ) -> float:
-    """Return the highest request rate that a client allows itself for an operation.
-
-    Args:
-        operation: The API operation.
-        requests_per_second: The option of the client: one number for each operation, or a mapping
-            of some of them. Default None: the default share of each quota.
-
-    Example:
-        >>> ceiling_of("BatchCheckLayerAvailability"), ceiling_of("PutImage", {"PutImage": 5})
-        (800.0, 5)
-    """
+    """Return the highest request rate that a client with this option allows itself."""
     default = DEFAULT_SHARE * QUOTAS[operation]
     if isinstance(requests_per_second, Mapping):
         return requests_per_second.get(operation, default)

@@ -39,22 +39,13 @@ _OUTCOME = pa.schema(
 def outcome_reader(
     results: Iterable[tuple[str, Sequence[LayerOutcome]]],
 ) -> pa.RecordBatchReader:
-    """Return a reader with one row for each outcome.
-
-    Args:
-        results: Pairs of the name of a repository and its outcomes.
-    """
+    """Return a reader with one row for each outcome of pairs (repository, outcomes)."""
     batches = (_outcome_batch(names, some) for names, some in _chunks(results))
     return pa.RecordBatchReader.from_batches(_OUTCOME, batches)
 
 
 def stream(reader: pa.RecordBatchReader, requested_schema: object | None) -> object:
-    """Return a reader as the PyCapsule of an Arrow stream.
-
-    Args:
-        reader: The reader.
-        requested_schema: The schema that a consumer requests. Columns are cast to it if Arrow can
-            cast them.
+    """Return a reader as an Arrow stream, cast to a consumer's schema if Arrow can cast it.
 
     Raises:
         ValueError: The requested schema has other columns.
@@ -65,9 +56,7 @@ def stream(reader: pa.RecordBatchReader, requested_schema: object | None) -> obj
 
 
 def to_pandas(reader: pa.RecordBatchReader) -> pd.DataFrame:
-    """Return a DataFrame whose `size` is `Int64`, which has nulls.
-
-    pandas would use floats for a column with nulls, and a float can't hold every size.
+    """Return a DataFrame with `Int64`, because a float can't hold every size, and nulls.
 
     Raises:
         ImportError: pandas is not installed.
@@ -86,7 +75,7 @@ def to_pandas(reader: pa.RecordBatchReader) -> pd.DataFrame:
 def _chunks(
     results: Iterable[tuple[str, Sequence[LayerOutcome]]],
 ) -> Iterator[tuple[list[str], list[LayerOutcome]]]:
-    """Yield chunks of outcomes, together with the repository name of each outcome."""
+    """Yield chunks of outcomes, with the repository of each outcome."""
     names: list[str] = []
     some: list[LayerOutcome] = []
 
@@ -107,40 +96,23 @@ def _outcome_batch(names: list[str], some: list[LayerOutcome]) -> pa.RecordBatch
     # Reading each attribute of each outcome would take twice as long.
     facts = [*map(vars, some)]
 
-    def column(name: str, raw: str = "") -> list[Any]:
-        if raw:
-            return [fact.get(raw) or fact.get(name) for fact in facts]
+    def column(name: str) -> list[Any]:
         return [fact.get(name) for fact in facts]
 
-    nothing = [None] * len(facts)
-    kinds = column("outcome")
-    layers = kinds.count("layer")
-    availability = column("availability") if layers else nothing
-    if LayerAvailability.UNKNOWN in availability:
-        availability = column("availability", "raw_availability")
+    def in_words_of_ecr(name: str, unknown: object) -> list[Any]:
+        words = column(name)
+        if unknown in words:
+            return [fact.get(f"raw_{name}") or fact.get(name) for fact in facts]
+        return words
 
-    code = column("code") if layers < len(facts) else nothing
-    if LayerFailureCode.UNKNOWN in code:
-        code = column("code", "raw_code")
-    reason = nothing if code is nothing else column("reason")
-
-    return record_batch(
-        _OUTCOME,
-        [
-            names,
-            column("digest"),
-            kinds,
-            availability,
-            code,
-            reason,
-            column("size"),
-            column("media_type"),
-        ],
-    )
+    availability = in_words_of_ecr("availability", LayerAvailability.UNKNOWN)
+    code = in_words_of_ecr("code", LayerFailureCode.UNKNOWN)
+    what = [names, column("digest"), column("outcome"), availability, code, column("reason")]
+    return record_batch(_OUTCOME, [*what, column("size"), column("media_type")])
 
 
 def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
-    """Return a record batch with these columns."""
+    """Return a record batch of columns."""
     arrays = [_array(column, kind) for column, kind in zip(columns, schema.types, strict=True)]
     batch: pa.RecordBatch = _ARROW.RecordBatch.from_arrays(arrays, schema=schema)
     return batch

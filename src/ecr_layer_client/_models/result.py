@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 _MAX_DIGESTS_NAMED = 3
 
 _INSTEAD_OF_TRUTH = "result.all_available, or len(result)"
+_TONES = {
+    "available": Tone.GOOD,
+    "archived": Tone.HELD,
+    "absent": Tone.NEW,
+    "undetermined": Tone.BAD,
+    "unanswered": Tone.REST,
+}
 
 
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
@@ -89,8 +96,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     Each answered digest is in exactly one of `available`, `archived`, `absent` and `undetermined`.
 
     A result has a length, iterates over its outcomes, and finds an outcome by its digest
-    (`result[digest]`, `digest in result`). It has no truth value, because "is everything
-    available?" and "was anything checked?" are easily confused: use `all_available`.
+    (`result[digest]`, `digest in result`). It has no truth value: use `all_available`.
 
     Attributes:
         repository: The repository that was checked.
@@ -124,7 +130,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         """Make a result yourself, for tests of code that takes a result.
 
         Args:
-            repository: A `Repository`, or a text that `Repository.parse` accepts.
+            repository: A name, a registry URI, an ARN or a `Repository`.
             outcomes: For each digest its outcome, or only its availability or failure code.
 
         Raises:
@@ -156,27 +162,17 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
 
     @cached_property
     def archived(self) -> tuple[str, ...]:
-        """The digests that only archived images hold.
-
-        A pull fails until they are restored or pushed again.
-        """
+        """The digests that only archived images hold. A pull fails until they are restored."""
         return self._digests("archived")
 
     @cached_property
     def absent(self) -> tuple[str, ...]:
-        """The digests that the registry says it does not hold. Upload these.
-
-        The registry can say so by an availability or by a failure. Both are here.
-        """
+        """The digests that the registry says it does not hold. Upload these."""
         return self._digests("absent")
 
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
-        """The digests of which nothing is certain.
-
-        They have failures that do not merely mean absent, or availabilities that this version does
-        not know.
-        """
+        """The digests with a failure other than "absent", or with an unknown availability."""
         return self._digests("undetermined")
 
     @property
@@ -205,10 +201,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return copied
 
     def raise_for_failures(self) -> Self:
-        """Return the result itself, unless it has failures that do not merely mean absent.
+        """Return the result itself.
 
         Raises:
-            LayerFailuresError: The result has such failures. `.result` is this result.
+            LayerFailuresError: The result has failures that do not merely mean absent.
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
@@ -220,11 +216,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return self
 
     def raise_if_not_available(self) -> Self:
-        """Return the result itself, unless a digest is not available.
+        """Return the result itself.
 
         Raises:
-            LayerFailuresError: A digest is absent, archived, undetermined or unanswered. `.result`
-                is this result.
+            LayerFailuresError: A digest is absent, archived, undetermined or unanswered.
         """
         if self.not_available:
             shown = [quoted(digest) for digest in self.not_available]
@@ -232,12 +227,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return self
 
     def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with one row for each outcome.
-
-        The column `size` is `Int64`. You need pandas and the extra `arrow`.
+        """Return a pandas DataFrame with one row for each outcome; `size` is `Int64`.
 
         Raises:
-            ImportError: One of them is not installed.
+            ImportError: pandas or the extra `arrow` is not installed.
 
         Example:
             >>> outcomes = {"sha256:aa": LayerAvailability.AVAILABLE}
@@ -278,21 +271,16 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return iter(self.outcomes)
 
     def __bool__(self) -> bool:
-        """Raise an error, because a result has no truth value.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Raise TypeError, because a result has no truth value."""
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """Export a table with one row for each outcome, for consumers of Arrow streams.
 
-        You need the extra `arrow`. `requested_schema` may have other types for the same columns, if
-        Arrow can cast them.
+        `requested_schema` may have other types for the same columns, if Arrow can cast them.
 
         Raises:
-            ImportError: The extra is not installed.
+            ImportError: The extra `arrow` is not installed.
             ValueError: `requested_schema` has other columns.
         """
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
@@ -311,7 +299,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return Description(title, verdict([self]), result_parts([self]), tables=tuple(tables))
 
     def __repr_args__(self) -> Iterator[tuple[str, object]]:
-        """Yield the repository and the counts, for a line of bounded length, here and in rich."""
+        """Yield the repository and the counts, for a line of bounded length."""
         yield "repository", str(self.repository)
         for name in ("outcomes", "available", "archived", "absent", "undetermined"):
             yield name, len(getattr(self, name))
@@ -328,8 +316,6 @@ def outcomes_from_mapping(
 ) -> dict[str, LayerOutcome]:
     """Return the outcomes of a mapping by digest, in lower case.
 
-    An availability or a failure code becomes an outcome.
-
     Raises:
         InvalidInputError: `given` is not a mapping of digests, has a digest in two letter cases, or
             has an outcome with another digest than its key.
@@ -340,10 +326,7 @@ def outcomes_from_mapping(
 
     made = {canonical(digest): _outcome(digest, value) for digest, value in given.items()}
     if len(made) < len(given):
-        msg = (
-            "a digest is given in two letter cases: "
-            "give each digest once, because it has one outcome"
-        )
+        msg = "a digest is given in two letter cases: give each digest once"
         raise InvalidInputError(msg)
     return made
 
@@ -377,28 +360,16 @@ def verdict(results: Sequence[LayerCheckResult]) -> str:
 
 def result_parts(results: Sequence[LayerCheckResult]) -> tuple[Part, ...]:
     """Return the groups of all results together, with the sizes that ECR gave."""
-    layers = [layer for result in results for layer in result.layers]
+    sizes: dict[str, int] = {}
+    for layer in (layer for result in results for layer in result.layers):
+        if layer.size is not None:
+            group = group_of(layer)
+            sizes[group] = sizes.get(group, 0) + layer.size
 
-    def count(group: str) -> int:
-        return sum(len(getattr(result, group)) for result in results)
-
-    available, archived = LayerAvailability.AVAILABLE, LayerAvailability.ARCHIVED
-    return (
-        Part("available", Tone.GOOD, count("available"), _bytes_of(layers, available)),
-        Part("archived", Tone.HELD, count("archived"), _bytes_of(layers, archived)),
-        Part("absent", Tone.NEW, count("absent")),
-        Part("undetermined", Tone.BAD, count("undetermined")),
-        Part("unanswered", Tone.REST, count("unanswered")),
+    return tuple(
+        Part(name, tone, sum(len(getattr(result, name)) for result in results), sizes.get(name))
+        for name, tone in _TONES.items()
     )
-
-
-def _bytes_of(layers: Iterable[Layer], availability: LayerAvailability) -> int | None:
-    sizes = [
-        layer.size
-        for layer in layers
-        if layer.availability is availability and layer.size is not None
-    ]
-    return sum(sizes) if sizes else None
 
 
 def _unclear_row(outcome: LayerOutcome) -> tuple[str, str, str]:

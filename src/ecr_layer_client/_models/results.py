@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
 from heapq import nlargest
-from itertools import chain
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
 from ecr_layer_client._text.truth import no_truth_value
-from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Table, first_rows
+from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, first_rows
 
 from .errors import InvalidInputError, copied
 from .repository import Repository
@@ -33,9 +32,8 @@ _INSTEAD_OF_TRUTH = "results.all_available, results.errors or len(results)"
 class ByRepository(Mapping[str | Repository, V], Generic[V]):
     """A read-only mapping of repositories to values, in input order.
 
-    You can look up a repository by its name, URI, ARN or `Repository`. A name without a Region and
-    the same name with one are the same repository. A name and a URI are not, because a URI names
-    the registry, and the mapping does not know which registry is the caller's own.
+    You can look up a repository by its name, URI, ARN or `Repository`. A name is found with and
+    without its Region, but not by a URI: only you know whether its registry is your own.
 
     Example:
         >>> found = ByRepository({Repository(name="team/app"): 1})
@@ -65,12 +63,10 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
             InvalidInputError: The str is not a valid repository.
         """
         wanted = Repository.coerce(repository)
-        found = self._values.get(_key(wanted))
-        if found is None or (wanted.region or found[0].region) != (
-            found[0].region or wanted.region
-        ):
+        its, value = self._values.get(_key(wanted), (None, None))
+        if its is None or (its.region and wanted.region and its.region != wanted.region):
             raise KeyError(str(wanted))
-        return found[1]
+        return cast("V", value)
 
     def __contains__(self, repository: object) -> bool:
         """Return whether the mapping has the repository. False for an invalid one."""
@@ -102,9 +98,7 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
 
 
 class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
-    """The results of checks in several repositories.
-
-    `check_many` returns them. You can also make them yourself, for tests.
+    """The results of checks in several repositories, from `check_many` or made for tests.
 
     They are a read-only mapping of each answered repository to its `LayerCheckResult`, in input
     order. A repository that failed is not in the mapping but in `errors`. Looking it up raises its
@@ -154,18 +148,14 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
     @property
     def all_available(self) -> bool:
-        """Whether no repository failed and each holds all digests that were checked in it.
-
-        True if nothing was checked.
-        """
+        """Whether no repository failed and each holds all digests that were checked in it."""
         return not self.errors and all(result.all_available for result in self.values())
 
     def raise_for_errors(self) -> Self:
-        """Return the results themselves, unless a repository failed.
+        """Return the results themselves.
 
         Raises:
-            CallError: The error of the first repository that failed. The errors of the others are
-                its notes.
+            CallError: A repository failed: the first error, with the others as its notes.
         """
         for first in self.errors.values():
             error = copied(first)
@@ -177,23 +167,18 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
     def to_pandas(self) -> pd.DataFrame:
         """Return a pandas DataFrame with one row for each outcome of an answered repository.
 
-        You need pandas and the extra `arrow`.
-
         Raises:
-            ImportError: One of them is not installed.
+            ImportError: pandas or the extra `arrow` is not installed.
         """
         from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
 
         return to_pandas(outcome_reader(self._by_name()))
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Export a table for consumers of Arrow streams.
-
-        It has one row for each outcome of an answered repository. You need the extra `arrow`.
-        `requested_schema` may have other types for the same columns, if Arrow can cast them.
+        """Export a table with one row for each outcome of an answered repository.
 
         Raises:
-            ImportError: The extra is not installed.
+            ImportError: The extra `arrow` is not installed.
             ValueError: `requested_schema` has other columns.
         """
         from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
@@ -230,28 +215,26 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
     __hash__ = None  # type: ignore[assignment]  # as for every mapping
 
     def __bool__(self) -> NoReturn:
-        """Raise an error, because results have no truth value.
-
-        Raises:
-            TypeError: Always.
-        """
+        """Raise TypeError, because results have no truth value."""
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
 
     def _describe(self) -> Description:
         every = list(self.values())
-        lacking = [result for result in every if not result.all_available]
         title = f"Layers of {counted(len(self) + len(self.errors), 'repository')}"
-
         summary = verdict(every)
         if self.errors:
             summary = f"{summary}; {counted(len(self.errors), 'repository')} failed"
 
+        failed = map(_error_row, self.errors.items())
+        lacking = [result for result in every if not result.all_available]
         most = nlargest(MOST_ROWS, lacking, key=lambda result: len(result.not_available))
         columns = ("repository", "digests", "available", "absent", "other")
-        incomplete = first_rows(
-            "Repositories that lack most", columns, map(_repository_row, most), len(lacking)
+        tables = (
+            *first_rows("Failed", ("repository", "error", "message"), failed, len(self.errors)),
+            *first_rows(
+                "Repositories that lack most", columns, map(_repository_row, most), len(lacking)
+            ),
         )
-        tables = tuple(chain(error_tables(self.errors), incomplete))
         return Description(title, summary, result_parts(every), tables=tables)
 
     def __repr__(self) -> str:
@@ -268,13 +251,9 @@ def _key(repository: Repository) -> tuple[str, str | None]:
     return repository.name, repository.registry_id
 
 
-def error_tables(errors: ByRepository[CallError]) -> Iterator[Table]:
-    """Yield a table of the first errors, if there are any."""
-    rows = (
-        (line(repository), type(error).__name__, line(error, 200))
-        for repository, error in errors.items()
-    )
-    return first_rows("Failed", ("repository", "error", "message"), rows, len(errors))
+def _error_row(failed: tuple[Repository, CallError]) -> tuple[str, ...]:
+    repository, error = failed
+    return line(repository), type(error).__name__, line(error, 200)
 
 
 def _repository_row(result: LayerCheckResult) -> tuple[str | int, ...]:

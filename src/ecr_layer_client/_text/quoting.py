@@ -6,8 +6,6 @@ from .redaction import redact
 
 _MAX_QUOTED_CHARACTERS = 200
 _MAX_LINE_CHARACTERS = 100
-# Only this much of a text is read, so that a huge text costs little.
-_MAX_CHARACTERS_READ = 10_000
 _MAX_MALFORMED_DIGEST_CHARACTERS = 40
 _HEX_DIGITS_SHOWN = 12  # as Docker shows digests
 _HEX_LENGTHS = (64, 128)  # of sha256 and sha512
@@ -18,14 +16,16 @@ def quoted(text: object) -> str:
 
     Control characters and newlines are escaped. Text of more than 200 characters is truncated.
     """
+    if isinstance(text, bytes):
+        text = text[:_MAX_QUOTED_CHARACTERS]
     if not isinstance(text, str):
-        return _truncated(redact(repr(text)))
-    return _truncated(repr(redact(text)[: _MAX_QUOTED_CHARACTERS + 1]))
+        return _truncated(redact(repr(text), _MAX_QUOTED_CHARACTERS + 1))
+    return _truncated(repr(redact(text, _MAX_QUOTED_CHARACTERS + 1)))
 
 
 def escaped(text: str) -> str:
     """Escape and truncate text as `quoted` does, but without quotes, for use in a sentence."""
-    return _truncated(repr(redact(text)[: _MAX_QUOTED_CHARACTERS + 1])[1:-1])
+    return _truncated(repr(redact(text, _MAX_QUOTED_CHARACTERS + 1))[1:-1])
 
 
 def _truncated(shown: str) -> str:
@@ -53,7 +53,7 @@ def line(text: object, longest: int = _MAX_LINE_CHARACTERS) -> str:
         >>> line("two\nlines"), line("too long", longest=3)
         ('two\\nlines', 'too...')
     """
-    known = redact(str(text)[:_MAX_CHARACTERS_READ])[: longest + 1]
+    known = redact(str(text), longest + 1)
     shown = "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode() for char in known
     )

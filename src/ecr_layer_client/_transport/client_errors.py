@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from functools import wraps
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from botocore import exceptions as botocore
@@ -21,10 +22,11 @@ from ecr_layer_client._text.redaction import redact
 from .error_responses import PROXY_ADVICE, PROXY_AUTHENTICATION_REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable, Coroutine, Iterable
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
+_MAX_CAUSE_CHARACTERS = 10_000  # of an error that is shown behind ours
 FETCH_TIMEOUT_SECONDS = 60.0  # for finding or refreshing credentials
 
 _CREDENTIALS = (
@@ -63,14 +65,31 @@ _ENDPOINTS = "check AWS_ENDPOINT_URL_ECR, AWS_ENDPOINT_URL and the profile's end
 def redacted_cause(error: BaseException) -> BaseException | None:
     """Return the error as the cause of ours, or None if it is unsafe to show.
 
-    It is unsafe if its message, or that of an error behind it, has a secret or forges a log line.
+    It is unsafe if it, or an error behind it, shows a secret or forges a log line. The frames of
+    all of them are dropped, because their variables hold signed headers and keys.
     """
-    link: BaseException | None = error
-    while link is not None:
-        if redact(str(link)) != str(link) or not str(link).isprintable():
-            return None
-        link = link.__cause__ or link.__context__
-    return error
+    links = [error]
+    for link in links:
+        is_group = isinstance(link, BaseExceptionGroup)
+        inner: Iterable[BaseException] = getattr(link, "exceptions", ()) if is_group else ()
+        behind = filter(None, (link.__cause__, link.__context__, *inner))
+        links += [each for each in behind if all(each is not known for known in links)]
+        link.__traceback__ = None
+    return error if all(map(_is_safe, links)) else None
+
+
+def _is_safe(error: BaseException) -> bool:
+    """Return whether an error can be shown as it is."""
+    said = [str(error), *map(str, getattr(error, "__notes__", ()))]
+    shown = "".join([*format_exception_only(error), repr(error)])
+    is_short = len(shown) <= _MAX_CAUSE_CHARACTERS
+    return is_short and redact(shown, len(shown)) == shown and all(map(str.isprintable, said))
+
+
+def drop_frames(error: ECRLayerError) -> None:
+    """Drop the frames of an error below the caller's, and what `redacted_cause` left out."""
+    error.__context__ = error.__cause__
+    error.__traceback__ = None
 
 
 def without_context(work: F) -> F:
@@ -81,7 +100,7 @@ def without_context(work: F) -> F:
         try:
             return await work(*args)
         except ECRLayerError as error:
-            error.__context__ = error.__cause__
+            drop_frames(error)
             raise
 
     return cast("F", call)

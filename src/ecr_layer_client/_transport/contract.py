@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, TypeVar
+from collections import Counter
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, FailFast, ValidationError
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._text.quoting import quoted
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 M = TypeVar("M", bound=BaseModel)
+T = TypeVar("T")
+
+# Of a list in a response, only the first problem is looked for: there may be a million.
+Rows = Annotated[list[T], FailFast()]
 
 
 def parse_response(
@@ -56,7 +61,6 @@ def refuse_repeated_names(body: bytes) -> None:
 
 def _refuse_repeated(members: list[tuple[str, object]]) -> None:
     if len(dict(members)) < len(members):
-        names = [name for name, _ in members]
-        repeated = next(name for name in names if names.count(name) > 1)
+        [(repeated, _)] = Counter(name for name, _ in members).most_common(1)
         msg = f"ECR's response breaks its contract: it has the member {quoted(repeated)} twice"
         raise ResponseError(msg)

@@ -17,8 +17,9 @@ from botocore.credentials import ReadOnlyCredentials
 from botocore.exceptions import NoCredentialsError
 
 from ecr_layer_client._models.call_errors import CredentialsError
-from ecr_layer_client._models.keys import AWSKeys
+from ecr_layer_client._models.keys import AWSKeys, refuse_unprintable
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.redaction import leave_out_secrets_of
 
 from .client_errors import (
     FETCH_TIMEOUT_SECONDS,
@@ -29,7 +30,7 @@ from .client_errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterator
 
     from ecr_layer_client.protocols import CredentialsProvider
 
@@ -42,18 +43,36 @@ _log = logging.getLogger("ecr_layer_client")
 
 
 class Credentials:
-    """The credentials of a caller's own session or client, which renews them itself."""
+    """The credentials of a caller's own session or client, which renews them itself.
+
+    Args:
+        client: The aiobotocore client that signs with them.
+    """
 
     # How often they were found: a request that AWS refused with one generation may pass with
     # the next.
     generation: int = 0
 
+    def __init__(self, client: object) -> None:
+        signer = getattr(client, "_request_signer", None)
+        # These two private names of botocore are the only way to keys that a client signs with.
+        self._keys: object = getattr(signer, "_credentials", None)
+        leave_out_secrets_of(self)
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the parts of the keys, as far as they are known, to leave them out of texts."""
+        for name in ("access_key", "secret_key", "token"):
+            part = getattr(self._keys, name, None)
+            if isinstance(part, str):
+                yield part
+
     async def ready(self) -> None:
         """Have credentials, so that fetching them takes nothing from an attempt's time.
 
         Raises:
-            CredentialsError: There are none.
+            CredentialsError: There are none, or they are not valid.
         """
+        refuse_unprintable(self._keys)
 
     async def renew(self, generation: int) -> bool:  # noqa: ARG002 (nothing is renewed here)
         """Find credentials again, unless that was done since `generation`.
@@ -79,12 +98,13 @@ class SharedCredentials(Credentials, AioCredentials):
     def __init__(
         self, load: Callable[[], Awaitable[Any]], limit: float | None = FETCH_TIMEOUT_SECONDS
     ) -> None:
-        super().__init__("", "", method="ecr-layer-client")
+        AioCredentials.__init__(self, "", "", method="ecr-layer-client")
+        leave_out_secrets_of(self)
         self._load = load
         self._limit = limit
         self._found: Any = None
         # Asking botocore's object again may refresh it again.
-        self._frozen: Any = None
+        self._keys: Any = None
         self._lock = asyncio.Lock()
         # Only the words: an exception that is kept would keep its frames.
         self._failure = ""
@@ -105,7 +125,7 @@ class SharedCredentials(Credentials, AioCredentials):
                         await self._fetch(self._refresh)
             elif self._ahead is None and self._now() >= self._next_refresh_at:
                 self._ahead = asyncio.create_task(self._refresh_ahead())
-        return self._frozen
+        return self._keys
 
     async def ready(self) -> None:
         """Have credentials."""
@@ -170,17 +190,19 @@ class SharedCredentials(Credentials, AioCredentials):
             await self._find()
             return
 
-        frozen = await found.get_frozen_credentials()
+        keys = await found.get_frozen_credentials()
         # They may have been renewed while this waited.
         if self._found is found:
-            self._frozen = frozen
+            refuse_unprintable(keys)
+            self._keys = keys
 
     async def _find(self) -> None:
         found = await self._load()
         if found is None:
             raise NoCredentialsError
-        self._frozen = await found.get_frozen_credentials()
-        self._found = found
+        keys = await found.get_frozen_credentials()
+        refuse_unprintable(keys)
+        self._keys, self._found = keys, found
         self.generation += 1
 
 

@@ -58,6 +58,7 @@ _TOO_MANY_REQUESTS = 429
 PROXY_AUTHENTICATION_REQUIRED = 407
 _OK, _FIRST_REDIRECT, _FIRST_CLIENT_ERROR, _FIRST_SERVER_ERROR = 200, 300, 400, 500
 
+_MAX_BODY_BYTES = 64 * 1024  # whose other members are kept
 _MEMBERS = TypeAdapter(dict[str, Any])
 _READ_MEMBERS = {"__type", "code", "message", "Message"}
 
@@ -89,13 +90,15 @@ class ErrorResponse(NamedTuple):
         kind = headers.get("x-amzn-errortype") or members.get("__type") or members.get("code")
         message = members.get("message") or members.get("Message")
         code = kind.partition(":")[0].rpartition("#")[2] if isinstance(kind, str) else ""
+        # Nothing of ECR's is as long as this, and an error is kept for longer than a response.
+        is_long = len(body) > _MAX_BODY_BYTES
 
         return cls(
             status,
-            code or errors.NO_CODE,
+            redact(code, errors.MAX_NAME_CHARACTERS) or errors.NO_CODE,
             _without_secrets(message, code) if isinstance(message, str) else "",
             headers.get("date"),
-            {name: members[name] for name in members.keys() - _READ_MEMBERS},
+            {} if is_long else {name: members[name] for name in members.keys() - _READ_MEMBERS},
         )
 
 
@@ -279,7 +282,7 @@ def _without_secrets(message: str, code: str) -> str:
     is_harmless = message.startswith(_SKEWED_SIGNATURE) or _WRONG_SCOPE.fullmatch(message)
     if "Signature" in code and not is_harmless:
         return ""
-    return redact(message)
+    return redact(message, errors.MAX_MESSAGE_CHARACTERS)
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

@@ -94,7 +94,7 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
     transport: Transport = client_method
     if is_signed:
         transport = SignedRequestTransport(client_method, reader, session, made[0])
-    return OpenedTransport(transport, identity, own.credentials if own else Credentials())
+    return OpenedTransport(transport, identity, own.credentials if own else Credentials(client))
 
 
 async def _make_client(

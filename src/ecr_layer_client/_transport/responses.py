@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ecr_layer_client._models.call_errors import CredentialsError
+from ecr_layer_client._models.call_errors import MAX_NAME_CHARACTERS, CredentialsError
+from ecr_layer_client._text.redaction import redact
 
 from .client_errors import call_error, redacted_cause
 from .error_responses import ErrorResponse, attempted, error_from, located
@@ -84,5 +85,5 @@ class ResponseReader:
 
 def _with_facts(error: CallError, operation: Operation[Any], request_id: str | None) -> CallError:
     error.operation, error.repository = operation.name, operation.repository
-    error.request_id = request_id
+    error.request_id = request_id and redact(request_id, MAX_NAME_CHARACTERS)
     return error

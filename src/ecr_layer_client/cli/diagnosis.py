@@ -256,7 +256,7 @@ class Examination:
         return self._judge_endpoint(response)
 
     def _judge_endpoint(self, response: EndpointResponse) -> Finding:
-        url = redact(response.url)
+        url = redact(response.url, len(response.url))
         found = f"{url}, {self._aws.describe_endpoint(response.url, self._endpoint_option)}"
         if url != response.url:
             to_do = "remove the user name and password: AWS credentials sign the requests"

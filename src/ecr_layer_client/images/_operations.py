@@ -12,7 +12,7 @@ from pydantic_core import to_json
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._transport.contract import parse_response
+from ecr_layer_client._transport.contract import Rows, parse_response
 
 from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
@@ -96,12 +96,12 @@ class _Failure(BaseModel):
 
 
 class _Images(BaseModel):
-    images: list[_Image] = Field(default_factory=list[_Image])
-    failures: list[_Failure] = Field(default_factory=list[_Failure])
+    images: Rows[_Image] = Field(default_factory=list[_Image])
+    failures: Rows[_Failure] = Field(default_factory=list[_Failure])
 
 
 class _Listed(BaseModel):
-    image_ids: list[_ImageId] = Field(default_factory=list[_ImageId], validation_alias="imageIds")
+    image_ids: Rows[_ImageId] = Field(default_factory=list[_ImageId], validation_alias="imageIds")
     next_token: str | None = Field(default=None, validation_alias="nextToken")
 
 

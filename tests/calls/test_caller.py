@@ -1,0 +1,169 @@
+"""`Caller`: what it reports of each attempt, and when it makes another one."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.steps import QuietObserver
+from ecr_layer_client import (
+    CallError,
+    ClientConfig,
+    Repository,
+    RetryPolicy,
+    ServerError,
+    ThrottledError,
+    TransportError,
+)
+from ecr_layer_client._calls.caller import Caller, OperationState
+from ecr_layer_client._calls.connection import Resources
+from ecr_layer_client._calls.observer import SafeObserver
+from ecr_layer_client._calls.rate_limiter import RateLimiter
+from ecr_layer_client._checks.operation import Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+pytestmark = pytest.mark.asyncio
+
+APP = Repository(name="app")
+
+
+def throttled() -> CallError:
+    """Return the error of a throttled request."""
+    return ThrottledError("Rate exceeded", code="ThrottlingException", status=400, request_id="1")
+
+
+class Transport:
+    """A transport that raises the errors it was given, one a request, and then succeeds."""
+
+    def __init__(self, errors: Iterable[CallError]) -> None:
+        self._errors = iter(errors)
+        self.requests = 0
+
+    async def send(self, _: object) -> Any:
+        """Send a request."""
+        self.requests += 1
+        for error in self._errors:
+            raise error
+        return "settled"
+
+
+class Limiter(RateLimiter):
+    """A rate limiter that records what is reported to it, and holds nothing back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reports: list[str] = []
+
+    async def acquire(self, *, at_front: bool = False) -> None:
+        """Let every request leave."""
+
+    def succeeded(self) -> None:
+        """Record a success."""
+        self.reports.append("succeeded")
+
+    def throttled(self, round_trip: float) -> None:
+        """Record a throttled request."""
+        self.reports.append("throttled")
+
+    def abandoned(self) -> None:
+        """Record a request without a response."""
+        self.reports.append("abandoned")
+
+
+class Credentials:
+    """Credentials that are always ready."""
+
+    generation = 0
+
+    async def ready(self) -> None:
+        """Be ready."""
+
+
+class Delays(QuietObserver):
+    """An observer that records the wait before each retry."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def retry(self, *facts: Any) -> None:
+        """Record the wait."""
+        self.seconds.append(facts[-1])
+
+
+class Calls:
+    """A caller of a transport that fails, and what it reported."""
+
+    def __init__(self, *errors: CallError, retry: RetryPolicy | None = None) -> None:
+        self.transport = Transport(errors)
+        self.limiter = Limiter()
+        self.delays = Delays()
+        self.state = OperationState()
+        transport: Any = self.transport
+        credentials: Any = Credentials()
+        slots = asyncio.Semaphore(20)
+        resources = Resources(transport, "us-east-1", credentials, self.limiter, slots)
+        config = ClientConfig(retry=retry or RetryPolicy())
+        self.caller = Caller(resources, config, SafeObserver(self.delays), max)
+
+    async def call(self) -> Any:
+        """Make a call."""
+        return await self.caller.call(Check(APP, ["sha256:aa"]), self.state)
+
+
+@pytest.mark.parametrize(
+    ("error", "report"),
+    [
+        pytest.param(TransportError("reset"), "abandoned", id="no-response"),
+        pytest.param(ServerError("503", status=503, request_id="1"), "succeeded", id="response"),
+        pytest.param(throttled(), "throttled", id="throttled"),
+    ],
+)
+async def test_an_attempt_is_reported(error: CallError, report: str) -> None:
+    """An attempt without a response is no success, and an error response is none of the rate."""
+    error.retryable = True
+    calls = Calls(error)
+    await calls.call()
+    assert calls.limiter.reports == [report, "succeeded"]
+
+
+async def test_backoff() -> None:
+    """The bound of a wait doubles from wait to wait, up to `max_backoff`."""
+    errors = [TransportError("reset", retryable=True) for _ in range(6)]
+    calls = Calls(*errors, retry=RetryPolicy(initial_backoff=0.5, max_backoff=6.0))
+    await calls.call()
+    assert calls.delays.seconds == [0.5, 1.0, 2.0, 4.0, 6.0, 6.0]
+
+
+@pytest.mark.parametrize(("backoff", "wait"), [(1.0, 1.0), (0.01, 0.2)], ids=["longer", "shorter"])
+async def test_the_retry_budget_is_no_addition_to_a_backoff(backoff: float, wait: float) -> None:
+    """A retry waits for its backoff or for the retry budget, whichever is longer."""
+    calls = Calls(
+        TransportError("reset", retryable=True), retry=RetryPolicy(initial_backoff=backoff)
+    )
+    for _ in range(11):
+        calls.limiter.budget.spend(0.0)
+    await calls.call()
+    assert calls.delays.seconds == [pytest.approx(wait)]
+
+
+@pytest.mark.parametrize(
+    "error", [throttled(), TransportError("reset", retryable=True)], ids=["throttled", "transient"]
+)
+async def test_an_operation_that_is_over(error: CallError) -> None:
+    """Nothing is tried again once the operation is over, a throttled request neither."""
+    calls = Calls(error)
+    calls.state.is_over = True
+    with pytest.raises(type(error)):
+        await calls.call()
+    assert calls.transport.requests == 1
+
+
+async def test_a_success_ends_a_failure() -> None:
+    """The last failure of an operation is forgotten when an attempt succeeds."""
+    calls = Calls(TransportError("reset", retryable=True))
+    await calls.call()
+    assert calls.state == OperationState(has_begun=True)
