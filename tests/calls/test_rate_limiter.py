@@ -10,7 +10,7 @@ import pytest
 
 from client.steps import client_of, now, on_request
 from ecr_layer_client import CallError, RetryPolicy
-from ecr_layer_client._calls.rate_limiter import RateLimiter, rate_limiter_for
+from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import CHECK
 
 if TYPE_CHECKING:
@@ -165,13 +165,6 @@ async def test_clients_of_an_account_share_a_rate_limiter(ecr: LocalECR) -> None
     assert [limiter is limiters[0] for limiter in limiters] == [True, True, False]
 
 
-async def test_an_account_is_an_endpoint_and_a_source() -> None:
-    """An equal operation, endpoint and source of credentials have one rate limiter."""
-    limiter = rate_limiter_for(CHECK, "endpoint", "source")
-    assert rate_limiter_for(CHECK, "endpoint", "source") is limiter
-    assert rate_limiter_for(CHECK, "endpoint", "other") is not limiter
-
-
 async def test_a_ceiling_that_ends_lets_those_go_who_wait() -> None:
     """Calls that wait already are held back no more when the lowest ceiling ends."""
     limiter, owner = RateLimiter(), RateLimiter()
@@ -182,18 +175,6 @@ async def test_a_ceiling_that_ends_lets_those_go_who_wait() -> None:
     limiter.drop_ceiling(owner)
     await asyncio.gather(*waiting)
     assert now() < 2
-
-
-async def test_the_lowest_ceiling_holds(ecr: LocalECR, arrivals: list[float]) -> None:
-    """The lowest ceiling of all clients of an account holds for each of them."""
-    session = ecr.session()
-    async with (
-        client_of(ecr, session, batch_size=1) as one,
-        client_of(ecr, session, requests_per_second=5.0) as two,
-    ):
-        await two.check_layers("app", MANY[:1])
-        await one.check_layers("app", MANY[:50])
-    assert _most_within(arrivals, 1.0) <= 6
 
 
 async def test_a_ceiling_ends_with_its_client(ecr: LocalECR) -> None:
@@ -210,18 +191,15 @@ async def test_a_ceiling_ends_with_its_client(ecr: LocalECR) -> None:
     assert now() - started < 1
 
 
-@pytest.mark.parametrize(
-    "seconds", [pytest.param(2, id="2-s"), pytest.param(10, id="10-s", marks=pytest.mark.full)]
-)
-async def test_default_ceiling(ecr: LocalECR, arrivals: list[float], seconds: int) -> None:
+async def test_default_ceiling(ecr: LocalECR, arrivals: list[float]) -> None:
     """The default ceiling is 800 requests a second, after ten at once, and is nearly reached."""
     async with ecr.client(batch_size=1, max_concurrency=200) as client:
-        await client.check_layers("app", MANY[: 850 * seconds])
-    assert 750 * seconds < _most_within(arrivals, float(seconds)) <= 800 * seconds + 10
+        await client.check_layers("app", MANY[:1700])
+    assert 1500 < _most_within(arrivals, 2.0) <= 1610
 
 
 @pytest.mark.parametrize("as_mapping", [False, True], ids=["number", "mapping"])
-@pytest.mark.parametrize("rate", [1, 5, 50])
+@pytest.mark.parametrize("rate", [1, 50])
 async def test_requests_per_second(
     ecr: LocalECR, arrivals: list[float], rate: int, as_mapping: bool
 ) -> None:
@@ -243,7 +221,7 @@ async def test_requests_per_second_of_another_operation(ecr: LocalECR) -> None:
     assert now() == pytest.approx(0.05)
 
 
-@pytest.mark.parametrize("batches", [1, 2, 10])
+@pytest.mark.parametrize("batches", [1, 10])
 async def test_a_quiet_account_does_not_wait(ecr: LocalECR, batches: int) -> None:
     """Up to ten batches without throttling take one round trip."""
     async with ecr.client() as client:

@@ -29,12 +29,12 @@ APP = Repository(name="app")
 OF_OTHERS = Repository(name="app", registry_id="123456789012", region="eu-west-1")
 
 
-def layer_row(digest: str, availability: str = "AVAILABLE", **members: Any) -> dict[str, Any]:
+def layer_row(digest: str, availability: Any = "AVAILABLE", **members: Any) -> dict[str, Any]:
     """Return a row as ECR writes it."""
     return {"layerDigest": digest, "layerAvailability": availability, **members}
 
 
-def failure_row(digest: str, code: str = "MissingLayerDigest", **members: Any) -> dict[str, Any]:
+def failure_row(digest: str, code: Any = "MissingLayerDigest", **members: Any) -> dict[str, Any]:
     """Return a row as ECR writes it."""
     return {"layerDigest": digest, "failureCode": code, **members}
 
@@ -120,18 +120,13 @@ def test_response_that_settles_nothing(response: bytes) -> None:
     assert settle(response, [ONE, TWO], again=True).outcomes == {}
 
 
+# Other wrong types and missing members are in `tests/property/test_responses.py`.
 MALFORMED_LAYERS: list[Any] = [
-    *(None, [], {}, {"layerDigest": TWO}, {"layerAvailability": "AVAILABLE"}),
-    *({"digest": TWO, "availability": "AVAILABLE"}, failure_row(TWO)),
-    *({"layerDigest": TWO, "layerAvailability": value} for value in (None, 1, True)),
-    *({"layerDigest": value, "layerAvailability": "AVAILABLE"} for value in (None, 7)),
-    *(layer_row(TWO, layerSize=size) for size in ("32", 32.0, True, -1, 2**63, float("nan"))),
-    layer_row(TWO, mediaType=7),
+    *(None, [], {"digest": TWO, "availability": "AVAILABLE"}, failure_row(TWO)),
+    *(layer_row(TWO, size) for size in (None, 1, True)),
+    *(layer_row(TWO, layerSize=size) for size in ("32", 32.0, float("nan"))),
 ]
-MALFORMED_FAILURES = [
-    *({"layerDigest": TWO}, {"layerDigest": TWO, "failureCode": None}, layer_row(TWO)),
-    failure_row(TWO, failureReason=7),
-]
+MALFORMED_FAILURES = [failure_row(TWO, None), layer_row(TWO)]
 
 
 @pytest.mark.parametrize(

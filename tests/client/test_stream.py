@@ -202,6 +202,20 @@ async def test_an_error_of_the_input(
     assert (str(raised.value), getattr(raised.value, "partial", None)) == (str(error), None)
 
 
+async def test_a_call_that_fails_after_the_input(ecr: LocalECR, digests: list[str]) -> None:
+    """The error of the input stays the error, without a note, when a call in flight fails later."""
+    ecr.faults.add(error="AccessDeniedException")
+
+    def failing() -> Iterator[str]:
+        yield from digests[:150]
+        raise LookupError("the disk is gone")
+
+    async with ecr.client() as client:
+        with pytest.raises(LookupError) as raised:
+            await client.check_layers("app", failing())
+    assert getattr(raised.value, "__notes__", []) == []
+
+
 class Ending(list[str]):
     """A list whose iterator raises StopAsyncIteration, which ends async iteration."""
 
