@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, FailFast, Field
 
 from ecr_layer_client._models.digest import MAX_DIGEST_LENGTH
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.quoting import escaped, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -217,6 +217,11 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
     def __hash__(self) -> int:
         """Hash the digest."""
         return hash(self.digest)
+
+
+def named_child(child: Descriptor) -> str:
+    """Return the platform of an image that an index names, or else its digest, for a message."""
+    return escaped(str(child.platform)) if child.platform else child.digest
 
 
 def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

@@ -313,8 +313,8 @@ def _shape(document: _Document) -> str:
     """Return the media type that the members show, OCI's if two types have the same members.
 
     Raises:
-        InvalidDocumentError: The members show no type, or several. Two clients might read a document
-            with several types as two different images.
+        InvalidDocumentError: The members show no type, or several. Two clients might read such a
+            document as two different images.
     """
     shapes = {
         OCI_INDEX: "manifests" in document.model_fields_set,

@@ -10,10 +10,9 @@ from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blob_store import ManifestsAlone
 from ._descriptor import Descriptor, Platform, each_for_its_platform
 from ._manifest import ImageIndex, parse_manifest
-from ._oci_layout import DEEPEST, Manifest, Reading
+from ._manifest_tree import DEEPEST, Manifest, images_alone
 from ._operations import (
     MAX_IMAGE_IDS,
     GetImages,
@@ -143,19 +142,15 @@ class ImageReader:
     def _source(self, root: Manifest, found: Found, reference: str) -> ImageSource:
         """Return what was fetched as an image source."""
         raws = (each.raw for each in found.values() if not isinstance(each, NotGiven))
-        blobs = ManifestsAlone(_name(self._repository, reference), raws)
-        entry = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
+        name = _name(self._repository, reference)
+        tags = () if is_digest(reference) else (reference,)
         try:
-            images = Reading(blobs, alone=True).images([entry])
+            return ImageSource(name, images_alone(name, root, raws, tags))
         except InvalidInputError as error:
             # What ECR returned is wrong, and not what the caller passed.
             raise ResponseError(
                 str(error), operation=GetImages.name, repository=self._repository, retryable=False
             ) from None
-        tags: dict[str, tuple[str, ...]] = {}
-        if not is_digest(reference):
-            tags[root.digest] = (reference,)
-        return ImageSource(blobs.name, images._replace(tags=tags))
 
     def _of_platform(
         self, index: ImageIndex, wanted: Platform, found: Found, reference: str
