@@ -185,7 +185,7 @@ def located(blobs: Blobs, descriptor: Descriptor) -> File:
     if found is None:
         kind = quoted(descriptor.media_type or "a layer")
         reason = blobs.why_missing(descriptor.digest)
-        msg = f"{blobs.name}: {descriptor.digest} ({kind}) is named but missing: {reason}"
+        msg = f"{blobs.name}: {descriptor.digest} is named but missing ({kind}): {reason}"
         raise InvalidInputError(msg)
     if descriptor.size not in {None, found.size}:
         msg = (

@@ -168,23 +168,25 @@ class Composer:
             InvalidInputError: The layer does not exist, can't be read, or is not the one that the
                 config names.
         """
-        where = f"{self._files.name}: {quoted(name)}, which should be {diff_id},"
         file = self._files.find(name)
         if file is None:
-            msg = f"{where} is missing: {self._files.why_missing(name)}"
+            msg = f"{self._files.name}: {self._files.why_missing(name)} (the layer {diff_id})"
             raise InvalidInputError(msg)
 
         compression = compression_of(file.head)
         if compression is not None:
             msg = (
-                f"{where} is compressed with {compression}: only plain and gzipped layers "
-                "can be read"
+                f"{self._files.name}: {quoted(name)}, which should be {diff_id}, "
+                f"is compressed with {compression}: only plain and gzipped layers can be read"
             )
             raise InvalidInputError(msg)
 
         digest, unpacked = self._hashes(file, diff_id)
         if unpacked != diff_id:
-            msg = f"{where} is {unpacked}: it was changed or truncated"
+            msg = (
+                f"{self._files.name}: {quoted(name)} should be {diff_id}, but is {unpacked}: "
+                "it was changed or truncated"
+            )
             raise InvalidInputError(msg)
 
         self._blobs.add(digest, file.name)

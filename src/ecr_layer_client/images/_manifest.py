@@ -293,8 +293,8 @@ def _built(
     if document.config is None:
         msg = "it has no 'config'"
         raise InvalidDocumentError(msg)
-    config, *layers = _checked({"config": document.config, "layers": document.layers})
-    return ImageManifest(config=config, layers=tuple(layers), **common)
+    config, *below = _checked({"config": document.config, "layers": document.layers})
+    return ImageManifest(config=config, layers=tuple(below), **common)
 
 
 def _check_type(media_type: str, shown: str) -> None:

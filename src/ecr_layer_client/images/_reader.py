@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ecr_layer_client._calls.caller import OperationState
@@ -155,9 +156,10 @@ class ImageReader:
     def _of_platform(
         self, index: ImageIndex, wanted: Platform, found: Found, reference: str
     ) -> Manifest:
-        """Return the image of a platform, in the index's order.
+        """Return the image of a platform.
 
-        The first of exactly that variant, else the first that the platform can run.
+        It is one of exactly that variant, or else one that the platform can run. Of several, it is
+        the one with the newest version of the operating system, or else the first in the index.
         """
         platforms = [
             (child.digest, child.platform)
@@ -165,9 +167,10 @@ class ImageReader:
             if child.platform is not None
         ]
         for serves in (wanted.is_exactly, wanted.accepts):
-            for digest, platform in platforms:
-                if serves(platform):
-                    return self._given(found, digest)
+            serving = [each for each in platforms if serves(each[1])]
+            if serving:
+                newest, _ = max(serving, key=lambda each: _version(each[1]))
+                return self._given(found, newest)
 
         offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms))
         name = _name(self._repository, reference)
@@ -324,6 +327,12 @@ def _below(manifest: Manifest, found: Found) -> tuple[Descriptor, ...]:
             left += () if isinstance(held, NotGiven) else reversed(below(held))
         reached.append(child)
     return each_for_its_platform(reached)
+
+
+def _version(platform: Platform) -> tuple[int, ...]:
+    """Return a key by which newer versions of an operating system sort after older ones."""
+    # Python limits the digits of an int that it parses, and no version has so long a number.
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", platform.os_version or "")))
 
 
 def _name(repository: Repository, reference: str) -> str:

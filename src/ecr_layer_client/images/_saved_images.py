@@ -124,11 +124,11 @@ def _why_no_image(files: Files, *, has_rows: bool) -> str:
     has_layout, has_index = files.find(LAYOUT) is not None, files.find(INDEX) is not None
     folder = files.folder_with((INDEX, LIST))
     if has_layout:
-        reason = f"{files.why_missing(INDEX)}, which every OCI layout has"
+        reason = f"{files.why_missing(INDEX)}, but an OCI layout has that file: save it again"
     elif has_index:
         reason = (
-            f"{files.why_missing(LAYOUT)}, which every OCI layout has: if it is one, add that file "
-            'with {"imageLayoutVersion": "1.0.0"}'
+            f"{files.why_missing(LAYOUT)}, but an OCI layout has that file: add it with the "
+            'content {"imageLayoutVersion": "1.0.0"}'
         )
     elif has_rows:
         reason = "this is an archive of docker save, not an OCI layout: use from_docker_archive"

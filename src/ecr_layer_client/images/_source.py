@@ -221,7 +221,8 @@ class ImageSource:
         blobs = counted(len(self.blobs), "blob")
         size = sum(blob.size or 0 for blob in self.blobs)
         name = escaped(self.name)
-        return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes>"
+        lacks = f", {counted(len(self.missing), 'image')} not saved" if self.missing else ""
+        return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes{lacks}>"
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
