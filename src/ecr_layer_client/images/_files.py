@@ -95,7 +95,10 @@ class Directory:
 
     def why_missing(self, name: str) -> str:
         """Return the reason why `find` finds no file."""
-        path = self._path / (inner_name(name) or ".")
+        inner = inner_name(name)
+        if inner is None:
+            return f"{quoted(name)} leads out of this directory"
+        path = self._path / inner
         if path.is_symlink() and not path.exists():
             return (
                 f"{quoted(name)} is a link to {quoted(str(path.readlink()))}, which does not exist"
