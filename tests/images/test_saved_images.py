@@ -13,7 +13,6 @@ import pytest
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource, plan
 from images.making import (
-    CONFIG,
     IMAGE,
     INDEX,
     Image,
@@ -197,9 +196,9 @@ def test_the_plan_of_one_platform_of_two(tmp_path: Path) -> None:
     """A plan warns of the image that was not saved."""
     files = layout_files([entry(BOTH, INDEX)], [BOTH, ARM.manifest, *ARM.blobs])
     planned = plan(ImageSource.from_path(write(tmp_path, files)), {})
-    assert planned.warnings == (
-        "linux/s390x was not saved: the push leaves out the index that names it, and pushes the "
-        "images that exist",
+    [warning] = planned.warnings
+    assert warning.startswith(
+        "linux/s390x was not saved: the push leaves out the index that names it"
     )
 
 
