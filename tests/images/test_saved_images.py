@@ -70,15 +70,6 @@ FOUND = entry(A.manifest, IMAGE), entry(C.manifest, IMAGE)
 MISSING = f"{sha256(ARM.layers[1])} is named but missing"
 
 
-@pytest.fixture(params=["directory", "tar", "gzipped"])
-def lay_out(request: pytest.FixtureRequest, tmp_path: Path) -> LayOut:
-    """Return a function that writes files as a directory or an archive."""
-    gzipped = request.param == "gzipped"
-    if request.param == "directory":
-        return lambda files: write(tmp_path / "layout", files)
-    return lambda files: tar(tmp_path / "layout.tar", files, gzipped=gzipped)
-
-
 READERS = pytest.mark.parametrize(
     "read",
     [ImageSource.from_path, ImageSource.from_oci_layout, ImageSource.from_docker_archive],
