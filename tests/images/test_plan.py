@@ -18,6 +18,7 @@ from ecr_layer_client import (
 from ecr_layer_client.images import ImageSource, PushPlan, plan
 from images.making import (
     CONFIG,
+    FOREIGN,
     IMAGE,
     Image,
     entry,
@@ -283,6 +284,34 @@ def test_unknown_sizes() -> None:
     )
 
 
+def test_warning_of_an_empty_blob() -> None:
+    """A plan warns of a blob of 0 bytes that it would upload, because ECR refuses it."""
+    [warning] = plan(of_sizes(0, 1), {}).warnings
+    assert warning.startswith(f"sha256:{0:064x} ('a/b') has 0 bytes, and ECR refuses")
+    assert plan(of_sizes(0), {f"sha256:{0:064x}": HELD}).warnings == ()
+
+
+@pytest.mark.parametrize("media_type", ["a/b", FOREIGN], ids=["layer", "foreign"])
+def test_warning_of_a_build_cache(media_type: str) -> None:
+    """A plan warns of an index of layers, as that of a build cache, because ECR refuses it."""
+    cache = packed(manifests=[entry(b"layer", media_type)])
+    [warning] = plan([ImageSource.from_manifest(cache)] * 2, {}).warnings
+    assert warning.startswith(f"{sha256(cache)} is an index that names layers, as that of a build")
+
+
+def test_warnings_are_shown() -> None:
+    """A plan prints its first warnings and counts the others. Those of several plans add up."""
+    cache = ImageSource.from_manifest(packed(manifests=[entry(b"layer", "a/b")]))
+    planned = plan([of_sizes(*[0] * 20), cache], {})
+    assert (len(planned.warnings), planned.warnings[-1][-21:]) == (21, "(image-manifest=true)")
+    shown = str(planned).splitlines()
+    assert [line for line in shown if line.startswith("warning: ")] == [
+        f"warning: {warning}" for warning in planned.warnings[:10]
+    ]
+    assert "and 11 more warnings" in shown
+    assert PushPlan.total([planned, planned]).warnings == planned.warnings * 2
+
+
 def test_total() -> None:
     """Plans for several repositories add up: a layer is uploaded to each repository."""
     plans = [plan(source(APP), {}, repository=name) for name in ("team/app", "team/copy")]
@@ -292,17 +321,9 @@ def test_total() -> None:
     assert PushPlan.total(plans[:1]) == plans[0]
 
 
-def test_total_of_none() -> None:
-    """An empty list of plans is refused."""
-    with pytest.raises(
-        InvalidInputError, match=r"^plans=\[\] must be one or more PushPlan objects"
-    ):
-        PushPlan.total([])
-
-
-@pytest.mark.parametrize("plans", [None, 1, "plans", [None], [{}]], ids=repr)
+@pytest.mark.parametrize("plans", [[], None, 1, "plans", [None], [{}]], ids=repr)
 def test_total_of_what_are_no_plans(plans: Any) -> None:
-    """Values that are not plans are refused."""
+    """No plans, and values that are not plans, are refused."""
     with pytest.raises(InvalidInputError, match=r"^plans=.* must be one or more PushPlan"):
         PushPlan.total(plans)
 
