@@ -99,7 +99,7 @@ async def test_image_in_two_indexes(ecr: LocalECR) -> None:
 
 
 async def test_wrong_size_in_one_index(ecr: LocalECR) -> None:
-    """A wrong size is a defect of the index that gives it; an absent image is one of all indexes."""
+    """A wrong size is a defect of the index that gives it; an absent image is one of all."""
     push_both(ecr)
     put_index(ecr, entry(BOTH, INDEX), child(size=1), tag="v2")
     sizes = f"it has {len(APP.manifest)} bytes, but its index says 1"

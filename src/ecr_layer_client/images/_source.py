@@ -82,6 +82,10 @@ class ImageSource:
     def from_oci_layout(cls, path: str | os.PathLike[str]) -> Self:
         """Read an OCI layout.
 
+        An index that names images that were not saved with it is left out, and its images that
+        exist count; see `missing`. If the layout also has the `manifest.json` of `docker save`, it
+        is read as by `from_docker_archive`.
+
         Args:
             path: The directory of the layout, or a tar archive of that directory, plain or gzipped.
 
@@ -96,24 +100,25 @@ class ImageSource:
     def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
         """Read an archive that `docker save` wrote, or that another tool wrote in its format.
 
-        Since Docker 25 an archive contains the manifests, and they are used as they are. An index
-        is left out if only some of its platforms were saved, and the images that exist count.
+        Since Docker 25 an archive also has an OCI layout, whose manifests are used as they are. An
+        image that `manifest.json` lists and the layout lacks, or has with fewer layers, is read as
+        from an older archive.
 
         An older archive has no manifest. One is composed of the config and the layers as they are
         stored, which is mostly uncompressed. A push of that manifest is accepted. But `docker load`
         and `docker push` would compress the layers first, and so upload other layers with other
         digests.
 
-        In an older archive, only the config says what a layer should be, and nothing says its
-        size. So each layer is read once and hashed when the source is made, and gzipped layers are
+        For such an image, only the config says what a layer should be, and nothing says its size.
+        So each layer is read once and hashed when the source is made, and gzipped layers are
         unpacked for this. It takes seconds for gigabytes, so call this method in a thread.
 
         Args:
-            path: The archive, plain or gzipped.
+            path: The archive, plain or gzipped, or the directory that it was unpacked into.
 
         Raises:
-            InvalidInputError: The file is not such an archive, or it is incomplete: a named file is
-                missing or does not match its digest.
+            InvalidInputError: The path is not such an archive, or it is incomplete: a named file is
+                missing, or a layer does not match its digest.
         """
         where = _path(path)
         return cls(str(where), read_images(_files(where)))
