@@ -12,6 +12,7 @@ import pytest
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource, plan
+from ecr_layer_client.images._tar import Tar
 from images.making import (
     IMAGE,
     INDEX,
@@ -378,3 +379,23 @@ def test_a_composed_config_of_layout_files(tmp_path: Path) -> None:
     [one] = ImageSource.from_path(write(tmp_path, files)).images
     assert one.config is not None
     assert one.config.digest == sha256(other.config)
+
+
+def test_a_name_that_is_too_long(tmp_path: Path) -> None:
+    """A name that the file system refuses is one error with its reason."""
+    rows = [{"Config": "a" * 300, "Layers": []}]
+    path = write(tmp_path, {"manifest.json": json.dumps(rows).encode()})
+    with pytest.raises(InvalidInputError, match="'aaa.* can't be read: File name too long"):
+        ImageSource.from_path(path)
+
+
+def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that can't be read again is one error with its name and the reason."""
+
+    def fail(*_: object) -> None:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Tar, "open", fail)
+    path = tar(tmp_path / "a.tar", layout_files(FOUND[:1], [A.manifest, *A.blobs]))
+    with pytest.raises(InvalidInputError, match="'oci-layout' can't be read: Input/output error"):
+        ImageSource.from_path(path)
