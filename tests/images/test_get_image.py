@@ -149,7 +149,8 @@ async def test_get_image_of_a_windows_version(ecr: LocalECR, platform: str, vers
     push(ecr, *images.values())
     where = {"os": "windows", "architecture": "amd64"}
     children = (
-        child(one.manifest, **where, **{"os.version": each}) for each, one in images.items()
+        entry(one.manifest, IMAGE, platform={**where, "os.version": each})
+        for each, one in images.items()
     )
     put_index(ecr, *children)
     assert raws(await get(ecr, platform=platform)) == [images[version].manifest]
@@ -158,7 +159,8 @@ async def test_get_image_of_a_windows_version(ecr: LocalECR, platform: str, vers
 async def test_the_platforms_that_an_error_offers(ecr: LocalECR) -> None:
     """The platforms that an error names are text that can be passed as the platform."""
     push(ecr, APP)
-    put_index(ecr, child(os="windows", **{"os.version": VERSIONS[0]}))
+    where = {"os": "windows", "architecture": "amd64", "os.version": VERSIONS[0]}
+    put_index(ecr, entry(APP.manifest, IMAGE, platform=where))
     with pytest.raises(InvalidInputError) as raised:
         await get(ecr, platform="linux/amd64")
     offered = str(raised.value).rpartition(" ")[2]

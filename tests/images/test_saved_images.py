@@ -339,7 +339,7 @@ def test_a_link_to_nothing(tmp_path: Path, is_archive: bool, is_layout: bool) ->
 def test_a_directory_leads_out_by_no_name(tmp_path: Path) -> None:
     """A name in `manifest.json` that leads out of an unpacked archive leads to no file."""
     (tmp_path / "config.json").write_bytes(A.config)
-    rows = [{"Config": "../config.json", "Layers": []}]
+    rows: list[Any] = [{"Config": "../config.json", "Layers": []}]
     path = write(tmp_path / "in", {"manifest.json": json.dumps(rows).encode()})
     with pytest.raises(InvalidInputError, match=r"'\.\./config\.json' leads out of this directory"):
         ImageSource.from_path(path)
@@ -363,9 +363,9 @@ def test_a_composed_config_of_layout_files(tmp_path: Path) -> None:
 
 def test_a_name_that_is_too_long(tmp_path: Path) -> None:
     """A name that the file system refuses is one error with its reason."""
-    rows = [{"Config": "a" * 300, "Layers": []}]
+    rows: list[Any] = [{"Config": "a" * 300, "Layers": []}]
     path = write(tmp_path, {"manifest.json": json.dumps(rows).encode()})
-    with pytest.raises(InvalidInputError, match="'aaa.* can't be read: File name too long"):
+    with pytest.raises(InvalidInputError, match=r"'aaa.* can't be read: File name too long"):
         ImageSource.from_path(path)
 
 
