@@ -5,6 +5,7 @@ What docker saves is written as a directory, an archive and a gzipped archive, a
 
 from __future__ import annotations
 
+import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
@@ -208,9 +209,41 @@ def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
 def test_nothing_that_is_named_was_saved(tmp_path: Path) -> None:
     """An index of which no image exists is not an image, and the message names its platforms."""
     path = write(tmp_path, layout_files([entry(BOTH, INDEX)], [BOTH]))
-    why = "names no image that exists: 'linux/arm64, linux/s390x' was not saved"
+    why = "of its indexes, these were not saved: 'linux/arm64, linux/s390x'"
     with pytest.raises(InvalidInputError, match=why):
         ImageSource.from_path(path)
+
+
+@pytest.mark.parametrize("rows", [[], [row(A, "team/a:1")]], ids=["no row", "row"])
+def test_two_platforms_of_three(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
+    """If several images of an index were saved, only the one that a row lists has the tag."""
+    three = {"linux/amd64": A.manifest, "linux/arm64": B.manifest, "linux/s390x": C.manifest}
+    name = entry(index(three), INDEX, annotations={REF: "1"})
+    blobs = (index(three), A.manifest, B.manifest, *A.blobs, *B.blobs)
+    source = ImageSource.from_path(write(tmp_path, docker_25(rows, [name], *blobs)))
+    assert raws(source) == [A.manifest, B.manifest]
+    assert source.tags == ({sha256(A.manifest): ("1",)} if rows else {})
+
+
+def test_a_size_that_another_index_gives(tmp_path: Path) -> None:
+    """Each descriptor of a manifest must have its size, also after another one that has it."""
+    wrong = {**entry(A.manifest, IMAGE), "size": 1}
+    outer = packed(manifests=[entry(B.manifest, IMAGE), wrong])
+    blobs = (outer, A.manifest, B.manifest, *A.blobs, *B.blobs)
+    entries = [entry(A.manifest, IMAGE), entry(outer, INDEX)]
+    path = write(tmp_path, layout_files(entries, blobs))
+    with pytest.raises(InvalidInputError, match=f"{sha256(A.manifest)} has .* descriptor says 1"):
+        ImageSource.from_path(path)
+
+
+def test_an_index_that_names_an_image_by_sha512(tmp_path: Path) -> None:
+    """An index may name an image by another algorithm, and is complete all the same."""
+    digest = f"sha512:{hashlib.sha512(A.manifest).hexdigest()}"
+    outer = packed(mediaType=INDEX, manifests=[{**entry(A.manifest, IMAGE), "digest": digest}])
+    files = layout_files([entry(outer, INDEX)], (outer, *A.blobs))
+    files[f"blobs/{digest.replace(':', '/')}"] = A.manifest
+    source = ImageSource.from_path(write(tmp_path, files))
+    assert (raws(source), source.missing) == ([A.manifest, outer], ())
 
 
 def test_an_absent_root(tmp_path: Path) -> None:

@@ -67,25 +67,28 @@ class ManifestTree:
             InvalidInputError: A manifest or a blob is missing, does not match its descriptor or is
                 not valid.
         """
-        digest = descriptor.digest
+        manifest, digest = self._parse(descriptor), descriptor.digest
         if digest not in self._standing:
             if depth > DEEPEST:
                 nested = f"{digest} is an index within more than {DEEPEST} other indexes"
                 msg = f"{self._blobs.name}: {nested}"
                 raise InvalidInputError(msg)
-            self._standing[digest] = self._complete(self._parse(descriptor), depth)
+            self._standing[digest] = self._complete(manifest, depth)
         return self._standing[digest]
 
     def _complete(self, manifest: Manifest, depth: int) -> tuple[Manifest, ...]:
         """Return a manifest with everything that it names, or what stands for it."""
-        children = manifest.children if isinstance(manifest, ImageIndex) else ()
         existing: dict[str, Manifest] = {}
-        for child in children:
+        lacks_any = False
+        for child in manifest.children if isinstance(manifest, ImageIndex) else ():
+            standing: tuple[Manifest, ...] = ()
             if self._is_saved(child):
-                existing |= {each.digest: each for each in self.read(child, depth + 1)}
+                standing = self.read(child, depth + 1)
             else:
                 self.missing.append(child)
-        if any(child.digest not in self.found for child in children):
+            existing |= {each.digest: each for each in standing}
+            lacks_any |= self._parsed.get(child.digest) not in standing
+        if lacks_any:
             return tuple(existing.values())
 
         if not self._alone:
@@ -109,6 +112,8 @@ class ManifestTree:
 
     def _parse(self, descriptor: Descriptor) -> Manifest:
         if descriptor.digest in self._parsed:
+            # Another descriptor may give another size.
+            located(self._blobs, descriptor)
             return self._parsed[descriptor.digest]
 
         raw = read_manifest_bytes(self._blobs, descriptor)

@@ -372,7 +372,7 @@ def plan(
         undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
-    if type(part_size) is not int or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
+    if not isinstance(part_size, int) or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
         msg = f"part_size={quoted(part_size)} must be {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes"
         raise InvalidInputError(msg)
 

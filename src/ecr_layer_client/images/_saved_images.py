@@ -74,7 +74,9 @@ class _Reading:
         for entry in entries:
             # OCI image-spec, image-index.md: an unknown media type is not an error.
             if entry.media_type in MANIFEST_TYPES:
-                self._add(self.tree.read(entry), names_of(entry))
+                standing = self.tree.read(entry)
+                # A tag names one image. Of several, the one in `manifest.json` has it.
+                self._add(standing, names_of(entry) if len(standing) == 1 else ())
 
     def _add(self, manifests: Iterable[Manifest], names: Iterable[str]) -> None:
         tags = dict.fromkeys(tags_of(names))
@@ -160,7 +162,7 @@ def _why_none_exists(
     )
     reason = ""
     if absent:
-        reason = f": {quoted(', '.join(absent))} was not saved"
+        reason = f": of its indexes, these were not saved: {quoted(', '.join(absent))}"
     elif others:
         reason = f": it names only {quoted(', '.join(others))}"
     return f"{files.name} names no image that exists{reason}"
