@@ -160,7 +160,7 @@ FILES: dict[str, Callable[[], object]] = {
     "… says imageLayoutVersion …: …": _of_layout(
         _laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
     ),
-    "… is an index within more than … other indexes": _nested,
+    "… lies within more than … indexes": _nested,
     "… does not say what its images contain: …": lambda: ImageSource.from_manifest(
         index({"linux/amd64": _APP.manifest})
     ),

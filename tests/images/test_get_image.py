@@ -219,8 +219,9 @@ async def test_get_image_of_another_type(ecr: LocalECR, media_type: str, why: st
     """A manifest that is not of the type that ECR says is an error of the response."""
     push(ecr, APP, tag="v1")
     contents(ecr).images[DIGEST].media_type = media_type
-    with pytest.raises(ResponseError, match=f"team/app:v1: not a valid manifest.*{why}"):
+    with pytest.raises(ResponseError, match=f"team/app:v1: not a valid manifest.*{why}") as raised:
         await get(ecr)
+    assert not raised.value.retryable
 
 
 async def test_get_image_of_another_size(ecr: LocalECR) -> None:
@@ -228,8 +229,9 @@ async def test_get_image_of_another_size(ecr: LocalECR) -> None:
     push(ecr, APP)
     put_index(ecr, child(size=1))
     sizes = f"has {len(APP.manifest)} bytes, but its descriptor says 1"
-    with pytest.raises(ResponseError, match=f"team/app:v1: {DIGEST} {sizes}"):
+    with pytest.raises(ResponseError, match=f"team/app:v1: {DIGEST} {sizes}") as raised:
         await get(ecr)
+    assert not raised.value.retryable
 
 
 async def test_get_image_of_many(ecr: LocalECR) -> None:

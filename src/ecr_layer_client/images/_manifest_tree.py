@@ -13,7 +13,7 @@ from ._manifest import MANIFEST_TYPES, ImageIndex, ImageManifest, parse_manifest
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-# The number of indexes within indexes. More than two do not occur in practice.
+# The number of indexes that a manifest may lie within. More than two do not occur in practice.
 DEEPEST = 8
 
 Manifest = ImageManifest | ImageIndex
@@ -60,8 +60,12 @@ class ManifestTree:
         self.found: dict[str, Manifest] = {}
         self.missing: list[Descriptor] = []
 
-    def read(self, descriptor: Descriptor, depth: int = 1) -> tuple[Manifest, ...]:
+    def read(self, descriptor: Descriptor, within: int = 0) -> tuple[Manifest, ...]:
         """Return a manifest, or the images that exist of an index that lacks others.
+
+        Args:
+            descriptor: The descriptor of the manifest.
+            within: The number of indexes that it lies within. Default 0.
 
         Raises:
             InvalidInputError: A manifest or a blob is missing, does not match its descriptor or is
@@ -69,21 +73,20 @@ class ManifestTree:
         """
         manifest, digest = self._parse(descriptor), descriptor.digest
         if digest not in self._standing:
-            if depth > DEEPEST:
-                nested = f"{digest} is an index within more than {DEEPEST} other indexes"
-                msg = f"{self._blobs.name}: {nested}"
+            if within > DEEPEST:
+                msg = f"{self._blobs.name}: {digest} lies within more than {DEEPEST} indexes"
                 raise InvalidInputError(msg)
-            self._standing[digest] = self._complete(manifest, depth)
+            self._standing[digest] = self._complete(manifest, within)
         return self._standing[digest]
 
-    def _complete(self, manifest: Manifest, depth: int) -> tuple[Manifest, ...]:
+    def _complete(self, manifest: Manifest, within: int) -> tuple[Manifest, ...]:
         """Return a manifest with everything that it names, or what stands for it."""
         existing: dict[str, Manifest] = {}
         lacks_any = False
         for child in manifest.children if isinstance(manifest, ImageIndex) else ():
             standing: tuple[Manifest, ...] = ()
             if self._is_saved(child):
-                standing = self.read(child, depth + 1)
+                standing = self.read(child, within + 1)
             else:
                 self.missing.append(child)
             existing |= {each.digest: each for each in standing}

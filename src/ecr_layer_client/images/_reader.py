@@ -265,7 +265,7 @@ class ImageReader:
         found: Found = {}
         level: Sequence[str] = references
         with self._span(caller, GetImages.name):
-            for _ in range(DEEPEST):
+            for _ in range(DEEPEST + 1):
                 batches = [
                     level[begin : begin + MAX_IMAGE_IDS]
                     for begin in range(0, len(level), MAX_IMAGE_IDS)
