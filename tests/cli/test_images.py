@@ -89,7 +89,7 @@ def test_plan_as_json(run: Run, layout: str) -> None:
 
 
 PLANNED = """repository manifests to_upload present foreign archived undetermined calls shared_bytes
-bytes_to_upload bytes_present bytes_foreign seconds_at_quota all_blobs_present"""
+warnings bytes_to_upload bytes_present bytes_foreign seconds_at_quota all_blobs_present"""
 REPORTED = """repository reference tags digest media_type platform problem
 available archived absent undetermined wrong_size children deployable defects"""
 BLOB = "digest size media_type platform urls artifact_type annotations"
@@ -258,15 +258,15 @@ def test_verify_as_json_per_platform(run: Run) -> None:
             "'team/complete' does not name an image: append ':' and a tag, or '@' and a digest",
         ),
         ("team/complete@v1", "'team/complete@v1' has no digest after '@': append a tag with ':'"),
-        ("team/complete:a b", "the tag or digest of REPOSITORY:TAG is 'a b': a tag"),
+        ("team/complete:a b", "in REPOSITORY:TAG, 'a b' is not a valid reference"),
         (
             f"team/complete:a b@{sha256(BOTH)}",
-            "the tag or digest of REPOSITORY:TAG is 'a b': a tag",
+            "in REPOSITORY:TAG, 'a b' is not a valid reference",
         ),
-        (f"team/complete:@{sha256(BOTH)}", "the tag or digest of REPOSITORY:TAG is '': a tag"),
+        (f"team/complete:@{sha256(BOTH)}", "in REPOSITORY:TAG, '' is not a valid reference"),
         (
             f"team/complete@{sha256(BOTH)[:-1]}",
-            "a tag, such as 'latest', or a digest, sha256: and 64 digits",
+            "write a tag, such as 'latest', or a digest",
         ),
         (f"@{sha256(BOTH)}", "is not a valid ECR repository name"),
         ("team/none:v1", "The repository with name 'team/none' does not exist"),

@@ -23,6 +23,7 @@ from images.making import (
     image,
     index,
     layout_files,
+    linked,
     packed,
     sha256,
     tar,
@@ -129,8 +130,19 @@ def _of_xz() -> None:
 
 
 def _directory_in_place_of_a_file() -> None:
-    Path("empty/oci-layout").mkdir(parents=True)
-    ImageSource.from_oci_layout("empty")
+    Path("other/oci-layout").mkdir(parents=True)
+    _without("oci-layout")()
+
+
+def _without(name: str) -> Callable[[], object]:
+    """Return a function that reads a layout without one of its files."""
+    files = {other: data for other, data in _laid_out().items() if other != name}
+    return lambda: ImageSource.from_path(write(Path("other"), files))
+
+
+def _of_a_link() -> None:
+    files: dict[str, Any] = _saved() | {"a.tar": linked("a.tar", "b.tar")}
+    ImageSource.from_path(tar(Path("other.tar"), files))
 
 
 FILES: dict[str, Callable[[], object]] = {
@@ -141,17 +153,14 @@ FILES: dict[str, Callable[[], object]] = {
     "… is truncated: … bytes are missing": _truncated_while_open,
     "… can't be opened: …": _deleted_before_it_is_opened,
     "… can't be verified: …": _of_another_algorithm,
-    "… names no image…": _of_layout(_laid_out(), ("index.json", packed(manifests=[]))),
-    "… is longer than … bytes (4 MiB)": _of_layout(
-        _laid_out(), ("index.json", b" " * (4 * 2**20 + 1))
-    ),
+    "… names no image that exists…": _of_layout(_laid_out(), ("index.json", packed(manifests=[]))),
     "… is not an image index, but …": _of_layout(_laid_out(), ("index.json", _APP.manifest)),
     "… is not a regular file…": _directory_in_place_of_a_file,
     "… is not a valid layout file: …": _of_layout(_laid_out(), ("oci-layout", b"{}")),
     "… says imageLayoutVersion …: …": _of_layout(
         _laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
     ),
-    "… is an index within more than … other indexes": _nested,
+    "… lies within more than … indexes": _nested,
     "… does not say what its images contain: …": lambda: ImageSource.from_manifest(
         index({"linux/amd64": _APP.manifest})
     ),
@@ -162,8 +171,21 @@ FILES: dict[str, Callable[[], object]] = {
     "media_type=… must be a str or None": lambda: parse_manifest(_APP.manifest, _any),
     "path=… must be a str or a Path": lambda: ImageSource.from_path(_any),
     "path='' is empty: pass the path of a file or a directory …": lambda: ImageSource.from_path(""),
-    "… is not in this source, which has only an image's manifests: …": lambda: _read_all(
-        ImageSource.from_manifest(_APP.manifest)
+    "one of its objects has the member … twice": _of_archive(
+        _saved() | {"manifest.json": b'[{"Config": "a", "Config": "a", "Layers": []}]'}
+    ),
+    "…, but an OCI layout has that file: …": _without("oci-layout"),
+    "… nor an archive of docker save (manifest.json) in it": _of_archive({"a": b""}),
+    "… is a link to …, which …": _of_a_link,
+    "… leads out of this directory": lambda: ImageSource.from_path(
+        write(Path("other"), _listed(_saved(), Config="../config"))
+    ),
+    "the image is inside the folder …: …": _of_archive(
+        {f"folder/{name}": data for name, data in _laid_out().items()}
+    ),
+    "… is not the list of docker save…": _of_archive({"manifest.json": _APP.manifest}),
+    "… is an archive of docker save, not an OCI layout: …": lambda: ImageSource.from_oci_layout(
+        tar(Path("other.tar"), _saved())
     ),
     "blob=… must be a Descriptor from source.blobs": lambda: ImageSource.from_manifest(
         _APP.manifest
@@ -178,10 +200,10 @@ FILES: dict[str, Callable[[], object]] = {
         ImageSource.from_manifest(_APP.manifest, [_any])
     ),
     "… is compressed with …": _of_xz,
-    "there is no … in this archive…": _of_archive({"a": b""}),
+    "there is no … in this …": _of_archive(_listed(_saved(), Layers=["other"])),
     "… bytes: at most … are read": _of_archive({"manifest.json": b" " * (4 * 2**20 + 1)}),
     "… has more than … members, so it is not an image": _of_many_members,
-    "… is not what docker save writes: …": _of_archive({"manifest.json": b"{}"}),
+    "… is not what docker save writes: …": _of_archive({"manifest.json": b"[1]"}),
     "has … layers, but manifest.json lists …": _of_archive(_listed(_saved(), Layers=[])),
     "… is not a valid image config: …": _of_archive(_saved(config=b"{}")),
     "plans=… must be one or more PushPlan objects to add up": lambda: PushPlan.total([]),

@@ -473,9 +473,6 @@ _CASES: dict[str, Case] = {
     "…: it was changed…": _made(_changed_layout(_flipped)),
     "… is not a complete tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
-    "… can't be read, but an OCI layout must have this file: …": _made(
-        lambda: ImageSource.from_oci_layout(".")
-    ),
     "… has no image for …: …": _other_platform,
     "ECR has no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
     "ECR's response has a manifest with the digest …, and calls it …": _answered(
@@ -609,7 +606,7 @@ _CASES: dict[str, Case] = {
     "two of the results are of the same repository: …": _made(
         lambda: LayerCheckResults([LayerCheckResult.of(_APP, {})] * 2)
     ),
-    "reference=…: a tag, such as 'latest', or a digest, …": _called(
+    "reference=… is not a valid reference to an image: …": _called(
         lambda client: client.get_image(_APP, "a tag")
     ),
     "part_size=… must be … bytes": _made(
@@ -695,6 +692,8 @@ _NOT_SPECIFIC = {
     "it has no 'config'",
     "it begins with a byte order mark: JSON is UTF-8 without one",
     "…: the descriptor of … has no …",
+    "…: … has … …, but … in …",
+    "…: … (the layer …)",  # filled in with "there is no … in this archive", for example
     "…: … (…) …",  # filled in with "has … layers, but manifest.json lists …"
     # What stands before it: the file, and the manifest in it
     "…: …: …",

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import pytest
 import pytest_asyncio
 
 from ecr_layer_client.local import LocalECR
+from images.making import tar, write
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
 
 
 def pytest_asyncio_loop_factories() -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
@@ -29,3 +32,12 @@ async def ecr() -> AsyncIterator[LocalECR]:
         yield ecr
         assert ecr.in_flight == 0
         assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture(params=["directory", "tar", "gzipped"])
+def lay_out(request: pytest.FixtureRequest, tmp_path: Path) -> Callable[[dict[str, Any]], Path]:
+    """Return a function that writes files as a directory, an archive or a gzipped archive."""
+    gzipped = request.param == "gzipped"
+    if request.param == "directory":
+        return lambda files: write(tmp_path / "layout", files)
+    return lambda files: tar(tmp_path / "layout.tar", files, gzipped=gzipped)

@@ -155,3 +155,27 @@ def docker_files(
     config_name = f"{sha256(config)[7:]}.json"
     saved = [{"Config": config_name, "RepoTags": list(names), "Layers": list(layers)}]
     return {**layers, config_name: config, "manifest.json": json.dumps(saved).encode()}
+
+
+def saved(name: str, *layers: str) -> Image:
+    """Make an image of uncompressed layers, as docker saves them."""
+    plain = tuple(f"plain {layer}".encode() for layer in layers)
+    rootfs = {"type": "layers", "diff_ids": [sha256(layer) for layer in plain]}
+    return Image(json.dumps({"name": name, "rootfs": rootfs}).encode(), plain)
+
+
+def blob_name(data: bytes) -> str:
+    """Return the name of a blob's file."""
+    return f"blobs/{sha256(data).replace(':', '/')}"
+
+
+def row(one: Image, *names: str) -> dict[str, Any]:
+    """Return an image's row of `manifest.json`."""
+    layers = [blob_name(layer) for layer in one.layers]
+    return {"Config": blob_name(one.config), "RepoTags": list(names) or None, "Layers": layers}
+
+
+def docker_25(rows: list[dict[str, Any]], entries: Any, *blobs: bytes) -> dict[str, Any]:
+    """Return the files of an archive that docker saves since version 25."""
+    files = layout_files(entries or [], blobs) | {"manifest.json": json.dumps(rows).encode()}
+    return files if entries else files | {"index.json": packed(manifests=None)}

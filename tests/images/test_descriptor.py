@@ -10,14 +10,25 @@ from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import Descriptor, Platform
 
 
-@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
+@pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64:10.0.1", "a/b/c:1"])
 def test_platform_reads_what_it_shows(text: str) -> None:
     """A platform is parsed from the text that it shows."""
     assert str(Platform.parse(text)) == text
 
 
 @pytest.mark.parametrize(
-    "text", ["", "linux", "linux/", "/amd64", "linux/arm/v7/x", "linux /amd64", None]
+    "text",
+    [
+        "",
+        "linux",
+        "linux/",
+        "/amd64",
+        "linux/arm/v7/x",
+        "linux /amd64",
+        "linux/amd64:",
+        "linux:1/amd64",
+        None,
+    ],
 )
 def test_no_platform(text: Any) -> None:
     """Text without an operating system and an architecture is refused."""

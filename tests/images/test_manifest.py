@@ -98,11 +98,11 @@ def test_real_index() -> None:
         "linux/amd64",
         "linux/arm/v7",
         "linux/arm64/v8",
-        "windows/amd64 (10.0.17134.1130)",
-        "windows/amd64 (10.0.17763.864)",
-        "windows/arm (10.0.17763.864)",
-        "windows/amd64 (10.0.18362.476)",
-        "windows/amd64 (10.0.18363.476)",
+        "windows/amd64:10.0.17134.1130",
+        "windows/amd64:10.0.17763.864",
+        "windows/arm:10.0.17763.864",
+        "windows/amd64:10.0.18362.476",
+        "windows/amd64:10.0.18363.476",
     ]
 
 
@@ -167,16 +167,17 @@ def test_foreign(more: dict[str, Any], is_foreign: bool) -> None:
 
 
 def test_a_config_is_never_foreign() -> None:
-    """A config is stored, even if it has URLs or a foreign layer has the same digest."""
+    """A config is stored, even if it has URLs."""
     config = entry(b"{}", CONFIG, urls=["https://example.com/config"])
-    manifest = parsed_image(
-        packed(config=config, layers=[entry(b"{}", FOREIGN), entry(b"x", FOREIGN)])
-    )
+    manifest = parsed_image(packed(config=config, layers=[entry(b"x", FOREIGN)]))
+    assert [blob.digest for blob in manifest.blobs] == [sha256(b"{}")]
 
-    assert (
-        [blob.digest for blob in manifest.blobs],
-        [blob.digest for blob in manifest.foreign],
-    ) == ([sha256(b"{}")], [sha256(b"x")])
+
+def test_a_layer_that_is_also_elsewhere() -> None:
+    """A layer that is named twice, once with URLs, is stored."""
+    layers = [entry(b"x", LAYER, urls=["https://example.com/x"]), entry(b"x", LAYER)]
+    manifest = parsed_image(packed(config=entry(b"{}", CONFIG), layers=layers))
+    assert ([blob.digest for blob in manifest.blobs][1:], manifest.foreign) == ([sha256(b"x")], ())
 
 
 def test_unsigned_schema_1() -> None:
@@ -243,11 +244,6 @@ def test_platform_in_full() -> None:
     )
 
 
-def oci(**members: Any) -> bytes:
-    """Return a document as OCI's specification describes it."""
-    return json.dumps(members).encode()
-
-
 EMPTY = {
     "mediaType": "application/vnd.oci.empty.v1+json",
     "digest": sha256(b"{}"),
@@ -258,135 +254,43 @@ BYTES = {"mediaType": LAYER, "digest": D, "size": 32_654}
 
 
 @pytest.mark.parametrize(
-    ("data", "media_type", "blobs"),
+    ("members", "media_type", "blobs"),
     [
-        (oci(schemaVersion=2, config=EMPTY, layers=[EMPTY]), IMAGE, 1),
-        (
-            oci(
-                schemaVersion=2,
-                mediaType=IMAGE,
-                artifactType="application/vnd.example+type",
-                config=EMPTY,
-                layers=[BYTES],
-            ),
-            IMAGE,
-            2,
-        ),
-        (oci(schemaVersion=2, mediaType=IMAGE, config=EMPTY, layers=[]), IMAGE, 1),
-        (
-            oci(
-                schemaVersion=2,
-                config={**BYTES, "digest": "multihash+base58:QmRZxt"},
-                layers=[BYTES],
-            ),
-            IMAGE,
-            2,
-        ),
-        (
-            oci(
-                schemaVersion=2, config=EMPTY, layers=[BYTES], subject={**BYTES, "mediaType": IMAGE}
-            ),
-            IMAGE,
-            2,
-        ),
-        (
-            oci(
-                schemaVersion=2,
-                config=EMPTY,
-                layers=[{**BYTES, "size": 0}, {**BYTES, "size": 2**63 - 1, "digest": sha256(b"")}],
-            ),
-            IMAGE,
-            3,
-        ),
-        (
-            oci(
-                schemaVersion=2,
-                config=EMPTY,
-                layers=[BYTES],
-                annotations={"com.example.key1": "value1", "": ""},
-            ),
-            IMAGE,
-            2,
-        ),
-        (oci(schemaVersion=2, manifests=[]), INDEX, 0),
-        (
-            oci(
-                schemaVersion=2,
-                manifests=[{**BYTES, "mediaType": IMAGE}, {**BYTES, "mediaType": INDEX}],
-            ),
-            INDEX,
-            0,
-        ),
-        (
-            oci(
-                schemaVersion=2,
-                mediaType=INDEX,
-                artifactType="a/b",
-                manifests=[{**BYTES, "mediaType": IMAGE, "artifactType": "a/b"}],
-            ),
-            INDEX,
-            0,
-        ),
-        (
-            oci(
-                schemaVersion=2,
-                manifests=[{**BYTES, "mediaType": "application/xml"}],
-                subject={**BYTES, "mediaType": INDEX},
-            ),
-            INDEX,
-            1,
-        ),
+        ({"config": EMPTY, "layers": [EMPTY]}, IMAGE, 1),
+        ({"mediaType": IMAGE, "config": EMPTY, "layers": []}, IMAGE, 1),
+        ({"config": {**BYTES, "digest": "multihash+base58:QmRZxt"}, "layers": [BYTES]}, IMAGE, 2),
+        ({"config": EMPTY, "layers": [{**BYTES, "size": 0}]}, IMAGE, 2),
+        ({"config": EMPTY, "layers": [{**BYTES, "size": 2**63 - 1}]}, IMAGE, 2),
+        ({"manifests": []}, INDEX, 0),
+        ({"manifests": [{**BYTES, "mediaType": "application/xml"}]}, INDEX, 1),
     ],
-    ids=[
-        "empty",
-        "artifact",
-        "no-layers",
-        "algorithm",
-        "subject",
-        "sizes",
-        "annotations",
-        "no-manifests",
-        "index",
-        "kinds",
-        "unknown",
-    ],
+    ids=["empty", "no-layers", "algorithm", "no-bytes", "size", "no-manifests", "unknown"],
 )
-def test_what_oci_allows(data: bytes, media_type: str, blobs: int) -> None:
-    """Each form in OCI's specification is read.
-
-    The forms are empty configs, artifacts, embedded data, other digests and unknown types.
-    """
-    manifest = parse_manifest(data)
-    assert (manifest.raw, manifest.media_type, len(manifest.blobs)) == (data, media_type, blobs)
+def test_what_oci_allows(members: dict[str, Any], media_type: str, blobs: int) -> None:
+    """Each form in OCI's specification is read: embedded data, other digests, unknown types."""
+    manifest = parse_manifest(packed(**members))
+    assert (manifest.media_type, len(manifest.blobs)) == (media_type, blobs)
 
 
 @pytest.mark.parametrize(
-    "descriptor",
+    "member",
     [
-        {**BYTES, "size": None},
-        {**BYTES, "size": "32654"},
-        {**BYTES, "digest": None},
-        {**BYTES, "digest": D[7:]},
-        {**BYTES, "digest": f":{D[7:]}"},
-        {**BYTES, "digest": f"sha256+foo+-b:{D[7:]}"},
-        {**BYTES, "urls": "https://example.com/layer"},
-        {**BYTES, "mediaType": None},
-        {**BYTES, "annotations": {"key": 1}},
-        None,
+        *({"size": None}, {"size": "32654"}, {"digest": None}, {"digest": f":{D[7:]}"}),
+        *({"urls": "https://example.com/layer"}, {"mediaType": None}, {"annotations": {"a": 1}}),
     ],
-    ids=range(10),
+    ids=str,
 )
 @pytest.mark.parametrize("place", ["config", "layers", "manifests"])
-def test_what_oci_does_not_allow(descriptor: dict[str, Any] | None, place: str) -> None:
+def test_what_oci_does_not_allow(member: dict[str, Any], place: str) -> None:
     """A descriptor with a missing or malformed member is refused, wherever it is."""
+    descriptor = BYTES | member
     members: dict[str, dict[str, Any]] = {
         "config": {"config": descriptor, "layers": []},
         "layers": {"config": EMPTY, "layers": [descriptor]},
         "manifests": {"manifests": [descriptor]},
     }
-
     with pytest.raises(InvalidInputError, match="not a valid manifest"):
-        parse_manifest(oci(schemaVersion=2, **members[place]))
+        parse_manifest(packed(**members[place]))
 
 
 def test_index_of_other_things() -> None:
@@ -440,16 +344,62 @@ def test_unknown_members_are_left_alone() -> None:
     assert parse_manifest(data).raw == data
 
 
-def test_a_member_given_twice() -> None:
-    """If a member occurs twice, the last one counts, as in other clients."""
-    data = (
-        packed(config=entry(b"{}", CONFIG), layers=[]).rstrip(b"}\n")
-        + b', "layers": ['
-        + json.dumps(entry(b"x", LAYER)).encode()
-        + b"]}"
-    )
+def twice(document: bytes, member: str) -> bytes:
+    """Return a document whose last member is followed by another one."""
+    return document.rstrip(b"}\n ") + b", " + member.encode() + b"}"
 
-    assert len(parsed_image(data).layers) == 1
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        (twice(APP.manifest, '"layers": []'), "layers"),
+        (twice(APP.manifest, '"l\\u0061yers": []'), "layers"),
+        (twice(index({"linux/amd64": APP.manifest}), '"manifests": []'), "manifests"),
+        (APP.manifest.replace(b'"size": 1', b'"size": 7, "size": 1', 1), "size"),
+        (twice(APP.manifest, '"annotations": {"a": "1", "b": "", "a": "2"}'), "a"),
+        (twice(APP.manifest, f'"other": [{{"n": {"9" * 4000}, "n": 1}}]'), "n"),
+    ],
+    ids=["layers", "escaped", "manifests", "nested", "annotations", "unknown"],
+)
+def test_a_member_given_twice(data: bytes, name: str) -> None:
+    """A member that occurs twice in one object is refused and named, wherever it is.
+
+    Programs disagree on which one counts.
+    """
+    with pytest.raises(
+        InvalidInputError, match=f"one of its objects has the member '{name}' twice"
+    ):
+        parse_manifest(data)
+
+
+@pytest.mark.parametrize(
+    ("members", "why"),
+    [
+        (
+            {"layers": [BYTES, {**BYTES, "size": 9}]},
+            f"layers.1: {D} has 'size' 9, but 32654 in layers.0",
+        ),
+        (
+            {"layers": [{**BYTES, "mediaType": "a/b"}], "config": BYTES},
+            f"layers.0: {D} has 'mediaType' 'a/b', but '{LAYER}' in config",
+        ),
+        (
+            {"manifests": [{**BYTES, "mediaType": IMAGE}, BYTES]},
+            f"manifests.1: {D} has 'mediaType' '{LAYER}', but '{IMAGE}' in manifests.0",
+        ),
+        (
+            {"mediaType": ARTIFACT, "blobs": [BYTES, {**BYTES, "size": 9}]},
+            f"blobs.1: {D} has 'size' 9, but 32654 in blobs.0",
+        ),
+    ],
+    ids=["size", "config", "index", "artifact"],
+)
+def test_one_digest_described_in_two_ways(members: dict[str, Any], why: str) -> None:
+    """A digest that an image gives two sizes or two media types is refused with its places."""
+    config = {"config": EMPTY} if "layers" in members else {}
+    with pytest.raises(InvalidInputError) as raised:
+        parse_manifest(packed(**{**config, **members}))
+    assert why in str(raised.value)
 
 
 @pytest.mark.parametrize(
@@ -483,17 +433,8 @@ def test_a_member_given_twice() -> None:
             f"layers.0: the descriptor of {D} has no 'mediaType'",
         ),
         (
-            changed(config={"digest": D, "size": 1}),
-            f"config: the descriptor of {D} has no 'mediaType'",
-        ),
-        (changed(layers=[{"size": 1, "mediaType": LAYER}]), "layers.0.digest: Field required"),
-        (
             changed(layers=[{"digest": D, "mediaType": LAYER, "size": -1}]),
             "layers.0.size: Input should be greater than or equal to 0: -1",
-        ),
-        (
-            changed(layers=[{"digest": D, "mediaType": LAYER, "size": 1.0}]),
-            "layers.0.size: Input should be a valid integer",
         ),
         (
             changed(layers=[{"digest": D, "mediaType": LAYER, "size": True}]),
@@ -514,7 +455,7 @@ def test_a_member_given_twice() -> None:
             "manifests.0.platform.architecture: Field required",
         ),
     ],
-    ids=range(31),
+    ids=range(28),
 )
 def test_what_is_no_manifest(data: bytes, why: str) -> None:
     """An invalid manifest is refused in one line with the position, the reason and the digest."""

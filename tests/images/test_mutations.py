@@ -15,7 +15,20 @@ from hypothesis import strategies as st
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource, parse_manifest
-from images.making import IMAGE, INDEX, docker_files, entry, image, index, layout_files, sha256, tar
+from images.making import (
+    IMAGE,
+    INDEX,
+    docker_25,
+    docker_files,
+    entry,
+    image,
+    index,
+    layout_files,
+    row,
+    saved,
+    sha256,
+    tar,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,7 +37,13 @@ if TYPE_CHECKING:
 APP, ARM = image("app", "base", "code"), image("arm", "base", "arm code", foreign=["windows"])
 BOTH = index({"linux/amd64": APP.manifest, "linux/arm64": ARM.manifest})
 CONFIG = json.dumps({"rootfs": {"diff_ids": [sha256(b"plain"), sha256(b"gzipped")]}}).encode()
+SAVED, SHORT = saved("saved", "base", "more"), saved("short", "base")
 ARCHIVES = (
+    docker_25(
+        [row(SAVED), row(SHORT)],
+        [entry(SAVED.manifest, IMAGE)],
+        *(SAVED.manifest, *SAVED.blobs, *SHORT.blobs),
+    ),
     docker_files(CONFIG, {"a/layer.tar": b"plain", "b.tar.gz": gzip.compress(b"gzipped", mtime=0)}),
     layout_files([entry(BOTH, INDEX)], [BOTH, APP.manifest, ARM.manifest, *APP.blobs, *ARM.blobs]),
     layout_files([entry(APP.manifest, IMAGE)], [APP.manifest, *APP.blobs]),
@@ -103,7 +122,7 @@ def changed(draw: st.DrawFn, data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
-@pytest.mark.parametrize("files", ARCHIVES, ids=["docker", "index", "image"])
+@pytest.mark.parametrize("files", ARCHIVES, ids=["docker 25", "docker", "index", "image"])
 @given(data=st.data())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 def test_archives(

@@ -155,5 +155,5 @@ def test_digest_in_upper_case(digest: str) -> None:
 )
 def test_not_a_reference(reference: Any) -> None:
     """A value that is neither a tag nor a digest is refused."""
-    with pytest.raises(InvalidInputError, match="a tag, such as 'latest', or a digest"):
+    with pytest.raises(InvalidInputError, match="is not a valid reference to an image"):
         checked_reference(reference)

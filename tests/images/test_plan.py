@@ -18,6 +18,7 @@ from ecr_layer_client import (
 from ecr_layer_client.images import ImageSource, PushPlan, plan
 from images.making import (
     CONFIG,
+    FOREIGN,
     IMAGE,
     Image,
     entry,
@@ -170,6 +171,7 @@ def test_repository() -> None:
     """The repository is that of the result, unless another one is given."""
     assert str(plan(source(APP), held()).repository) == "team/app"
     assert str(plan(source(APP), {}, repository="other/app").repository) == "other/app"
+    assert str(plan(source(APP), held(), repository="other/app").repository) == "other/app"
 
 
 @pytest.mark.parametrize(
@@ -203,8 +205,11 @@ def test_parts(size: int, parts: int) -> None:
 
 
 def test_part_size() -> None:
-    """Another part size gives another number of parts."""
-    assert plan(of_sizes(20 * MIB), {}, part_size=5 * MIB).calls["UploadLayerPart"] == 4 + 1
+    """Another part size gives another number of parts. The smallest and the largest are allowed."""
+    sizes = (5 * MIB, 20_971_520)
+    assert [
+        plan(of_sizes(20_971_520), {}, part_size=size).calls["UploadLayerPart"] for size in sizes
+    ] == [4 + 1, 1 + 1]
 
 
 @pytest.mark.parametrize(
@@ -271,6 +276,34 @@ def test_tags(tmp_path: Path) -> None:
     assert plan(laid_out, {}).calls["PutImage"] == 2
 
 
+def test_tags_of_several_sources(tmp_path: Path) -> None:
+    """A tag that several sources give to one manifest is put once."""
+    name = {"org.opencontainers.image.ref.name": "1"}
+    files = layout_files([entry(APP.manifest, IMAGE, annotations=name)], [APP.manifest, *APP.blobs])
+    laid_out = ImageSource.from_oci_layout(write(tmp_path, files))
+    assert plan([laid_out, laid_out], {}).calls["PutImage"] == 1
+
+
+def test_foreign_in_one_source_and_stored_in_another() -> None:
+    """A layer that one source stores and another one takes for foreign is uploaded, not foreign."""
+    config, layer = entry(b"{}", CONFIG), b"layer base"
+    far = packed(config=config, layers=[entry(layer, FOREIGN)])
+    planned = plan([ImageSource.from_manifest(far), source(image("app", "base"))], {})
+    assert (sha256(layer) in {blob.digest for blob in planned.to_upload}, planned.foreign) == (
+        True,
+        (),
+    )
+
+
+def test_an_image_of_foreign_layers_alone() -> None:
+    """Foreign layers are not blobs that a repository lacks."""
+    planned = plan(source(NEXT), held(base=HELD, more=HELD))
+    assert [blob.digest for blob in planned.to_upload] == [sha256(NEXT.config)]
+    config = {sha256(NEXT.config): HELD}
+    layers = {sha256(layer): HELD for layer in NEXT.layers}
+    assert plan(source(NEXT), {**config, **layers}).all_blobs_present
+
+
 def test_unknown_sizes() -> None:
     """Layers of schema 1 have unknown sizes, are listed, and count as at least one part."""
     data = packed(schemaVersion=1, fsLayers=[{"blobSum": "sha256:" + "a" * 64}] * 2)
@@ -281,6 +314,35 @@ def test_unknown_sizes() -> None:
         0,
         1,
     )
+    assert plan(of_sizes(0), {}).unknown_sizes == ()
+
+
+def test_warning_of_an_empty_blob() -> None:
+    """A plan warns of a blob of 0 bytes that it would upload, because ECR refuses it."""
+    [warning] = plan(of_sizes(0, 1), {}).warnings
+    assert warning.startswith(f"sha256:{0:064x} ('a/b') has 0 bytes, and ECR refuses")
+    assert plan(of_sizes(0), {f"sha256:{0:064x}": HELD}).warnings == ()
+
+
+@pytest.mark.parametrize("media_type", ["a/b", FOREIGN], ids=["layer", "foreign"])
+def test_warning_of_a_build_cache(media_type: str) -> None:
+    """A plan warns of an index of layers, as that of a build cache, because ECR refuses it."""
+    cache = packed(manifests=[entry(b"layer", media_type)])
+    [warning] = plan([ImageSource.from_manifest(cache)] * 2, {}).warnings
+    assert warning.startswith(f"{sha256(cache)} is an index that names layers, as that of a build")
+
+
+def test_warnings_are_shown() -> None:
+    """A plan prints its first warnings and counts the others. Those of several plans add up."""
+    cache = ImageSource.from_manifest(packed(manifests=[entry(b"layer", "a/b")]))
+    planned = plan([of_sizes(*[0] * 20), cache], {})
+    assert (len(planned.warnings), planned.warnings[-1][-21:]) == (21, "(image-manifest=true)")
+    shown = str(planned).splitlines()
+    assert [line for line in shown if line.startswith("warning: ")] == [
+        f"warning: {warning}" for warning in planned.warnings[:10]
+    ]
+    assert "and 11 more warnings" in shown
+    assert PushPlan.total([planned, planned]).warnings == planned.warnings * 2
 
 
 def test_total() -> None:
@@ -290,19 +352,14 @@ def test_total() -> None:
     assert (total.bytes_to_upload, total.repository) == (2 * plans[0].bytes_to_upload, None)
     assert total.calls == {operation: 2 * count for operation, count in plans[0].calls.items()}
     assert PushPlan.total(plans[:1]) == plans[0]
+    shared = [plan(source(APP, NEXT), {}), plans[0]]
+    assert PushPlan.total(shared).shared_bytes == shared[0].shared_bytes
+    assert PushPlan.total(shared[::-1]).shared_bytes == shared[0].shared_bytes > 0
 
 
-def test_total_of_none() -> None:
-    """An empty list of plans is refused."""
-    with pytest.raises(
-        InvalidInputError, match=r"^plans=\[\] must be one or more PushPlan objects"
-    ):
-        PushPlan.total([])
-
-
-@pytest.mark.parametrize("plans", [None, 1, "plans", [None], [{}]], ids=repr)
+@pytest.mark.parametrize("plans", [[], None, 1, "plans", [None], [{}]], ids=repr)
 def test_total_of_what_are_no_plans(plans: Any) -> None:
-    """Values that are not plans are refused."""
+    """No plans, and values that are not plans, are refused."""
     with pytest.raises(InvalidInputError, match=r"^plans=.* must be one or more PushPlan"):
         PushPlan.total(plans)
 

@@ -265,3 +265,96 @@ def test_a_disk_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     said = r"a\.tar: sha256:\w+ can't be read: Input/output error"
     with source.open(source.blobs[1]) as file, pytest.raises(InvalidInputError, match=said):
         file.read()
+
+
+@pytest.mark.parametrize("left_out", range(1, 9))
+def test_an_archive_without_its_checksum(tmp_path: Path, left_out: int) -> None:
+    """A gzipped archive is truncated if its checksum or its length is missing at its end."""
+    path = tar(tmp_path / "a.tar.gz", FILES, gzipped=True)
+    path.write_bytes(path.read_bytes()[:-left_out])
+    with pytest.raises(
+        InvalidInputError,
+        match="not a complete tar archive, plain or gzipped: 'Compressed file ended",
+    ):
+        ImageSource.from_path(path)
+
+
+@pytest.mark.parametrize(
+    ("place", "why"),
+    [(-8, "CRC check failed"), (-4, "Incorrect length")],
+    ids=["checksum", "length"],
+)
+def test_an_archive_of_another_checksum(tmp_path: Path, place: int, why: str) -> None:
+    """A gzipped archive that does not match its checksum or its length is refused."""
+    path = tar(tmp_path / "a.tar.gz", FILES, gzipped=True)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(InvalidInputError, match=why):
+        ImageSource.from_path(path)
+
+
+@pytest.mark.parametrize("gzipped", [False, True], ids=["plain", "gzipped"])
+@pytest.mark.parametrize("part", [0.0, 0.2, 0.5, 0.8])
+def test_truncated_archive(tmp_path: Path, part: float, gzipped: bool) -> None:
+    """An archive that is truncated anywhere is one error that names it."""
+    large = Image(b"{}", (b"".join(sha256(bytes([number])).encode() for number in range(256)) * 4,))
+    path = tar(
+        tmp_path / "a.tar",
+        layout_files([entry(large.manifest, IMAGE)], [large.manifest, *large.blobs]),
+        gzipped=gzipped,
+    )
+    data = path.read_bytes()
+    # A plain archive is also complete without the padding at its end.
+    needed = len(data) - (0 if gzipped else tarfile.RECORDSIZE)
+    path.write_bytes(data[: int(needed * part)])
+
+    with pytest.raises(InvalidInputError, match=str(path)):
+        ImageSource.from_oci_layout(path)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"no archive", b"\x1f\x8b no gzip", b"PK\x03\x04"],
+    ids=["empty", "text", "gzip", "zip"],
+)
+def test_no_archive(tmp_path: Path, data: bytes) -> None:
+    """A file that is not an archive is refused with its path."""
+    path = tmp_path / "a.tar"
+    path.write_bytes(data)
+    with pytest.raises(
+        InvalidInputError, match=r"a\.tar is not a complete tar archive, plain or gzipped"
+    ):
+        ImageSource.from_docker_archive(path)
+
+
+def test_names_that_lead_out_of_an_archive(tmp_path: Path) -> None:
+    """Names and links that lead out of an archive are ignored.
+
+    Devices and directories are ignored, too, and nothing is written.
+    """
+    layer = b"layer base"
+    name = f"blobs/{sha256(layer).replace(':', '/')}"
+    (tmp_path / "outside").write_bytes(layer)
+    others: dict[str, Any] = {
+        "../outside": b"x",
+        "/etc/passwd": b"x",
+        name: linked(name, "../../../outside"),
+        "device": linked("device", "", tarfile.CHRTYPE),
+        "pipe": linked("pipe", "", tarfile.FIFOTYPE),
+        "directory": linked("directory", "", tarfile.DIRTYPE),
+        "loop": linked("loop", "loop"),
+    }
+    (tmp_path / "in").mkdir()
+    path = tar(tmp_path / "in" / "a.tar", {**FILES, **others})
+
+    with pytest.raises(InvalidInputError, match=f"{sha256(layer)} is named but missing"):
+        ImageSource.from_oci_layout(path)
+    assert sorted(found.name for found in tmp_path.rglob("*")) == ["a.tar", "in", "outside"]
+
+
+def test_too_many_members(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An archive with too many members is refused, and not read to its end."""
+    monkeypatch.setattr("ecr_layer_client.images._tar._MAX_MEMBERS", 3)
+    with pytest.raises(InvalidInputError, match="more than 3 members, so it is not an image"):
+        ImageSource.from_oci_layout(tar(tmp_path / "a.tar", FILES))

@@ -37,7 +37,7 @@ _REPLACEMENTS = {
     "endpoint_url=": "--endpoint-url ",
     "endpoint_url": "--endpoint-url",
     "timeout=": "--timeout ",
-    "reference=": "the tag or digest of REPOSITORY:TAG is ",
+    "reference=": "in REPOSITORY:TAG, ",
     # The command has printed what was answered.
     "; .partial keeps what was answered": "",
     "must be a str that is not empty, or None": "is empty; give it a value, or leave it out",

@@ -2,36 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import io
-import stat
-import zlib
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, cast
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 from ._descriptor import Descriptor, digest_of, hash_of
-from ._manifest import MANIFEST_TYPES, MAX_MANIFEST_BYTES
+from ._files import CANNOT_BE_READ, HEAD, File, why
+from ._manifest import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Callable, Iterable
-    from pathlib import Path
+    from collections.abc import Iterable
 
     from typing_extensions import Buffer
 
-
-# A file may raise these when it is read. The last three come from a gzipped file that was changed
-# since it was read the first time.
-CANNOT_BE_READ = (OSError, EOFError, zlib.error, gzip.BadGzipFile)
-
-
-class Located(NamedTuple):
-    """A blob that exists: its size in bytes, and a function that opens it."""
-
-    size: int
-    open: Callable[[], BinaryIO]
+    from ._files import Files
 
 
 class Blobs(Protocol):
@@ -42,31 +29,41 @@ class Blobs(Protocol):
         """The name of the place in messages."""
         ...
 
-    def find(self, digest: str) -> Located | None:
+    def find(self, digest: str) -> File | None:
         """Return a blob, or None if the place does not have it."""
         ...
 
+    def why_missing(self, digest: str) -> str:
+        """Return the reason why `find` finds no blob, for a message."""
+        ...
 
-class DirectoryBlobs:
-    """The blobs in the directory of an OCI layout: `blobs/ALGORITHM/VALUE` under it."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path / "blobs"
-        self.name = str(path)
+class FileBlobs:
+    """The blobs of a directory or an archive, one file each.
 
-    def find(self, digest: str) -> Located | None:
+    Args:
+        files: The files. Their names are those of an OCI layout, unless `add` gives others.
+    """
+
+    def __init__(self, files: Files) -> None:
+        self._files = files
+        self._names: dict[str, str] = {}
+        self.name = files.name
+
+    def add(self, digest: str, name: str) -> None:
+        """Give a blob another name than that of an OCI layout."""
+        self._names[digest] = name
+
+    def find(self, digest: str) -> File | None:
         """Return a blob, or None if it is absent or is not a regular file."""
-        algorithm, _, encoded = digest.partition(":")
-        path = self._path / algorithm / encoded
+        return self._files.find(self._name_of(digest))
 
-        try:
-            status = path.stat()
-        except OSError:
-            return None
-        if not stat.S_ISREG(status.st_mode):
-            return None
+    def why_missing(self, digest: str) -> str:
+        """Return the reason why `find` finds no blob, for a message."""
+        return self._files.why_missing(self._name_of(digest))
 
-        return Located(status.st_size, lambda: path.open("rb"))
+    def _name_of(self, digest: str) -> str:
+        return self._names.get(digest) or f"blobs/{digest.replace(':', '/', 1)}"
 
 
 class ManifestsAlone:
@@ -76,10 +73,19 @@ class ManifestsAlone:
         self._manifests = {digest_of(data): data for data in manifests}
         self.name = name
 
-    def find(self, digest: str) -> Located | None:
+    def find(self, digest: str) -> File | None:
         """Return a manifest, or None if the digest is not that of one of the manifests."""
         data = self._manifests.get(digest)
-        return None if data is None else Located(len(data), lambda: io.BytesIO(data))
+        return (
+            None if data is None else File(digest, len(data), lambda: io.BytesIO(data), data[:HEAD])
+        )
+
+    def why_missing(self, digest: str) -> str:  # noqa: ARG002 (of the protocol)
+        """Return the reason why `find` finds no manifest, for a message."""
+        return (
+            "this source has only an image's manifests, so read other blobs from where the "
+            "manifests came from"
+        )
 
 
 class VerifyingReader(io.RawIOBase):
@@ -169,12 +175,7 @@ def open_verified(blobs: Blobs, descriptor: Descriptor) -> BinaryIO:
     return cast("BinaryIO", io.BufferedReader(reader))
 
 
-def why(error: Exception) -> str:
-    """Return the reason of a failed read, for a message."""
-    return error.strerror if isinstance(error, OSError) and error.strerror else quoted(str(error))
-
-
-def located(blobs: Blobs, descriptor: Descriptor) -> Located:
+def located(blobs: Blobs, descriptor: Descriptor) -> File:
     """Return a blob that must exist.
 
     Raises:
@@ -182,7 +183,10 @@ def located(blobs: Blobs, descriptor: Descriptor) -> Located:
     """
     found = blobs.find(descriptor.digest)
     if found is None:
-        raise InvalidInputError(_missing(blobs, descriptor))
+        kind = quoted(descriptor.media_type or "a layer")
+        reason = blobs.why_missing(descriptor.digest)
+        msg = f"{blobs.name}: {descriptor.digest} is named but missing ({kind}): {reason}"
+        raise InvalidInputError(msg)
     if descriptor.size not in {None, found.size}:
         msg = (
             f"{blobs.name}: {descriptor.digest} has {found.size} bytes, "
@@ -190,18 +194,6 @@ def located(blobs: Blobs, descriptor: Descriptor) -> Located:
         )
         raise InvalidInputError(msg)
     return found
-
-
-def _missing(blobs: Blobs, descriptor: Descriptor) -> str:
-    kind = quoted(descriptor.media_type or "a layer")
-    if isinstance(blobs, ManifestsAlone) and descriptor.media_type not in MANIFEST_TYPES:
-        msg = (
-            f"{blobs.name}: {descriptor.digest} ({kind}) is not in this source, which has only "
-            "an image's manifests: read the blob from where the manifests came from"
-        )
-    else:
-        msg = f"{blobs.name}: {descriptor.digest} is named but missing ({kind})"
-    return msg
 
 
 def read_manifest_bytes(blobs: Blobs, descriptor: Descriptor) -> bytes:

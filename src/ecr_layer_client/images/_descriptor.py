@@ -16,7 +16,7 @@ from pydantic import AfterValidator, BaseModel, FailFast, Field
 
 from ecr_layer_client._models.digest import MAX_DIGEST_LENGTH
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.quoting import escaped, quoted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +34,10 @@ _FOREIGN = (
     "application/vnd.docker.image.rootfs.foreign.diff.tar",
     "application/vnd.oci.image.layer.nondistributable.v1.tar",
 )
-_PLATFORM = re.compile(r"(?P<os>[^/\s]+)/(?P<architecture>[^/\s]+)(/(?P<variant>[^/\s]+))?")
+_PLATFORM = re.compile(
+    r"(?P<os>[^/:\s]+)/(?P<architecture>[^/:\s]+)(/(?P<variant>[^/:\s]+))?"
+    r"(:(?P<os_version>[^/:\s]+))?"
+)
 # The same rules by which containerd normalises variants.
 _SAME_VARIANT = {("arm64", "v8"): None, ("amd64", "v1"): None, ("arm", None): "v7"}
 
@@ -121,20 +124,21 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `os/architecture` or `os/architecture/variant`.
+        """Parse `os/architecture[/variant][:os_version]`, such as `windows/amd64:10.0.26100.1742`.
 
         Raises:
-            InvalidInputError: The text has neither form.
+            InvalidInputError: The text does not have this form.
         """
         found = _PLATFORM.fullmatch(text) if isinstance(text, str) else None
         if found is None:
             msg = (
                 f"platform={quoted(text)} is not a valid platform: write 'os/architecture' or "
-                "'os/architecture/variant', such as 'linux/arm64'"
+                "'os/architecture/variant', such as 'linux/arm64', with ':' and an os.version if "
+                "you need one"
             )
             raise InvalidInputError(msg)
 
-        return cls(os=found["os"], architecture=found["architecture"], variant=found["variant"])
+        return cls.model_validate(found.groupdict(), by_name=True)
 
     def accepts(self, other: Platform) -> bool:
         """Return whether the other platform fulfils this one.
@@ -170,11 +174,11 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
         return _SAME_VARIANT.get((self.architecture, variant), variant)
 
     def __str__(self) -> str:
-        """Return the form that `parse` reads, followed by the version if there is one."""
+        """Return the form that `parse` reads."""
         name = "/".join(
             part for part in (self.os, self.architecture, self.variant or None) if part is not None
         )
-        return f"{name} ({self.os_version})" if self.os_version else name
+        return f"{name}:{self.os_version}" if self.os_version else name
 
 
 class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
@@ -217,6 +221,11 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
     def __hash__(self) -> int:
         """Hash the digest."""
         return hash(self.digest)
+
+
+def named_child(child: Descriptor) -> str:
+    """Return the platform of an image that an index names, or else its digest, for a message."""
+    return escaped(str(child.platform)) if child.platform else child.digest
 
 
 def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, ...]:

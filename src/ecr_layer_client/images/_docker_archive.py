@@ -1,6 +1,7 @@
-"""Archives of `docker save`: their own list of images, and a manifest written for each of them.
+"""Archives of `docker save`: the rows of `manifest.json`, and manifests composed for them.
 
-Only archives older than Docker 25 need this. Newer ones have the manifests in an OCI layout.
+Before Docker 25, an archive has no manifests. Since then it also has an OCI layout, but the layout
+does not always have all images or all their layers, while `manifest.json` does.
 """
 
 from __future__ import annotations
@@ -10,30 +11,32 @@ import hashlib
 import io
 import json
 import posixpath
+import re
 from typing import TYPE_CHECKING, Annotated, BinaryIO, NamedTuple, cast
 
-from pydantic import BaseModel, FailFast, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, FailFast, Field, TypeAdapter
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client._text.validation_errors import first_problem
 
-from ._blob_store import why
 from ._descriptor import Descriptor, Digests, Texts, digest_of, hash_of
-from ._manifest import DOCKER_IMAGE, MAX_MANIFEST_BYTES, parse_manifest
-from ._oci_layout import Images, Manifest, has_layout, read_layout_in, tags_of
-from ._tar import CHUNK, GZIP, UNREADABLE, TarBlobs, compression_of
+from ._documents import InvalidDocumentError, read_document
+from ._files import read_file, why
+from ._manifest import DOCKER_IMAGE, ImageManifest, parse_manifest
+from ._tar import CHUNK, GZIP, UNREADABLE, compression_of
 
 if TYPE_CHECKING:
-    from ._tar import Tar
+    from ._blob_store import FileBlobs
+    from ._files import File, Files
 
-_LIST = "manifest.json"
+LIST = "manifest.json"
 _CONFIG_TYPE = "application/vnd.docker.container.image.v1+json"
 _LAYER_TYPE = "application/vnd.docker.image.rootfs.diff.tar"
+_BLOB = re.compile(r"blobs/([^/]+)/([^/]+)")
 
 
-class _Saved(BaseModel):
-    """One image of the archive's list: the names of its files in the archive.
+class Row(BaseModel):
+    """One image in `manifest.json`: the names of its files.
 
     `sources` has the foreign layers, which are stored elsewhere, by diff_id.
     """
@@ -61,76 +64,65 @@ class _KnownConfig(NamedTuple):
     diff_ids: tuple[str, ...]
 
 
-_SAVED = TypeAdapter(Annotated[list[_Saved], FailFast()])
+_ROWS = TypeAdapter(Annotated[list[Row], FailFast()])
 _CONFIG = TypeAdapter(_Config)
 
 
-def read_docker_archive(tar: Tar) -> Images:
-    """Read an archive of `docker save`.
-
-    Since Docker 25, such an archive also has an OCI layout, and the layout takes precedence.
+def read_rows(files: Files) -> list[Row] | None:
+    """Return the rows of `manifest.json`, or None if it is absent or not a list.
 
     Raises:
-        InvalidInputError: The file is not such an archive, or it is incomplete.
+        InvalidInputError: The list is not valid.
     """
-    return read_layout_in(tar, partly=True) if has_layout(tar) else _Archive(tar).images()
+    data = read_file(files, LIST) if files.find(LIST) else b""
+    if not data.lstrip().startswith(b"["):
+        return None
+
+    try:
+        return read_document(_ROWS, data)
+    except InvalidDocumentError as error:
+        msg = f"{files.name}: {LIST} is not what docker save writes: {error}"
+        raise InvalidInputError(msg) from None
 
 
-def is_docker_archive(tar: Tar) -> bool:
-    """Return whether an archive was written by `docker save`."""
-    return tar.find(_LIST) is not None
+class Composer:
+    """Composes manifests from configs and layers as they are stored.
 
+    Args:
+        files: The files of an archive.
+        blobs: Their blobs, which get the names of the configs and layers.
+    """
 
-class _Archive:
-    """An archive without manifests: a list of configs and layers."""
-
-    def __init__(self, tar: Tar) -> None:
-        self._tar = tar
-        # The file of each digest.
-        self._files: dict[str, str] = {}
+    def __init__(self, files: Files, blobs: FileBlobs) -> None:
+        self._files = files
+        self._blobs = blobs
         # The config in each file.
         self._configs: dict[str, _KnownConfig] = {}
         # The two digests of each pair of file and algorithm.
         self._hashed: dict[tuple[str, str], tuple[str, str]] = {}
 
-    def images(self) -> Images:
-        saved = self._list()
-        if not saved:
-            msg = f"{self._tar.path} names no image"
-            raise InvalidInputError(msg)
+    def config_digest(self, row: Row) -> str:
+        """Return the digest of a config: the one in its name in a layout, or that of its bytes."""
+        in_layout = _BLOB.fullmatch(posixpath.normpath(row.config))
+        return ":".join(in_layout.groups()) if in_layout else self._config(row.config).digest
 
-        manifests: dict[str, Manifest] = {}
-        tags: dict[str, dict[str, None]] = {}
-        for image in saved:
-            manifest = self._manifest(image)
-            manifests[manifest.digest] = manifest
-            tags.setdefault(manifest.digest, {}).update(dict.fromkeys(tags_of(*image.names)))
+    def manifest(self, row: Row) -> ImageManifest:
+        """Compose the manifest of an image.
 
-        named = {digest: tuple(its) for digest, its in tags.items() if its}
-        return Images(manifests, tuple(manifests.values()), named, TarBlobs(self._tar, self._files))
-
-    def _list(self) -> list[_Saved]:
-        data = self._tar.read(_LIST, MAX_MANIFEST_BYTES)
-        try:
-            return _SAVED.validate_json(data, strict=True, by_alias=True, by_name=False)
-        except ValidationError as error:
-            problem = first_problem(error)
-            wrong = f"{problem.where}: {problem.message}"
-            msg = f"{self._tar.path}: {_LIST} is not what docker save writes: {wrong}"
-            raise InvalidInputError(msg) from None
-
-    def _manifest(self, image: _Saved) -> Manifest:
-        """Write the manifest of an image from its config and its layers as they are stored."""
-        config = self._config(image.config)
-        if len(config.diff_ids) != len(image.layers):
-            counts = f"has {len(config.diff_ids)} layers, but {_LIST} lists {len(image.layers)}"
-            msg = f"{self._tar.path}: {quoted(image.config)} ({config.digest}) {counts}"
+        Raises:
+            InvalidInputError: The config or a layer is missing or can't be read, or a layer is not
+                the one that the config names.
+        """
+        config = self._config(row.config)
+        if len(config.diff_ids) != len(row.layers):
+            counts = f"has {len(config.diff_ids)} layers, but {LIST} lists {len(row.layers)}"
+            msg = f"{self._files.name}: {quoted(row.config)} ({config.digest}) {counts}"
             raise InvalidInputError(msg)
 
         foreign = {
-            diff_id: layer for diff_id, layer in (image.sources or {}).items() if layer.is_foreign
+            diff_id: layer for diff_id, layer in (row.sources or {}).items() if layer.is_foreign
         }
-        named = zip(image.layers, config.diff_ids, strict=True)
+        named = zip(row.layers, config.diff_ids, strict=True)
         layers = [foreign.get(diff_id) or self._layer(name, diff_id) for name, diff_id in named]
 
         members = {
@@ -140,45 +132,34 @@ class _Archive:
             "layers": [_members(layer) for layer in layers],
         }
         try:
-            return parse_manifest(json.dumps(members, separators=(",", ":")).encode())
+            composed = parse_manifest(json.dumps(members, separators=(",", ":")).encode())
         except InvalidInputError as error:
             # The manifest is too long, or a foreign layer has no size.
-            msg = f"{self._tar.path}: the manifest of {config.digest}: {error}"
+            msg = f"{self._files.name}: the manifest of {config.digest}: {error}"
             raise InvalidInputError(msg) from None
+        return cast("ImageManifest", composed)
 
     def _config(self, name: str) -> _KnownConfig:
-        """Read a config, once even if many images name it.
+        """Read a config, once even if many images name it. Its name need not be its digest.
 
         Raises:
-            InvalidInputError: The file does not exist or is not a config, or its name is a digest
-                that does not match its content.
+            InvalidInputError: The file does not exist or is not a config.
         """
-        if name not in self._configs:
-            self._configs[name] = self._read_config(name)
-        return self._configs[name]
+        if name in self._configs:
+            return self._configs[name]
 
-    def _read_config(self, name: str) -> _KnownConfig:
-        raw = self._tar.read(name, MAX_MANIFEST_BYTES)
+        raw = read_file(self._files, name)
         digest = digest_of(raw)
-
-        stem = posixpath.basename(name).partition(".")[0].removeprefix("sha256:")
-        encoded = digest.partition(":")[2]
-        if len(stem) == len(encoded) and stem != encoded:
-            msg = f"{self._tar.path}: {quoted(name)} has the digest {digest}: it was changed"
-            raise InvalidInputError(msg)
-
         try:
-            diff_ids = _CONFIG.validate_json(raw, strict=True).rootfs.diff_ids
-        except ValidationError as error:
-            problem = first_problem(error).message
-            msg = (
-                f"{self._tar.path}: {quoted(name)} ({digest}) is not a valid image config: "
-                f"{problem}"
-            )
+            diff_ids = read_document(_CONFIG, raw).rootfs.diff_ids
+        except InvalidDocumentError as error:
+            what = f"{quoted(name)} ({digest})"
+            msg = f"{self._files.name}: {what} is not a valid image config: {error}"
             raise InvalidInputError(msg) from None
 
-        self._files[digest] = name
-        return _KnownConfig(digest, len(raw), diff_ids)
+        self._blobs.add(digest, name)
+        self._configs[name] = _KnownConfig(digest, len(raw), diff_ids)
+        return self._configs[name]
 
     def _layer(self, name: str, diff_id: str) -> Descriptor:
         """Return the descriptor of a layer as it is stored, plain or gzipped.
@@ -187,70 +168,63 @@ class _Archive:
             InvalidInputError: The layer does not exist, can't be read, or is not the one that the
                 config names.
         """
-        found = self._tar.find(name)
-        if found is None:
-            msg = (
-                f"{self._tar.path}: there is no {quoted(name)} in this archive "
-                f"(the layer {diff_id})"
-            )
+        file = self._files.find(name)
+        if file is None:
+            msg = f"{self._files.name}: {self._files.why_missing(name)} (the layer {diff_id})"
             raise InvalidInputError(msg)
 
-        member = self._tar.member(found)
-        compression = compression_of(member.head)
+        compression = compression_of(file.head)
         if compression is not None:
             msg = (
-                f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, "
+                f"{self._files.name}: {quoted(name)}, which should be {diff_id}, "
                 f"is compressed with {compression}: only plain and gzipped layers can be read"
             )
             raise InvalidInputError(msg)
 
-        digest, unpacked = self._hashes(found, diff_id)
+        digest, unpacked = self._hashes(file, diff_id)
         if unpacked != diff_id:
             msg = (
-                f"{self._tar.path}: {quoted(name)} should be {diff_id}, but is {unpacked}: "
+                f"{self._files.name}: {quoted(name)} should be {diff_id}, but is {unpacked}: "
                 "it was changed or truncated"
             )
             raise InvalidInputError(msg)
 
-        self._files[digest] = found
-        media_type = f"{_LAYER_TYPE}.gzip" if member.head.startswith(GZIP) else _LAYER_TYPE
-        return Descriptor(digest=digest, size=member.size, media_type=media_type)
+        self._blobs.add(digest, file.name)
+        media_type = f"{_LAYER_TYPE}.gzip" if file.head.startswith(GZIP) else _LAYER_TYPE
+        return Descriptor(digest=digest, size=file.size, media_type=media_type)
 
-    def _hashes(self, name: str, diff_id: str) -> tuple[str, str]:
+    def _hashes(self, file: File, diff_id: str) -> tuple[str, str]:
         """Return the digest of a layer's bytes, and the digest of its unpacked bytes.
 
         The second digest has the algorithm of the `diff_id`. The archive has no sizes, so these
         digests alone show whether a layer is complete. The layer is read once, unless its digest
         is already known.
         """
-        member = self._tar.member(name)
-        is_gzipped, algorithm = member.head.startswith(GZIP), diff_id.partition(":")[0]
-        if member.digest is not None and not is_gzipped and algorithm == "sha256":
-            return member.digest, member.digest
+        algorithm = diff_id.partition(":")[0]
+        if file.digest is not None and not file.head.startswith(GZIP) and algorithm == "sha256":
+            return file.digest, file.digest
 
-        if (name, algorithm) not in self._hashed:
-            self._hashed[name, algorithm] = self._read_hashes(name, diff_id)
-        return self._hashed[name, algorithm]
+        if (file.name, algorithm) not in self._hashed:
+            unpacked = hash_of(diff_id, self._files.name)
+            try:
+                digest = _hash(file, unpacked)
+            except (*UNREADABLE, OSError) as error:
+                what = f"{quoted(file.name)}, which should be {diff_id}"
+                msg = f"{self._files.name}: {what}, can't be read: {why(error)}"
+                raise InvalidInputError(msg) from error
+            self._hashed[file.name, algorithm] = digest, f"{algorithm}:{unpacked.hexdigest()}"
+        return self._hashed[file.name, algorithm]
 
-    def _read_hashes(self, name: str, diff_id: str) -> tuple[str, str]:
-        member = self._tar.member(name)
-        unpacked = hash_of(diff_id, str(self._tar.path))
 
-        try:
-            with self._tar.open(name) as file, _Hashing(file, member.size) as packed:
-                stream: io.BufferedIOBase | io.RawIOBase = packed
-                if member.head.startswith(GZIP):
-                    stream = gzip.GzipFile(fileobj=cast("BinaryIO", packed))
-                while data := stream.read(CHUNK):
-                    unpacked.update(data)
-        except (*UNREADABLE, OSError) as error:
-            msg = (
-                f"{self._tar.path}: {quoted(name)}, which should be {diff_id}, "
-                f"can't be read: {why(error)}"
-            )
-            raise InvalidInputError(msg) from error
-
-        return packed.digest, f"{diff_id.partition(':')[0]}:{unpacked.hexdigest()}"
+def _hash(file: File, unpacked: hashlib._Hash) -> str:
+    """Hash the unpacked bytes of a layer, and return the digest of its bytes as they are stored."""
+    with file.open() as opened, _Hashing(opened, file.size) as packed:
+        stream: io.BufferedIOBase | io.RawIOBase = packed
+        if file.head.startswith(GZIP):
+            stream = gzip.GzipFile(fileobj=cast("BinaryIO", packed))
+        while data := stream.read(CHUNK):
+            unpacked.update(data)
+    return packed.digest
 
 
 def _members(layer: Descriptor) -> dict[str, object]:

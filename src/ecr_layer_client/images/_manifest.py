@@ -5,22 +5,20 @@ Parsing is strict and bounded. A manifest is never serialised again.
 
 from __future__ import annotations
 
-import codecs
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter
 
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import escaped, quoted
-from ecr_layer_client._text.validation_errors import first_problem
+from ecr_layer_client._text.quoting import quoted
 
 from ._descriptor import Descriptor, Digest, TextByName, digest_of, each_for_its_platform, each_once
+from ._documents import InvalidDocumentError, read_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_BYTE_ORDER_MARKS = (codecs.BOM_UTF8, codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MAX_MANIFEST_BYTES = 4 * 1024 * 1024  # ECR's quota
 
 _DOCKER = "application/vnd.docker.distribution.manifest"
@@ -219,8 +217,9 @@ _DOCUMENT = TypeAdapter(_Document)
 def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest | ImageIndex:
     """Parse a manifest of any format: Docker schema 2 and 1, OCI image and index, artifacts.
 
-    The bytes are kept as they are. Members that the formats don't define are ignored. If a member
-    occurs twice, the last one counts, as in other clients. An unknown media type is kept.
+    The bytes are kept as they are. Members that the formats don't define are ignored, and an
+    unknown media type is kept. A document that two programs may read as two different images is
+    refused: one that has a member twice, or gives one digest two sizes or media types.
 
     Args:
         data: The exact bytes, at most 4 MiB.
@@ -262,30 +261,10 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
 
     digest = digest_of(raw)
     try:
-        return _built(raw, digest, _document(raw), media_type)
-    except _InvalidManifest as error:
+        return _built(raw, digest, read_document(_DOCUMENT, raw), media_type)
+    except InvalidDocumentError as error:
         msg = f"not a valid manifest ({len(raw)} bytes, {digest}): {error}"
         raise InvalidInputError(msg) from None
-
-
-class _InvalidManifest(Exception):  # noqa: N818 (never leaves this module)
-    pass
-
-
-def _document(raw: bytes) -> _Document:
-    if raw.startswith(_BYTE_ORDER_MARKS):
-        msg = "it begins with a byte order mark: JSON is UTF-8 without one"
-        raise _InvalidManifest(msg)
-
-    try:
-        return _DOCUMENT.validate_json(raw, strict=True, by_alias=True, by_name=False)
-    except ValidationError as error:
-        problem = first_problem(error)
-        reason = problem.message
-        if problem.where:
-            # The path may contain names of annotations, which are untrusted text.
-            reason = f"{escaped(problem.where)}: {reason}: {quoted(problem.value)}"
-        raise _InvalidManifest(reason) from None
 
 
 def _built(
@@ -304,40 +283,38 @@ def _built(
         "subject": document.subject,
     }
     if shown in INDEX_TYPES:
-        return ImageIndex(manifests=_complete("manifests", document.manifests), **common)
+        return ImageIndex(manifests=_checked({"manifests": document.manifests}), **common)
     if document.fs_layers is not None:
         layers = tuple(Descriptor(digest=layer.digest) for layer in document.fs_layers)
         return ImageManifest(config=None, layers=layers, **common)
     if shown == _OCI_ARTIFACT:
-        return ImageManifest(config=None, layers=_complete("blobs", document.blobs), **common)
+        return ImageManifest(config=None, layers=_checked({"blobs": document.blobs}), **common)
 
     if document.config is None:
         msg = "it has no 'config'"
-        raise _InvalidManifest(msg)
-    _check_complete("config", document.config)
-    return ImageManifest(
-        config=document.config, layers=_complete("layers", document.layers), **common
-    )
+        raise InvalidDocumentError(msg)
+    config, *below = _checked({"config": document.config, "layers": document.layers})
+    return ImageManifest(config=config, layers=tuple(below), **common)
 
 
 def _check_type(media_type: str, shown: str) -> None:
     """Check that the media type fits the one that the members show.
 
     Raises:
-        _InvalidManifest: The two are types of different formats.
+        InvalidDocumentError: The two are types of different formats.
     """
     is_known = media_type in MANIFEST_TYPES
     if is_known and any((media_type in alike) != (shown in alike) for alike in _ALIKE):
         msg = f"its media type is {media_type}, but its members are those of {shown}"
-        raise _InvalidManifest(msg)
+        raise InvalidDocumentError(msg)
 
 
 def _shape(document: _Document) -> str:
     """Return the media type that the members show, OCI's if two types have the same members.
 
     Raises:
-        _InvalidManifest: The members show no type, or several. Two clients might read a document
-            with several types as two different images.
+        InvalidDocumentError: The members show no type, or several. Two clients might read such a
+            document as two different images.
     """
     shapes = {
         OCI_INDEX: "manifests" in document.model_fields_set,
@@ -355,23 +332,47 @@ def _shape(document: _Document) -> str:
             if shown
             else "it has no 'layers', 'manifests' or 'fsLayers'"
         )
-        raise _InvalidManifest(reason)
+        raise InvalidDocumentError(reason)
     return shown[0]
 
 
-def _complete(name: str, descriptors: tuple[Descriptor, ...] | None) -> tuple[Descriptor, ...]:
-    """Return the descriptors, none for null, after checking that each is complete.
+def _checked(
+    members: dict[str, Descriptor | tuple[Descriptor, ...] | None],
+) -> tuple[Descriptor, ...]:
+    """Return the descriptors of some members in order. Null is an empty list.
 
     Raises:
-        _InvalidManifest: A descriptor has no size or no media type.
+        InvalidDocumentError: A descriptor has no size or no media type, or two descriptors of one
+            digest differ in one of them.
     """
-    for place, descriptor in enumerate(descriptors or ()):
-        _check_complete(f"{name}.{place}", descriptor)
-    return descriptors or ()
+    placed: dict[str, Descriptor] = {}
+    for name, value in members.items():
+        if isinstance(value, Descriptor):
+            placed[name] = value
+        else:
+            placed |= {f"{name}.{number}": each for number, each in enumerate(value or ())}
+
+    first: dict[str, str] = {}
+    for place, descriptor in placed.items():
+        known = first.setdefault(descriptor.digest, place)
+        _check_pair(place, descriptor, known, placed[known])
+    return tuple(placed.values())
 
 
-def _check_complete(where: str, descriptor: Descriptor) -> None:
-    for name, value in (("size", descriptor.size), ("mediaType", descriptor.media_type)):
+def _check_pair(place: str, descriptor: Descriptor, known: str, before: Descriptor) -> None:
+    """Check that a descriptor is complete and like an earlier one, or itself, of the same digest.
+
+    Raises:
+        InvalidDocumentError: It is not.
+    """
+    for name, value, other in (
+        ("size", descriptor.size, before.size),
+        ("mediaType", descriptor.media_type, before.media_type),
+    ):
         if value is None:
-            msg = f"{where}: the descriptor of {descriptor.digest} has no {name!r}"
-            raise _InvalidManifest(msg)
+            msg = f"{place}: the descriptor of {descriptor.digest} has no {name!r}"
+            raise InvalidDocumentError(msg)
+        if value != other:
+            given, earlier = quoted(value), quoted(other)
+            msg = f"{place}: {descriptor.digest} has {name!r} {given}, but {earlier} in {known}"
+            raise InvalidDocumentError(msg)

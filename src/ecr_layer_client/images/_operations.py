@@ -67,8 +67,10 @@ def checked_reference(reference: str) -> str:
     if isinstance(reference, str) and _DIGEST.fullmatch(reference):
         return reference.lower()
     if not isinstance(reference, str) or not TAG.fullmatch(reference):
-        rule = "a tag, such as 'latest', or a digest, sha256: and 64 digits"
-        msg = f"reference={quoted(reference)}: {rule}"
+        msg = (
+            f"reference={quoted(reference)} is not a valid reference to an image: write a tag, "
+            "such as 'latest', or a digest, 'sha256:' and 64 hexadecimal digits"
+        )
         raise InvalidInputError(msg)
     return reference
 

@@ -44,6 +44,7 @@ from ecr_layer_client.display import (
 
 from ._descriptor import Descriptor, each_once
 from ._source import ImageSource, blobs_of, manifests_of, shared_bytes, sources_of
+from ._warnings import warnings_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,6 +62,8 @@ _CALLS = (
     "CompleteLayerUpload",
     "PutImage",
 )
+
+_MAX_WARNING_CHARACTERS = 500
 
 _INSTEAD_OF_TRUTH = "plan.all_blobs_present, or plan.to_upload"
 
@@ -87,6 +90,8 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             the manifests.
         shared_bytes: The bytes that one push of all images saves: a blob that several images name
             counts once for each repeat.
+        warnings: One line for each blob or manifest that ECR refuses, and for each image that an
+            index names but the source lacks. Default none.
 
     Example:
         >>> import json
@@ -109,6 +114,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     undetermined: tuple[Descriptor, ...]
     calls: dict[str, int]
     shared_bytes: int
+    warnings: tuple[str, ...] = ()
 
     @property
     def bytes_to_upload(self) -> int:
@@ -180,6 +186,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             },
             calls={operation: sum(plan.calls[operation] for plan in given) for operation in _CALLS},
             shared_bytes=sum(plan.shared_bytes for plan in given),
+            warnings=tuple(warning for plan in given for warning in plan.warnings),
         )
 
     def to_pandas(self) -> pd.DataFrame:
@@ -220,7 +227,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             self._parts(),
             by_size=True,
             facts=tuple(self._facts()),
-            tables=tuple(self._largest_uploads()),
+            tables=(*self._warning_table(), *self._largest_uploads()),
         )
 
     def _verdict(self) -> str:
@@ -251,6 +258,10 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
         calls = [f"{count:,} {line(name)}" for name, count in self.calls.items() if count]
         yield "calls", ", ".join(calls[:MOST_ROWS]) or "none"
         yield "at ECR's quotas", f"at least {self.seconds_at_quota:,.2f} s"
+
+    def _warning_table(self) -> Iterator[Table]:
+        rows = ((line(warning, _MAX_WARNING_CHARACTERS),) for warning in self.warnings)
+        return first_rows("Warnings", ("warning",), rows, len(self.warnings))
 
     def _largest_uploads(self) -> Iterator[Table]:
         largest = nlargest(MOST_ROWS, self.to_upload, key=lambda blob: blob.size or 0)
@@ -306,6 +317,10 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             size = human_bytes(self.shared_bytes)
             yield f"{'shared between the images':<32} {'':>6}        {size:>10}"
 
+        yield from (f"warning: {warning}" for warning in self.warnings[:MOST_ROWS])
+        if len(self.warnings) > MOST_ROWS:
+            yield f"and {counted(len(self.warnings) - MOST_ROWS, 'more warning')}"
+
 
 def rows_of(plan: PushPlan) -> list[tuple[Descriptor, str, str | None]]:
     """Return each blob and manifest of a plan, with its action and a note."""
@@ -357,7 +372,7 @@ def plan(
         undetermined=0, bytes_to_upload=7, calls=5)
     """
     given = sources_of(sources)
-    if type(part_size) is not int or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
+    if not isinstance(part_size, int) or not MIN_PART_BYTES <= part_size <= MAX_PART_BYTES:
         msg = f"part_size={quoted(part_size)} must be {MIN_PART_BYTES} to {MAX_PART_BYTES} bytes"
         raise InvalidInputError(msg)
 
@@ -392,6 +407,7 @@ def plan(
             "PutImage": _puts(manifests, given),
         },
         shared_bytes=shared_bytes(given, blobs),
+        warnings=warnings_of(given, to_upload),
     )
 
 

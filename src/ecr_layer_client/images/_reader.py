@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ecr_layer_client._calls.caller import OperationState
@@ -10,10 +11,9 @@ from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blob_store import ManifestsAlone
 from ._descriptor import Descriptor, Platform, each_for_its_platform
 from ._manifest import ImageIndex, parse_manifest
-from ._oci_layout import DEEPEST, Manifest, Reading
+from ._manifest_tree import DEEPEST, Manifest, images_alone
 from ._operations import (
     MAX_IMAGE_IDS,
     GetImages,
@@ -143,26 +143,23 @@ class ImageReader:
     def _source(self, root: Manifest, found: Found, reference: str) -> ImageSource:
         """Return what was fetched as an image source."""
         raws = (each.raw for each in found.values() if not isinstance(each, NotGiven))
-        blobs = ManifestsAlone(_name(self._repository, reference), raws)
-        entry = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
+        name = _name(self._repository, reference)
+        tags = () if is_digest(reference) else (reference,)
         try:
-            images = Reading(blobs, alone=True).images([entry])
+            return ImageSource(name, images_alone(name, root, raws, tags))
         except InvalidInputError as error:
             # What ECR returned is wrong, and not what the caller passed.
             raise ResponseError(
                 str(error), operation=GetImages.name, repository=self._repository, retryable=False
             ) from None
-        tags: dict[str, tuple[str, ...]] = {}
-        if not is_digest(reference):
-            tags[root.digest] = (reference,)
-        return ImageSource(blobs.name, images._replace(tags=tags))
 
     def _of_platform(
         self, index: ImageIndex, wanted: Platform, found: Found, reference: str
     ) -> Manifest:
-        """Return the image of a platform, in the index's order.
+        """Return the image of a platform.
 
-        The first of exactly that variant, else the first that the platform can run.
+        It is one of exactly that variant, or else one that the platform can run. Of several, it is
+        the one with the newest version of the operating system, or else the first in the index.
         """
         platforms = [
             (child.digest, child.platform)
@@ -170,9 +167,10 @@ class ImageReader:
             if child.platform is not None
         ]
         for serves in (wanted.is_exactly, wanted.accepts):
-            for digest, platform in platforms:
-                if serves(platform):
-                    return self._given(found, digest)
+            serving = [each for each in platforms if serves(each[1])]
+            if serving:
+                newest, _ = max(serving, key=lambda each: _version(each[1]))
+                return self._given(found, newest)
 
         offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms))
         name = _name(self._repository, reference)
@@ -267,7 +265,7 @@ class ImageReader:
         found: Found = {}
         level: Sequence[str] = references
         with self._span(caller, GetImages.name):
-            for _ in range(DEEPEST):
+            for _ in range(DEEPEST + 1):
                 batches = [
                     level[begin : begin + MAX_IMAGE_IDS]
                     for begin in range(0, len(level), MAX_IMAGE_IDS)
@@ -329,6 +327,12 @@ def _below(manifest: Manifest, found: Found) -> tuple[Descriptor, ...]:
             left += () if isinstance(held, NotGiven) else reversed(below(held))
         reached.append(child)
     return each_for_its_platform(reached)
+
+
+def _version(platform: Platform) -> tuple[int, ...]:
+    """Return a key by which newer versions of an operating system sort after older ones."""
+    # Python limits the digits of an int that it parses, and no version has so long a number.
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", platform.os_version or "")))
 
 
 def _name(repository: Repository, reference: str) -> str:

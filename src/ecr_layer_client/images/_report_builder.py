@@ -11,7 +11,7 @@ from ecr_layer_client._models.layer import Layer, group_of
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._manifest import ImageIndex
-from ._oci_layout import Manifest
+from ._manifest_tree import Manifest
 from ._operations import NotGiven, is_digest
 from ._report import ImageReport
 

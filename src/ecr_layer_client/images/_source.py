@@ -15,15 +15,18 @@ from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blob_store import ManifestsAlone, open_verified
-from ._descriptor import Descriptor, each_once
-from ._docker_archive import is_docker_archive, read_docker_archive
-from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
-from ._oci_layout import Images, Manifest, Reading, is_directory, read_layout, read_layout_in
+from ._blob_store import open_verified
+from ._descriptor import Descriptor, each_for_its_platform, each_once
+from ._files import Directory
+from ._manifest import MAX_MANIFEST_BYTES, ImageManifest, parse_manifest
+from ._manifest_tree import Images, Manifest, images_alone
+from ._saved_images import read_images
 from ._tar import Tar
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from ._files import Files
 
 Where = TypeVar("Where", bound=str | Repository)
 
@@ -49,6 +52,8 @@ class ImageSource:
         manifests: Every manifest once, children before the indexes that name them. A registry
             accepts them in this order.
         tags: Tags by the digest of the manifest that they name, if the source has tags.
+        missing: The images that an index names, but that were not saved with it. The index is left
+            out of `manifests`, and its images that exist count.
 
     Example:
         >>> import json
@@ -63,17 +68,23 @@ class ImageSource:
     roots: tuple[Manifest, ...]
     manifests: tuple[Manifest, ...]
     tags: Mapping[str, tuple[str, ...]]
+    missing: tuple[Descriptor, ...]
 
     def __init__(self, name: str, images: Images) -> None:
         self.name = name
         self.roots = images.roots
         self.tags = images.tags
+        self.missing = each_for_its_platform(images.missing)
         self.manifests = tuple(images.manifests.values())
         self._blobs = images.blobs
 
     @classmethod
     def from_oci_layout(cls, path: str | os.PathLike[str]) -> Self:
         """Read an OCI layout.
+
+        An index that names images that were not saved with it is left out, and its images that
+        exist count; see `missing`. If the layout also has the `manifest.json` of `docker save`, it
+        is read as by `from_docker_archive`.
 
         Args:
             path: The directory of the layout, or a tar archive of that directory, plain or gzipped.
@@ -83,33 +94,34 @@ class ImageSource:
                 blob is missing or has another size, or a manifest has another digest.
         """
         where = _path(path)
-        return cls(str(where), read_layout(where))
+        return cls(str(where), read_images(_files(where), needs_layout=True))
 
     @classmethod
     def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
         """Read an archive that `docker save` wrote, or that another tool wrote in its format.
 
-        Since Docker 25 an archive contains the manifests, and they are used as they are. An index
-        is left out if only some of its platforms were saved, and the images that exist count.
+        Since Docker 25 an archive also has an OCI layout, whose manifests are used as they are. An
+        image that `manifest.json` lists and the layout lacks, or has with fewer layers, is read as
+        from an older archive.
 
         An older archive has no manifest. One is composed of the config and the layers as they are
         stored, which is mostly uncompressed. A push of that manifest is accepted. But `docker load`
         and `docker push` would compress the layers first, and so upload other layers with other
         digests.
 
-        In an older archive, only the config says what a layer should be, and nothing says its
-        size. So each layer is read once and hashed when the source is made, and gzipped layers are
+        For such an image, only the config says what a layer should be, and nothing says its size.
+        So each layer is read once and hashed when the source is made, and gzipped layers are
         unpacked for this. It takes seconds for gigabytes, so call this method in a thread.
 
         Args:
-            path: The archive, plain or gzipped.
+            path: The archive, plain or gzipped, or the directory that it was unpacked into.
 
         Raises:
-            InvalidInputError: The file is not such an archive, or it is incomplete: a named file is
-                missing or does not match its digest.
+            InvalidInputError: The path is not such an archive, or it is incomplete: a named file is
+                missing, or a layer does not match its digest.
         """
         where = _path(path)
-        return cls(str(where), read_docker_archive(Tar(where)))
+        return cls(str(where), read_images(_files(where)))
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str]) -> Self:
@@ -126,16 +138,10 @@ class ImageSource:
             InvalidInputError: The path has none of these formats, or the image is incomplete.
         """
         where = _path(path)
-        if is_directory(where):
-            return cls.from_oci_layout(where)
-
         beginning = _beginning(where)
         if beginning.lstrip().startswith(_TEXTS) and beginning[_TAR.start : _TAR.stop] != b"ustar":
             return cls._from_json(where, beginning)
-
-        tar = Tar(where)
-        images = read_docker_archive(tar) if is_docker_archive(tar) else read_layout_in(tar)
-        return cls(str(where), images)
+        return cls(str(where), read_images(_files(where)))
 
     @classmethod
     def _from_json(cls, path: Path, data: bytes) -> Self:
@@ -145,7 +151,7 @@ class ImageSource:
             msg = f"{path}: {error}"
             raise InvalidInputError(msg) from None
 
-        return cls(str(path), _alone(str(path), root))
+        return cls(str(path), images_alone(str(path), root))
 
     @classmethod
     def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
@@ -171,7 +177,7 @@ class ImageSource:
             )
             raise InvalidInputError(msg)
 
-        return cls("a manifest", _alone("a manifest", parse_manifest(data), below))
+        return cls("a manifest", images_alone("a manifest", parse_manifest(data), below))
 
     @property
     def images(self) -> tuple[ImageManifest, ...]:
@@ -220,30 +226,8 @@ class ImageSource:
         blobs = counted(len(self.blobs), "blob")
         size = sum(blob.size or 0 for blob in self.blobs)
         name = escaped(self.name)
-        return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes>"
-
-
-def _alone(name: str, root: Manifest, children: Iterable[bytes] = ()) -> Images:
-    """Return the images of a manifest, without the blobs that it names.
-
-    Raises:
-        InvalidInputError: An index names a manifest that is not among the children, or a child is
-            not a valid manifest.
-    """
-    blobs = ManifestsAlone(name, (root.raw, *children))
-    if (
-        isinstance(root, ImageIndex)
-        and root.children
-        and not any(blobs.find(child.digest) for child in root.children)
-    ):
-        msg = (
-            f"{name}: an index alone ({root.digest}) does not say what its images contain: "
-            "also pass the manifests of its images, or read an OCI layout"
-        )
-        raise InvalidInputError(msg)
-
-    descriptor = Descriptor(digest=root.digest, size=len(root.raw), media_type=root.media_type)
-    return Reading(blobs, alone=True).images([descriptor])
+        lacks = f", {counted(len(self.missing), 'image')} not saved" if self.missing else ""
+        return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes{lacks}>"
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -255,6 +239,19 @@ def _path(path: str | os.PathLike[str]) -> Path:
         msg = "path='' is empty: pass the path of a file or a directory ('.' is the current one)"
         raise InvalidInputError(msg)
     return Path(named)
+
+
+def _files(path: Path) -> Files:
+    """Return the files of a directory or an archive.
+
+    Raises:
+        InvalidInputError: The path can't be inspected, or is neither.
+    """
+    try:
+        return Directory(path) if path.is_dir() else Tar(path)
+    except OSError as error:
+        msg = f"{path} can't be read: {error.strerror or error}"
+        raise InvalidInputError(msg) from error
 
 
 def _beginning(path: Path) -> bytes:

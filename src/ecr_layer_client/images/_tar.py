@@ -13,12 +13,12 @@ import posixpath
 import tarfile
 import zlib
 from stat import S_ISREG
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
-from ._blob_store import Located
+from ._files import HEAD, File, inner_name
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 GZIP = b"\x1f\x8b"
 # The compressions that are not read, by the bytes that their files begin with.
 OTHER_COMPRESSIONS = {b"\x28\xb5\x2f\xfd": "zstd", b"\xfd7zXZ\x00": "xz", b"BZh": "bzip2"}
-HEAD = 6  # bytes, the length of the longest of these beginnings
 CHUNK = 1024 * 1024  # bytes
 UNREADABLE = (
     tarfile.TarError,
@@ -45,25 +44,11 @@ _MAX_READ_BYTES = CHUNK
 # The headers before one member, together with those that apply to all members: tarfile keeps them.
 _MAX_HEADER_BYTES = 4 * CHUNK
 _MAX_NAME_CHARACTERS = 4096  # the longest path on Linux
-_OUTSIDE = ("/", "../")
 _MAX_LINKS = 8
 # Small members of a gzipped archive are kept in memory, because going back means decompressing
 # again from the beginning.
 _MAX_KEPT_MEMBER_BYTES = 1024 * 1024
 _MAX_KEPT_BYTES = 32 * 1024 * 1024
-
-
-class Member(NamedTuple):
-    """A regular file of an archive: its offset, its size, and its first few bytes.
-
-    A member of a gzipped archive also has its sha256 digest, because reading the archive
-    decompresses all its bytes.
-    """
-
-    offset: int
-    size: int
-    head: bytes
-    digest: str | None
 
 
 class Tar:
@@ -84,7 +69,10 @@ class Tar:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._members: dict[str, Member] = {}
+        self.name = str(path)
+        self._members: dict[str, File] = {}
+        # The offset of each member in the archive, without compression.
+        self._offsets: dict[str, int] = {}
         self._links: dict[str, str] = {}
         self._small: dict[str, bytes] = {}
         self._kept = 0
@@ -127,8 +115,8 @@ class Tar:
                 raise tarfile.ReadError(msg)
 
             reached = member.offset
-            name = posixpath.normpath(member.name)
-            if len(name) <= _MAX_NAME_CHARACTERS and not name.startswith(_OUTSIDE):
+            name = inner_name(member.name)
+            if name is not None and len(name) <= _MAX_NAME_CHARACTERS:
                 self._take_one(tar, member, name)
 
     def _take_one(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> None:
@@ -142,16 +130,17 @@ class Tar:
         elif member.islnk():
             self._links[name] = target
         elif member.isreg() and not member.issparse():
+            self._offsets[name] = member.offset_data
             self._members[name] = self._seen(tar, member, name)
 
-    def _seen(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> Member:
+    def _seen(self, tar: tarfile.TarFile, member: tarfile.TarInfo, name: str) -> File:
         """Read the first few bytes of a file, and all bytes if the archive is gzipped.
 
         In a gzipped archive, all bytes are decompressed in any case.
         """
         file = cast("BinaryIO", tar.extractfile(member))
         if not self._is_gzipped:
-            return Member(member.offset_data, member.size, file.read(HEAD), None)
+            return File(name, member.size, lambda: self.open(name), file.read(HEAD))
 
         data = file.read(CHUNK)
         if member.size <= min(_MAX_KEPT_MEMBER_BYTES, _MAX_KEPT_BYTES - self._kept):
@@ -162,27 +151,33 @@ class Tar:
         while data:
             hashing.update(data)
             data = file.read(CHUNK)
-        return Member(member.offset_data, member.size, head, f"sha256:{hashing.hexdigest()}")
+        digest = f"sha256:{hashing.hexdigest()}"
+        return File(name, member.size, lambda: self.open(name), head, digest)
 
-    def find(self, name: str) -> str | None:
-        """Return the name of the file that a name or a link leads to, or None if there is none."""
-        name = posixpath.normpath(name)
+    def find(self, name: str) -> File | None:
+        """Return the file that a name or a link leads to, or None if there is none."""
+        inner = inner_name(name)
         for _ in range(_MAX_LINKS):
-            if name in self._members:
-                return name
-            if name not in self._links:
-                return None
-            name = posixpath.normpath(self._links[name])
-        return None
+            if inner not in self._links:
+                break
+            inner = inner_name(self._links[inner])
+        return None if inner is None else self._members.get(inner)
 
-    def member(self, name: str) -> Member:
-        """Return a file that `find` found."""
-        return self._members[name]
+    def why_missing(self, name: str) -> str:
+        """Return the reason why `find` finds no file."""
+        target = self._links.get(inner_name(name) or "")
+        if target is None:
+            return f"there is no {quoted(name)} in this archive"
+        where = quoted(posixpath.normpath(target))
+        return f"{quoted(name)} is a link to {where}, which is not a file of this archive"
+
+    def folder_with(self, names: tuple[str, ...]) -> str | None:
+        """Return a folder at the top that has a file with one of these names, or None."""
+        parts = (name.partition("/") for name in self._members)
+        return next((folder for folder, _, name in parts if name in names), None)
 
     def open(self, name: str) -> BinaryIO:
-        """Open the archive at the beginning of a file that `find` found.
-
-        The file ends after the `size` of its member.
+        """Open the archive at the beginning of a file of this name.
 
         Raises:
             OSError: The archive does not exist any more.
@@ -193,30 +188,11 @@ class Tar:
 
         file = self._open()
         try:
-            file.seek(self._members[name].offset)
+            file.seek(self._offsets[name])
         except BaseException:
             file.close()
             raise
         return file
-
-    def read(self, name: str, at_most: int) -> bytes:
-        """Return the bytes of a small file.
-
-        Raises:
-            InvalidInputError: The file does not exist, or it is too large.
-        """
-        found = self.find(name)
-        if found is None:
-            msg = f"{self.path}: there is no {quoted(name)} in this archive"
-            raise InvalidInputError(msg)
-
-        size = self._members[found].size
-        if size > at_most:
-            msg = f"{self.path}: {quoted(name)} has {size} bytes: at most {at_most} are read"
-            raise InvalidInputError(msg)
-
-        with self.open(found) as file:
-            return file.read(size)
 
 
 def _is_gzipped(path: Path) -> bool:
@@ -262,32 +238,6 @@ def compression_of(head: bytes) -> str | None:
     return next(
         (name for beginning, name in OTHER_COMPRESSIONS.items() if head.startswith(beginning)), None
     )
-
-
-class TarBlobs:
-    """The blobs of an archive: one file for each digest.
-
-    Args:
-        tar: The archive.
-        files: The name of the file of each digest. Default None: the names of an OCI layout.
-    """
-
-    def __init__(self, tar: Tar, files: dict[str, str] | None = None) -> None:
-        self._tar = tar
-        self._files = files
-        self.name = str(tar.path)
-
-    def find(self, digest: str) -> Located | None:
-        """Return a blob, or None if the archive does not have it."""
-        name = (
-            f"blobs/{digest.replace(':', '/', 1)}"
-            if self._files is None
-            else self._files.get(digest)
-        )
-        found = None if name is None else self._tar.find(name)
-        if found is None:
-            return None
-        return Located(self._tar.member(found).size, lambda: self._tar.open(found))
 
 
 class _Bounded(io.RawIOBase):
