@@ -417,7 +417,7 @@ if child == 0:
         os._exit(0)
     os._exit(1)
 lock.release()
-taken = DirectoryLock(Path(sys.argv[1])).take()
+taken = DirectoryLock(Path(sys.argv[1])).take() is not None
 os.write(goes_on, b".")
 print(taken, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """

@@ -5,10 +5,13 @@ The lock ends when the holder releases it, or when the holder's process ends in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import weakref
 from typing import TYPE_CHECKING, Final
+
+from .directory import Directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,30 +55,33 @@ class DirectoryLock:
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     lock = DirectoryLock(Path(directory))
-    ...     lock.take(), lock.take()
+    ...     lock.take() is not None, lock.take()
     ...     lock.release()
-    (True, False)
+    (True, None)
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, path: Path) -> None:
         """Start without the lock."""
-        self._directory: Final = directory
+        self._path: Final = path
         self._held: weakref.finalize[[int, int], DirectoryLock] | None = None
         self._holder = 0
 
-    def take(self) -> bool:
-        """Lock the directory, created if absent, and return whether the lock is new.
+    def take(self) -> Directory | None:
+        """Lock the directory, created if absent, and return it. None means it was locked before.
 
         Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
         if self._held is not None:
             if self._holder != os.getpid():
                 raise self._in_use(str(self._holder))
-            return False
+            return None
 
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            with contextlib.suppress(FileExistsError):
+                # A file in its place is reported by what opens it.
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            directory = Directory(self._path.parent).directory(self._path.name)
+            descriptor = directory.open_own("lock")
         except OSError as error:
             raise self._unusable(error) from error
 
@@ -91,16 +97,16 @@ class DirectoryLock:
 
         self._holder = os.getpid()
         self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
-        return True
+        return directory
 
     def _unusable(self, error: OSError) -> OSError:
         where = f": {error.filename!r:.500}" if error.filename is not None else ""
-        directory = f"the data directory {str(self._directory)!r:.500}"
+        directory = f"the data directory {str(self._path)!r:.500}"
         return OSError(f"{directory} can't be used: {error.strerror}{where}")
 
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
-        directory = f"the data directory {str(self._directory)!r:.500}"
+        directory = f"the data directory {str(self._path)!r:.500}"
         return OSError(f"{directory} is in use by another local ECR {whose}: close that first")
 
     def release(self) -> None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from .directory import Directory
+
 
 class Description(BaseModel, frozen=True, extra="forbid", alias_generator=to_camel):
     """The description of a repository, as CreateRepository returns it."""
@@ -99,19 +101,19 @@ class Records:
         self._directory: Final = directory / "repositories"
         self._lock: Final = DirectoryLock(directory)
 
-    def take(self) -> bool:
-        """Lock the directory, and return whether the lock is new.
+    def take(self) -> Directory | None:
+        """Lock the directory and return it. None means it was locked before.
 
         Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
-        is_new = self._lock.take()
-        if is_new:
+        directory = self._lock.take()
+        if directory is not None:
             try:
                 self._directory.mkdir(exist_ok=True)
             except OSError:
                 self.release()
                 raise
-        return is_new
+        return directory
 
     def release(self) -> None:
         """Unlock the directory. Safe to call twice."""

@@ -81,7 +81,7 @@ class Registry:
         """Start as `open()` does."""
         self.account: Final = account
         self.region: Final = region
-        self.store: Final = Store(directory)
+        self.store: Final = Store()
         self._now = now
         self._records = Records(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
@@ -114,10 +114,11 @@ class Registry:
         for a file there that cannot be read.
         """
         with self._lock:
-            if self._records is None or not self._records.take():
+            directory = self._records.take() if self._records is not None else None
+            if self._records is None or directory is None:
                 return
             try:
-                self.store.tidy()
+                self.store.use(directory)
                 self._repositories = {
                     (each.registry_id, each.name): each for each in self._records.load()
                 }
