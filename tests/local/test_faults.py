@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DIGESTS = [f"sha256:{number:02x}" for number in range(20)]
 CHECK = "BatchCheckLayerAvailability"
 ROWS = len(DIGESTS)
+ERROR, OTHER = "KmsException", "LimitExceededException"
 T = TypeVar("T")
 
 
@@ -133,45 +134,45 @@ class Faulty:
 def test_a_fault_hits_the_requests_it_is_meant_for(options: Any, expected: str) -> None:
     """`operation`, `after` and `times` select the requests."""
     faulty = Faulty()
-    faulty.faults.add(error="X", **options)
-    assert "".join("X" if outcome == "X" else "." for outcome in faulty.outcomes(5)) == expected
+    faulty.faults.add(error=ERROR, **options)
+    assert "".join("X" if outcome == ERROR else "." for outcome in faulty.outcomes(5)) == expected
 
 
 def test_faults_of_any_operation_hit_every_operation() -> None:
     """Without `operation`, requests of all operations count against `times` together."""
     faulty = Faulty()
-    faulty.faults.add(error="X", times=2)
-    assert faulty.outcomes(1) + faulty.outcomes(2, "DescribeRepositories") == ["X", "X", "ok"]
+    faulty.faults.add(error=ERROR, times=2)
+    assert faulty.outcomes(1) + faulty.outcomes(2, "DescribeRepositories") == [ERROR, ERROR, "ok"]
 
 
 def test_answering_faults_follow_each_other() -> None:
     """Of two faults that respond, the second waits until the first is used up."""
     faulty = Faulty()
-    faulty.faults.add(error="A", times=2)
+    faulty.faults.add(error=ERROR, times=2)
     faulty.faults.add(reset=True, times=1)
-    assert faulty.outcomes(4) == ["A", "A", "reset", "ok"]
+    assert faulty.outcomes(4) == [ERROR, ERROR, "reset", "ok"]
 
 
 def test_after_counts_requests_that_other_faults_answered() -> None:
     """`after` counts requests from the start, also those that other faults answered."""
     faulty = Faulty()
-    faulty.faults.add(error="A", times=2)
-    faulty.faults.add(error="B", after=3)
-    assert faulty.outcomes(5) == ["A", "A", "ok", "B", "B"]
+    faulty.faults.add(error=ERROR, times=2)
+    faulty.faults.add(error=OTHER, after=3)
+    assert faulty.outcomes(5) == [ERROR, ERROR, "ok", OTHER, OTHER]
 
 
 def test_the_same_seed_hits_the_same_requests() -> None:
     """A probability is drawn from the seed."""
     runs = [Faulty(seed=7), Faulty(seed=7)]
     for faulty in runs:
-        faulty.faults.add(error="X", probability=0.3)
+        faulty.faults.add(error=ERROR, probability=0.3)
     assert runs[0].outcomes(100) == runs[1].outcomes(100)
 
 
 def test_a_seed_can_be_given_again() -> None:
     """`faults.seed` starts the draws again."""
     faulty = Faulty(seed=7)
-    faulty.faults.add(error="X", probability=0.3)
+    faulty.faults.add(error=ERROR, probability=0.3)
     first = faulty.outcomes(100)
     faulty.faults.seed(7)
     assert faulty.outcomes(100) == first
@@ -180,15 +181,15 @@ def test_a_seed_can_be_given_again() -> None:
 def test_a_probability_hits_that_share() -> None:
     """Of 1,000 requests, a probability of 0.3 affects about 300: 301 with this seed."""
     faulty = Faulty(seed=7)
-    fault = faulty.faults.add(error="X", probability=0.3)
-    assert (Counter(faulty.outcomes(1000))["X"], fault.seen) == (fault.played, 1000)
+    fault = faulty.faults.add(error=ERROR, probability=0.3)
+    assert (Counter(faulty.outcomes(1000))[ERROR], fault.seen) == (fault.played, 1000)
     assert 250 < fault.played < 350
 
 
 def test_a_fault_counts_the_requests_it_affects() -> None:
     """`played` is the number of affected requests."""
     faulty = Faulty()
-    fault = faulty.faults.add(error="X", times=2)
+    fault = faulty.faults.add(error=ERROR, times=2)
     faulty.outcomes(5)
     assert fault.played == 2
 
@@ -196,7 +197,7 @@ def test_a_fault_counts_the_requests_it_affects() -> None:
 def test_a_removed_fault_hits_no_more() -> None:
     """`remove` ends a fault and keeps its count, and is safe to call twice."""
     faulty = Faulty()
-    fault, other = faulty.faults.add(error="X"), faulty.faults.add(latency=1)
+    fault, other = faulty.faults.add(error=ERROR), faulty.faults.add(latency=1)
     faulty.outcomes(1)
     fault.remove()
     fault.remove()
@@ -206,7 +207,7 @@ def test_a_removed_fault_hits_no_more() -> None:
 def test_clear_removes_all() -> None:
     """`clear` ends every fault."""
     faulty = Faulty()
-    faulty.faults.add(error="X")
+    faulty.faults.add(error=ERROR)
     faulty.faults.add(latency=1)
     faulty.faults.clear()
     assert (faulty.outcomes(1), len(faulty.faults)) == (["ok"], 0)
@@ -215,7 +216,7 @@ def test_clear_removes_all() -> None:
 def test_a_used_up_fault_is_gone() -> None:
     """A fault that affected `times` requests is removed."""
     faulty = Faulty()
-    faulty.faults.add(error="X", times=1)
+    faulty.faults.add(error=ERROR, times=1)
     assert len(faulty.faults) == 1
     faulty.outcomes(1)
     assert len(faulty.faults) == 0
@@ -224,8 +225,8 @@ def test_a_used_up_fault_is_gone() -> None:
 def test_a_repr_shows_the_faults() -> None:
     """The repr shows the given options and the count."""
     faulty = Faulty()
-    faulty.faults.add(error="X", times=2)
-    assert repr(faulty.faults) == "<Faults [<Fault times=2, error='X'; played 0>]>"
+    faulty.faults.add(error=ERROR, times=2)
+    assert repr(faulty.faults) == "<Faults [<Fault times=2, error='KmsException'; played 0>]>"
 
 
 # -- effects: responses in place of the registry's
@@ -320,7 +321,7 @@ def test_a_redirect_names_its_target(options: Any, status: int) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"error": "X"},
+        {"error": ERROR},
         {"status": 503},
         {"body": b"{}"},
         {"redirect_to": "http://x"},
@@ -353,7 +354,7 @@ async def time_of(faulty: Faulty) -> float:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"error": "X"}, {"reset": True}, {"cut_at": 3}],
+    [{}, {"error": ERROR}, {"reset": True}, {"cut_at": 3}],
     ids=["alone", "error", "reset", "cut"],
 )
 def test_latency_is_waited_first(more: Any) -> None:
@@ -368,8 +369,8 @@ def test_latencies_add_up() -> None:
     faulty = Faulty()
     faulty.faults.add(latency=1)
     faulty.faults.add(latency=2)
-    faulty.faults.add(error="X")
-    assert (in_virtual_time(time_of(faulty)), faulty.outcomes(1)) == (3.0, ["X"])
+    faulty.faults.add(error=ERROR)
+    assert (in_virtual_time(time_of(faulty)), faulty.outcomes(1)) == (3.0, [ERROR])
 
 
 def test_a_range_of_latency_is_drawn_within_it() -> None:
@@ -556,12 +557,26 @@ def test_a_request_counts_under_its_most_severe_fault(options: Any, outcome: str
         ({}, "a fault must do something"),
         ({"times": 3}, "a fault must do something"),
         ({"eror": "X"}, "a fault has no option 'eror': use one of operation, times"),
-        ({"error": "X", "operation": "BatchCheck"}, "operation='BatchCheck' is not served"),
-        ({"error": "X", "times": 0}, "times=0: "),
-        ({"error": "X", "times": True}, "times=True: "),
-        ({"error": "X", "after": -1}, "after=-1: "),
-        ({"error": "X", "probability": 1.5}, "probability=1.5: "),
+        ({"error": ERROR, "operation": "BatchCheck"}, "operation='BatchCheck' is not served"),
+        ({"error": ERROR, "times": 0}, "times=0: "),
+        ({"error": ERROR, "times": True}, "times=True: "),
+        ({"error": ERROR, "after": -1}, "after=-1: "),
+        ({"error": ERROR, "probability": 1.5}, "probability=1.5: "),
         ({"error": ""}, "error='': "),
+        (
+            {"error": "ThrottlingExeption"},
+            (
+                "error='ThrottlingExeption' is not an error code of ECR or AWS: the nearest one is "
+                "'ThrottlingException'. For a code of your own, give status, too"
+            ),
+        ),
+        (
+            {"error": "LayersNotFound", "message": "m"},
+            (
+                "error='LayersNotFound' is not an error code of ECR or AWS: the nearest one is "
+                "'LayersNotFoundException'"
+            ),
+        ),
         ({"status": 99}, "status=99: "),
         ({"status": 204}, "status=204 has no body"),
         ({"latency": -1}, "latency=-1: "),
@@ -573,12 +588,12 @@ def test_a_request_counts_under_its_most_severe_fault(options: Any, outcome: str
         ({"body": "text"}, "body='text': "),
         ({"redirect_to": "http://x\r\nset-cookie: y"}, "redirect_to='http"),
         ({"redirect_to": "http://x", "status": 200}, "redirect_to needs a status of"),
-        ({"error": "X", "body": b""}, "error and body exclude each other"),
+        ({"error": ERROR, "body": b""}, "error and body exclude each other"),
         ({"message": "m", "latency": 1}, "message needs error"),
-        ({"reset": True, "error": "X"}, "reset without cut_at"),
+        ({"reset": True, "error": ERROR}, "reset without cut_at"),
         ({"reset": True, "drip": 1}, "reset without cut_at"),
         (
-            {"shuffle": True, "error": "X"},
+            {"shuffle": True, "error": ERROR},
             "shuffle, drop_rows and double_rows need the registry's own response",
         ),
         (

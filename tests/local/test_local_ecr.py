@@ -291,6 +291,38 @@ async def test_stats_count_by_operation_and_start_again() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("StartImageScan", "StartImageScan"), ("../../etc/passwd", ""), ("A" * 65, "")],
+)
+async def test_stats_name_operations_that_are_not_served(operation: str, name: str) -> None:
+    """An operation that is not served counts under its name. Any other text counts as ""."""
+    async with LocalECR() as ecr, aiohttp.ClientSession() as http:
+        headers = {"X-Amz-Target": f"AmazonEC2ContainerRegistry_V20150921.{operation}"}
+        async with http.post(ecr.endpoint_url, headers=headers, data=b"{}") as response:
+            await response.read()
+
+    assert ecr.stats.by_operation == {name: {"MissingAuthenticationTokenException": 1}}
+
+
+def put_layer(ecr: LocalECR) -> object:
+    """Put an empty layer."""
+    return ecr.put_layer("app", b"")
+
+
+def seed_image(ecr: LocalECR) -> object:
+    """Put an image that has an empty layer."""
+    return ecr.seed_image("app", [b"a layer", b""])
+
+
+@pytest.mark.parametrize("put", [put_layer, seed_image])
+def test_an_empty_layer_is_rejected(put: Callable[[LocalECR], Any]) -> None:
+    """ECR accepts no layer of 0 bytes, so that a test cannot rely on one."""
+    with pytest.raises(ValueError, match="ECR accepts no empty layer"):
+        put(LocalECR())
+
+
+@pytest.mark.asyncio
 async def test_its_repr_says_where_it_is() -> None:
     """The repr has the account, the Region and the address."""
     ecr = LocalECR(in_memory=True)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ecr_layer_client._text.validation_errors import first_problem
 
+from ._aws_model import error_codes
 from ._protocol import GET_LAYER
+from ._registry.errors import COMMON_CODES
 from ._registry.registry import OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -84,6 +87,9 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        # A code of the caller's own has no status of AWS, so that `status` shows the intention.
+        if self.error is not None and self.status is None:
+            _check_code(self.error)
         for is_wrong, why in (*self._checks_of_values(), *self._checks_of_combinations()):
             if is_wrong:
                 raise ValueError(why)
@@ -149,6 +155,17 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
                 ),
             ),
         )
+
+
+def _check_code(code: str) -> None:
+    known = {*COMMON_CODES, *error_codes()}
+    if code not in known:
+        (nearest,) = get_close_matches(code, known, n=1, cutoff=0)
+        why = (
+            f"error={code!r:.200} is not an error code of ECR or AWS: the nearest one is "
+            f"{nearest!r}. For a code of your own, give status, too"
+        )
+        raise ValueError(why)
 
 
 def script_of(options: dict[str, Any]) -> Script:

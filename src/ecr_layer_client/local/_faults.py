@@ -92,8 +92,9 @@ class Faults:
                 What happens to these requests, one thing or several that make sense together:
 
                 - `latency`: seconds to wait first. For `(low, high)`, each request draws a number.
-                - `error`: an AWS error code such as `"ThrottlingException"`, with AWS's HTTP status
-                  and wording. `message` and `status` override them.
+                - `error`: an error code of ECR or AWS, such as `"ThrottlingException"`, with its
+                  HTTP status and wording. `message` and `status` override them. Any other code
+                  needs `status`.
                 - `status` alone: the response of a load balancer, with this status and an HTML
                   body.
                 - `body`: these bytes as the complete body, with status 200 or `status`.

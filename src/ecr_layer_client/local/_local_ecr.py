@@ -412,7 +412,7 @@ class LocalECR:
         refers to it.
 
         Raises:
-            ValueError: the name or the registry id breaks ECR's rules.
+            ValueError: the name or the registry id breaks ECR's rules, or `data` is empty.
         """
         return self._contents.put_layer(name, data, media_type, registry_id)
 
@@ -461,7 +461,7 @@ class LocalECR:
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: a descriptor, a name or a tag is malformed.
+            ValueError: a descriptor, a name or a tag is malformed, or a layer has no bytes.
 
         >>> ecr = LocalECR()
         >>> layers = [b"a layer", ("sha256:" + "a" * 64, 32_000_000)]

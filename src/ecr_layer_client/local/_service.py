@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -35,6 +36,9 @@ logger = logging.getLogger("ecr_layer_client.local")
 # gave up, or the server closed.
 RESET = "reset"
 ABANDONED = "abandoned"
+
+# A request may name anything. Only what looks like an operation's name is counted under its name.
+_IS_NAME = re.compile("[A-Za-z]{1,64}").fullmatch
 
 
 class Service:
@@ -109,9 +113,9 @@ class Service:
         )
 
     def _count(self, operation: str, outcome: str) -> None:
-        known = _known(operation)
-        self.stats.count(known, outcome)
-        logger.debug("%s: %s", known or "unknown operation", outcome)
+        name = operation if _IS_NAME(operation) else ""
+        self.stats.count(name, outcome)
+        logger.debug("%s: %s", name or "unknown operation", outcome)
 
     async def _travel(self) -> None:
         if self.round_trip:
@@ -169,7 +173,3 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
 def _server_error(message: str) -> Reply:
     code = "ServerException"
     return protocol.error_reply(AwsError(code, message, 500))
-
-
-def _known(operation: str) -> str:
-    return operation if operation in OPERATIONS or operation == GET_LAYER else ""
