@@ -140,7 +140,7 @@ class MemorySession:
 
         try:
             async with asyncio.timeout(self._read_timeout):
-                return await self.server.service.answer(_request(request))
+                return await self.server.service.answer(await _request(request))
         except ConnectionResetError as error:
             raise aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer") from error
         except TimeoutError as error:
@@ -151,11 +151,11 @@ class MemorySession:
         self._pool.release()
 
 
-def _request(request: Any) -> Request:
+async def _request(request: Any) -> Request:
     parts = urlsplit(str(request.url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"host": parts.netloc.rpartition("@")[2], **_headers(request.headers)}
-    return Request(request.method, path, headers, _body(request.body))
+    return Request(request.method, path, headers, await _body(request.body))
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
@@ -165,7 +165,9 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-def _body(body: Any) -> bytes:
+async def _body(body: Any) -> bytes:
+    if hasattr(body, "__aiter__"):
+        return b"".join([chunk async for chunk in body])
     if body is None:
         return b""
     if isinstance(body, str):

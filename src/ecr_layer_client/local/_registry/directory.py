@@ -25,7 +25,7 @@ class Directory:
     >>> import tempfile
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as path:
-    ...     Path(path, "file").symlink_to(__file__)
+    ...     Path(path, "file").symlink_to("target")
     ...     Directory(Path(path)).size("file") is None
     True
     """
