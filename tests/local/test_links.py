@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
 
 REGION = "us-east-1"
-FILES = ["lock"]
+FILES = ["lock", *(f"registry.db{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))]
 DIRECTORIES = [".", "blobs", "incoming"]
 
 

@@ -74,7 +74,7 @@ def a_request(
     auth: Any = SigV4Auth(Credentials(ID, secret, token), service, region)
     auth.add_auth(request)
 
-    return _request(request.prepare())
+    return _request(request.prepare(), body)
 
 
 def signatures(
@@ -167,7 +167,7 @@ def test_an_access_key_may_contain_slashes() -> None:
     request: Any = AWSRequest(method="POST", url=HERE + "/", data=b"{}")
     auth: Any = SigV4Auth(Credentials("a/b", CANARY), "ecr", REGION)
     auth.add_auth(request)
-    assert rejection(_request(request.prepare()), known) is None
+    assert rejection(_request(request.prepare(), b"{}"), known) is None
 
 
 def test_the_signing_key_is_derived_once_a_day() -> None:

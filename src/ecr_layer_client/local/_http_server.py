@@ -73,6 +73,7 @@ class HTTPServer:
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
+        self._service.start_threads()
 
     async def aclose(self) -> None:
         """Stop listening, cancel running requests and close every connection."""
@@ -85,6 +86,7 @@ class HTTPServer:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
+        await self._service.end_threads()
         self._runner = self._server = None
 
     @property

@@ -140,7 +140,9 @@ class MemorySession:
 
         try:
             async with asyncio.timeout(self._read_timeout):
-                return await self.server.service.answer(await _request(request))
+                return await self.server.service.answer(
+                    _request(request, await _read(request.body))
+                )
         except ConnectionResetError as error:
             raise aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer") from error
         except TimeoutError as error:
@@ -151,11 +153,11 @@ class MemorySession:
         self._pool.release()
 
 
-async def _request(request: Any) -> Request:
+def _request(request: Any, body: bytes) -> Request:
     parts = urlsplit(str(request.url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"host": parts.netloc.rpartition("@")[2], **_headers(request.headers)}
-    return Request(request.method, path, headers, await _body(request.body))
+    return Request(request.method, path, headers, body)
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
@@ -165,7 +167,7 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
     }
 
 
-async def _body(body: Any) -> bytes:
+async def _read(body: Any) -> bytes:
     if hasattr(body, "__aiter__"):
         return b"".join([chunk async for chunk in body])
     if body is None:

@@ -95,9 +95,9 @@ class LocalECR:
             - `absent` is neither word
             - `host` or `data` is empty
             - a number is out of range
-            - `data` contains a file that cannot be read
-        OSError: `data` is not a directory to write to, or another `LocalECR` uses it, in this
-            process or in another one.
+            - `data` contains a database of another version, or a damaged one
+        OSError: `data` is not a directory to write to, contains a link, or is used by another
+            `LocalECR`, in this process or in another one.
 
     >>> import asyncio
     >>> async def main() -> tuple[bool, bool]:

@@ -11,6 +11,7 @@ import asyncio
 import logging
 import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from ._downloads import Downloads
 from ._interceptors import Call, Interceptor
 from ._protocol import GET_LAYER
 from ._registry.errors import AwsError
-from ._registry.registry import OPERATIONS, Registry
+from ._registry.registry import CHANGING, OPERATIONS, Registry
 from ._signatures import region_of
 from ._stats import Stats
 from ._validation import request_parser
@@ -36,6 +37,9 @@ logger = logging.getLogger("ecr_layer_client.local")
 # gave up, or the server closed.
 RESET = "reset"
 ABANDONED = "abandoned"
+
+# Parts of different layers that are decoded and written at the same time.
+PART_THREADS = 4
 
 # A request may name anything. Only what looks like an operation's name is counted under its name.
 _IS_NAME = re.compile("[A-Za-z]{1,64}").fullmatch
@@ -70,6 +74,20 @@ class Service:
             {region: each.store for region, each in self.registries.items()}, self.clock
         )
         self.stats = Stats()
+        # An operation without an executor runs on the event loop.
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+
+    def start_threads(self) -> None:
+        """Run what takes long or waits for the disk in threads, while the event loop serves."""
+        changes = ThreadPoolExecutor(1, "local-ecr-changes")
+        self._executors = dict.fromkeys(CHANGING, changes)
+        self._executors["UploadLayerPart"] = ThreadPoolExecutor(PART_THREADS, "local-ecr-parts")
+
+    async def end_threads(self) -> None:
+        """Wait for what runs in the threads, and end them. Safe to call twice."""
+        executors, self._executors = set(self._executors.values()), {}
+        for executor in executors:
+            await asyncio.to_thread(executor.shutdown)
 
     async def answer(self, request: Request) -> Reply:
         """Return the response to any request.
@@ -131,11 +149,17 @@ class Service:
             passed.append(interceptor)
 
         if reply is None:
-            reply = self._run(call)
+            reply = await self._run_somewhere(call)
 
         for interceptor in reversed(passed):
             reply = await interceptor.after(call, reply)
         return reply
+
+    async def _run_somewhere(self, call: Call) -> Reply:
+        executor = self._executors.get(call.operation)
+        if executor is None:
+            return self._run(call)
+        return await asyncio.get_running_loop().run_in_executor(executor, self._run, call)
 
     def _run(self, call: Call) -> Reply:
         try:

@@ -60,13 +60,19 @@ class Directory:
     def open_own(self, name: str) -> int:
         """Return a descriptor of a file that is changed in place, created if absent.
 
-        Raises OSError for a symbolic link, and for a file that has another name elsewhere.
+        Raises OSError as `check_own()` does.
         """
         descriptor = self.open(name, os.O_RDWR | os.O_CREAT)
         if os.fstat(descriptor).st_nlink > 1:
             os.close(descriptor)
-            raise self._is_a_link(name)
+            raise self.is_a_link(name)
         return descriptor
+
+    def check_own(self, name: str) -> None:
+        """Raise OSError for a symbolic link, and for a file that has another name elsewhere."""
+        status = self._status(name)
+        if status is not None and (stat.S_ISLNK(status.st_mode) or status.st_nlink > 1):
+            raise self.is_a_link(name)
 
     def size(self, name: str) -> int | None:
         """Return the size of a file in bytes, or None if there is no such file."""
@@ -89,6 +95,21 @@ class Directory:
         with os.scandir(self.path if self._descriptor is None else self._descriptor) as entries:
             return [entry.name for entry in entries]
 
+    def has(self, name: str, status: os.stat_result) -> bool:
+        """Return whether an entry is the file with this status, and not a link to it."""
+        its = self._status(name)
+        return its is not None and os.path.samestat(its, status)
+
+    def _reject_link(self, name: str) -> None:
+        status = self._status(name)
+        if status is not None and stat.S_ISLNK(status.st_mode):
+            raise self.is_a_link(name)
+
+    def is_a_link(self, name: str) -> OSError:
+        """Return the error for an entry that is a link."""
+        rule = "it is a link, and the local ECR opens nothing in its data directory through a link"
+        return OSError(errno.ELOOP, f"{rule}: remove it", str(self.path / name))
+
     def _place(self, name: str) -> str | Path:
         return name if self._descriptor is not None else self.path / name
 
@@ -97,12 +118,3 @@ class Directory:
             return os.stat(self._place(name), dir_fd=self._descriptor, follow_symlinks=False)
         except FileNotFoundError:
             return None
-
-    def _reject_link(self, name: str) -> None:
-        status = self._status(name)
-        if status is not None and stat.S_ISLNK(status.st_mode):
-            raise self._is_a_link(name)
-
-    def _is_a_link(self, name: str) -> OSError:
-        rule = "it is a link, and the local ECR opens nothing in its data directory through a link"
-        return OSError(errno.ELOOP, f"{rule}: remove it", str(self.path / name))

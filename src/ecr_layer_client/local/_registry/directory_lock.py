@@ -55,9 +55,10 @@ class DirectoryLock:
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     lock = DirectoryLock(Path(directory))
-    ...     lock.take() is not None, lock.take()
+    ...     _ = lock.take()
+    ...     lock.is_held
     ...     lock.release()
-    (True, None)
+    True
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,15 +67,18 @@ class DirectoryLock:
         self._held: weakref.finalize[[int, int], DirectoryLock] | None = None
         self._holder = 0
 
-    def take(self) -> Directory | None:
-        """Lock the directory, created if absent, and return it. None means it was locked before.
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._held is not None and self._holder == os.getpid()
+
+    def take(self) -> Directory:
+        """Lock the directory, created if absent, and return it.
 
         Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
         if self._held is not None:
-            if self._holder != os.getpid():
-                raise self._in_use(str(self._holder))
-            return None
+            raise self._in_use(str(self._holder))
 
         try:
             with contextlib.suppress(FileExistsError):
@@ -83,7 +87,7 @@ class DirectoryLock:
             directory = Directory(self._path.parent).directory(self._path.name)
             descriptor = directory.open_own("lock")
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
         try:
             _lock(descriptor)
@@ -93,16 +97,17 @@ class DirectoryLock:
             holder = os.read(descriptor, MAX_PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
             is_locked = isinstance(error, BlockingIOError)
-            raise (self._in_use(holder) if is_locked else self._unusable(error)) from error
+            raise (self._in_use(holder) if is_locked else self.unusable(error)) from error
 
         self._holder = os.getpid()
         self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
         return directory
 
-    def _unusable(self, error: OSError) -> OSError:
+    def unusable(self, error: OSError) -> OSError:
+        """Return the error for a directory that cannot be used."""
         where = f": {error.filename!r:.500}" if error.filename is not None else ""
         directory = f"the data directory {str(self._path)!r:.500}"
-        return OSError(f"{directory} can't be used: {error.strerror}{where}")
+        return OSError(f"{directory} can't be used: {error.strerror or error}{where}")
 
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"

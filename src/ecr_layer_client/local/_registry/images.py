@@ -122,7 +122,8 @@ class Images:
 
             ids = _ids_of(repository, asked)
             for digest, tag in ids:
-                repository.tags.pop(tag or "", None)
+                if tag is not None:
+                    del repository.tags[tag]
                 if not repository.tags_of(digest):
                     repository.images.pop(digest, None)
             deleted += map(_image_id, ids)

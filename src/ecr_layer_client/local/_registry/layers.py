@@ -56,26 +56,21 @@ class Layers:
     def upload_part(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run UploadLayerPart."""
         upload = _upload(repository, request["uploadId"])
-        last = upload.add(
-            request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
-        )
+        with upload.lock:
+            # It may have ended meanwhile.
+            _upload(repository, upload.upload_id)
+            last = upload.add(
+                request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
+            )
         return {**_identity(upload), "lastByteReceived": last}
 
     def complete(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run CompleteLayerUpload."""
         upload = _upload(repository, request["uploadId"])
-        digest = upload.digest()
-        if digest not in {asked.lower() for asked in request["layerDigests"]}:
-            code = "InvalidLayerException"
-            message = (
-                "The layer digest calculation performed by Amazon ECR does not match the digest "
-                f"specified: the bytes received have {digest}"
-            )
-            raise AwsError(code, message)
-
-        # Assumed: after a wrong digest the upload continues, and a layer that exists ends it.
-        del repository.uploads[upload.upload_id]
-        upload.keep()
+        with upload.lock:
+            digest = _keep(upload, request["layerDigests"])
+            # Assumed: after a wrong digest the upload continues, and a layer that exists ends it.
+            del repository.uploads[upload.upload_id]
 
         held = repository.layers.get(digest)
         # AWS documentation: pushing a layer again restores an archived one.
@@ -124,6 +119,21 @@ class Layers:
         if self._absent == "missing":
             return "MissingLayerDigest", "The specified layer digest does not exist."
         return None
+
+
+def _keep(upload: Upload, digests: list[str]) -> str:
+    """Put the bytes of a complete upload into the store, and return their digest."""
+    digest = upload.digest()
+    if digest not in {asked.lower() for asked in digests}:
+        code = "InvalidLayerException"
+        message = (
+            "The layer digest calculation performed by Amazon ECR does not match the digest "
+            f"specified: the bytes received have {digest}"
+        )
+        raise AwsError(code, message)
+
+    upload.keep()
+    return digest
 
 
 def _upload(repository: StoredRepository, upload_id: str) -> Upload:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from .errors import AwsError
@@ -34,6 +35,8 @@ class Upload:
     parts: int = 0
     last_part_size: int = 0
     has_small_part: bool = False
+    # Its parts and its end may come in several threads.
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def received(self) -> int:
