@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import gc
 import hashlib
 import sys
@@ -12,7 +13,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_layer_client.local._registry.blob_store import IN_MEMORY, FileBytes, Store, part_of
+from ecr_layer_client.local._registry.blob_store import (
+    CHUNK,
+    IN_MEMORY,
+    Base64Bytes,
+    FileBytes,
+    Store,
+    part_of,
+)
 from ecr_layer_client.local._registry.directory import Directory
 from local.limits import no_file_above
 
@@ -75,6 +83,42 @@ def test_a_part_of_a_file_is_the_part_of_its_bytes(
     whole = FileBytes(Directory(place.parent), place.name, 0, len(data))
     part = part_of(whole, start, stop)
     assert (part[first:last], len(part)) == (data[start:stop][first:last], stop - start)
+
+
+@given(
+    size=st.sampled_from([0, 1, 2, 3, *range(CHUNK // 4 * 3 - 2, CHUNK // 4 * 3 + 3), 2 * CHUNK]),
+    in_files=st.booleans(),
+)
+@settings(max_examples=30, derandomize=True, database=None, deadline=None)
+def test_bytes_in_base64_are_decoded(
+    size: int, in_files: bool, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """A draft decodes base64 of any length, in files and in memory."""
+    data = bytes(range(256)) * (size // 256 + 1)
+    data = data[:size]
+    draft = store_in(tmp_path_factory.mktemp("store") if in_files else None).draft()
+    draft.write(Base64Bytes(base64.b64encode(data)))
+    assert (draft.size, draft.digest) == (size, digest_of(data))
+
+
+@pytest.mark.parametrize("bad", [b"-", b"_", b" ", b"\n", b"=", b'"', b"\\", b"\xff", b"\0"])
+@pytest.mark.parametrize("place", [0, CHUNK - 1, CHUNK, CHUNK + 5])
+def test_text_that_is_not_base64_appends_nothing(bad: bytes, place: int) -> None:
+    """A wrong character anywhere raises ValueError, and the draft stays as it was."""
+    text = b"A" * place + bad + b"A" * (2 * CHUNK - place - 1)
+    draft = Store().draft()
+    draft.write(b"start")
+    with pytest.raises(ValueError):  # noqa: PT011  (the caller words it)
+        draft.write(Base64Bytes(text))
+    draft.write(b"end")
+    assert (draft.size, draft.digest) == (8, digest_of(b"startend"))
+
+
+@pytest.mark.parametrize("text", [b"QUJ", b"QUJDR", b"=", b"QU=J"])
+def test_text_of_a_wrong_length_is_not_base64(text: bytes) -> None:
+    """A length that is not a multiple of 4, or a padding inside, raises ValueError."""
+    with pytest.raises(ValueError):  # noqa: PT011  (the caller words it)
+        b"".join(Base64Bytes(text))
 
 
 def test_small_blobs_are_in_memory_and_large_ones_in_files(

@@ -6,6 +6,7 @@ Closing the server does not wait for clients.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import socket
@@ -28,6 +29,8 @@ SHUTDOWN_TIMEOUT = 0.1  # seconds
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # Longer than aiobotocore keeps a connection (12 s), so that the client is the one to close it.
 KEEPALIVE_TIMEOUT = 75.0  # seconds
+# So large that the next bytes of a part arrive while the last ones are hashed.
+READ_BUFFER_SIZE = 1024 * 1024  # bytes
 
 
 def _is_server_problem(record: logging.LogRecord) -> bool:
@@ -68,6 +71,7 @@ class HTTPServer:
             # memory.
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
+            read_bufsize=READ_BUFFER_SIZE,
             logger=logger,
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
@@ -116,7 +120,7 @@ class HTTPServer:
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
         try:
-            body = await _read(request)
+            body, sha256 = await _read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
             message = "The body of the request is incomplete or is not valid HTTP"
@@ -131,7 +135,9 @@ class HTTPServer:
         for original_name, value in request.headers.items():
             name = original_name.lower()
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-        return await self._service.answer(Request(request.method, request.raw_path, headers, body))
+        return await self._service.answer(
+            Request(request.method, request.raw_path, headers, body, sha256)
+        )
 
     def _error_reply(self, error: AwsError) -> Reply:
         return self._service.stamped(protocol.error_reply(error))
@@ -155,19 +161,21 @@ class HTTPServer:
         return response
 
 
-async def _read(request: web.BaseRequest) -> bytes | bytearray:
+async def _read(request: web.BaseRequest) -> tuple[bytearray, str]:
+    """Return the body and its SHA-256 digest, which takes less time while the body arrives."""
     expects = request.headers.get("expect", "").lower()
     if expects == "100-continue" and request.transport is not None:
         request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-    body = bytearray()
+    body, sha256 = bytearray(), hashlib.sha256()
     async for chunk in request.content.iter_any():
         body += chunk
+        sha256.update(chunk)
         if len(body) > protocol.MAX_BODY:
             break
 
     # Not copied to bytes, because a layer part is large.
-    return body
+    return body, sha256.hexdigest()
 
 
 def _reset(request: web.BaseRequest) -> None:

@@ -19,9 +19,12 @@ from pathlib import Path
 from secrets import token_hex
 from typing import TYPE_CHECKING, Any
 
+from pydantic import ConfigDict, TypeAdapter
+
 from .directory import Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from collections.abc import Set as AbstractSet
     from io import BufferedRandom
 
@@ -31,6 +34,8 @@ IN_MEMORY = 64 * KIB  # bytes
 # How much is read and sent at once.
 CHUNK = 256 * KIB  # bytes
 
+# Three times as fast as the standard library.
+_DECODER = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 _SHA256 = re.compile("sha256:([0-9a-f]{64})").fullmatch
 
 
@@ -79,6 +84,41 @@ def part_of(blob: Blob, start: int, stop: int) -> Blob:
     return blob[start:stop] if isinstance(blob, bytes) else blob.part(start, stop)
 
 
+class Base64Bytes:
+    """Bytes in base64, decoded piece by piece while they are stored. `len()` is that of the bytes.
+
+    >>> data = Base64Bytes(b"bGF5ZXI=")
+    >>> len(data), [*data]
+    (5, [b'layer'])
+    """
+
+    def __init__(self, text: bytes | bytearray | memoryview) -> None:
+        """Keep the text. Raises ValueError for a length that base64 never has."""
+        if len(text) % 4:
+            message = "the length of base64 is a multiple of 4"
+            raise ValueError(message)
+        self._text = memoryview(text)
+        padding = bytes(self._text[-2:]).count(b"=")
+        self._length = len(text) // 4 * 3 - padding
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes. Raises ValueError where the text is not base64."""
+        left = self._length
+        for start in range(0, len(self._text), CHUNK):
+            text = bytes(self._text[start : start + CHUNK])
+            # The parser would accept the alphabet of URLs, too.
+            piece = b"" if b"-" in text or b"_" in text else _DECODER.validate_json(b'"%b"' % text)
+            left -= len(piece)
+            if len(piece) != len(text) // 4 * 3 and left:
+                message = "the text is not base64"
+                raise ValueError(message)
+            yield piece
+
+
 class Draft:
     """Bytes that are arriving, hashed as they arrive.
 
@@ -99,24 +139,32 @@ class Draft:
         """The digest of the bytes so far."""
         return f"sha256:{self._sha256.hexdigest()}"
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | Base64Bytes) -> None:
         """Append bytes.
 
-        Raises OSError when they cannot be written. Then none of them is appended.
+        Raises OSError when they cannot be written, and ValueError when they cannot be decoded. Then
+        none of them is appended.
         """
+        pieces = [data] if isinstance(data, bytes) else data
+        sha256 = self._sha256.copy()
         if self._file is None and self.size + len(data) <= self._store.in_memory:
-            self._buffer += data
+            new = b"".join(pieces)
+            self._buffer += new
+            sha256.update(new)
         else:
             self._file = self._file or self._store.new_file()
             with self._store.opened(self._file) as file:
                 # Overwrite what an earlier write may have left incomplete.
                 file.seek(self.size - len(self._buffer))
                 file.write(self._buffer)
-                file.write(data)
+                # Hashing and writing let other threads run.
+                for piece in pieces:
+                    file.write(piece)
+                    sha256.update(piece)
                 file.truncate()
             self._buffer.clear()
 
-        self._sha256.update(data)
+        self._sha256 = sha256
         self.size += len(data)
 
     def keep(self) -> str:

@@ -6,10 +6,10 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .errors import AwsError
+from .errors import AwsError, invalid_parameter
 
 if TYPE_CHECKING:
-    from .blob_store import Draft
+    from .blob_store import Base64Bytes, Draft
 
 MIB = 1024 * 1024
 PART_SIZE = 10 * MIB  # seen in responses of InitiateLayerUpload
@@ -43,7 +43,7 @@ class Upload:
         """The number of bytes so far."""
         return self.draft.size
 
-    def add(self, first: int, last: int, data: bytes) -> int:
+    def add(self, first: int, last: int, data: bytes | Base64Bytes) -> int:
         """Add one part and return the last byte received. Parts arrive in order, without gaps.
 
         Raises AwsError InvalidLayerPartException or LimitExceededException. The members of
@@ -58,8 +58,13 @@ class Upload:
             what = f"The upload with id '{self.upload_id}'"
             raise AwsError(code, f"{what} goes beyond the maximum of {limit}")
 
+        try:
+            self.draft.write(data)
+        except ValueError:
+            where = "layerPartBlob"
+            raise invalid_parameter(where, "must be a string of base64") from None
+
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
-        self.draft.write(data)
         self.parts += 1
         self.last_part_size = len(data)
         return self.received - 1
