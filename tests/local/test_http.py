@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR, _protocol
-from ecr_layer_client.local._registry.uploads import MIN_PART_SIZE
+from ecr_layer_client.local._registry.limits import MIN_PART_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

@@ -184,6 +184,9 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
         *(("port", each) for each in (-1, 70_000, "80", True, 8.0)),
         *(("data", each) for each in ("", b"bytes", 5, "\0")),
         *(("latency", each) for each in (-1, "1", float("nan"))),
+        *(("intake", each) for each in (0, "1", float("nan"))),
+        *(("max_part_size", each) for each in (5 * 1024 * 1024 - 1, 20_971_521, 1e7, True)),
+        *(("max_layers_per_image", each) for each in (0, 1.5, True)),
     ],
     ids=str,
 )
@@ -192,7 +195,7 @@ def test_bad_options_are_value_errors(name: str, value: Any) -> None:
     # Of a list, the error shows the invalid item.
     shown = "" if value == ["eu-west-1", ""] else value
     with pytest.raises(
-        ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"
+        ValueError, match=rf"^{name.removesuffix('s')}s? must be .*{re.escape(repr(shown))}"
     ):
         LocalECR(**dict[str, Any]({name: value}))
 

@@ -46,6 +46,8 @@ class FaultOptions(TypedDict, total=False):
     shuffle: bool
     drop_rows: int
     double_rows: int
+    accept_bytes: int | None
+    lose_layer: str | None
 
 
 class Script(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -67,6 +69,8 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
     shuffle: bool = False
     drop_rows: Annotated[int, Field(ge=0)] = 0
     double_rows: Annotated[int, Field(ge=0)] = 0
+    accept_bytes: Count | None = None
+    lose_layer: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None = None
 
     @property
     def hangs_up(self) -> bool:
@@ -79,6 +83,11 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
         return any(
             value is not None for value in (self.error, self.status, self.body, self.redirect_to)
         )
+
+    @property
+    def changes_request(self) -> bool:
+        """Whether the fault changes what the registry does with the request."""
+        return self.accept_bytes is not None or self.lose_layer is not None
 
     @property
     def changes_rows(self) -> bool:
@@ -116,8 +125,9 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
             name for name in ("error", "body", "redirect_to") if getattr(self, name) is not None
         ]
         shapes = self.cut_at is not None or self.drip is not None
+        needs_registry = self.changes_rows or self.changes_request
         is_quiet = not (
-            self.answers or shapes or self.reset or self.changes_rows or self.latency is not None
+            self.answers or shapes or self.reset or needs_registry or self.latency is not None
         )
 
         return (
@@ -125,7 +135,8 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
                 is_quiet,
                 (
                     "a fault must do something: give latency, error, status, body, redirect_to, "
-                    "reset, cut_at, drip, shuffle, drop_rows or double_rows"
+                    "reset, cut_at, drip, shuffle, drop_rows, double_rows, accept_bytes or "
+                    "lose_layer"
                 ),
             ),
             (
@@ -148,11 +159,19 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
                 ),
             ),
             (
-                self.changes_rows and (self.answers or self.hangs_up),
+                needs_registry and (self.answers or self.hangs_up),
                 (
-                    "shuffle, drop_rows and double_rows need the registry's own response: remove "
-                    "error, status, body, redirect_to and reset"
+                    "shuffle, drop_rows, double_rows, accept_bytes and lose_layer need the "
+                    "registry's own response: remove error, status, body, redirect_to and reset"
                 ),
+            ),
+            (
+                self.accept_bytes is not None and self.operation != "UploadLayerPart",
+                "accept_bytes needs operation='UploadLayerPart': only a part has bytes to accept",
+            ),
+            (
+                self.lose_layer is not None and self.operation != "PutImage",
+                "lose_layer needs operation='PutImage': the repository loses the layer before it",
             ),
         )
 

@@ -107,6 +107,11 @@ class Faults:
                 - `drip`: the body arrives at this many bytes per second.
                 - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of a response arrive in
                   another order, without n of the rows, or with n rows twice.
+                - `accept_bytes`: of a part (`operation="UploadLayerPart"`), only this many bytes
+                  are accepted. `lastByteReceived` in the response says so.
+                - `lose_layer`: before an image is put (`operation="PutImage"`), its repository
+                  loses the layer with this digest, as if somebody deleted it after the last check
+                  of a push.
 
                 `ecr.stats` counts the request under its most severe fault: the error code, the
                 status, or the name of the option. A request that the registry rejects anyway keeps

@@ -31,6 +31,8 @@ EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 KEEPALIVE_TIMEOUT = 75.0  # seconds
 # So large that the next bytes of a part arrive while the last ones are hashed.
 READ_BUFFER_SIZE = 1024 * 1024  # bytes
+# So small that the sender notices a slow intake.
+SLOW_BUFFER_SIZE = 64 * 1024  # bytes
 
 
 def _is_server_problem(record: logging.LogRecord) -> bool:
@@ -71,7 +73,7 @@ class HTTPServer:
             # memory.
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
-            read_bufsize=READ_BUFFER_SIZE,
+            read_bufsize=READ_BUFFER_SIZE if self._service.intake is None else SLOW_BUFFER_SIZE,
             logger=logger,
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
@@ -120,7 +122,7 @@ class HTTPServer:
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
         try:
-            body, sha256 = await _read(request)
+            body, sha256 = await self._read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
             message = "The body of the request is incomplete or is not valid HTTP"
@@ -138,6 +140,26 @@ class HTTPServer:
         return await self._service.answer(
             Request(request.method, request.raw_path, headers, body, sha256)
         )
+
+    async def _read(self, request: web.BaseRequest) -> tuple[bytearray, str]:
+        """Return the body and its SHA-256 digest, which takes less time while the body arrives."""
+        if self._service.intake is not None and request.transport is not None:
+            sock = request.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_SIZE)
+        expects = request.headers.get("expect", "").lower()
+        if expects == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        body, sha256 = bytearray(), hashlib.sha256()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            sha256.update(chunk)
+            await self._service.take_in(len(chunk))
+            if len(body) > protocol.MAX_BODY:
+                break
+
+        # Not copied to bytes, because a layer part is large.
+        return body, sha256.hexdigest()
 
     def _error_reply(self, error: AwsError) -> Reply:
         return self._service.stamped(protocol.error_reply(error))
@@ -159,23 +181,6 @@ class HTTPServer:
         if sent < len(reply.body) and request.transport is not None:
             request.transport.close()
         return response
-
-
-async def _read(request: web.BaseRequest) -> tuple[bytearray, str]:
-    """Return the body and its SHA-256 digest, which takes less time while the body arrives."""
-    expects = request.headers.get("expect", "").lower()
-    if expects == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    body, sha256 = bytearray(), hashlib.sha256()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        sha256.update(chunk)
-        if len(body) > protocol.MAX_BODY:
-            break
-
-    # Not copied to bytes, because a layer part is large.
-    return body, sha256.hexdigest()
 
 
 def _reset(request: web.BaseRequest) -> None:

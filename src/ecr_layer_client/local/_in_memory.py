@@ -138,15 +138,29 @@ class MemorySession:
                 endpoint_url=request.url, error=ConnectionRefusedError("the local ECR is closed")
             )
 
+        body = await self._read(request.body)
         try:
             async with asyncio.timeout(self._read_timeout):
-                return await self.server.service.answer(
-                    _request(request, await _read(request.body))
-                )
+                return await self.server.service.answer(_request(request, body))
         except ConnectionResetError as error:
             raise aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer") from error
         except TimeoutError as error:
             raise aiohttp.ServerTimeoutError from error
+
+    async def _read(self, body: Any) -> bytes:
+        if hasattr(body, "__aiter__"):
+            read = bytearray()
+            async for chunk in body:
+                await self.server.service.take_in(len(chunk))
+                read += chunk
+            return bytes(read)
+
+        if isinstance(body, str):
+            body = body.encode()
+        elif body is not None and not isinstance(body, (bytes, bytearray)):
+            body = body.read()
+        await self.server.service.take_in(len(body or b""))
+        return bytes(body or b"")
 
     def _release(self) -> None:
         self.server.in_flight -= 1
@@ -165,15 +179,3 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
         for name, value in headers.items()
     }
-
-
-async def _read(body: Any) -> bytes:
-    if hasattr(body, "__aiter__"):
-        return b"".join([chunk async for chunk in body])
-    if body is None:
-        return b""
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, (bytes, bytearray)):
-        return bytes(body)
-    return bytes(body.read())

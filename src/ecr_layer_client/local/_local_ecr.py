@@ -10,7 +10,7 @@ from ._clock import Clock
 from ._faults import Faults
 from ._http_server import HTTPServer
 from ._in_memory import MemoryServer
-from ._options import check_options, data_directory, served_regions
+from ._options import check_limits, check_options, data_directory, served_regions
 from ._quotas import Quotas, Rates
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
@@ -85,6 +85,13 @@ class LocalECR:
         burst: how many requests an operation accepts at once after a pause, at least 1, a number or
             a mapping like `quota`. Default: as many as in one second.
         latency: seconds that a request and its response travel, half of them each. Default 0.
+        intake: bytes per second at which each connection takes the body of a request, so that
+            uploads are slow. Default None: as fast as possible.
+        max_part_size: the largest layer part in bytes, from 5 MiB to 20,971,520, which is the
+            default. InitiateLayerUpload proposes parts of 10 MiB or less.
+        max_layers_per_image: PutImage rejects images with more layers, with
+            LimitExceededException. ECR has such a limit, but its number is not published. Default
+            None: no limit.
         seed: the seed of the random draws of `faults`. Default 0.
 
     Raises:
@@ -126,6 +133,9 @@ class LocalECR:
         quota: Rates | None = None,
         burst: Rates | None = None,
         latency: float = 0.0,
+        intake: float | None = None,
+        max_part_size: int | None = None,
+        max_layers_per_image: int | None = None,
         seed: int | str = 0,
     ) -> None:
         """Create an empty registry. Nothing listens before `open()`."""
@@ -133,6 +143,9 @@ class LocalECR:
         self._quotas = Quotas(quota, burst)
         self._clock = Clock()
         check_options(account=account, absent=absent, host=host, port=port, latency=latency)
+        limits = check_limits(
+            intake=intake, max_part_size=max_part_size, max_layers_per_image=max_layers_per_image
+        )
         served = served_regions(region, regions)
         home = data_directory(data)
 
@@ -153,6 +166,7 @@ class LocalECR:
                         absent=absent,
                         now=self._clock.now,
                         directory=directory,
+                        limits=limits,
                     )
                 )
                 opened.callback(registries[-1].close)
@@ -169,6 +183,7 @@ class LocalECR:
             interceptors,
             further=registries[1:],
             round_trip=latency,
+            intake=intake,
             clock=self._clock,
         )
         self._server: HTTPServer | MemoryServer = (
@@ -484,6 +499,14 @@ class LocalECR:
                 this digest.
         """
         self._contents.archive(name, digest, registry_id)
+
+    def expire_uploads(self) -> None:
+        """End all uploads in progress, as ECR does after some time.
+
+        Requests with their ids get UploadNotFoundException.
+        """
+        for registry in self._service.registries.values():
+            registry.expire_uploads()
 
     # -- behaviour
 

@@ -13,7 +13,7 @@ import re
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _protocol as protocol
 from ._clock import Clock
@@ -21,6 +21,7 @@ from ._downloads import Downloads
 from ._interceptors import Call, Interceptor
 from ._protocol import GET_LAYER
 from ._registry.errors import AwsError
+from ._registry.layers import ACCEPTED_BYTES
 from ._registry.registry import CHANGING, OPERATIONS, Registry
 from ._signatures import region_of
 from ._stats import Stats
@@ -29,6 +30,7 @@ from ._validation import request_parser
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._fault_options import Script
     from ._protocol import Reply, Request
 
 logger = logging.getLogger("ecr_layer_client.local")
@@ -51,24 +53,27 @@ class Service:
     The service also serves downloads, runs the interceptors and counts requests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each an option of its own)
         self,
         registry: Registry,
         interceptors: Sequence[Interceptor] = (),
         *,
         further: Sequence[Registry] = (),
         round_trip: float = 0.0,
+        intake: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Serve `registry`, and the `further` ones to requests signed for their Regions.
 
-        Requests and responses together take `round_trip` seconds. `before` runs in the order of the
+        Requests and responses together take `round_trip` seconds. Each connection takes `intake`
+        bytes of request bodies per second. `before` runs in the order of the
         interceptors, `after` in the reverse order.
         """
         self.registries = {each.region: each for each in (registry, *further)}
         self.registry = registry
         self.interceptors = list(interceptors)
         self.round_trip = round_trip
+        self.intake = intake
         self.clock = clock or Clock()
         self.downloads = Downloads(
             {region: each.store for region, each in self.registries.items()}, self.clock
@@ -118,6 +123,11 @@ class Service:
 
         self._count(operation, reply.outcome)
         return self.stamped(reply)
+
+    async def take_in(self, size: int) -> None:
+        """Wait as long as this many bytes of a request body take. The servers call this method."""
+        if self.intake is not None:
+            await asyncio.sleep(size / self.intake)
 
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every response: the service's time, a request id."""
@@ -169,6 +179,7 @@ class Service:
             if call.operation in OPERATIONS:
                 members = request_parser(call.operation)(members)
             registry = self._registry_of(call.request)
+            _apply(call.scripts, registry, members)
             result = registry.run(call.operation, members)
         except AwsError as error:
             return call.error_reply(error)
@@ -192,6 +203,17 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
         return await interceptor.before(call)
     except AwsError as error:
         return call.error_reply(error)
+
+
+def _apply(scripts: Sequence[Script], registry: Registry, members: dict[str, Any]) -> None:
+    """Apply the faults that change what the registry does with a request."""
+    for script in scripts:
+        if script.accept_bytes is not None:
+            members[ACCEPTED_BYTES] = script.accept_bytes
+        if script.lose_layer is not None:
+            registry.lose_layer(
+                members["repositoryName"], script.lose_layer, members.get("registryId")
+            )
 
 
 def _server_error(message: str) -> Reply:

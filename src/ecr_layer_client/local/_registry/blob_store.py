@@ -24,7 +24,7 @@ from pydantic import ConfigDict, TypeAdapter
 from .directory import Directory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
     from io import BufferedRandom
 
@@ -119,6 +119,11 @@ class Base64Bytes:
             yield piece
 
 
+def pieces_of(data: bytes | Base64Bytes) -> Iterable[bytes]:
+    """Return bytes in pieces. Raises ValueError during the iteration, as `Base64Bytes` does."""
+    return [data] if isinstance(data, bytes) else data
+
+
 class Draft:
     """Bytes that are arriving, hashed as they arrive.
 
@@ -145,7 +150,7 @@ class Draft:
         Raises OSError when they cannot be written, and ValueError when they cannot be decoded. Then
         none of them is appended.
         """
-        pieces = [data] if isinstance(data, bytes) else data
+        pieces = pieces_of(data)
         sha256 = self._sha256.copy()
         if self._file is None and self.size + len(data) <= self._store.in_memory:
             new = b"".join(pieces)

@@ -23,6 +23,7 @@ from .database import Database
 from .errors import AwsError, invalid_parameter
 from .images import Images
 from .layers import AbsentAs, Layers
+from .limits import Limits
 from .paging import page_of
 from .state import Revision, Row, StoredRepository
 
@@ -58,6 +59,8 @@ TOKEN_LIFETIME_SECONDS = 12 * 3600  # ECR model: GetAuthorizationToken
 MAX_TAGS = 50  # ECR model: TooManyTagsException
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
 
+DEFAULT_LIMITS = Limits()
+
 
 class Registry:
     """The contents of one Region: the repositories of every account, and the operations on them.
@@ -75,7 +78,7 @@ class Registry:
     [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}]
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each an option of its own)
         self,
         *,
         account: str,
@@ -83,6 +86,7 @@ class Registry:
         absent: AbsentAs = "unavailable",
         now: Callable[[], float] = lambda: 0.0,
         directory: Path | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Start as `open()` does."""
         self.account: Final = account
@@ -97,7 +101,7 @@ class Registry:
         self._changes = threading.RLock()
         self._contents = threading.RLock()
 
-        layers, images = Layers(self.store, absent), Images(self.store, now)
+        layers, images = Layers(self.store, absent, limits), Images(self.store, now, limits)
         self._operations_in_a_repository: Mapping[
             str, Callable[[StoredRepository, Mapping[str, Any]], Row]
         ] = {
@@ -138,8 +142,7 @@ class Registry:
         """Unlock the directory, if any, and drop uploads in progress. Safe to call twice."""
         with self._changes, self._contents:
             if self._database is not None:
-                for repository in self._repositories.values():
-                    repository.discard_uploads()
+                self.expire_uploads()
                 self._database.close()
 
     def run(self, operation: str, request: Mapping[str, Any]) -> Row:
@@ -214,6 +217,19 @@ class Registry:
                     revision.archive(revision.images[digest], self._now())
                 else:
                     revision.hold([replace(revision.layers[digest], archived=True)])
+
+    def lose_layer(self, name: str, digest: str, registry_id: str | None = None) -> None:
+        """Delete a layer, if the repository has it. Raises AwsError if there is no repository."""
+        with self._changes:
+            self.open()
+            with self._revised(self.repository(name, registry_id)) as revision:
+                revision.layers.pop(digest, None)
+
+    def expire_uploads(self) -> None:
+        """Drop all uploads in progress."""
+        with self._changes:
+            for repository in self._repositories.values():
+                repository.discard_uploads()
 
     @contextmanager
     def _revised(self, repository: StoredRepository) -> Generator[Revision]:

@@ -105,7 +105,7 @@ class Pending(MutableMapping[str, V]):
 
     def __len__(self) -> int:
         """Return the number of keys that are left."""
-        return len([*self])
+        return sum(1 for _ in self)
 
     def apply(self) -> None:
         """Change the base."""
