@@ -71,6 +71,21 @@ def held(registry: Registry, data: bytes) -> bool:
     return blob is not None and blob[:] == data
 
 
+def started(ecr: LocalECR) -> dict[str, Any]:
+    """Start an upload of b"data" with one part, and return the part."""
+    registry = registries(ecr)[0]
+    ecr.create_repository("app")
+    part = {
+        **registry.run("InitiateLayerUpload", {"repositoryName": "app"}),
+        "repositoryName": "app",
+        "partFirstByte": 0,
+        "partLastByte": 3,
+        "layerPartBlob": b"data",
+    }
+    registry.run("UploadLayerPart", part)
+    return part
+
+
 def contents(ecr: LocalECR) -> list[Any]:
     """Return everything that the registries report about their contents."""
     found: list[Any] = []
@@ -140,19 +155,9 @@ def test_deleted_contents_stay_deleted(tmp_path: Path) -> None:
 
 def test_an_upload_in_progress_does_not_survive(tmp_path: Path) -> None:
     """After a restart an upload is unknown, and its bytes are deleted."""
-    registry = registries(first := LocalECR(data=tmp_path))[0]
-    first.create_repository("app")
-    upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    part = {
-        "repositoryName": "app",
-        "uploadId": upload_id,
-        "partFirstByte": 0,
-        "partLastByte": 3,
-        "layerPartBlob": b"data",
-    }
-    registry.run("UploadLayerPart", part)
+    part = started(first := LocalECR(data=tmp_path))
     assert len(files(tmp_path)) == 2
-    del first, registry
+    del first
     again = registries(LocalECR(data=tmp_path))[0]
     with pytest.raises(AwsError, match="UploadNotFoundException"):
         again.run("UploadLayerPart", part)
@@ -162,18 +167,8 @@ def test_an_upload_in_progress_does_not_survive(tmp_path: Path) -> None:
 
 def test_deleting_a_repository_deletes_its_uploads(tmp_path: Path) -> None:
     """Deleting a repository deletes the bytes of its uploads."""
-    registry = registries(ecr := LocalECR(data=tmp_path))[0]
-    ecr.create_repository("app")
-    upload_id = registry.run("InitiateLayerUpload", {"repositoryName": "app"})["uploadId"]
-    part = {
-        "repositoryName": "app",
-        "uploadId": upload_id,
-        "partFirstByte": 0,
-        "partLastByte": 3,
-        "layerPartBlob": b"data",
-    }
-    registry.run("UploadLayerPart", part)
-    registry.run("DeleteRepository", {"repositoryName": "app"})
+    started(ecr := LocalECR(data=tmp_path))
+    registries(ecr)[0].run("DeleteRepository", {"repositoryName": "app"})
 
     assert [path.name for path in files(tmp_path)] == [DATABASE]
 
@@ -345,19 +340,7 @@ def test_one_local_ecr_at_a_time_uses_a_directory(tmp_path: Path) -> None:
 
     Once the first one is deleted, the second may use the directory.
     """
-    first = LocalECR(data=tmp_path)
-    first.create_repository("app")
-    upload_id = registries(first)[0].run("InitiateLayerUpload", {"repositoryName": "app"})[
-        "uploadId"
-    ]
-    part = {
-        "repositoryName": "app",
-        "uploadId": upload_id,
-        "partFirstByte": 0,
-        "partLastByte": 3,
-        "layerPartBlob": b"data",
-    }
-    registries(first)[0].run("UploadLayerPart", part)
+    part = started(first := LocalECR(data=tmp_path))
     with pytest.raises(OSError, match=in_use(by="of this process")):
         LocalECR(data=tmp_path)
 

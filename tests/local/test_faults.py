@@ -145,37 +145,39 @@ def test_faults_of_any_operation_hit_every_operation() -> None:
     assert faulty.outcomes(1) + faulty.outcomes(2, "DescribeRepositories") == [ERROR, ERROR, "ok"]
 
 
-def test_answering_faults_follow_each_other() -> None:
-    """Of two faults that respond, the second waits until the first is used up."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([{"error": ERROR, "times": 2}, {"reset": True, "times": 1}], [ERROR, ERROR, "reset"]),
+        ([{"error": ERROR, "times": 2}, {"error": OTHER, "after": 3}], [ERROR, ERROR, "ok", OTHER]),
+    ],
+    ids=["in-turn", "after"],
+)
+def test_answering_faults_follow_each_other(options: list[Any], expected: list[str]) -> None:
+    """Of two faults that respond, one comes after the other. `after` counts from the start."""
     faulty = Faulty()
-    faulty.faults.add(error=ERROR, times=2)
-    faulty.faults.add(reset=True, times=1)
-    assert faulty.outcomes(4) == [ERROR, ERROR, "reset", "ok"]
+    first = faulty.faults.add(**options[0])
+    faulty.faults.add(**options[1])
+    assert (faulty.outcomes(4), first.played) == ([*expected, "ok"][:4], 2)
 
 
-def test_after_counts_requests_that_other_faults_answered() -> None:
-    """`after` counts requests from the start, also those that other faults answered."""
+def test_a_used_up_fault_is_gone() -> None:
+    """A fault that affected `times` requests is removed. The repr shows what is left."""
     faulty = Faulty()
-    faulty.faults.add(error=ERROR, times=2)
-    faulty.faults.add(error=OTHER, after=3)
-    assert faulty.outcomes(5) == [ERROR, ERROR, "ok", OTHER, OTHER]
+    faulty.faults.add(error=ERROR, times=1)
+    expected = "<Faults [<Fault times=1, error='KmsException'; played 0>]>"
+    assert (len(faulty.faults), repr(faulty.faults)) == (1, expected)
+    faulty.outcomes(1)
+    assert (len(faulty.faults), repr(faulty.faults)) == (0, "<Faults []>")
 
 
 def test_the_same_seed_hits_the_same_requests() -> None:
-    """A probability is drawn from the seed."""
-    runs = [Faulty(seed=7), Faulty(seed=7)]
-    for faulty in runs:
+    """A probability is drawn from the seed, which can be given again."""
+    first, second = Faulty(seed=7), Faulty(seed=1)
+    second.faults.seed(7)
+    for faulty in (first, second):
         faulty.faults.add(error=ERROR, probability=0.3)
-    assert runs[0].outcomes(100) == runs[1].outcomes(100)
-
-
-def test_a_seed_can_be_given_again() -> None:
-    """`faults.seed` starts the draws again."""
-    faulty = Faulty(seed=7)
-    faulty.faults.add(error=ERROR, probability=0.3)
-    first = faulty.outcomes(100)
-    faulty.faults.seed(7)
-    assert faulty.outcomes(100) == first
+    assert first.outcomes(100) == second.outcomes(100)
 
 
 def test_a_probability_hits_that_share() -> None:
@@ -184,14 +186,6 @@ def test_a_probability_hits_that_share() -> None:
     fault = faulty.faults.add(error=ERROR, probability=0.3)
     assert (Counter(faulty.outcomes(1000))[ERROR], fault.seen) == (fault.played, 1000)
     assert 250 < fault.played < 350
-
-
-def test_a_fault_counts_the_requests_it_affects() -> None:
-    """`played` is the number of affected requests."""
-    faulty = Faulty()
-    fault = faulty.faults.add(error=ERROR, times=2)
-    faulty.outcomes(5)
-    assert fault.played == 2
 
 
 def test_a_removed_fault_hits_no_more() -> None:
@@ -211,22 +205,6 @@ def test_clear_removes_all() -> None:
     faulty.faults.add(latency=1)
     faulty.faults.clear()
     assert (faulty.outcomes(1), len(faulty.faults)) == (["ok"], 0)
-
-
-def test_a_used_up_fault_is_gone() -> None:
-    """A fault that affected `times` requests is removed."""
-    faulty = Faulty()
-    faulty.faults.add(error=ERROR, times=1)
-    assert len(faulty.faults) == 1
-    faulty.outcomes(1)
-    assert len(faulty.faults) == 0
-
-
-def test_a_repr_shows_the_faults() -> None:
-    """The repr shows the given options and the count."""
-    faulty = Faulty()
-    faulty.faults.add(error=ERROR, times=2)
-    assert repr(faulty.faults) == "<Faults [<Fault times=2, error='KmsException'; played 0>]>"
 
 
 # -- effects: responses in place of the registry's
@@ -286,21 +264,16 @@ def test_a_bare_status_has_an_html_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"\xef\xbb\xbf{}", b"<html>"], ids=["empty", "null", "bom", "html"]
+    ("body", "status"),
+    [(b"", None), (b"null", None), (b"\xef\xbb\xbf{}", None), (b"<html>", 500)],
+    ids=["empty", "null", "bom", "status"],
 )
-def test_a_body_is_sent_as_it_is(body: bytes) -> None:
-    """`body` is the complete body of a 200."""
+def test_a_body_is_sent_as_it_is(body: bytes, status: int | None) -> None:
+    """`body` is the complete body of a 200, or of another status."""
     faulty = Faulty()
-    faulty.faults.add(body=body)
+    faulty.faults.add(body=body, status=status)
     reply = in_virtual_time(faulty.ask())
-    assert (reply.status, reply.body, reply.outcome) == (200, body, "body")
-
-
-def test_a_body_may_have_a_status() -> None:
-    """`body` and `status` work together."""
-    faulty = Faulty()
-    faulty.faults.add(body=b"{}", status=500)
-    assert in_virtual_time(faulty.ask()).status == 500
+    assert (reply.status, reply.body, reply.outcome) == (status or 200, body, "body")
 
 
 @pytest.mark.parametrize(
@@ -405,12 +378,20 @@ def test_a_slow_drip_sends_single_bytes() -> None:
 # -- effects: truncated bodies and resets
 
 
-def test_a_cut_body_ends_early() -> None:
-    """`cut_at` sends this many bytes of the original body."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"cut_at": 10}, [b'{"layers":']),
+        ({"cut_at": 25, "drip": 100.0}, [b'{"layers":', b'[{"layerDi', b'gest"']),
+        ({"cut_at": 5, "error": "ServerException"}, [b'{"__t']),
+    ],
+    ids=["alone", "drip", "error"],
+)
+def test_a_cut_body_ends_early(options: Any, expected: list[bytes]) -> None:
+    """`cut_at` sends this many bytes, also of a dripped body, and of an error of the same fault."""
     faulty = Faulty()
-    faulty.faults.add(cut_at=10)
-    chunks, body = faulty.body()
-    assert [chunk for _, chunk in chunks] == [body[:10]]
+    faulty.faults.add(**options)
+    assert [chunk for _, chunk in faulty.body()[0]] == expected
 
 
 def test_a_cut_at_the_end_truncates_nothing() -> None:
@@ -440,20 +421,6 @@ def test_a_cut_operation_has_run() -> None:
     faulty.faults.add(cut_at=0)
     in_virtual_time(faulty.ask("InitiateLayerUpload", repositoryName="app"))
     assert len(faulty.service.registry.repository("app").uploads) == 1
-
-
-def test_cut_and_drip_combine() -> None:
-    """A body can be dripped up to its cut."""
-    faulty = Faulty()
-    faulty.faults.add(cut_at=25, drip=100.0)
-    assert [len(chunk) for _, chunk in faulty.body()[0]] == [10, 10, 5]
-
-
-def test_the_error_of_a_fault_can_be_cut() -> None:
-    """One fault can respond with an error and truncate it."""
-    faulty = Faulty()
-    faulty.faults.add(error="ServerException", cut_at=5)
-    assert [chunk for _, chunk in faulty.body()[0]] == [b'{"__t']
 
 
 def test_a_throttled_response_can_be_cut() -> None:
