@@ -29,7 +29,7 @@ AT_ONCE = 32
 QUIET_SECONDS = 0.05
 IN_PLACE = re.compile(
     r"very/deep/data/us-east-1/"
-    r"(lock|blobs/[0-9a-f]{2}/[0-9a-f]{64}|(repositories/)?[0-9a-f]{64}\.json|incoming/\w+)"
+    r"(lock|registry\.db(-wal|-shm)?|blobs/[0-9a-f]{64}|incoming/[0-9a-f]{32})"
 ).fullmatch
 # The number of connections that send a part of a request and then nothing, beside the others.
 STALLED = 50

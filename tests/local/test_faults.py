@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 DIGESTS = [f"sha256:{number:02x}" for number in range(20)]
 CHECK = "BatchCheckLayerAvailability"
 ROWS = len(DIGESTS)
+ERROR, OTHER = "KmsException", "LimitExceededException"
 T = TypeVar("T")
 
 
@@ -133,70 +134,64 @@ class Faulty:
 def test_a_fault_hits_the_requests_it_is_meant_for(options: Any, expected: str) -> None:
     """`operation`, `after` and `times` select the requests."""
     faulty = Faulty()
-    faulty.faults.add(error="X", **options)
-    assert "".join("X" if outcome == "X" else "." for outcome in faulty.outcomes(5)) == expected
+    faulty.faults.add(error=ERROR, **options)
+    assert "".join("X" if outcome == ERROR else "." for outcome in faulty.outcomes(5)) == expected
 
 
 def test_faults_of_any_operation_hit_every_operation() -> None:
     """Without `operation`, requests of all operations count against `times` together."""
     faulty = Faulty()
-    faulty.faults.add(error="X", times=2)
-    assert faulty.outcomes(1) + faulty.outcomes(2, "DescribeRepositories") == ["X", "X", "ok"]
+    faulty.faults.add(error=ERROR, times=2)
+    assert faulty.outcomes(1) + faulty.outcomes(2, "DescribeRepositories") == [ERROR, ERROR, "ok"]
 
 
-def test_answering_faults_follow_each_other() -> None:
-    """Of two faults that respond, the second waits until the first is used up."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ([{"error": ERROR, "times": 2}, {"reset": True, "times": 1}], [ERROR, ERROR, "reset"]),
+        ([{"error": ERROR, "times": 2}, {"error": OTHER, "after": 3}], [ERROR, ERROR, "ok", OTHER]),
+    ],
+    ids=["in-turn", "after"],
+)
+def test_answering_faults_follow_each_other(options: list[Any], expected: list[str]) -> None:
+    """Of two faults that respond, one comes after the other. `after` counts from the start."""
     faulty = Faulty()
-    faulty.faults.add(error="A", times=2)
-    faulty.faults.add(reset=True, times=1)
-    assert faulty.outcomes(4) == ["A", "A", "reset", "ok"]
+    first = faulty.faults.add(**options[0])
+    faulty.faults.add(**options[1])
+    assert (faulty.outcomes(4), first.played) == ([*expected, "ok"][:4], 2)
 
 
-def test_after_counts_requests_that_other_faults_answered() -> None:
-    """`after` counts requests from the start, also those that other faults answered."""
+def test_a_used_up_fault_is_gone() -> None:
+    """A fault that affected `times` requests is removed. The repr shows what is left."""
     faulty = Faulty()
-    faulty.faults.add(error="A", times=2)
-    faulty.faults.add(error="B", after=3)
-    assert faulty.outcomes(5) == ["A", "A", "ok", "B", "B"]
+    faulty.faults.add(error=ERROR, times=1)
+    expected = "<Faults [<Fault times=1, error='KmsException'; played 0>]>"
+    assert (len(faulty.faults), repr(faulty.faults)) == (1, expected)
+    faulty.outcomes(1)
+    assert (len(faulty.faults), repr(faulty.faults)) == (0, "<Faults []>")
 
 
 def test_the_same_seed_hits_the_same_requests() -> None:
-    """A probability is drawn from the seed."""
-    runs = [Faulty(seed=7), Faulty(seed=7)]
-    for faulty in runs:
-        faulty.faults.add(error="X", probability=0.3)
-    assert runs[0].outcomes(100) == runs[1].outcomes(100)
-
-
-def test_a_seed_can_be_given_again() -> None:
-    """`faults.seed` starts the draws again."""
-    faulty = Faulty(seed=7)
-    faulty.faults.add(error="X", probability=0.3)
-    first = faulty.outcomes(100)
-    faulty.faults.seed(7)
-    assert faulty.outcomes(100) == first
+    """A probability is drawn from the seed, which can be given again."""
+    first, second = Faulty(seed=7), Faulty(seed=1)
+    second.faults.seed(7)
+    for faulty in (first, second):
+        faulty.faults.add(error=ERROR, probability=0.3)
+    assert first.outcomes(100) == second.outcomes(100)
 
 
 def test_a_probability_hits_that_share() -> None:
     """Of 1,000 requests, a probability of 0.3 affects about 300: 301 with this seed."""
     faulty = Faulty(seed=7)
-    fault = faulty.faults.add(error="X", probability=0.3)
-    assert (Counter(faulty.outcomes(1000))["X"], fault.seen) == (fault.played, 1000)
+    fault = faulty.faults.add(error=ERROR, probability=0.3)
+    assert (Counter(faulty.outcomes(1000))[ERROR], fault.seen) == (fault.played, 1000)
     assert 250 < fault.played < 350
-
-
-def test_a_fault_counts_the_requests_it_affects() -> None:
-    """`played` is the number of affected requests."""
-    faulty = Faulty()
-    fault = faulty.faults.add(error="X", times=2)
-    faulty.outcomes(5)
-    assert fault.played == 2
 
 
 def test_a_removed_fault_hits_no_more() -> None:
     """`remove` ends a fault and keeps its count, and is safe to call twice."""
     faulty = Faulty()
-    fault, other = faulty.faults.add(error="X"), faulty.faults.add(latency=1)
+    fault, other = faulty.faults.add(error=ERROR), faulty.faults.add(latency=1)
     faulty.outcomes(1)
     fault.remove()
     fault.remove()
@@ -206,26 +201,10 @@ def test_a_removed_fault_hits_no_more() -> None:
 def test_clear_removes_all() -> None:
     """`clear` ends every fault."""
     faulty = Faulty()
-    faulty.faults.add(error="X")
+    faulty.faults.add(error=ERROR)
     faulty.faults.add(latency=1)
     faulty.faults.clear()
     assert (faulty.outcomes(1), len(faulty.faults)) == (["ok"], 0)
-
-
-def test_a_used_up_fault_is_gone() -> None:
-    """A fault that affected `times` requests is removed."""
-    faulty = Faulty()
-    faulty.faults.add(error="X", times=1)
-    assert len(faulty.faults) == 1
-    faulty.outcomes(1)
-    assert len(faulty.faults) == 0
-
-
-def test_a_repr_shows_the_faults() -> None:
-    """The repr shows the given options and the count."""
-    faulty = Faulty()
-    faulty.faults.add(error="X", times=2)
-    assert repr(faulty.faults) == "<Faults [<Fault times=2, error='X'; played 0>]>"
 
 
 # -- effects: responses in place of the registry's
@@ -285,21 +264,16 @@ def test_a_bare_status_has_an_html_body() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"null", b"\xef\xbb\xbf{}", b"<html>"], ids=["empty", "null", "bom", "html"]
+    ("body", "status"),
+    [(b"", None), (b"null", None), (b"\xef\xbb\xbf{}", None), (b"<html>", 500)],
+    ids=["empty", "null", "bom", "status"],
 )
-def test_a_body_is_sent_as_it_is(body: bytes) -> None:
-    """`body` is the complete body of a 200."""
+def test_a_body_is_sent_as_it_is(body: bytes, status: int | None) -> None:
+    """`body` is the complete body of a 200, or of another status."""
     faulty = Faulty()
-    faulty.faults.add(body=body)
+    faulty.faults.add(body=body, status=status)
     reply = in_virtual_time(faulty.ask())
-    assert (reply.status, reply.body, reply.outcome) == (200, body, "body")
-
-
-def test_a_body_may_have_a_status() -> None:
-    """`body` and `status` work together."""
-    faulty = Faulty()
-    faulty.faults.add(body=b"{}", status=500)
-    assert in_virtual_time(faulty.ask()).status == 500
+    assert (reply.status, reply.body, reply.outcome) == (status or 200, body, "body")
 
 
 @pytest.mark.parametrize(
@@ -320,7 +294,7 @@ def test_a_redirect_names_its_target(options: Any, status: int) -> None:
 @pytest.mark.parametrize(
     "options",
     [
-        {"error": "X"},
+        {"error": ERROR},
         {"status": 503},
         {"body": b"{}"},
         {"redirect_to": "http://x"},
@@ -353,7 +327,7 @@ async def time_of(faulty: Faulty) -> float:
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"error": "X"}, {"reset": True}, {"cut_at": 3}],
+    [{}, {"error": ERROR}, {"reset": True}, {"cut_at": 3}],
     ids=["alone", "error", "reset", "cut"],
 )
 def test_latency_is_waited_first(more: Any) -> None:
@@ -368,8 +342,8 @@ def test_latencies_add_up() -> None:
     faulty = Faulty()
     faulty.faults.add(latency=1)
     faulty.faults.add(latency=2)
-    faulty.faults.add(error="X")
-    assert (in_virtual_time(time_of(faulty)), faulty.outcomes(1)) == (3.0, ["X"])
+    faulty.faults.add(error=ERROR)
+    assert (in_virtual_time(time_of(faulty)), faulty.outcomes(1)) == (3.0, [ERROR])
 
 
 def test_a_range_of_latency_is_drawn_within_it() -> None:
@@ -404,12 +378,20 @@ def test_a_slow_drip_sends_single_bytes() -> None:
 # -- effects: truncated bodies and resets
 
 
-def test_a_cut_body_ends_early() -> None:
-    """`cut_at` sends this many bytes of the original body."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({"cut_at": 10}, [b'{"layers":']),
+        ({"cut_at": 25, "drip": 100.0}, [b'{"layers":', b'[{"layerDi', b'gest"']),
+        ({"cut_at": 5, "error": "ServerException"}, [b'{"__t']),
+    ],
+    ids=["alone", "drip", "error"],
+)
+def test_a_cut_body_ends_early(options: Any, expected: list[bytes]) -> None:
+    """`cut_at` sends this many bytes, also of a dripped body, and of an error of the same fault."""
     faulty = Faulty()
-    faulty.faults.add(cut_at=10)
-    chunks, body = faulty.body()
-    assert [chunk for _, chunk in chunks] == [body[:10]]
+    faulty.faults.add(**options)
+    assert [chunk for _, chunk in faulty.body()[0]] == expected
 
 
 def test_a_cut_at_the_end_truncates_nothing() -> None:
@@ -439,20 +421,6 @@ def test_a_cut_operation_has_run() -> None:
     faulty.faults.add(cut_at=0)
     in_virtual_time(faulty.ask("InitiateLayerUpload", repositoryName="app"))
     assert len(faulty.service.registry.repository("app").uploads) == 1
-
-
-def test_cut_and_drip_combine() -> None:
-    """A body can be dripped up to its cut."""
-    faulty = Faulty()
-    faulty.faults.add(cut_at=25, drip=100.0)
-    assert [len(chunk) for _, chunk in faulty.body()[0]] == [10, 10, 5]
-
-
-def test_the_error_of_a_fault_can_be_cut() -> None:
-    """One fault can respond with an error and truncate it."""
-    faulty = Faulty()
-    faulty.faults.add(error="ServerException", cut_at=5)
-    assert [chunk for _, chunk in faulty.body()[0]] == [b'{"__t']
 
 
 def test_a_throttled_response_can_be_cut() -> None:
@@ -556,12 +524,26 @@ def test_a_request_counts_under_its_most_severe_fault(options: Any, outcome: str
         ({}, "a fault must do something"),
         ({"times": 3}, "a fault must do something"),
         ({"eror": "X"}, "a fault has no option 'eror': use one of operation, times"),
-        ({"error": "X", "operation": "BatchCheck"}, "operation='BatchCheck' is not served"),
-        ({"error": "X", "times": 0}, "times=0: "),
-        ({"error": "X", "times": True}, "times=True: "),
-        ({"error": "X", "after": -1}, "after=-1: "),
-        ({"error": "X", "probability": 1.5}, "probability=1.5: "),
+        ({"error": ERROR, "operation": "BatchCheck"}, "operation='BatchCheck' is not served"),
+        ({"error": ERROR, "times": 0}, "times=0: "),
+        ({"error": ERROR, "times": True}, "times=True: "),
+        ({"error": ERROR, "after": -1}, "after=-1: "),
+        ({"error": ERROR, "probability": 1.5}, "probability=1.5: "),
         ({"error": ""}, "error='': "),
+        (
+            {"error": "ThrottlingExeption"},
+            (
+                "error='ThrottlingExeption' is not an error code of ECR or AWS: the nearest one is "
+                "'ThrottlingException'. For a code of your own, give status, too"
+            ),
+        ),
+        (
+            {"error": "LayersNotFound", "message": "m"},
+            (
+                "error='LayersNotFound' is not an error code of ECR or AWS: the nearest one is "
+                "'LayersNotFoundException'"
+            ),
+        ),
         ({"status": 99}, "status=99: "),
         ({"status": 204}, "status=204 has no body"),
         ({"latency": -1}, "latency=-1: "),
@@ -573,17 +555,21 @@ def test_a_request_counts_under_its_most_severe_fault(options: Any, outcome: str
         ({"body": "text"}, "body='text': "),
         ({"redirect_to": "http://x\r\nset-cookie: y"}, "redirect_to='http"),
         ({"redirect_to": "http://x", "status": 200}, "redirect_to needs a status of"),
-        ({"error": "X", "body": b""}, "error and body exclude each other"),
+        ({"error": ERROR, "body": b""}, "error and body exclude each other"),
         ({"message": "m", "latency": 1}, "message needs error"),
-        ({"reset": True, "error": "X"}, "reset without cut_at"),
+        ({"accept_bytes": 1}, "accept_bytes needs operation='UploadLayerPart'"),
+        ({"accept_bytes": 0, "operation": "UploadLayerPart"}, "accept_bytes=0: "),
+        ({"lose_layer": "sha256:" + "0" * 64}, "lose_layer needs operation='PutImage'"),
+        ({"lose_layer": "sha256:0", "operation": "PutImage"}, "lose_layer='sha256:0': "),
+        ({"reset": True, "error": ERROR}, "reset without cut_at"),
         ({"reset": True, "drip": 1}, "reset without cut_at"),
         (
-            {"shuffle": True, "error": "X"},
-            "shuffle, drop_rows and double_rows need the registry's own response",
+            {"shuffle": True, "error": ERROR},
+            "shuffle, drop_rows, double_rows, accept_bytes and lose_layer need the registry's own",
         ),
         (
             {"drop_rows": 1, "reset": True},
-            "shuffle, drop_rows and double_rows need the registry's own response",
+            "shuffle, drop_rows, double_rows, accept_bytes and lose_layer need the registry's own",
         ),
     ],
     ids=named,

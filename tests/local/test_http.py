@@ -15,7 +15,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from ecr_layer_client.local import LocalECR, _protocol
-from ecr_layer_client.local._registry.uploads import MIN_PART_SIZE
+from ecr_layer_client.local._registry.limits import MIN_PART_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -195,16 +195,6 @@ async def test_boto3_pages_through_repositories(ecr: LocalECR) -> None:
     )
 
     assert names == [f"r{number}" for number in range(7)]
-
-
-async def test_boto3_creates_a_repository(ecr: LocalECR) -> None:
-    """boto3's create_repository returns the repository, with a time that it can parse."""
-    answer = await asyncio.to_thread(boto(ecr).create_repository, repositoryName="team/app")
-    assert (
-        answer["repository"]["repositoryUri"]
-        == "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
-    )
-    assert answer["repository"]["createdAt"].year > 2000
 
 
 @pytest.mark.parametrize(

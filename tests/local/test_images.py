@@ -168,22 +168,35 @@ def test_missing_layers_are_listed_in_brackets() -> None:
     )
 
 
-def test_a_missing_config_is_a_missing_layer() -> None:
-    """The config is a layer like any other."""
-    text = a_manifest(config={"mediaType": OCI_CONFIG, "digest": ABSENT, "size": 3})
-    assert OneRepository().rejected("PutImage", imageManifest=text)[0] == "LayersNotFoundException"
+@pytest.mark.parametrize(
+    ("manifest", "members"),
+    [
+        # Foreign layers, which no push uploads.
+        (a_manifest(layers=[{"digest": ABSENT, "urls": ["https://example.com/base"]}]), {}),
+        # Assumed: a manifest may use either letter case, because registries store lower case.
+        (a_manifest("sha256:" + LAYER[7:].upper()), {}),
+        (a_manifest(mediaType=None), {"imageManifestMediaType": OCI_MANIFEST}),
+        (a_manifest(), {"imageDigest": "sha256:" + digest_of(a_manifest())[7:].upper()}),
+    ],
+    ids=["foreign", "upper-case", "media-type", "digest"],
+)
+def test_an_unusual_manifest_is_put(manifest: str, members: dict[str, str]) -> None:
+    """Foreign layers may be missing, and digests and the media type may be given otherwise."""
+    assert OneRepository().put(manifest, **members) == digest_of(manifest)
 
 
-def test_a_foreign_layer_may_be_missing() -> None:
-    """A descriptor with `urls` names a foreign layer, which no push uploads."""
-    text = a_manifest(layers=[{"digest": ABSENT, "urls": ["https://example.com/base"]}])
-    assert OneRepository().put(text) == digest_of(text)
-
-
-def test_a_digest_in_upper_case_names_the_stored_layer() -> None:
-    """A manifest may use either letter case, because registries store lower case (assumed)."""
-    text = a_manifest("sha256:" + LAYER[7:].upper())
-    assert OneRepository().put(text) == digest_of(text)
+@pytest.mark.parametrize(
+    ("manifest", "media_type"),
+    [
+        (a_manifest(config={"digest": ABSENT}), OCI_MANIFEST),
+        (json.dumps({"schemaVersion": 1, "fsLayers": [{"blobSum": ABSENT}]}), DOCKER_SCHEMA_1),
+    ],
+    ids=["config", "schema-1"],
+)
+def test_configs_and_blob_sums_are_layers(manifest: str, media_type: str) -> None:
+    """A missing config, or a missing blobSum of Docker's first schema, is a missing layer."""
+    request = {"imageManifest": manifest, "imageManifestMediaType": media_type}
+    assert OneRepository().rejected("PutImage", **request)[0] == "LayersNotFoundException"
 
 
 def test_an_index_comes_after_its_images() -> None:
@@ -284,15 +297,6 @@ def test_a_digest_that_does_not_match_is_rejected() -> None:
     assert (code, digest_of(a_manifest()) in message) == ("ImageDigestDoesNotMatchException", True)
 
 
-def test_a_digest_that_matches_is_accepted() -> None:
-    """An imageDigest that is that of the manifest is accepted, in either letter case."""
-    digest = digest_of(a_manifest())
-    assert (
-        OneRepository().put(a_manifest(), imageDigest=digest.upper().replace("SHA", "sha"))
-        == digest
-    )
-
-
 @pytest.mark.parametrize(
     ("manifest", "members", "said"),
     [
@@ -338,23 +342,6 @@ def test_an_invalid_manifest_is_rejected(manifest: str, members: dict[str, str],
     assert (code, f"failed to satisfy constraint: '{said}" in message) == (
         "InvalidParameterException",
         True,
-    )
-
-
-def test_the_request_may_give_the_media_type() -> None:
-    """A member of the request gives the media type of a manifest that has none."""
-    text = a_manifest(mediaType=None)
-    assert OneRepository().put(text, imageManifestMediaType=OCI_MANIFEST) == digest_of(text)
-
-
-def test_a_manifest_of_schema_1_names_its_layers_otherwise() -> None:
-    """The layers of Docker's first schema are its blobSums."""
-    text = json.dumps({"schemaVersion": 1, "fsLayers": [{"blobSum": ABSENT}]})
-    assert (
-        OneRepository().rejected(
-            "PutImage", imageManifest=text, imageManifestMediaType=DOCKER_SCHEMA_1
-        )[0]
-        == "LayersNotFoundException"
     )
 
 
@@ -445,28 +432,17 @@ def test_deleting_a_tag_leaves_the_image_its_other_tags() -> None:
     assert repository.get({"imageDigest": digest}) == ([], ["ImageNotFound"])
 
 
-def test_deleting_a_digest_deletes_all_its_tags() -> None:
-    """A deletion by digest returns one row for each tag, and the layers stay."""
+@pytest.mark.parametrize("tags", [["a", "b"], []], ids=["tagged", "untagged"])
+def test_deleting_a_digest_deletes_all_its_tags(tags: list[str]) -> None:
+    """A deletion by digest returns one row for each tag, or one without, and the layers stay."""
     repository = OneRepository()
-    digest = repository.put(a_manifest(), "a")
-    repository.put(a_manifest(), "b")
-    expected = [{"imageDigest": digest, "imageTag": tag} for tag in ("a", "b")]
+    digest = repository.put(a_manifest(), *tags[:1])
+    for tag in tags[1:]:
+        repository.put(a_manifest(), tag)
+    rows = [{"imageDigest": digest, "imageTag": tag} for tag in tags]
 
-    assert (
-        repository.delete({"imageDigest": digest}),
-        repository.listed(),
-        repository.availability(LAYER),
-    ) == ((expected, []), [], "AVAILABLE")
-
-
-def test_deleting_an_untagged_image() -> None:
-    """The row of a deleted untagged image has only its digest."""
-    repository = OneRepository()
-    digest = repository.put(a_manifest())
-    assert (repository.delete({"imageDigest": digest}), repository.listed()) == (
-        ([{"imageDigest": digest}], []),
-        [],
-    )
+    assert repository.delete({"imageDigest": digest}) == (rows or [{"imageDigest": digest}], [])
+    assert (repository.listed(), repository.availability(LAYER)) == ([], "AVAILABLE")
 
 
 @pytest.mark.parametrize("by", ["imageDigest", "imageTag"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import pytest
@@ -17,6 +17,9 @@ from ecr_layer_client.local._in_memory import MemoryServer, MemorySession
 from ecr_layer_client.local._interceptors import Call
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 pytestmark = pytest.mark.asyncio
 
@@ -60,13 +63,21 @@ async def a_session(**options: Any) -> MemorySession:
     return await server.session_class()(**options).__aenter__()
 
 
+class Chunks:
+    """A body that is produced while it is sent."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield b"{"
+        yield b"}"
+
+
 @pytest.mark.parametrize(
     "body",
-    [b"{}", "{}", None, bytearray(b"{}"), io.BytesIO(b"{}")],
-    ids=["bytes", "str", "none", "bytearray", "file"],
+    [b"{}", "{}", None, bytearray(b"{}"), io.BytesIO(b"{}"), Chunks()],
+    ids=["bytes", "str", "none", "bytearray", "file", "chunks"],
 )
 async def test_every_kind_of_body_is_sent(body: Any) -> None:
-    """A body may be bytes, text, a file or nothing."""
+    """A body may be bytes, text, a file, chunks that are produced meanwhile, or nothing."""
     response = await (await a_session()).send(a_request(body))
     assert (response.status_code, await response.content) == (200, b'{"repositories":[]}')
 

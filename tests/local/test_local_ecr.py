@@ -7,8 +7,6 @@ import hashlib
 import json
 import os
 import re
-import sys
-import threading
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +18,7 @@ from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._registry.manifest import OCI_CONFIG, OCI_MANIFEST
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
 HELD = "sha256:" + "a" * 64
 ABSENT = "sha256:" + "b" * 64
@@ -183,7 +181,9 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
         *(("host", each) for each in ("", " ", None, 127)),
         *(("port", each) for each in (-1, 70_000, "80", True, 8.0)),
         *(("data", each) for each in ("", b"bytes", 5, "\0")),
-        *(("latency", each) for each in (-1, "1", float("nan"))),
+        *(("intake", each) for each in (0, "1", float("nan"))),
+        *(("max_part_size", each) for each in (5 * 1024 * 1024 - 1, 20_971_521, 1e7, True)),
+        *(("max_layers_per_image", each) for each in (0, 1.5, True)),
     ],
     ids=str,
 )
@@ -192,7 +192,7 @@ def test_bad_options_are_value_errors(name: str, value: Any) -> None:
     # Of a list, the error shows the invalid item.
     shown = "" if value == ["eu-west-1", ""] else value
     with pytest.raises(
-        ValueError, match=rf"^{name.rstrip('s')}s? must be .*{re.escape(repr(shown))}"
+        ValueError, match=rf"^{name.removesuffix('s')}s? must be .*{re.escape(repr(shown))}"
     ):
         LocalECR(**dict[str, Any]({name: value}))
 
@@ -291,6 +291,38 @@ async def test_stats_count_by_operation_and_start_again() -> None:
 
 
 @pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("operation", "name"),
+    [("StartImageScan", "StartImageScan"), ("../../etc/passwd", ""), ("A" * 65, "")],
+)
+async def test_stats_name_operations_that_are_not_served(operation: str, name: str) -> None:
+    """An operation that is not served counts under its name. Any other text counts as ""."""
+    async with LocalECR() as ecr, aiohttp.ClientSession() as http:
+        headers = {"X-Amz-Target": f"AmazonEC2ContainerRegistry_V20150921.{operation}"}
+        async with http.post(ecr.endpoint_url, headers=headers, data=b"{}") as response:
+            await response.read()
+
+    assert ecr.stats.by_operation == {name: {"MissingAuthenticationTokenException": 1}}
+
+
+def put_layer(ecr: LocalECR) -> object:
+    """Put an empty layer."""
+    return ecr.put_layer("app", b"")
+
+
+def seed_image(ecr: LocalECR) -> object:
+    """Put an image that has an empty layer."""
+    return ecr.seed_image("app", [b"a layer", b""])
+
+
+@pytest.mark.parametrize("put", [put_layer, seed_image])
+def test_an_empty_layer_is_rejected(put: Callable[[LocalECR], Any]) -> None:
+    """ECR accepts no layer of 0 bytes, so that a test cannot rely on one."""
+    with pytest.raises(ValueError, match="ECR accepts no empty layer"):
+        put(LocalECR())
+
+
+@pytest.mark.asyncio
 async def test_its_repr_says_where_it_is() -> None:
     """The repr has the account, the Region and the address."""
     ecr = LocalECR(in_memory=True)
@@ -374,21 +406,6 @@ def test_an_image_that_ecr_rejects_is_a_value_error(manifest: Any, said: str) ->
         LocalECR().put_image("app", manifest)
 
 
-@pytest.mark.asyncio
-async def test_an_archived_image_archives_its_layers() -> None:
-    """archive() of an image archives the layers that only it has, until the image is put again."""
-    async with LocalECR(in_memory=True) as ecr:
-        digest = ecr.seed_image("app", [(HELD, 7)], "1.0")
-        ecr.archive("app", digest)
-        before = await rows(ecr, HELD)
-        ecr.seed_image("app", [(HELD, 7)], "1.0")
-
-        assert [row["layerAvailability"] for row in before + await rows(ecr, HELD)] == [
-            "ARCHIVED",
-            "AVAILABLE",
-        ]
-
-
 # -- registries by account and Region
 
 
@@ -454,33 +471,4 @@ def test_a_repository_is_named_as_the_client_names_it(repository: str | Reposito
     assert (
         LocalECR().create_repository(repository)
         == "999999999999.dkr.ecr.us-east-1.amazonaws.com/team/app"
-    )
-
-
-@pytest.fixture
-def _threads_switch_often() -> Iterator[None]:
-    """Let threads switch as often as possible."""
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1e-6)
-    yield
-    sys.setswitchinterval(interval)
-
-
-@pytest.mark.usefixtures("_threads_switch_often")
-def test_a_thread_may_seed_while_another_lists() -> None:
-    """A thread creates repositories while another lists them, and no listing fails."""
-    ecr = LocalECR()
-
-    def seed() -> None:
-        for number in range(500):
-            ecr.create_repository(f"r{number}")
-
-    seeding = threading.Thread(target=seed)
-    seeding.start()
-    while seeding.is_alive():
-        ecr._registry.run("DescribeRepositories", {"maxResults": 1000})
-
-    seeding.join()
-    assert (
-        len(ecr._registry.run("DescribeRepositories", {"maxResults": 1000})["repositories"]) == 500
     )

@@ -414,58 +414,6 @@ def test_an_uploaded_layer_is_available(walkers: dict[str, Walker]) -> None:
     ) == both({"layers": [row], "failures": []})
 
 
-def test_parts_of_a_layer_follow_each_other(walkers: dict[str, Walker]) -> None:
-    """The second part is received to its end.
-
-    At completion, moto accepts parts of any size. ECR accepts less than 5 MiB only in the last
-    part.
-    """
-    initiate, first, _ = pushed(b"first-part-", 0)
-    second = Step("upload_layer_part", "app", {"layerPartBlob": b"second-part"}, upload=0)
-    assert responses(walkers, initiate, first, second) == both({**IDENTITY, "lastByteReceived": 21})
-    whole = digest_of(b"first-part-second-part")
-    answers = {
-        "local": {"error": "LayerPartTooSmallException"},
-        "moto": {**IDENTITY, "layerDigest": whole},
-    }
-
-    assert (
-        responses(
-            walkers, Step("complete_layer_upload", "app", {"layerDigests": [whole]}, upload=0)
-        )
-        == answers
-    )
-
-
-def test_an_absent_layer(walkers: dict[str, Walker]) -> None:
-    """An absent layer is a row in ECR and a failure in moto.
-
-    A malformed digest is a failure in both.
-    """
-    answers = responses(
-        walkers,
-        Step(
-            "batch_check_layer_availability",
-            "app",
-            {"layerDigests": [ABSENT, "not-a-valid-digest"]},
-        ),
-    )
-    rows = {
-        name: [row["layerAvailability"] for row in answer["layers"]]
-        for name, answer in answers.items()
-    }
-    failures = {
-        name: sorted(each["failureCode"] for each in answer["failures"])
-        for name, answer in answers.items()
-    }
-
-    assert rows == {"local": ["UNAVAILABLE"], "moto": []}
-    assert failures == {
-        "local": ["InvalidLayerDigest"],
-        "moto": ["InvalidLayerDigest", "MissingLayerDigest"],
-    }
-
-
 @pytest.mark.parametrize(
     ("operation", "members"),
     [
@@ -492,27 +440,3 @@ def test_an_upload_that_nobody_began(
         "local": {"error": "InvalidParameterException"},
         "moto": {"error": "UploadNotFoundException"},
     }
-
-
-def test_a_part_that_leaves_a_gap(walkers: dict[str, Walker]) -> None:
-    """A gap is rejected with the last valid byte, and the part that belongs there is accepted."""
-    initiate, first, complete = pushed(b"AAAABBBB", 0)
-    first = Step(first.operation, "app", {"layerPartBlob": b"AAAA"}, upload=0)
-    gap = Step(first.operation, "app", {"layerPartBlob": b"BBBB"}, upload=0, offset=4)
-    rejected = {**IDENTITY, "lastValidByteReceived": 3, "error": "InvalidLayerPartException"}
-    assert responses(walkers, initiate, first, gap) == both(rejected)
-    second = Step(first.operation, "app", {"layerPartBlob": b"BBBB"}, upload=0)
-    assert responses(walkers, second) == both({**IDENTITY, "lastByteReceived": 7})
-    answers = {
-        "local": {"error": "LayerPartTooSmallException"},
-        "moto": {**IDENTITY, "layerDigest": digest_of(b"AAAABBBB")},
-    }
-
-    assert responses(walkers, complete) == answers
-
-
-def test_an_upload_to_an_unknown_repository(walkers: dict[str, Walker]) -> None:
-    """A repository that does not exist accepts no upload."""
-    assert responses(walkers, Step("initiate_layer_upload", "none", {})) == both(
-        {"error": "RepositoryNotFoundException"}
-    )

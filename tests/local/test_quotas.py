@@ -15,7 +15,7 @@ from virtual_time import VirtualTimeLoop
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
-DIGESTS = ["sha256:00"]
+CHECK = "BatchCheckLayerAvailability"
 T = TypeVar("T")
 
 
@@ -118,72 +118,48 @@ def test_above_the_quota_is_throttled() -> None:
     )
 
 
-def test_tokens_come_back_with_time() -> None:
-    """After a second at 3 per second, three more requests are accepted."""
+@pytest.mark.parametrize(
+    ("options", "steps", "expected"),
+    [
+        ({}, [50], "o" * 50),
+        ({"quota": 3}, [4, 1.0, 4], "oooToooT"),
+        ({"quota": 1, "burst": 4}, [100.0, 5], "ooooT"),
+        ({"quota": 0.5}, [2, 2.0, 2], "oToT"),
+    ],
+    ids=["no-quota", "refill", "burst", "below-one"],
+)
+def test_tokens_come_back_with_time(
+    options: dict[str, Any], steps: list[float], expected: str
+) -> None:
+    """A second gives `quota` tokens, and a long pause saves `burst`. Steps are requests, pauses."""
 
     async def play(_ecr: LocalECR, client: Any) -> str:
-        first = await outcomes(client, 4)
-        await asyncio.sleep(1)
-        return first + await outcomes(client, 4)
+        found = ""
+        for step in steps:
+            if isinstance(step, float):
+                await asyncio.sleep(step)
+            else:
+                found += await outcomes(client, step)
+        return found
 
-    assert scenario(play, quota=3) == "oooToooT"
-
-
-def test_a_burst_is_saved_up() -> None:
-    """`burst` is what a long pause saves."""
-
-    async def play(_ecr: LocalECR, client: Any) -> str:
-        await asyncio.sleep(100)
-        return await outcomes(client, 5)
-
-    assert scenario(play, quota=1, burst=4) == "ooooT"
+    assert scenario(play, **options) == expected
 
 
-def test_each_operation_has_its_bucket() -> None:
-    """Requests of one operation do not use the bucket of another."""
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [({"quota": 1}, "oTToTT"), ({"quota": {CHECK: 1}, "burst": {CHECK: 2}}, "ooTooo")],
+    ids=["number", "mapping"],
+)
+def test_each_operation_has_its_bucket(options: dict[str, Any], expected: str) -> None:
+    """Operations don't share a bucket, and a mapping limits only what it names."""
 
     async def play(ecr: LocalECR, client: Any) -> str:
         ecr.create_repository("app")
-        check = await outcomes(
-            client, 2, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
-        )
-        return check + await outcomes(client, 2)
-
-    assert scenario(play, quota=1) == "oToT"
-
-
-def test_a_mapping_limits_only_what_it_names() -> None:
-    """With a mapping, other operations are not limited."""
-
-    async def play(ecr: LocalECR, client: Any) -> str:
-        ecr.create_repository("app")
-        check = await outcomes(
-            client, 3, "batch_check_layer_availability", repositoryName="app", layerDigests=DIGESTS
-        )
+        members: dict[str, Any] = {"repositoryName": "app", "layerDigests": ["sha256:00"]}
+        check = await outcomes(client, 3, "batch_check_layer_availability", **members)
         return check + await outcomes(client, 3)
 
-    name = "BatchCheckLayerAvailability"
-    assert scenario(play, quota={name: 1}, burst={name: 2}) == "ooTooo"
-
-
-def test_a_quota_below_one_still_accepts() -> None:
-    """At half a request per second, the first is accepted, and another one two seconds later."""
-
-    async def play(_ecr: LocalECR, client: Any) -> str:
-        first = await outcomes(client, 2)
-        await asyncio.sleep(2)
-        return first + await outcomes(client, 2)
-
-    assert scenario(play, quota=0.5) == "oToT"
-
-
-def test_without_a_quota_nothing_is_throttled() -> None:
-    """The default is no limit."""
-
-    async def play(_ecr: LocalECR, client: Any) -> str:
-        return await outcomes(client, 50)
-
-    assert scenario(play) == "o" * 50
+    assert scenario(play, **options) == expected
 
 
 def test_a_quota_can_be_set_and_removed() -> None:

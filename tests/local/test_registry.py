@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from ecr_layer_client.local._registry import uploads
 from ecr_layer_client.local._registry.blob_store import Store
 from ecr_layer_client.local._registry.errors import AwsError
+from ecr_layer_client.local._registry.limits import MAX_PARTS, MIN_PART_SIZE
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
-from ecr_layer_client.local._registry.uploads import MAX_PARTS, MIN_PART_SIZE, Upload
+from ecr_layer_client.local._registry.uploads import Upload
 
 if TYPE_CHECKING:
     from ecr_layer_client.local._registry.layers import AbsentAs

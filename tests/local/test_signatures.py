@@ -74,7 +74,7 @@ def a_request(
     auth: Any = SigV4Auth(Credentials(ID, secret, token), service, region)
     auth.add_auth(request)
 
-    return _request(request.prepare())
+    return _request(request.prepare(), body)
 
 
 def signatures(
@@ -167,7 +167,7 @@ def test_an_access_key_may_contain_slashes() -> None:
     request: Any = AWSRequest(method="POST", url=HERE + "/", data=b"{}")
     auth: Any = SigV4Auth(Credentials("a/b", CANARY), "ecr", REGION)
     auth.add_auth(request)
-    assert rejection(_request(request.prepare()), known) is None
+    assert rejection(_request(request.prepare(), b"{}"), known) is None
 
 
 def test_the_signing_key_is_derived_once_a_day() -> None:
@@ -267,24 +267,36 @@ def test_some_headers_must_be_signed(name: str) -> None:
     assert rejection(with_header(request, "authorization", authorization)) == answer
 
 
-def test_another_secret_is_rejected() -> None:
-    """A wrong secret makes a signature that does not match."""
-    assert rejection(a_request(secret=CANARY[1:])) == MISMATCH
+@pytest.mark.parametrize(
+    ("signed", "known", "answer"),
+    [
+        ({"secret": CANARY[1:]}, {}, MISMATCH),
+        ({"token": None}, {"token": TOKEN}, UNKNOWN),
+        ({"token": "other"}, {"token": TOKEN}, UNKNOWN),
+        ({"token": TOKEN}, {"token": None}, UNKNOWN),
+        (
+            {"region": "us-east-1"},
+            {},
+            (INVALID, "Credential should be scoped to a valid region, not 'us-east-1'. "),
+        ),
+        (
+            {"service": "s3"},
+            {},
+            (INVALID, "Credential should be scoped to correct service: 'ecr'. "),
+        ),
+    ],
+    ids=["secret", "no-token", "wrong-token", "needless-token", "region", "service"],
+)
+def test_another_key_or_scope_is_rejected(
+    signed: dict[str, Any], known: dict[str, Any], answer: tuple[str, str]
+) -> None:
+    """A wrong secret does not match, a key needs exactly its token, and the scope is named."""
+    assert rejection(a_request(**signed), signatures(**known)) == answer
 
 
 def test_an_unknown_key_is_rejected() -> None:
     """An unknown key is UnrecognizedClientException."""
     assert rejection(a_request(), Signatures(region=REGION, clock=Clock())) == UNKNOWN
-
-
-@pytest.mark.parametrize(
-    ("sent", "known"),
-    [(None, TOKEN), ("other", TOKEN), (TOKEN, None)],
-    ids=["none", "wrong", "needless"],
-)
-def test_a_wrong_session_token_is_rejected(sent: str | None, known: str | None) -> None:
-    """A key needs exactly its session token, or none."""
-    assert rejection(a_request(token=sent), signatures(token=known)) == UNKNOWN
 
 
 def test_an_expired_key_is_rejected() -> None:
@@ -301,20 +313,6 @@ def test_a_request_without_authorization_is_rejected(header: str | None) -> None
     assert rejection(request) == (
         "MissingAuthenticationTokenException",
         "Missing Authentication Token",
-    )
-
-
-def test_another_region_is_rejected() -> None:
-    """The error for a signature for another Region names that Region."""
-    answer = (INVALID, "Credential should be scoped to a valid region, not 'us-east-1'. ")
-    assert rejection(a_request(region="us-east-1")) == answer
-
-
-def test_another_service_is_rejected() -> None:
-    """The error for a signature for another service names the right service."""
-    assert rejection(a_request(service="s3")) == (
-        INVALID,
-        "Credential should be scoped to correct service: 'ecr'. ",
     )
 
 

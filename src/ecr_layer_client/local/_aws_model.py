@@ -23,3 +23,9 @@ def data_loader() -> Any:
 def service_model() -> Any:
     """Return the newest ECR service model that the installed botocore has."""
     return ServiceModel(data_loader().load_service_model("ecr", "service-2"), service_name="ecr")
+
+
+@functools.cache
+def error_codes() -> frozenset[str]:
+    """Return the error codes of the service model."""
+    return frozenset(name for name in service_model().shape_names if name.endswith("Exception"))

@@ -33,7 +33,7 @@ HTML = b"<html><head><title>%d</title></head><body><center><h1>%d</h1></center><
 Rows = dict[str, list[Any]]
 
 # These faults replace only the outcome "ok". The most severe one comes first.
-_MILD = ("drop_rows", "double_rows", "shuffle", "drip", "latency")
+_MILD = ("accept_bytes", "lose_layer", "drop_rows", "double_rows", "shuffle", "drip", "latency")
 
 
 def reply_of(script: Script, call: Call) -> Reply | None:

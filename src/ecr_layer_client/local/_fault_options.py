@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from difflib import get_close_matches
 from typing import Annotated, Any, Self, TypedDict
 
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from ecr_layer_client._text.validation_errors import first_problem
 
+from ._aws_model import error_codes
 from ._protocol import GET_LAYER
+from ._registry.errors import COMMON_CODES
 from ._registry.registry import OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
@@ -43,6 +46,8 @@ class FaultOptions(TypedDict, total=False):
     shuffle: bool
     drop_rows: int
     double_rows: int
+    accept_bytes: int | None
+    lose_layer: str | None
 
 
 class Script(BaseModel, frozen=True, extra="forbid", strict=True):
@@ -64,6 +69,8 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
     shuffle: bool = False
     drop_rows: Annotated[int, Field(ge=0)] = 0
     double_rows: Annotated[int, Field(ge=0)] = 0
+    accept_bytes: Count | None = None
+    lose_layer: Annotated[str, Field(pattern="^sha256:[0-9a-f]{64}$")] | None = None
 
     @property
     def hangs_up(self) -> bool:
@@ -78,12 +85,20 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
         )
 
     @property
+    def changes_request(self) -> bool:
+        """Whether the fault changes what the registry does with the request."""
+        return self.accept_bytes is not None or self.lose_layer is not None
+
+    @property
     def changes_rows(self) -> bool:
         """Whether the fault reorders, drops or doubles rows of the registry's response."""
         return self.shuffle or self.drop_rows > 0 or self.double_rows > 0
 
     @model_validator(mode="after")
     def _check(self) -> Self:
+        # A code of the caller's own has no status of AWS, so that `status` shows the intention.
+        if self.error is not None and self.status is None:
+            _check_code(self.error)
         for is_wrong, why in (*self._checks_of_values(), *self._checks_of_combinations()):
             if is_wrong:
                 raise ValueError(why)
@@ -110,8 +125,9 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
             name for name in ("error", "body", "redirect_to") if getattr(self, name) is not None
         ]
         shapes = self.cut_at is not None or self.drip is not None
+        needs_registry = self.changes_rows or self.changes_request
         is_quiet = not (
-            self.answers or shapes or self.reset or self.changes_rows or self.latency is not None
+            self.answers or shapes or self.reset or needs_registry or self.latency is not None
         )
 
         return (
@@ -119,7 +135,8 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
                 is_quiet,
                 (
                     "a fault must do something: give latency, error, status, body, redirect_to, "
-                    "reset, cut_at, drip, shuffle, drop_rows or double_rows"
+                    "reset, cut_at, drip, shuffle, drop_rows, double_rows, accept_bytes or "
+                    "lose_layer"
                 ),
             ),
             (
@@ -142,13 +159,32 @@ class Script(BaseModel, frozen=True, extra="forbid", strict=True):
                 ),
             ),
             (
-                self.changes_rows and (self.answers or self.hangs_up),
+                needs_registry and (self.answers or self.hangs_up),
                 (
-                    "shuffle, drop_rows and double_rows need the registry's own response: remove "
-                    "error, status, body, redirect_to and reset"
+                    "shuffle, drop_rows, double_rows, accept_bytes and lose_layer need the "
+                    "registry's own response: remove error, status, body, redirect_to and reset"
                 ),
             ),
+            (
+                self.accept_bytes is not None and self.operation != "UploadLayerPart",
+                "accept_bytes needs operation='UploadLayerPart': only a part has bytes to accept",
+            ),
+            (
+                self.lose_layer is not None and self.operation != "PutImage",
+                "lose_layer needs operation='PutImage': the repository loses the layer before it",
+            ),
         )
+
+
+def _check_code(code: str) -> None:
+    known = {*COMMON_CODES, *error_codes()}
+    if code not in known:
+        (nearest,) = get_close_matches(code, known, n=1, cutoff=0)
+        why = (
+            f"error={code!r:.200} is not an error code of ECR or AWS: the nearest one is "
+            f"{nearest!r}. For a code of your own, give status, too"
+        )
+        raise ValueError(why)
 
 
 def script_of(options: dict[str, Any]) -> Script:

@@ -92,8 +92,9 @@ class Faults:
                 What happens to these requests, one thing or several that make sense together:
 
                 - `latency`: seconds to wait first. For `(low, high)`, each request draws a number.
-                - `error`: an AWS error code such as `"ThrottlingException"`, with AWS's HTTP status
-                  and wording. `message` and `status` override them.
+                - `error`: an error code of ECR or AWS, such as `"ThrottlingException"`, with its
+                  HTTP status and wording. `message` and `status` override them. Any other code
+                  needs `status`.
                 - `status` alone: the response of a load balancer, with this status and an HTML
                   body.
                 - `body`: these bytes as the complete body, with status 200 or `status`.
@@ -106,6 +107,11 @@ class Faults:
                 - `drip`: the body arrives at this many bytes per second.
                 - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of a response arrive in
                   another order, without n of the rows, or with n rows twice.
+                - `accept_bytes`: of a part (`operation="UploadLayerPart"`), only this many bytes
+                  are accepted. `lastByteReceived` in the response says so.
+                - `lose_layer`: before an image is put (`operation="PutImage"`), its repository
+                  loses the layer with this digest, as if somebody deleted it after the last check
+                  of a push.
 
                 `ecr.stats` counts the request under its most severe fault: the error code, the
                 status, or the name of the option. A request that the registry rejects anyway keeps

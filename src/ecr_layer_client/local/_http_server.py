@@ -6,6 +6,7 @@ Closing the server does not wait for clients.
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import logging
 import os
 import socket
@@ -28,6 +29,10 @@ SHUTDOWN_TIMEOUT = 0.1  # seconds
 EVERY_ADDRESS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 # Longer than aiobotocore keeps a connection (12 s), so that the client is the one to close it.
 KEEPALIVE_TIMEOUT = 75.0  # seconds
+# So large that the next bytes of a part arrive while the last ones are hashed.
+READ_BUFFER_SIZE = 1024 * 1024  # bytes
+# So small that the sender notices a slow intake.
+SLOW_BUFFER_SIZE = 64 * 1024  # bytes
 
 
 def _is_server_problem(record: logging.LogRecord) -> bool:
@@ -68,11 +73,13 @@ class HTTPServer:
             # memory.
             handler_cancellation=True,
             keepalive_timeout=KEEPALIVE_TIMEOUT,
+            read_bufsize=READ_BUFFER_SIZE if self._service.intake is None else SLOW_BUFFER_SIZE,
             logger=logger,
         )
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
+        self._service.start_threads()
 
     async def aclose(self) -> None:
         """Stop listening, cancel running requests and close every connection."""
@@ -85,6 +92,7 @@ class HTTPServer:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
+        await self._service.end_threads()
         self._runner = self._server = None
 
     @property
@@ -114,7 +122,7 @@ class HTTPServer:
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
         try:
-            body = await _read(request)
+            body, sha256 = await self._read(request)
         except web.RequestPayloadError:
             code = "SerializationException"
             message = "The body of the request is incomplete or is not valid HTTP"
@@ -129,7 +137,29 @@ class HTTPServer:
         for original_name, value in request.headers.items():
             name = original_name.lower()
             headers[name] = f"{headers[name]},{value}" if name in headers else value
-        return await self._service.answer(Request(request.method, request.raw_path, headers, body))
+        return await self._service.answer(
+            Request(request.method, request.raw_path, headers, body, sha256)
+        )
+
+    async def _read(self, request: web.BaseRequest) -> tuple[bytearray, str]:
+        """Return the body and its SHA-256 digest, which takes less time while the body arrives."""
+        if self._service.intake is not None and request.transport is not None:
+            sock = request.transport.get_extra_info("socket")
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_SIZE)
+        expects = request.headers.get("expect", "").lower()
+        if expects == "100-continue" and request.transport is not None:
+            request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+
+        body, sha256 = bytearray(), hashlib.sha256()
+        async for chunk in request.content.iter_any():
+            body += chunk
+            sha256.update(chunk)
+            await self._service.take_in(len(chunk))
+            if len(body) > protocol.MAX_BODY:
+                break
+
+        # Not copied to bytes, because a layer part is large.
+        return body, sha256.hexdigest()
 
     def _error_reply(self, error: AwsError) -> Reply:
         return self._service.stamped(protocol.error_reply(error))
@@ -151,21 +181,6 @@ class HTTPServer:
         if sent < len(reply.body) and request.transport is not None:
             request.transport.close()
         return response
-
-
-async def _read(request: web.BaseRequest) -> bytes | bytearray:
-    expects = request.headers.get("expect", "").lower()
-    if expects == "100-continue" and request.transport is not None:
-        request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-
-    body = bytearray()
-    async for chunk in request.content.iter_any():
-        body += chunk
-        if len(body) > protocol.MAX_BODY:
-            break
-
-    # Not copied to bytes, because a layer part is large.
-    return body
 
 
 def _reset(request: web.BaseRequest) -> None:

@@ -138,24 +138,40 @@ class MemorySession:
                 endpoint_url=request.url, error=ConnectionRefusedError("the local ECR is closed")
             )
 
+        body = await self._read(request.body)
         try:
             async with asyncio.timeout(self._read_timeout):
-                return await self.server.service.answer(_request(request))
+                return await self.server.service.answer(_request(request, body))
         except ConnectionResetError as error:
             raise aiohttp.ClientOSError(errno.ECONNRESET, "Connection reset by peer") from error
         except TimeoutError as error:
             raise aiohttp.ServerTimeoutError from error
+
+    async def _read(self, body: Any) -> bytes:
+        if hasattr(body, "__aiter__"):
+            read = bytearray()
+            async for chunk in body:
+                await self.server.service.take_in(len(chunk))
+                read += chunk
+            return bytes(read)
+
+        if isinstance(body, str):
+            body = body.encode()
+        elif body is not None and not isinstance(body, (bytes, bytearray)):
+            body = body.read()
+        await self.server.service.take_in(len(body or b""))
+        return bytes(body or b"")
 
     def _release(self) -> None:
         self.server.in_flight -= 1
         self._pool.release()
 
 
-def _request(request: Any) -> Request:
+def _request(request: Any, body: bytes) -> Request:
     parts = urlsplit(str(request.url))
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     headers = {"host": parts.netloc.rpartition("@")[2], **_headers(request.headers)}
-    return Request(request.method, path, headers, _body(request.body))
+    return Request(request.method, path, headers, body)
 
 
 def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
@@ -163,13 +179,3 @@ def _headers(headers: Mapping[str, Any]) -> dict[str, str]:
         name.lower(): value.decode() if isinstance(value, bytes) else str(value)
         for name, value in headers.items()
     }
-
-
-def _body(body: Any) -> bytes:
-    if body is None:
-        return b""
-    if isinstance(body, str):
-        return body.encode()
-    if isinstance(body, (bytes, bytearray)):
-        return bytes(body)
-    return bytes(body.read())

@@ -10,7 +10,7 @@ from ._clock import Clock
 from ._faults import Faults
 from ._http_server import HTTPServer
 from ._in_memory import MemoryServer
-from ._options import check_options, data_directory, served_regions
+from ._options import check_limits, check_options, data_directory, served_regions
 from ._quotas import Quotas, Rates
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
@@ -85,6 +85,13 @@ class LocalECR:
         burst: how many requests an operation accepts at once after a pause, at least 1, a number or
             a mapping like `quota`. Default: as many as in one second.
         latency: seconds that a request and its response travel, half of them each. Default 0.
+        intake: bytes per second at which each connection takes the body of a request, so that
+            uploads are slow. Default None: as fast as possible.
+        max_part_size: the largest layer part in bytes, from 5 MiB to 20,971,520, which is the
+            default. InitiateLayerUpload proposes parts of 10 MiB or less.
+        max_layers_per_image: PutImage rejects images with more layers, with
+            LimitExceededException. ECR has such a limit, but its number is not published. Default
+            None: no limit.
         seed: the seed of the random draws of `faults`. Default 0.
 
     Raises:
@@ -95,9 +102,9 @@ class LocalECR:
             - `absent` is neither word
             - `host` or `data` is empty
             - a number is out of range
-            - `data` contains a file that cannot be read
-        OSError: `data` is not a directory to write to, or another `LocalECR` uses it, in this
-            process or in another one.
+            - `data` contains a database of another version, or a damaged one
+        OSError: `data` is not a directory to write to, contains a link, or is used by another
+            `LocalECR`, in this process or in another one.
 
     >>> import asyncio
     >>> async def main() -> tuple[bool, bool]:
@@ -126,6 +133,9 @@ class LocalECR:
         quota: Rates | None = None,
         burst: Rates | None = None,
         latency: float = 0.0,
+        intake: float | None = None,
+        max_part_size: int | None = None,
+        max_layers_per_image: int | None = None,
         seed: int | str = 0,
     ) -> None:
         """Create an empty registry. Nothing listens before `open()`."""
@@ -133,6 +143,9 @@ class LocalECR:
         self._quotas = Quotas(quota, burst)
         self._clock = Clock()
         check_options(account=account, absent=absent, host=host, port=port, latency=latency)
+        limits = check_limits(
+            intake=intake, max_part_size=max_part_size, max_layers_per_image=max_layers_per_image
+        )
         served = served_regions(region, regions)
         home = data_directory(data)
 
@@ -153,6 +166,7 @@ class LocalECR:
                         absent=absent,
                         now=self._clock.now,
                         directory=directory,
+                        limits=limits,
                     )
                 )
                 opened.callback(registries[-1].close)
@@ -169,6 +183,7 @@ class LocalECR:
             interceptors,
             further=registries[1:],
             round_trip=latency,
+            intake=intake,
             clock=self._clock,
         )
         self._server: HTTPServer | MemoryServer = (
@@ -412,7 +427,7 @@ class LocalECR:
         refers to it.
 
         Raises:
-            ValueError: the name or the registry id breaks ECR's rules.
+            ValueError: the name or the registry id breaks ECR's rules, or `data` is empty.
         """
         return self._contents.put_layer(name, data, media_type, registry_id)
 
@@ -461,7 +476,7 @@ class LocalECR:
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: a descriptor, a name or a tag is malformed.
+            ValueError: a descriptor, a name or a tag is malformed, or a layer has no bytes.
 
         >>> ecr = LocalECR()
         >>> layers = [b"a layer", ("sha256:" + "a" * 64, 32_000_000)]
@@ -484,6 +499,14 @@ class LocalECR:
                 this digest.
         """
         self._contents.archive(name, digest, registry_id)
+
+    def expire_uploads(self) -> None:
+        """End all uploads in progress, as ECR does after some time.
+
+        Requests with their ids get UploadNotFoundException.
+        """
+        for registry in self._service.registries.values():
+            registry.expire_uploads()
 
     # -- behaviour
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from ._quotas import check_number
+from ._registry.limits import MAX_PART_SIZE, MIN_PART_SIZE, Limits
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -32,9 +33,29 @@ def check_options(*, account: Any, absent: Any, host: Any, port: Any, latency: A
         _reject("absent", "'unavailable' or 'missing'", absent)
     if not isinstance(host, str) or not host.strip():
         _reject("host", "an address or a host name to listen at, such as '127.0.0.1'", host)
-    if not isinstance(port, int) or isinstance(port, bool) or not 0 <= port <= MAX_PORT:
+    if not _is_integer(port) or not 0 <= port <= MAX_PORT:
         _reject("port", f"a number from 0 (a free port) to {MAX_PORT}", port)
     check_number("latency", latency, at_least=0.0)
+
+
+def check_limits(*, intake: Any, max_part_size: Any, max_layers_per_image: Any) -> Limits:
+    """Return the limits. Raises ValueError for an invalid option, with the value and the rule.
+
+    >>> check_limits(intake=None, max_part_size=10 * 1024 * 1024, max_layers_per_image=None)
+    Limits(part_size=10485760, layers_per_image=None)
+    """
+    if intake is not None:
+        check_number("intake", intake, at_least=1.0)
+    if max_part_size is None:
+        max_part_size = MAX_PART_SIZE
+    if not _is_integer(max_part_size) or not MIN_PART_SIZE <= max_part_size <= MAX_PART_SIZE:
+        rule = f"None, or a number of bytes from {MIN_PART_SIZE} to {MAX_PART_SIZE}"
+        _reject("max_part_size", rule, max_part_size)
+    if max_layers_per_image is not None and (
+        not _is_integer(max_layers_per_image) or max_layers_per_image < 1
+    ):
+        _reject("max_layers_per_image", "None, or a number of at least 1", max_layers_per_image)
+    return Limits(max_part_size, max_layers_per_image)
 
 
 def served_regions(region: str, regions: Iterable[str]) -> list[str]:
@@ -63,6 +84,10 @@ def data_directory(data: str | os.PathLike[str] | None) -> Path | None:
     if not isinstance(data, (str, os.PathLike)) or not os.fspath(data) or "\0" in os.fspath(data):
         _reject("data", "the path of a directory ('.' is the current one), or None", data)
     return Path(data)
+
+
+def _is_integer(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _reject(name: str, rule: str, value: object) -> NoReturn:

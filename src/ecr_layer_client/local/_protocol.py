@@ -14,9 +14,10 @@ from http import HTTPStatus
 from typing import Any, cast
 from xml.sax.saxutils import escape
 
+from pydantic import TypeAdapter
 from pydantic_core import PydanticSerializationError, from_json, to_json
 
-from ._registry.blob_store import Blob
+from ._registry.blob_store import Base64Bytes, Blob
 from ._registry.errors import AwsError
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -27,6 +28,11 @@ LAYERS_PATH = "/layers/"
 GET_LAYER = "GetLayer"
 # Bytes. A layer part of 20 MiB (ECR model: LayerPartBlob) is 27 MiB in base64.
 MAX_BODY = 32 * 1024 * 1024
+
+# Bytes. Beyond this size, a layer part is decoded piece by piece.
+MAX_SMALL_BODY = 64 * 1024
+_BLOB_KEY = b'"layerPartBlob"'
+_OBJECT = TypeAdapter(dict[str, Any])
 
 Stream = Callable[[Blob], AsyncIterator[bytes]]
 
@@ -39,6 +45,8 @@ class Request:
     path: str
     headers: Mapping[str, str]
     body: bytes | bytearray
+    # Of the body, in hexadecimal. "": not computed yet.
+    sha256: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +101,8 @@ def members_of(request: Request) -> dict[str, Any]:
 
     An empty body is an empty object. Raises AwsError SerializationException.
     """
+    if len(request.body) > MAX_SMALL_BODY and (part := _with_part(request.body)):
+        return part
     try:
         members: Any = from_json(request.body) if request.body else {}
     except ValueError:
@@ -102,6 +112,30 @@ def members_of(request: Request) -> dict[str, Any]:
         code = "SerializationException"
         raise AwsError(code, "The body of the request must be one JSON object in UTF-8")
     return cast("dict[str, Any]", members)
+
+
+def _with_part(body: bytes | bytearray) -> dict[str, Any] | None:
+    """Return the members of a large UploadLayerPart request, without parsing the blob.
+
+    None means a body of another form.
+    """
+    key = body.find(_BLOB_KEY)
+    start = body.find(b'"', key + len(_BLOB_KEY)) + 1
+    end = body.find(b'"', start)
+    between = body[key + len(_BLOB_KEY) : start]
+    is_escaped = body.find(b"\\", start, end) >= 0
+    if key < 0 or between.split() not in ([b':"'], [b":", b'"']) or end < 0 or is_escaped:
+        return None
+
+    try:
+        members: dict[str, Any] = _OBJECT.validate_json(body[:start] + body[end:])
+        blob = Base64Bytes(memoryview(body)[start:end])
+    except ValueError:
+        return None
+    # Elsewhere in the body, the key may be a value, or a member of a member.
+    if members.get("layerPartBlob") != "":
+        return None
+    return {**members, "layerPartBlob": blob}
 
 
 def _lenient(body: bytes | bytearray) -> Any:

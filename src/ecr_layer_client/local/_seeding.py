@@ -56,9 +56,9 @@ class Contents:
     ) -> str:
         """Add a layer of these bytes, and return its digest. Raises ValueError."""
         with self._changing(repository, registry_id) as stored:
-            digest = self._place(repository, registry_id)[0].store.put(data)
-            stored.hold([StoredLayer(digest, len(data), media_type)])
-            return digest
+            registry, _ = self._place(repository, registry_id)
+            stored.hold([layer := _put(registry, data, media_type)])
+            return layer.digest
 
     def put_image(
         self,
@@ -132,7 +132,7 @@ class Contents:
 
     def _layer(self, registry: Registry, layer: bytes | Descriptor) -> StoredLayer:
         if isinstance(layer, bytes):
-            return StoredLayer(registry.store.put(layer), len(layer), OCI_LAYER)
+            return _put(registry, layer, OCI_LAYER)
         return stored_layer(layer)
 
     @contextmanager
@@ -161,6 +161,13 @@ class Contents:
         # A registry that was closed must not write into a directory that another one locked.
         registry.open()
         return registry, place
+
+
+def _put(registry: Registry, data: bytes, media_type: str) -> StoredLayer:
+    if not data:
+        message = "a layer must have at least one byte: ECR accepts no empty layer"
+        raise ValueError(message)
+    return StoredLayer(registry.store.put(data), len(data), media_type)
 
 
 def _text(manifest: ManifestLike) -> str:

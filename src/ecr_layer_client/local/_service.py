@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import uuid
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from . import _protocol as protocol
 from ._clock import Clock
@@ -19,7 +21,8 @@ from ._downloads import Downloads
 from ._interceptors import Call, Interceptor
 from ._protocol import GET_LAYER
 from ._registry.errors import AwsError
-from ._registry.registry import OPERATIONS, Registry
+from ._registry.layers import ACCEPTED_BYTES
+from ._registry.registry import CHANGING, OPERATIONS, Registry
 from ._signatures import region_of
 from ._stats import Stats
 from ._validation import request_parser
@@ -27,6 +30,7 @@ from ._validation import request_parser
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from ._fault_options import Script
     from ._protocol import Reply, Request
 
 logger = logging.getLogger("ecr_layer_client.local")
@@ -36,6 +40,12 @@ logger = logging.getLogger("ecr_layer_client.local")
 RESET = "reset"
 ABANDONED = "abandoned"
 
+# Parts of different layers that are decoded and written at the same time.
+PART_THREADS = 4
+
+# A request may name anything. Only what looks like an operation's name is counted under its name.
+_IS_NAME = re.compile("[A-Za-z]{1,64}").fullmatch
+
 
 class Service:
     """Registries behind the JSON 1.1 protocol, one for each Region.
@@ -43,29 +53,46 @@ class Service:
     The service also serves downloads, runs the interceptors and counts requests.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each an option of its own)
         self,
         registry: Registry,
         interceptors: Sequence[Interceptor] = (),
         *,
         further: Sequence[Registry] = (),
         round_trip: float = 0.0,
+        intake: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Serve `registry`, and the `further` ones to requests signed for their Regions.
 
-        Requests and responses together take `round_trip` seconds. `before` runs in the order of the
+        Requests and responses together take `round_trip` seconds. Each connection takes `intake`
+        bytes of request bodies per second. `before` runs in the order of the
         interceptors, `after` in the reverse order.
         """
         self.registries = {each.region: each for each in (registry, *further)}
         self.registry = registry
         self.interceptors = list(interceptors)
         self.round_trip = round_trip
+        self.intake = intake
         self.clock = clock or Clock()
         self.downloads = Downloads(
             {region: each.store for region, each in self.registries.items()}, self.clock
         )
         self.stats = Stats()
+        # An operation without an executor runs on the event loop.
+        self._executors: dict[str, ThreadPoolExecutor] = {}
+
+    def start_threads(self) -> None:
+        """Run what takes long or waits for the disk in threads, while the event loop serves."""
+        changes = ThreadPoolExecutor(1, "local-ecr-changes")
+        self._executors = dict.fromkeys(CHANGING, changes)
+        self._executors["UploadLayerPart"] = ThreadPoolExecutor(PART_THREADS, "local-ecr-parts")
+
+    async def end_threads(self) -> None:
+        """Wait for what runs in the threads, and end them. Safe to call twice."""
+        executors, self._executors = set(self._executors.values()), {}
+        for executor in executors:
+            await asyncio.to_thread(executor.shutdown)
 
     async def answer(self, request: Request) -> Reply:
         """Return the response to any request.
@@ -97,6 +124,11 @@ class Service:
         self._count(operation, reply.outcome)
         return self.stamped(reply)
 
+    async def take_in(self, size: int) -> None:
+        """Wait as long as this many bytes of a request body take. The servers call this method."""
+        if self.intake is not None:
+            await asyncio.sleep(size / self.intake)
+
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every response: the service's time, a request id."""
         return replace(
@@ -109,9 +141,9 @@ class Service:
         )
 
     def _count(self, operation: str, outcome: str) -> None:
-        known = _known(operation)
-        self.stats.count(known, outcome)
-        logger.debug("%s: %s", known or "unknown operation", outcome)
+        name = operation if _IS_NAME(operation) else ""
+        self.stats.count(name, outcome)
+        logger.debug("%s: %s", name or "unknown operation", outcome)
 
     async def _travel(self) -> None:
         if self.round_trip:
@@ -127,11 +159,17 @@ class Service:
             passed.append(interceptor)
 
         if reply is None:
-            reply = self._run(call)
+            reply = await self._run_somewhere(call)
 
         for interceptor in reversed(passed):
             reply = await interceptor.after(call, reply)
         return reply
+
+    async def _run_somewhere(self, call: Call) -> Reply:
+        executor = self._executors.get(call.operation)
+        if executor is None:
+            return self._run(call)
+        return await asyncio.get_running_loop().run_in_executor(executor, self._run, call)
 
     def _run(self, call: Call) -> Reply:
         try:
@@ -141,6 +179,7 @@ class Service:
             if call.operation in OPERATIONS:
                 members = request_parser(call.operation)(members)
             registry = self._registry_of(call.request)
+            _apply(call.scripts, registry, members)
             result = registry.run(call.operation, members)
         except AwsError as error:
             return call.error_reply(error)
@@ -166,10 +205,17 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
         return call.error_reply(error)
 
 
+def _apply(scripts: Sequence[Script], registry: Registry, members: dict[str, Any]) -> None:
+    """Apply the faults that change what the registry does with a request."""
+    for script in scripts:
+        if script.accept_bytes is not None:
+            members[ACCEPTED_BYTES] = script.accept_bytes
+        if script.lose_layer is not None:
+            registry.lose_layer(
+                members["repositoryName"], script.lose_layer, members.get("registryId")
+            )
+
+
 def _server_error(message: str) -> Reply:
     code = "ServerException"
     return protocol.error_reply(AwsError(code, message, 500))
-
-
-def _known(operation: str) -> str:
-    return operation if operation in OPERATIONS or operation == GET_LAYER else ""

@@ -252,7 +252,7 @@ def canonical_request(
         canonical_query(query),
         headers,
         ";".join(signed_headers),
-        payload or hashlib.sha256(request.body).hexdigest(),
+        payload or request.sha256 or hashlib.sha256(request.body).hexdigest(),
     )
     return _bytes("\n".join(lines))
 

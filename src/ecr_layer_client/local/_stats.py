@@ -24,8 +24,9 @@ class Stats:
             - the name of the fault that affected the request ("cut_at", "reset", "503" ...)
             - "abandoned", when the caller gave up first or the registry was closed
 
-            A download counts as operation "GetLayer". A request for an operation that is not served
-            counts as operation "". Each read returns the counts of one moment.
+            A download counts as operation "GetLayer". An operation that is not served counts under
+            its name, and a request that names no operation counts as operation "". Each read
+            returns the counts of one moment.
 
     >>> stats = Stats()
     >>> stats.count("DescribeRepositories", "ok")

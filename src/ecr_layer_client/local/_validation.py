@@ -15,6 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ._aws_model import service_model
+from ._registry.blob_store import Base64Bytes
 from ._registry.errors import AwsError, invalid_parameter
 
 Parser = Callable[[Any, str], Any]
@@ -130,9 +131,12 @@ def _string(shape: Any) -> Parser:
 def _blob(shape: Any) -> Parser:
     check_length = _bounds(shape, "must have length")
 
-    def parse(value: Any, where: str) -> bytes:
+    def parse(value: Any, where: str) -> bytes | Base64Bytes:
         try:
-            data = base64.b64decode(value, validate=True)
+            # A large blob is decoded when it is stored.
+            data = (
+                value if isinstance(value, Base64Bytes) else base64.b64decode(value, validate=True)
+            )
         except (TypeError, ValueError, binascii.Error):
             raise _wrong_type(where, "a string of base64") from None
 

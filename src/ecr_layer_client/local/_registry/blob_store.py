@@ -10,23 +10,32 @@ made from digests that were computed here, and never from the text of a request.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 import shutil
 import tempfile
 import weakref
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from secrets import token_hex
+from typing import TYPE_CHECKING, Any
+
+from pydantic import ConfigDict, TypeAdapter
+
+from .directory import Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
     from collections.abc import Set as AbstractSet
+    from io import BufferedRandom
 
 KIB = 1024
 # The size of the largest blob that is kept in memory, where there is no data directory.
 IN_MEMORY = 64 * KIB  # bytes
 # How much is read and sent at once.
 CHUNK = 256 * KIB  # bytes
-INCOMING = "incoming"
 
+# Three times as fast as the standard library.
+_DECODER = TypeAdapter(bytes, config=ConfigDict(val_json_bytes="base64"))
 _SHA256 = re.compile("sha256:([0-9a-f]{64})").fullmatch
 
 
@@ -36,9 +45,10 @@ class FileBytes:
     `len(file_bytes)` and `file_bytes[start:stop]` work as for bytes.
     """
 
-    def __init__(self, path: Path, start: int, stop: int) -> None:
+    def __init__(self, directory: Directory, name: str, start: int, stop: int) -> None:
         """Represent the bytes from `start` to `stop`. The file is open only during a read."""
-        self.path: Final = path
+        self._directory = directory
+        self._name = name
         self._range = range(start, stop)
 
     def __len__(self) -> int:
@@ -52,12 +62,18 @@ class FileBytes:
         """
         wanted = self._range[index]
         try:
-            with self.path.open("rb") as file:
-                file.seek(wanted.start)
-                return file.read(len(wanted))
+            descriptor = self._directory.open(self._name, os.O_RDONLY)
         except FileNotFoundError:
             message = "the blob was deleted during the read"
             raise ConnectionResetError(message) from None
+        with os.fdopen(descriptor, "rb") as file:
+            file.seek(wanted.start)
+            return file.read(len(wanted))
+
+    def part(self, start: int, stop: int) -> FileBytes:
+        """Return the part from `start` to `stop`. Nothing is read yet."""
+        part = self._range[start:stop]
+        return FileBytes(self._directory, self._name, part.start, part.stop)
 
 
 Blob = bytes | FileBytes
@@ -65,7 +81,47 @@ Blob = bytes | FileBytes
 
 def part_of(blob: Blob, start: int, stop: int) -> Blob:
     """Return the bytes of a complete blob from `start` to `stop`. A file is not read yet."""
-    return blob[start:stop] if isinstance(blob, bytes) else FileBytes(blob.path, start, stop)
+    return blob[start:stop] if isinstance(blob, bytes) else blob.part(start, stop)
+
+
+class Base64Bytes:
+    """Bytes in base64, decoded piece by piece while they are stored. `len()` is that of the bytes.
+
+    >>> data = Base64Bytes(b"bGF5ZXI=")
+    >>> len(data), [*data]
+    (5, [b'layer'])
+    """
+
+    def __init__(self, text: bytes | bytearray | memoryview) -> None:
+        """Keep the text. Raises ValueError for a length that base64 never has."""
+        if len(text) % 4:
+            message = "the length of base64 is a multiple of 4"
+            raise ValueError(message)
+        self._text = memoryview(text)
+        padding = bytes(self._text[-2:]).count(b"=")
+        self._length = len(text) // 4 * 3 - padding
+
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return self._length
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes. Raises ValueError where the text is not base64."""
+        left = self._length
+        for start in range(0, len(self._text), CHUNK):
+            text = bytes(self._text[start : start + CHUNK])
+            # The parser would accept the alphabet of URLs, too.
+            piece = b"" if b"-" in text or b"_" in text else _DECODER.validate_json(b'"%b"' % text)
+            left -= len(piece)
+            if len(piece) != len(text) // 4 * 3 and left:
+                message = "the text is not base64"
+                raise ValueError(message)
+            yield piece
+
+
+def pieces_of(data: bytes | Base64Bytes) -> Iterable[bytes]:
+    """Return bytes in pieces. Raises ValueError during the iteration, as `Base64Bytes` does."""
+    return [data] if isinstance(data, bytes) else data
 
 
 class Draft:
@@ -80,7 +136,7 @@ class Draft:
         self._store = store
         self._sha256: Any = hashlib.sha256()
         self._buffer = bytearray()
-        self._path: Path | None = None
+        self._file: str | None = None
         self._is_kept = False
 
     @property
@@ -88,42 +144,50 @@ class Draft:
         """The digest of the bytes so far."""
         return f"sha256:{self._sha256.hexdigest()}"
 
-    def write(self, data: bytes) -> None:
+    def write(self, data: bytes | Base64Bytes) -> None:
         """Append bytes.
 
-        Raises OSError when they cannot be written. Then none of them is appended.
+        Raises OSError when they cannot be written, and ValueError when they cannot be decoded. Then
+        none of them is appended.
         """
-        if self._path is None and self.size + len(data) <= self._store.in_memory:
-            self._buffer += data
+        pieces = pieces_of(data)
+        sha256 = self._sha256.copy()
+        if self._file is None and self.size + len(data) <= self._store.in_memory:
+            new = b"".join(pieces)
+            self._buffer += new
+            sha256.update(new)
         else:
-            self._path = self._path or self._store.new_file()
-            with self._path.open("r+b") as file:
+            self._file = self._file or self._store.new_file()
+            with self._store.opened(self._file) as file:
                 # Overwrite what an earlier write may have left incomplete.
                 file.seek(self.size - len(self._buffer))
                 file.write(self._buffer)
-                file.write(data)
+                # Hashing and writing let other threads run.
+                for piece in pieces:
+                    file.write(piece)
+                    sha256.update(piece)
                 file.truncate()
             self._buffer.clear()
 
-        self._sha256.update(data)
+        self._sha256 = sha256
         self.size += len(data)
 
     def keep(self) -> str:
         """Put the bytes into the store, and return their digest. Safe to call twice."""
         if not self._is_kept:
-            self._store.take(self.digest, bytes(self._buffer), self._path)
+            self._store.take(self.digest, bytes(self._buffer), self._file)
             self._is_kept = True
         return self.digest
 
     def discard(self) -> None:
         """Drop the bytes."""
         self._buffer.clear()
-        if self._path is not None:
-            self._path.unlink(missing_ok=True)
+        if self._file is not None:
+            self._store.delete_file(self._file)
 
 
 class Store:
-    """Blobs by digest.
+    """Blobs by digest. Until `use()`, large blobs are in temporary files.
 
     >>> store = Store()
     >>> digest = store.put(b"a layer")
@@ -131,19 +195,19 @@ class Store:
     (b'a layer', None, None)
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
-        """Store blobs in `directory`.
-
-        Without a directory, large blobs are in temporary files, which are deleted with this object.
-        """
-        self.in_memory: Final = IN_MEMORY if directory is None else -1
+    def __init__(self) -> None:
+        """Start empty. The temporary files are deleted with this object."""
+        self.in_memory = IN_MEMORY
         self._small: dict[str, bytes] = {}
-        self._directory = directory
+        # The directories of complete blobs and of drafts.
+        self._files: tuple[Directory, Directory] | None = None
 
-    def tidy(self) -> None:
-        """Delete the incomplete files that an earlier process left in the directory."""
-        if self._directory is not None and (self._directory / INCOMING).exists():
-            shutil.rmtree(self._directory / INCOMING)
+    def use(self, directory: Directory) -> None:
+        """Store all blobs in a directory, and delete the drafts that an earlier process left."""
+        self.in_memory = -1
+        _, drafts = self._files = _in(directory)
+        for name in drafts.names():
+            drafts.remove(name)
 
     def draft(self) -> Draft:
         """Return a new draft. Nobody can read its bytes before `keep()`."""
@@ -159,49 +223,53 @@ class Store:
         """Return the bytes with this digest, or None if there are none."""
         if digest in self._small:
             return self._small[digest]
-        path = self._path(digest)
-        if path is None or not path.is_file():
+
+        found = _SHA256(digest)
+        if found is None or self._files is None:
             return None
-        return FileBytes(path, 0, path.stat().st_size)
+        blobs, _ = self._files
+        size = blobs.size(found[1])
+        return None if size is None else FileBytes(blobs, found[1], 0, size)
 
     def drop(self, digests: AbstractSet[str]) -> None:
         """Delete the bytes with these digests."""
         for digest in digests:
             self._small.pop(digest, None)
-            path = self._path(digest)
-            if path is not None:
-                path.unlink(missing_ok=True)
+            found = _SHA256(digest)
+            if found is not None and self._files is not None:
+                self._files[0].remove(found[1])
 
     # -- for drafts
 
-    def new_file(self) -> Path:
-        """Return a new empty file for bytes that are arriving."""
-        incoming = self._home() / INCOMING
-        incoming.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=incoming, delete=False) as file:
-            return Path(file.name)
+    def new_file(self) -> str:
+        """Create an empty file for bytes that are arriving, and return its name."""
+        name = token_hex(16)
+        os.close(self._directories()[1].open(name, os.O_RDWR | os.O_CREAT | os.O_EXCL))
+        return name
 
-    def take(self, digest: str, data: bytes, path: Path | None) -> None:
-        """Store a complete blob: `data`, or the file at `path`."""
-        if path is None:
+    def opened(self, name: str) -> BufferedRandom:
+        """Open the file of a draft."""
+        return os.fdopen(self._directories()[1].open(name, os.O_RDWR), "r+b")
+
+    def delete_file(self, name: str) -> None:
+        """Delete the file of a draft."""
+        self._directories()[1].remove(name)
+
+    def take(self, digest: str, data: bytes, file: str | None) -> None:
+        """Store a complete blob: `data`, or the file of a draft."""
+        if file is None:
             self._small[digest] = data
-            return
+        else:
+            blobs, drafts = self._directories()
+            drafts.move(file, blobs, digest.removeprefix("sha256:"))
 
-        place = self._path(digest)
-        if place is None:
-            message = f"{digest!r:.100} is not a sha256 digest that was computed here"
-            raise ValueError(message)
-        place.parent.mkdir(parents=True, exist_ok=True)
-        path.replace(place)
+    def _directories(self) -> tuple[Directory, Directory]:
+        if self._files is None:
+            path = tempfile.mkdtemp(prefix="local-ecr-")
+            weakref.finalize(self, shutil.rmtree, path, ignore_errors=True)
+            self._files = _in(Directory(Path(path)))
+        return self._files
 
-    def _path(self, digest: str) -> Path | None:
-        found = _SHA256(digest)
-        if found is None or self._directory is None:
-            return None
-        return self._directory / "blobs" / found[1][:2] / found[1]
 
-    def _home(self) -> Path:
-        if self._directory is None:
-            self._directory = Path(tempfile.mkdtemp(prefix="local-ecr-"))
-            weakref.finalize(self, shutil.rmtree, self._directory, ignore_errors=True)
-        return self._directory
+def _in(directory: Directory) -> tuple[Directory, Directory]:
+    return directory.directory("blobs"), directory.directory("incoming")

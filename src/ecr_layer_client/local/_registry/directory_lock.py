@@ -5,10 +5,13 @@ The lock ends when the holder releases it, or when the holder's process ends in 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import weakref
 from typing import TYPE_CHECKING, Final
+
+from .directory import Directory
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,32 +55,39 @@ class DirectoryLock:
     >>> from pathlib import Path
     >>> with tempfile.TemporaryDirectory() as directory:
     ...     lock = DirectoryLock(Path(directory))
-    ...     lock.take(), lock.take()
+    ...     _ = lock.take()
+    ...     lock.is_held
     ...     lock.release()
-    (True, False)
+    True
     """
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, path: Path) -> None:
         """Start without the lock."""
-        self._directory: Final = directory
+        self._path: Final = path
         self._held: weakref.finalize[[int, int], DirectoryLock] | None = None
         self._holder = 0
 
-    def take(self) -> bool:
-        """Lock the directory, created if absent, and return whether the lock is new.
+    @property
+    def is_held(self) -> bool:
+        """Whether this process has the lock."""
+        return self._held is not None and self._holder == os.getpid()
+
+    def take(self) -> Directory:
+        """Lock the directory, created if absent, and return it.
 
         Raises OSError when the directory cannot be used, or when another holder has the lock.
         """
         if self._held is not None:
-            if self._holder != os.getpid():
-                raise self._in_use(str(self._holder))
-            return False
+            raise self._in_use(str(self._holder))
 
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._directory / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+            with contextlib.suppress(FileExistsError):
+                # A file in its place is reported by what opens it.
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+            directory = Directory(self._path.parent).directory(self._path.name)
+            descriptor = directory.open_own("lock")
         except OSError as error:
-            raise self._unusable(error) from error
+            raise self.unusable(error) from error
 
         try:
             _lock(descriptor)
@@ -87,20 +97,21 @@ class DirectoryLock:
             holder = os.read(descriptor, MAX_PID_LENGTH).decode(errors="replace")
             os.close(descriptor)
             is_locked = isinstance(error, BlockingIOError)
-            raise (self._in_use(holder) if is_locked else self._unusable(error)) from error
+            raise (self._in_use(holder) if is_locked else self.unusable(error)) from error
 
         self._holder = os.getpid()
         self._held = weakref.finalize(self, _let_go, descriptor, self._holder)
-        return True
+        return directory
 
-    def _unusable(self, error: OSError) -> OSError:
+    def unusable(self, error: OSError) -> OSError:
+        """Return the error for a directory that cannot be used."""
         where = f": {error.filename!r:.500}" if error.filename is not None else ""
-        directory = f"the data directory {str(self._directory)!r:.500}"
-        return OSError(f"{directory} can't be used: {error.strerror}{where}")
+        directory = f"the data directory {str(self._path)!r:.500}"
+        return OSError(f"{directory} can't be used: {error.strerror or error}{where}")
 
     def _in_use(self, holder: str) -> OSError:
         whose = "of this process" if holder == str(os.getpid()) else f"(process {holder})"
-        directory = f"the data directory {str(self._directory)!r:.500}"
+        directory = f"the data directory {str(self._path)!r:.500}"
         return OSError(f"{directory} is in use by another local ECR {whose}: close that first")
 
     def release(self) -> None:

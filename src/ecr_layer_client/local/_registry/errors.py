@@ -60,6 +60,41 @@ MESSAGES = {
     "UnrecognizedClientException": "The security token included in the request is invalid.",
 }
 
+# Codes that AWS's services share (AWS documentation: common errors), and those of S3's downloads.
+# ECR's own codes are in its service model.
+COMMON_CODES = {
+    *STATUSES,
+    *MESSAGES,
+    "AccessDenied",
+    "ExpiredToken",
+    "IncompleteSignature",
+    "IncompleteSignatureException",
+    "InternalError",
+    "InternalServerError",
+    "InvalidAction",
+    "InvalidClientTokenId",
+    "InvalidRange",
+    "InvalidSignature",
+    "MalformedHttpRequestException",
+    "MissingAuthenticationToken",
+    "NoSuchKey",
+    "NotAuthorized",
+    "OptInRequired",
+    "RequestAbortedException",
+    "RequestEntityTooLargeException",
+    "RequestExpired",
+    "RequestLimitExceeded",
+    "RequestTimeTooSkewed",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "SerializationException",
+    "SignatureDoesNotMatch",
+    "ThrottledException",
+    "Throttling",
+    "UnauthorizedOperation",
+    "UnknownOperationException",
+}
+
 
 def error_of(code: str, message: str | None = None, status: int | None = None) -> AwsError:
     """Return AWS's error with this code. The default message and status are AWS's own.

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from .blob_store import Store
+    from .limits import Limits
     from .state import Row, StoredImage, StoredRepository
 
 # OCI distribution specification: <reference> as a tag.
@@ -26,8 +27,9 @@ ImageId = tuple[str, str | None]  # digest, and the tag if any
 class Images:
     """The operations on images. `now` returns the time in epoch seconds."""
 
-    def __init__(self, store: Store, now: Callable[[], float]) -> None:
+    def __init__(self, store: Store, now: Callable[[], float], limits: Limits) -> None:
         """Keep the bytes of manifests in `store`."""
+        self._max_layers = limits.layers_per_image
         self._now = now
         self._store = store
 
@@ -47,6 +49,11 @@ class Images:
                 f"'{manifest.digest}'"
             )
             raise AwsError(code, message)
+        # All blobs but the config (assumed).
+        if self._max_layers is not None and len(manifest.blobs) - 1 > self._max_layers:
+            # The wording is quoted in public issues. The code is assumed.
+            code = "LimitExceededException"
+            raise AwsError(code, "Limit on number of layers per image exceeded")
         _check_references(repository, manifest)
         _check_existing(repository, manifest.digest, tag)
 
@@ -122,7 +129,8 @@ class Images:
 
             ids = _ids_of(repository, asked)
             for digest, tag in ids:
-                repository.tags.pop(tag or "", None)
+                if tag is not None:
+                    del repository.tags[tag]
                 if not repository.tags_of(digest):
                     repository.images.pop(digest, None)
             deleted += map(_image_id, ids)

@@ -5,15 +5,19 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
-from .errors import AwsError
+from .errors import AwsError, invalid_parameter
+from .limits import PART_SIZE, Limits
 from .manifest import DIGEST
 from .state import DEFAULT_MEDIA_TYPE, Row, StoredLayer, StoredRepository
-from .uploads import PART_SIZE, Upload
+from .uploads import Upload
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from .blob_store import Store
+
+# A member that faults add to a request of UploadLayerPart. The service model has none of this name.
+ACCEPTED_BYTES = "acceptedBytes"
 
 AbsentAs = Literal["unavailable", "missing"]
 
@@ -21,9 +25,10 @@ AbsentAs = Literal["unavailable", "missing"]
 class Layers:
     """The operations on layers. `absent` selects the response for an absent layer."""
 
-    def __init__(self, store: Store, absent: AbsentAs) -> None:
+    def __init__(self, store: Store, absent: AbsentAs, limits: Limits) -> None:
         """Keep the bytes of layers in `store`."""
         self._absent = absent
+        self._max_part_size = limits.part_size
         self._store = store
 
     def check(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
@@ -51,31 +56,31 @@ class Layers:
         repository.uploads[upload_id] = Upload(
             repository.name, repository.registry_id, upload_id, self._store.draft()
         )
-        return {"uploadId": upload_id, "partSize": PART_SIZE}
+        return {"uploadId": upload_id, "partSize": min(PART_SIZE, self._max_part_size)}
 
     def upload_part(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
-        """Run UploadLayerPart."""
+        """Run UploadLayerPart. A fault may limit how many bytes of the part are accepted."""
         upload = _upload(repository, request["uploadId"])
-        last = upload.add(
-            request["partFirstByte"], request["partLastByte"], request["layerPartBlob"]
-        )
+        first, last = request["partFirstByte"], request["partLastByte"]
+        data = request["layerPartBlob"]
+        if len(data) > self._max_part_size:
+            # Assumed: the words are those of the model's limit.
+            where, rule = "layerPartBlob", "must have length less than or equal to"
+            raise invalid_parameter(where, f"{rule} {self._max_part_size}")
+
+        with upload.lock:
+            # It may have ended meanwhile.
+            _upload(repository, upload.upload_id)
+            last = upload.add(first, last, data, request.get(ACCEPTED_BYTES))
         return {**_identity(upload), "lastByteReceived": last}
 
     def complete(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run CompleteLayerUpload."""
         upload = _upload(repository, request["uploadId"])
-        digest = upload.digest()
-        if digest not in {asked.lower() for asked in request["layerDigests"]}:
-            code = "InvalidLayerException"
-            message = (
-                "The layer digest calculation performed by Amazon ECR does not match the digest "
-                f"specified: the bytes received have {digest}"
-            )
-            raise AwsError(code, message)
-
-        # Assumed: after a wrong digest the upload continues, and a layer that exists ends it.
-        del repository.uploads[upload.upload_id]
-        upload.keep()
+        with upload.lock:
+            digest = _keep(upload, request["layerDigests"])
+            # Assumed: after a wrong digest the upload continues, and a layer that exists ends it.
+            del repository.uploads[upload.upload_id]
 
         held = repository.layers.get(digest)
         # AWS documentation: pushing a layer again restores an archived one.
@@ -124,6 +129,21 @@ class Layers:
         if self._absent == "missing":
             return "MissingLayerDigest", "The specified layer digest does not exist."
         return None
+
+
+def _keep(upload: Upload, digests: list[str]) -> str:
+    """Put the bytes of a complete upload into the store, and return their digest."""
+    digest = upload.digest()
+    if digest not in {asked.lower() for asked in digests}:
+        code = "InvalidLayerException"
+        message = (
+            "The layer digest calculation performed by Amazon ECR does not match the digest "
+            f"specified: the bytes received have {digest}"
+        )
+        raise AwsError(code, message)
+
+    upload.keep()
+    return digest
 
 
 def _upload(repository: StoredRepository, upload_id: str) -> Upload:

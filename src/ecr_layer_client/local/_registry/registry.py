@@ -12,19 +12,20 @@ from __future__ import annotations
 import base64
 import secrets
 import threading
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
 from ecr_layer_client._models.repository import partition_of
 
 from .blob_store import Store
+from .database import Database
 from .errors import AwsError, invalid_parameter
 from .images import Images
 from .layers import AbsentAs, Layers
+from .limits import Limits
 from .paging import page_of
-from .persistence import Records
-from .state import Row, StoredRepository
+from .state import Revision, Row, StoredRepository
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -46,11 +47,19 @@ OPERATIONS = (
     "PutImage",
     "UploadLayerPart",
 )
-# The operations that change the contents of a repository, and so its record.
-CHANGING = {"BatchDeleteImage", "CompleteLayerUpload", "PutImage"}
+# The operations that change what outlives this object. They wait for the disk.
+CHANGING = {
+    "BatchDeleteImage",
+    "CompleteLayerUpload",
+    "CreateRepository",
+    "DeleteRepository",
+    "PutImage",
+}
 TOKEN_LIFETIME_SECONDS = 12 * 3600  # ECR model: GetAuthorizationToken
 MAX_TAGS = 50  # ECR model: TooManyTagsException
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
+
+DEFAULT_LIMITS = Limits()
 
 
 class Registry:
@@ -69,7 +78,7 @@ class Registry:
     [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}]
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  (each an option of its own)
         self,
         *,
         account: str,
@@ -77,18 +86,22 @@ class Registry:
         absent: AbsentAs = "unavailable",
         now: Callable[[], float] = lambda: 0.0,
         directory: Path | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Start as `open()` does."""
         self.account: Final = account
         self.region: Final = region
-        self.store: Final = Store(directory)
+        self.store: Final = Store()
         self._now = now
-        self._records = Records(directory) if directory is not None else None
+        self._database = Database(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
-        # A test adds contents from its own thread, while the server's thread serves them.
-        self._lock = threading.RLock()
+        # Changes come one at a time, from the server's threads and from those of a test. A change
+        # is saved before others see it. They hold the lock of the contents only to look at them or
+        # to apply a change, never while they wait for the disk.
+        self._changes = threading.RLock()
+        self._contents = threading.RLock()
 
-        layers, images = Layers(self.store, absent), Images(self.store, now)
+        layers, images = Layers(self.store, absent, limits), Images(self.store, now, limits)
         self._operations_in_a_repository: Mapping[
             str, Callable[[StoredRepository, Mapping[str, Any]], Row]
         ] = {
@@ -113,42 +126,52 @@ class Registry:
         Raises OSError when the directory cannot be used or another registry uses it, and ValueError
         for a file there that cannot be read.
         """
-        with self._lock:
-            if self._records is None or not self._records.take():
-                return
+        if self._database is None or self._database.is_open:
+            return
+        with self._changes, self._contents:
+            directory = self._database.open()
             try:
-                self.store.tidy()
-                self._repositories = {
-                    (each.registry_id, each.name): each for each in self._records.load()
-                }
+                self.store.use(directory)
+                repositories = self._database.load()
             except BaseException:
-                self._records.release()
+                self._database.close()
                 raise
+            self._repositories = {(each.registry_id, each.name): each for each in repositories}
 
     def close(self) -> None:
         """Unlock the directory, if any, and drop uploads in progress. Safe to call twice."""
-        with self._lock:
-            if self._records is not None:
-                for repository in self._repositories.values():
-                    repository.discard_uploads()
-                self._records.release()
+        with self._changes, self._contents:
+            if self._database is not None:
+                self.expire_uploads()
+                self._database.close()
 
     def run(self, operation: str, request: Mapping[str, Any]) -> Row:
         """Run one operation and return its response.
 
         Raises AwsError, UnknownOperationException included.
         """
-        with self._lock:
-            self.open()
-            in_a_repository = self._operations_in_a_repository.get(operation)
-            if in_a_repository is not None:
-                repository = self.repository(request["repositoryName"], request.get("registryId"))
-                with self._saved(repository) if operation in CHANGING else nullcontext():
-                    return in_a_repository(repository, request)
+        self.open()
+        if operation in CHANGING:
+            with self._changes:
+                return self._run(operation, request)
+        # An upload has a lock of its own. Others must not wait until a part is written.
+        if operation == "UploadLayerPart":
+            return self._run(operation, request)
+        with self._contents:
+            return self._run(operation, request)
 
-            of_repositories = self._operations_of_repositories().get(operation)
-            if of_repositories is not None:
-                return of_repositories(request)
+    def _run(self, operation: str, request: Mapping[str, Any]) -> Row:
+        in_a_repository = self._operations_in_a_repository.get(operation)
+        if in_a_repository is not None:
+            repository = self.repository(request["repositoryName"], request.get("registryId"))
+            if operation not in CHANGING:
+                return in_a_repository(repository, request)
+            with self._revised(repository) as revision:
+                return in_a_repository(revision, request)
+
+        of_repositories = self._operations_of_repositories().get(operation)
+        if of_repositories is not None:
+            return of_repositories(request)
 
         code = "UnknownOperationException"
         served = f"it serves {', '.join(OPERATIONS)}"
@@ -174,13 +197,12 @@ class Registry:
         No request sees a partial change. Raises AwsError for an invalid name.
         """
         registry_id = registry_id or self.account
-        with self._lock:
+        with self._changes:
             self.open()
             if (registry_id, name) not in self._repositories:
                 self._create_repository({"repositoryName": name, "registryId": registry_id})
-            stored = self._repositories[registry_id, name]
-            with self._saved(stored):
-                yield stored
+            with self._revised(self._repositories[registry_id, name]) as revision:
+                yield revision
 
     def archive(self, name: str, digest: str, registry_id: str | None = None) -> None:
         """Archive an image, or one layer.
@@ -188,24 +210,42 @@ class Registry:
         Raises AwsError when there is no such repository, and KeyError when the repository has no
         such image or layer.
         """
-        with self._lock:
+        with self._changes:
             self.open()
-            stored = self.repository(name, registry_id)
-            with self._saved(stored):
-                if digest in stored.images:
-                    stored.archive(stored.images[digest], self._now())
+            with self._revised(self.repository(name, registry_id)) as revision:
+                if digest in revision.images:
+                    revision.archive(revision.images[digest], self._now())
                 else:
-                    stored.hold([replace(stored.layers[digest], archived=True)])
+                    revision.hold([replace(revision.layers[digest], archived=True)])
+
+    def lose_layer(self, name: str, digest: str, registry_id: str | None = None) -> None:
+        """Delete a layer, if the repository has it. Raises AwsError if there is no repository."""
+        with self._changes:
+            self.open()
+            with self._revised(self.repository(name, registry_id)) as revision:
+                revision.layers.pop(digest, None)
+
+    def expire_uploads(self) -> None:
+        """Drop all uploads in progress."""
+        with self._changes:
+            for repository in self._repositories.values():
+                repository.discard_uploads()
 
     @contextmanager
-    def _saved(self, repository: StoredRepository) -> Generator[None]:
-        """Save a repository after the block changed it. Undo a change that cannot be saved."""
-        if self._records is None:
-            yield
-            return
-        with repository.undone_by_failure():
-            yield
-            self._records.save(repository)
+    def _revised(self, repository: StoredRepository) -> Generator[Revision]:
+        """Provide a revision of a repository, and save and apply it after the block."""
+        revision = Revision(repository)
+        try:
+            yield revision
+        except AwsError:
+            # Nothing else changes when a request is rejected.
+            revision.end_uploads()
+            raise
+
+        if self._database is not None:
+            self._database.save(revision)
+        with self._contents:
+            revision.apply()
 
     # -- operations on repositories
 
@@ -231,9 +271,10 @@ class Registry:
         _check_tags(request.get("tags", []))
 
         stored = StoredRepository(self._description(name, registry_id, request))
-        with self._saved(stored):
-            pass
-        self._repositories[registry_id, name] = stored
+        if self._database is not None:
+            self._database.create(stored)
+        with self._contents:
+            self._repositories[registry_id, name] = stored
         return {"repository": dict(stored.description)}
 
     def _delete_repository(self, request: Mapping[str, Any]) -> Row:
@@ -248,9 +289,10 @@ class Registry:
             )
             raise AwsError(code, message)
 
-        if self._records is not None:
-            self._records.delete(stored)
-        del self._repositories[stored.registry_id, stored.name]
+        if self._database is not None:
+            self._database.delete(stored)
+        with self._contents:
+            del self._repositories[stored.registry_id, stored.name]
         stored.discard_uploads()
 
         held = {

@@ -2,24 +2,23 @@
 
 The bytes are in the `Store`.
 
-A change replaces a layer or an image by a changed copy and never modifies the object itself, so
-that a change can be undone.
+A change is prepared in a `Revision`, saved, and then applied. It replaces a layer or an image by a
+changed copy, and never modifies the object itself.
 """
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import AwsError
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
-
     from .uploads import Upload
 
 Row = dict[str, Any]
+V = TypeVar("V")
 
 # Assumed: an upload has no media type.
 DEFAULT_MEDIA_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
@@ -69,15 +68,69 @@ class StoredImage:
         return "ACTIVE" if self.archived_at is None else "ARCHIVED"
 
 
+class Pending(MutableMapping[str, V]):
+    """A mapping with changes that its base does not have yet. Only `apply()` changes the base.
+
+    >>> pending = Pending({"a": 1})
+    >>> pending["b"] = 2
+    >>> del pending["a"]
+    >>> list(pending), pending.changed, pending.base
+    (['b'], {'b': 2, 'a': None}, {'a': 1})
+    """
+
+    def __init__(self, base: MutableMapping[str, V]) -> None:
+        """Start without changes. In `changed`, None stands for what was deleted."""
+        self.base = base
+        self.changed: dict[str, V | None] = {}
+
+    def __getitem__(self, key: str) -> V:
+        """Return the changed value. Raises KeyError."""
+        value = self.changed[key] if key in self.changed else self.base[key]
+        if value is None:
+            raise KeyError(key)
+        return value
+
+    def __setitem__(self, key: str, value: V) -> None:
+        """Change a value."""
+        self.changed[key] = value
+
+    def __delitem__(self, key: str) -> None:
+        """Delete a value. Raises KeyError."""
+        self[key]
+        self.changed[key] = None
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys that are left."""
+        return iter([key for key in {**self.base, **self.changed} if key in self])
+
+    def __len__(self) -> int:
+        """Return the number of keys that are left."""
+        return sum(1 for _ in self)
+
+    def apply(self) -> None:
+        """Change the base."""
+        for key, value in self.changed.items():
+            if value is None:
+                self.base.pop(key, None)
+            else:
+                self.base[key] = value
+
+
 @dataclass(slots=True)
 class StoredRepository:
-    """A repository: its description, its contents, and its uploads in progress."""
+    """A repository: its description, its contents, and its uploads in progress.
+
+    `row_id` is its id in the database, if there is one.
+    """
 
     description: Row
-    layers: dict[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
-    images: dict[str, StoredImage] = field(default_factory=dict[str, StoredImage])
-    tags: dict[str, str] = field(default_factory=dict[str, str])  # tag -> digest of an image
-    uploads: dict[str, Upload] = field(default_factory=dict[str, "Upload"])
+    layers: MutableMapping[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
+    images: MutableMapping[str, StoredImage] = field(default_factory=dict[str, StoredImage])
+    # Tag -> digest of an image, and digest -> its tags.
+    tags: MutableMapping[str, str] = field(default_factory=dict[str, str])
+    tags_by_digest: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    uploads: MutableMapping[str, Upload] = field(default_factory=dict[str, "Upload"])
+    row_id: int = 0
 
     @property
     def name(self) -> str:
@@ -100,23 +153,9 @@ class StoredRepository:
         """Add layers, in place of those with the same digest."""
         self.layers.update((layer.digest, layer) for layer in layers)
 
-    @contextmanager
-    def undone_by_failure(self) -> Generator[None]:
-        """Restore the contents if the block raises any exception except AwsError."""
-        layers, images = dict(self.layers), dict(self.images)
-        tags, uploads = dict(self.tags), dict(self.uploads)
-        try:
-            yield
-        except AwsError:
-            # The request was rejected before anything changed, except for an upload that it ends.
-            raise
-        except BaseException:
-            self.layers, self.images, self.tags, self.uploads = layers, images, tags, uploads
-            raise
-
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags of an image, sorted."""
-        return sorted(tag for tag, tagged in self.tags.items() if tagged == digest)
+        return sorted(self.tags_by_digest.get(digest, ()))
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image, and the layers that only archived images have (assumed)."""
@@ -136,10 +175,57 @@ class StoredRepository:
 
     def discard_uploads(self) -> None:
         """Drop the uploads in progress, with their bytes."""
-        for upload in self.uploads.values():
-            upload.draft.discard()
+        uploads = [*self.uploads.values()]
         self.uploads.clear()
+        for upload in uploads:
+            with upload.lock:
+                upload.draft.discard()
 
     def error(self, code: str, what: str) -> AwsError:
         """Return an error whose message ends with the repository and its registry."""
         return AwsError(code, f"{what} {self.place}")
+
+
+class Revision(StoredRepository):
+    """A repository with changes that are not applied yet. Nobody else sees them.
+
+    `pending` has the changes of each of its mappings.
+    """
+
+    def __init__(self, stored: StoredRepository) -> None:
+        """Start without changes."""
+        layers, images, tags = Pending(stored.layers), Pending(stored.images), Pending(stored.tags)
+        uploads = Pending(stored.uploads)
+        super().__init__(
+            stored.description, layers, images, tags, uploads=uploads, row_id=stored.row_id
+        )
+        self.pending: dict[str, Pending[Any]] = {
+            "layers": layers,
+            "images": images,
+            "tags": tags,
+            "uploads": uploads,
+        }
+        self._stored = stored
+
+    def tags_of(self, digest: str) -> list[str]:
+        """Return the tags of an image with the changes, sorted."""
+        changed = self.pending["tags"].changed
+        kept = {tag for tag in self._stored.tags_of(digest) if tag not in changed}
+        return sorted(kept.union(tag for tag, tagged in changed.items() if tagged == digest))
+
+    def apply(self) -> StoredRepository:
+        """Apply the changes, and return the changed repository."""
+        stored = self._stored
+        for tag, digest in self.pending["tags"].changed.items():
+            if tag in stored.tags:
+                stored.tags_by_digest[stored.tags[tag]].discard(tag)
+            if digest is not None:
+                stored.tags_by_digest.setdefault(digest, set()).add(tag)
+
+        for pending in self.pending.values():
+            pending.apply()
+        return stored
+
+    def end_uploads(self) -> None:
+        """Apply only the end of an upload."""
+        self.pending["uploads"].apply()

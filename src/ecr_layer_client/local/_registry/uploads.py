@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from .errors import AwsError
+from .blob_store import pieces_of
+from .errors import AwsError, invalid_parameter
+from .limits import MAX_LAYER, MAX_PARTS, MIN_PART_SIZE
 
 if TYPE_CHECKING:
-    from .blob_store import Draft
-
-MIB = 1024 * 1024
-PART_SIZE = 10 * MIB  # seen in responses of InitiateLayerUpload
-MIN_PART_SIZE = 5 * MIB  # ECR service quotas: minimum layer part size, the last part excepted
-MAX_PARTS = 4_200  # ECR service quotas: maximum number of layer parts
-MAX_LAYER = 52_000 * MIB  # ECR service quotas: maximum layer size
+    from .blob_store import Base64Bytes, Draft
 
 
 @dataclass(slots=True)
@@ -34,14 +31,20 @@ class Upload:
     parts: int = 0
     last_part_size: int = 0
     has_small_part: bool = False
+    # Its parts and its end may come in several threads.
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def received(self) -> int:
         """The number of bytes so far."""
         return self.draft.size
 
-    def add(self, first: int, last: int, data: bytes) -> int:
+    def add(
+        self, first: int, last: int, data: bytes | Base64Bytes, accepted: int | None = None
+    ) -> int:
         """Add one part and return the last byte received. Parts arrive in order, without gaps.
+
+        If `accepted` is given, only this many bytes of the part are taken.
 
         Raises AwsError InvalidLayerPartException or LimitExceededException. The members of
         InvalidLayerPartException have `lastValidByteReceived`, the byte after which to resume.
@@ -55,10 +58,16 @@ class Upload:
             what = f"The upload with id '{self.upload_id}'"
             raise AwsError(code, f"{what} goes beyond the maximum of {limit}")
 
+        size = len(data)
+        try:
+            self.draft.write(data if accepted is None else b"".join(pieces_of(data))[:accepted])
+        except ValueError:
+            where = "layerPartBlob"
+            raise invalid_parameter(where, "must be a string of base64") from None
+
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
-        self.draft.write(data)
         self.parts += 1
-        self.last_part_size = len(data)
+        self.last_part_size = size
         return self.received - 1
 
     def digest(self) -> str:
