@@ -17,6 +17,7 @@ from ecr_layer_client._models.call_errors import NO_CODE
 
 from .error_responses import ErrorResponse, error_body
 from .responses import OK, REQUEST_ID, Response
+from .streamed_body import SentBody
 
 if TYPE_CHECKING:
     from ecr_layer_client.protocols import ECRApi
@@ -92,7 +93,7 @@ class ClientMethodTransport:
             members: dict[str, Any] = from_json(body, cache_strings="keys")
             return members
 
-        members = from_json(b"".join([chunk async for chunk in body]))
+        members = from_json(b"".join([chunk async for chunk in SentBody(body)]))
         # botocore encodes these members in base64 itself.
         shapes = self._client.meta.service_model.operation_model(operation.name).input_shape.members
         blobs = [name for name in members if shapes[name].type_name == "blob"]

@@ -10,6 +10,7 @@ from ecr_layer_client._text.redaction import redact
 from .client_errors import call_error, redacted_cause
 from .error_responses import ErrorResponse, attempted, error_from, located
 from .http_session import too_large
+from .streamed_body import BodyError
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Mapping
@@ -54,6 +55,7 @@ class ResponseReader:
         Raises:
             CallError: There is none, or it is an error response, too large, or breaks the
                 operation's contract.
+            Exception: The producer of a streamed body raised it.
         """
         request_id = None
         try:
@@ -64,6 +66,8 @@ class ResponseReader:
         except CredentialsError:
             # Its words are complete.
             raise
+        except BodyError as failure:
+            raise failure.error from failure.error.__cause__
         except Exception as error:  # noqa: BLE001 (hooks of the caller's may raise anything)
             worded = call_error(error, self._attempted(operation))
             raise _with_facts(worded, operation, request_id) from redacted_cause(error)

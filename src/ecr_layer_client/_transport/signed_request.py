@@ -19,6 +19,7 @@ from ecr_layer_client._models.call_errors import CredentialsError
 from .client_errors import credentials_error, redacted_cause
 from .responses import Response
 from .sigv4 import RequestTemplate
+from .streamed_body import SentBody
 
 if TYPE_CHECKING:
     from .client_method import ClientMethodTransport
@@ -60,15 +61,23 @@ class SignedRequestTransport:
         if template is None:
             return await self._client_method.exchange(operation)
 
-        keys, body, more = await self._keys(), operation.request(), dict[str, str]()
+        keys, body = await self._keys(), operation.request()
         if isinstance(body, bytes):
-            digest = sha256(body).hexdigest()
-        else:
-            digest, more = body.sha256, {"content-length": str(body.length)}
+            headers = template.sign(operation.name, sha256(body).hexdigest(), keys, time.time())
+            return await self._sent(template.url, headers, body)
 
-        headers: Any = template.sign(operation.name, digest, keys, time.time()) | more
-        data: Any = body
-        request = AWSPreparedRequest("POST", template.url, headers, data, stream_output=False)
+        headers = template.sign(operation.name, body.sha256, keys, time.time())
+        headers["content-length"] = str(body.length)
+        sent = SentBody(body)
+        try:
+            return await self._sent(template.url, headers, sent)
+        except Exception:
+            if sent.failure is not None:
+                raise sent.failure from None
+            raise
+
+    async def _sent(self, url: str, headers: Any, body: Any) -> Response:
+        request = AWSPreparedRequest("POST", url, headers, body, stream_output=False)
         response = await self._http.send(request)
         return Response(response.status_code, response.headers, await response.content)
 
