@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import pickle
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -15,6 +16,7 @@ from ecr_layer_client import (
     Repository,
     ResponseError,
     ServerError,
+    ServiceError,
     TransportError,
 )
 from ecr_layer_client._transport.contract import parse_response
@@ -102,13 +104,20 @@ def test_expired_credentials(*, owned: bool) -> None:
 
 
 def test_members_of_an_error_response() -> None:
-    """An error response has its date, and all members beside code and message."""
-    body = b'{"__type": "InvalidLayerPartException", "message": "said", "lastValidByteReceived": 4}'
+    """An error response has its date, and all numbers and texts beside code and message."""
+    body = (
+        b'{"__type": "InvalidLayerPartException", "message": "said", "lastValidByteReceived": 4,'
+        b' "uploadId": "f00d", "seen": ["AKIAABCDEFGHIJKLMNOP"], "key": "AKIAABCDEFGHIJKLMNOP"}'
+    )
     date = "Mon, 23 Nov 2026 12:00:00 GMT"
     response = ErrorResponse.read(400, {**HEADERS, "date": date}, body)
     assert (response.code, response.message) == ("InvalidLayerPartException", "said")
     assert response.date == date
-    assert response.members == {"lastValidByteReceived": 4}
+    members = {"lastValidByteReceived": 4, "uploadId": "f00d", "key": "***"}
+    error = error_of(400, body)
+    assert isinstance(error, ServiceError)
+    assert (response.members, error.members) == (members, members)
+    assert pickle.loads(pickle.dumps(error)).members == members
 
 
 @pytest.mark.parametrize(
