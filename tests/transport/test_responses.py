@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
@@ -60,12 +59,8 @@ def read(
     status: int, body: bytes, *, owns_credentials: bool = True, request_id: str = "5f1c"
 ) -> int:
     """Return the result of a response."""
-
-    async def exchange() -> Response:
-        return Response(status, {"x-amzn-requestid": request_id}, body)
-
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=owns_credentials)
-    return asyncio.run(reader.read(Upload(), exchange()))
+    return reader.read(Upload(), Response(status, {"x-amzn-requestid": request_id}, body))
 
 
 def error_of(status: int, body: bytes, *, owns_credentials: bool = True) -> CallError:
@@ -187,12 +182,9 @@ def test_error_response_with_a_repeated_member() -> None:
 
 def test_no_response() -> None:
     """A request without a usable response becomes an error that names the request."""
-
-    async def exchange() -> Response:
-        raise LookupError("raised by a hook")
-
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=True)
-    with pytest.raises(TransportError, match="the request could not be made") as caught:
-        asyncio.run(reader.read(Upload(), exchange()))
-    assert (caught.value.repository, caught.value.request_id) == (APP, None)
-    assert str(caught.value).startswith(WHAT)
+    raised = LookupError("raised by a hook")
+    error: Any = reader.failed(Upload(), raised)
+    facts = type(error), error.repository, error.request_id, error.__cause__
+    assert facts == (TransportError, APP, None, raised)
+    assert str(error).startswith(f"{WHAT}the request could not be made (")

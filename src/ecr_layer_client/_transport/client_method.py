@@ -62,7 +62,12 @@ class ClientMethodTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
-        return await self._reader.read(operation, self.exchange(operation))
+        try:
+            response = await self.exchange(operation)
+        except Exception as error:  # noqa: BLE001 (hooks and bodies may raise anything)
+            failed = self._reader.failed(operation, error)
+            raise failed from failed.__cause__
+        return self._reader.read(operation, response)
 
     async def aclose(self) -> None:
         """Remove the hook, and close the client if this transport opened it."""

@@ -53,7 +53,12 @@ class SignedRequestTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
-        return await self._reader.read(operation, self._exchange(operation))
+        try:
+            response = await self._exchange(operation)
+        except Exception as error:  # noqa: BLE001 (hooks and bodies may raise anything)
+            failed = self._reader.failed(operation, error)
+            raise failed from failed.__cause__
+        return self._reader.read(operation, response)
 
     async def _exchange(self, operation: Operation[Any]) -> Response:
         """Send one request and return its response."""
@@ -62,23 +67,19 @@ class SignedRequestTransport:
             return await self._client_method.exchange(operation)
 
         keys, body = await self._keys(), operation.request()
-        if isinstance(body, bytes):
-            headers = template.sign(operation.name, sha256(body).hexdigest(), keys, time.time())
-            return await self._sent(template.url, headers, body)
+        data: Any = body if isinstance(body, bytes) else SentBody(body)
+        digest = sha256(body).hexdigest() if isinstance(body, bytes) else body.sha256
+        headers: Any = template.sign(operation.name, digest, keys, time.time())
+        if not isinstance(body, bytes):
+            headers["content-length"] = str(body.length)
 
-        headers = template.sign(operation.name, body.sha256, keys, time.time())
-        headers["content-length"] = str(body.length)
-        sent = SentBody(body)
+        request = AWSPreparedRequest("POST", template.url, headers, data, stream_output=False)
         try:
-            return await self._sent(template.url, headers, sent)
+            response = await self._http.send(request)
         except Exception:
-            if sent.failure is not None:
-                raise sent.failure from None
+            if isinstance(data, SentBody) and data.failure is not None:
+                raise data.failure from None
             raise
-
-    async def _sent(self, url: str, headers: Any, body: Any) -> Response:
-        request = AWSPreparedRequest("POST", url, headers, body, stream_output=False)
-        response = await self._http.send(request)
         return Response(response.status_code, response.headers, await response.content)
 
     def _see(self, request: Any) -> None:

@@ -35,9 +35,9 @@ class SentBody:
                 if sent > length:
                     break
                 yield chunk
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 (a producer may raise anything)
             self.failure = BodyError(error)
-            raise self.failure from error
+            raise self.failure from None
 
         if sent != length:
             more_or_less = "more" if sent > length else "less"
