@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
@@ -184,7 +184,7 @@ def test_no_response() -> None:
     """A request without a usable response becomes an error that names the request."""
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=True)
     raised = LookupError("raised by a hook")
-    error: Any = reader.failed(Upload(), raised)
-    facts = type(error), error.repository, error.request_id, error.__cause__
-    assert facts == (TransportError, APP, None, raised)
+    error = reader.failed(Upload(), raised)
+    assert isinstance(error, TransportError)
+    assert (error.repository, error.request_id, error.__cause__) == (APP, None, raised)
     assert str(error).startswith(f"{WHAT}the request could not be made (")
