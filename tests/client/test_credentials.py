@@ -13,7 +13,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from client.chains import KEYS, Chain, Refreshable, found_by_all, keys_of
-from client.steps import client_of, now, partial_of
+from client.steps import captured_variables, client_of, now, partial_of
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
 from ecr_layer_client._calls.caller import Caller, OperationState
 from ecr_layer_client._calls.connection import Resources
@@ -324,9 +324,9 @@ async def test_unprintable_keys_of_the_caller(
             with pytest.warns(UserWarning, match="attempts multiply"):
                 client = ECRLayerClient.from_client(borrowed)
         async with client:
-            with pytest.raises(CredentialsError, match=UNPRINTABLE):
+            with pytest.raises(CredentialsError, match=UNPRINTABLE) as raised:
                 await client.check_layers("app", ["sha256:aa"])
-    assert ecr.stats.requests == 0
+    assert (ecr.stats.requests, "secret\\ud800" in captured_variables(raised.value)) == (0, False)
 
 
 async def test_keys_of_a_session_that_fail_when_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:

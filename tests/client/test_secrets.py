@@ -16,7 +16,7 @@ from aiohttp import ClientHttpProxyError, RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from client.steps import client_of
+from client.steps import captured_variables, client_of
 from ecr_layer_client import (
     AccessDeniedError,
     CallError,
@@ -118,7 +118,7 @@ class Recorder:
         try:
             yield
         except BaseException as error:
-            self.facts.append(error)
+            self.facts += [error, captured_variables(error)]
             raise
 
     operation = attempt = _span
@@ -141,22 +141,10 @@ def _canary_client(
     return client_of(ecr, session, retry=retry, attempt_timeout=2.0, observer=observer)
 
 
-def _captured_locals(shown: traceback.TracebackException) -> Iterator[str]:
-    """Yield the variables of all frames of an error and its chain, but those of the tests."""
-    for frame in shown.stack:
-        if "tests" not in frame.filename.split("/"):
-            yield repr(frame.locals)
-    for behind in (shown.__cause__, shown.__context__):
-        if behind is not None:
-            yield from _captured_locals(behind)
-
-
 def _texts_of_error(error: BaseException) -> Iterator[str]:
     """Yield each text in which people see an error, and the errors that it is chained to."""
     yield "".join(traceback.format_exception(error))
-    yield from _captured_locals(
-        traceback.TracebackException.from_exception(error, capture_locals=True)
-    )
+    yield captured_variables(error)
     seen: BaseException | None = error
     while seen is not None:
         yield from (str(seen), repr(seen), repr(getattr(seen, "__notes__", "")))

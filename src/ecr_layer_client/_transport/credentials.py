@@ -66,6 +66,7 @@ class Credentials:
             if isinstance(part, str):
                 yield part
 
+    @without_context
     async def ready(self) -> None:
         """Have credentials, so that fetching them takes nothing from an attempt's time.
 
