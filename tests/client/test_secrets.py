@@ -209,9 +209,7 @@ async def test_an_error_body_is_bounded(ecr: LocalECR) -> None:
     assert sum(map(len, _texts_of_error(error))) < 100_000
 
 
-@pytest.mark.parametrize(
-    "words", [f"no {SECRET}", f"no {OTHER_SECRET}", f"token={TOKEN}", SECRET * 1000], ids=range(4)
-)
+@pytest.mark.parametrize("words", [SECRET, OTHER_SECRET], ids=["in-use", "by-its-looks"])
 @pytest.mark.parametrize("place", ["str", "note", "repr", "group", "behind"])
 async def test_no_secret_of_a_hook(ecr: LocalECR, words: str, place: str) -> None:
     """An error of a hook in the caller's session is not chained if anything of it is secret."""
