@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from unittest.mock import AsyncMock
 
 import pytest
-from aiobotocore.credentials import AioCredentials
+from aiobotocore.credentials import AioCredentials, AioRefreshableCredentials
 from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
@@ -315,7 +316,7 @@ async def test_unprintable_keys_after_a_refresh() -> None:
 async def test_unprintable_keys_of_the_caller(
     ecr: LocalECR, transport: TransportName, is_borrowed: bool
 ) -> None:
-    """Keys of a caller's session or client are refused before any request."""
+    """Keys of a caller's session or client are refused when the client opens."""
     session: Any = ecr.session()
     session.set_credentials("key", "secret\ud800")
     async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as borrowed:
@@ -323,10 +324,19 @@ async def test_unprintable_keys_of_the_caller(
         if is_borrowed:
             with pytest.warns(UserWarning, match="attempts multiply"):
                 client = ECRLayerClient.from_client(borrowed)
-        async with client:
-            with pytest.raises(CredentialsError, match=UNPRINTABLE) as raised:
-                await client.check_layers("app", ["sha256:aa"])
-    assert (ecr.stats.requests, "secret\\ud800" in captured_variables(raised.value)) == (0, False)
+        with pytest.raises(CredentialsError, match=UNPRINTABLE) as raised:
+            await client.open()
+    assert "secret\\ud800" not in captured_variables(raised.value)
+
+
+async def test_refreshed_keys_of_the_caller(ecr: LocalECR, transport: TransportName) -> None:
+    """Keys that a caller's session refreshes itself, such as those of a role, are used."""
+    session: Any = ecr.session()
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    refreshed: Any = AioRefreshableCredentials
+    session._credentials = refreshed(*KEYS, None, expires, AsyncMock(), "role")
+    async with client_of(ecr, session, transport=transport) as client:
+        assert len(await client.check_layers("app", ["sha256:aa"])) == 1
 
 
 async def test_keys_of_a_session_that_fail_when_it_opens(monkeypatch: pytest.MonkeyPatch) -> None:

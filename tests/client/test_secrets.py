@@ -7,11 +7,14 @@ import logging
 import pickle
 import traceback
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 from urllib.parse import quote
 
 import pytest
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
 from aiohttp import ClientHttpProxyError, RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
@@ -29,6 +32,7 @@ from ecr_layer_client import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -64,6 +68,8 @@ ECHO = (
 NO_SIGNATURE = "Authorization header requires 'Signature' parameter."
 NO_PAIR = "not a valid key=value pair (missing equal-sign) in Authorization header"
 
+OTHER_MEMBERS = json.dumps({"code": "X", "key": SECRET, OTHER_SECRET: 1, SECRET: "x"}).encode()
+
 # Error codes and messages of ECR that repeat a secret.
 MESSAGES = {
     "mismatch": ("InvalidSignatureException", MISMATCH),
@@ -98,7 +104,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "echo-403": {"body": ECHO, "status": 403},
     "code": {"body": json.dumps({"__type": f"Denied {TOKEN}"}).encode(), "status": 403},
     "code-of-keys": {"body": json.dumps({"code": OTHER_SECRET}).encode(), "status": 500},
-    "other-members": {"body": json.dumps({"code": "X", "key": SECRET}).encode(), "status": 400},
+    "other-members": {"body": OTHER_MEMBERS, "status": 400},
     "redirect": {"redirect_to": PRESIGNED},
     "reset": {"reset": True},
     "truncated": {"cut_at": 20},
@@ -250,6 +256,20 @@ async def test_no_secret_of_a_borrowed_client(ecr: LocalECR) -> None:
             await client.check_layers("app", ["sha256:aa"])
     assert raised.value.message == "may not: ***"
     assert _leaks(_texts_of_error(raised.value)) == []
+
+
+async def test_no_secret_that_a_session_refreshes(ecr: LocalECR, transport: TransportName) -> None:
+    """Keys that a caller's session refreshes itself, such as a role's, are known by value, too."""
+    ecr.add_key(KEY, SECRET, TOKEN)
+    ecr.faults.add(error="AccessDeniedException", message=f"may not: {SECRET}")
+    session: Any = ecr.session()
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    refreshed: Any = AioRefreshableCredentials
+    session._credentials = refreshed(KEY, SECRET, TOKEN, expires, AsyncMock(), "role")
+    async with client_of(ecr, session, transport=transport) as client:
+        with pytest.raises(AccessDeniedError) as raised:
+            await client.check_layers("app", ["sha256:aa"])
+    assert raised.value.message == "may not: ***"
 
 
 async def test_no_secret_of_a_success(ecr: LocalECR, caplog: pytest.LogCaptureFixture) -> None:

@@ -683,6 +683,7 @@ _NOT_SPECIFIC = {
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
+    "the body of a request has … than the … bytes it announced",  # to what makes such a body
     # What follows "not a valid manifest":
     (
         "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "

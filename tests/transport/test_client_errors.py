@@ -98,7 +98,7 @@ def test_no_region() -> None:
     [
         (botocore.ProfileNotFound(profile="dev"), CONFIG),
         (botocore.InvalidConfigError(error_msg="no role_arn"), CONFIG),
-        (botocore.ConfigParseError(path="config", error=ValueError("x")), CONFIG),
+        (botocore.ConfigParseError(path="config"), CONFIG),
         (ValueError("a word in a file"), CONFIG),
         (
             botocore.InvalidRegionError(region_name="us-"),

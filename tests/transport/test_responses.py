@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
+import pickle
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 from pydantic import BaseModel, Field, TypeAdapter
@@ -15,6 +15,7 @@ from ecr_layer_client import (
     Repository,
     ResponseError,
     ServerError,
+    ServiceError,
     TransportError,
 )
 from ecr_layer_client._transport.contract import parse_response
@@ -58,12 +59,8 @@ def read(
     status: int, body: bytes, *, owns_credentials: bool = True, request_id: str = "5f1c"
 ) -> int:
     """Return the result of a response."""
-
-    async def exchange() -> Response:
-        return Response(status, {"x-amzn-requestid": request_id}, body)
-
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=owns_credentials)
-    return asyncio.run(reader.read(Upload(), exchange()))
+    return reader.read(Upload(), Response(status, {"x-amzn-requestid": request_id}, body))
 
 
 def error_of(status: int, body: bytes, *, owns_credentials: bool = True) -> CallError:
@@ -102,13 +99,20 @@ def test_expired_credentials(*, owned: bool) -> None:
 
 
 def test_members_of_an_error_response() -> None:
-    """An error response has its date, and all members beside code and message."""
-    body = b'{"__type": "InvalidLayerPartException", "message": "said", "lastValidByteReceived": 4}'
+    """An error response has its date, and all numbers and texts beside code and message."""
+    body = (
+        b'{"__type": "InvalidLayerPartException", "message": "said", "lastValidByteReceived": 4,'
+        b' "uploadId": "f00d", "seen": ["AKIAABCDEFGHIJKLMNOP"], "key": "AKIAABCDEFGHIJKLMNOP"}'
+    )
     date = "Mon, 23 Nov 2026 12:00:00 GMT"
     response = ErrorResponse.read(400, {**HEADERS, "date": date}, body)
     assert (response.code, response.message) == ("InvalidLayerPartException", "said")
     assert response.date == date
-    assert response.members == {"lastValidByteReceived": 4}
+    members = {"lastValidByteReceived": 4, "uploadId": "f00d", "key": "***"}
+    error = error_of(400, body)
+    assert isinstance(error, ServiceError)
+    assert (response.members, error.members) == (members, members)
+    assert pickle.loads(pickle.dumps(error)).members == members
 
 
 @pytest.mark.parametrize(
@@ -178,12 +182,9 @@ def test_error_response_with_a_repeated_member() -> None:
 
 def test_no_response() -> None:
     """A request without a usable response becomes an error that names the request."""
-
-    async def exchange() -> Response:
-        raise LookupError("raised by a hook")
-
     reader = ResponseReader("eu-west-1", LIMIT, owns_credentials=True)
-    with pytest.raises(TransportError, match="the request could not be made") as caught:
-        asyncio.run(reader.read(Upload(), exchange()))
-    assert (caught.value.repository, caught.value.request_id) == (APP, None)
-    assert str(caught.value).startswith(WHAT)
+    raised = LookupError("raised by a hook")
+    error: Any = reader.failed(Upload(), raised)
+    facts = type(error), error.repository, error.request_id, error.__cause__
+    assert facts == (TransportError, APP, None, raised)
+    assert str(error).startswith(f"{WHAT}the request could not be made (")

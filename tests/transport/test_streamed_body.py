@@ -13,7 +13,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from botocore.credentials import ReadOnlyCredentials
 
-from ecr_layer_client import ClientConfig, Repository, RetryPolicy
+from ecr_layer_client import (
+    ClientConfig,
+    InvalidInputError,
+    Repository,
+    RetryPolicy,
+    TransportError,
+)
 from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._transport.opening import open_transport
 from ecr_layer_client._transport.operation import StreamedBody
@@ -151,6 +157,68 @@ async def test_a_streamed_body_arrives_unchanged() -> None:
     signed = {name: headers[name] for name in SIGNED}
     expected = signature_by_botocore(served.url, signed, bodies[1], keys, REGION)
     assert signature_in(headers) == expected
+
+
+class Failing(Part):
+    """A body whose producer fails after its first chunk."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self.chunks()[0]
+        raise PermissionError(13, "the disk is gone")
+
+
+class Shortened(Part):
+    """A body that ends before its announced length."""
+
+    def chunks(self) -> list[bytes]:
+        """Return all chunks, and one less after they were announced."""
+        chunks = super().chunks()
+        return chunks[:-1] if hasattr(self, "length") else chunks
+
+
+class Lengthened(Part):
+    """A body that goes on after its announced length."""
+
+    def chunks(self) -> list[bytes]:
+        """Return all chunks, and one more after they were announced."""
+        chunks = super().chunks()
+        return [*chunks, b" "] if hasattr(self, "length") else chunks
+
+
+@pytest.mark.parametrize(
+    ("body", "error", "words"),
+    [
+        (Failing, PermissionError, "the disk is gone"),
+        (Shortened, InvalidInputError, r"a request has less than the \d+ bytes it announced"),
+        (Lengthened, InvalidInputError, r"a request has more than the \d+ bytes it announced"),
+    ],
+)
+@pytest.mark.parametrize("requests", [1, 2], ids=["client", "signed"])
+async def test_a_body_that_cannot_be_sent(
+    body: type[Part], error: type[Exception], words: str, requests: int
+) -> None:
+    """An error of the producer of a body passes unchanged, and a wrong length is one, at once."""
+    async with recording([]) as served, opened(served.url) as transport:
+        for _ in range(requests - 1):
+            await transport.send(operation("InitiateLayerUpload", b"{}"))
+        with pytest.raises(error, match=words):
+            await transport.send(operation("UploadLayerPart", body("f00d")))
+
+
+async def test_a_connection_that_breaks() -> None:
+    """A connection that breaks while a body is sent is an error of the network."""
+
+    async def play(
+        served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
+        await read_head(served, reader)
+        if len(served.heads) == 1:
+            writer.write(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}")
+
+    async with serving(play) as served, opened(served.url) as transport:
+        await transport.send(operation("InitiateLayerUpload", b"{}"))
+        with pytest.raises(TransportError, match="no response came"):
+            await transport.send(operation("UploadLayerPart", Part("f00d")))
 
 
 @pytest.mark.parametrize("transport", TRANSPORTS)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from .errors import ECRLayerError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from .repository import Repository
     from .result import LayerCheckResult
     from .results import LayerCheckResults
@@ -87,7 +90,11 @@ class ServiceError(CallError):
         message: AWS's own words without secrets, at most 2,000 characters, not escaped. Quote them
             before you log them.
         status: The HTTP status.
+        members: The other members of the error response that are numbers or short texts, such as
+            `lastValidByteReceived`.
     """
+
+    members: Mapping[str, str | int] = MappingProxyType({})
 
     def __init__(
         self, text: str, *, code: str = NO_CODE, message: str = "", status: int = 0, **facts: Any

@@ -125,7 +125,7 @@ def opening_error(error: Exception) -> ECRLayerError:
     to_do = _CONFIG
     if isinstance(error, botocore.InvalidRegionError):
         to_do = _REGIONS
-    elif isinstance(error, botocore.ConfigParseError) and _is_encoding(error.kwargs["error"]):
+    elif isinstance(error, botocore.ConfigParseError) and _is_encoding(error):
         to_do = _ENCODING
     # A plain ValueError of botocore.
     elif str(error).startswith("Invalid endpoint"):
@@ -133,11 +133,13 @@ def opening_error(error: Exception) -> ECRLayerError:
     return InvalidInputError(f"the AWS configuration is not valid: {quoted(str(error))}: {to_do}")
 
 
-def _is_encoding(error: Exception) -> bool:
+def _is_encoding(error: botocore.ConfigParseError) -> bool:
     """Return whether a file can't be parsed because of its encoding."""
+    kwargs: Any = error.kwargs
+    cause = kwargs.get("error")
     # A byte order mark, as it is and as Windows reads it, and UTF-16 without one.
     marks = r"\ufeff", "\u00ef\u00bb\u00bf", r"\x00"
-    return isinstance(error, UnicodeDecodeError) or any(mark in str(error) for mark in marks)
+    return isinstance(cause, UnicodeDecodeError) or any(mark in str(cause) for mark in marks)
 
 
 def credentials_error(error: Exception) -> CredentialsError:

@@ -17,6 +17,7 @@ from ecr_layer_client._models.call_errors import NO_CODE
 
 from .error_responses import ErrorResponse, error_body
 from .responses import OK, REQUEST_ID, Response
+from .streamed_body import SentBody
 
 if TYPE_CHECKING:
     from ecr_layer_client.protocols import ECRApi
@@ -61,7 +62,12 @@ class ClientMethodTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
-        return await self._reader.read(operation, self.exchange(operation))
+        try:
+            response = await self.exchange(operation)
+        except Exception as error:  # noqa: BLE001 (hooks and bodies may raise anything)
+            failed = self._reader.failed(operation, error)
+            raise failed from failed.__cause__
+        return self._reader.read(operation, response)
 
     async def aclose(self) -> None:
         """Remove the hook, and close the client if this transport opened it."""
@@ -92,7 +98,7 @@ class ClientMethodTransport:
             members: dict[str, Any] = from_json(body, cache_strings="keys")
             return members
 
-        members = from_json(b"".join([chunk async for chunk in body]))
+        members = from_json(b"".join([chunk async for chunk in SentBody(body)]))
         # botocore encodes these members in base64 itself.
         shapes = self._client.meta.service_model.operation_model(operation.name).input_shape.members
         blobs = [name for name in members if shapes[name].type_name == "blob"]

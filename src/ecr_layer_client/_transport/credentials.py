@@ -47,6 +47,9 @@ class Credentials:
 
     Args:
         client: The aiobotocore client that signs with them.
+
+    Raises:
+        CredentialsError: They are not valid.
     """
 
     # How often they were found: a request that AWS refused with one generation may pass with
@@ -57,23 +60,25 @@ class Credentials:
         signer = getattr(client, "_request_signer", None)
         # These two private names of botocore are the only way to keys that a client signs with.
         self._keys: object = getattr(signer, "_credentials", None)
+        refuse_unprintable(self._known())
         leave_out_secrets_of(self)
 
     def secrets(self) -> Iterator[str]:
         """Yield the parts of the keys, as far as they are known, to leave them out of texts."""
-        for name in ("access_key", "secret_key", "token"):
-            part = getattr(self._keys, name, None)
-            if isinstance(part, str):
-                yield part
+        return (part for part in self._known() if isinstance(part, str))
 
-    @without_context
+    def _known(self) -> ReadOnlyCredentials:
+        # Keys that are refreshed have names with an underscore, and properties that raise.
+        known = getattr(self._keys, "__dict__", {})
+        names = ("access_key", "secret_key", "token")
+        return ReadOnlyCredentials(*(known.get(name, known.get(f"_{name}")) for name in names))
+
     async def ready(self) -> None:
         """Have credentials, so that fetching them takes nothing from an attempt's time.
 
         Raises:
             CredentialsError: There are none, or they are not valid.
         """
-        refuse_unprintable(self._keys)
 
     async def renew(self, generation: int) -> bool:  # noqa: ARG002 (nothing is renewed here)
         """Find credentials again, unless that was done since `generation`.

@@ -19,7 +19,7 @@ from ecr_layer_client._text.redaction import redact
 from .contract import refuse_repeated_names
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
     from ecr_layer_client._models.repository import Repository
 
@@ -71,14 +71,14 @@ class ErrorResponse(NamedTuple):
         code: AWS's code, or "Unknown".
         message: AWS's words, or "".
         date: The `Date` header, if there is one.
-        members: The other members of the body, such as `lastValidByteReceived`.
+        members: The other members of the body that are numbers or texts, without secrets.
     """
 
     status: int
     code: str
     message: str
     date: str | None = None
-    members: Mapping[str, Any] = MappingProxyType({})
+    members: Mapping[str, str | int] = MappingProxyType({})
 
     @classmethod
     def read(cls, status: int, headers: Mapping[str, str], body: bytes) -> ErrorResponse:
@@ -98,7 +98,7 @@ class ErrorResponse(NamedTuple):
             redact(code, errors.MAX_NAME_CHARACTERS) or errors.NO_CODE,
             _without_secrets(message, code) if isinstance(message, str) else "",
             headers.get("date"),
-            {} if is_long else {name: members[name] for name in members.keys() - _READ_MEMBERS},
+            {} if is_long else dict(_other_members(members)),
         )
 
 
@@ -162,7 +162,9 @@ def error_from(
         cls, advice, retryable = _class_of(response, operation, repository)
 
     text, message = _text(response, what, advice), response.message
-    return cls(text, code=response.code, message=message, status=status, retryable=retryable)
+    error = cls(text, code=response.code, message=message, status=status, retryable=retryable)
+    error.members = response.members
+    return error
 
 
 def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> errors.CallError | None:
@@ -283,6 +285,15 @@ def _without_secrets(message: str, code: str) -> str:
     if "Signature" in code and not is_harmless:
         return ""
     return redact(message, errors.MAX_MESSAGE_CHARACTERS)
+
+
+def _other_members(members: Mapping[str, Any]) -> Iterator[tuple[str, str | int]]:
+    for given in sorted(members.keys() - _READ_MEMBERS):
+        name, value = redact(given, errors.MAX_NAME_CHARACTERS), members[given]
+        if isinstance(value, str):
+            yield name, redact(value, errors.MAX_NAME_CHARACTERS)
+        elif isinstance(value, int):
+            yield name, value
 
 
 def _members(body: bytes) -> Mapping[str, Any]:

@@ -63,7 +63,7 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
     Raises:
         InvalidInputError: There is no Region, no such profile, or the AWS configuration can't be
             read.
-        CredentialsError: The credential chain failed.
+        CredentialsError: The credential chain failed, or the keys are not valid.
     """
     own, made = None, list[Any]()
     session: Any = options.session
@@ -84,6 +84,7 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
         is_signed = config.transport == "signed" or (config.transport == "auto" and own is not None)
         if is_signed and not (made and hasattr(session, "get_credentials")):
             raise InvalidInputError(_NO_SIGNING)
+        credentials = own.credentials if own else Credentials(client)
         stack = opening.pop_all()
 
     source = own or session or client
@@ -94,7 +95,7 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
     transport: Transport = client_method
     if is_signed:
         transport = SignedRequestTransport(client_method, reader, session, made[0])
-    return OpenedTransport(transport, identity, own.credentials if own else Credentials(client))
+    return OpenedTransport(transport, identity, credentials)
 
 
 async def _make_client(

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from ecr_layer_client._models.call_errors import MAX_NAME_CHARACTERS, CredentialsError
+from ecr_layer_client._models.call_errors import (
+    MAX_NAME_CHARACTERS,
+    CredentialsError,
+    ResponseError,
+)
 from ecr_layer_client._text.redaction import redact
 
 from .client_errors import call_error, redacted_cause
 from .error_responses import ErrorResponse, attempted, error_from, located
 from .http_session import too_large
+from .streamed_body import BodyError
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Mapping
+    from collections.abc import Mapping
 
     from ecr_layer_client._models.call_errors import CallError
 
@@ -48,26 +53,34 @@ class ResponseReader:
         self._limit = max_response_bytes
         self._owns_credentials = owns_credentials
 
-    async def read(self, operation: Operation[T], exchange: Awaitable[Response]) -> T:
-        """Wait for a response and return what it says.
+    def read(self, operation: Operation[T], response: Response) -> T:
+        """Return what a response says.
 
         Raises:
-            CallError: There is none, or it is an error response, too large, or breaks the
-                operation's contract.
+            CallError: It is an error response, too large, or breaks the operation's contract.
         """
-        request_id = None
+        request_id = response.headers.get(REQUEST_ID)
+        if response.status != OK:
+            raise _with_facts(self._refused(operation, response), operation, request_id)
         try:
-            response = await exchange
-            request_id = response.headers.get(REQUEST_ID)
-            if response.status == OK:
-                return self._parse(operation, response.body)
-        except CredentialsError:
-            # Its words are complete.
-            raise
-        except Exception as error:  # noqa: BLE001 (hooks of the caller's may raise anything)
-            worded = call_error(error, self._attempted(operation))
-            raise _with_facts(worded, operation, request_id) from redacted_cause(error)
-        raise _with_facts(self._refused(operation, response), operation, request_id)
+            return self._parse(operation, response.body)
+        except ResponseError as error:
+            failed = self.failed(operation, error, request_id)
+            raise failed from failed.__cause__
+
+    def failed(
+        self, operation: Operation[Any], error: Exception, request_id: str | None = None
+    ) -> Exception:
+        """Return the error for a request that got no usable response, with its cause."""
+        if isinstance(error, BodyError):
+            return error.error
+        if isinstance(error, CredentialsError):
+            return error
+
+        what = attempted(operation.name, located(operation.repository, self._region_name))
+        worded = _with_facts(call_error(error, what), operation, request_id)
+        worded.__cause__ = redacted_cause(error)
+        return worded
 
     def _parse(self, operation: Operation[T], body: bytes) -> T:
         if len(body) > self._limit:
@@ -78,9 +91,6 @@ class ResponseReader:
         repository = located(operation.repository, self._region_name)
         read = ErrorResponse.read(*response)
         return error_from(read, operation.name, repository, owned=self._owns_credentials)
-
-    def _attempted(self, operation: Operation[Any]) -> str:
-        return attempted(operation.name, located(operation.repository, self._region_name))
 
 
 def _with_facts(error: CallError, operation: Operation[Any], request_id: str | None) -> CallError:

@@ -19,6 +19,7 @@ from ecr_layer_client._models.call_errors import CredentialsError
 from .client_errors import credentials_error, redacted_cause
 from .responses import Response
 from .sigv4 import RequestTemplate
+from .streamed_body import SentBody
 
 if TYPE_CHECKING:
     from .client_method import ClientMethodTransport
@@ -52,7 +53,12 @@ class SignedRequestTransport:
 
     async def send(self, operation: Operation[T]) -> T:
         """Send one request and return what its response says."""
-        return await self._reader.read(operation, self._exchange(operation))
+        try:
+            response = await self._exchange(operation)
+        except Exception as error:  # noqa: BLE001 (hooks and bodies may raise anything)
+            failed = self._reader.failed(operation, error)
+            raise failed from failed.__cause__
+        return self._reader.read(operation, response)
 
     async def _exchange(self, operation: Operation[Any]) -> Response:
         """Send one request and return its response."""
@@ -60,16 +66,20 @@ class SignedRequestTransport:
         if template is None:
             return await self._client_method.exchange(operation)
 
-        keys, body, more = await self._keys(), operation.request(), dict[str, str]()
-        if isinstance(body, bytes):
-            digest = sha256(body).hexdigest()
-        else:
-            digest, more = body.sha256, {"content-length": str(body.length)}
+        keys, body = await self._keys(), operation.request()
+        data: Any = body if isinstance(body, bytes) else SentBody(body)
+        digest = sha256(body).hexdigest() if isinstance(body, bytes) else body.sha256
+        headers: Any = template.sign(operation.name, digest, keys, time.time())
+        if not isinstance(body, bytes):
+            headers["content-length"] = str(body.length)
 
-        headers: Any = template.sign(operation.name, digest, keys, time.time()) | more
-        data: Any = body
         request = AWSPreparedRequest("POST", template.url, headers, data, stream_output=False)
-        response = await self._http.send(request)
+        try:
+            response = await self._http.send(request)
+        except Exception:
+            if isinstance(data, SentBody) and data.failure is not None:
+                raise data.failure from None
+            raise
         return Response(response.status_code, response.headers, await response.content)
 
     def _see(self, request: Any) -> None:
