@@ -217,8 +217,8 @@ class ECRLayerClient:
         """Check digests of many repositories and return what became of each, by repository.
 
         Full batches of one repository are sent at once, and the rest of each repository at the end
-        of the input, in any order. The input is held in memory. If ECR refuses a repository for
-        good, because it is unknown or denied, its error is in `.errors` beside the other results.
+        of the input, so its order does not matter. It is held in memory. If ECR refuses a
+        repository for good, because it is unknown or denied, its error is in `.errors`.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs

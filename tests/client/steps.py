@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import nullcontext
+from traceback import TracebackException
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client import CallError, ClientConfig, ECRLayerClient, Observer
@@ -79,6 +80,15 @@ async def one_by_one(items: Iterable[Any], pause: float = 0.0) -> AsyncIterator[
 def now() -> float:
     """Return the virtual seconds since the test began."""
     return asyncio.get_running_loop().time()
+
+
+def captured_variables(error: BaseException) -> str:
+    """Return the variables of all frames of an error and its chain, but those of the tests."""
+    chain = [TracebackException.from_exception(error, capture_locals=True)]
+    for shown in chain:
+        chain += filter(None, (shown.__cause__, shown.__context__))
+    frames = (frame for shown in chain for frame in shown.stack)
+    return "".join(repr(each.locals) for each in frames if "/tests/" not in each.filename)
 
 
 def pending_timers() -> list[object]:

@@ -14,7 +14,7 @@ from aiobotocore.session import AioSession
 from botocore.exceptions import ClientError, CredentialRetrievalError, NoCredentialsError
 
 from client.chains import KEYS, Chain, Refreshable, found_by_all, keys_of
-from client.steps import client_of, now, partial_of
+from client.steps import captured_variables, client_of, now, partial_of
 from ecr_layer_client import CallError, ClientConfig, CredentialsError, ECRLayerClient, Repository
 from ecr_layer_client._calls.caller import Caller, OperationState
 from ecr_layer_client._calls.connection import Resources
@@ -324,8 +324,9 @@ async def test_unprintable_keys_of_the_caller(
         if is_borrowed:
             with pytest.warns(UserWarning, match="attempts multiply"):
                 client = ECRLayerClient.from_client(borrowed)
-        with pytest.raises(CredentialsError, match=UNPRINTABLE):
+        with pytest.raises(CredentialsError, match=UNPRINTABLE) as raised:
             await client.open()
+    assert "secret\\ud800" not in captured_variables(raised.value)
 
 
 async def test_refreshed_keys_of_the_caller(ecr: LocalECR, transport: TransportName) -> None:

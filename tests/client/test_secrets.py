@@ -7,16 +7,19 @@ import logging
 import pickle
 import traceback
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from unittest.mock import AsyncMock
 from urllib.parse import quote
 
 import pytest
 from aiobotocore.config import AioConfig
+from aiobotocore.credentials import AioRefreshableCredentials
 from aiohttp import ClientHttpProxyError, RequestInfo
 from multidict import CIMultiDict, CIMultiDictProxy
 from yarl import URL
 
-from client.steps import client_of
+from client.steps import captured_variables, client_of
 from ecr_layer_client import (
     AccessDeniedError,
     CallError,
@@ -29,6 +32,7 @@ from ecr_layer_client import (
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
 
+    from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
@@ -64,6 +68,8 @@ ECHO = (
 NO_SIGNATURE = "Authorization header requires 'Signature' parameter."
 NO_PAIR = "not a valid key=value pair (missing equal-sign) in Authorization header"
 
+OTHER_MEMBERS = json.dumps({"code": "X", "key": SECRET, OTHER_SECRET: 1, SECRET: "x"}).encode()
+
 # Error codes and messages of ECR that repeat a secret.
 MESSAGES = {
     "mismatch": ("InvalidSignatureException", MISMATCH),
@@ -98,7 +104,7 @@ FAULTS: dict[str, dict[str, Any]] = {
     "echo-403": {"body": ECHO, "status": 403},
     "code": {"body": json.dumps({"__type": f"Denied {TOKEN}"}).encode(), "status": 403},
     "code-of-keys": {"body": json.dumps({"code": OTHER_SECRET}).encode(), "status": 500},
-    "other-members": {"body": json.dumps({"code": "X", "key": SECRET}).encode(), "status": 400},
+    "other-members": {"body": OTHER_MEMBERS, "status": 400},
     "redirect": {"redirect_to": PRESIGNED},
     "reset": {"reset": True},
     "truncated": {"cut_at": 20},
@@ -118,7 +124,7 @@ class Recorder:
         try:
             yield
         except BaseException as error:
-            self.facts.append(error)
+            self.facts += [error, captured_variables(error)]
             raise
 
     operation = attempt = _span
@@ -141,22 +147,10 @@ def _canary_client(
     return client_of(ecr, session, retry=retry, attempt_timeout=2.0, observer=observer)
 
 
-def _captured_locals(shown: traceback.TracebackException) -> Iterator[str]:
-    """Yield the variables of all frames of an error and its chain, but those of the tests."""
-    for frame in shown.stack:
-        if "tests" not in frame.filename.split("/"):
-            yield repr(frame.locals)
-    for behind in (shown.__cause__, shown.__context__):
-        if behind is not None:
-            yield from _captured_locals(behind)
-
-
 def _texts_of_error(error: BaseException) -> Iterator[str]:
     """Yield each text in which people see an error, and the errors that it is chained to."""
     yield "".join(traceback.format_exception(error))
-    yield from _captured_locals(
-        traceback.TracebackException.from_exception(error, capture_locals=True)
-    )
+    yield captured_variables(error)
     seen: BaseException | None = error
     while seen is not None:
         yield from (str(seen), repr(seen), repr(getattr(seen, "__notes__", "")))
@@ -221,9 +215,7 @@ async def test_an_error_body_is_bounded(ecr: LocalECR) -> None:
     assert sum(map(len, _texts_of_error(error))) < 100_000
 
 
-@pytest.mark.parametrize(
-    "words", [f"no {SECRET}", f"no {OTHER_SECRET}", f"token={TOKEN}", SECRET * 1000], ids=range(4)
-)
+@pytest.mark.parametrize("words", [SECRET, OTHER_SECRET], ids=["in-use", "by-its-looks"])
 @pytest.mark.parametrize("place", ["str", "note", "repr", "group", "behind"])
 async def test_no_secret_of_a_hook(ecr: LocalECR, words: str, place: str) -> None:
     """An error of a hook in the caller's session is not chained if anything of it is secret."""
@@ -264,6 +256,20 @@ async def test_no_secret_of_a_borrowed_client(ecr: LocalECR) -> None:
             await client.check_layers("app", ["sha256:aa"])
     assert raised.value.message == "may not: ***"
     assert _leaks(_texts_of_error(raised.value)) == []
+
+
+async def test_no_secret_that_a_session_refreshes(ecr: LocalECR, transport: TransportName) -> None:
+    """Keys that a caller's session refreshes itself, such as a role's, are known by value, too."""
+    ecr.add_key(KEY, SECRET, TOKEN)
+    ecr.faults.add(error="AccessDeniedException", message=f"may not: {SECRET}")
+    session: Any = ecr.session()
+    expires = datetime.now(UTC) + timedelta(hours=1)
+    refreshed: Any = AioRefreshableCredentials
+    session._credentials = refreshed(KEY, SECRET, TOKEN, expires, AsyncMock(), "role")
+    async with client_of(ecr, session, transport=transport) as client:
+        with pytest.raises(AccessDeniedError) as raised:
+            await client.check_layers("app", ["sha256:aa"])
+    assert raised.value.message == "may not: ***"
 
 
 async def test_no_secret_of_a_success(ecr: LocalECR, caplog: pytest.LogCaptureFixture) -> None:

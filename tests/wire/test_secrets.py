@@ -2,31 +2,20 @@
 
 from __future__ import annotations
 
-from traceback import TracebackException
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client.steps import client_of, on_loopback
+from client.steps import captured_variables, client_of, on_loopback
 from ecr_layer_client import CallError, RetryPolicy
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from ecr_layer_client._models.config import TransportName
     from ecr_layer_client.local import LocalECR
 
 KEY = "AKIACANARYCANARY1234"
 SECRET = "canary-of-a-secret/which+signs"  # noqa: S105 (a canary)
 TOKEN = "a-token-CANARY//TOKEN+0123456789=="  # noqa: S105 (a canary)
-
-
-def captured(shown: TracebackException | None) -> Iterator[str]:
-    """Yield the variables of all frames of an error and its chain, but those of the tests."""
-    if shown is not None:
-        yield from (repr(each.locals) for each in shown.stack if "/tests/" not in each.filename)
-        yield from captured(shown.__cause__)
-        yield from captured(shown.__context__)
 
 
 @pytest.mark.parametrize("transport", ["client", "signed"])
@@ -49,9 +38,7 @@ def test_captured_variables(fault: dict[str, Any], transport: TransportName) -> 
             ecr.faults.add(**fault)
             with pytest.raises(CallError) as raised:
                 await client.check_layers("app", ["sha256:aa"])
-        return "".join(
-            captured(TracebackException.from_exception(raised.value, capture_locals=True))
-        )
+        return captured_variables(raised.value)
 
     shown = on_loopback(check)
     words = (KEY, SECRET, TOKEN, "AWS4-HMAC-SHA256", "uthorization")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
-from ecr_layer_client._transport.client_errors import drop_frames, redacted_cause
+from ecr_layer_client._transport.client_errors import drop_frames
 from ecr_layer_client._transport.error_responses import attempted, located, was_late
 
 if TYPE_CHECKING:
@@ -197,16 +197,24 @@ class Caller:
         call.state.attempting.add(task)
         try:
             with self._attempt_span(call) if self.observer.is_on else _NO_SPAN:
-                async with asyncio.timeout(self.config.attempt_timeout):
-                    return await self._transport.send(call.operation)
+                return await self._send(call.operation)
         except TimeoutError as error:
             repository = call.operation.repository
             bound = f"no response within attempt_timeout={self.config.attempt_timeout} s"
             what = self.attempted(call.operation.name, repository)
             msg = f"{what}: {bound}: check the network, or allow more time"
-            raise TransportError(msg, repository=repository) from redacted_cause(error)
+            raise TransportError(msg, repository=repository) from error
         finally:
             call.state.attempting.discard(task)
+
+    async def _send(self, operation: Operation[T]) -> T:
+        """Send a request once. The frames of its error, which hold signed headers, are dropped."""
+        try:
+            async with asyncio.timeout(self.config.attempt_timeout):
+                return await self._transport.send(operation)
+        except (CallError, TimeoutError) as error:
+            drop_frames(error)
+            raise
 
     def _attempt_span(self, call: _Call[Any]) -> AbstractContextManager[object]:
         operation = call.operation
@@ -216,7 +224,6 @@ class Caller:
 
     def _report(self, error: CallError, round_trip: float, call: _Call[Any]) -> None:
         """Report a failed attempt to the rate limiter and the observer."""
-        drop_frames(error)
         call.state.last_failure = error
         if error.throttled:
             self._rate_limiter.throttled(round_trip)

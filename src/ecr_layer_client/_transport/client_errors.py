@@ -68,14 +68,28 @@ def redacted_cause(error: BaseException) -> BaseException | None:
     It is unsafe if it, or an error behind it, shows a secret or forges a log line. The frames of
     all of them are dropped, because their variables hold signed headers and keys.
     """
+    links = _links(error)
+    for link in links:
+        link.__traceback__ = None
+    return error if all(map(_is_safe, links)) else None
+
+
+def drop_frames(error: BaseException) -> None:
+    """Drop the frames of an error and its causes, and what `redacted_cause` left out."""
+    error.__context__ = error.__cause__
+    for link in _links(error):
+        link.__traceback__ = None
+
+
+def _links(error: BaseException) -> list[BaseException]:
+    """Return an error and all those that a traceback shows with it."""
     links = [error]
     for link in links:
         is_group = isinstance(link, BaseExceptionGroup)
         inner: Iterable[BaseException] = getattr(link, "exceptions", ()) if is_group else ()
         behind = filter(None, (link.__cause__, link.__context__, *inner))
         links += [each for each in behind if all(each is not known for known in links)]
-        link.__traceback__ = None
-    return error if all(map(_is_safe, links)) else None
+    return links
 
 
 def _is_safe(error: BaseException) -> bool:
@@ -84,12 +98,6 @@ def _is_safe(error: BaseException) -> bool:
     shown = "".join([*format_exception_only(error), repr(error)])
     is_short = len(shown) <= _MAX_CAUSE_CHARACTERS
     return is_short and redact(shown, len(shown)) == shown and all(map(str.isprintable, said))
-
-
-def drop_frames(error: ECRLayerError) -> None:
-    """Drop the frames of an error below the caller's, and what `redacted_cause` left out."""
-    error.__context__ = error.__cause__
-    error.__traceback__ = None
 
 
 def without_context(work: F) -> F:

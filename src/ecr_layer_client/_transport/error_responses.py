@@ -288,8 +288,8 @@ def _without_secrets(message: str, code: str) -> str:
 
 
 def _other_members(members: Mapping[str, Any]) -> Iterator[tuple[str, str | int]]:
-    for name in sorted(members.keys() - _READ_MEMBERS):
-        value = members[name]
+    for given in sorted(members.keys() - _READ_MEMBERS):
+        name, value = redact(given, errors.MAX_NAME_CHARACTERS), members[given]
         if isinstance(value, str):
             yield name, redact(value, errors.MAX_NAME_CHARACTERS)
         elif isinstance(value, int):
