@@ -296,12 +296,13 @@ async def test_bounded_memory(ecr: LocalECR) -> None:
         assert len(stream._source.seen) == 10_000
 
 
-async def test_a_reader_that_works(ecr: LocalECR) -> None:
+@pytest.mark.parametrize("shaped", [list, iter, one_by_one], ids=["list", "plain", "async"])
+async def test_a_reader_that_works(ecr: LocalECR, shaped: Callable[[Iterable[str]], Any]) -> None:
     """Requests are sent while the reader works on the outcomes before."""
     digests = [f"sha256:{number:064x}" for number in range(2000)]
     async with (
         ecr.client(max_concurrency=2) as client,
-        client.stream_layers("app", digests) as stream,
+        client.stream_layers("app", shaped(digests)) as stream,
     ):
         async for outcome in stream:
             if outcome.digest.endswith("00"):
