@@ -310,6 +310,22 @@ async def test_a_reader_that_works(ecr: LocalECR, shaped: Callable[[Iterable[str
     assert now() < 20 * 0.05 + 10 * 0.05
 
 
+@PLAIN_AND_ASYNC
+async def test_a_slow_reader(
+    ecr: LocalECR, digests: list[str], shaped: Callable[[Iterable[str]], Any]
+) -> None:
+    """A reader that is slower than the requests still gets every outcome of a lazy input."""
+    seen: list[str] = []
+    async with (
+        ecr.client(max_concurrency=1) as client,
+        client.stream_layers("app", shaped(digests)) as stream,
+    ):
+        async for outcome in stream:
+            seen.append(outcome.digest)
+            await asyncio.sleep(1.0)
+    assert seen == digests
+
+
 async def test_left_while_another_task_reads(ecr: LocalECR) -> None:
     """Leaving the block ends a reader in another task, and no more requests are sent."""
     async with ecr.client() as client:
