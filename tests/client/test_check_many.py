@@ -221,8 +221,9 @@ async def test_two_spellings_are_one_repository(ecr: LocalECR, digests: list[str
 async def test_two_spellings_in_a_mapping(ecr: LocalECR, digests: list[str]) -> None:
     """Two spellings of a repository in a mapping share a batch and a result."""
     named = Repository(name="team/a", region=ecr.region)
+    given: dict[str | Repository, list[str]] = {"team/a": digests[:2], named: digests[1:3]}
     async with ecr.client() as client:
-        results = await client.check_many({"team/a": digests[:2], named: digests[1:3]})
+        results = await client.check_many(given)
     assert (digests_of(results[A]), ecr.stats.requests) == (digests[:3], 1)
 
 
