@@ -148,6 +148,15 @@ async def test_waiting_calls_of_a_failed_repository(ecr: LocalECR, digests: list
     assert (list(results), now() < 1) == ([B], True)
 
 
+async def test_waiting_calls_of_other_repositories(ecr: LocalECR, digests: list[str]) -> None:
+    """A call that waits to be retried goes on when another repository fails."""
+    ecr.faults.add(status=503, times=1)
+    ecr.faults.add(error="AccessDeniedException", after=1, times=1)
+    async with ecr.client() as client:
+        results = await client.check_many({"team/b": digests[:1], "team/a": digests[:1]})
+    assert (len(results[B]), list(results.errors)) == (1, [A])
+
+
 async def test_running_attempts_of_a_failed_repository(ecr: LocalECR, digests: list[str]) -> None:
     """An attempt that runs when its repository fails ends, and its outcomes are kept."""
     ecr.faults.add(error="AccessDeniedException", times=1)
@@ -207,6 +216,15 @@ async def test_two_spellings_are_one_repository(ecr: LocalECR, digests: list[str
         )
     lengths = [(where, len(result)) for where, result in results.items()]
     assert lengths == [(Repository.parse(uri), 1), (A, 2)]
+
+
+async def test_two_spellings_in_a_mapping(ecr: LocalECR, digests: list[str]) -> None:
+    """Two spellings of a repository in a mapping share a batch and a result."""
+    named = Repository(name="team/a", region=ecr.region)
+    given: dict[str | Repository, list[str]] = {"team/a": digests[:2], named: digests[1:3]}
+    async with ecr.client() as client:
+        results = await client.check_many(given)
+    assert (digests_of(results[A]), ecr.stats.requests) == (digests[:3], 1)
 
 
 @pytest.mark.parametrize(
@@ -287,6 +305,21 @@ async def test_timeout_of_a_lazy_input(ecr: LocalECR, digests: list[str]) -> Non
     partials = partials_of(raised.value)
     parts = [len(partial_of(error)) for error in partials.errors.values()]
     assert (len(partials), parts) == (0, [100, 100])
+
+
+async def test_timeout_while_the_input_is_awaited(ecr: LocalECR, digests: list[str]) -> None:
+    """A repository of which all was answered is not complete while more of it may come."""
+
+    async def pairs() -> AsyncIterator[tuple[str, str]]:
+        for digest in digests[:100]:
+            yield "team/a", digest
+        await asyncio.sleep(3600)
+
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_many(pairs(), timeout=1.0)
+    partials = partials_of(raised.value)
+    assert (list(partials), len(partial_of(partials.errors[A]))) == ([], 100)
 
 
 async def test_timeout_after_a_repository_failed(ecr: LocalECR, digests: list[str]) -> None:
@@ -383,13 +416,18 @@ async def test_full_batches_do_not_wait_for_the_input(ecr: LocalECR, digests: li
     assert (sent, ecr.stats.requests) == ([1], 2)
 
 
-async def test_many_repeats_let_other_tasks_run(ecr: LocalECR) -> None:
+@pytest.mark.parametrize("shape", ["plain", "async", "mapping"])
+async def test_many_repeats_let_other_tasks_run(ecr: LocalECR, shape: str) -> None:
     """An endless repetition of one pair does not keep other tasks from running."""
     rounds: list[int] = []
 
-    async def pairs() -> AsyncIterator[tuple[str, str]]:
+    def pairs() -> Iterator[tuple[str, str]]:
         while len(rounds) < 3:
             yield "team/a", "sha256:aa"
+
+    async def async_pairs() -> AsyncIterator[tuple[str, str]]:
+        for pair in pairs():
+            yield pair
 
     async def count() -> None:
         for number in range(3):
@@ -397,7 +435,9 @@ async def test_many_repeats_let_other_tasks_run(ecr: LocalECR) -> None:
             await asyncio.sleep(0)
 
     async with ecr.client() as client:
-        results, _ = await asyncio.gather(client.check_many(pairs()), count())
+        mapping = {"team/a": (digest for _, digest in pairs())}
+        given: Any = {"plain": pairs(), "async": async_pairs(), "mapping": mapping}[shape]
+        results, _ = await asyncio.gather(client.check_many(given), count())
     assert len(results[A]) == 1
 
 
@@ -447,14 +487,17 @@ async def _stubborn(digests: list[str]) -> AsyncIterator[tuple[str, str]]:
         yield "team/a", digests[number % len(digests)]
 
 
-async def test_a_timeout_of_an_input_that_swallows_it(ecr: LocalECR, digests: list[str]) -> None:
+@pytest.mark.parametrize(("batch_size", "answered"), [(1, 9), (100, 0)])
+async def test_a_timeout_of_an_input_that_swallows_it(
+    ecr: LocalECR, digests: list[str], batch_size: int, answered: int
+) -> None:
     """An input that catches its cancellation holds up no timeout, and what it gave is not lost."""
-    async with ecr.client(batch_size=1) as client:
+    async with ecr.client(batch_size=batch_size) as client:
         with pytest.raises(OperationTimeoutError) as raised:
             await client.check_many(_stubborn(digests), timeout=0.97)
     assert raised.value.partials is not None
     partial = partial_of(raised.value.partials.errors[A])
-    assert (len(partial), partial.unanswered) == (9, (digests[9],))
+    assert (len(partial), partial.unanswered) == (answered, tuple(digests[answered:10]))
     assert now() < 1
 
 

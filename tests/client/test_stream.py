@@ -296,17 +296,34 @@ async def test_bounded_memory(ecr: LocalECR) -> None:
         assert len(stream._source.seen) == 10_000
 
 
-async def test_a_reader_that_works(ecr: LocalECR) -> None:
+@pytest.mark.parametrize("shaped", [list, iter, one_by_one], ids=["list", "plain", "async"])
+async def test_a_reader_that_works(ecr: LocalECR, shaped: Callable[[Iterable[str]], Any]) -> None:
     """Requests are sent while the reader works on the outcomes before."""
     digests = [f"sha256:{number:064x}" for number in range(2000)]
     async with (
         ecr.client(max_concurrency=2) as client,
-        client.stream_layers("app", digests) as stream,
+        client.stream_layers("app", shaped(digests)) as stream,
     ):
         async for outcome in stream:
             if outcome.digest.endswith("00"):
                 await asyncio.sleep(0.05)
     assert now() < 20 * 0.05 + 10 * 0.05
+
+
+@PLAIN_AND_ASYNC
+async def test_a_slow_reader(
+    ecr: LocalECR, digests: list[str], shaped: Callable[[Iterable[str]], Any]
+) -> None:
+    """A reader that is slower than the requests still gets every outcome of a lazy input."""
+    seen: list[str] = []
+    async with (
+        ecr.client(max_concurrency=1) as client,
+        client.stream_layers("app", shaped(digests)) as stream,
+    ):
+        async for outcome in stream:
+            seen.append(outcome.digest)
+            await asyncio.sleep(1.0)
+    assert seen == digests
 
 
 async def test_left_while_another_task_reads(ecr: LocalECR) -> None:

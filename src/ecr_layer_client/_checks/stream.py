@@ -291,8 +291,7 @@ class LayerStream(DisplayMixin):
         spelled = batch.settle(outcomes)
         if not batch.digests:
             self._open.remove(batch)
-        if spelled:
-            self._settle(spelled)
+        self._settle(spelled)
 
     def _settle(self, outcomes: Mapping[str, LayerOutcome]) -> None:
         self._settled.append(outcomes)
