@@ -325,8 +325,8 @@ class ECRLayerClient:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
             platform: Of an index, the image to take, such as `linux/arm64`: of several variants the
-                architecture's own (`linux/arm` is `linux/arm/v7`), else the first. Default None:
-                the index and all its images.
+                architecture's own (`linux/arm` is `linux/arm/v7`), else the first, and of several
+                versions of Windows the newest. Default None: the index and all its images.
 
         Raises:
             InvalidInputError: An argument is not valid, or the index has no image for `platform`.

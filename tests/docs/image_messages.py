@@ -110,6 +110,13 @@ def _nested() -> None:
     ImageSource.from_oci_layout(write(Path("other"), layout_files([entry(below, INDEX)], blobs)))
 
 
+def _of_two_sizes() -> None:
+    layers = [{**entry(layer, LAYER), "size": 1} for layer in _APP.layers]
+    other = packed(mediaType=IMAGE, config=entry(_APP.config, CONFIG), layers=layers)
+    both = index({"linux/amd64": _APP.manifest, "linux/arm64": other})
+    ImageSource.from_manifest(both, [_APP.manifest, other])
+
+
 def _long_manifest() -> None:
     long = b"{" + b" " * (4 * 2**20)
     ImageSource.from_oci_layout(write(Path("other"), layout_files([entry(long, IMAGE)], [long])))
@@ -160,6 +167,7 @@ FILES: dict[str, Callable[[], object]] = {
     "… says imageLayoutVersion …: …": _of_layout(
         _laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
     ),
+    "… has two sizes in the manifests, …": _of_two_sizes,
     "… lies within more than … indexes": _nested,
     "… does not say what its images contain: …": lambda: ImageSource.from_manifest(
         index({"linux/amd64": _APP.manifest})

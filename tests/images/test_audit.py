@@ -11,6 +11,7 @@ import pytest
 from ecr_layer_client import RepositoryNotFoundError, ResponseError
 from images.making import image, sha256
 from images.pushed import (
+    APP,
     ARM_DIGEST,
     BOTH,
     BOTH_DIGEST,
@@ -65,7 +66,7 @@ async def test_audit_finds_all_defects(ecr: LocalECR) -> None:
     assert calls(ecr) == {"ListImages": 1, "BatchGetImage": 5, "BatchCheckLayerAvailability": 11}
 
 
-@pytest.mark.parametrize(("remembered", "checked"), [(200_000, 31), (0, 33)])
+@pytest.mark.parametrize(("remembered", "checked"), [(200_000, 31), (40, 31), (0, 33)])
 async def test_audit_of_many_rounds(
     ecr: LocalECR, monkeypatch: pytest.MonkeyPatch, remembered: int, checked: int
 ) -> None:
@@ -106,6 +107,16 @@ async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
     ecr.archive(REPOSITORY, ARM_DIGEST)
     expected = {BOTH_DIGEST: (f"linux/arm64: archived: {ARM_DIGEST}",)}
     assert defects_of(await audit(ecr)) == expected
+
+
+async def test_audit_of_an_image_that_ecr_does_not_return(ecr: LocalECR) -> None:
+    """An image that was not deleted, but that ECR does not return, is a defect of the audit."""
+    push(ecr, APP)
+    reason = {"failureCode": "UpstreamUnavailable", "failureReason": "try later"}
+    body = json.dumps({"failures": [{"imageId": {"imageDigest": DIGEST}, **reason}]})
+    ecr.faults.add(operation="BatchGetImage", body=body.encode())
+    why = "not returned by ECR (UpstreamUnavailable: 'try later')"
+    assert defects_of(await audit(ecr)) == {DIGEST: (f"{why}: {DIGEST}",)}
 
 
 @pytest.mark.parametrize(

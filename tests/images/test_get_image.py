@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import traceback
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from ecr_layer_client import (
     ServiceError,
 )
 from ecr_layer_client.images import ImageReport, ImageSource, Platform
-from images.making import DOCKER, IMAGE, INDEX, entry, image, sha256
+from images.making import DOCKER, IMAGE, INDEX, entry, image, packed, sha256
 from images.pushed import (
     APP,
     ARM,
@@ -87,6 +88,32 @@ async def test_get_image_of_a_platform_in_an_inner_index(ecr: LocalECR) -> None:
     put_index(ecr, entry(BOTH, INDEX), entry(APP.manifest, IMAGE), tag="outer")
     assert raws(await get(ecr, "outer", "linux/arm64")) == [ARM.manifest]
     assert raws(await get(ecr, DIGEST, "linux/s390x")) == [APP.manifest]
+
+
+async def test_the_first_of_equal_platforms(ecr: LocalECR) -> None:
+    """Of several images for a platform, the first is taken, in the order of all the indexes."""
+    images = [image(f"image {number}", "base") for number in range(4)]
+    push(ecr, *images)
+    children = [child(one.manifest) for one in images]
+    inner, other = (packed(mediaType=INDEX, manifests=two) for two in (children[:2], children[2:]))
+    for one in (inner, other):
+        ecr.put_image(REPOSITORY, one)
+    put_index(ecr, entry(inner, INDEX), entry(other, INDEX), tag="outer")
+    assert raws(await get(ecr, "outer", "linux/amd64")) == [images[0].manifest]
+
+
+async def test_indexes_that_name_each_other_many_times(ecr: LocalECR) -> None:
+    """An index is followed once, however many paths lead to it."""
+    push(ecr, APP)
+    below, media_type = APP.manifest, IMAGE
+    for _ in range(8):
+        children = [
+            entry(below, media_type, platform={"os": "linux", "architecture": str(number)})
+            for number in range(12)
+        ]
+        below, media_type = packed(mediaType=INDEX, manifests=children), INDEX
+        ecr.put_image(REPOSITORY, below, "deep")
+    assert raws(await get(ecr, "deep", "linux/7"))[:1] == [APP.manifest]
 
 
 @pytest.mark.parametrize("platform", ["linux/amd64", "linux/386"])
@@ -258,6 +285,24 @@ async def test_manifest_too_large_for_any_response(ecr: LocalECR) -> None:
     with pytest.raises(ResponseError, match="max_response_bytes=100") as raised:
         await get(ecr, max_response_bytes=100)
     assert (raised.value.too_large, calls(ecr)) == (True, {"BatchGetImage": 1})
+
+
+async def test_a_malformed_response_about_many(ecr: LocalECR) -> None:
+    """A malformed response is an error, and not fetched in halves as a too large one is."""
+    push_both(ecr)
+    ecr.faults.add(operation="BatchGetImage", after=1, body=b"[]")
+    with pytest.raises(ResponseError, match="breaks its contract"):
+        await get(ecr, retry=RetryPolicy(max_attempts=1))
+    assert calls(ecr) == {"BatchGetImage": 2}
+
+
+async def test_an_error_is_alone(ecr: LocalECR) -> None:
+    """An error of one of several requests has no group of errors in its traceback."""
+    push_both(ecr)
+    ecr.faults.add(operation="BatchGetImage", error="AccessDeniedException")
+    with pytest.raises(CallError) as raised:
+        await get(ecr)
+    assert "ExceptionGroup" not in "".join(traceback.format_exception(raised.value))
 
 
 async def test_get_image_is_retried(ecr: LocalECR) -> None:

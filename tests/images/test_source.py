@@ -14,6 +14,7 @@ from images.making import (
     FOREIGN,
     IMAGE,
     INDEX,
+    LAYER,
     docker_files,
     entry,
     image,
@@ -254,6 +255,16 @@ def test_from_an_index_without_a_child() -> None:
         InvalidInputError, match=f"a manifest: {sha256(ARM.manifest)} is named but missing"
     ):
         ImageSource.from_manifest(BOTH, [APP.manifest])
+
+
+def test_a_blob_of_two_sizes() -> None:
+    """A blob to which two images of an index give two sizes is refused with both."""
+    layer = {**entry(b"layer base", LAYER), "size": 7}
+    wrong = packed(mediaType=IMAGE, config=entry(b"{}", CONFIG), layers=[layer])
+    both = index({"linux/amd64": APP.manifest, "linux/arm64": wrong})
+    why = f"{sha256(b'layer base')} has two sizes in the manifests, 10 and 7 bytes"
+    with pytest.raises(InvalidInputError, match=why):
+        ImageSource.from_manifest(both, [APP.manifest, wrong])
 
 
 def test_foreign_in_one_image_and_stored_in_another() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from ecr_layer_client import Repository
 from ecr_layer_client.images import Descriptor, ImageReport, Platform
-from images.making import CONFIG, IMAGE, INDEX, LAYER, entry, image, packed, sha256
+from images.making import CONFIG, DOCKER, IMAGE, INDEX, LAYER, entry, image, packed, sha256
 from images.pushed import (
     APP,
     ARM,
@@ -74,6 +74,28 @@ async def test_defects_are_named_per_platform(ecr: LocalECR) -> None:
     assert [one.deployable for one in (report, *report.images)] == [False, False, False]
 
 
+async def test_archived_blob_of_another_size(ecr: LocalECR) -> None:
+    """An archived blob is archived, whatever its size."""
+    push(ecr, APP, tag="v1")
+    archived = contents(ecr).layers[sha256(APP.layers[1])]
+    archived.archived, archived.size = True, archived.size + 1
+    assert (await verify(ecr)).defects == (f"archived: {sha256(APP.layers[1])}",)
+
+
+async def test_sizes_that_are_not_given(ecr: LocalECR) -> None:
+    """A blob is available if the manifest, as in schema 1, or ECR does not give its size."""
+    push(ecr, APP, tag="v1")
+    layers = [{"blobSum": sha256(layer)} for layer in APP.layers]
+    old = packed(schemaVersion=1, mediaType=f"{DOCKER}.v1+json", fsLayers=layers)
+    ecr.put_image(REPOSITORY, old, "v2")
+    assert (await verify(ecr, "v2")).deployable
+
+    rows = [{"layerDigest": sha256(each), "layerAvailability": "AVAILABLE"} for each in APP.blobs]
+    body = json.dumps({"layers": rows}).encode()
+    ecr.faults.add(operation="BatchCheckLayerAvailability", body=body)
+    assert (await verify(ecr)).deployable
+
+
 async def test_report_of_two_platforms(ecr: LocalECR) -> None:
     """A report has each platform that an index names an image for, and checks a blob once."""
     push(ecr, APP)
@@ -96,6 +118,21 @@ async def test_image_in_two_indexes(ecr: LocalECR) -> None:
     found = [(one.digest, [each.digest for each in one.children]) for one in report.children]
     assert found == [(BOTH_DIGEST, [DIGEST, ARM_DIGEST]), (DIGEST, [])]
     assert report.deployable
+
+
+async def test_index_in_two_indexes(ecr: LocalECR) -> None:
+    """An index that two indexes name is in the report of the first, so that reports stay small."""
+    push_both(ecr)
+    outer = [
+        packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX)], annotations={"n": number})
+        for number in "12"
+    ]
+    for one in outer:
+        ecr.put_image(REPOSITORY, one)
+    put_index(ecr, *(entry(one, INDEX) for one in outer), tag="v2")
+    report = await verify(ecr, "v2")
+    found = [[each.digest for each in one.children] for one in report.children]
+    assert (found, report.deployable) == ([[BOTH_DIGEST], []], True)
 
 
 async def test_wrong_size_in_one_index(ecr: LocalECR) -> None:
@@ -124,6 +161,7 @@ async def test_absent_image(ecr: LocalECR) -> None:
     report = await verify(ecr, "v9")
     assert (report.deployable, report.digest) == (False, None)
     assert report.defects == ("not found (ImageNotFound): v9",)
+    assert (await verify(ecr, DIGEST)).digest == DIGEST
 
 
 async def test_children_with_problems(ecr: LocalECR) -> None:

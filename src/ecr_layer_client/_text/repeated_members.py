@@ -16,10 +16,10 @@ def repeated_member(data: bytes) -> str | None:
     repeated: list[str] = []
 
     def note(members: list[tuple[str, object]]) -> None:
-        names = [name for name, _ in members]
-        if len(set(names)) < len(names):
-            repeated.append(Counter(names).most_common(1)[0][0])
+        if len(dict(members)) < len(members):
+            [(name, _)] = Counter(name for name, _ in members).most_common(1)
+            repeated.append(name)
 
-    # Numbers stay text, because Python limits the digits of an int that it parses.
+    # Numbers stay text: parsing them takes time, and a long one may be an error.
     json.loads(data, object_pairs_hook=note, parse_int=str, parse_float=str)
     return repeated[0] if repeated else None

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections import Counter
 from typing import TYPE_CHECKING, Annotated, TypeVar
 
 from pydantic import BaseModel, FailFast, ValidationError
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.repeated_members import repeated_member
 from ecr_layer_client._text.validation_errors import first_problem
 
 if TYPE_CHECKING:
@@ -56,11 +55,7 @@ def parse_response(
 
 def refuse_repeated_names(body: bytes) -> None:
     """Raise ResponseError if an object in a JSON text has a name twice: parsers disagree on it."""
-    json.loads(body, object_pairs_hook=_refuse_repeated)
-
-
-def _refuse_repeated(members: list[tuple[str, object]]) -> None:
-    if len(dict(members)) < len(members):
-        [(repeated, _)] = Counter(name for name, _ in members).most_common(1)
+    repeated = repeated_member(body)
+    if repeated is not None:
         msg = f"ECR's response breaks its contract: it has the member {quoted(repeated)} twice"
         raise ResponseError(msg)

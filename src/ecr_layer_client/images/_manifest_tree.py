@@ -57,6 +57,7 @@ class ManifestTree:
         self._parsed: dict[str, Manifest] = {}
         # The manifests that stand for each manifest: itself, or the images of an incomplete index.
         self._standing: dict[str, tuple[Manifest, ...]] = {}
+        self._sizes: dict[str, int | None] = {}
         self.found: dict[str, Manifest] = {}
         self.missing: list[Descriptor] = []
 
@@ -94,11 +95,21 @@ class ManifestTree:
         if lacks_any:
             return tuple(existing.values())
 
-        if not self._alone:
-            for blob in manifest.blobs:
+        for blob in manifest.blobs:
+            if self._alone:
+                self._check_size(blob)
+            else:
                 located(self._blobs, blob)
         self.found[manifest.digest] = manifest
         return (manifest,)
+
+    def _check_size(self, blob: Descriptor) -> None:
+        """Check that all manifests give a blob one size, because its bytes are not there."""
+        size = self._sizes.setdefault(blob.digest, blob.size)
+        if None not in {size, blob.size} and size != blob.size:
+            sizes = f"{size} and {blob.size} bytes"
+            msg = f"{self._blobs.name}: {blob.digest} has two sizes in the manifests, {sizes}"
+            raise InvalidInputError(msg)
 
     def _is_saved(self, child: Descriptor) -> bool:
         """Return whether a child of an index was saved with it.
