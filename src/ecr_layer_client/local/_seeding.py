@@ -101,13 +101,12 @@ class Contents:
 
         Raises ValueError.
         """
-        registry, _ = self._place(repository, registry_id)
-        held = [self._layer(registry, each) for each in layers]
-        rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
-        config_data = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs})
-        config = replace(self._layer(registry, config_data.encode()), media_type=OCI_CONFIG)
-
         with self._changing(repository, registry_id) as stored:
+            registry, _ = self._place(repository, registry_id)
+            held = [self._layer(registry, each) for each in layers]
+            rootfs = {"type": "layers", "diff_ids": [layer.digest for layer in held]}
+            config_data = json.dumps({"architecture": "amd64", "os": "linux", "rootfs": rootfs})
+            config = replace(self._layer(registry, config_data.encode()), media_type=OCI_CONFIG)
             stored.hold([*held, config])
 
         manifest = {

@@ -129,6 +129,9 @@ class Registry:
         if self._database is None or self._database.is_open:
             return
         with self._changes, self._contents:
+            # Another thread may have opened it meanwhile.
+            if self._database.is_open:
+                return
             directory = self._database.open()
             try:
                 self.store.use(directory)

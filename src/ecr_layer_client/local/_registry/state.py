@@ -215,16 +215,16 @@ class Revision(StoredRepository):
 
     def apply(self) -> StoredRepository:
         """Apply the changes, and return the changed repository."""
-        stored = self._stored
+        tags, by_digest = self._stored.tags, self._stored.tags_by_digest
         for tag, digest in self.pending["tags"].changed.items():
-            if tag in stored.tags:
-                stored.tags_by_digest[stored.tags[tag]].discard(tag)
+            if tag in tags and (its := by_digest.pop(tags[tag]) - {tag}):
+                by_digest[tags[tag]] = its
             if digest is not None:
-                stored.tags_by_digest.setdefault(digest, set()).add(tag)
+                by_digest.setdefault(digest, set()).add(tag)
 
         for pending in self.pending.values():
             pending.apply()
-        return stored
+        return self._stored
 
     def end_uploads(self) -> None:
         """Apply only the end of an upload."""
