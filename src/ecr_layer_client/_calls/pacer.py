@@ -46,16 +46,11 @@ _EMPTY_BUCKET_EXCESS = 4
 _SAMPLE = 20
 # Seconds that a sample may take. A client that is throttled less often harms nobody.
 _SAMPLE_SECONDS = 4.0
-# The part of the rate at which the pacer tests whether a lower rate prevents throttling.
-_TRIAL_RATE = 0.5
-# If less than this part of the throttled share remains in a trial, the reason is a quota.
-_REMAINING_SHARE = 1 / 3
-# A larger share is never taken for noise.
-_MAX_NOISE = 1 / 3
-# Noise may rise to this multiple before it is tested again.
-_NOISE_TOLERANCE = 2.0
-# Throttled responses at once that noise explains.
-_MAX_ALLOWANCE = 4.0
+# The pacer divides the rate by this to try whether a lower rate prevents throttling. Noise may rise
+# by this factor before the next trial.
+_TRIAL_FACTOR = 2.0
+# Noise throttles at most this part of the requests, and a trial leaves at least this part of it.
+_NOISE_PART = 1 / 3
 
 # The first rate, which the first sign of a quota sets.
 
@@ -265,7 +260,7 @@ class Pacer:
     def _count(self, now: float, *, throttled: bool) -> None:
         """Count a response, and begin or end a trial."""
         self.throttle_share += _RESPONSE_WEIGHT * (throttled - self.throttle_share)
-        self._allowance = min(_MAX_ALLOWANCE, self._allowance + _NOISE_TOLERANCE * self.noise)
+        self._allowance = min(_EMPTY_BUCKET_EXCESS, self._allowance + _TRIAL_FACTOR * self.noise)
 
         if self._trial is None and now - self._sample.began > _SAMPLE_SECONDS:
             self._sample = _Sample(now)
@@ -281,9 +276,9 @@ class Pacer:
         """Try a lower rate, unless known noise explains the sample."""
         share = self._sample.share
         self._sample = _Sample(now)
-        if share > _NOISE_TOLERANCE * self.noise:
+        if share > _TRIAL_FACTOR * self.noise:
             self._trial = _Trial(max(_MIN_FIRST_RATE, len(self._successes)), share)
-            self._start_at(_TRIAL_RATE * self._trial.rate)
+            self._start_at(self._trial.rate / _TRIAL_FACTOR)
             self._last_decrease = now
             # Responses to requests that were sent before the trial are no part of it.
             self._sample.responses = -self._in_flight
@@ -295,9 +290,9 @@ class Pacer:
 
         share = self._sample.share
         self._start_at(trial.rate)
-        if share <= _MAX_NOISE:
+        if share <= _NOISE_PART:
             self.noise = share
-            if share > _REMAINING_SHARE * trial.share:
+            if share > _NOISE_PART * trial.share:
                 self.rate = None
         self._trial = None
         self._sample = _Sample(now)
