@@ -440,7 +440,7 @@ async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
     assert [
         point.value
         for point in telemetry.points("ecr_layer_client.throttled", "ecr_layer_client.pacer.rate")
-    ] == [1, 10.0]
+    ] == [1, 800.0]
 
 
 @pytest.mark.asyncio
