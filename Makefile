@@ -11,7 +11,7 @@ OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs loca
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-coalescing bench-integrations bench-local clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten mi
 
 bench-pacing: $(VENV)/.test ## Simulate clients that share a quota and print how much of it they use
 	$(BIN)/python benchmarks/pacing.py
+
+bench-pacer-constants: $(VENV)/.test ## Print what each constant of the pacer buys, in simulation
+	$(BIN)/python benchmarks/pacer_constants.py
 
 bench-coalescing: $(VENV)/.test ## Compare single checks that share batches with one list
 	$(BIN)/python benchmarks/coalescing.py

@@ -1,7 +1,8 @@
 """A fleet of clients that share one quota, simulated in virtual time on the real client code.
 
 The code of `stream_layers` down to the transport is real. A token bucket, half a round trip away,
-replaces the transport. Each client has its own pacer, as clients in separate processes have.
+replaces the transport. It may throttle some requests at random, too. Each client has its own pacer,
+as clients in separate processes have.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from ecr_layer_client._transport.credentials import Credentials
 from ecr_layer_client._transport.opening import Identity, OpenedTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from ecr_layer_client._transport.operation import Operation
 
@@ -33,16 +34,24 @@ class Bucket:
     """ECR's quota: a bucket of at most `burst` tokens, which refills at a rate.
 
     A request takes a token. A request that finds no token is throttled.
+
+    Args:
+        rate: Tokens per second. A server without a quota has very many.
+        burst: The most tokens that are saved up.
+        noise: The share of requests, 0 to 1, that are throttled at random and take no token.
     """
 
-    def __init__(self, rate: float, burst: float) -> None:
+    def __init__(self, rate: float, burst: float, noise: float = 0.0) -> None:
         self.rate = rate
         self.burst = burst
+        self.noise = noise
         self._tokens = burst
         self._at = 0.0
 
     def take(self, now: float) -> bool:
-        """Take a token for a request, and return whether there was one."""
+        """Take a token for a request, and return whether the request is accepted."""
+        if random.random() < self.noise:  # noqa: S311 (no secret)
+            return False
         self._tokens = min(self.burst, self._tokens + self.rate * (now - self._at))
         self._at = now
         if self._tokens < 1:
@@ -53,15 +62,36 @@ class Bucket:
 
 @dataclass(slots=True)
 class Tally:
-    """The accepted and throttled requests of one client in each second."""
+    """The accepted and throttled requests of one client in each second.
+
+    Attributes:
+        accepted: The number of accepted requests, by second.
+        throttled: The number of throttled requests, by second.
+        waiting: The time from which each digest without an outcome has waited.
+        longest_wait: The most seconds that a digest waited for its outcome.
+    """
 
     accepted: dict[int, int] = field(default_factory=dict[int, int])
     throttled: dict[int, int] = field(default_factory=dict[int, int])
+    waiting: dict[str, float] = field(default_factory=dict[str, float])
+    longest_wait: float = 0.0
 
     def count(self, now: float, *, accepted: bool) -> None:
         """Count a request."""
         seconds = self.accepted if accepted else self.throttled
         seconds[int(now)] = seconds.get(int(now), 0) + 1
+
+    def watch(self, digests: Iterable[str]) -> Iterator[str]:
+        """Yield the digests, and note when each of them is taken."""
+        loop = asyncio.get_running_loop()
+        for digest in digests:
+            self.waiting[digest] = loop.time()
+            yield digest
+
+    def settle(self, digests: Iterable[str], now: float) -> None:
+        """End the wait of digests."""
+        for digest in digests:
+            self.longest_wait = max(self.longest_wait, now - self.waiting.pop(digest, now))
 
     def between(self, start: int, end: int) -> tuple[int, int]:
         """Return the accepted and the throttled requests from second `start` to before `end`."""
@@ -99,7 +129,9 @@ class SimulatedTransport:
         if not accepted:
             msg = "Rate exceeded"
             raise ThrottledError(msg, repository=operation.repository, request_id="simulated")
+
         check = cast("Check", operation)  # no other operation is simulated
+        self.tally.settle(check.digests, loop.time())
         return cast("T", Settled(dict.fromkeys(check.digests, _LAYER), 0))
 
     async def _travel(self) -> None:
@@ -144,14 +176,16 @@ async def run(
     burst: float,
     round_trip: float,
     seconds: float,
+    noise: float = 0.0,
 ) -> list[Tally]:
     """Run a fleet for some virtual seconds, and return the tally of each client."""
-    bucket = Bucket(rate, burst)
+    bucket = Bucket(rate, burst, noise)
     transports = [SimulatedTransport(bucket, round_trip) for _ in range(clients)]
 
     async def check(number: int) -> None:
         client = client_of(transports[number], config)
-        async with client.stream_layers("app", endless(number)) as stream:
+        digests = transports[number].tally.watch(endless(number))
+        async with client.stream_layers("app", digests) as stream:
             async for _ in stream:
                 pass
 
@@ -161,6 +195,9 @@ async def run(
         task.cancel()
     await asyncio.wait(tasks)
 
+    now = asyncio.get_running_loop().time()
+    for transport in transports:
+        transport.tally.settle(list(transport.tally.waiting), now)
     return [transport.tally for transport in transports]
 
 
@@ -220,11 +257,13 @@ class Outcome:
         goodput: Accepted requests, as a share of those that the bucket could have accepted.
         waste: The share of requests that were throttled.
         fairness: Jain's index of the clients' accepted requests: 1 if all clients had the same.
+        wait: The most seconds that a digest waited for its outcome, from the start on.
     """
 
     goodput: float
     waste: float
     fairness: float
+    wait: float
 
     @classmethod
     def of(cls, tallies: Sequence[Tally], rate: float, start: int, end: int) -> Outcome:
@@ -236,4 +275,5 @@ class Outcome:
         squares = sum(count * count for count in accepted)
         fairness = sum(accepted) ** 2 / (len(accepted) * squares) if squares else 0.0
         goodput = sum(accepted) / (rate * max(1, end - start))
-        return cls(goodput, 1 - sum(accepted) / max(1, sent), fairness)
+        wait = max(tally.longest_wait for tally in tallies)
+        return cls(goodput, 1 - sum(accepted) / max(1, sent), fairness, wait)

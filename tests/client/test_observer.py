@@ -104,7 +104,7 @@ class Raiser(Recorder):
             {"error": "ThrottlingException"},
             [
                 *(ATTEMPT, ("attempt ends", "ThrottledError")),
-                *(("throttle", CHECK, 10.0, 0.04), SECOND_ATTEMPT, SUCCESS, END),
+                *(("throttle", CHECK, 800.0, 0.04), SECOND_ATTEMPT, SUCCESS, END),
             ],
             id="throttled",
         ),

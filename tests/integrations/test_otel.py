@@ -434,13 +434,13 @@ async def test_a_throttled_answer(ecr: LocalECR, telemetry: Telemetry) -> None:
     (event,) = telemetry.span(OPERATION).events
     assert (event.name, dict(event.attributes)) == (
         "throttled",
-        {"ecr_layer_client.pacer.rate": 10.0, "ecr_layer_client.throttled.share": 0.04},
+        {"ecr_layer_client.pacer.rate": 800.0, "ecr_layer_client.throttled.share": 0.04},
     )
     assert telemetry.spans(ATTEMPT)[0].attributes["error.type"] == "ThrottlingException"
     assert [
         point.value
         for point in telemetry.points("ecr_layer_client.throttled", "ecr_layer_client.pacer.rate")
-    ] == [1, 10.0]
+    ] == [1, 800.0]
 
 
 @pytest.mark.asyncio

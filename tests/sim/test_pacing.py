@@ -24,13 +24,22 @@ def _outcome(
     end: int,
     in_flight: int = 100,
     ceiling: float | None = _NO_CEILING,
+    noise: float = 0.0,
 ) -> Outcome:
     random.seed(0)
     config = ClientConfig(batch_size=1, max_concurrency=in_flight, requests_per_second=ceiling)
 
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
         tallies = runner.run(
-            run(config, clients=clients, rate=rate, burst=burst, round_trip=round_trip, seconds=end)
+            run(
+                config,
+                clients=clients,
+                rate=rate,
+                burst=burst,
+                round_trip=round_trip,
+                seconds=end,
+                noise=noise,
+            )
         )
 
     return Outcome.of(tallies, rate, start, end)
@@ -78,6 +87,39 @@ def test_the_default_ceiling() -> None:
     """By default, a client sends at most 800 requests a second: 80 % of ECR's default quota."""
     outcome = _outcome(1, rate=1000, burst=200, round_trip=0.05, start=1, end=6, ceiling=None)
     assert (round(outcome.goodput, 2), outcome.waste) == (0.8, 0.0)
+
+
+def _noisy(noise: float, *, seconds: int, ceiling: float, in_flight: int) -> tuple[bool, bool]:
+    """Return whether a client that is throttled at random uses half of its ceiling, and waits 10 s.
+
+    The server has no quota.
+    """
+    outcome = _outcome(
+        1,
+        rate=_NO_CEILING,
+        burst=_NO_CEILING,
+        round_trip=0.05,
+        start=0,
+        end=seconds,
+        in_flight=in_flight,
+        ceiling=ceiling,
+        noise=noise,
+    )
+    return outcome.goodput * _NO_CEILING / ceiling >= 0.5, outcome.wait <= 10
+
+
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.2])
+def test_random_throttling(noise: float) -> None:
+    """A server that throttles at random leaves half of the ceiling, and no digest waits 10 s."""
+    assert _noisy(noise, seconds=20, ceiling=200, in_flight=20) == (True, True)
+
+
+@pytest.mark.full
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("noise", [0.01, 0.05, 0.2])
+def test_random_throttling_for_long(noise: float) -> None:
+    """Random throttling leaves half of the default ceiling for 300 s, and no digest waits 10 s."""
+    assert _noisy(noise, seconds=300, ceiling=800, in_flight=50) == (True, True)
 
 
 @pytest.mark.parametrize("in_flight", [10, 50])

@@ -2,64 +2,77 @@
 
 It learns the rate from the responses alone. Pure: the caller passes the time.
 
-Many clients share ECR's token bucket and do not know of each other. Each client raises its rate
-with every success and lowers it with a throttled response. A faster client is throttled more often
-and loses more each time, so the rates converge. A rate that has grown by luck first returns to the
-usual rate before it is lowered. If other clients have ended, no response is throttled for a long
-time, and the remaining clients take over the free part of the quota.
-`benchmarks/pacing.py` simulates this.
+A response is throttled for one of two reasons:
+
+- **A quota.** Many clients share ECR's token bucket and do not know of each other. Each client
+  raises its rate with every success and lowers it with a throttled response. A faster client is
+  throttled more often and loses more each time, so the rates converge. A rate that has grown by
+  luck first returns to the usual rate before it is lowered. If other clients have ended, no
+  response is throttled for a long time, and the remaining clients take over the free part.
+- **Noise.** The server throttles a share of the requests whatever the rate is. A lower rate would
+  not help, so the pacer ignores noise.
+
+An empty bucket throttles several responses in a row. Where throttled responses are scattered, the
+pacer sends at half of its rate for a while. If a much smaller share is throttled then, the reason
+is a quota, otherwise it is noise.
+
+Each constant says what the simulation `benchmarks/pacing.py` shows without it.
 """
 
 from __future__ import annotations
 
 import random
 from collections import deque
+from dataclasses import dataclass
 from math import inf
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-# How the window of requests in flight opens, while no response was throttled.
+# How the window of requests in flight opens, while no quota is known.
 
 # Requests in flight before the first response.
 OPENING_REQUESTS = 10
 # Requests in flight after the opening, until as many more succeed. Of many clients that start at
 # the same time, most find the bucket empty at that moment.
 _CONFIRMING_REQUESTS = 5
-# Requests in flight that each further success adds.
-_ADDED_REQUESTS_PER_SUCCESS = 9
 
-# The first rate, which the first throttled response sets.
+# How a quota shows.
+
+# By how many the throttled responses must exceed the others to show an empty bucket.
+_EMPTY_BUCKET_EXCESS = 4
+# Throttled responses in a sample. Fewer would make its share of throttled responses inexact.
+_SAMPLE = 20
+# Seconds that a sample may take. A client that is throttled less often harms nobody.
+_SAMPLE_SECONDS = 4.0
+# The pacer divides the rate by this to try whether a lower rate prevents throttling. Noise may rise
+# by this factor before the next trial.
+_TRIAL_FACTOR = 2.0
+# Noise throttles at most this part of the requests, and a trial leaves at least this part of it.
+_NOISE_PART = 1 / 3
+
+# The first rate, which the first sign of a quota sets.
 
 # The share of the requests that succeeded in the last second. They include a burst that the bucket
 # had saved up, so the rate is lower than their number.
 _FIRST_RATE_SHARE = 0.7
 # Requests per second. The first rate is at least this, for clients that got nothing of the burst.
-_MIN_FIRST_RATE = 6.0
-# Requests per second, if no request has ever succeeded, because then nothing is known of the quota.
-_UNTRIED_RATE = 10.0
-# Seconds of throttled responses only, in which that rate halves.
-_UNTRIED_HALF_LIFE_SECONDS = 120.0
+_MIN_FIRST_RATE = 5.0
 
 # How a success raises the rate.
 
 # Requests per second that any rate gains in each second, so that slow clients catch up.
 _GAIN_PER_SECOND = 3.0
-# The share of throttled responses at which a rate no longer gains anything in this way. Then too
-# many clients send requests, and no client's share can grow.
-_MAX_THROTTLE_SHARE = 0.25
 # Seconds since the last decrease, after which a success adds one more request per second. The added
 # rate grows with the third power of the time.
-_RECOVERY_SECONDS = 3.0
-# Requests per second that one success adds at most.
-_MAX_GAIN_PER_SUCCESS = 0.65
+_RECOVERY_SECONDS = 4.0
 
 # How a throttled response lowers the rate.
 
 # The part of the rate that is lost is this factor times the rate in requests per second. A faster
 # client loses a larger part, so the shares of all clients converge.
-_LOSS_PER_RATE = 0.06
+_LOSS_PER_RATE = 0.07
 # The part that is lost is at most this factor divided by the square root of the rate. A very fast
 # client is throttled often, so it loses little each time.
 _MAX_LOSS_FACTOR = 2.4
@@ -78,12 +91,39 @@ _TIMER_TOLERANCE_SECONDS = 0.01
 _BURST_SECONDS = 1 / 80
 
 
+@dataclass(slots=True)
+class _Sample:
+    """Responses since a time."""
+
+    began: float
+    responses: int = 0
+    throttled: int = 0
+
+    @property
+    def share(self) -> float:
+        """The share of throttled responses."""
+        return self.throttled / self.responses
+
+
+@dataclass(frozen=True, slots=True)
+class _Trial:
+    """A test at a lower rate.
+
+    Attributes:
+        rate: The rate before it, in requests per second.
+        share: The share of throttled responses before it.
+    """
+
+    rate: float
+    share: float
+
+
 class Pacer:
     """Decides when the next request may be sent.
 
-    Until a response is throttled, only the ceiling and the opening window hold requests back: 10
-    requests in flight, then 5 until 15 have succeeded, then nine more for each success. The first
-    throttled response sets a rate, from the number of requests that succeeded just before.
+    Until a quota shows, only the ceiling and the opening window hold requests back: 10 requests in
+    flight, then 5 until 15 have succeeded, then any number. The quota sets a rate, from the number
+    of requests that succeeded just before.
 
     Args:
         draw: Returns numbers from 0 to 1. Clients that are throttled at the same time must not
@@ -91,9 +131,10 @@ class Pacer:
 
     Attributes:
         ceiling: Requests per second that are never exceeded. Default: none.
-        rate: The learned rate, in requests per second. None until a response is throttled.
+        rate: The learned rate, in requests per second. None while no quota is known.
         throttle_share: The share of recent responses that were throttled, 0 to 1. Throttled
             responses to requests that were sent before the last decrease do not count.
+        noise: The share of requests that the server throttles whatever the rate is, 0 to 1.
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:
@@ -112,13 +153,22 @@ class Pacer:
         """
         self.rate: float | None = None
         self.throttle_share: float = 0.0
+        self.noise: float = 0.0
         # The rate, averaged over recent responses. A decrease starts from this rate.
         self._usual = 0.0
         self._window: float = OPENING_REQUESTS
         self._accepted = 0
         self._successes: deque[float] = deque()
+        # By how many the throttled responses exceed the others, counted from 0.
+        self._excess = 0
+        # Whether the responses in flight are to come before the next request is sent.
+        self._draining = False
         self._last_decrease = -inf
         self._starving_since: float | None = None
+        self._sample = _Sample(-inf)
+        self._trial: _Trial | None = None
+        # Throttled responses that noise explains and that may still come.
+        self._allowance = 0.0
 
     @property
     def current_rate(self) -> float:
@@ -135,7 +185,8 @@ class Pacer:
 
         slack = self._slack()
         if self.rate is None:
-            if self._in_flight >= self._window:
+            self._draining = self._draining and self._in_flight > 0
+            if self._in_flight >= self._window or (self._draining and not self.noise):
                 return None
             # A ceiling that was raised takes effect at once.
             self._next = min(self._next, self._last_sent + slack + 1 / self.ceiling)
@@ -154,14 +205,16 @@ class Pacer:
     def succeeded(self, now: float) -> None:
         """Record a response that is not throttled, even if it is another error."""
         self._responded(now)
-        self._count(throttled=False)
         self._starving_since = None
+        self._excess = max(0, self._excess - 1)
         self._accepted += 1
+        self._successes.append(now)
+        self._drop_old_successes(now)
+        self._count(now, throttled=False)
+
         if self.rate is None:
-            self._widen_window()
-            self._successes.append(now)
-            self._drop_old_successes(now)
-        else:
+            self._narrow_window()
+        elif self._trial is None:
             highest = max(self.ceiling, _MIN_RATE)
             self._change_rate(min(self.rate + self._gain(now, self.rate), highest))
 
@@ -170,62 +223,122 @@ class Pacer:
         self._responded(now)
         if self._starving_since is None:
             self._starving_since = now
-
-        if self.rate is None or not self._accepted:
-            self.rate = self._usual = min(self.ceiling, self._first_rate(now))
-        elif now - round_trip > self._last_decrease:
-            kept = min(self.rate, self._usual)
-            lost = min(_LOSS_PER_RATE * kept**2, _MAX_LOSS_FACTOR * kept**0.5)
-            self._change_rate(max(_MIN_RATE, kept - lost))
-        else:
+        if now - round_trip <= self._last_decrease:
             # The request was sent before the last decrease, which took it into account.
+            self._sample.responses += 1
             return
 
-        self._count(throttled=True)
-        self._last_decrease = now
-        self._next = max(self._next, now + 2 * self._draw() / self.rate)
+        self._excess += 1
+        self._draining = True
+        self._count(now, throttled=True)
+        if self.rate is None:
+            if self._shows_quota():
+                self._start_at(self._first_rate(now))
+                self._delay_next(now)
+        elif self._trial is None and not self._is_allowed():
+            self._decrease(self.rate)
+            self._delay_next(now)
 
     def starving(self, now: float) -> float:
         """Return the seconds for which responses have been throttled without one success."""
         return 0.0 if self._starving_since is None else now - self._starving_since
 
-    def _widen_window(self) -> None:
-        if self._accepted <= OPENING_REQUESTS:
-            # From the opening to the confirming window in equal steps.
-            self._window += (_CONFIRMING_REQUESTS - OPENING_REQUESTS) / OPENING_REQUESTS
-        elif self._accepted > OPENING_REQUESTS + _CONFIRMING_REQUESTS:
-            self._window += _ADDED_REQUESTS_PER_SUCCESS
-
-    def _first_rate(self, now: float) -> float:
-        if not self._accepted:
-            halvings = self.starving(now) / _UNTRIED_HALF_LIFE_SECONDS
-            untried: float = _UNTRIED_RATE * 0.5**halvings
-            return max(untried, _MIN_RATE)
-
-        self._drop_old_successes(now)
-        return max(_FIRST_RATE_SHARE * len(self._successes), _MIN_FIRST_RATE)
+    def _responded(self, now: float) -> None:
+        self._in_flight -= 1
+        self._last_response = now
 
     def _drop_old_successes(self, now: float) -> None:
         while self._successes and self._successes[0] < now - 1.0:
             self._successes.popleft()
 
+    # A quota or noise?
+
+    def _shows_quota(self) -> bool:
+        """Return whether so many responses were throttled that the bucket must be empty."""
+        return not self.noise and self._excess >= _EMPTY_BUCKET_EXCESS
+
+    def _count(self, now: float, *, throttled: bool) -> None:
+        """Count a response, and begin or end a trial."""
+        self.throttle_share += _RESPONSE_WEIGHT * (throttled - self.throttle_share)
+        self._allowance = min(_EMPTY_BUCKET_EXCESS, self._allowance + _TRIAL_FACTOR * self.noise)
+
+        if self._trial is None and now - self._sample.began > _SAMPLE_SECONDS:
+            self._sample = _Sample(now)
+        self._sample.responses += 1
+        self._sample.throttled += throttled
+
+        if self._trial is not None:
+            self._end_trial(now, self._trial)
+        elif self._sample.throttled >= _SAMPLE and (self.rate is None or self.noise):
+            self._begin_trial(now)
+
+    def _begin_trial(self, now: float) -> None:
+        """Try a lower rate, unless known noise explains the sample."""
+        share = self._sample.share
+        self._sample = _Sample(now)
+        if share > _TRIAL_FACTOR * self.noise:
+            self._trial = _Trial(max(_MIN_FIRST_RATE, len(self._successes)), share)
+            self._start_at(self._trial.rate / _TRIAL_FACTOR)
+            self._last_decrease = now
+            # Responses to requests that were sent before the trial are no part of it.
+            self._sample.responses = -self._in_flight
+
+    def _end_trial(self, now: float, trial: _Trial) -> None:
+        """Judge by the trial, once it has as many responses as the sample before had."""
+        if self._sample.responses * trial.share < _SAMPLE:
+            return
+
+        share = self._sample.share
+        self._start_at(trial.rate)
+        if share <= _NOISE_PART:
+            self.noise = share
+            if share > _NOISE_PART * trial.share:
+                self.rate = None
+        self._trial = None
+        self._sample = _Sample(now)
+
+    def _is_allowed(self) -> bool:
+        """Return whether noise explains a throttled response."""
+        if self._allowance < 1:
+            return False
+        self._allowance -= 1
+        return True
+
+    # The rate.
+
+    def _narrow_window(self) -> None:
+        if self._accepted <= OPENING_REQUESTS:
+            # From the opening to the confirming window in equal steps.
+            self._window += (_CONFIRMING_REQUESTS - OPENING_REQUESTS) / OPENING_REQUESTS
+        elif self._accepted > OPENING_REQUESTS + _CONFIRMING_REQUESTS:
+            self._window = inf
+
+    def _first_rate(self, now: float) -> float:
+        self._drop_old_successes(now)
+        return max(_FIRST_RATE_SHARE * len(self._successes), _MIN_FIRST_RATE)
+
+    def _start_at(self, rate: float) -> None:
+        self.rate = self._usual = min(self.ceiling, rate)
+
     def _gain(self, now: float, rate: float) -> float:
         """Return the requests per second that a success adds to the rate."""
         calm = (now - self._last_decrease) / _RECOVERY_SECONDS
-        throttled = self.throttle_share / _MAX_THROTTLE_SHARE
-        steady = _GAIN_PER_SECOND / rate * max(0.0, 1 - throttled**4)
-        return min(_MAX_GAIN_PER_SUCCESS, steady + calm**3)
+        gain: float = _GAIN_PER_SECOND / rate + calm**3
+        return gain
+
+    def _decrease(self, rate: float) -> None:
+        kept = min(rate, self._usual)
+        lost = min(_LOSS_PER_RATE * kept**2, _MAX_LOSS_FACTOR * kept**0.5)
+        self._change_rate(max(_MIN_RATE, kept - lost))
 
     def _change_rate(self, rate: float) -> None:
         self.rate = rate
         self._usual += _RESPONSE_WEIGHT * (rate - self._usual)
 
-    def _responded(self, now: float) -> None:
-        self._in_flight -= 1
-        self._last_response = now
-
-    def _count(self, *, throttled: bool) -> None:
-        self.throttle_share += _RESPONSE_WEIGHT * (throttled - self.throttle_share)
+    def _delay_next(self, now: float) -> None:
+        """Let the next request wait for a random time after a decrease."""
+        self._last_decrease = now
+        self._next = max(self._next, now + 2 * self._draw() / self.current_rate)
 
     def _slack(self) -> float:
         """Return how many seconds before its turn a request may be sent.
