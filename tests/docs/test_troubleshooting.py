@@ -504,6 +504,9 @@ _CASES: dict[str, Case] = {
     ),
     "… is not a valid ECR repository name: …": _made(lambda: Repository(name="Team/App")),
     "… names more than a repository: …": _made(lambda: Repository.parse("team/app:latest")),
+    "… begins with a host and a port, …": _made(
+        lambda: Repository.parse("localhost:5000/team/app")
+    ),
     "… is a repository of ECR Public, …": _made(
         lambda: Repository.parse("public.ecr.aws/team/app")
     ),

@@ -34,6 +34,7 @@ def refusal_of(text: str) -> str:
     [
         *("ab", "app", "team/app", "a-b", "a--b", "a_b", "a__b", "a.b", "0/1", "a" * 256),
         "gcr.io/distroless/base-debian12",
+        "registry.example.com/team/app",
     ],
     ids=lambda name: name[:40],
 )
@@ -46,7 +47,7 @@ def test_name(name: str) -> None:
     "text",
     [
         *("", "a", "a" * 257, "App", "a b", "a___b", "a..b", "a.-b", "-a", "a-", "/app", "app/"),
-        *("team//app", "app\n", "äpp", "a\x1b[31mb", "\ud800a"),
+        *("team/a:b/app", "team//app", "app\n", "äpp", "a\x1b[31mb", "\ud800a"),
         *(f"{ARN}/App", f"{ARN}/app\n", f"{HOST}/", f"{HOST}/App", f"{HOST.upper()}/app"),
     ],
     ids=lambda text: ascii(text[-20:]),
@@ -95,6 +96,8 @@ def test_uri_of_other_endpoints(host: str, region: str) -> None:
     assert Repository.parse(f"{ACCOUNT}.{host}/app") == expected
 
 
+NO_PORT = "begins with a host and a port, but an ECR registry has no port"
+LOCAL = "and name a local registry with endpoint_url"
 ADVICE = {
     "team/app:v1": "names more than a repository: leave out the tag, and use 'team/app'",
     "team/app@sha256:aa": "names more than a repository: leave out the digest, and use 'team/app'; "
@@ -103,6 +106,22 @@ ADVICE = {
     f"'{HOST}/app'",
     "public.ecr.aws/team/app": "is a repository of ECR Public, which has an API of its own: "
     "name a repository of a private registry",
+    "ecr-public.aws.com/alias/app": "is a repository of ECR Public, which has an API of its own: "
+    "name a repository of a private registry",
+    "gallery.ecr.aws/alias/app": "is a repository of ECR Public, which has an API of its own: "
+    "name a repository of a private registry",
+    "https://public.ecr.aws/alias/app": "is a repository of ECR Public, which has an API of its "
+    "own: name a repository of a private registry",
+    f"arn:aws:ecr-public::{ACCOUNT}:repository/app": "is a repository of ECR Public, which has an "
+    "API of its own: name a repository of a private registry",
+    "localhost:5000/team/app": f"{NO_PORT}: use 'team/app', {LOCAL}",
+    "http://localhost:5000/team/app:v1@sha256:aa": f"{NO_PORT}: use 'team/app', {LOCAL}",
+    "000000000000.dkr.ecr.us-east-1.localhost.localstack.cloud:4566/team/app": f"{NO_PORT}: "
+    f"use 'team/app', {LOCAL}",
+    "localhost:5000/": f"{NO_PORT}: use the name of the repository, {LOCAL}",
+    f"{HOST}:443/team/app:v1": f"{NO_PORT}: leave out the port, and use '{HOST}/team/app'",
+    f"{ACCOUNT}.dkr-ecr.{REGION}.on.aws:443/app": f"{NO_PORT}: leave out the port, and use "
+    f"'{ACCOUNT}.dkr-ecr.{REGION}.on.aws/app'",
     HOST: "names a registry but no repository: append '/' and the name of the repository",
     f"arn:aws:iam::{ACCOUNT}:role/app": "is not the ARN of an ECR repository: "
     "use 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'",
@@ -120,6 +139,8 @@ def test_refused_with_advice(text: str) -> None:
     [
         *("team/app:v1", "team/app@sha256:aa", "team/app:v1@sha256:aa"),
         *(f"{ARN}/team/app:v1", f"{ARN}/team/app:v1@sha256:aa"),
+        *(f"https://{HOST}/team/app:v1", f"https://{HOST}/team/app@sha256:aa"),
+        *("localhost:5000/team/app:v1", f"{HOST}:443/team/app:v1@sha256:aa"),
     ],
 )
 def test_advice_is_accepted(text: str) -> None:

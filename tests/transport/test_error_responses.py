@@ -205,6 +205,22 @@ def test_repository_not_found_in_the_own_registry() -> None:
     assert f"looked in {registry}, Region {REGION}" in message
 
 
+@pytest.mark.parametrize(
+    ("name", "note"),
+    [
+        ("registry.example.com/team/app", True),
+        ("team/registry.example.com", False),
+        ("registry.example.com", False),
+    ],
+    ids=["first part", "last part", "only part"],
+)
+def test_repository_not_found_under_a_host(name: str, *, note: bool) -> None:
+    """The message says so if the first of several parts of the name looks like a host."""
+    message = str(error_of(response("RepositoryNotFoundException"), Repository(name=name)))
+    words = "; the first part of the name, 'registry.example.com', looks like a host: check the"
+    assert (words in message) == note
+
+
 def test_facts_of_the_response() -> None:
     """An error has ECR's code, message and status."""
     error: Any = error_of(response("InvalidParameterException", 400, "said\nso"))

@@ -39,7 +39,17 @@ _PARTITIONS = (
 _HOST = re.compile(
     r"(?P<registry_id>[0-9]{12})\.dkr[.-]ecr(-fips)?\.(?P<region>[a-z0-9-]+)\.[a-z0-9.-]+"
 )
-_LIKE_A_HOST = re.compile(r"\.dkr[.-]ecr(-fips)?\.")
+_LIKE_A_REGISTRY = re.compile(r"\.dkr[.-]ecr(-fips)?\.")
+_HOST_AND_PORT = re.compile(r"(?P<host>[^/:@]+):[0-9]+/(?P<path>.*)", re.DOTALL)
+# AWS's domains, also those of dual-stack endpoints.
+_AWS_DOMAINS = (
+    *(f".{domain}" for _, _, domain in _PARTITIONS),
+    ".on.aws",
+    ".on.amazonwebservices.com.cn",
+)
+# The hosts of ECR Public: its registry, also the dual-stack one, and its website.
+_PUBLIC_HOSTS = frozenset({"public.ecr.aws", "ecr-public.aws.com", "gallery.ecr.aws"})
+_PUBLIC_ARN = "arn:aws:ecr-public:"
 _EXAMPLE_HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 _ARN = re.compile(
     r"arn:aws[a-z-]*:ecr:(?P<region>[a-z0-9-]+):(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)",
@@ -130,8 +140,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
                 every partition are accepted.
 
         Raises:
-            InvalidInputError: The text is not valid, or it names more than a repository (a `:tag`,
-                an `@digest`, a scheme), or a repository of ECR Public, which has an API of its own.
+            InvalidInputError: The text is not valid, names more than a repository (a `:tag`, an
+                `@digest`, a scheme), begins with a host and a port, or names a repository of ECR
+                Public, which has an API of its own.
 
         Example:
             >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name
@@ -141,13 +152,14 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             kind = type(text).__name__
             msg = f"a repository must be a str or a Repository, not {kind} {quoted(text)}"
             raise InvalidInputError(msg)
+        _refuse_ecr_public(text)
         if text.startswith("arn:"):
             return cls._from_arn(text)
 
         _refuse_more_than_a_repository(text)
         host, slash, name = text.partition("/")
         found = _HOST.fullmatch(host)
-        if found is None and _LIKE_A_HOST.search(host):
+        if found is None and _LIKE_A_REGISTRY.search(host):
             msg = (
                 f"{quoted(text)} is not a valid registry URI: it must begin with the 12 digits "
                 f"of an account, as in {_EXAMPLE_HOST}/{name or 'NAME'}"
@@ -174,7 +186,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             )
             raise InvalidInputError(msg)
 
-        shorter = _untagged(text.partition("@")[0])
+        shorter = _untagged(text)
         if shorter != text:
             msg = (
                 f"{quoted(text)} names more than a repository: "
@@ -218,11 +230,31 @@ def partition_of(region: str) -> tuple[str, str]:
     )
 
 
-def _refuse_more_than_a_repository(text: str) -> None:
-    if text.partition("/")[0] == "public.ecr.aws":
+def looks_like_a_host(name: str) -> str | None:
+    """Return the first part of a repository's name if it looks like a registry's host, else None.
+
+    It is a valid part of a name: a pull through cache may have the prefix `quay.io`.
+    """
+    first, slash, _ = name.partition("/")
+    return first if slash and "." in first else None
+
+
+def _refuse_ecr_public(text: str) -> None:
+    host = re.split("[:/]", _without_scheme(text), maxsplit=1)[0]
+    if host.lower() in _PUBLIC_HOSTS or text.startswith(_PUBLIC_ARN):
         msg = (
             f"{quoted(text)} is a repository of ECR Public, which has an API of its own: "
             "name a repository of a private registry"
+        )
+        raise InvalidInputError(msg)
+
+
+def _refuse_more_than_a_repository(text: str) -> None:
+    found = _HOST_AND_PORT.fullmatch(_without_scheme(text))
+    if found is not None:
+        msg = (
+            f"{quoted(text)} begins with a host and a port, but an ECR registry has no port: "
+            f"{_without_a_port(found['host'], _untagged(found['path']))}"
         )
         raise InvalidInputError(msg)
 
@@ -232,22 +264,33 @@ def _refuse_more_than_a_repository(text: str) -> None:
         raise InvalidInputError(msg)
 
 
+def _without_a_port(host: str, name: str) -> str:
+    """Return what to do about the port. Only AWS's own hosts name the repository's registry."""
+    if _HOST.fullmatch(host) and host.endswith(_AWS_DOMAINS):
+        return f"leave out the port, and use {quoted(f'{host}/{name}')}"
+    to_do = f"use {quoted(name)}" if name else "use the name of the repository"
+    return f"{to_do}, and name a local registry with endpoint_url"
+
+
 def _what_to_leave_out(text: str) -> str | None:
+    rest = _untagged(_without_scheme(text))
     if "://" in text:
-        return f"leave out the scheme, and use {quoted(text.partition('://')[2])}"
+        return f"leave out the scheme, and use {quoted(rest)}"
     if "@" in text:
-        rest = quoted(_untagged(text.partition("@")[0]))
-        return f"leave out the digest, and use {rest}; pass the digest in the list of digests"
-    if ":" in text:
-        rest = _untagged(text)
         return (
-            "leave out the port" if rest == text else f"leave out the tag, and use {quoted(rest)}"
+            f"leave out the digest, and use {quoted(rest)}; pass the digest in the list of digests"
         )
-    return None
+    return None if rest == text else f"leave out the tag, and use {quoted(rest)}"
+
+
+def _without_scheme(text: str) -> str:
+    _, separator, rest = text.partition("://")
+    return rest if separator else text
 
 
 def _untagged(text: str) -> str:
-    path, slash, last = text.rpartition("/")
+    """Return a name without its digest and its tag."""
+    path, slash, last = text.partition("@")[0].rpartition("/")
     return f"{path}{slash}{last.partition(':')[0]}"
 
 

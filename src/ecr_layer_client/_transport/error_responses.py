@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ecr_layer_client._models import call_errors as errors
-from ecr_layer_client._models.repository import partition_of
+from ecr_layer_client._models.repository import looks_like_a_host, partition_of
 from ecr_layer_client._text.quoting import escaped, quoted
 from ecr_layer_client._text.redaction import redact
 
@@ -230,8 +230,12 @@ def _class_of(
 def _where_it_looked(repository: Repository) -> str:
     own = "the registry of the caller's own account (a full URI names another)"
     registry = f"registry {repository.registry_id}" if repository.registry_id else own
+    host = looks_like_a_host(repository.name)
+    note = (
+        "" if host is None else f"; the first part of the name, {quoted(host)}, looks like a host"
+    )
     return (
-        f"looked in {registry}, Region {repository.region}: "
+        f"looked in {registry}, Region {repository.region}{note}: "
         "check the name, the account and the Region, or create the repository"
     )
 
