@@ -19,6 +19,7 @@ from ._models.errors import InvalidInputError
 from ._models.repository import Repository
 from ._text.quoting import quoted
 from ._transport.options import ConnectionOptions
+from ._transport.regions import unread_region
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
@@ -204,7 +205,7 @@ class ECRLayerClient:
             ClientStateError: The client is not open, or belongs to another event loop or process.
         """
         caller = self._caller(_CHECK)
-        where = _resolved(repository, caller.region_name)
+        where = self._resolve(caller.region_name, repository)
         return self._stream(caller, where, digests, _seconds(timeout))
 
     async def check_many(
@@ -243,7 +244,7 @@ class ECRLayerClient:
 
         caller = self._caller(_CHECK)
         seconds = _seconds(timeout)
-        resolve = partial(_resolved, region_name=caller.region_name)
+        resolve = partial(self._resolve, caller.region_name)
         with shown(progress) as show:
             check = ManyCheck(caller, resolve, show)
             return await self._connection.run(check.results(digests, seconds))
@@ -309,7 +310,7 @@ class ECRLayerClient:
         from ._checks.waiting import Waiting
 
         caller = self._caller(_CHECK)
-        where = _resolved(repository, caller.region_name)
+        where = self._resolve(caller.region_name, repository)
         stream = partial(self._stream, caller, where, is_operation=False)
         seconds = _seconds(timeout, is_needed=True)
         with shown(progress) as show, caller.span(_CHECK, where):
@@ -443,7 +444,19 @@ class ECRLayerClient:
         return self._image_reader(repository).audit()
 
     def _resolve_repository(self, repository: str | Repository) -> Repository:
-        return _resolved(repository, self._connection.resources_for(_CHECK).region_name)
+        return self._resolve(self._connection.resources_for(_CHECK).region_name, repository)
+
+    def _resolve(self, region: str, repository: str | Repository) -> Repository:
+        """Return the repository, if it can be in the Region of this client."""
+        where = Repository.coerce(repository)
+        if where.region not in (None, region):
+            note = unread_region(self._connection.options, region)
+            msg = (
+                f"repository {where.name!r} is in Region {where.region!r}, but this client is for "
+                f"{region!r}{note}: use client.for_region({where.region!r})"
+            )
+            raise InvalidInputError(msg)
+        return where
 
     def _caller(self, operation: str) -> Caller:
         from ._calls.caller import Caller
@@ -612,18 +625,6 @@ def _check_arguments(
         needed = ", ".join(_OBSERVER_METHODS)
         msg = f"observer=<{type(observer).__name__}> must be an object with the methods {needed}"
         raise InvalidInputError(msg)
-
-
-def _resolved(repository: str | Repository, region_name: str) -> Repository:
-    """Return the repository, if it can be in the Region of a client."""
-    where = Repository.coerce(repository)
-    if where.region not in (None, region_name):
-        msg = (
-            f"repository {where.name!r} is in Region {where.region!r}, but this client is for "
-            f"{region_name!r}: use client.for_region({where.region!r})"
-        )
-        raise InvalidInputError(msg)
-    return where
 
 
 def _seconds(timeout: object, *, is_needed: bool = False) -> Any:

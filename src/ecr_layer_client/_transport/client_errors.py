@@ -45,9 +45,7 @@ _NO_CREDENTIALS = (
     "name a profile (AWS_PROFILE or profile_name=), "
     "log in (`aws sso login`), or run where a role provides them"
 )
-_NO_REGION = (
-    "found no AWS Region: pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
-)
+_NO_REGION = "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
 # Another attempt fails in the same way.
 _LASTING = FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError
 _NETWORK = "check the network, the proxies, and the spelling of the Region and of endpoint_url"
@@ -114,10 +112,10 @@ def without_context(work: F) -> F:
     return cast("F", call)
 
 
-def opening_error(error: Exception) -> ECRLayerError:
+def opening_error(error: Exception, region_note: str = "") -> ECRLayerError:
     """Return the error to raise when aiobotocore's client can't be made."""
     if isinstance(error, botocore.NoRegionError):
-        return InvalidInputError(_NO_REGION)
+        return InvalidInputError(f"found no AWS Region{region_note}: {_NO_REGION}")
     # botocore raises RuntimeError if new credentials have expired already.
     if isinstance(error, (*_CREDENTIALS, botocore.ClientError, RuntimeError)):
         return credentials_error(error)

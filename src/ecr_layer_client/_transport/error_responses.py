@@ -132,7 +132,12 @@ _SERVER = "try again later; the request id helps AWS Support"
 
 
 def error_from(
-    response: ErrorResponse, operation: str, repository: Repository, *, owned: bool
+    response: ErrorResponse,
+    operation: str,
+    repository: Repository,
+    *,
+    owned: bool,
+    region_note: str = "",
 ) -> errors.CallError:
     """Return the error for an error response. It says what failed, on what, and what to do.
 
@@ -141,6 +146,7 @@ def error_from(
         operation: The API operation.
         repository: The repository of the request, in the Region that it was signed for.
         owned: Whether this library can renew the credentials.
+        region_note: What to add to the Region where it may be the cause.
     """
     what, status = attempted(operation, repository), response.status
     if _OK < status < _FIRST_REDIRECT:
@@ -159,7 +165,7 @@ def error_from(
         signing_error = _signing_error(response, what, owned=owned)
         if signing_error is not None:
             return signing_error
-        cls, advice, retryable = _class_of(response, operation, repository)
+        cls, advice, retryable = _class_of(response, operation, repository, region_note)
 
     text, message = _text(response, what, advice), response.message
     error = cls(text, code=response.code, message=message, status=status, retryable=retryable)
@@ -204,18 +210,18 @@ def _is_right(skew: float | None) -> bool:
 
 
 def _class_of(
-    response: ErrorResponse, operation: str, repository: Repository
+    response: ErrorResponse, operation: str, repository: Repository, region_note: str
 ) -> tuple[type[errors.ServiceError], str, bool]:
     """Return the class of an error, its advice, and whether it is retryable."""
     code, status = response.code, response.status
     if code in _WRONG_SIGNATURE:
         # All other signature errors are CredentialsErrors or ClockSkewErrors.
-        signed_for = f"the request was signed for ECR in Region {repository.region}"
+        signed_for = f"the request was signed for ECR in Region {repository.region}{region_note}"
         advice = f"{signed_for}: check that the Region and endpoint_url belong together"
         return errors.ServiceError, advice, False
 
     if code == "RepositoryNotFoundException":
-        return errors.RepositoryNotFoundError, _where_it_looked(repository), False
+        return errors.RepositoryNotFoundError, _where_it_looked(repository, region_note), False
     if code in _ACCESS_DENIED:
         advice = f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
         return errors.AccessDeniedError, advice, False
@@ -227,7 +233,7 @@ def _class_of(
     return errors.ServiceError, "", False
 
 
-def _where_it_looked(repository: Repository) -> str:
+def _where_it_looked(repository: Repository, region_note: str) -> str:
     own = "the registry of the caller's own account (a full URI names another)"
     registry = f"registry {repository.registry_id}" if repository.registry_id else own
     host = looks_like_a_host(repository.name)
@@ -235,7 +241,7 @@ def _where_it_looked(repository: Repository) -> str:
         "" if host is None else f"; the first part of the name, {quoted(host)}, looks like a host"
     )
     return (
-        f"looked in {registry}, Region {repository.region}{note}: "
+        f"looked in {registry}, Region {repository.region}{region_note}{note}: "
         "check the name, the account and the Region, or create the repository"
     )
 

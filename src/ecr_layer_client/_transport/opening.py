@@ -6,6 +6,7 @@ The client imports this module in a thread when it opens, and aiobotocore with i
 from __future__ import annotations
 
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from aiobotocore.config import AioConfig
@@ -20,6 +21,7 @@ from .client_errors import opening_error, redacted_cause, without_context
 from .client_method import ClientMethodTransport
 from .credentials import Credentials
 from .http_session import guarded_session, watched_session
+from .regions import known_regions, unknown_region, unread_region
 from .responses import ResponseReader
 from .session import own_session, warm_up_in_thread
 from .signed_request import SignedRequestTransport
@@ -38,6 +40,7 @@ _NO_SIGNING = (
     "transport='signed' needs an aiobotocore session, whose create_client takes config= "
     "and which has get_credentials"
 )
+_ANY_REGION = "us-east-1"
 
 
 class Identity(NamedTuple):
@@ -61,8 +64,8 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
     """Open a transport. No request is sent.
 
     Raises:
-        InvalidInputError: There is no Region, no such profile, or the AWS configuration can't be
-            read.
+        InvalidInputError: There is no Region, or botocore does not know it; there is no such
+            profile, or the AWS configuration can't be read.
         CredentialsError: The credential chain failed, or the keys are not valid.
     """
     own, made = None, list[Any]()
@@ -79,7 +82,8 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
                 made_client = await _make_client(options, config, session, made)
                 client = await opening.enter_async_context(made_client)
         except (BotoCoreError, ClientError, ValueError, RuntimeError, OSError) as error:
-            raise opening_error(error) from redacted_cause(error)
+            raise opening_error(error, unread_region(options, None)) from redacted_cause(error)
+        await _refuse_unknown_region(options, config, session, client)
 
         is_signed = config.transport == "signed" or (config.transport == "auto" and own is not None)
         if is_signed and not (made and hasattr(session, "get_credentials")):
@@ -90,7 +94,8 @@ async def open_transport(options: ConnectionOptions, config: ClientConfig) -> Op
     source = own or session or client
     identity = Identity(client.meta.endpoint_url, client.meta.region_name, source)
     owned, limit = own is not None, config.max_response_bytes
-    reader = ResponseReader(identity.region_name, limit, owns_credentials=owned)
+    note = unread_region(options, identity.region_name)
+    reader = ResponseReader(identity.region_name, limit, owns_credentials=owned, region_note=note)
     client_method = ClientMethodTransport(client, reader, stack)
     transport: Transport = client_method
     if is_signed:
@@ -115,6 +120,24 @@ async def _make_client(
         config=_aio_config(session, config, made),
     )
     return client
+
+
+async def _refuse_unknown_region(
+    options: ConnectionOptions, config: ClientConfig, session: Any, client: Any
+) -> None:
+    """Refuse a Region that botocore does not know, unless an endpoint is given."""
+    if options.endpoint_url is not None or not isinstance(session, AioSession):
+        return
+    region, known = client.meta.region_name, known_regions(session)
+    if region in known:
+        return
+
+    # An endpoint that is given in the AWS configuration is the same in every Region.
+    elsewhere = replace(options, region_name=_ANY_REGION)
+    async with await _make_client(elsewhere, config, session, []) as other:
+        is_given = other.meta.endpoint_url == client.meta.endpoint_url
+    if not is_given:
+        raise unknown_region(region, known, unread_region(options, region))
 
 
 def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> AioConfig:

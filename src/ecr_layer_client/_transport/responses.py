@@ -44,14 +44,21 @@ class ResponseReader:
         region_name: The Region that the requests are signed for.
         max_response_bytes: The largest body that is accepted.
         owns_credentials: Whether expired credentials are this library's to renew.
+        region_note: What errors about the Region add to it, such as a variable that is not read.
     """
 
     def __init__(
-        self, region_name: str, max_response_bytes: int, *, owns_credentials: bool
+        self,
+        region_name: str,
+        max_response_bytes: int,
+        *,
+        owns_credentials: bool,
+        region_note: str = "",
     ) -> None:
         self._region_name = region_name
         self._limit = max_response_bytes
         self._owns_credentials = owns_credentials
+        self._region_note = region_note
 
     def read(self, operation: Operation[T], response: Response) -> T:
         """Return what a response says.
@@ -90,7 +97,13 @@ class ResponseReader:
     def _refused(self, operation: Operation[Any], response: Response) -> CallError:
         repository = located(operation.repository, self._region_name)
         read = ErrorResponse.read(*response)
-        return error_from(read, operation.name, repository, owned=self._owns_credentials)
+        return error_from(
+            read,
+            operation.name,
+            repository,
+            owned=self._owns_credentials,
+            region_note=self._region_note,
+        )
 
 
 def _with_facts(error: CallError, operation: Operation[Any], request_id: str | None) -> CallError:
