@@ -61,7 +61,8 @@ class ECRLayerClient:
     all tasks of its event loop.
 
     Args:
-        region_name: The Region. Default None: `AWS_DEFAULT_REGION`, or the profile's.
+        region_name: The Region. Default None: `AWS_DEFAULT_REGION`, or the profile's. One that
+            botocore does not know is refused, unless there is an endpoint.
         profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
         endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
             Default None.

@@ -238,7 +238,19 @@ def test_an_explicit_endpoint_is_asked(
         (
             ["team/app", ABSENT],
             "AWS_DEFAULT_REGION",
-            "error: found no AWS Region: pass --region, ",
+            (
+                "error: found no AWS Region (AWS_REGION is 'us-east-1', but botocore does not "
+                "read it): pass --region, "
+            ),
+        ),
+        (
+            ["team/app", ABSENT, "--region", "eu-wst-1"],
+            "AWS_ENDPOINT_URL_ECR",
+            (
+                "error: botocore does not know the AWS Region 'eu-wst-1' (did you mean "
+                "'eu-west-1'?): check --region, AWS_DEFAULT_REGION and the profile's region; if "
+                "the Region is new, update botocore, or pass --endpoint-url\n"
+            ),
         ),
         (["team/app", ABSENT], "AWS_ACCESS_KEY_ID", "error: found no usable AWS credentials: "),
         (
@@ -260,6 +272,7 @@ def test_an_explicit_endpoint_is_asked(
         "no http",
         "empty region",
         "no region",
+        "unknown region",
         "no credentials",
         "other region",
     ],

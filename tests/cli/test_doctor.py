@@ -259,7 +259,10 @@ def test_an_empty_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> Non
     found = doctor()
     assert (found["region"]["status"], found["region"]["found"], found["code"]) == (
         "fail",
-        "none: AWS_DEFAULT_REGION is empty",
+        (
+            "none: AWS_DEFAULT_REGION is empty "
+            "(AWS_REGION is 'us-east-1', but botocore does not read it)"
+        ),
         2,
     )
 
@@ -331,20 +334,57 @@ def test_no_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     skipped = {"region": "fail", "endpoint": "skip", "clock": "skip", "check": "skip"}
     assert (statuses(found), found["region"]["found"]) == (
         skipped,
-        "none: AWS_REGION is 'us-east-1', but botocore does not read it",
+        "none (AWS_REGION is 'us-east-1', but botocore does not read it)",
     )
     assert (statuses(bare), bare["region"]["found"]) == (skipped, "none")
 
 
-def test_an_unknown_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A Region that botocore does not know is a warning, because it may be new or misspelled."""
+@pytest.mark.parametrize(
+    ("arguments", "source"),
+    [([], "AWS_DEFAULT_REGION"), (["--region", "eu-wst-1"], "--region")],
+    ids=["variable", "option"],
+)
+def test_an_unknown_region(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, arguments: list[str], source: str
+) -> None:
+    """A Region that botocore does not know fails, and no request is sent."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
+    monkeypatch.delenv("AWS_REGION")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "eu-wst-1")
-    found = doctor()
-    assert (
-        statuses(found)["region"],
-        "check the spelling" in found["region"]["to_do"],
-        found["code"],
-    ) == ("warn", True, 1)
+    found = doctor("team/app", *arguments)
+    assert found["region"] == {
+        "part": "region",
+        "status": "fail",
+        "found": (
+            "botocore does not know the AWS Region 'eu-wst-1' (did you mean 'eu-west-1'?), "
+            f"from {source}"
+        ),
+        "to_do": (
+            "check --region, AWS_DEFAULT_REGION and the profile's region; "
+            "if the Region is new, update botocore, or pass --endpoint-url"
+        ),
+    }
+    skipped = dict.fromkeys(("endpoint", "clock", "check"), "skip")
+    assert (statuses(found), found["code"]) == ({"region": "fail"} | skipped, 2)
+
+
+def test_a_malformed_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A text that is not the name of a Region fails as a Region."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
+    assert statuses(doctor("--region", "eu west"))["region"] == "fail"
+
+
+def test_an_unknown_region_with_an_endpoint(
+    doctor: Doctor, own: LocalECR, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A Region that botocore does not know is fine if an endpoint is given, by any means."""
+    by_variable = doctor("--region", "eu-new-1")
+    monkeypatch.delenv("AWS_ENDPOINT_URL_ECR")
+    by_option = doctor("--region", "eu-new-1", "--endpoint-url", own.endpoint_url)
+    monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", "no URL")
+    malformed = doctor("--region", "eu-new-1")
+    found = [statuses(each).get("region") for each in (by_variable, by_option, malformed)]
+    assert found == [None] * 3
 
 
 def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
@@ -354,18 +394,31 @@ def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
 
 
-def test_two_variables_for_the_region(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """An AWS_REGION that differs is a warning."""
+@pytest.mark.parametrize("source", ["AWS_DEFAULT_REGION", "the configuration file"])
+def test_an_aws_region_that_is_not_read(
+    doctor: Doctor, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str
+) -> None:
+    """An AWS_REGION that differs from the variable or the profile is a warning."""
     monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    if source != "AWS_DEFAULT_REGION":
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+        (tmp_path / "config").write_text("[default]\nregion = us-east-1\n")
     assert doctor("team/app")["region"] == {
         "part": "region",
         "status": "warn",
         "found": (
-            "us-east-1, from AWS_DEFAULT_REGION; AWS_REGION is 'eu-west-1', which other programs "
-            "read"
+            f"us-east-1, from {source} (AWS_REGION is 'eu-west-1', but botocore does not read it)"
         ),
-        "to_do": "set both to the same Region",
+        "to_do": "set AWS_DEFAULT_REGION and AWS_REGION to the same Region",
     }
+
+
+def test_an_aws_region_beside_the_option(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An AWS_REGION that differs from --region is named, but is no warning."""
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    region = doctor("team/app", "--region", "us-east-1")["region"]
+    note = "(AWS_REGION is 'eu-west-1', but botocore does not read it)"
+    assert (region["status"], region["found"]) == ("ok", f"us-east-1, from --region {note}")
 
 
 @pytest.mark.parametrize(

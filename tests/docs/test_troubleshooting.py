@@ -152,6 +152,11 @@ async def _newline_in_a_secret(ecr: LocalECR) -> None:
     await _opened()(ecr)
 
 
+async def _unknown_region(ecr: LocalECR) -> None:
+    del os.environ["AWS_ENDPOINT_URL_ECR"]
+    await _opened(region_name="eu-wst-1")(ecr)
+
+
 async def _skewed(ecr: LocalECR) -> None:
     ecr.clock_skew = 3_600.0
     async with ecr.client(retry=_HASTY) as client:
@@ -414,7 +419,9 @@ _CASES: dict[str, Case] = {
     "the provider passed as credentials= did not return AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),
-    "found no AWS Region: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "found no AWS Region…: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "AWS_REGION is …, but botocore does not read it": _without("AWS_DEFAULT_REGION"),
+    "botocore does not know the AWS Region …: …": _unknown_region,
     "the AWS configuration is not valid: …": _opened(profile_name="none"),
     "repository … is in Region …, but this client is for …": _called(
         lambda client: client.check_layers(

@@ -18,11 +18,12 @@ from urllib.parse import urlsplit
 from aiobotocore.config import AioConfig
 from aiobotocore.session import AioSession
 from botocore import UNSIGNED
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, InvalidRegionError
 from botocore.utils import get_environ_proxies
 
 from ecr_layer_client._transport.error_responses import skew_of
 from ecr_layer_client._transport.http_session import guarded_session
+from ecr_layer_client._transport.regions import known_regions
 from ecr_layer_client._transport.session import new_session
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ ZERO_DIGEST = "sha256:" + "0" * 64
 CONNECT_TIMEOUT_SECONDS = 3.0
 READ_TIMEOUT_SECONDS = 5.0
 _MAX_RESPONSE_BYTES = 1 << 20
+_ANY_REGION = "us-east-1"
 _EXPIRES_SOON_SECONDS = 15 * 60
 
 # Both tuples are in the order in which botocore reads the variables.
@@ -147,12 +149,25 @@ class AWSConfiguration:
         region: str | None = self._session.get_config_variable("region")
         return region
 
-    async def has_region(self, region: str) -> bool:
-        """Return whether botocore's data has ECR in a Region."""
-        for partition in self._ecr_session.get_available_partitions():
-            if region in await self._ecr_session.get_available_regions("ecr", partition):
-                return True
-        return False
+    def known_regions(self) -> set[str]:
+        """Return the Regions in botocore's data."""
+        return known_regions(self._ecr_session)
+
+    async def gives_endpoint(self, region: str) -> bool:
+        """Return whether the configuration gives an endpoint, which is the same in every Region."""
+        try:
+            return await self._endpoint_in(region) == await self._endpoint_in(_ANY_REGION)
+        except InvalidRegionError:
+            return False
+        except ValueError:
+            # botocore raises this for an endpoint that is not a valid URL.
+            return True
+
+    async def _endpoint_in(self, region: str) -> str:
+        session: Any = self._ecr_session
+        config = AioConfig(signature_version=UNSIGNED)
+        async with session.create_client("ecr", region_name=region, config=config) as client:
+            return str(client.meta.endpoint_url)
 
     async def keys(self) -> Keys | None:
         """Find credentials, and return None if there are none.

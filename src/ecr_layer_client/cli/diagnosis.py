@@ -30,6 +30,7 @@ from ecr_layer_client._models.version import __version__
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
 from ecr_layer_client._transport.options import ConnectionOptions
+from ecr_layer_client._transport.regions import note_on_aws_region, unknown_region
 
 from .aws_configuration import (
     CONNECT_TIMEOUT_SECONDS,
@@ -69,6 +70,7 @@ _ERRORS_WITH_ADVICE = (
     AccessDeniedError,
     ClockSkewError,
     CredentialsError,
+    InvalidInputError,
     RepositoryNotFoundError,
     ServerError,
     ThrottledError,
@@ -76,6 +78,10 @@ _ERRORS_WITH_ADVICE = (
 )
 _SIGNATURE_CODES = ("InvalidSignatureException", "SignatureDoesNotMatch")
 _BOTOCORE_SAYS = "; botocore says "
+_REGION_VARIABLE = "AWS_DEFAULT_REGION"
+_REGION_FILE = "the configuration file"
+# The sources of a Region that another variable might have been meant to replace.
+_REGION_SOURCES_OF_AWS = (_REGION_VARIABLE, _REGION_FILE)
 _GET_KEYS = (
     "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, name a profile (--profile or AWS_PROFILE), "
     "log in (`aws sso login`), or run where a role provides credentials"
@@ -198,22 +204,22 @@ class Examination:
     async def _find_region(self) -> Finding:
         region, source = self._chosen_region()
         self._region = region or None
-        other = os.environ.get("AWS_REGION")
+        note = note_on_aws_region(region)
         if not region:
             found = "none" if region is None else f"none: {source} is empty"
-            if region is None and other is not None:
-                found = f"none: AWS_REGION is {quoted(other)}, but botocore does not read it"
             to_do = "pass --region, set AWS_DEFAULT_REGION, or give the profile a region"
+            return Finding("region", Status.FAIL, f"{found}{note}", to_do)
+
+        found = f"{region}, from {source}{note}"
+        known = self._aws.known_regions()
+        if not (region in known or self._endpoint_option or await self._aws.gives_endpoint(region)):
+            self._region = None
+            found, to_do = _split_advice(unknown_region(region, known, f", from {source}{note}"))
             return Finding("region", Status.FAIL, found, to_do)
 
-        found = f"{region}, from {source}"
-        if not (self._endpoint_option or await self._aws.has_region(region)):
-            found = f"{found}: botocore does not know ECR in {quoted(region)}"
-            to_do = "check the spelling, or update botocore if the Region is new"
+        if note and source in _REGION_SOURCES_OF_AWS:
+            to_do = "set AWS_DEFAULT_REGION and AWS_REGION to the same Region"
             return Finding("region", Status.WARN, found, to_do)
-        if source == "AWS_DEFAULT_REGION" and other not in (None, region):
-            found = f"{found}; AWS_REGION is {quoted(other)}, which other programs read"
-            return Finding("region", Status.WARN, found, "set both to the same Region")
         return Finding("region", Status.OK, found)
 
     def _chosen_region(self) -> tuple[str | None, str]:
@@ -223,9 +229,9 @@ class Examination:
             return self._repository.region, "the repository"
 
         configured = self._aws.region()
-        if os.environ.get("AWS_DEFAULT_REGION") == configured:
-            return configured, "AWS_DEFAULT_REGION"
-        return configured, "the configuration file"
+        if os.environ.get(_REGION_VARIABLE) == configured:
+            return configured, _REGION_VARIABLE
+        return configured, _REGION_FILE
 
     async def _find_keys(self) -> Finding:
         try:
