@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from images.making import image
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
 COMMAND = [sys.executable, "-m", "ecr_layer_client"]
 HELD = f"sha256:{0:064x}"
@@ -161,6 +164,98 @@ def test_a_reader_that_has_enough_ends_it_quietly(arguments: list[str]) -> None:
         process.stdout.close()
         said = process.stderr.read() if process.stderr else ""
     assert (process.returncode, said) == (141, "")
+
+
+# Prints keys that have expired, so that they are refreshed at once, and then fails.
+EXPIRED_KEYS = """
+import json, pathlib
+mark = pathlib.Path(__file__).with_name("mark")
+if mark.exists():
+    raise SystemExit("the vault is sealed")
+mark.touch()
+keys = {"Version": 1, "AccessKeyId": "id", "SecretAccessKey": "hidden", "SessionToken": "token"}
+print(json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}))
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "lines"),
+    [
+        (["check", "team/app", HELD], 1),
+        (["plan", "manifest.json", "team/app"], 1),
+        (["verify", "team/app:1"], 1),
+        (["audit", "team/app"], 1),
+        (["doctor", "team/app"], 0),
+    ],
+    ids=["check", "plan", "verify", "audit", "doctor"],
+)
+def test_a_failed_refresh_of_credentials_is_one_line(
+    tmp_path: Path, arguments: list[str], lines: int
+) -> None:
+    """If credentials can't be refreshed, a command prints one line, and the doctor its findings."""
+    (tmp_path / "keys.py").write_text(EXPIRED_KEYS)
+    (tmp_path / "manifest.json").write_bytes(image("app", "base").manifest)
+    process = f"credential_process = {sys.executable} {tmp_path / 'keys.py'}\n"
+    (tmp_path / "config").write_text(f"[default]\nregion = us-east-1\n{process}")
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith("AWS_") or name in {"AWS_CONFIG_FILE", "AWS_ENDPOINT_URL_ECR"}
+    }
+    ran = finished([*COMMAND, *arguments], env=kept, cwd=tmp_path)
+    assert (
+        ran.returncode,
+        ran.stderr.count("\n"),
+        "the vault is sealed" in ran.stdout + ran.stderr,
+    ) == (
+        2,
+        lines,
+        True,
+    )
+
+
+NOISY = """
+import asyncio, logging, warnings
+from ecr_layer_client.cli import demo, main
+
+class Finalized:
+    def __del__(self):
+        raise OSError("noise")
+
+async def noisy():
+    import aiohttp
+    async def fails():
+        raise OSError("noise")
+    task = asyncio.create_task(fails())
+    await asyncio.sleep(0)
+    del task
+    aiohttp.ClientSession()
+    logging.getLogger("botocore").error("noise")
+    warnings.warn("noise")
+    Finalized()
+    return 0
+
+demo._demo = noisy
+main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("variable", "is_shown"), [("", False), ("1", True)], ids=["nothing", "everything"]
+)
+def test_what_libraries_log_is_hidden(variable: str, *, is_shown: bool) -> None:
+    """Standard error has no log record, warning or traceback of a library, unless it is wanted."""
+    variables = os.environ | {"ECR_LAYERS_TRACEBACK": variable}
+    ran = finished([sys.executable, "-c", NOISY, "demo"], env=variables)
+    reports = [
+        "noise",
+        "never retrieved",
+        "Unclosed client session",
+        "Exception ignored",
+        "Warning",
+    ]
+    shown = [report for report in reports if report in ran.stderr]
+    assert (ran.returncode, shown, bool(ran.stderr)) == (0, reports if is_shown else [], is_shown)
 
 
 def test_a_terminal_without_digests_is_not_read() -> None:

@@ -5,6 +5,8 @@ Only this subpackage imports typer.
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 from typing import NoReturn
 
@@ -38,6 +40,8 @@ def main() -> NoReturn:
     except KeyboardInterrupt:
         sys.exit(130)
 
+    if not os.environ.get("ECR_LAYERS_TRACEBACK"):
+        _hide_what_libraries_report()
     try:
         code = app(prog_name="ecr-layers")
     except OSError as error:
@@ -48,3 +52,14 @@ def main() -> NoReturn:
         print_line(f"error: can't write to standard output: {system_message(error)}")
         code = ERROR
     sys.exit(code)
+
+
+def _hide_what_libraries_report() -> None:
+    """Print no log record, warning or exception of a finalizer on standard error.
+
+    By default, Python prints those of botocore and asyncio, tracebacks included. What matters of
+    them is in the one line that a command prints.
+    """
+    logging.getLogger().addHandler(logging.NullHandler())
+    logging.captureWarnings(capture=True)
+    sys.unraisablehook = lambda _: None

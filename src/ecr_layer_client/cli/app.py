@@ -61,5 +61,5 @@ def _ecr_layers(
       AWS_ENDPOINT_URL_ECR                   the endpoint
       HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the proxy, and the certificates to trust
       NO_COLOR                               print without colours
-      ECR_LAYERS_TRACEBACK                   1: show the traceback of a bug in ecr-layers
+      ECR_LAYERS_TRACEBACK                   1: show tracebacks, and what libraries log
     """  # noqa: D301 (typer's mark of lines to keep as they are)
