@@ -29,6 +29,7 @@ from ecr_layer_client._models.quotas import DEFAULT_SHARE, QUOTAS
 from ecr_layer_client._models.version import __version__
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.redaction import redact
+from ecr_layer_client._transport.client_errors import opening_error
 from ecr_layer_client._transport.options import ConnectionOptions
 from ecr_layer_client._transport.regions import note_on_aws_region, unknown_region
 
@@ -193,12 +194,7 @@ class Examination:
         try:
             found = f"{self._aws.profile()}; {self._aws.files()}"
         except Exception as error:  # noqa: BLE001 (any failure is a finding)
-            found = f"it can't be used: {quoted(str(error))}"
-            to_do = (
-                "correct --profile, AWS_PROFILE or the file; `aws configure list-profiles` lists "
-                "the profiles"
-            )
-            return Finding("configuration", Status.FAIL, found, to_do)
+            return Finding("configuration", Status.FAIL, *_split_advice(opening_error(error)))
         return Finding("configuration", Status.OK, found)
 
     async def _find_region(self) -> Finding:
