@@ -582,8 +582,9 @@ _CASES: dict[str, Case] = {
     "endpoint_url contains a user name or password: …": _made(
         lambda: ECRLayerClient(endpoint_url="https://me:secret@ecr.example.com")
     ),
+    "endpoint_url=… has no scheme: …": _made(lambda: ECRLayerClient(endpoint_url="localhost:4510")),
     "endpoint_url must have the form https://HOST[:PORT], …": _made(
-        lambda: ECRLayerClient(endpoint_url="ecr.example.com")
+        lambda: ECRLayerClient(endpoint_url="ftp://ecr.example.com")
     ),
     "from_client takes an open aiobotocore ECR client, not …": _made(
         lambda: ECRLayerClient.from_client(_any)

@@ -247,6 +247,18 @@ def test_endpoint_is_not_valid(endpoint_url: str, *, allow_insecure: bool) -> No
     assert (message.startswith("endpoint_url"), "s3cret" in message) == (True, False)
 
 
+@pytest.mark.parametrize(
+    ("host", "scheme"),
+    [("localhost:4510", "http"), ("127.0.0.1", "http"), ("ecr.example:8443", "https")],
+)
+def test_endpoint_without_a_scheme(host: str, scheme: str) -> None:
+    """An endpoint without a scheme is refused with the URL to use, which is accepted."""
+    assert refusal_of(check, endpoint_url=host) == (
+        f"endpoint_url='{host}' has no scheme: use '{scheme}://{host}'"
+    )
+    check(endpoint_url=f"{scheme}://{host}")
+
+
 @pytest.mark.parametrize("name", ["region_name", "profile_name", "endpoint_url"])
 @pytest.mark.parametrize("value", ["", 5, b"x", True], ids=repr)
 def test_connection_option_is_a_str(name: str, value: object) -> None:

@@ -78,8 +78,9 @@ def _check_text(name: str, value: object) -> None:
 
 
 def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
+    has_scheme = "://" in endpoint_url
     try:
-        url = urlsplit(endpoint_url)
+        url = urlsplit(endpoint_url if has_scheme else f"//{endpoint_url}")
         host, _ = url.hostname, url.port
     except ValueError:
         msg = "endpoint_url is not a valid URL: use the form https://HOST[:PORT]"
@@ -89,6 +90,14 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         msg = (
             "endpoint_url contains a user name or password: "
             "leave it out, because requests are signed with AWS credentials"
+        )
+        raise InvalidInputError(msg)
+
+    if host and not (has_scheme or url.path or url.query or url.fragment):
+        scheme = "http" if _is_loopback(host) else "https"
+        msg = (
+            f"endpoint_url={quoted(endpoint_url)} has no scheme: "
+            f"use {quoted(f'{scheme}://{endpoint_url}')}"
         )
         raise InvalidInputError(msg)
 
