@@ -231,6 +231,20 @@ def test_an_explicit_endpoint_is_asked(
             ),
         ),
         (
+            ["team/app", ABSENT, "--endpoint-url", "localhost:4510"],
+            "",
+            "error: --endpoint-url 'localhost:4510' has no scheme: use 'http://localhost:4510'\n",
+        ),
+        (
+            ["localhost:4510/team/app", ABSENT],
+            "",
+            (
+                "error: 'localhost:4510/team/app' begins with a host and a port, but an ECR "
+                "registry has no port: use 'team/app', and name a local registry with "
+                "--endpoint-url\n"
+            ),
+        ),
+        (
             ["team/app", ABSENT, "--region", ""],
             "",
             "error: --region '' is empty; give it a value, or leave it out\n",
@@ -270,6 +284,8 @@ def test_an_explicit_endpoint_is_asked(
         "profile",
         "plain http",
         "no http",
+        "no scheme",
+        "host and port",
         "empty region",
         "no region",
         "unknown region",

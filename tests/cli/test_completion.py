@@ -40,11 +40,13 @@ def completed(line: str) -> list[str]:
         ("ecr-layers check --re", ["--region"]),
         ("ecr-layers check team/app --profile ", ["ci", "default", "other"]),
         ("ecr-layers check team/app --profile o", ["other"]),
+        ("ecr-layers check team/app --region eu-w", ["eu-west-1", "eu-west-2", "eu-west-3"]),
+        ("ecr-layers doctor --region us-isob-e", ["us-isob-east-1"]),
     ],
-    ids=["commands", "options", "profiles", "profile"],
+    ids=["commands", "options", "profiles", "profile", "Regions", "Region"],
 )
 def test_bash_completes(environment: dict[str, str], line: str, offered: list[str]) -> None:
-    """Bash completes commands, options and the profiles of the AWS configuration."""
+    """Bash completes commands, options, the profiles of the AWS configuration, and Regions."""
     Path(environment["AWS_CONFIG_FILE"]).write_text(
         "[profile ci]\n[default]\n[sso-session s]\n", encoding="ascii"
     )

@@ -115,24 +115,39 @@ def test_members_of_json(run: Run, layout: str) -> None:
 
 @pytest.mark.usefixtures("images")
 def test_plan_of_an_image_without_its_manifest(run: Run, ecr: LocalECR, layout: str) -> None:
-    """A plan whose blobs exist ends with 0 although the image is missing, and verify with 1."""
+    """A plan whose blobs exist ends with 0 although the image is missing, and verify with 3."""
     for blob in APP.blobs:
         ecr.put_layer("team/blobs", blob)
     planned, verified = (
         run("plan", layout, "team/blobs"),
         run("verify", f"team/blobs@{sha256(APP.manifest)}"),
     )
-    assert (planned.returncode, verified.returncode) == (0, 1)
+    assert (planned.returncode, verified.returncode) == (0, 3)
     assert "calls: 1 BatchCheckLayerAvailability, 1 PutImage" in planned.stdout.splitlines()
 
 
-def test_plan_of_standard_input(run: Run) -> None:
-    """An image can't come from a pipe, and the error says what to do."""
-    ran = run("plan", "-", "team/empty")
-    assert (ran.returncode, ran.stdout, "save it to a file" in " ".join(ran.stderr.split())) == (
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("-", "an image is read more than once, so it can't come from a pipe: save it to a file"),
+        (
+            "python:3.11",
+            (
+                "'python:3.11' does not exist, and only local files are read: "
+                "save the image first, for example with `docker save`"
+            ),
+        ),
+    ],
+    ids=["pipe", "image"],
+)
+def test_plan_of_no_file(run: Run, source: str, said: str) -> None:
+    """A pipe and the name of an image are refused in one line, which says what to do."""
+    ran = run("plan", source, "team/empty")
+    usage = "`ecr-layers plan --help` shows the usage"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (
         2,
         "",
-        True,
+        f"error: Invalid value for IMAGE_SOURCE: {said}: {usage}\n",
     )
 
 
@@ -269,14 +284,46 @@ def test_verify_as_json_per_platform(run: Run) -> None:
             "write a tag, such as 'latest', or a digest",
         ),
         (f"@{sha256(BOTH)}", "is not a valid ECR repository name"),
-        ("team/none:v1", "The repository with name 'team/none' does not exist"),
         (f"{URI}/team/complete", "does not name an image"),
     ],
 )
 def test_verify_a_wrong_name(run: Run, name: str, why: str) -> None:
-    """A name without an image or repository is one line on standard error, and exit code 2."""
+    """A name that does not name an image is one line on standard error, and exit code 2."""
     ran = run("verify", name)
     assert (ran.returncode, ran.stdout, why in ran.stderr) == (2, "", True)
+
+
+@pytest.mark.usefixtures("images")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        (
+            "team/complete:v9",
+            "repository 'team/complete' has no image 'v9': check the tag or the digest, or push",
+        ),
+        (
+            f"team/empty@{sha256(BOTH)}",
+            f"repository 'team/empty' has no image '{sha256(BOTH)}': check the tag or the digest",
+        ),
+        ("team/none:v1", "BatchGetImage on repository 'team/none' (registry of the caller, Region"),
+    ],
+    ids=["tag", "digest", "repository"],
+)
+def test_verify_an_image_that_does_not_exist(run: Run, name: str, said: str) -> None:
+    """If the image does not exist, verify prints one line on standard error, and ends with 3."""
+    ran = run("verify", name)
+    assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (3, "", 1)
+    assert ran.stderr.startswith(f"error: {said}")
+
+
+@pytest.mark.usefixtures("images")
+def test_an_unknown_repository_is_an_error(run: Run, layout: str) -> None:
+    """An unknown repository ends plan and audit with 2."""
+    codes = [
+        run("plan", layout, "team/none").returncode,
+        run("audit", "team/none").returncode,
+    ]
+    assert codes == [2, 2]
 
 
 @pytest.mark.usefixtures("images")

@@ -334,6 +334,18 @@ def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_colour
     assert (code, "\x1b[32mok" in shown, widest <= 60) == (0, is_coloured, True)
 
 
+@pytest.mark.parametrize(
+    ("variables", "is_coloured"),
+    [({}, True), ({"NO_COLOR": "1"}, False)],
+    ids=["colours", "NO_COLOR"],
+)
+def test_help_at_a_terminal(variables: dict[str, str], *, is_coloured: bool) -> None:
+    """Help on a terminal has colours, unless NO_COLOR is set."""
+    code, shown = in_a_terminal([*COMMAND, "check", "--help"], variables=variables)
+    colours = re.findall(r"\x1b\[[0-9;]*3[0-7]m", shown)
+    assert (code, bool(colours), "--batch-size" in _plain(shown)) == (0, is_coloured, True)
+
+
 @pytest.mark.parametrize("columns", [1, 23, 24, 40, 71, 72, 200])
 def test_the_doctor_leaves_out_no_word(columns: int) -> None:
     """A terminal of any width shows all text that --json has."""
@@ -349,8 +361,8 @@ def test_the_doctor_leaves_out_no_word(columns: int) -> None:
 
 
 def test_help_waits_for_nothing_heavy() -> None:
-    """--help does not import the client, AWS's libraries or what draws tables."""
-    heavy = ("ecr_layer_client._client", "aiobotocore", "botocore", "aiohttp", "rich.console")
+    """--help does not import the client or AWS's libraries."""
+    heavy = ("ecr_layer_client._client", "aiobotocore", "botocore", "aiohttp")
     program = (
         "import sys\nfrom ecr_layer_client.cli import main\ntry:\n    main()\nexcept SystemExit:\n"
         f"    print([name for name in {heavy} if name in sys.modules])"

@@ -143,6 +143,21 @@ def test_a_directory_in_use_is_told(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("timeout", "code", "said"),
+    [
+        ("0.001", 0, "the local ECR listens at "),
+        ("0", 2, "error: --timeout 0 must be a number of "),
+    ],
+    ids=["over", "not valid"],
+)
+def test_a_timeout_ends_it(timeout: str, code: int, said: str) -> None:
+    """--timeout ends a local ECR with exit code 0, and one that is not valid with an error."""
+    with started("--timeout", timeout) as process:
+        errors = process.communicate()[1]
+    assert (process.returncode, errors.splitlines()[-1][: len(said)]) == (code, said)
+
+
+@pytest.mark.parametrize(
     ("options", "says"),
     [
         (["--account", "12"], "--account must be 12 digits"),

@@ -128,7 +128,7 @@ async def _refuse_unknown_region(
     """Refuse a Region that botocore does not know, unless an endpoint is given."""
     if options.endpoint_url is not None or not isinstance(session, AioSession):
         return
-    region, known = client.meta.region_name, known_regions(session)
+    region, known = client.meta.region_name, known_regions(session.get_component("data_loader"))
     if region in known:
         return
 

@@ -10,17 +10,17 @@ from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
-    from aiobotocore.session import AioSession
-
     from .options import ConnectionOptions
 
 # botocore's data has pseudo Regions, such as `aws-global`, for services without Regions.
 _NO_REGION = "-global"
 
 
-def known_regions(session: AioSession) -> set[str]:
-    """Return the Regions of all partitions in botocore's data. A session reads it only once."""
-    loader: Any = session.get_component("data_loader")
+def known_regions(loader: Any) -> set[str]:
+    """Return the Regions of all partitions in the data of one of botocore's loaders.
+
+    A loader reads its files only once.
+    """
     return {
         region
         for partition in loader.load_data("partitions")["partitions"]

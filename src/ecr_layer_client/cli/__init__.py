@@ -16,10 +16,7 @@ _EXTRA_PACKAGES = ("rich", "typer")
 
 
 def main() -> NoReturn:
-    """Run `ecr-layers` and exit with its code.
-
-    The code is 0 for success, 1 if not everything is available, 2 for an error, or 130 after
-    Ctrl-C.
+    """Run `ecr-layers` and exit with its code, as `exit_codes.py` lists them.
 
     Raises:
         SystemExit: Always.

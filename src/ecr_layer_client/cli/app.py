@@ -2,31 +2,62 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import sys
+from typing import Annotated, Any, NoReturn
 
 import typer
+from typer.core import TyperGroup
 
 from ecr_layer_client._models.version import __version__
 
 from .check import check
 from .demo import demo
 from .doctor import doctor
+from .exit_codes import ERROR, help_of, print_line
 from .images import audit, plan, verify
 from .serve import serve
 
+
+class _Program(TyperGroup):
+    """The program. An error in its usage is one line, like every error."""
+
+    def main(self, *arguments: Any, **options: Any) -> NoReturn:
+        """Run the program and exit."""
+        try:
+            code = super().main(*arguments, **(options | {"standalone_mode": False}))
+        except Exception as error:
+            # All errors in the usage have this method.
+            if not hasattr(error, "format_message"):
+                raise
+            code = ERROR
+            _print_usage_error(error)
+        sys.exit(code or 0)
+
+
+def _print_usage_error(error: Any) -> None:
+    # Without arguments, the help was printed, and the message is empty.
+    if message := error.format_message():
+        program = "ecr-layers" if error.ctx is None else error.ctx.command_path
+        print_line(f"error: {message.rstrip('.')}: `{program} --help` shows the usage")
+
+
 app: typer.Typer = typer.Typer(
+    cls=_Program,
     context_settings={"help_option_names": ["-h", "--help"]},
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,
+    rich_markup_mode="rich",
 )
-app.command(short_help="Show the client at work, without an AWS account.")(demo)
-app.command()(check)
-app.command(short_help="Show what a push of an image would upload.")(plan)
-app.command(short_help="Check that an image is complete.")(verify)
-app.command(short_help="Check that every image of a repository is complete.")(audit)
-app.command(short_help="Find out whether a check works, and if not, why.")(doctor)
-app.command(short_help="Serve a local ECR to any program that uses ECR.")(serve)
+for _command, _short_help in (
+    (demo, "Show the client at work, without an AWS account."),
+    (check, "Check which layer digests a repository holds."),
+    (plan, "Show what a push of an image would upload."),
+    (verify, "Check that an image is complete."),
+    (audit, "Check that every image of a repository is complete."),
+    (doctor, "Find out whether a check works, and if not, why."),
+    (serve, "Serve a local ECR to any program that uses ECR."),
+):
+    app.command(help=help_of(_command), short_help=_short_help)(_command)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 (typer's callback)

@@ -151,7 +151,7 @@ class AWSConfiguration:
 
     def known_regions(self) -> set[str]:
         """Return the Regions in botocore's data."""
-        return known_regions(self._ecr_session)
+        return known_regions(self._ecr_session.get_component("data_loader"))
 
     async def gives_endpoint(self, region: str) -> bool:
         """Return whether the configuration gives an endpoint, which is the same in every Region."""

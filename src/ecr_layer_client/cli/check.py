@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .exit_codes import ALL_AVAILABLE, ERROR, NOT_ALL_AVAILABLE, print_line, run
-from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, make_client
+from .options import (
+    AllowInsecureEndpoint,
+    Concurrency,
+    EndpointUrl,
+    Profile,
+    Quiet,
+    Region,
+    Timeout,
+    make_client,
+)
 from .output import HEADER, InputOrder, JSONLines, Tally, row
 from .progress import counting
 from .stdio import Output, StandardInput
@@ -54,23 +63,23 @@ def check(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
-    timeout: Annotated[
-        float | None,
-        typer.Option(help="Seconds for the whole check.", show_default="no limit"),
-    ] = None,
+    timeout: Timeout = None,
     as_json: Annotated[
         bool,
         typer.Option("--json", help="Print JSON lines, one for each outcome, and no summary."),
     ] = False,
+    quiet: Quiet = False,
     concurrency: Concurrency = 10,
-    batch_size: Annotated[int, typer.Option(min=1, max=100, help="Digests in one request.")] = 100,
+    batch_size: Annotated[
+        int, typer.Option(min=1, max=100, metavar="N", help="Digests in one request.")
+    ] = 100,
 ) -> None:
     """Check which layer digests a repository holds.
 
     \b
     Examples:
-      ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07 --region eu-west-1
-      ecr-layers check 123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app < digests.txt
+      ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07
+      ecr-layers check team/app --region eu-west-1 < digests.txt
       grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
       ecr-layers check team/app --json < digests.txt |
         jq -r 'select(.availability != "AVAILABLE") | .digest'
@@ -88,14 +97,6 @@ def check(  # noqa: PLR0913 (the options)
       absent        not held: a push must upload it
       undetermined  anything else, with the reason
 
-    \b
-    Exit codes:
-      0    all digests are available
-      1    some are not
-      2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143 by SIGTERM
-      141  standard output was closed, as by `head`
-
     However the command ends, it prints the outcomes that it has.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
@@ -105,7 +106,7 @@ def check(  # noqa: PLR0913 (the options)
     if not digests and (sys.stdin is None or is_typed):
         message = "no digests: pass them as arguments, or pipe them in, one per line"
         raise typer.BadParameter(message, param_hint="DIGEST")
-    if is_typed:
+    if is_typed and not quiet:
         print_line("type digests, one per line; Ctrl-D ends the input")
 
     async def check_all() -> int:
@@ -119,7 +120,7 @@ def check(  # noqa: PLR0913 (the options)
             allow_insecure_endpoint=allow_insecure_endpoint,
         )
         order = InputOrder(max(_MAX_HELD_BACK, 2 * batch_size * concurrency))
-        printer = _Printer(parsed, order, len(set(arguments)) or None, as_json=as_json)
+        printer = _Printer(parsed, order, len(set(arguments)) or None, as_json=as_json, quiet=quiet)
 
         async with make_client(parsed, region, profile, endpoint_url, config) as client:
             outcomes = (
@@ -186,6 +187,7 @@ class _Printer:
         order: The order of the input.
         total: The number of outcomes, or None if that is not known.
         as_json: Whether to print JSON lines instead of a table.
+        quiet: Whether to print nothing but errors.
 
     Attributes:
         tally: The counts of the outcomes so far.
@@ -193,13 +195,20 @@ class _Printer:
     """
 
     def __init__(
-        self, repository: Repository, order: InputOrder, total: int | None, *, as_json: bool
+        self,
+        repository: Repository,
+        order: InputOrder,
+        total: int | None,
+        *,
+        as_json: bool,
+        quiet: bool,
     ) -> None:
         self.tally = Tally()
         self.has_begun = False
         self._as_line = JSONLines(repository).line if as_json else row
         self._header = None if as_json else HEADER
-        self._output = Output()
+        self._quiet = quiet
+        self._output = Output(quiet=quiet)
         self._order = order
         self._total = total
 
@@ -231,7 +240,7 @@ class _Printer:
 
     def _progress(self) -> AbstractContextManager[None]:
         """Show progress, unless the outcomes scroll by on the same terminal."""
-        if sys.stdout is not None and sys.stdout.isatty():
+        if self._quiet or (sys.stdout is not None and sys.stdout.isatty()):
             return nullcontext()
         return counting("checking", self._total, lambda: self.tally.total)
 

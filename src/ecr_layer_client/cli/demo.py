@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from ecr_layer_client._text.byte_sizes import human_bytes
 
 from .exit_codes import run
+from .options import Timeout  # noqa: TC001 (typer reads the annotation)
 from .progress import counting
 from .stdio import Output
 
@@ -29,7 +30,7 @@ Next, try it on one of your repositories:
   ecr-layers check REPOSITORY < digests.txt"""
 
 
-def demo() -> None:
+def demo(timeout: Timeout = None) -> None:
     """Show the client at work: check the layers of 856 real images against a local ECR.
 
     The demo needs no AWS account and downloads nothing.
@@ -40,15 +41,8 @@ def demo() -> None:
     \b
     Example:
       ecr-layers demo
-
-    \b
-    Exit codes:
-      0    all layers were checked
-      2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143 by SIGTERM
-      141  standard output was closed, as by `head`
     """  # noqa: D301 (typer's mark of lines to keep as they are)
-    run(_demo())
+    run(_demo(), timeout)
 
 
 @dataclass(frozen=True, slots=True)

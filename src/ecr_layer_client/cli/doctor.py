@@ -10,7 +10,14 @@ import typer
 from .exit_codes import ERROR, run
 
 # Typer reads the annotations.
-from .options import AllowInsecureEndpoint, EndpointUrl, Profile, Region  # noqa: TC001
+from .options import (  # noqa: TC001
+    AllowInsecureEndpoint,
+    EndpointUrl,
+    Profile,
+    Quiet,
+    Region,
+    Timeout,
+)
 from .progress import waiting
 from .stdio import Output
 
@@ -38,9 +45,11 @@ def doctor(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    timeout: Timeout = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON lines, one for each part.")
     ] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Find out whether a check works, and if not, why.
 
@@ -48,26 +57,19 @@ def doctor(  # noqa: PLR0913 (the options)
 
     \b
     Examples:
-      ecr-layers doctor                         is everything set up, does ECR respond?
-      ecr-layers doctor team/app --profile ci   and may you check that repository?
+      ecr-layers doctor                         does ECR respond?
+      ecr-layers doctor team/app --profile ci   may you check that repository?
 
     \b
     The parts:
       versions       this package and the packages that do the work
       configuration  the profile, and the files that AWS tools read
       region         the Region, and where it is set
-      credentials    the key id and its source, and whether it expires; never a secret
+      credentials    the key id, its source and expiration; never a secret
       endpoint       whether it responds, with which certificates and proxy
       clock          whether it agrees with AWS's
-      check          whether you may check REPOSITORY, with one digest that does not exist
+      check          whether you may check REPOSITORY, with one absent digest
       quota          how fast a check may be, and whether ECR throttled this one
-
-    \b
-    Exit codes:
-      0    everything that was examined is fine
-      1    something may become a problem (warn)
-      2    something is wrong (fail), or an option is
-      130  ended by Ctrl-C; 143 by SIGTERM
 
     The doctor sends two harmless requests. The second one needs the IAM action
     ecr:BatchCheckLayerAvailability on the repository. The doctor ends within half a minute, even
@@ -85,19 +87,19 @@ def doctor(  # noqa: PLR0913 (the options)
         examination = Examination(parsed, region, profile, endpoint_url, config)
 
         findings: list[Finding] = []
-        with waiting("examining the configuration") as show_step:
+        with waiting("examining the configuration", quiet=quiet) as show_step:
             async for finding in examination.findings(show_step):
                 findings.append(finding)
-                await _show(finding, as_json=as_json)
+                await _show(finding, as_json=as_json, quiet=quiet)
 
         statuses = {finding.status for finding in findings}
         return ERROR if "fail" in statuses else _WARNED if "warn" in statuses else _ALL_OK
 
-    run(examine())
+    run(examine(), timeout)
 
 
-async def _show(finding: Finding, *, as_json: bool) -> None:
-    output = Output()
+async def _show(finding: Finding, *, as_json: bool, quiet: bool) -> None:
+    output = Output(quiet=quiet)
     if as_json:
         await output.write(finding.json_line)
     elif sys.stdout is not None and sys.stdout.isatty():

@@ -4,26 +4,55 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import inspect
 import os
 import re
 import signal
 import sys
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 import typer
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 
-ALL_AVAILABLE = 0
-NOT_ALL_AVAILABLE = 1
-ERROR = 2
+ALL_AVAILABLE: Final = 0
+NOT_ALL_AVAILABLE: Final = 1
+ERROR: Final = 2
+NOT_FOUND: Final = 3
 
 # Shells report a process that a signal ended as 128 plus the signal's number.
-TERMINATED = 128 + 15
+TERMINATED: Final = 128 + 15
 _INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
+
+OF_ALL_COMMANDS: Mapping[int, str] = {
+    ERROR: "an error, in one line on standard error",
+    _INTERRUPTED: "ended by Ctrl-C",
+    _PIPE_CLOSED: "standard output was closed, as by `head`",
+    TERMINATED: "ended by SIGTERM, as `kill` and container runtimes send it",
+}
+OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
+    "demo": {0: "all layers were checked"},
+    "check": {0: "all digests are available", 1: "some are not"},
+    "plan": {
+        0: "the repository holds every blob: a push only puts the manifests",
+        1: "a push would upload blobs",
+    },
+    "verify": {
+        0: "the image is complete, on every platform",
+        1: "it is not: something is missing, archived or of another size",
+        3: "the image or its repository does not exist",
+    },
+    "audit": {0: "all images are complete", 1: "some are not"},
+    "doctor": {
+        0: "everything that was examined is fine",
+        1: "something may become a problem (warn)",
+        2: "something is wrong (fail), or an option is",
+    },
+    "serve": {0: "the time of --timeout is over"},
+}
 
 _TRACEBACK_VARIABLE = "ECR_LAYERS_TRACEBACK"
 
@@ -47,8 +76,21 @@ _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _REPLACEMENTS))})")
 _WHOLE_SECONDS = re.compile(r"(--timeout \d+)\.0\b")
 
 
-def run(command: Coroutine[Any, Any, int]) -> NoReturn:
-    """Run a command to its end and exit with its code.
+def help_of(command: Callable[..., None]) -> str:
+    """Return the help of a command: its docstring and its exit codes."""
+    codes = {**OF_ALL_COMMANDS, **OF_COMMANDS[command.__name__]}
+    rows = "".join(f"\n  {code:<3}  {codes[code]}" for code in sorted(codes))
+    paragraphs = inspect.cleandoc(command.__doc__ or "").split("\n\n")
+    return "\n\n".join([*map(_unwrapped, paragraphs), f"\b\nExit codes:{rows}"])
+
+
+def _unwrapped(paragraph: str) -> str:
+    """Return a paragraph in one line, which the terminal wraps, unless its lines are marked."""
+    return paragraph if paragraph.startswith("\b") else paragraph.replace("\n", " ")
+
+
+def run(command: Coroutine[Any, Any, int], timeout: float | None = None) -> NoReturn:
+    """Run a command to its end, for at most `timeout` seconds, and exit with its code.
 
     Raises:
         typer.Exit: Always.
@@ -56,7 +98,7 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
     from ecr_layer_client._models.errors import ECRLayerError
 
     try:
-        code = asyncio.run(_until_terminated(command))
+        code = asyncio.run(_until_terminated(_within(timeout, command)))
     except KeyboardInterrupt:
         code = _INTERRUPTED
     except BrokenPipeError:
@@ -64,7 +106,7 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
         discard_output()
         code = _PIPE_CLOSED
     except ECRLayerError as error:
-        print_line(f"error: {with_option_names(str(error))}")
+        print_error(error)
         code = ERROR
     except OSError as error:
         print_line(f"error: {system_message(error)}")
@@ -78,6 +120,39 @@ def run(command: Coroutine[Any, Any, int]) -> NoReturn:
         )
         code = ERROR
     raise typer.Exit(code)
+
+
+async def _within(
+    timeout: float | None,  # noqa: ASYNC109 (it is an option of the command)
+    command: Coroutine[Any, Any, int],
+) -> int:
+    with contextlib.closing(command):
+        async with time_limit(timeout):
+            return await command
+
+
+@contextlib.asynccontextmanager
+async def time_limit(seconds: float | None) -> AsyncGenerator[None]:
+    """Cancel what runs in the block after some seconds. None is no limit.
+
+    Raises:
+        InvalidInputError: The number is not greater than 0.
+        OperationTimeoutError: The time is over.
+    """
+    from ecr_layer_client._models.call_errors import OperationTimeoutError
+    from ecr_layer_client._models.errors import InvalidInputError
+
+    if seconds is not None and not seconds > 0:
+        msg = f"timeout={seconds} must be a number of seconds greater than 0"
+        raise InvalidInputError(msg)
+    try:
+        async with asyncio.timeout(seconds) as limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        msg = f"not done within timeout={seconds} s"
+        raise OperationTimeoutError(msg) from None
 
 
 async def _until_terminated(command: Coroutine[Any, Any, int]) -> int:
@@ -120,6 +195,11 @@ def system_message(error: OSError) -> str:
     if not error.strerror:
         return str(error)
     return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+
+
+def print_error(error: Exception) -> None:
+    """Print an error of the library in one line, with the names of the options."""
+    print_line(f"error: {with_option_names(str(error))}")
 
 
 def print_line(text: str) -> None:

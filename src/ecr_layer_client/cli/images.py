@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -14,8 +15,25 @@ import typer
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 
-from .exit_codes import ALL_AVAILABLE, NOT_ALL_AVAILABLE, print_line, run
-from .options import AllowInsecureEndpoint, Concurrency, EndpointUrl, Profile, Region, make_client
+from .exit_codes import (
+    ALL_AVAILABLE,
+    NOT_ALL_AVAILABLE,
+    NOT_FOUND,
+    print_error,
+    print_line,
+    run,
+    time_limit,
+)
+from .options import (
+    AllowInsecureEndpoint,
+    Concurrency,
+    EndpointUrl,
+    Profile,
+    Quiet,
+    Region,
+    Timeout,
+    make_client,
+)
 from .output import shown
 from .progress import waiting
 from .stdio import Output, in_thread
@@ -55,7 +73,9 @@ def plan(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    timeout: Timeout = None,
     as_json: Annotated[bool, _AS_JSON] = False,
+    quiet: Quiet = False,
     concurrency: Concurrency = 10,
 ) -> None:
     """Show what a push of an image would upload. Nothing is uploaded.
@@ -63,7 +83,8 @@ def plan(  # noqa: PLR0913 (the options)
     \b
     Examples:
       ecr-layers plan ./layout team/app
-      docker save app:1 | gzip > app.tar.gz; ecr-layers plan app.tar.gz team/app --json
+      docker save app:1 | gzip > app.tar.gz
+      ecr-layers plan app.tar.gz team/app --json
 
     \b
     Each blob is printed with one word:
@@ -74,14 +95,6 @@ def plan(  # noqa: PLR0913 (the options)
 
     The command does not check whether the manifests exist, because a push puts them in any case.
     To check that an image exists, use ecr-layers verify.
-
-    \b
-    Exit codes:
-      0    the repository holds every blob: a push only puts the manifests
-      1    a push would upload blobs
-      2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143 by SIGTERM
-      141  standard output was closed, as by `head`
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
@@ -94,20 +107,19 @@ def plan(  # noqa: PLR0913 (the options)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         client = make_client(parsed, region, profile, endpoint_url, config)
 
-        with waiting("reading the image") as show_step:
+        with waiting("reading the image", quiet=quiet) as show_step:
             # In a daemon thread, Ctrl-C need not wait for the read.
             source = await in_thread(partial(ImageSource.from_path, image_source))
             show_step("checking its blobs")
             async with client:
                 planned = await client.plan_push(parsed, source)
 
-        await _print([_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)])
+        rows = [_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)]
+        await _print(rows, quiet=quiet)
         return ALL_AVAILABLE if planned.all_blobs_present else NOT_ALL_AVAILABLE
 
-    if image_source == "-":
-        message = "an image is read more than once, so it can't come from a pipe: save it to a file"
-        raise typer.BadParameter(message, param_hint="IMAGE_SOURCE")
-    run(make_plan())
+    _check_image_source(image_source)
+    run(make_plan(), timeout)
 
 
 def verify(  # noqa: PLR0913 (the options)
@@ -127,7 +139,9 @@ def verify(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    timeout: Timeout = None,
     as_json: Annotated[bool, _AS_JSON] = False,
+    quiet: Quiet = False,
     concurrency: Concurrency = 10,
 ) -> None:
     """Check that an image is complete. Nothing is downloaded.
@@ -139,33 +153,41 @@ def verify(  # noqa: PLR0913 (the options)
       ecr-layers verify team/app:1.0 && deploy
       ecr-layers verify team/app@sha256:4f4f...b1 --region eu-west-1 --json
 
-    \b
-    Exit codes:
-      0    the image is complete, on every platform
-      1    something is missing, archived or of another size, or the image does not exist
-      2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143 by SIGTERM
-      141  standard output was closed, as by `head`
-
     The caller needs the IAM actions ecr:BatchGetImage and ecr:BatchCheckLayerAvailability on the
     repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def verify_one() -> int:
+        from ecr_layer_client._models.call_errors import RepositoryNotFoundError
         from ecr_layer_client._models.repository import Repository
+        from ecr_layer_client.images._report_builder import NO_SUCH_IMAGE
 
         name, reference = _split_reference(image)
         parsed = Repository.parse(name)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         async with make_client(parsed, region, profile, endpoint_url, config) as client:
-            with waiting("checking the image"):
-                report = await client.verify_image(parsed, reference)
+            try:
+                with waiting("checking the image", quiet=quiet):
+                    report = await client.verify_image(parsed, reference)
+            except RepositoryNotFoundError as error:
+                print_error(error)
+                return NOT_FOUND
+
+        exists = report.problem != NO_SUCH_IMAGE
+        if not (exists or as_json):
+            print_line(
+                f"error: repository {str(parsed)!r} has no image {reference!r}: "
+                "check the tag or the digest, or push the image"
+            )
+            return NOT_FOUND
 
         rows = [_COLUMNS, *_image_rows(report), str(report)]
-        await _print([_report_json(report)] if as_json else rows)
+        await _print([_report_json(report)] if as_json else rows, quiet=quiet)
+        if not exists:
+            return NOT_FOUND
         return ALL_AVAILABLE if report.deployable else NOT_ALL_AVAILABLE
 
-    run(verify_one())
+    run(verify_one(), timeout)
 
 
 def audit(  # noqa: PLR0913 (the options)
@@ -175,7 +197,9 @@ def audit(  # noqa: PLR0913 (the options)
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
     allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    timeout: Timeout = None,
     as_json: Annotated[bool, _AS_JSON] = False,
+    quiet: Quiet = False,
     concurrency: Concurrency = 10,
 ) -> None:
     """Check that every image of a repository is complete, and print those that are not.
@@ -185,18 +209,11 @@ def audit(  # noqa: PLR0913 (the options)
     \b
     Examples:
       ecr-layers audit team/app
-      ecr-layers audit team/app --json | jq -r 'select(.deployable | not) | .digest'
+      ecr-layers audit team/app --json |
+        jq -r 'select(.deployable | not) | .digest'
 
     With --json, every image has a line, printed as soon as its result is known. An image that is
     deleted during the audit is left out.
-
-    \b
-    Exit codes:
-      0    all images are complete
-      1    some are not
-      2    an error, in one line on standard error
-      130  ended by Ctrl-C; 143 by SIGTERM
-      141  standard output was closed, as by `head`
 
     However the command ends, it prints what it found until then.
 
@@ -208,10 +225,10 @@ def audit(  # noqa: PLR0913 (the options)
         from ecr_layer_client._models.repository import Repository
 
         parsed = Repository.parse(repository)
-        printer = _AuditPrinter(as_json=as_json)
+        printer = _AuditPrinter(as_json=as_json, quiet=quiet)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         async with make_client(parsed, region, profile, endpoint_url, config) as client:
-            await printer.print_all(client.audit(parsed))
+            await printer.print_all(client.audit(parsed), timeout)
         return NOT_ALL_AVAILABLE if printer.broken else ALL_AVAILABLE
 
     run(audit_all())
@@ -224,21 +241,27 @@ class _AuditPrinter:
     for the broken images only, even if the audit ends early.
     """
 
-    def __init__(self, *, as_json: bool) -> None:
+    def __init__(self, *, as_json: bool, quiet: bool = False) -> None:
         self.broken = 0
         self._complete = 0
         self._as_json = as_json
-        self._output = Output()
+        self._quiet = quiet
+        self._output = Output(quiet=quiet)
         self._rows: list[str] = []
 
-    async def print_all(self, reports: AsyncIterator[ImageReport]) -> None:
+    async def print_all(
+        self,
+        reports: AsyncIterator[ImageReport],
+        timeout: float | None = None,  # noqa: ASYNC109 (the error says what was found until then)
+    ) -> None:
         from ecr_layer_client._models.errors import ECRLayerError
 
         try:
-            with self._progress() as show_step:
-                async for report in reports:
-                    await self._add(report)
-                    show_step(f"{counted(self._total, 'image')}, {self.broken} broken")
+            async with time_limit(timeout):
+                with self._progress() as show_step:
+                    async for report in reports:
+                        await self._add(report)
+                        show_step(f"{counted(self._total, 'image')}, {self.broken} broken")
             self._rows += [] if self._as_json else [str(self)]
         except asyncio.CancelledError:
             print_line(f"interrupted; until then, {self}")
@@ -264,7 +287,7 @@ class _AuditPrinter:
         """Show progress, unless the reports scroll by on the same terminal."""
         if self._as_json and sys.stdout is not None and sys.stdout.isatty():
             return nullcontext(lambda _: None)
-        return waiting("checking the images")
+        return waiting("checking the images", quiet=self._quiet)
 
     @property
     def _total(self) -> int:
@@ -274,6 +297,24 @@ class _AuditPrinter:
         """Return the counts in one line."""
         images = counted(self._total, "image")
         return f"{images}: {self._complete} complete, {self.broken} broken"
+
+
+def _check_image_source(path: str) -> None:
+    """Refuse what is not a file or a directory, such as the name of an image.
+
+    Raises:
+        typer.BadParameter: It is not.
+    """
+    message = None
+    if path == "-":
+        message = "an image is read more than once, so it can't come from a pipe: save it to a file"
+    elif not os.path.lexists(path):
+        message = (
+            f"{path!r} does not exist, and only local files are read: "
+            "save the image first, for example with `docker save`"
+        )
+    if message is not None:
+        raise typer.BadParameter(message, param_hint="IMAGE_SOURCE")
 
 
 def _config(concurrency: int, *, allow_http: bool) -> ClientConfig:
@@ -311,8 +352,8 @@ def _split_reference(image: str) -> tuple[str, str]:
     return f"{path}{slash}{last}", tag
 
 
-async def _print(lines: list[str]) -> None:
-    output = Output()
+async def _print(lines: list[str], *, quiet: bool) -> None:
+    output = Output(quiet=quiet)
     for line in lines:
         await output.write(line)
     await output.drain()

@@ -42,15 +42,32 @@ def _profiles(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+def _regions(incomplete: str) -> list[str]:
+    """Return the AWS Regions that botocore knows and that begin with a text, for completion."""
+    from botocore.loaders import create_loader
+
+    from ecr_layer_client._transport.regions import known_regions
+
+    return sorted(name for name in known_regions(create_loader()) if name.startswith(incomplete))
+
+
 Region = Annotated[
     str | None,
-    typer.Option(help="Default: the repository's own, or else that of the AWS configuration."),
+    typer.Option(
+        metavar="REGION",
+        help="Default: the repository's own, or else that of the AWS configuration.",
+        autocompletion=_regions,
+    ),
 ]
 Profile = Annotated[
-    str | None, typer.Option(help="A profile of the AWS configuration.", autocompletion=_profiles)
+    str | None,
+    typer.Option(
+        metavar="NAME", help="A profile of the AWS configuration.", autocompletion=_profiles
+    ),
 ]
 EndpointUrl = Annotated[
-    str | None, typer.Option(help="The endpoint to use instead of the Region's own.")
+    str | None,
+    typer.Option(metavar="URL", help="The endpoint to use instead of the Region's own."),
 ]
 AllowInsecureEndpoint = Annotated[
     bool,
@@ -58,7 +75,17 @@ AllowInsecureEndpoint = Annotated[
         "--allow-insecure-endpoint", help="Allow plain http to an endpoint on another machine."
     ),
 ]
-Concurrency = Annotated[int, typer.Option(min=1, help="Requests in flight at the same time.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(metavar="SECONDS", help="Seconds for the whole command.", show_default="no limit"),
+]
+Quiet = Annotated[
+    bool,
+    typer.Option("--quiet", "-q", help="Print nothing but errors: the exit code is the result."),
+]
+Concurrency = Annotated[
+    int, typer.Option(min=1, metavar="N", help="Requests in flight at the same time.")
+]
 
 
 def make_client(  # noqa: PLR0913 (the options)

@@ -19,9 +19,12 @@ _DELAY_SECONDS = 1.0
 
 
 @contextmanager
-def waiting(text: str) -> Generator[Callable[[str], None]]:
-    """Show a spinner and a text after a second, and yield a function that changes the text."""
-    console = _terminal()
+def waiting(text: str, *, quiet: bool = False) -> Generator[Callable[[str], None]]:
+    """Show a spinner and a text after a second, and yield a function that changes the text.
+
+    With `quiet`, nothing is shown.
+    """
+    console = None if quiet else _terminal()
     if console is None:
         yield lambda _: None
         return

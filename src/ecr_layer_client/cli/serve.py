@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .exit_codes import TERMINATED, print_line, run
+from .exit_codes import TERMINATED, print_line, run, time_limit
 
 if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
@@ -93,6 +93,14 @@ def serve(  # noqa: PLR0913 (the options)
     auth: Annotated[
         bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")
     ] = True,
+    timeout: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Seconds after which it ends by itself, so that no job leaves it running.",
+            show_default="none",
+        ),
+    ] = None,
     verbose: Annotated[
         bool,
         typer.Option("--verbose", help="Log each request and its result on standard error."),
@@ -114,12 +122,6 @@ def serve(  # noqa: PLR0913 (the options)
         aws ecr create-repository --repository-name team/app
       With contents that are kept for the next time, and a line for each request:
         ecr-layers serve --data ~/ecr --verbose
-
-    \b
-    Exit codes:
-      2    it can't listen on the address or use the directory, or an option is wrong
-      130  ended by Ctrl-C
-      143  ended by SIGTERM, as `kill` sends it
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     from ecr_layer_client.local import LocalECR
 
@@ -141,10 +143,17 @@ def serve(  # noqa: PLR0913 (the options)
         raise typer.BadParameter(message) from None
 
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
-    run(_serve(ecr, host, port))
+    run(_serve(ecr, host, port, timeout))
 
 
-async def _serve(ecr: LocalECR, host: str, port: int) -> int:
+async def _serve(
+    ecr: LocalECR,
+    host: str,
+    port: int,
+    timeout: float | None,  # noqa: ASYNC109 (it counts from when the local ECR listens)
+) -> int:
+    from ecr_layer_client._models.call_errors import OperationTimeoutError
+
     ended = asyncio.Event()
     # Windows has no signal handlers in event loops.
     with contextlib.suppress(NotImplementedError):
@@ -160,7 +169,10 @@ async def _serve(ecr: LocalECR, host: str, port: int) -> int:
             f"stop it with Ctrl-C or `kill {os.getpid()}`"
         )
         _print_and_close(_exports(ecr.environment))
-        await ended.wait()
+        async with time_limit(timeout):
+            await ended.wait()
+    except OperationTimeoutError:
+        return 0
     finally:
         await ecr.aclose()
     return TERMINATED

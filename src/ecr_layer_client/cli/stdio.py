@@ -118,9 +118,13 @@ class Output:
     """Standard output, written in lines and in order, whenever the event loop is free.
 
     When 10,000 lines wait for a slow reader, `write` waits too. Requests never wait for the reader.
+
+    Args:
+        quiet: Whether to write nothing.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, quiet: bool = False) -> None:
+        self._quiet = quiet
         self._lines: list[str] = []
         self._writing: asyncio.Task[None] | None = None
 
@@ -130,6 +134,8 @@ class Output:
         Raises:
             OSError: Standard output, or the pipe behind it, is closed or full.
         """
+        if self._quiet:
+            return
         if self._writing is not None and self._writing.done():
             self._writing.result()
             self._writing = None

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from ._descriptor import Descriptor
 
 NOT_FOUND = "ImageNotFound"  # ECR model: an ImageFailureCode
+NO_SUCH_IMAGE = f"not found ({NOT_FOUND})"
 # ECR model: an ImageFailureCode. ECR returns it for an archived image.
 INACCESSIBLE = "ImageInaccessible"
 
@@ -152,5 +153,5 @@ def _problem(given: NotGiven) -> str:
     if given.code == INACCESSIBLE:
         return "archived"
     if given.code == NOT_FOUND:
-        return f"not found ({NOT_FOUND})"
+        return NO_SUCH_IMAGE
     return f"not returned by ECR ({escaped(given.code)}: {quoted(given.reason)})"
