@@ -201,7 +201,7 @@ class _Printer:
         total: int | None,
         *,
         as_json: bool,
-        quiet: bool,
+        quiet: bool = False,
     ) -> None:
         self.tally = Tally()
         self.has_begun = False

@@ -145,8 +145,9 @@ async def time_limit(seconds: float | None) -> AsyncGenerator[None]:
     if seconds is not None and not seconds > 0:
         msg = f"timeout={seconds} must be a number of seconds greater than 0"
         raise InvalidInputError(msg)
+    limit = asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(seconds) as limit:
+        async with limit:
             yield
     except TimeoutError:
         if not limit.expired():
