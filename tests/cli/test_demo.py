@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
+from pathlib import Path
+from subprocess import DEVNULL
 from typing import TYPE_CHECKING
 
 import pytest
@@ -50,13 +54,54 @@ def test_the_demo_on_a_narrow_terminal(
     assert (ran.returncode, row in ran.stdout.splitlines()) == (0, True)
 
 
-def test_the_demo_says_what_to_run_next(demo: CompletedProcess[str]) -> None:
-    """The demo prints the command for a real account, and nothing on standard error."""
-    assert (
-        demo.returncode,
-        demo.stderr,
-        "ecr-layers check REPOSITORY < digests.txt" in demo.stdout,
-    ) == (0, "", True)
+PROGRAM = Path(sys.executable).with_name("ecr-layers")
+
+
+BIN = PROGRAM.parent
+PYTHON = BIN / "python"
+
+
+@pytest.mark.parametrize(
+    ("called", "path", "program"),
+    [
+        (".venv/bin/ecr-layers", "/usr/bin", ".venv/bin/ecr-layers"),
+        (str(PROGRAM), f"{BIN}", "ecr-layers"),
+        ("a b/ecr-layers", "/usr/bin", "'a b/ecr-layers'"),
+        ("src/ecr_layer_client/__main__.py", "/usr/bin", f"{PYTHON} -m ecr_layer_client"),
+        ("src/ecr_layer_client/__main__.py", f"{BIN}", "python -m ecr_layer_client"),
+    ],
+    ids=["path", "name", "blank", "module by path", "module"],
+)
+def test_the_demo_names_the_program_as_it_was_called(
+    run: Run, monkeypatch: pytest.MonkeyPatch, called: str, path: str, program: str
+) -> None:
+    """The demo ends with commands that call the program as the demo was called."""
+    monkeypatch.setenv("PATH", path)
+    monkeypatch.setattr(sys, "argv", [called])
+    monkeypatch.setattr(sys, "executable", str(PYTHON))
+    ran = run("demo")
+    assert (ran.returncode, ran.stderr, f"\n  {program} doctor\n" in ran.stdout) == (0, "", True)
+
+
+def test_the_demo_ends_with_commands_that_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each command at the end of the demo works as printed, in the shell that ran the demo."""
+    monkeypatch.setenv("PATH", "/usr/bin:/bin")
+    monkeypatch.chdir(BIN.parent)
+    printed = subprocess.run(
+        ["bin/ecr-layers", "demo"], capture_output=True, text=True, check=True
+    ).stdout
+    commands = re.findall("^  (.*(?:doctor|--help|serve &.*))$", printed, re.MULTILINE)
+    assert [each.count("bin/ecr-layers ") for each in commands] == [1] * 4
+
+    # The local ECR would outlive the test.
+    local = "; ".join(commands[2:]).replace("serve", "serve --timeout 10")
+    codes = [
+        subprocess.run(
+            ["/bin/sh", "-c", each], stdout=DEVNULL, stderr=DEVNULL, check=False
+        ).returncode
+        for each in (*commands[:2], local)
+    ]
+    assert codes == [0, 0, 0]
 
 
 def test_the_demo_ignores_aws_settings(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import shlex
+import shutil
+import sys
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._text.byte_sizes import human_bytes
@@ -25,9 +29,12 @@ _TITLE = "Which layers does each repository already hold?"
 _HEADER = "Checked against a local ECR"
 _MIN_TABLE_COLUMNS = 60
 _NEXT_STEPS = """
-Next, try it on one of your repositories:
-  ecr-layers doctor REPOSITORY
-  ecr-layers check REPOSITORY < digests.txt"""
+Next, with your AWS account, find out whether a check will work, and how to check digests:
+  {program} doctor
+  {program} check --help
+Or let this shell use a local ECR, without an account:
+  eval "$({program} serve &)"
+  {program} doctor"""
 
 
 def demo(timeout: Timeout = None) -> None:
@@ -120,7 +127,23 @@ def _report(
         ("bytes a push would skip", human_bytes(skipped_bytes)),
         ("seconds", f"{finished.seconds:.1f}"),
     )
-    return _table(rows) + _NEXT_STEPS
+    return _table(rows) + _NEXT_STEPS.format(program=_program())
+
+
+def _program() -> str:
+    """Return how this program was called, so that the next commands can be called in this way."""
+    called = Path(sys.argv[0])
+    if called.name == "__main__.py":
+        return f"{_in_shell(sys.executable)} -m ecr_layer_client"
+    return _in_shell(sys.argv[0]) if called.stem == "ecr-layers" else "ecr-layers"
+
+
+def _in_shell(path: str) -> str:
+    """Return the name of a program if a shell finds the program by it, else the path."""
+    name = Path(path).name
+    found = shutil.which(name)
+    is_on_path = found is not None and Path(found).absolute() == Path(path).absolute()
+    return name if is_on_path else shlex.quote(path)
 
 
 def _table(rows: tuple[tuple[str, str], ...]) -> str:
