@@ -245,6 +245,7 @@ def test_verify_as_json(run: Run) -> None:
         (True, []),
         (False, ["not found (ImageNotFound): v9"]),
     ]
+    assert run("verify", "team/complete:v9", "--json").returncode == 3
     assert [child["platform"]["architecture"] for child in reports[0]["children"]] == [
         "amd64",
         "arm64",

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import sys
 from contextlib import nullcontext
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 
 from .exit_codes import (
@@ -24,6 +22,15 @@ from .exit_codes import (
     run,
     time_limit,
 )
+from .image_output import (
+    COLUMNS,
+    defect_rows,
+    image_name,
+    image_rows,
+    plan_json,
+    plan_rows,
+    report_json,
+)
 from .options import (
     AllowInsecureEndpoint,
     Concurrency,
@@ -34,16 +41,15 @@ from .options import (
     Timeout,
     make_client,
 )
-from .output import shown
 from .progress import waiting
 from .stdio import Output, in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable
     from contextlib import AbstractContextManager
 
     from ecr_layer_client._models.config import ClientConfig
-    from ecr_layer_client.images import ImageReport, PushPlan
+    from ecr_layer_client.images import ImageReport
 
 _REPOSITORY = typer.Argument(
     metavar="REPOSITORY",
@@ -51,8 +57,6 @@ _REPOSITORY = typer.Argument(
     show_default=False,
 )
 _AS_JSON = typer.Option("--json", help="Print JSON, one object per line, instead of a table.")
-_MAX_PLATFORM_LENGTH = 40
-_COLUMNS = f"{'IMAGE':<8}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
 
 
 def plan(  # noqa: PLR0913 (the options)
@@ -114,7 +118,7 @@ def plan(  # noqa: PLR0913 (the options)
             async with client:
                 planned = await client.plan_push(parsed, source)
 
-        rows = [_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)]
+        rows = [plan_json(planned)] if as_json else [*plan_rows(planned), str(planned)]
         await _print(rows, quiet=quiet)
         return ALL_AVAILABLE if planned.all_blobs_present else NOT_ALL_AVAILABLE
 
@@ -173,17 +177,17 @@ def verify(  # noqa: PLR0913 (the options)
                 print_error(error)
                 return NOT_FOUND
 
-        exists = report.problem != NO_SUCH_IMAGE
-        if not (exists or as_json):
+        if as_json:
+            await _print([report_json(report)], quiet=quiet)
+        elif report.problem == NO_SUCH_IMAGE:
             print_line(
                 f"error: repository {str(parsed)!r} has no image {reference!r}: "
                 "check the tag or the digest, or push the image"
             )
-            return NOT_FOUND
+        else:
+            await _print([COLUMNS, *image_rows(report), str(report)], quiet=quiet)
 
-        rows = [_COLUMNS, *_image_rows(report), str(report)]
-        await _print([_report_json(report)] if as_json else rows, quiet=quiet)
-        if not exists:
+        if report.problem == NO_SUCH_IMAGE:
             return NOT_FOUND
         return ALL_AVAILABLE if report.deployable else NOT_ALL_AVAILABLE
 
@@ -279,9 +283,9 @@ class _AuditPrinter:
         self._complete += report.deployable
         self.broken += not report.deployable
         if self._as_json:
-            await self._output.write(_report_json(report))
+            await self._output.write(report_json(report))
         elif not report.deployable:
-            self._rows += [_name(report), *_defect_rows(report)]
+            self._rows += [image_name(report), *defect_rows(report)]
 
     def _progress(self) -> AbstractContextManager[Callable[[str], None]]:
         """Show progress, unless the reports scroll by on the same terminal."""
@@ -357,75 +361,3 @@ async def _print(lines: list[str], *, quiet: bool) -> None:
     for line in lines:
         await output.write(line)
     await output.drain()
-
-
-def _plan_rows(planned: PushPlan) -> Iterator[str]:
-    notes = {blob.digest: "  (archived)" for blob in planned.archived} | {
-        blob.digest: "  (undetermined)" for blob in planned.undetermined
-    }
-    actions = {"upload": planned.to_upload, "present": planned.present, "skip": planned.foreign}
-
-    yield f"{'ACTION':<7}  {'SIZE':>9}  DIGEST"
-    for action, blobs in actions.items():
-        for blob in blobs:
-            size = "-" if blob.size is None else human_bytes(blob.size)
-            yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
-
-
-def _plan_json(planned: PushPlan) -> str:
-    names = (
-        "bytes_to_upload",
-        "bytes_present",
-        "bytes_foreign",
-        "seconds_at_quota",
-        "all_blobs_present",
-    )
-    totals = {name: getattr(planned, name) for name in names}
-
-    return json.dumps(
-        planned.model_dump(mode="json") | {"repository": str(planned.repository)} | totals
-    )
-
-
-def _report_json(report: ImageReport) -> str:
-    return json.dumps(_report_members(report))
-
-
-def _report_members(report: ImageReport) -> dict[str, Any]:
-    """Return a report's members. The images of an index have the same members as the index."""
-    members: dict[str, Any] = report.model_dump(mode="json", exclude={"children"}) | {
-        "repository": str(report.repository)
-    }
-    members["children"] = [_report_members(child) for child in report.children]
-    return members | {"deployable": report.deployable, "defects": report.defects}
-
-
-def _image_rows(report: ImageReport) -> Iterator[str]:
-    for image in report.images:
-        blobs = (
-            *image.available,
-            *image.archived,
-            *image.absent,
-            *image.undetermined,
-            *image.wrong_size,
-        )
-        size = human_bytes(sum(blob.size or 0 for blob in blobs))
-        platform = (
-            "-" if image.platform is None else shown(str(image.platform), _MAX_PLATFORM_LENGTH)
-        )
-        state = "complete" if image.deployable else "broken"
-
-        yield (
-            f"{state:<8}  {platform:<16}  {len(blobs):>6}  {size:>9}  {shown(image.digest or '-')}"
-        )
-
-    yield from _defect_rows(report)
-
-
-def _defect_rows(report: ImageReport) -> Iterator[str]:
-    yield from (f"  {shown(defect)}" for defect in report.defects)
-
-
-def _name(report: ImageReport) -> str:
-    tags = ", ".join(report.tags) or "(no tag)"
-    return f"{shown(report.digest or report.reference)}  {shown(tags)}"
