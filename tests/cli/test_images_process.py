@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from images.making import IMAGE, entry, image, layout_files, write
+from images.making import IMAGE, entry, image, layout_files, sha256, write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,7 +86,7 @@ def test_ctrl_c_while_an_archive_is_read(tmp_path: Path) -> None:
     "arguments",
     [
         ["plan", "{layout}", "team/three"],
-        ["verify", "team/three:v9"],
+        ["verify", f"team/three@{sha256(IMAGES[0].manifest)}"],
         ["audit", "team/three", "--json"],
     ],
     ids=["plan", "verify", "audit"],
