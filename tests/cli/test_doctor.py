@@ -582,6 +582,13 @@ def test_a_broken_configuration(
     assert (statuses(found), found["code"]) == ({"configuration": "fail"} | skipped, 2)
 
 
+def test_a_configuration_with_a_byte_order_mark(doctor: Doctor, tmp_path: Path) -> None:
+    """If the file begins with a byte order mark, the advice is about its encoding."""
+    (tmp_path / "config").write_text("\ufeff[default]\nregion = eu-west-1\n", encoding="utf-8")
+    configuration = doctor()["configuration"]
+    assert (configuration["status"], "UTF-8" in configuration["to_do"]) == ("fail", True)
+
+
 @pytest.mark.parametrize(
     ("skew", "expected", "said"),
     [

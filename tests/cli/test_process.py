@@ -330,8 +330,16 @@ def test_progress_is_for_a_terminal_that_shows_nothing_else(to: str, *, is_shown
 def test_the_doctor_at_a_narrow_terminal(variables: dict[str, str], *, is_coloured: bool) -> None:
     """Findings on a terminal fit its width, and have colours unless NO_COLOR is set."""
     code, shown = in_a_terminal([*COMMAND, "doctor", "team/app"], variables=variables)
-    widest = max(len(line) for line in _plain(shown).splitlines())
+    # A spinner may have been shown, and erased.
+    widest = max(len(line) for line in _plain(shown.replace("\x1b[2K", "\n")).splitlines())
     assert (code, "\x1b[32mok" in shown, widest <= 60) == (0, is_coloured, True)
+
+
+def test_the_doctors_spinner_is_erased() -> None:
+    """The doctor prints each finding on a line of its own, after its spinner was erased."""
+    _, shown = in_a_terminal([sys.executable, "-c", NO_DELAY, "doctor", "team/app"])
+    lines = _plain(shown.replace("\x1b[2K", "\n")).splitlines()
+    assert ("⠋" in shown, max(map(len, lines)) <= 60) == (True, True)
 
 
 @pytest.mark.parametrize(

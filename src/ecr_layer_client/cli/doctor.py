@@ -86,13 +86,20 @@ def doctor(  # noqa: PLR0913 (the options)
         config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)
         examination = Examination(parsed, region, profile, endpoint_url, config)
 
-        findings: list[Finding] = []
-        with waiting("examining the configuration", quiet=quiet) as show_step:
-            async for finding in examination.findings(show_step):
-                findings.append(finding)
-                await _show(finding, as_json=as_json, quiet=quiet)
+        def show_step(text: str) -> None:
+            show(text)
 
-        statuses = {finding.status for finding in findings}
+        statuses: set[str] = set()
+        findings = examination.findings(show_step)
+        while True:
+            # The spinner is erased before a finding is printed, perhaps on the same terminal.
+            with waiting("examining the configuration", quiet=quiet) as show:
+                finding = await anext(findings, None)
+            if finding is None:
+                break
+            statuses.add(finding.status)
+            await _show(finding, as_json=as_json, quiet=quiet)
+
         return ERROR if "fail" in statuses else _WARNED if "warn" in statuses else _ALL_OK
 
     run(examine(), timeout)
