@@ -22,7 +22,7 @@ from ecr_layer_client._text.redaction import redact
 from .error_responses import PROXY_ADVICE, PROXY_AUTHENTICATION_REQUIRED
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable
+    from collections.abc import Callable, Coroutine
 
 F = TypeVar("F", bound="Callable[..., Coroutine[Any, Any, Any]]")
 
@@ -83,10 +83,15 @@ def _links(error: BaseException) -> list[BaseException]:
     """Return an error and all those that a traceback shows with it."""
     links = [error]
     for link in links:
-        is_group = isinstance(link, BaseExceptionGroup)
-        inner: Iterable[BaseException] = getattr(link, "exceptions", ()) if is_group else ()
-        behind = filter(None, (link.__cause__, link.__context__, *inner))
-        links += [each for each in behind if all(each is not known for known in links)]
+        behind = [link.__cause__, link.__context__]
+        if isinstance(link, BaseExceptionGroup):
+            behind += cast("BaseExceptionGroup[BaseException]", link).exceptions
+        # A chain may be a circle.
+        links += [
+            each
+            for each in behind
+            if each is not None and all(each is not known for known in links)
+        ]
     return links
 
 
