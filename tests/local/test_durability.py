@@ -572,6 +572,38 @@ def test_an_upload_that_could_not_be_saved_completes_later(
     assert held(registries(LocalECR(data=tmp_path))[0], b"one")
 
 
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        (
+            "CreateRepository",
+            {
+                "repositoryName": "new",
+                "encryptionConfiguration": {"encryptionType": "KMS", "kmsKey": "\ud800"},
+            },
+        ),
+        (
+            "PutImage",
+            {
+                "repositoryName": "app",
+                "imageManifest": MANIFEST.replace("}", ', "mediaType": "\\ud800"}', 1),
+            },
+        ),
+    ],
+    ids=["repository", "image"],
+)
+def test_text_that_cannot_be_saved_is_rejected(
+    operation: str, members: dict[str, Any], tmp_path: Path
+) -> None:
+    """A lone surrogate is InvalidParameterException, and nothing changes."""
+    ecr = LocalECR(data=tmp_path)
+    ecr.put_layer("app", b"one")
+    before = contents(ecr)
+    with pytest.raises(AwsError, match=r"InvalidParameterException: .* a lone surrogate"):
+        registries(ecr)[0].run(operation, members)
+    assert contents(ecr) == before
+
+
 def test_a_deleted_manifest_is_an_error(tmp_path: Path) -> None:
     """If the file of a manifest was deleted, BatchGetImage returns ServerException."""
     ecr = LocalECR(data=tmp_path)

@@ -7,6 +7,7 @@ import hashlib
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
+import aiohttp
 import pytest
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
@@ -142,13 +143,15 @@ def test_a_slow_line_takes_its_time() -> None:
 
 
 @pytest.mark.asyncio
-async def test_a_slow_line_is_slow_over_http() -> None:
-    """Over HTTP, a body that is not taken yet stays with its sender."""
-    async with LocalECR(auth=False, intake=1000) as ecr:
-        host, port = ecr.endpoint_url.removeprefix("http://").split(":")
-        _, writer = await asyncio.open_connection(host, int(port))
-        writer.write(f"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {30 * MIB}\r\n\r\n".encode())
-        writer.write(bytes(30 * MIB))
-        with pytest.raises(TimeoutError):
-            await asyncio.wait_for(writer.drain(), 0.1)
-        writer.transport.abort()
+async def test_the_whole_body_is_taken_in_over_http(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Over HTTP, every byte of a body waits for the intake, chunk by chunk."""
+    sizes: list[int] = []
+
+    async def take_in(size: int) -> None:
+        sizes.append(size)
+
+    async with LocalECR(auth=False, intake=1) as ecr, aiohttp.ClientSession() as http:
+        monkeypatch.setattr(ecr._service, "take_in", take_in)
+        async with http.post(ecr.endpoint_url, data=bytes(MIB)) as response:
+            await response.read()
+    assert (sum(sizes), len(sizes) > 1) == (MIB, True)

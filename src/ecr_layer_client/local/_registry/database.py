@@ -22,6 +22,7 @@ from pydantic.alias_generators import to_camel
 from ecr_layer_client._text.validation_errors import first_problem
 
 from .directory_lock import DirectoryLock
+from .errors import invalid_parameter
 from .state import Revision, StoredImage, StoredLayer, StoredRepository
 
 if TYPE_CHECKING:
@@ -129,11 +130,14 @@ class Database:
             return [revision.apply() for revision in revisions.values()]
 
     def create(self, repository: StoredRepository) -> None:
-        """Add a repository. Raises OSError when that cannot be saved, as the other changes do."""
-        text = Description(**repository.description).model_dump_json(
-            by_alias=True, exclude_unset=True
-        )
+        """Add a repository.
+
+        As the other changes, this raises OSError when it cannot be saved, and AwsError for text
+        that UTF-8 cannot represent.
+        """
         with self._transaction():
+            description = Description(**repository.description)
+            text = description.model_dump_json(by_alias=True, exclude_unset=True)
             added = self._connection.execute(
                 "INSERT INTO repositories (description) VALUES (?)", (text,)
             )
@@ -214,6 +218,10 @@ class Database:
                 raise
         except sqlite3.Error as error:
             raise OSError(str(error)) from error
+        except ValueError:
+            # JSON can escape a lone surrogate, which is in no text of Unicode.
+            where = "request"
+            raise invalid_parameter(where, "must not contain a lone surrogate") from None
 
     @contextmanager
     def _readable(self) -> Generator[None]:
