@@ -1,7 +1,7 @@
 """HTTP sessions for aiobotocore: of its own class, with guards that it has no options for.
 
 `AIOHTTPSession._get_session` is the only private name of aiobotocore that this library uses.
-`tests/wire/test_http.py` and `tests/wire/test_idle_connections.py` fail if it changes.
+`tests/wire/test_http.py` and `tests/transport/test_idle_connections.py` fail if it changes.
 """
 
 from __future__ import annotations

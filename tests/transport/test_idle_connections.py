@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ecr_layer_client import ClientConfig
+from ecr_layer_client.local._session import local_session
+from transports import TRANSPORTS, client_class
 from wire.servers import Served, read_head, serving
 
 if TYPE_CHECKING:
-    from transports import OwnClient
+    from ecr_layer_client._models.config import TransportName
 
 pytestmark = pytest.mark.asyncio
 
+REGION = "us-east-1"
 DIGEST = f"sha256:{0:064x}"
 
 
@@ -25,13 +30,6 @@ def response(availability: str) -> bytes:
     return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
-@pytest.fixture
-def _keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Put keys in the environment."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "any")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "any")
-
-
 STALE = response("UNAVAILABLE")
 
 
@@ -40,9 +38,9 @@ STALE = response("UNAVAILABLE")
     [(STALE, 2), (b"HTTP/1.1 100 Continue\r\n\r\n" + STALE, 2), (STALE[:-9], 2), (STALE[:9], 1)],
     ids=["response", "after an interim response", "half of a body", "half of a head"],
 )
-@pytest.mark.usefixtures("_keys")
+@pytest.mark.parametrize("transport", TRANSPORTS)
 async def test_a_late_copy_of_a_response_is_no_result(
-    own_client: OwnClient, late: bytes, connections: int
+    transport: TransportName, late: bytes, connections: int
 ) -> None:
     """What an idle connection receives, such as a copy of a response, is not the next response."""
     is_answered, was_repeated = asyncio.Event(), asyncio.Event()
@@ -62,7 +60,9 @@ async def test_a_late_copy_of_a_response_is_no_result(
                 await writer.drain()
                 was_repeated.set()
 
-    async with serving(play) as served, own_client(served.url) as client:
+    make = partial(client_class(transport), region_name=REGION, session=local_session(REGION))
+    config = ClientConfig(transport=transport)
+    async with serving(play) as served, make(endpoint_url=served.url, config=config) as client:
         first = await client.check_layers("app", [DIGEST])
         is_answered.set()
         await was_repeated.wait()
