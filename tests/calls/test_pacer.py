@@ -149,22 +149,22 @@ def test_a_high_ceiling_lets_ten_leave_at_once() -> None:
 @pytest.mark.parametrize(
     ("count", "every", "rate"),
     [
-        pytest.param(90, 0.01, 63.0, id="a-second"),
-        pytest.param(500, 0.01, 70.0, id="longer"),
-        pytest.param(40, 0.0, 28.0, id="at-once"),
+        pytest.param(90, 0.01, 90.0, id="a-second"),
+        pytest.param(500, 0.01, 100.0, id="longer"),
+        pytest.param(40, 0.0, 40.0, id="at-once"),
     ],
 )
 def test_first_rate(count: int, every: float, rate: float) -> None:
-    """The first rate is 0.7 of the successes of the last second."""
+    """The first rate is the number of successes of the last second."""
     made, now = succeeded(count, every=every)
     exhaust(made, now)
-    assert made.rate == pytest.approx(rate, abs=0.8)
+    assert made.rate == pytest.approx(rate, abs=1.0)
 
 
 @pytest.mark.parametrize(
     ("count", "pause", "ceiling", "rate"),
     [
-        *((count, 0.0, inf, 5.0) for count in (0, 1, 7)),
+        *((count, 0.0, inf, 5.0) for count in (0, 1, 5)),
         pytest.param(1000, 3600.0, inf, 5.0, id="after-a-pause"),
         pytest.param(100, 0.0, 7.0, 7.0, id="ceiling"),
     ],
@@ -175,6 +175,14 @@ def test_bounds_of_the_first_rate(count: int, pause: float, ceiling: float, rate
     made.ceiling = ceiling
     exhaust(made, now + pause)
     assert made.rate == rate
+
+
+def test_a_rate_before_any_success() -> None:
+    """Without any success the rate stays at 5 a second, for as long as it takes."""
+    made = pacer()
+    for second in range(1_000):
+        throttle(made, 100.0 + second)
+    assert made.rate == 5.0
 
 
 @pytest.mark.parametrize(("draw", "wait"), [(0.5, 1 / 3), (1.0, 2 / 3)])
@@ -336,7 +344,7 @@ def test_an_empty_bucket() -> None:
     throttle(made, now + 0.04)
     before = made.rate
     throttle(made, now + 0.05)
-    assert (before, rate_of(made)) == (None, pytest.approx(70.0, abs=5.0))
+    assert (before, made.rate is None) == (None, False)
 
 
 def test_scattered_throttling_sets_no_rate() -> None:
@@ -377,7 +385,7 @@ def test_noise() -> None:
     """As large a share of throttled responses in a trial is noise, and sets no rate."""
     made, now = in_trial()
     now = play(made, now, 400, nth=20)
-    assert (made.rate, made.noise) == (None, pytest.approx(0.05))
+    assert (made.rate, round(made.noise, 3)) == (None, 0.05)
     # Noise does not hold requests back, nor do more throttled responses in a row.
     exhaust(made, now + 1.0)
     assert (made.rate, made.wait(now + 1.0)) == (None, 0.0)
@@ -387,7 +395,7 @@ def test_a_quota_that_throttles_a_few() -> None:
     """A trial without throttled responses shows a quota: the rate before it becomes the rate."""
     made, now = in_trial()
     play(made, now, 400, nth=1_000)
-    assert (rate_of(made), made.noise) == (pytest.approx(380.0, abs=1.0), 0.0)
+    assert (round(rate_of(made)), made.noise) == (380, 0.0)
 
 
 def test_half_of_the_responses_are_never_noise() -> None:
@@ -420,7 +428,7 @@ def test_noise_does_not_lower_a_rate() -> None:
     made, now = beside_noise()
     before = rate_of(made)
     play(made, now, 100, nth=20)
-    assert (made.noise, rate_of(made) > before) == (pytest.approx(0.05), True)
+    assert (round(made.noise, 3), rate_of(made) > before) == (0.05, True)
 
 
 def test_more_than_the_noise_lowers_a_rate() -> None:

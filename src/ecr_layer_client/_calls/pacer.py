@@ -16,7 +16,7 @@ An empty bucket throttles several responses in a row. Where throttled responses 
 pacer sends at half of its rate for a while. If a much smaller share is throttled then, the reason
 is a quota, otherwise it is noise.
 
-Each constant says what the simulation `benchmarks/pacing.py` shows without it.
+Each constant says what it buys, as `benchmarks/pacer_constants.py` prints it.
 """
 
 from __future__ import annotations
@@ -32,55 +32,63 @@ if TYPE_CHECKING:
 
 # How the window of requests in flight opens, while no quota is known.
 
-# Requests in flight before the first response.
+# Requests in flight before the first response. A check of ten batches takes one round trip.
 OPENING_REQUESTS = 10
 # Requests in flight after the opening, until as many more succeed. Of many clients that start at
-# the same time, most find the bucket empty at that moment.
+# the same time, most find the bucket empty at that moment. With 10, 8 clients whose work ends waste
+# 12.4 % of their requests instead of 10.9 %.
 _CONFIRMING_REQUESTS = 5
 
-# How a quota shows.
+# A quota or noise? "Noise of 5 %" is a server without a quota that throttles 5 % of the requests.
 
-# By how many the throttled responses must exceed the others to show an empty bucket.
+# By how many the throttled responses must exceed the others to show an empty bucket. With 1, a
+# client uses 1 % of its ceiling at noise of 5 %. With 8, 8 clients waste 12.5 % instead of 10.9 %.
 _EMPTY_BUCKET_EXCESS = 4
-# Throttled responses in a sample. Fewer would make its share of throttled responses inexact.
+# Throttled responses in a sample. With 5, goodput at noise of 5 % is 32 % instead of 83 %. Without
+# samples, it is 63 %.
 _SAMPLE = 20
-# Seconds that a sample may take. A client that is throttled less often harms nobody.
+# Seconds that a sample may take. A client that is throttled less often harms nobody. Without this
+# bound, goodput at noise of 5 % and 40 requests a second is 73 % instead of 92 %.
 _SAMPLE_SECONDS = 4.0
 # The pacer divides the rate by this to try whether a lower rate prevents throttling. Noise may rise
-# by this factor before the next trial.
+# by this factor before the next trial. With 8, goodput at noise of 5 % is 66 % instead of 83 %.
 _TRIAL_FACTOR = 2.0
 # Noise throttles at most this part of the requests, and a trial leaves at least this part of it.
+# With 1, goodput at noise of 5 % is 75 % instead of 83 %.
 _NOISE_PART = 1 / 3
-
-# The first rate, which the first sign of a quota sets.
-
-# The share of the requests that succeeded in the last second. They include a burst that the bucket
-# had saved up, so the rate is lower than their number.
-_FIRST_RATE_SHARE = 0.7
-# Requests per second. The first rate is at least this, for clients that got nothing of the burst.
-_MIN_FIRST_RATE = 5.0
 
 # How a success raises the rate.
 
-# Requests per second that any rate gains in each second, so that slow clients catch up.
+# Requests per second. The first rate is at least this, for clients that got nothing of the burst
+# that the bucket had saved up. Without it, 8 clients whose work ends use 35 % of the quota instead
+# of 94 %.
+_MIN_FIRST_RATE = 5.0
+# Requests per second that any rate gains in each second, so that slow clients catch up. Without it,
+# 8 clients whose work ends use 92.9 % of the quota instead of 93.8 %.
 _GAIN_PER_SECOND = 3.0
 # Seconds since the last decrease, after which a success adds one more request per second. The added
-# rate grows with the third power of the time.
+# rate grows with the third power of the time. Without it, a client uses 14 % of a quota that has
+# grown from 100 to 1,000 instead of 88 %, in 30 s.
 _RECOVERY_SECONDS = 4.0
 
 # How a throttled response lowers the rate.
 
 # The part of the rate that is lost is this factor times the rate in requests per second. A faster
-# client loses a larger part, so the shares of all clients converge.
+# client loses a larger part, so the shares of all clients converge. Without it, 8 clients whose
+# work ends use 27 % of the quota instead of 94 %.
 _LOSS_PER_RATE = 0.07
 # The part that is lost is at most this factor divided by the square root of the rate. A very fast
-# client is throttled often, so it loses little each time.
+# client is throttled often, so it loses little each time. Without it, one client uses 3 % of the
+# quota instead of 100 %.
 _MAX_LOSS_FACTOR = 2.4
 # Requests per second. A quota that is exhausted for a long time is still tried now and then.
 _MIN_RATE = 0.05
-
-# The weight of one response in the averages: about the last 25 responses count.
+# The weight of one response in the averages: about the last 25 responses count. With 1, 100 clients
+# waste 6.0 % of their requests instead of 5.1 %.
 _RESPONSE_WEIGHT = 0.04
+
+# How time is kept. These do not change the rates that a simulation finds.
+
 # Seconds without a response, after which everything is forgotten. This is longer than the time
 # between two requests at the lowest rate.
 _FORGET_AFTER_SECONDS = 60.0
@@ -236,7 +244,9 @@ class Pacer:
                 self._start_at(self._first_rate(now))
                 self._delay_next(now)
         elif self._trial is None and not self._is_allowed():
-            self._decrease(self.rate)
+            # A bucket that has never accepted anything says nothing about the rate.
+            if self._accepted:
+                self._decrease(self.rate)
             self._delay_next(now)
 
     def starving(self, now: float) -> float:
@@ -315,7 +325,7 @@ class Pacer:
 
     def _first_rate(self, now: float) -> float:
         self._drop_old_successes(now)
-        return max(_FIRST_RATE_SHARE * len(self._successes), _MIN_FIRST_RATE)
+        return max(_MIN_FIRST_RATE, len(self._successes))
 
     def _start_at(self, rate: float) -> None:
         self.rate = self._usual = min(self.ceiling, rate)
