@@ -103,8 +103,10 @@ class Waiting:
         ]
         if malformed:
             count = f"{len(malformed)} of {len(self.known)} digests"
-            what = "are malformed and can never become available"
-            msg = f"{count} {what}, such as {quoted(malformed[0])}"
+            msg = (
+                f"{count} are malformed and can never become available, "
+                f"such as {quoted(malformed[0])}"
+            )
             raise LayerFailuresError(msg, self._result(()))
 
     def _timed_out(

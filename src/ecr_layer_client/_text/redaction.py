@@ -25,7 +25,7 @@ _CUT_SECRET_CHARACTERS = 1000
 # The first characters of a secret, by which it is found in a text. No secret of AWS is shorter. A
 # shorter secret, such as one of a test, could be any word, so it is not looked for.
 _PREFIX_CHARACTERS = 16
-# Most of ECR's responses have no word as long as a secret. Such a text needs no list of secrets.
+# Most of ECR's responses have no word as long as a secret, so nothing needs to be looked for.
 _LONG_WORD = re.compile(rf"\S{{{_PREFIX_CHARACTERS}}}")
 # The rest of a secret after its prefix, percent-encoded or not.
 _AFTER_PREFIX = r"(?:[\w+/=%.~-]|\\/)*"
@@ -73,11 +73,12 @@ def redact(text: str, longest: int) -> str:
     Names and passwords in URLs are removed, and so is signed data, which AWS and proxies repeat in
     their responses.
     """
-    read = text[: longest + _CHARACTERS_READ_BEYOND]
-    known = _without_secrets_in_use(read)
+    known = read = text[: longest + _CHARACTERS_READ_BEYOND]
+    if _LONG_WORD.search(read):
+        known = _without_secrets_in_use(read)
+        known = _BARE_SECRET.sub(_REMOVED, known)
+        known = _LIKE_A_KEY.sub(_without_key, known)
     known = _USER_IN_URL.sub(f"//{_REMOVED}@", known)
-    known = _BARE_SECRET.sub(_REMOVED, known)
-    known = _LIKE_A_KEY.sub(_without_key, known)
 
     found = _NAMED_SECRET.search(known)
     if found is not None:
@@ -99,10 +100,9 @@ def _without_key(found: re.Match[str]) -> str:
 
 
 def _without_secrets_in_use(text: str) -> str:
-    senders = tuple(_senders) if _LONG_WORD.search(text) else ()
     prefixes = {
         secret[:_PREFIX_CHARACTERS]
-        for sender in senders
+        for sender in tuple(_senders)
         for secret in sender.secrets()
         if len(secret) >= _PREFIX_CHARACTERS
     }
