@@ -4,14 +4,14 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
-CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transport)
+CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
 
 # Silence the announcement that mkdocs-material prints at every build.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local clean
+.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -55,6 +55,9 @@ bench-coalescing: $(VENV)/.test ## Compare single checks that share batches with
 
 bench-local: $(VENV)/.test ## Compare the cost of a check in the local ECR and in moto
 	$(BIN)/python benchmarks/local_ecr.py
+
+bench-transfers: $(VENV)/.test ## Compare the cost of a push, a pull and a copy with what others do for it
+	$(BIN)/python benchmarks/transfer_costs.py
 
 bench-integrations: $(VENV)/.test ## Compare the cost of tables and traces with that of the check
 	$(BIN)/python benchmarks/integrations.py

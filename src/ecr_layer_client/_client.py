@@ -22,9 +22,11 @@ from ._transport.options import ConnectionOptions
 from ._transport.regions import unread_region
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Mapping
     from types import TracebackType
 
+    from ._calls.bounds import Bounds
     from ._calls.caller import Caller
     from ._calls.connection import Connection
     from ._checks.coalescer import Coalescer
@@ -34,9 +36,11 @@ if TYPE_CHECKING:
     from ._models.progress import Progress
     from ._models.result import LayerCheckResult
     from ._models.results import LayerCheckResults
-    from .images import ImageReport, ImageSource, Platform, PushPlan
+    from .images import ImageReport, ImageSource, ImageSummary, Platform, PushPlan
     from .images._reader import ImageReader
     from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
+    from .transfers import ImagePusher, Journal, TransferProgress, TransferResult
+    from .transfers._transfers import Transfers
 
 Where = TypeVar("Where", bound=str | Repository)
 
@@ -50,6 +54,8 @@ _OF_THE_CONNECTION = (
     "max_response_bytes",
     "requests_per_second",
     "transport",
+    "max_bytes_in_flight",
+    "max_bandwidth",
     "allow_insecure_endpoint",
 )
 
@@ -109,6 +115,7 @@ class ECRLayerClient:
         config: ClientConfig,
         observer: Observer | None,
         connection: Connection | None = None,
+        bounds: Bounds | None = None,
     ) -> None:
         _check_arguments(options, config, observer)
         from ._calls.connection import Connection
@@ -117,7 +124,7 @@ class ECRLayerClient:
         self._observer = observer
         self._safe_observer = SafeObserver(observer)
         self._is_view = connection is not None
-        self._connection = connection or Connection(options, config, _IMPORTED_AT_OPENING)
+        self._connection = connection or Connection(options, config, _IMPORTED_AT_OPENING, bounds)
         # A coalescer lives while somebody waits.
         self._coalescers: WeakValueDictionary[tuple[str, str | None], Coalescer] = (
             WeakValueDictionary()
@@ -444,6 +451,217 @@ class ECRLayerClient:
         """
         return self._image_reader(repository).audit()
 
+    def list_repositories(self, *, registry_id: str | None = None) -> AsyncIterator[Repository]:
+        """Yield the repositories of a registry, with its id and Region.
+
+        Args:
+            registry_id: The account that owns the registry. Default None: the caller's own.
+
+        Raises:
+            InvalidInputError: The registry id is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            async for repository in client.list_repositories():
+                print(repository.uri)
+            ```
+        """
+        from .images._listing import DescribeRepositories, each_row
+
+        caller = self._caller(DescribeRepositories.name)
+        # No request is about this repository: its registry and Region count.
+        any_one = Repository(name="any", registry_id=registry_id, region=caller.region_name)
+        return each_row(partial(DescribeRepositories, any_one), caller)
+
+    def list_images(self, repository: str | Repository) -> AsyncIterator[ImageSummary]:
+        """Yield the images of a repository, archived ones included.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+
+        Raises:
+            InvalidInputError: The repository is not valid.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: A call failed for good.
+
+        Example:
+            ```python
+            async for image in client.list_images("team/app"):
+                print(image.digest, *image.tags)
+            ```
+        """
+        from .images._listing import DescribeImages, each_row
+
+        where, caller = self._resolve_repository(repository), self._caller(DescribeImages.name)
+        return each_row(partial(DescribeImages, where), caller)
+
+    async def push(  # noqa: PLR0913 (most by keyword)
+        self,
+        repository: str | Repository,
+        sources: ImageSource | Iterable[ImageSource],
+        *,
+        tags: Iterable[str] | None = None,
+        journal: Journal | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the journal keeps what was sent)
+        progress: bool | Callable[[TransferProgress], None] = False,
+    ) -> TransferResult:
+        """Push images: upload the layers that the repository lacks, and put the manifests.
+
+        Args:
+            repository: The target: a name, a registry URI, an ARN or a `Repository`.
+            sources: An `ImageSource`, or several. A layer that they share is uploaded once.
+            tags: The tags of the images. Default None: the tags of the sources; `()`: none.
+            journal: Where uploads are written down, so that a later push continues them: a
+                directory, or a mutable mapping of str to str. Default None: nowhere.
+            timeout: Seconds for the whole push. Default None: no limit.
+            progress: True shows a bar of bytes if tqdm is installed. A callable is given a
+                `TransferProgress`, at most ten times a second and at the end of each part. Default
+                False.
+
+        Raises:
+            InvalidInputError: An argument is not valid, ECR would refuse the image, or a source
+                can't be read.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+                were uploaded.
+
+        Example:
+            ```python
+            from ecr_layer_client.images import ImageSource
+
+            result = await client.push("team/app", ImageSource.from_path("layout"), journal={})
+            print(result.uri)
+            ```
+        """
+        seconds = _seconds(timeout)
+        with shown(progress, in_bytes=True) as show:
+            transfers = self._transfers(repository, seconds, show)
+            return await transfers.push(sources, tags, journal)
+
+    async def pull(  # noqa: PLR0913 (most by keyword)
+        self,
+        repository: str | Repository,
+        reference: str,
+        path: str | os.PathLike[str],
+        *,
+        platform: str | Platform | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the layout keeps what was received)
+        progress: bool | Callable[[TransferProgress], None] = False,
+    ) -> TransferResult:
+        """Pull an image into an OCI layout, which is created or added to.
+
+        Layers that the layout has are not downloaded. An interrupted pull continues where it was.
+
+        Args:
+            repository: A name, a registry URI, an ARN or a `Repository`.
+            reference: A tag, or a digest in either letter case.
+            path: The directory of the layout.
+            platform: As of `get_image`. Default None: the index and all its images.
+            timeout: Seconds for the whole pull. Default None: no limit.
+            progress: As of `push`.
+
+        Raises:
+            InvalidInputError: An argument is not valid, or the path is neither empty nor a layout.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            OSError: The disk is full, or a file can't be written.
+            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+                were received.
+
+        Example:
+            ```python
+            result = await client.pull("team/app", "latest", "pulled")
+            print(result.digest)
+            ```
+        """
+        seconds = _seconds(timeout)
+        with shown(progress, in_bytes=True) as show:
+            transfers = self._transfers(repository, seconds, show)
+            return await transfers.pull(reference, path, platform)
+
+    async def copy(  # noqa: PLR0913 (most by keyword)
+        self,
+        repository: str | Repository,
+        references: str | Iterable[str],
+        *,
+        to: ImagePusher | None = None,
+        to_repository: str | Repository | None = None,
+        platform: str | Platform | None = None,
+        tags: Iterable[str] | None = None,
+        journal: Journal | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 (the journal keeps what was sent)
+        progress: bool | Callable[[TransferProgress], None] = False,
+    ) -> TransferResult:
+        """Copy images to another repository, account or Region. Nothing touches the disk.
+
+        Referrers, such as signatures, are not copied.
+
+        Args:
+            repository: The source: a name, a registry URI, an ARN or a `Repository`.
+            references: A tag or a digest, or several.
+            to: The client of the target. Default None: this one.
+            to_repository: The target. Default None: the name of the source.
+            platform: As of `get_image`. The copied image gets the tag. Default None: the index and
+                all its images.
+            tags: The tags at the target. Default None: the references that are tags; `()`: none.
+            journal: As of `push`.
+            timeout: Seconds for the whole copy. Default None: no limit.
+            progress: As of `push`.
+
+        Raises:
+            InvalidInputError: An argument is not valid, or ECR would refuse the image.
+            ClientStateError: The client is closed, or was opened on another event loop or before a
+                fork.
+            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+                were copied.
+
+        Example:
+            ```python
+            result = await client.copy("team/app", "latest", tags=["stable"])
+            print(result.uri)
+            ```
+        """
+        where, seconds = self._resolve_repository(repository), _seconds(timeout)
+        target = where if to_repository is None else Repository.coerce(to_repository)
+        pusher: ImagePusher = self if to is None else to
+        if pusher is self and self._resolve_repository(target) == where:
+            with shown(progress, in_bytes=True) as show:
+                return await self._transfers(where, seconds, show).retag(references, platform, tags)
+        if to_repository is None:
+            # The name is the same there, but not the registry and the Region.
+            target = Repository(name=where.name)
+
+        async def push(sources: list[ImageSource], left: float | None) -> TransferResult:
+            return await pusher.push(
+                target, sources, tags=tags, journal=journal, timeout=left, progress=progress
+            )
+
+        return await self._transfers(where, seconds, None).copy(references, platform, push)
+
+    def _transfers(
+        self,
+        repository: str | Repository,
+        seconds: float | None,
+        show: Callable[[TransferProgress], None] | None,
+    ) -> Transfers:
+        from .transfers._transfers import ClientParts, Transfers
+
+        where = self._resolve_repository(repository)
+        parts = ClientParts(
+            where,
+            partial(self.check_layers, where),
+            partial(self.get_image, where),
+            self._connection,
+            self._config,
+            self._safe_observer,
+        )
+        return Transfers(parts, seconds, show)
+
     def _resolve_repository(self, repository: str | Repository) -> Repository:
         return self._resolve(self._connection.resources_for(_CHECK).region_name, repository)
 
@@ -532,6 +750,8 @@ class ECRLayerClient:
     def for_region(self, region_name: str) -> Self:
         """Return a client of another Region, not open yet, with the same session and credentials.
 
+        The transfers of both share `max_bytes_in_flight` and `max_bandwidth`.
+
         Args:
             region_name: The Region. An explicit `endpoint_url` is kept.
 
@@ -548,8 +768,9 @@ class ECRLayerClient:
             )
             raise InvalidInputError(msg)
 
+        bounds = self._connection.bounds.for_another_connection()
         other, options = self.__new__(type(self)), replace(options, region_name=region_name)
-        other._set_up(options, self._config, self._observer)  # noqa: SLF001
+        other._set_up(options, self._config, self._observer, bounds=bounds)  # noqa: SLF001
         return other
 
     async def open(self) -> Self:

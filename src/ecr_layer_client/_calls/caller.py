@@ -55,6 +55,7 @@ class OperationState:
 class _Call(Generic[T]):
     operation: Operation[T]
     state: OperationState
+    on_attempt: Callable[[asyncio.Timeout], None] | None = None
     has_renewed: bool = False
     requests: int = 0
     budget_seconds: float = 0.0  # that the retry budget added to its waits
@@ -92,14 +93,24 @@ class Caller:
         self.observer: SafeObserver = observer
         self._jitter = jitter
 
-    async def call(self, operation: Operation[T], state: OperationState) -> T:
+    async def call(
+        self,
+        operation: Operation[T],
+        state: OperationState,
+        on_attempt: Callable[[asyncio.Timeout], None] | None = None,
+    ) -> T:
         """Send requests until one succeeds, within the retry policy.
+
+        Args:
+            operation: The request.
+            state: Shared by the calls of one operation.
+            on_attempt: Given the deadline of each attempt, which it may move. Default None.
 
         Raises:
             CallError: None did. The error has the number of attempts, and the seconds since the
                 first of them.
         """
-        call = _Call(operation, state)
+        call = _Call(operation, state, on_attempt)
         try:
             return await self._attempt_in_turn(call)
         except CallError as error:
@@ -197,7 +208,7 @@ class Caller:
         call.state.attempting.add(task)
         try:
             with self._attempt_span(call) if self.observer.is_on else _NO_SPAN:
-                return await self._send(call.operation)
+                return await self._send(call)
         except TimeoutError as error:
             repository = call.operation.repository
             bound = f"no response within attempt_timeout={self.config.attempt_timeout} s"
@@ -207,11 +218,13 @@ class Caller:
         finally:
             call.state.attempting.discard(task)
 
-    async def _send(self, operation: Operation[T]) -> T:
+    async def _send(self, call: _Call[T]) -> T:
         """Send a request once. The frames of its error, which hold signed headers, are dropped."""
         try:
-            async with asyncio.timeout(self.config.attempt_timeout):
-                return await self._transport.send(operation)
+            async with asyncio.timeout(self.config.attempt_timeout) as deadline:
+                if call.on_attempt is not None:
+                    call.on_attempt(deadline)
+                return await self._transport.send(call.operation)
         except (CallError, TimeoutError) as error:
             drop_frames(error)
             raise

@@ -12,6 +12,7 @@ from weakref import WeakSet
 from ecr_layer_client._models.errors import ClientStateError
 from ecr_layer_client._models.quotas import ceiling_of
 
+from .bounds import Bounds
 from .rate_limiter import RateLimiter, rate_limiter_for
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _OPENING = "ecr_layer_client._transport.opening"
+_TRANSFER_CONNECTIONS = 64  # requests of transfers in flight at once
 
 
 class ConnectionUser(Protocol):
@@ -47,6 +49,7 @@ class Resources(NamedTuple):
     credentials: Credentials
     rate_limiter: RateLimiter
     slots: asyncio.Semaphore
+    endpoint_url: str = ""
 
 
 class Connection:
@@ -56,13 +59,19 @@ class Connection:
         options: Where to send requests, and who signs them.
         config: The options of the client that owns it.
         modules: Names of modules that its first use needs; they are imported while it opens.
+        bounds: What its transfers may use. Default: of its own, as the options say.
     """
 
     def __init__(
-        self, options: ConnectionOptions, config: ClientConfig, modules: Sequence[str] = ()
+        self,
+        options: ConnectionOptions,
+        config: ClientConfig,
+        modules: Sequence[str] = (),
+        bounds: Bounds | None = None,
     ) -> None:
         self.options = options
         self.config = config
+        self.bounds: Bounds = bounds or Bounds.of(config)
         # Closing ends their work.
         self.users: WeakSet[ConnectionUser] = WeakSet()
         self._modules = (_OPENING, *modules)
@@ -72,6 +81,8 @@ class Connection:
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
         self._runs: set[asyncio.Task[Any]] = set()
+        self._for_transfers: Connection | None = None
+        self._opening_for_transfers = asyncio.Lock()
 
     @property
     def is_open(self) -> bool:
@@ -112,8 +123,10 @@ class Connection:
             await opened.transport.aclose()
             msg = "the client was closed while it was being opened"
             raise ClientStateError(msg)
-        # A semaphore belongs to one event loop.
+        # Semaphores and locks belong to one event loop.
         self._slots = asyncio.Semaphore(self.config.max_concurrency)
+        self._opening_for_transfers = asyncio.Lock()
+        self.bounds = self.bounds.for_another_connection()
         self._opened = opened
 
     def resources_for(self, operation: str) -> Resources:
@@ -137,9 +150,30 @@ class Connection:
         transport, identity, credentials = self._opened
         limiter = rate_limiter_for(operation, identity)
         limiter.set_ceiling(self, ceiling_of(operation, self.config.requests_per_second))
-        resources = Resources(transport, identity.region_name, credentials, limiter, self._slots)
+        resources = Resources(
+            transport,
+            identity.region_name,
+            credentials,
+            limiter,
+            self._slots,
+            identity.endpoint_url,
+        )
         self._resources[operation] = resources
         return resources
+
+    async def for_transfers(self) -> Connection:
+        """Return the connection of transfers, which is opened for the first of them.
+
+        Transfers have connections of their own, so that a check does not wait for large requests.
+        """
+        self.check_home()
+        async with self._opening_for_transfers:
+            if self._for_transfers is None:
+                config = self.config.replace({"max_concurrency": _TRANSFER_CONNECTIONS})
+                connection = Connection(self.options, config)
+                await connection.open()
+                self._for_transfers = connection
+        return self._for_transfers
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something until it ends or the connection is closed.
@@ -182,7 +216,11 @@ class Connection:
             each.rate_limiter.drop_ceiling(self)
         try:
             await self._abort()
+            if self._for_transfers is not None:
+                await self._for_transfers.aclose()
         finally:
+            self._for_transfers = None
+            self.bounds.threads.close()
             await opened.transport.aclose()
 
     async def _abort(self) -> None:

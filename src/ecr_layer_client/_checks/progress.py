@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from inspect import iscoroutinefunction
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
@@ -13,13 +13,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client._models.progress import Progress
+P = TypeVar("P")
 
 
 def shown(
-    progress: bool | Callable[[Progress], None],  # noqa: FBT001 (as the caller passed it)
-) -> AbstractContextManager[Callable[[Progress], None] | None]:
+    progress: bool | Callable[[P], None],  # noqa: FBT001 (as the caller passed it)
+    *,
+    in_bytes: bool = False,
+) -> AbstractContextManager[Callable[[P], None] | None]:
     """Return a context whose value is a function to call with each progress, or None.
+
+    Args:
+        progress: The argument `progress=`.
+        in_bytes: Whether it is the progress of a transfer. Default False: of a check.
 
     Raises:
         InvalidInputError: `progress` is neither True, False nor a plain function.
@@ -28,7 +34,7 @@ def shown(
         if not callable(progress) or iscoroutinefunction(progress):
             msg = (
                 f"progress={quoted(progress)} must be True, False, "
-                "or a plain function that takes a Progress"
+                "or a plain function that takes one argument, the progress"
             )
             raise InvalidInputError(msg)
         return nullcontext(progress)
@@ -36,6 +42,8 @@ def shown(
         return nullcontext()
 
     # Only progress=True needs tqdm.
-    from ecr_layer_client.display._bar import progress_bar  # noqa: PLC0415
+    from ecr_layer_client.display._bar import byte_bar, progress_bar  # noqa: PLC0415
 
-    return progress_bar()
+    made: Any = byte_bar() if in_bytes else progress_bar()
+    bar: AbstractContextManager[Callable[[P], None] | None] = made
+    return bar

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from .repository import Repository
     from .result import LayerCheckResult
     from .results import LayerCheckResults
+    from .transfers import TransferState
 
 NO_CODE = "Unknown"  # of an error response that has no code
 MAX_NAME_CHARACTERS = 200  # of a code and of a request id
@@ -33,12 +34,14 @@ class CallError(ECRLayerError):
         partial: What was answered before the failure, and what was not (`.partial.unanswered`).
             None if nothing was asked.
         partials: The same by repository, for an operation on several. Default None.
+        transfer: How far a push, a pull or a copy came. Default None.
     """
 
     retryable: bool = False
     throttled: bool = False
     # For the retry loop: new credentials may help.
     refreshable: bool = False
+    transfer: TransferState | None = None
 
     def __init__(  # noqa: PLR0913 (facts, all by keyword)
         self,

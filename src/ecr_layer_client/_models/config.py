@@ -149,6 +149,10 @@ class ClientConfig(_Options, frozen=True):
             - `"auto"`: `"signed"`; but `"client"` for your own session or client.
 
             Default `"auto"`.
+        max_bytes_in_flight: The bytes of layers that all transfers of the client hold in memory, as
+            they are sent. Default 64 MiB.
+        max_bandwidth: Bytes per second that all transfers of the client send or receive. Default
+            None: no limit.
         allow_insecure_endpoint: Whether an `endpoint_url` on another machine may be plain http.
             Default False.
         retry: How failed calls are retried. Default `RetryPolicy()`.
@@ -174,6 +178,8 @@ class ClientConfig(_Options, frozen=True):
     requests_per_second: RequestRates | None = None
     coalesce_window: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.002
     transport: TransportName = "auto"
+    max_bytes_in_flight: Count = 64 * 1024 * 1024
+    max_bandwidth: Positive | None = None
     allow_insecure_endpoint: bool = False
     retry: RetryPolicy = RetryPolicy()
 
@@ -189,6 +195,8 @@ class ClientConfigChanges(TypedDict, total=False):
     requests_per_second: float | Mapping[str, float] | None
     coalesce_window: float
     transport: TransportName
+    max_bytes_in_flight: int
+    max_bandwidth: float | None
     allow_insecure_endpoint: bool
     retry: RetryPolicy
 

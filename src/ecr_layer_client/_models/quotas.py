@@ -12,6 +12,8 @@ QUOTAS = {
     "BatchCheckLayerAvailability": 1000.0,
     "BatchGetImage": 2000.0,
     "CompleteLayerUpload": 100.0,
+    "DescribeImages": 1000.0,
+    "DescribeRepositories": 100.0,  # AWS publishes none; assumed
     "GetDownloadUrlForLayer": 3000.0,
     "InitiateLayerUpload": 100.0,
     "ListImages": 100.0,  # AWS publishes none; assumed
@@ -26,6 +28,7 @@ PART_BYTES = 10 * 1024 * 1024  # the partSize that InitiateLayerUpload returns
 MIN_PART_BYTES = 5 * 1024 * 1024  # of each part but the last
 MAX_PART_BYTES = 20_971_520  # ECR model: LayerPartBlob
 MAX_PARTS = 4200  # of a layer
+MAX_LAYER_BYTES = 52_000 * 1024 * 1024
 
 
 def ceiling_of(
@@ -36,3 +39,18 @@ def ceiling_of(
     if isinstance(requests_per_second, Mapping):
         return requests_per_second.get(operation, default)
     return default if requests_per_second is None else requests_per_second
+
+
+def part_bytes(size: int, proposed: int = PART_BYTES, most_parts: int = MAX_PARTS) -> int:
+    """Return the bytes of a part of a layer.
+
+    Args:
+        size: The bytes of the layer.
+        proposed: The bytes that ECR proposes. Default: what it usually proposes.
+        most_parts: The most parts that a layer may have.
+
+    Example:
+        >>> part_bytes(1), part_bytes(52_000 * 1024 * 1024)
+        (10485760, 12982605)
+    """
+    return max(min(proposed, MAX_PART_BYTES), -(-size // most_parts))

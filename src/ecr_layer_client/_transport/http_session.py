@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import re
+import socket
 from functools import partial
 from io import BytesIO
 from typing import TYPE_CHECKING, Any
@@ -24,7 +25,23 @@ if TYPE_CHECKING:
     import aiohttp
 
 _CHUNK_BYTES = 64 * 1024
+_MAX_UNSENT_BYTES = 128 * 1024
+_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
 _MAX_UNCHUNKED_BYTES = 1024 * 1024  # aiohttp.payload.TOO_LARGE_BYTES_BODY
+
+
+def unbuffered_socket(address: Any) -> socket.socket:
+    """Return a socket that takes little more than the line carries.
+
+    The system's buffer takes megabytes, so that on a slow line a request would seem to be sent long
+    before it is, and its deadline would expire. Bytes that are on their way do not count, so this
+    does not slow a fast line down. Not every system can do it.
+    """
+    family, kind, protocol, *_ = address
+    made = socket.socket(family, kind, protocol)
+    if _NOTSENT_LOWAT is not None:
+        made.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _MAX_UNSENT_BYTES)
+    return made
 
 
 def guarded_session(max_response_bytes: int) -> type[AIOHTTPSession]:

@@ -20,7 +20,7 @@ from ecr_layer_client._models.version import __version__
 from .client_errors import opening_error, redacted_cause, without_context
 from .client_method import ClientMethodTransport
 from .credentials import Credentials
-from .http_session import guarded_session, watched_session
+from .http_session import guarded_session, unbuffered_socket, watched_session
 from .regions import known_regions, unknown_region, unread_region
 from .responses import ResponseReader
 from .session import own_session, warm_up_in_thread
@@ -148,7 +148,11 @@ def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> 
         http_session_cls = guarded_session(config.max_response_bytes)
     extra = getattr(default, "user_agent_extra", None)
 
+    options: dict[str, Any] = {}
+    if default is None:
+        options["connector_args"] = {"socket_factory": unbuffered_socket}
     return AioConfig(
+        **options,
         connect_timeout=config.connect_timeout,
         read_timeout=config.attempt_timeout,
         max_pool_connections=config.max_concurrency,

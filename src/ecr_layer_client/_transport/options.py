@@ -94,7 +94,7 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         raise InvalidInputError(msg)
 
     if host and not (has_scheme or url.path or url.query or url.fragment):
-        scheme = "http" if _is_loopback(host) else "https"
+        scheme = "http" if is_loopback(host) else "https"
         msg = (
             f"endpoint_url={quoted(endpoint_url)} has no scheme: "
             f"use {quoted(f'{scheme}://{endpoint_url}')}"
@@ -109,7 +109,7 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         )
         raise InvalidInputError(msg)
 
-    if url.scheme == "http" and not (allow_insecure or _is_loopback(host)):
+    if url.scheme == "http" and not (allow_insecure or is_loopback(host)):
         msg = (
             f"endpoint_url={quoted(endpoint_url)} is plain http to another machine: "
             "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
@@ -117,7 +117,8 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
         raise InvalidInputError(msg)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine."""
     try:
         return ip_address(host).is_loopback
     except ValueError:

@@ -1,6 +1,7 @@
 """Images as people have them: a manifest, an OCI layout, an archive, or a tag in a repository."""
 
 from ._descriptor import Descriptor, Platform
+from ._listing import ImageSummary
 from ._manifest import ImageIndex, ImageManifest, parse_manifest
 from ._plan import PushPlan, plan
 from ._report import ImageReport
@@ -12,6 +13,7 @@ __all__ = [
     "ImageManifest",
     "ImageReport",
     "ImageSource",
+    "ImageSummary",
     "Platform",
     "PushPlan",
     "parse_manifest",

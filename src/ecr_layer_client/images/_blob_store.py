@@ -14,7 +14,7 @@ from ._manifest import MAX_MANIFEST_BYTES
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from typing_extensions import Buffer
 
@@ -67,11 +67,23 @@ class FileBlobs:
 
 
 class ManifestsAlone:
-    """Manifests by digest, without the blobs that they name."""
+    """Manifests by digest, without the blobs that they name.
 
-    def __init__(self, name: str, manifests: Iterable[bytes]) -> None:
+    Args:
+        name: The name of the place, for messages.
+        manifests: The bytes of each manifest.
+        make: Makes a blob that they name, for a push. Default None: nobody has the blobs.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        manifests: Iterable[bytes],
+        make: Callable[[Descriptor], object] | None = None,
+    ) -> None:
         self._manifests = {digest_of(data): data for data in manifests}
         self.name = name
+        self.make = make
 
     def find(self, digest: str) -> File | None:
         """Return a manifest, or None if the digest is not that of one of the manifests."""

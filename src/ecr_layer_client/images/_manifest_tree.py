@@ -11,7 +11,7 @@ from ._descriptor import Descriptor
 from ._manifest import MANIFEST_TYPES, ImageIndex, ImageManifest, parse_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
 # The number of indexes that a manifest may lie within. More than two do not occur in practice.
 DEEPEST = 8
@@ -147,7 +147,11 @@ class ManifestTree:
 
 
 def images_alone(
-    name: str, root: Manifest, others: Iterable[bytes] = (), tags: tuple[str, ...] = ()
+    name: str,
+    root: Manifest,
+    others: Iterable[bytes] = (),
+    tags: tuple[str, ...] = (),
+    make: Callable[[Descriptor], object] | None = None,
 ) -> Images:
     """Return the images of a manifest, without the blobs that it names.
 
@@ -156,12 +160,13 @@ def images_alone(
         root: The manifest.
         others: The manifests under it, in any order. Default none.
         tags: The tags of the manifest. Default none.
+        make: Makes a blob that they name, for a push. Default None: nobody has the blobs.
 
     Raises:
         InvalidInputError: An index names a manifest that is not among the others, or one of them is
             not a valid manifest.
     """
-    blobs = ManifestsAlone(name, (root.raw, *others))
+    blobs = ManifestsAlone(name, (root.raw, *others), make)
     if (
         isinstance(root, ImageIndex)
         and root.children

@@ -30,11 +30,15 @@ _DIGEST = re.compile(r"(?ai)sha256:[a-f0-9]{64}")  # what ECR gives images
 
 
 class Held(NamedTuple):
-    """An image that the repository holds: the exact bytes of its manifest, under its digest."""
+    """An image that the repository holds: the exact bytes of its manifest, under its digest.
+
+    The registry that has it is known if ECR says it.
+    """
 
     digest: str
     raw: bytes
     media_type: str | None
+    registry_id: str | None = None
 
 
 class NotGiven(NamedTuple):
@@ -89,6 +93,7 @@ class _Image(BaseModel):
     image_id: _ImageId = Field(validation_alias="imageId")
     manifest: str = Field(validation_alias="imageManifest")
     media_type: str | None = Field(default=None, validation_alias="imageManifestMediaType")
+    registry_id: str | None = Field(default=None, validation_alias="registryId")
 
 
 class _Failure(BaseModel):
@@ -139,7 +144,9 @@ class GetImages:
             for reference in self.references
         ]
         types = sorted(MANIFEST_TYPES)
-        return to_json({**_where(self.repository), "imageIds": ids, "acceptedMediaTypes": types})
+        return to_json(
+            {**members_of(self.repository), "imageIds": ids, "acceptedMediaTypes": types}
+        )
 
     def parse(self, body: bytes) -> dict[str, Held | NotGiven]:
         """Return what became of each reference.
@@ -194,7 +201,7 @@ class ListImages:
     def request(self) -> bytes:
         """Return the body of the request."""
         more = {} if self.token is None else {"nextToken": self.token}
-        return to_json({**_where(self.repository), "maxResults": PAGE_SIZE, **more})
+        return to_json({**members_of(self.repository), "maxResults": PAGE_SIZE, **more})
 
     def parse(self, body: bytes) -> Page:
         """Return the page.
@@ -212,7 +219,8 @@ class ListImages:
         return Page(rows, parsed.next_token or None)
 
 
-def _where(repository: Repository) -> dict[str, str]:
+def members_of(repository: Repository) -> dict[str, str]:
+    """Return the members of a request that name the repository."""
     more = {} if repository.registry_id is None else {"registryId": repository.registry_id}
     return {"repositoryName": repository.name, **more}
 
@@ -223,8 +231,8 @@ def _held(image: _Image) -> Held:
     said = image.image_id.digest
     if image.media_type == SIGNED_SCHEMA_1 and said is not None:
         # Docker's rule: the digest is that of the bytes without the signatures.
-        return Held(said, raw, image.media_type)
+        return Held(said, raw, image.media_type, image.registry_id)
     if said not in {None, digest}:
         msg = f"ECR's response has a manifest with the digest {digest}, and calls it {quoted(said)}"
         raise ResponseError(msg)
-    return Held(digest, raw, image.media_type)
+    return Held(digest, raw, image.media_type, image.registry_id)

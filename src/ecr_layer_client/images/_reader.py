@@ -12,6 +12,7 @@ from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._descriptor import Descriptor, Platform, each_for_its_platform
+from ._listing import repeated_page
 from ._manifest import ImageIndex, parse_manifest
 from ._manifest_tree import DEEPEST, Manifest, images_alone
 from ._operations import (
@@ -219,15 +220,8 @@ class ImageReader:
                 if token is None:
                     return tags
                 if token in tokens:
-                    raise self._repeated_page()
+                    raise repeated_page(ListImages(self._repository, token))
                 tokens.add(token)
-
-    def _repeated_page(self) -> ResponseError:
-        what = f"{ListImages.name}: {self._repository}"
-        msg = f"{what}: ECR's response names as the next page one that was read already"
-        return ResponseError(
-            msg, operation=ListImages.name, repository=self._repository, retryable=False
-        )
 
     async def _reports(
         self,

@@ -15,16 +15,16 @@ from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._blob_store import open_verified
-from ._descriptor import Descriptor, each_for_its_platform, each_once
+from ._blob_store import ManifestsAlone, located, open_verified
+from ._descriptor import Descriptor, Platform, each_for_its_platform, each_once
 from ._files import Directory
-from ._manifest import MAX_MANIFEST_BYTES, ImageManifest, parse_manifest
+from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._manifest_tree import Images, Manifest, images_alone
 from ._saved_images import read_images
 from ._tar import Tar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterable, Callable
 
     from ._files import Files
 
@@ -154,20 +154,35 @@ class ImageSource:
         return cls(str(path), images_alone(str(path), root))
 
     @classmethod
-    def from_manifest(cls, data: bytes, children: Iterable[bytes] = ()) -> Self:
+    def from_manifest(
+        cls,
+        data: bytes,
+        children: Iterable[bytes] = (),
+        *,
+        blobs: Callable[[Descriptor], BinaryIO | Iterable[bytes] | AsyncIterable[bytes]]
+        | None = None,
+    ) -> Self:
         """Make a source from the exact bytes of a manifest.
 
-        The source knows only the digests and sizes of the blobs that the manifest names.
+        The source knows only the digests and sizes of the blobs that the manifest names, unless
+        `blobs` makes their bytes.
 
         Args:
             data: The manifest.
             children: For an index: the manifests that it names, and those that they name, in any
                 order. Default none.
+            blobs: Makes the bytes of a blob for a push: an open binary file, or chunks of bytes. It
+                is called in a thread, only for the blobs that the repository lacks, and again from
+                the start when an upload is continued. Default None: the source can't be pushed.
 
         Raises:
             InvalidInputError: One of them is not a valid manifest, or an index names a manifest
-                that is not in `children`.
+                that is not in `children`, or `blobs` is not a function.
         """
+        if blobs is not None and not callable(blobs):
+            msg = f"blobs={quoted(blobs)} must be a function that takes a Descriptor"
+            raise InvalidInputError(msg)
+
         is_several = isinstance(children, Iterable) and not isinstance(children, bytes | str)
         below = tuple(children) if is_several else ()
         if not is_several or not all(isinstance(child, bytes) for child in below):
@@ -177,7 +192,63 @@ class ImageSource:
             )
             raise InvalidInputError(msg)
 
-        return cls("a manifest", images_alone("a manifest", parse_manifest(data), below))
+        images = images_alone("a manifest", parse_manifest(data), below, make=blobs)
+        return cls("a manifest", images)
+
+    def select(
+        self, reference: str | None = None, *, platform: str | Platform | None = None
+    ) -> Self:
+        """Return a source of one of the images.
+
+        Args:
+            reference: A tag of the source, or the digest of one of its manifests. Default None: the
+                source has one image.
+            platform: Of an index, the image to take, such as `linux/arm64`. Default None: the index
+                and all its images.
+
+        Raises:
+            InvalidInputError: There is no such image, or several images are possible.
+
+        Example:
+            ```python
+            source = ImageSource.from_oci_layout("layout").select(platform="linux/amd64")
+            ```
+        """
+        root = self._root(reference)
+        wanted = Platform.parse(platform) if isinstance(platform, str) else platform
+        if wanted is not None and isinstance(root, ImageIndex):
+            root = self._of_platform(root, wanted)
+        by_digest = {manifest.digest: manifest for manifest in self.manifests}
+        return type(self)(self.name, _images_under(root, by_digest, self))
+
+    def _root(self, reference: str | None) -> Manifest:
+        """Return the manifest that a reference names."""
+        tagged = [digest for digest, tags in self.tags.items() if reference in tags]
+        found = [
+            manifest
+            for manifest in (self.roots if reference is None else self.manifests)
+            if reference is None or manifest.digest in (reference, *tagged)
+        ]
+        if len(found) == 1:
+            return found[0]
+
+        tags = [tag for its in self.tags.values() for tag in its]
+        offered = ", ".join((*tags, *(root.digest for root in self.roots)))
+        what = "several images" if reference is None else f"no image {quoted(reference)}"
+        msg = f"{self.name} has {what}: select one of {escaped(offered)}"
+        raise InvalidInputError(msg)
+
+    def _of_platform(self, index: ImageIndex, wanted: Platform) -> Manifest:
+        by_digest = {manifest.digest: manifest for manifest in self.manifests}
+        children = [child for child in index.children if child.platform is not None]
+        for serves in (wanted.is_exactly, wanted.accepts):
+            for child in children:
+                if child.platform is not None and serves(child.platform):
+                    return by_digest[child.digest]
+
+        offered = ", ".join(dict.fromkeys(str(child.platform) for child in children))
+        msg = f"{self.name} has no image for {wanted}: it has {escaped(offered or 'none at all')}"
+        raise InvalidInputError(msg)
 
     @property
     def images(self) -> tuple[ImageManifest, ...]:
@@ -228,6 +299,22 @@ class ImageSource:
         name = escaped(self.name)
         lacks = f", {counted(len(self.missing), 'image')} not saved" if self.missing else ""
         return f"<{type(self).__name__} of {name}: {manifests}, {blobs}, {size} bytes{lacks}>"
+
+
+def _images_under(root: Manifest, manifests: Mapping[str, Manifest], source: ImageSource) -> Images:
+    """Return an image of a source, with everything that it names."""
+    reached: dict[str, Manifest] = {}
+
+    def reach(manifest: Manifest) -> None:
+        if manifest.digest in reached:
+            return
+        for child in manifest.children if isinstance(manifest, ImageIndex) else ():
+            reach(manifests[child.digest])
+        reached[manifest.digest] = manifest
+
+    reach(root)
+    tags = {digest: its for digest, its in source.tags.items() if digest in reached}
+    return Images(reached, (root,), tags, (), source._blobs)  # noqa: SLF001
 
 
 def _path(path: str | os.PathLike[str]) -> Path:
@@ -332,3 +419,26 @@ def shared_bytes(sources: tuple[ImageSource, ...], blobs: tuple[Descriptor, ...]
     manifests = {manifest.digest: manifest for source in sources for manifest in source.manifests}
     named = Counter(blob.digest for manifest in manifests.values() for blob in manifest.blobs)
     return sum((named[blob.digest] - 1) * (blob.size or 0) for blob in blobs)
+
+
+def opener_of(source: ImageSource, blob: Descriptor) -> Callable[[], BinaryIO]:
+    """Return a function that opens a file at the beginning of a blob, not verified.
+
+    Raises:
+        InvalidInputError: The source does not have the blob, or another size of it.
+    """
+    return located(source._blobs, blob).open  # noqa: SLF001 (of this module's class)
+
+
+def maker_of(source: ImageSource) -> Callable[[Descriptor], object] | None:
+    """Return the function that makes the blobs of a source on demand, if it has one."""
+    blobs = source._blobs  # noqa: SLF001
+    return blobs.make if isinstance(blobs, ManifestsAlone) else None
+
+
+def with_maker(source: ImageSource, make: Callable[[Descriptor], object]) -> ImageSource:
+    """Return a source with the same manifests, whose blobs are made on demand."""
+    blobs = ManifestsAlone(source.name, [each.raw for each in source.manifests], make)
+    by_digest = {manifest.digest: manifest for manifest in source.manifests}
+    images = Images(by_digest, source.roots, dict(source.tags), source.missing, blobs)
+    return ImageSource(source.name, images)

@@ -1,0 +1,228 @@
+"""`LayoutWriter`: an OCI layout in a directory, to which images are added."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+import tempfile
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._text.byte_sizes import human_bytes
+from ecr_layer_client._text.quoting import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from ecr_layer_client.images._descriptor import Descriptor
+    from ecr_layer_client.images._manifest_tree import Manifest
+
+_LAYOUT, _INDEX, _INCOMING = "oci-layout", "index.json", ".incoming"
+_VERSION = {"imageLayoutVersion": "1.0.0"}  # OCI image-spec, image-layout.md
+_INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
+_REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.md
+_CONTAINERD_NAME = "io.containerd.image.name"
+_DIGEST = re.compile(r"(?P<algorithm>sha256|sha512):(?P<value>[a-f0-9]{64,128})")
+_ARCHIVES = (".tar", ".tgz", ".gz")
+_READ_BYTES = 1024 * 1024
+
+# The index is read, changed and replaced by one writer at a time.
+_index_lock = threading.Lock()
+
+
+class LayoutWriter:
+    """Adds blobs and images to an OCI layout. Its methods block: call them in a thread.
+
+    Args:
+        path: The directory.
+
+    Raises:
+        InvalidInputError: The path is neither empty nor an OCI layout.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        if path.suffix in _ARCHIVES and not path.is_dir():
+            msg = (
+                f"path={quoted(str(path))} looks like an archive: pull into a directory, and pack "
+                "it afterwards"
+            )
+            raise InvalidInputError(msg)
+
+        has_layout = (path / _LAYOUT).is_file() or (path / _INCOMING).is_dir()
+        if path.exists() and not has_layout and (not path.is_dir() or any(path.iterdir())):
+            msg = (
+                f"path={quoted(str(path))} is neither empty nor an OCI layout: "
+                "pull into another directory"
+            )
+            raise InvalidInputError(msg)
+        (path / _INCOMING).mkdir(parents=True, exist_ok=True)
+
+    def has(self, blob: Descriptor) -> bool:
+        """Return whether the layout has a blob of this digest and size."""
+        try:
+            size = self._blob(blob.digest).stat().st_size
+        except FileNotFoundError:
+            return False
+        return blob.size in {None, size}
+
+    def require_space(self, size: int) -> None:
+        """Check that some bytes fit.
+
+        Raises:
+            OSError: They don't.
+        """
+        free = shutil.disk_usage(self.path).free
+        if free < size:
+            msg = f"{human_bytes(size)} to pull, and {human_bytes(free)} are free"
+            raise OSError(errno.ENOSPC, msg, str(self.path))
+
+    def incoming(self, blob: Descriptor) -> IncomingBlob:
+        """Return a blob to write, which is not open yet."""
+        part = self.path / _INCOMING / f"{blob.digest.replace(':', '-')}.part"
+        return IncomingBlob(blob, part, self._blob(blob.digest))
+
+    def add_image(self, manifests: Sequence[Manifest], root: Manifest, tags: Iterable[str]) -> None:
+        """Write manifests, and name one of them in the index. The index is written last."""
+        for manifest in manifests:
+            self._replace(self._blob(manifest.digest), manifest.raw)
+        if not (self.path / _LAYOUT).exists():
+            self._replace(self.path / _LAYOUT, json.dumps(_VERSION).encode())
+
+        entry = {"mediaType": root.media_type, "digest": root.digest, "size": len(root.raw)}
+        named = [entry | {"annotations": {_REF_NAME: tag}} for tag in tags] or [entry]
+        with _index_lock:
+            index = self._index()
+            kept = [each for each in index["manifests"] if not _is_replaced(each, named)]
+            index["manifests"] = kept + named
+            self._replace(self.path / _INDEX, json.dumps(index, indent=2).encode())
+        self._remove_incoming()
+
+    def _index(self) -> dict[str, Any]:
+        try:
+            index: dict[str, Any] = json.loads((self.path / _INDEX).read_bytes())
+        except FileNotFoundError:
+            return {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": []}
+        except ValueError as error:
+            msg = f"{self.path / _INDEX} is not valid JSON: {error}"
+            raise InvalidInputError(msg) from None
+        return index
+
+    def _remove_incoming(self) -> None:
+        try:
+            (self.path / _INCOMING).rmdir()
+        except OSError as error:
+            # Another pull is writing, or an earlier one left parts of other images.
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST, errno.ENOENT}:
+                raise
+
+    def _blob(self, digest: str) -> Path:
+        """Return the path of a blob. A digest that is not hexadecimal never becomes a path."""
+        found = _DIGEST.fullmatch(digest)
+        if found is None:
+            msg = f"{quoted(digest)} can't be pulled: only sha256 and sha512 digests can"
+            raise InvalidInputError(msg)
+        return self.path / "blobs" / found["algorithm"] / found["value"]
+
+    def _replace(self, path: Path, data: bytes) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        (self.path / _INCOMING).mkdir(exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=self.path / _INCOMING)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(name).chmod(0o644)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+class IncomingBlob:
+    """A blob that is being written. Its methods block: call them in a thread.
+
+    Args:
+        blob: The blob.
+        part: Where it is written.
+        final: Where it goes when it is complete.
+
+    Attributes:
+        position: The number of bytes so far.
+    """
+
+    def __init__(self, blob: Descriptor, part: Path, final: Path) -> None:
+        self._blob = blob
+        self._part = part
+        self._final = final
+        self._hash = _hash_of(blob)
+        self._opened: BinaryIO = io.BytesIO()
+        # Who is cancelled leaves a thread behind, which may still work.
+        self._lock = threading.Lock()
+        self._is_closed = False
+        self.position: int = 0
+
+    def open(self) -> None:
+        """Open the blob behind the bytes that an earlier pull wrote."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._part.parent.mkdir(parents=True, exist_ok=True)
+            self._opened = self._part.open("r+b" if self._part.exists() else "w+b")
+            while data := self._opened.read(_READ_BYTES):
+                self._hash.update(data)
+                self.position += len(data)
+        if self._blob.size is not None and self.position > self._blob.size:
+            self.restart()
+
+    def write(self, chunks: Iterable[bytes]) -> None:
+        """Write some bytes."""
+        with self._lock:
+            for chunk in chunks:
+                self._opened.write(chunk)
+                self._hash.update(chunk)
+                self.position += len(chunk)
+
+    def restart(self) -> None:
+        """Forget all bytes."""
+        with self._lock:
+            self._opened.seek(0)
+            self._opened.truncate()
+            self._hash, self.position = _hash_of(self._blob), 0
+
+    def finish(self) -> bool:
+        """Give the blob its name; return False if its bytes don't have its digest."""
+        if f"{self._hash.name}:{self._hash.hexdigest()}" != self._blob.digest:
+            return False
+        self.close()
+        self._final.parent.mkdir(parents=True, exist_ok=True)
+        self._part.replace(self._final)
+        return True
+
+    def close(self) -> None:
+        """Close the file, and keep what was written."""
+        with self._lock:
+            self._is_closed = True
+            self._opened.close()
+
+
+def _hash_of(blob: Descriptor) -> hashlib._Hash:
+    return hashlib.new(blob.digest.partition(":")[0])
+
+
+def _is_replaced(entry: Any, new: Sequence[dict[str, Any]]) -> bool:
+    """Return whether one of the new entries takes the place of an entry of the index."""
+    return any(_names(entry) == _names(each) for each in new)
+
+
+def _names(entry: Any) -> tuple[Any, ...]:
+    annotations: dict[str, str] = entry.get("annotations") or {}
+    names = annotations.get(_REF_NAME), annotations.get(_CONTAINERD_NAME)
+    # Entries without a name are equal if they name the same image.
+    return names if any(names) else (entry.get("digest"),)

@@ -1,0 +1,115 @@
+"""`Tally`: how far each layer of a transfer has come, and the progress that follows from it."""
+
+from __future__ import annotations
+
+import asyncio
+from math import inf
+from typing import TYPE_CHECKING
+
+from ecr_layer_client._models.transfers import TransferProgress, TransferState, UnfinishedLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from ecr_layer_client.images._descriptor import Descriptor
+
+_SECONDS_BETWEEN_REPORTS = 0.1  # unless a part or a layer ends
+
+
+class Tally:
+    """Counts the bytes of a transfer by layer.
+
+    Args:
+        layers: The layers to transfer.
+        show: Called with each progress. None: nobody is interested.
+
+    Attributes:
+        repeated: The bytes that were sent more than once.
+        moved: The layers that are complete, by digest.
+        resumed: Those of them that continued an earlier upload.
+        raced: Those of them that another push completed first.
+    """
+
+    def __init__(
+        self, layers: Iterable[Descriptor], show: Callable[[TransferProgress], None] | None
+    ) -> None:
+        self._layers: dict[str, Descriptor] = {}
+        self._show = show
+        self._sent: dict[str, int] = {}
+        self._confirmed: dict[str, int] = {}
+        self._began: dict[str, int] = {}
+        self._shown_at = -inf
+        self.repeated: int = 0
+        self.moved: dict[str, None] = {}
+        self.resumed: set[str] = set()
+        self.raced: set[str] = set()
+        self.add(layers)
+
+    def add(self, layers: Iterable[Descriptor]) -> None:
+        """Add layers to transfer. Those that were complete are not complete any more."""
+        for layer in layers:
+            self._layers[layer.digest] = layer
+            self.moved.pop(layer.digest, None)
+            self._sent[layer.digest] = self._confirmed[layer.digest] = 0
+        self._report(None)
+
+    def began(self, digest: str, position: int) -> None:
+        """Note from which position on a layer is transferred."""
+        self._began[digest] = position
+        self.confirmed(digest, position)
+
+    def sent(self, digest: str, position: int) -> None:
+        """Note that the socket has taken a layer up to a position."""
+        self._sent[digest] = position
+        now = asyncio.get_running_loop().time()
+        if now - self._shown_at >= _SECONDS_BETWEEN_REPORTS:
+            self._shown_at = now
+            self._report(digest)
+
+    def confirmed(self, digest: str, position: int) -> None:
+        """Note that the target has acknowledged a layer up to a position."""
+        self._sent[digest] = self._confirmed[digest] = position
+        self._report(digest)
+
+    def done(self, digest: str) -> None:
+        """Note that a layer is complete."""
+        self.moved[digest] = None
+        self.confirmed(digest, self._layers[digest].size or 0)
+
+    def end(self) -> None:
+        """Report the progress once more, at the end."""
+        self._report(None)
+
+    @property
+    def layers(self) -> tuple[Descriptor, ...]:
+        """The layers to transfer."""
+        return tuple(self._layers.values())
+
+    @property
+    def bytes_moved(self) -> int:
+        """The bytes that were transferred, each once."""
+        return sum(self._confirmed[digest] - began for digest, began in self._began.items())
+
+    @property
+    def state(self) -> TransferState:
+        """How far the transfer has come."""
+        unfinished = tuple(
+            UnfinishedLayer(digest, layer.size, self._confirmed[digest])
+            for digest, layer in self._layers.items()
+            if digest not in self.moved
+        )
+        return TransferState(tuple(self.moved), unfinished)
+
+    def _report(self, digest: str | None) -> None:
+        if self._show is not None:
+            self._show(
+                TransferProgress(
+                    sent=sum(self._sent.values()),
+                    confirmed=sum(self._confirmed.values()),
+                    total=sum(layer.size or 0 for layer in self._layers.values()),
+                    repeated=self.repeated,
+                    layers_done=len(self.moved),
+                    layers=len(self._layers),
+                    digest=digest,
+                )
+            )

@@ -1,0 +1,131 @@
+"""What a push is given: which images, under which tags, and whether it can be done at all."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.quotas import MAX_LAYER_BYTES
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.images._descriptor import TAG
+from ecr_layer_client.images._source import maker_of, opener_of
+
+from ._contents import FileContent, MadeContent
+from ._layer_source import LayerSource
+
+if TYPE_CHECKING:
+    from ecr_layer_client.images._descriptor import Descriptor
+    from ecr_layer_client.images._source import ImageSource
+
+    from ._contents import Content
+
+_SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
+
+
+class Contents:
+    """Opens the blobs of some sources."""
+
+    def __init__(self, sources: Iterable[ImageSource]) -> None:
+        self._sources = {
+            blob.digest: source for source in reversed(tuple(sources)) for blob in source.blobs
+        }
+
+    async def prepare(self, blobs: Iterable[Descriptor]) -> None:
+        """Find out whether the blobs of other repositories can be downloaded."""
+        by_source: dict[LayerSource, list[Descriptor]] = {}
+        for blob in blobs:
+            make = maker_of(self._sources[blob.digest])
+            if isinstance(make, LayerSource):
+                by_source.setdefault(make, []).append(blob)
+        for layers, its in by_source.items():
+            await layers.prepare(its)
+
+    def __call__(self, blob: Descriptor) -> Content:
+        """Return the content of a blob, which is opened when it is read."""
+        source = self._sources[blob.digest]
+        make = maker_of(source)
+        if isinstance(make, LayerSource):
+            return make(blob)
+        if make is not None:
+            return MadeContent(source.name, blob, make)
+        return FileContent(source.name, blob, opener_of(source, blob))
+
+
+def tags_of_push(
+    sources: Iterable[ImageSource], tags: Iterable[str] | None
+) -> dict[str, tuple[str, ...]]:
+    """Return the tags of each manifest by its digest.
+
+    Args:
+        sources: The images.
+        tags: The argument `tags=`. None: the tags of the sources themselves.
+
+    Raises:
+        InvalidInputError: A tag is not valid, or is meant for two images.
+    """
+    wanted: dict[str, dict[str, None]] = {}
+    roots = {root.digest: None for source in sources for root in source.roots}
+    if tags is None:
+        for source in sources:
+            for digest, its in source.tags.items():
+                wanted.setdefault(digest, {}).update(dict.fromkeys(its))
+    else:
+        given = dict.fromkeys(_checked(tags))
+        wanted = {root: given for root in roots if given}
+
+    named: dict[str, str] = {}
+    for digest, of_digest in wanted.items():
+        for tag in of_digest:
+            if named.setdefault(tag, digest) != digest:
+                msg = (
+                    f"the tag {quoted(tag)} is meant for two images, {named[tag]} and {digest}: "
+                    "push one of them, or pass tags=()"
+                )
+                raise InvalidInputError(msg)
+    return {digest: tuple(of_digest) for digest, of_digest in wanted.items()}
+
+
+def _checked(tags: Iterable[str]) -> tuple[str, ...]:
+    given = tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else None
+    if given is None:
+        msg = f"tags={quoted(tags)} must be an iterable of tags, such as ['latest'], or None"
+        raise InvalidInputError(msg)
+    for tag in given:
+        if not isinstance(tag, str) or not TAG.fullmatch(tag):
+            msg = (
+                f"tags: {quoted(tag)} is not a valid tag: use up to 128 letters, digits, "
+                "'_', '.' and '-', beginning with none of the last two"
+            )
+            raise InvalidInputError(msg)
+    return given
+
+
+def refuse_what_cannot_be_pushed(sources: Iterable[ImageSource]) -> None:
+    """Refuse what ECR would refuse after the upload.
+
+    Raises:
+        InvalidInputError: A blob is empty, too large, of unknown size or not sha256; or a source
+            has manifests alone.
+    """
+    for source in sources:
+        for blob in source.blobs:
+            problem = _problem(blob)
+            if problem is not None:
+                msg = f"{source.name}: {blob.digest} {problem}"
+                raise InvalidInputError(msg)
+            if maker_of(source) is None:
+                opener_of(source, blob)
+
+
+def _problem(blob: Descriptor) -> str | None:
+    if not _SHA256.fullmatch(blob.digest):
+        return "can't be pushed, because ECR accepts sha256 digests only"
+    if blob.size is None:
+        return "has no size: a push needs a manifest with sizes, which schema 1 has not"
+    if blob.size == 0:
+        return "has 0 bytes, and ECR accepts no empty blob"
+    if blob.size > MAX_LAYER_BYTES:
+        return f"has {blob.size} bytes, and ECR accepts at most {MAX_LAYER_BYTES} (52,000 MiB)"
+    return None

@@ -1,0 +1,255 @@
+"""`Transfers`: pushes, pulls and copies of one repository, for a client."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from ecr_layer_client._calls.caller import Caller, OperationState
+from ecr_layer_client._calls.rate_limiter import rate_limiter_for
+from ecr_layer_client._models.call_errors import OperationTimeoutError
+from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.images._reader import together
+from ecr_layer_client.images._source import sources_of, with_maker
+
+from ._journal import UploadJournal
+from ._layer_source import LayerSource, download_transport
+from ._layout_writer import LayoutWriter
+from ._pull import Pull
+from ._push import Push, PushInput
+from ._sources import Contents, refuse_what_cannot_be_pushed, tags_of_push
+from ._tools import Calls, TransferTools
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+
+    from ecr_layer_client._calls.connection import Connection
+    from ecr_layer_client._calls.observer import SafeObserver
+    from ecr_layer_client._models.config import ClientConfig
+    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._models.result import LayerCheckResult
+    from ecr_layer_client._models.transfers import TransferProgress
+    from ecr_layer_client._transport.operation import Transport
+    from ecr_layer_client.images._descriptor import Platform
+    from ecr_layer_client.images._source import ImageSource
+
+    from ._journal import Journal
+    from ._result import TransferResult
+
+_CHECK = "BatchCheckLayerAvailability"
+_DOWNLOADS_IN_FLIGHT = 64
+
+
+class ClientParts(NamedTuple):
+    """What a client gives to its transfers.
+
+    Attributes:
+        repository: The repository of the transfer.
+        check: Checks digests of that repository.
+        get_image: Fetches the manifests of an image of that repository.
+        connection: The connection of the client.
+        config: Its options.
+        observer: Notified of operations.
+    """
+
+    repository: Repository
+    check: Callable[[Sequence[str]], Coroutine[Any, Any, LayerCheckResult]]
+    get_image: Callable[[str, str | Platform | None], Coroutine[Any, Any, ImageSource]]
+    connection: Connection
+    config: ClientConfig
+    observer: SafeObserver
+
+
+class Transfers:
+    """Moves images into one repository, and out of it.
+
+    Args:
+        parts: Given by the client.
+        seconds: The timeout of the transfer. None: no limit.
+        show: Called with each progress. None: nobody is interested.
+    """
+
+    def __init__(
+        self,
+        parts: ClientParts,
+        seconds: float | None,
+        show: Callable[[TransferProgress], None] | None,
+    ) -> None:
+        self._parts = parts
+        self._seconds = seconds
+        self._show = show
+
+    async def push(
+        self,
+        sources: ImageSource | Iterable[ImageSource],
+        tags: Iterable[str] | None,
+        journal: Journal | None,
+    ) -> TransferResult:
+        """Push images; as `ECRLayerClient.push`."""
+        images = sources_of(sources)
+        wanted, uploads = tags_of_push(images, tags), UploadJournal(journal)
+        refuse_what_cannot_be_pushed(images)
+        given = PushInput(images, wanted, Contents(images), uploads)
+
+        async def pushed() -> TransferResult:
+            push = Push(await self._tools(), given, self._show)
+            with self._parts.observer.span("operation", "push", push.repository):
+                return await push.run(self._seconds)
+
+        return await self._parts.connection.run(pushed())
+
+    async def pull(
+        self, reference: str, path: str | os.PathLike[str], platform: str | Platform | None
+    ) -> TransferResult:
+        """Pull an image; as `ECRLayerClient.pull`."""
+        layout = await asyncio.to_thread(LayoutWriter, _path(path))
+
+        async def pulled() -> TransferResult:
+            source = await self._parts.get_image(reference, platform)
+            async with self._layer_source() as layers:
+                return await Pull(source, layers, layout, self._show).run()
+
+        with self._parts.observer.span("operation", "pull", self._parts.repository):
+            return await self._parts.connection.run(self._within(pulled(), "pull"))
+
+    async def copy(
+        self,
+        references: str | Iterable[str],
+        platform: str | Platform | None,
+        push: Callable[[list[ImageSource], float | None], Coroutine[Any, Any, TransferResult]],
+    ) -> TransferResult:
+        """Copy images; as `ECRLayerClient.copy`.
+
+        Args:
+            references: What to copy.
+            platform: Of an index, the image to copy.
+            push: Pushes sources to the target, within some seconds.
+        """
+        given = _references(references)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+
+        async def copied() -> TransferResult:
+            fetches = [self._parts.get_image(reference, platform) for reference in given]
+            images = await self._within(together(fetches), "copy")
+            left = None if self._seconds is None else self._seconds - (loop.time() - began)
+            async with self._layer_source() as layers:
+                result = await push([with_maker(image, layers) for image in images], left)
+                calls = result.calls | {
+                    name: count + result.calls.get(name, 0)
+                    for name, count in layers.calls.made.items()
+                }
+                return result.model_copy(update={"calls": calls})
+
+        with self._parts.observer.span("operation", "copy", self._parts.repository):
+            return await self._parts.connection.run(copied())
+
+    async def retag(
+        self,
+        references: str | Iterable[str],
+        platform: str | Platform | None,
+        tags: Iterable[str] | None,
+    ) -> TransferResult:
+        """Give images of the repository other tags, without moving a byte."""
+        if tags is None:
+            msg = (
+                "a copy of a repository onto itself needs tags=: "
+                "pass the new tags, or another repository or client"
+            )
+            raise InvalidInputError(msg)
+        given = _references(references)
+
+        async def retagged() -> TransferResult:
+            fetches = [self._parts.get_image(reference, platform) for reference in given]
+            images = tuple(await self._within(together(fetches), "copy"))
+            wanted = tags_of_push(images, tags)
+            put = PushInput(images, wanted, Contents(()), UploadJournal(None))
+            return await Push(await self._tools(), put, self._show, is_here=True).run(self._seconds)
+
+        with self._parts.observer.span("operation", "copy", self._parts.repository):
+            return await self._parts.connection.run(retagged())
+
+    async def _within(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+        """Run something within the timeout.
+
+        Raises:
+            OperationTimeoutError: It expired.
+        """
+        deadline = asyncio.timeout(self._seconds)
+        try:
+            async with deadline:
+                return await work
+        except TimeoutError as error:
+            if not deadline.expired():
+                raise
+            where = self._parts.repository
+            msg = (
+                f"{name} from repository {where.name!r}: timeout={self._seconds} s expired: "
+                "run it again to continue"
+            )
+            raise OperationTimeoutError(
+                msg, operation=name, repository=where, elapsed=self._seconds or 0.0
+            ) from error
+
+    @asynccontextmanager
+    async def _layer_source(self) -> AsyncGenerator[LayerSource, None]:
+        config = self._parts.config
+        tools = await self._tools()
+        calls = Calls(tools, OperationState())
+        async with download_transport(config.connect_timeout) as transport:
+            yield LayerSource(
+                tools, calls, transport, allow_insecure=config.allow_insecure_endpoint
+            )
+
+    async def _tools(self) -> TransferTools:
+        connection = await self._parts.connection.for_transfers()
+        resources = connection.resources_for(_CHECK)
+        config, observer = _patient(self._parts.config), self._parts.observer
+
+        def caller_of(operation: str) -> Caller:
+            return Caller(connection.resources_for(operation), config, observer)
+
+        def downloads_through(transport: Transport) -> Caller:
+            limiter = rate_limiter_for("GetLayer", resources.endpoint_url)
+            slots = asyncio.Semaphore(_DOWNLOADS_IN_FLIGHT)
+            own = resources._replace(transport=transport, rate_limiter=limiter, slots=slots)
+            return Caller(own, config, observer)
+
+        return TransferTools(
+            self._parts.repository,
+            self._parts.check,
+            caller_of,
+            downloads_through,
+            resources.endpoint_url,
+            resources.region_name,
+            self._parts.connection.bounds,
+            config.attempt_timeout,
+        )
+
+
+def _patient(config: ClientConfig) -> ClientConfig:
+    """Return options under which a transfer ends when it makes no progress, not after attempts."""
+    if config.retry.max_attempts == 1:
+        return config
+    return config.replace({"retry": config.retry.replace({"max_attempts": sys.maxsize})})
+
+
+def _path(path: str | os.PathLike[str]) -> Path:
+    try:
+        return Path(path)
+    except TypeError:
+        msg = f"path={quoted(path)} must be a str or a Path"
+        raise InvalidInputError(msg) from None
+
+
+def _references(references: str | Iterable[str]) -> list[str]:
+    given = [references] if isinstance(references, str) else list(references)
+    if not given:
+        msg = "references is empty: name the tags or digests to copy"
+        raise InvalidInputError(msg)
+    return list(dict.fromkeys(given))

@@ -1,0 +1,147 @@
+"""Results of transfers, and the bounds that transfers share."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from ecr_layer_client import ClientConfig, ECRLayerClient, InvalidInputError
+from ecr_layer_client._calls.bounds import Bounds, ByteBudget
+from ecr_layer_client.images import Descriptor, ImageSource
+from ecr_layer_client.local import LocalECR
+from ecr_layer_client.transfers import ImagePuller, ImagePusher, TransferResult
+
+A, B = (f"sha256:{letter * 64}" for letter in "ab")
+LAYER = Descriptor(digest=B, size=7)
+
+
+def test_a_result_of_ones_own() -> None:
+    """`TransferResult.of` makes results for tests."""
+    made = TransferResult.of("team/app", images={A: ["v1"]}, moved=[LAYER], calls={"PutImage": 1})
+
+    assert (made.digest, made.bytes_moved, made.calls) == (A, 7, {"PutImage": 1})
+
+
+def test_the_uri_of_an_unknown_registry() -> None:
+    """A result that does not know its registry has no URI, and says so."""
+    with pytest.raises(ValueError, match="the registry of the transfer is not known"):
+        _ = TransferResult.of("team/app", images={A: []}).uri
+
+
+@pytest.mark.parametrize("images", [{}, {A: [], B: []}], ids=["none", "two"])
+def test_the_digest_of_several_images(images: dict[str, list[str]]) -> None:
+    """Only a result of one image has a digest."""
+    with pytest.raises(ValueError, match=r"the transfer has \d images?: read result.images"):
+        _ = TransferResult.of("team/app", images=images).digest
+
+
+def test_total() -> None:
+    """Results add up; the repository stays if it is the same."""
+    one = TransferResult.of("team/app", images={A: []}, calls={"PutImage": 1}, seconds=2.0)
+    two = TransferResult.of("team/app", images={B: []}, moved=[LAYER], calls={"PutImage": 2})
+    total = TransferResult.total([one, two])
+
+    assert total.repository == one.repository
+    assert (total.bytes_moved, total.calls, total.seconds) == (7, {"PutImage": 3}, 2.0)
+    assert [image.digest for image in total.images] == [A, B]
+
+
+@pytest.mark.parametrize("results", [[], ["a"], "text"], ids=["none", "other values", "a str"])
+def test_total_of_something_else(results: object) -> None:
+    """Only results add up."""
+    with pytest.raises(InvalidInputError, match="must be one or more TransferResult objects"):
+        TransferResult.total(results)  # type: ignore[arg-type]
+
+
+def test_no_truth_value() -> None:
+    """A result is neither true nor false."""
+    with pytest.raises(TypeError, match="TransferResult has no truth value"):
+        bool(TransferResult())
+
+
+def test_texts() -> None:
+    """The text of a result names what was resumed, and what was left out."""
+    result = TransferResult(resumed=(LAYER,), moved=(LAYER,), foreign=(LAYER,))
+
+    assert str(result).splitlines() == [
+        "moved 1 blob, 0 bytes, in 0.0 s",
+        "resumed 1 blob of them",
+        "present 0 blobs",
+        "foreign, left out 1 blob",
+    ]
+    assert repr(result).startswith("TransferResult(repository=None, moved=1, resumed=1")
+
+
+def test_json() -> None:
+    """A result is JSON that reads back."""
+    made = TransferResult.of("team/app", images={A: ["v1"]}, moved=[LAYER])
+
+    assert TransferResult.model_validate_json(made.model_dump_json()) == made
+
+
+def test_the_client_is_a_pusher_and_a_puller() -> None:
+    """The client has the methods of both protocols."""
+    client = ECRLayerClient(region_name="eu-west-1")
+
+    assert (isinstance(client, ImagePusher), isinstance(client, ImagePuller)) == (True, True)
+
+
+@pytest.mark.asyncio
+async def test_a_budget_serves_in_order() -> None:
+    """Who waits longest for room is next, and what is cancelled takes none."""
+    budget, order = ByteBudget(10), list[str]()
+    await budget.acquire(8)
+
+    async def wait(name: str, size: int) -> None:
+        await budget.acquire(size)
+        order.append(name)
+
+    tasks = [asyncio.create_task(wait(*each)) for each in (("big", 9), ("gone", 5), ("small", 1))]
+    await asyncio.sleep(0)
+    tasks[1].cancel()
+    await asyncio.sleep(0)
+    assert order == []
+    budget.release(8)
+    await asyncio.gather(tasks[0], tasks[2])
+
+    assert order == ["big", "small"]
+
+
+@pytest.mark.asyncio
+async def test_a_turn_that_comes_too_late() -> None:
+    """Who is cancelled in the moment of its turn gives the room back."""
+    budget = ByteBudget(10)
+    await budget.acquire(10)
+    task = asyncio.create_task(budget.acquire(10))
+    await asyncio.sleep(0)
+    budget.release(10)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    await asyncio.wait_for(budget.acquire(10), 1)
+
+
+def test_clients_of_other_regions_share_the_memory() -> None:
+    """`for_region` shares the budget and the bandwidth, and has its own layers in flight."""
+    bounds = Bounds.of(ClientConfig())
+    other = bounds.for_another_connection()
+
+    assert (other.budget, other.bandwidth) == (bounds.budget, bounds.bandwidth)
+    assert other.turns is not bounds.turns
+
+
+def test_a_client_that_is_opened_on_another_loop(source: ImageSource) -> None:
+    """A client that was closed can push on another event loop."""
+
+    async def push(client: ECRLayerClient, name: str) -> int:
+        async with client:
+            return len((await client.push(name, source)).moved)
+
+    with LocalECR() as ecr:
+        for name in ("one", "two"):
+            ecr.create_repository(name)
+        client = ecr.client()
+        moved = [asyncio.run(push(client, name)) for name in ("one", "two")]
+
+    assert moved == [len(source.blobs)] * 2
