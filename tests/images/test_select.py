@@ -64,6 +64,18 @@ def test_what_it_has(source: ImageSource) -> None:
     assert len(selected.blobs) == len({*AMD.blobs, *ARM.blobs})
 
 
+def test_an_image_of_two_platforms(tmp_path: Path) -> None:
+    """An image that an index names for two platforms is there once."""
+    twice = index({"linux/amd64": AMD.manifest, "linux/386": AMD.manifest})
+    files = layout_files([entry(twice, INDEX)], [twice, AMD.manifest, *AMD.blobs])
+    selected = ImageSource.from_path(write(tmp_path / "twice", files)).select()
+
+    assert [manifest.digest for manifest in selected.manifests] == [
+        sha256(AMD.manifest),
+        sha256(twice),
+    ]
+
+
 def test_the_only_image() -> None:
     """Without a reference, the source's one image is meant."""
     source = ImageSource.from_manifest(AMD.manifest)

@@ -168,12 +168,14 @@ class Connection:
         """
         self.check_home()
         async with self._opening_for_transfers:
-            if self._for_transfers is None:
-                config = self.config.replace({"max_concurrency": _TRANSFER_CONNECTIONS})
-                connection = Connection(self.options, config)
-                await connection.open()
-                self._for_transfers = connection
-        return self._for_transfers
+            return self._for_transfers or await self._open_for_transfers()
+
+    async def _open_for_transfers(self) -> Connection:
+        config = self.config.replace({"max_concurrency": _TRANSFER_CONNECTIONS})
+        connection = Connection(self.options, config)
+        await connection.open()
+        self._for_transfers = connection
+        return connection
 
     async def run(self, work: Coroutine[Any, Any, T]) -> T:
         """Run something until it ends or the connection is closed.

@@ -26,7 +26,11 @@ if TYPE_CHECKING:
 
 _CHUNK_BYTES = 64 * 1024
 _MAX_UNSENT_BYTES = 128 * 1024
-_NOTSENT_LOWAT: int | None = getattr(socket, "TCP_NOTSENT_LOWAT", None)
+_SOCKET_OPTIONS = [
+    (socket.IPPROTO_TCP, getattr(socket, name), _MAX_UNSENT_BYTES)
+    for name in ("TCP_NOTSENT_LOWAT",)
+    if hasattr(socket, name)
+]
 _MAX_UNCHUNKED_BYTES = 1024 * 1024  # aiohttp.payload.TOO_LARGE_BYTES_BODY
 
 
@@ -39,8 +43,8 @@ def unbuffered_socket(address: Any) -> socket.socket:
     """
     family, kind, protocol, *_ = address
     made = socket.socket(family, kind, protocol)
-    if _NOTSENT_LOWAT is not None:
-        made.setsockopt(socket.IPPROTO_TCP, _NOTSENT_LOWAT, _MAX_UNSENT_BYTES)
+    for option in _SOCKET_OPTIONS:
+        made.setsockopt(*option)
     return made
 
 

@@ -35,6 +35,10 @@ class ImageSummary(BaseModel, frozen=True):
         pushed_at: When it was pushed. None if ECR does not say it.
         media_type: The media type of its manifest. None if ECR does not say it.
         is_archived: Whether it is archived, so that it must be restored before a pull.
+
+    Example:
+        >>> ImageSummary(digest="sha256:" + "a" * 64, tags=("latest",)).is_archived
+        False
     """
 
     digest: str
