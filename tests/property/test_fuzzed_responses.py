@@ -8,11 +8,9 @@ import pytest
 
 from ecr_layer_client import Layer, LayerOutcome, Repository, ResponseError
 from ecr_layer_client._checks.operation import Check
-from ecr_layer_client._transport.responses import Response, ResponseReader
 from property.mutated_responses import DIGESTS, responses
 from property.strict_responses import Outcome, read
 
-READER = ResponseReader("eu-west-1", 10_000_000, owns_credentials=True)
 APP = Repository(name="app")
 
 Reading = tuple[dict[str, Outcome], int] | None
@@ -22,7 +20,7 @@ Reading = tuple[dict[str, Outcome], int] | None
 def of_the_library(body: bytes, digests: list[str], *, again: bool) -> Reading:
     """Return what the library reads."""
     try:
-        settled = READER.read(Check(APP, digests, again), Response(200, {}, body))
+        settled = Check(APP, digests, again).parse(body)
     except ResponseError:
         return None
     return {digest: members(row) for digest, row in settled.outcomes.items()}, settled.ignored
