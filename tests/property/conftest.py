@@ -1,6 +1,6 @@
 """Profiles of hypothesis: by default, few examples that are the same each time.
 
-`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim, `mutants` only 20 that are the same.
+`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim. `mutants` draws only 20.
 """
 
 from __future__ import annotations
