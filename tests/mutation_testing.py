@@ -31,6 +31,13 @@ SHARE_TO_KILL = 0.95
 KILLED = {"killed", "timeout"}  # a mutant that never ends times out
 UNTESTED = {"not checked", "check was interrupted by user"}
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": str(Path(__file__).parent)}
+# Tests of other folders run the code of these packages, too, but check something else.
+FOLDERS = {
+    "_calls": {"calls", "client", "property"},
+    "_checks": {"checks", "client", "property"},
+    "_transport": {"checks", "client", "property", "transport"},
+    "images": {"images"},
+}
 COLUMNS = ("mutants", "killed", "listed", "survived", "untested")
 
 NAME = re.compile(r"ecr_layer_client\.(.+)\.x(?:_|ǁ(\w+)ǁ)(\w+)__mutmut_\d+")
@@ -53,11 +60,14 @@ class Change(NamedTuple):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Sort the tests of a mutant by the time that mutmut measured."""
-    measured = Path("mutmut-stats.json")  # mutmut runs pytest in its own folder
-    if measured.exists():
-        seconds = json.loads(measured.read_text())["duration_by_test"]
-        items.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+    """Keep the tests of the package of a mutant, and sort them by the time that mutmut measured."""
+    _, _, mutated = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
+    if not mutated:
+        return
+    folders = FOLDERS[mutated.partition(".")[0]]
+    seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
+    kept = [item for item in items if item.nodeid.split("/")[1] in folders]
+    items[:] = sorted(kept, key=lambda item: seconds.get(item.nodeid, 0.0))
 
 
 def change(mutant: str) -> Change:
