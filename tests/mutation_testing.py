@@ -36,7 +36,7 @@ FOLDERS = {
     "_calls": {"calls", "client", "property"},
     "_checks": {"checks", "client", "property"},
     "_transport": {"checks", "client", "property", "transport"},
-    "images": {"images"},
+    "images": {"display", "images", "integrations"},
 }
 COLUMNS = ("mutants", "killed", "listed", "survived", "untested")
 
