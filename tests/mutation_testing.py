@@ -14,8 +14,10 @@ import os
 import re
 import subprocess
 import sys
+from bisect import bisect_left
 from collections import Counter
 from importlib import import_module
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -31,6 +33,7 @@ SHARE_TO_KILL = 0.95
 KILLED = {"killed", "timeout"}  # a mutant that never ends times out
 UNTESTED = {"not checked", "check was interrupted by user"}
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": str(Path(__file__).parent)}
+SECONDS_PER_MUTANT = 20.0
 # Tests of other folders run the code of these packages, too, but check something else.
 FOLDERS = {
     "_calls": {"calls", "client", "property"},
@@ -60,14 +63,16 @@ class Change(NamedTuple):
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the package of a mutant, and sort them by the time that mutmut measured."""
+    """Keep the quickest tests of the package of a mutant, by the time that mutmut measured."""
     _, _, mutated = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
     if not mutated:
         return
     folders = FOLDERS[mutated.partition(".")[0]]
     seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
-    kept = [item for item in items if item.nodeid.split("/")[1] in folders]
-    items[:] = sorted(kept, key=lambda item: seconds.get(item.nodeid, 0.0))
+    near = [item for item in items if item.nodeid.split("/")[1] in folders]
+    near.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
+    elapsed = list(accumulate(seconds.get(item.nodeid, 0.0) for item in near))
+    items[:] = near[: bisect_left(elapsed, SECONDS_PER_MUTANT)]
 
 
 def change(mutant: str) -> Change:
