@@ -1,0 +1,58 @@
+"""The facts of errors, texts and observed operations, in full."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from client.steps import QuietObserver, now
+from ecr_layer_client import OperationTimeoutError, Repository
+
+if TYPE_CHECKING:
+    from ecr_layer_client.local import LocalECR
+
+pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
+
+AA, BB = "sha256:aa", "sha256:bb"
+ON_APP = (
+    "BatchCheckLayerAvailability on repository 'app' (registry of the caller, Region us-east-1)"
+)
+
+
+async def test_a_single_check_is_observed(ecr: LocalECR) -> None:
+    """The observer of a single check is told the operation, the repository and its Region."""
+    begun: list[tuple[str, Repository]] = []
+
+    class Observer(QuietObserver):
+        def operation(self, *facts: Any) -> AbstractContextManager[object]:
+            begun.append(facts)
+            return nullcontext()
+
+    async with ecr.client(observer=Observer()) as client:
+        await client.check_layer("app", AA)
+    where = Repository(name="app", region=ecr.region)
+    assert begun == [(CHECK, where)]
+
+
+async def test_repr_of_a_stream(ecr: LocalECR) -> None:
+    """The repr of a stream has its class and its numbers."""
+    async with ecr.client() as client, client.stream_layers("app", [AA, BB]) as stream:
+        await anext(stream)
+        assert repr(stream) == "<LayerStream pulled=2 answered=2 total=2>"
+        assert [outcome.digest async for outcome in stream] == [BB]
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+async def test_a_wait_ends_in_any_check(ecr: LocalECR, after: int) -> None:
+    """A wait ends at its timeout in whichever check, with an error of all that is missing."""
+    ecr.faults.add(latency=1_000.0, after=after)
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.wait_until_available("app", [AA, BB], timeout=5.0)
+    assert (now(), str(raised.value.repository)) == (5.0, "app")
+    assert str(raised.value) == (
+        f"{ON_APP}: 2 of 2 layers are not available yet within timeout=5.0 s; "
+        ".partial keeps what was answered"
+    )
