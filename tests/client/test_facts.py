@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
 
 AA, BB = "sha256:aa", "sha256:bb"
-ON_APP = (
-    "BatchCheckLayerAvailability on repository 'app' (registry of the caller, Region us-east-1)"
-)
+CHECK = "BatchCheckLayerAvailability"
+ON_APP = f"{CHECK} on repository 'app' (registry of the caller, Region us-east-1)"
 
 
 async def test_a_single_check_is_observed(ecr: LocalECR) -> None:
@@ -42,6 +41,18 @@ async def test_repr_of_a_stream(ecr: LocalECR) -> None:
         await anext(stream)
         assert repr(stream) == "<LayerStream pulled=2 answered=2 total=2>"
         assert [outcome.digest async for outcome in stream] == [BB]
+
+
+async def test_a_check_that_times_out(ecr: LocalECR) -> None:
+    """The error of a timeout has the repository, the seconds, and what `.partial` is."""
+    ecr.faults.add(latency=1_000.0)
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_layers("app", [AA], timeout=5.0)
+    error = raised.value
+    assert (now(), error.elapsed, str(error.repository)) == (5.0, 5.0, "app")
+    end = "not done within timeout=5.0 s; .partial keeps what was answered"
+    assert str(error) == f"{ON_APP}: {end}"
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
