@@ -8,9 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from client.steps import QuietObserver, now
-from ecr_layer_client import OperationTimeoutError, Repository
+from ecr_layer_client import (
+    CallError,
+    LayerAvailability,
+    LayerCheckResult,
+    OperationTimeoutError,
+    Repository,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ecr_layer_client.local import LocalECR
 
 pytestmark = [pytest.mark.asyncio, pytest.mark.parametrize("transport", ["signed"])]
@@ -67,3 +75,27 @@ async def test_a_wait_ends_in_any_check(ecr: LocalECR, after: int) -> None:
         f"{ON_APP}: 2 of 2 layers are not available yet within timeout=5.0 s; "
         ".partial keeps what was answered"
     )
+
+
+async def test_a_wait_that_ends_in_a_pause(ecr: LocalECR) -> None:
+    """A wait that ends between two checks makes no request at its end, and has no cause."""
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.wait_until_available("app", [AA], timeout=0.3)
+    assert (now(), ecr.stats.requests, raised.value.__cause__) == (0.3, 1, None)
+
+
+async def test_the_input_of_a_wait_raises_a_call_error(ecr: LocalECR) -> None:
+    """An error that the input raises passes unchanged, with the partial result that it has."""
+    own = CallError("raised by the input")
+    own.partial = LayerCheckResult.of("other", {BB: LayerAvailability.AVAILABLE})
+
+    def given() -> Iterator[str]:
+        yield AA
+        raise own
+
+    async with ecr.client() as client:
+        with pytest.raises(CallError) as raised:
+            await client.wait_until_available("app", given(), timeout=5.0)
+    assert raised.value is own
+    assert [outcome.digest for outcome in own.partial] == [BB]
