@@ -37,7 +37,7 @@ SECONDS_PER_MUTANT = 20.0
 # Tests of other folders run the code of these packages, too, but check something else.
 FOLDERS = {
     "_calls": {"calls", "client", "property"},
-    "_checks": {"checks", "client", "property"},
+    "_checks": {"checks", "client", "display", "property"},
     "_transport": {"checks", "client", "property", "transport"},
     "images": {"display", "images", "integrations"},
 }
