@@ -10,6 +10,7 @@ import pytest
 from client.steps import QuietObserver, now
 from ecr_layer_client import (
     CallError,
+    InvalidInputError,
     LayerAvailability,
     LayerCheckResult,
     OperationTimeoutError,
@@ -99,3 +100,12 @@ async def test_the_input_of_a_wait_raises_a_call_error(ecr: LocalECR) -> None:
             await client.wait_until_available("app", given(), timeout=5.0)
     assert raised.value is own
     assert [outcome.digest for outcome in own.partial] == [BB]
+
+
+async def test_a_third_item_that_is_not_a_pair(ecr: LocalECR) -> None:
+    """The error of an item that is not a pair has its place in the input."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError) as raised:
+            await client.check_many([("app", AA), ("app", BB), "x"])  # type: ignore[list-item]
+    message = "digests[2] is 'x': every item is a pair (repository, digest)"
+    assert str(raised.value) == message
