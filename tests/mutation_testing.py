@@ -62,6 +62,14 @@ class Change(NamedTuple):
     lines: tuple[str, ...]
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Select all cases of a test that has an id with a backslash, which pytest does not find.
+
+    mutmut would take the error for a mutant that is killed.
+    """
+    config.args = [arg.partition("[")[0] if "\\" in arg else arg for arg in config.args]
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the quickest tests of the package of a mutant, by the time that mutmut measured."""
     _, _, mutated = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
