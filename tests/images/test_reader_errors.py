@@ -5,6 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
+from ecr_layer_client import CallError, InvalidInputError, ResponseError, RetryPolicy, ServiceError
+from images.making import IMAGE, INDEX, entry
 from images.pushed import (
     APP,
     DIGEST,
@@ -17,9 +20,6 @@ from images.pushed import (
     put_index,
     verify,
 )
-
-from ecr_layer_client import CallError, InvalidInputError, ResponseError, RetryPolicy, ServiceError
-from images.making import IMAGE, INDEX, entry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+
 from images.pushed import APP, DIGEST, REPOSITORY, push, verify
 
 if TYPE_CHECKING:
