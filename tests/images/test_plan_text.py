@@ -8,7 +8,7 @@ from ecr_layer_client import InvalidInputError, LayerAvailability, LayerFailureC
 from ecr_layer_client.images import ImageSource, PushPlan, plan
 from images.making import CONFIG, entry, image, packed, sha256
 
-HELD = {
+HELD: dict[str, LayerAvailability | LayerFailureCode] = {
     sha256(b"layer base"): LayerAvailability.ARCHIVED,
     sha256(b"layer code"): LayerFailureCode.NOT_REPORTED,
 }

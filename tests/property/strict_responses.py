@@ -7,7 +7,7 @@ then one row after the other.
 from __future__ import annotations
 
 import json
-from typing import Any, NoReturn
+from typing import Any, NoReturn, cast
 
 Outcome = tuple[str | int | None, ...]
 """The members of a row in the order of the model, an unknown enum value as (None, its spelling)."""
@@ -71,14 +71,14 @@ _DECODER = json.JSONDecoder(object_pairs_hook=_members, parse_constant=_not_json
 def _object(value: Any) -> dict[str, Any]:
     if type(value) is not dict:
         raise RefusedError
-    return value
+    return cast("dict[str, Any]", value)
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
     rows = document.get(name, [])
     if type(rows) is not list:
         raise RefusedError
-    return rows
+    return cast("list[Any]", rows)
 
 
 def _text(row: dict[str, Any], name: str) -> str:
