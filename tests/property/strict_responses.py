@@ -75,10 +75,10 @@ def _object(value: Any) -> dict[str, Any]:
 
 
 def _list(document: dict[str, Any], name: str) -> list[Any]:
-    rows = document.get(name, [])
+    rows: list[Any] | None = document.get(name, [])
     if type(rows) is not list:
         raise RefusedError
-    return cast("list[Any]", rows)
+    return rows
 
 
 def _text(row: dict[str, Any], name: str) -> str:
