@@ -11,7 +11,7 @@ OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs loca
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
+.PHONY: help demo test test-full mutants lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ test: $(VENV)/.test ## Run the tests; the core tests must cover every branch of 
 
 test-full: $(VENV)/.dev $(VENV)/.browser ## Run all tests, the slow ones too: long property runs, a browser, other clients in their own environments
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
+
+mutants: $(VENV)/.mutants ## Change the code in thousands of small ways and print how many changes the tests notice; resumable
+	@$(BIN)/python tests/mutation_testing.py
 
 lint: $(VENV)/.dev ## Run the linter and check the formatting
 	$(BIN)/ruff check .
@@ -63,7 +66,7 @@ bench-integrations: $(VENV)/.test ## Compare the cost of tables and traces with 
 	$(BIN)/python benchmarks/integrations.py
 
 clean: ## Remove the virtual environment and all build output
-	rm -rf $(VENV) site build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) site build dist mutants .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(VENV)/.made:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is required: run make PYTHON=python3.11 ...")'
@@ -80,6 +83,11 @@ $(VENV)/.cli: $(VENV)/.made pyproject.toml
 $(VENV)/.test: $(VENV)/.made pyproject.toml
 	@echo "installing the test dependencies (once)"
 	@$(PIP) install --editable '.[arrow,cli,otel]' --group test
+	@touch $@
+
+$(VENV)/.mutants: $(VENV)/.test
+	@echo "installing mutmut (once)"
+	@$(PIP) install --group mutants
 	@touch $@
 
 $(VENV)/.bench: $(VENV)/.made pyproject.toml

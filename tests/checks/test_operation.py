@@ -190,7 +190,7 @@ def test_response_truncated_at_every_byte() -> None:
 
 @pytest.mark.parametrize(
     "member",
-    ["note", "layerState", "outcome", "rawAvailability", "raw_availability", "digest", "size"],
+    ["note", "layerState", "outcome", "rawAvailability", "raw_availability", "digest", "size", " "],
 )
 @pytest.mark.parametrize("value", ["x", None, [1], {"a": 1}], ids=repr)
 def test_unknown_members(member: str, value: object) -> None:
@@ -203,7 +203,7 @@ def test_unknown_members(member: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "spelling",
-    ["FROZEN", "available", "", "UNKNOWN", "\x1b[31m\n", "x" * 10_000],
+    ["FROZEN", "available", "", "UNKNOWN", "NotReported", "\x1b[31m\n", "x" * 10_000],
     ids=lambda text: ascii(text[:20]),
 )
 def test_unknown_values(spelling: str) -> None:

@@ -232,7 +232,7 @@ async def test_a_plain_input_that_raises_stop_async_iteration(
     """StopAsyncIteration from a plain iterator is an error, and does not end the stream."""
     given = Ending(digests) if shaped is list else iter(Ending(digests))
     async with ecr.client() as client:
-        with pytest.raises(RuntimeError, match="the input raised StopAsyncIteration") as raised:
+        with pytest.raises(RuntimeError, match=r"^the input raised StopAsyncIteration$") as raised:
             await read(client.stream_layers("app", given))
     assert isinstance(raised.value.__cause__, StopAsyncIteration)
 

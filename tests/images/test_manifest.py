@@ -372,6 +372,14 @@ def test_a_member_given_twice(data: bytes, name: str) -> None:
         parse_manifest(data)
 
 
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_constant_that_is_not_json(constant: str) -> None:
+    """A constant that only some parsers accept is refused, in any member."""
+    data = twice(APP.manifest, f'"other": {constant}')
+    with pytest.raises(InvalidInputError, match=f"it has {constant}, which is not JSON"):
+        parse_manifest(data)
+
+
 @pytest.mark.parametrize(
     ("members", "why"),
     [

@@ -1,6 +1,6 @@
-"""Two profiles of hypothesis: by default, few examples that are the same each time.
+"""Profiles of hypothesis: by default, few examples that are the same each time.
 
-`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim.
+`HYPOTHESIS_PROFILE=full` draws 2,000 new examples for each claim. `mutants` draws only 20.
 """
 
 from __future__ import annotations
@@ -14,4 +14,5 @@ UNTIMED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 settings.register_profile("default", UNTIMED, max_examples=200, derandomize=True, database=None)
 settings.register_profile("full", UNTIMED, max_examples=2_000, print_blob=True)
+settings.register_profile("mutants", UNTIMED, max_examples=20, derandomize=True, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

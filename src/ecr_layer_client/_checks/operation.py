@@ -36,6 +36,7 @@ class _Body(BaseModel):
 _BODY = TypeAdapter(_Body)
 _MEMBERS = TypeAdapter(dict[str, Any])
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
+_CODES_OF_ECR = {LayerFailureCode.INVALID_LAYER_DIGEST, LayerFailureCode.MISSING_LAYER_DIGEST}
 _digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
 _media_type, _reason = map(attrgetter, ("media_type", "reason"))
 _fields_set = attrgetter("__pydantic_fields_set__")
@@ -128,7 +129,7 @@ def _quotes(body: _Body) -> int:
 def _has_unknown(body: _Body) -> bool:
     return LayerAvailability.UNKNOWN in map(
         _availability, body.layers
-    ) or LayerFailureCode.UNKNOWN in map(_code, body.failures)
+    ) or not _CODES_OF_ECR.issuperset(map(_code, body.failures))
 
 
 def _keep_unknown(body: _Body, raw: bytes) -> None:
@@ -143,6 +144,7 @@ def _keep_unknown(body: _Body, raw: bytes) -> None:
             body.layers[index] = layer.model_copy(update={"raw_availability": spelled})
 
     for index, failure in enumerate(body.failures):
-        if failure.code is LayerFailureCode.UNKNOWN:
+        if failure.code not in _CODES_OF_ECR:
             spelled = members["failures"][index]["failureCode"]
-            body.failures[index] = failure.model_copy(update={"raw_code": spelled})
+            unknown = {"code": LayerFailureCode.UNKNOWN, "raw_code": spelled}
+            body.failures[index] = failure.model_copy(update=unknown)

@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 from .digest import is_well_formed
 
 # The alias of fields that are this library's own. No member that ECR may add has this name.
-_NOT_IN_RESPONSES = " "
+_NOT_IN_RESPONSES = "ecr_layer_client"
 
 
 class LayerAvailability(StrEnum):

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from typing import Any, NoReturn
 
 
 def repeated_member(data: bytes) -> str | None:
-    r"""Return the name of a member that an object has twice, or None. The data is valid JSON.
+    r"""Return the name of a member that an object has twice, or None. The data was parsed before.
 
     Example:
         >>> repeated_member(b'{"a": [{"b": 1, "\\u0062": 2}]}'), repeated_member(b'{"a": 1}')
         ('b', None)
+
+    Raises:
+        ValueError: The data has NaN or Infinity, which only some parsers accept.
     """
     repeated: list[str] = []
 
@@ -21,5 +25,11 @@ def repeated_member(data: bytes) -> str | None:
             repeated.append(name)
 
     # Numbers stay text: parsing them takes time, and a long one may be an error.
-    json.loads(data, object_pairs_hook=note, parse_int=str, parse_float=str)
+    numbers: dict[str, Any] = {"parse_int": str, "parse_float": str, "parse_constant": _refuse}
+    json.loads(data, object_pairs_hook=note, **numbers)
     return repeated[0] if repeated else None
+
+
+def _refuse(constant: str) -> NoReturn:
+    msg = f"it has {constant}, which is not JSON"
+    raise ValueError(msg)

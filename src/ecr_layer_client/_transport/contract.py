@@ -54,8 +54,15 @@ def parse_response(
 
 
 def refuse_repeated_names(body: bytes) -> None:
-    """Raise ResponseError if an object in a JSON text has a name twice: parsers disagree on it."""
-    repeated = repeated_member(body)
+    """Raise ResponseError if an object in a JSON text has a name twice: parsers disagree on it.
+
+    Parsers disagree on NaN and Infinity, too.
+    """
+    try:
+        repeated = repeated_member(body)
+    except ValueError as error:
+        msg = f"ECR's response breaks its contract: {error}"
+        raise ResponseError(msg) from None
     if repeated is not None:
         msg = f"ECR's response breaks its contract: it has the member {quoted(repeated)} twice"
         raise ResponseError(msg)

@@ -44,7 +44,10 @@ def read_document(adapter: TypeAdapter[T], data: bytes) -> T:
             reason = f"{escaped(problem.where)}: {reason}: {quoted(problem.value)}"
         raise InvalidDocumentError(reason) from None
 
-    repeated = repeated_member(data)
+    try:
+        repeated = repeated_member(data)
+    except ValueError as error:
+        raise InvalidDocumentError(str(error)) from None
     if repeated is not None:
         msg = f"one of its objects has the member {quoted(repeated)} twice"
         raise InvalidDocumentError(msg)
