@@ -204,6 +204,11 @@ FILES: dict[str, Callable[[], object]] = {
     "PushPlan has no truth value: …": lambda: bool(
         plan(ImageSource.from_manifest(_APP.manifest), {})
     ),
+    "blobs=… must be a function that takes a Descriptor": lambda: ImageSource.from_manifest(
+        _APP.manifest, blobs=_any
+    ),
+    "… has …: select one of …": lambda: ImageSource.from_manifest(_APP.manifest).select("gone"),
+    "it has …, which is not JSON": lambda: parse_manifest(_APP.manifest[:-1] + b', "a": NaN}'),
     "children=… must be the manifests that an index names, each as bytes": lambda: (
         ImageSource.from_manifest(_APP.manifest, [_any])
     ),

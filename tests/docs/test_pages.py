@@ -232,8 +232,11 @@ def _options_of_ours() -> list[str]:
 
 
 def _botocore_default(option: str) -> str:
-    if option == "http_session_cls":  # aiobotocore's own option
+    # aiobotocore's own options
+    if option == "http_session_cls":
         return f"aiobotocore's `{AIOHTTPSession.__name__}`"
+    if option == "connector_args":
+        return "`None`"
     return f"`{Config.OPTION_DEFAULTS[option]!r}`"
 
 

@@ -32,9 +32,10 @@ def shown(
     """
     if not isinstance(progress, bool):
         if not callable(progress) or iscoroutinefunction(progress):
+            taken = "TransferProgress" if in_bytes else "Progress"
             msg = (
                 f"progress={quoted(progress)} must be True, False, "
-                "or a plain function that takes one argument, the progress"
+                f"or a plain function that takes a {taken}"
             )
             raise InvalidInputError(msg)
         return nullcontext(progress)

@@ -51,6 +51,6 @@ def part_bytes(size: int, proposed: int = PART_BYTES, most_parts: int = MAX_PART
 
     Example:
         >>> part_bytes(1), part_bytes(52_000 * 1024 * 1024)
-        (10485760, 12982605)
+        (10485760, 12982370)
     """
     return max(min(proposed, MAX_PART_BYTES), -(-size // most_parts))

@@ -148,16 +148,16 @@ def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> 
         http_session_cls = guarded_session(config.max_response_bytes)
     extra = getattr(default, "user_agent_extra", None)
 
-    options: dict[str, Any] = {}
-    if default is None:
-        options["connector_args"] = {"socket_factory": unbuffered_socket}
+    connector_args: Any = {"socket_factory": unbuffered_socket}
+    if default is not None:
+        connector_args = default.connector_args
     return AioConfig(
-        **options,
         connect_timeout=config.connect_timeout,
         read_timeout=config.attempt_timeout,
         max_pool_connections=config.max_concurrency,
         retries={"total_max_attempts": 1, "mode": "standard"},
         parameter_validation=False,
         user_agent_extra=" ".join(filter(None, (extra, f"ecr-layer-client/{__version__}"))),
+        connector_args=connector_args,
         http_session_cls=watched_session(http_session_cls, made),
     )
