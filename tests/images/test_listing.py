@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -47,7 +47,7 @@ async def test_images(ecr: LocalECR) -> None:
 @pytest.mark.parametrize("operation", ["DescribeRepositories", "DescribeImages"])
 async def test_a_page_that_repeats(ecr: LocalECR, operation: str) -> None:
     """A page that names itself as the next one ends the list with an error."""
-    page = {"repositories": [], "imageDetails": [], "nextToken": "again"}
+    page: dict[str, Any] = {"repositories": [], "imageDetails": [], "nextToken": "again"}
     ecr.create_repository("app")
     ecr.faults.add(operation=operation, body=json.dumps(page).encode())
     async with ecr.client() as client:

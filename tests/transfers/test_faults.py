@@ -213,7 +213,7 @@ async def test_a_stale_journal_costs_one_part(ecr: LocalECR, source: ImageSource
     """An entry that knows of fewer bytes than ECR has costs one part that is sent again."""
     journal: dict[str, str] = {}
     await interrupted(ecr, source, journal, after=6)
-    stale = {}
+    stale: dict[str, str] = {}
     for key, text in journal.items():
         entry = json.loads(text)
         entry["upload"]["received"] = 0
@@ -225,27 +225,40 @@ async def test_a_stale_journal_costs_one_part(ecr: LocalECR, source: ImageSource
 
 
 @pytest.mark.parametrize(
-    "change",
+    "changes",
     [
-        lambda entry: entry["upload"].update(upload_id="6f0f9a5e-0000-0000-0000-000000000000"),
-        lambda entry: entry["upload"].update(part_size=0),
-        lambda entry: entry["upload"].update(received=10**9),
-        lambda entry: entry["target"].__setitem__(0, "https://elsewhere.example"),
-        lambda entry: entry.clear(),
+        {"upload_id": "6f0f9a5e-0000-0000-0000-000000000000"},
+        {"part_size": 0},
+        {"received": 10**9},
+        {"part_size": "many"},
     ],
-    ids=["unknown upload", "part size", "beyond the end", "another endpoint", "empty"],
+    ids=["unknown upload", "part size", "beyond the end", "not a number"],
 )
-async def test_a_wrong_entry_starts_over(ecr: LocalECR, source: ImageSource, change: Any) -> None:
+async def test_a_wrong_entry_starts_over(
+    ecr: LocalECR, source: ImageSource, changes: dict[str, Any]
+) -> None:
     """An entry that does not fit costs no more than the upload that it stands for."""
     journal: dict[str, str] = {}
     await interrupted(ecr, source, journal, after=6)
     for key, text in journal.items():
         entry = json.loads(text)
-        change(entry)
-        journal[key] = json.dumps(entry)
+        journal[key] = json.dumps(entry | {"upload": entry["upload"] | changes})
     result = await pushed(ecr, source, journal=journal)
 
     assert len(result.moved) + len(result.present) == BLOBS
+
+
+async def test_an_entry_of_another_endpoint(ecr: LocalECR, source: ImageSource) -> None:
+    """An upload continues at the endpoint where it began, and nowhere else."""
+    journal: dict[str, str] = {}
+    await interrupted(ecr, source, journal, after=6)
+    elsewhere = {
+        key: text.replace(ecr.endpoint_url, "https://elsewhere.example")
+        for key, text in journal.items()
+    }
+    result = await pushed(ecr, source, journal=elsewhere)
+
+    assert result.resumed == ()
 
 
 async def test_the_directory(ecr: LocalECR, source: ImageSource, tmp_path: Path) -> None:

@@ -150,7 +150,7 @@ def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> 
 
     connector_args: Any = {"socket_factory": unbuffered_socket}
     if default is not None:
-        connector_args = default.connector_args
+        connector_args = getattr(default, "connector_args", None)
     return AioConfig(
         connect_timeout=config.connect_timeout,
         read_timeout=config.attempt_timeout,

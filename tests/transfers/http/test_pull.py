@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -242,7 +243,12 @@ async def test_an_unknown_image(ecr: LocalECR, tmp_path: Path) -> None:
 
 async def test_a_full_disk(ecr: LocalECR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A disk without enough room is found before the first download."""
-    monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 10})())
+    full = SimpleNamespace(free=10)
+
+    def usage(_: object) -> SimpleNamespace:
+        return full
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
     async with ecr.client() as client:
         with pytest.raises(OSError, match=r"64\.0 kB to pull, and 10 bytes are free"):
             await client.pull("app", "v1", tmp_path / "pulled")
