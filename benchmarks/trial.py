@@ -53,13 +53,13 @@ async def work(
 
         stub_before = _stub_seconds(url)
         gc.collect()
-        memory_before = _reset_peak()
+        memory_before = reset_peak()
         with _collecting() as collected:
             wall, cpu = time.perf_counter(), time.process_time()
             held = await check(given)
             cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
 
-        grown = None if memory_before is None else _kib("VmHWM") - memory_before
+        grown = None if memory_before is None else kib("VmHWM") - memory_before
         stub = _stub_seconds(url) - stub_before
 
     if contender.answered(held) != count:
@@ -75,7 +75,7 @@ def _stub_seconds(url: str) -> float:
     return seconds
 
 
-def _reset_peak() -> int | None:
+def reset_peak() -> int | None:
     """Reset the high-water mark of memory, and return the KiB in use.
 
     Return None on a system without this mark.
@@ -83,10 +83,11 @@ def _reset_peak() -> int | None:
     if not _CLEAR_REFS.exists():
         return None
     _CLEAR_REFS.write_text(_RESET_PEAK, encoding="ascii")
-    return _kib("VmRSS")
+    return kib("VmRSS")
 
 
-def _kib(name: str) -> int:
+def kib(name: str) -> int:
+    """Return a figure of this process's memory, in KiB."""
     (line,) = [
         line
         for line in _STATUS.read_text(encoding="ascii").splitlines()
