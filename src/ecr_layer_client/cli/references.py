@@ -71,9 +71,13 @@ def split_target(
     Raises:
         InvalidInputError: The repository or a tag is not valid.
     """
+    from ecr_layer_client._models.errors import InvalidInputError
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.transfers._sources import checked_tags
 
+    if "@" in target:
+        message = f"{target!r} names a digest: name a repository, and give tags with ':' or --tag"
+        raise InvalidInputError(message)
     name, tag = _split_tag(target)
     repository = Repository.parse(name)
     given = [*(() if tag is None else (tag,)), *(further_tags or ())]
