@@ -45,6 +45,7 @@ def environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, ecr: LocalECR) 
         **ecr.environment,
         "AWS_CONFIG_FILE": str(tmp_path / "config"),
         "AWS_SHARED_CREDENTIALS_FILE": str(tmp_path / "credentials"),
+        "XDG_STATE_HOME": str(tmp_path / "state"),
         "AWS_EC2_METADATA_DISABLED": "true",
         "PYTHONPATH": str(SOURCES),
         "COLUMNS": "100",

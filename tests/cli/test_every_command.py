@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
 PAGE = (Path(__file__).parents[2] / "docs" / "command-line.md").read_text(encoding="utf-8")
 PROGRAM: Any = get_command(app)
-COMMANDS = ["demo", "check", "plan", "verify", "audit", "doctor", "serve"]
+COMMANDS = ["demo", "check", "plan", "verify", "audit", "push", "pull", "copy", "doctor", "serve"]
 APP = image("app", "base", "code")
 HELD = sha256(APP.blobs[0])
+NOTHING_YET = "; nothing was transferred yet: run the same command again to continue"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -37,6 +38,7 @@ def repositories(ecr: LocalECR) -> None:
         ecr.put_image(name, APP.manifest, "v1")
     ecr.archive("shared/broken", HELD)
     ecr.create_repository("shared/empty")
+    ecr.create_repository("shared/copied")
 
 
 @pytest.fixture(autouse=True)
@@ -57,20 +59,23 @@ def never_answered(ecr: LocalECR) -> Iterator[None]:
 
 @pytest.mark.usefixtures("never_answered")
 @pytest.mark.parametrize(
-    ("command", "ending"),
+    ("command", "code", "ending"),
     [
-        (f"check shared/empty {HELD}", " (digests read and not answered: 1)"),
-        ("plan layout shared/empty", ""),
-        ("verify shared/complete:v1", ""),
-        ("audit shared/complete", ""),
-        ("doctor shared/complete", ""),
+        (f"check shared/empty {HELD}", 2, " (digests read and not answered: 1)"),
+        ("plan layout shared/empty", 2, ""),
+        ("verify shared/complete:v1", 2, ""),
+        ("audit shared/complete", 2, ""),
+        ("doctor shared/complete", 2, ""),
+        ("push layout shared/empty", 75, NOTHING_YET),
+        ("pull shared/complete:v1 pulled", 75, NOTHING_YET),
+        ("copy shared/complete:v1 shared/empty", 75, NOTHING_YET),
     ],
-    ids=["check", "plan", "verify", "audit", "doctor"],
+    ids=["check", "plan", "verify", "audit", "doctor", "push", "pull", "copy"],
 )
-def test_a_timeout_ends_a_command(run: Run, command: str, ending: str) -> None:
-    """--timeout ends a command with one line on standard error, and exit code 2."""
+def test_a_timeout_ends_a_command(run: Run, command: str, code: int, ending: str) -> None:
+    """--timeout ends a command with one line on standard error: 2, or 75 if a run continues it."""
     ran = run(*command.split(), "--timeout", "0.2")
-    assert (ran.returncode, ran.stderr.count("\n")) == (2, 1)
+    assert (ran.returncode, ran.stderr.count("\n")) == (code, 1)
     assert ran.stderr.endswith(f": not done within --timeout 0.2 s{ending}\n")
 
 
@@ -90,6 +95,9 @@ def test_a_timeout_ends_the_demo(run: Run) -> None:
         "verify a1:v1",
         "audit a1",
         "doctor a1",
+        "push layout a1",
+        "pull a1:v1 pulled",
+        "copy a1:v1 b1",
     ],
     ids=lambda command: command.split()[0],
 )
@@ -115,6 +123,10 @@ def test_a_timeout_that_is_not_valid(run: Run, command: str) -> None:
         ("audit shared/broken --json", 1),
         ("doctor shared/complete", 0),
         ("doctor shared/none --json", 2),
+        ("push layout shared/complete:v2", 0),
+        ("push layout shared/empty --dry-run --json", 0),
+        ("pull shared/complete:v1 pulled --json", 0),
+        ("copy shared/complete:v1 shared/copied", 0),
     ],
 )
 def test_quiet(run: Run, command: str, code: int) -> None:

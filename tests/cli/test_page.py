@@ -32,7 +32,9 @@ HELD = image("app", "base", "code")
 @pytest.fixture(scope="session")
 def of_the_page() -> Generator[LocalECR]:
     """Return a local ECR in the page's Region, whose `team/app` holds the image `team/app:1.0`."""
-    with LocalECR(region="eu-west-1") as local:
+    with LocalECR(region="eu-west-1", regions=["us-east-1"]) as local:
+        local.create_repository("team/mirror")
+        local.create_repository("123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app")
         for blob in HELD.blobs:
             local.put_layer("team/app", blob)
         local.put_image("team/app", HELD.manifest, "1.0")

@@ -185,9 +185,11 @@ print(json.dumps(keys | {"Expiration": "2020-01-01T00:00:00Z"}))
         (["plan", "manifest.json", "team/app"], 1),
         (["verify", "team/app:1"], 1),
         (["audit", "team/app"], 1),
+        (["pull", "team/app:1", "pulled"], 1),
+        (["copy", "team/app:1", "team/app:2"], 1),
         (["doctor", "team/app"], 0),
     ],
-    ids=["check", "plan", "verify", "audit", "doctor"],
+    ids=["check", "plan", "verify", "audit", "pull", "copy", "doctor"],
 )
 def test_a_failed_refresh_of_credentials_is_one_line(
     tmp_path: Path, arguments: list[str], lines: int
@@ -403,9 +405,9 @@ def test_memory_does_not_grow_with_the_input() -> None:
     assert peaks[1] - peaks[0] < 12 * 1024
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
+@pytest.mark.parametrize("missing", ["typer", "rich", "platformdirs"])
 def test_without_the_extra_it_says_what_to_install(missing: str) -> None:
-    """Without typer or rich, one line names the extra to install."""
+    """Without typer, rich or platformdirs, one line names the extra to install."""
     program = (
         f"import sys; sys.modules[{missing!r}] = None; "
         "from ecr_layer_client.cli import main; main()"

@@ -364,9 +364,12 @@ def test_a_page_names_targets_that_make_has(page: str, root: Path) -> None:
     [
         ("check", "Check digests"),
         ("doctor", "Find out what is wrong"),
+        ("push", "Push an image"),
+        ("pull", "Pull an image"),
+        ("copy", "Copy an image"),
         ("serve", "Serve a local ECR"),
     ],
-    ids=["check", "doctor", "serve"],
+    ids=["check", "doctor", "push", "pull", "copy", "serve"],
 )
 def test_the_page_names_the_options_that_a_command_has(name: str, section: str, root: Path) -> None:
     """The page of the command line has exactly the options of a command, in order."""

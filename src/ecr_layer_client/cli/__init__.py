@@ -12,7 +12,7 @@ from typing import NoReturn
 
 __all__ = ["main"]
 
-_EXTRA_PACKAGES = ("rich", "typer")
+_EXTRA_PACKAGES = ("platformdirs", "rich", "typer")
 
 
 def main() -> NoReturn:

@@ -16,6 +16,7 @@ from .doctor import doctor
 from .exit_codes import ERROR, help_of, print_line
 from .images import audit, plan, verify
 from .serve import serve
+from .transfers import copy, pull, push
 
 
 class _Program(TyperGroup):
@@ -54,6 +55,9 @@ for _command, _short_help in (
     (plan, "Show what a push of an image would upload."),
     (verify, "Check that an image is complete."),
     (audit, "Check that every image of a repository is complete."),
+    (push, "Push an image, and continue an interrupted push."),
+    (pull, "Pull an image into an OCI layout."),
+    (copy, "Copy an image to another repository, account or Region."),
     (doctor, "Find out whether a check works, and if not, why."),
     (serve, "Serve a local ECR to any program that uses ECR."),
 ):
@@ -75,13 +79,14 @@ def _ecr_layers(
         ),
     ] = False,
 ) -> None:
-    """Check which layers an Amazon ECR repository already holds.
+    """Check which layers an Amazon ECR repository already holds. Push, pull and copy images.
 
     \b
     Start here:
       ecr-layers demo                           see the client at work, without an account
       ecr-layers doctor team/app                find out whether a check will work
       ecr-layers check team/app < digests.txt   check digests, one per line
+      ecr-layers push ./layout team/app:1.0     push an image; also: pull and copy
 
     Credentials, the Region and the endpoint are found as in every AWS tool.
 

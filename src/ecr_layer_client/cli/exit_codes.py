@@ -21,6 +21,7 @@ ALL_AVAILABLE: Final = 0
 NOT_ALL_AVAILABLE: Final = 1
 ERROR: Final = 2
 NOT_FOUND: Final = 3
+RUN_AGAIN: Final = 75  # EX_TEMPFAIL of sysexits.h
 
 # Shells report a process that a signal ended as 128 plus the signal's number.
 TERMINATED: Final = 128 + 15
@@ -46,6 +47,23 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
         3: "the image or its repository does not exist",
     },
     "audit": {0: "all images are complete", 1: "some are not"},
+    "push": {
+        0: "the repository has the image, or --dry-run printed the plan",
+        1: "the image was pushed, and --verify found that it is not complete",
+        3: "the repository does not exist",
+        RUN_AGAIN: "it is not done: run it again, and it continues",
+    },
+    "pull": {
+        0: "the layout has the image",
+        3: "the image or its repository does not exist",
+        RUN_AGAIN: "it is not done: run it again, and it continues",
+    },
+    "copy": {
+        0: "the target has the image, or --dry-run printed the plan",
+        1: "the image was copied, and --verify found that it is not complete",
+        3: "the image or one of the repositories does not exist",
+        RUN_AGAIN: "it is not done: run it again, and it continues",
+    },
     "doctor": {
         0: "everything that was examined is fine",
         1: "something may become a problem (warn)",
@@ -66,6 +84,13 @@ _REPLACEMENTS = {
     "endpoint_url=": "--endpoint-url ",
     "endpoint_url": "--endpoint-url",
     "timeout=": "--timeout ",
+    "max_elapsed=": "--retry-for ",
+    "platform=": "--platform ",
+    "path=": "PATH ",
+    "journal=": "--journal ",
+    # No option gives an image no tags.
+    ", or pass tags=()": "",
+    "tags=": "--tag",
     "reference=": "in REPOSITORY:TAG, ",
     # The command has printed what was answered.
     "; .partial keeps what was answered": "",

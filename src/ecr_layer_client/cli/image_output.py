@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from ecr_layer_client._text.byte_sizes import human_bytes
 
 from .output import shown
+from .stdio import Output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from ecr_layer_client.images import ImageReport, PushPlan
 
@@ -18,7 +19,29 @@ _MAX_PLATFORM_LENGTH = 40
 COLUMNS = f"{'IMAGE':<8}  {'PLATFORM':<16}  {'BLOBS':>6}  {'SIZE':>9}  DIGEST"
 
 
-def plan_rows(planned: PushPlan) -> Iterator[str]:
+async def print_lines(lines: Iterable[str], *, quiet: bool) -> None:
+    """Print lines on standard output, unless `quiet`.
+
+    Raises:
+        OSError: Standard output, or the pipe behind it, is closed or full.
+    """
+    output = Output(quiet=quiet)
+    for line in lines:
+        await output.write(line)
+    await output.drain()
+
+
+async def print_plan(planned: PushPlan, *, as_json: bool, quiet: bool) -> None:
+    """Print a plan, as JSON or as a table and a summary.
+
+    Raises:
+        OSError: As of `print_lines`.
+    """
+    lines = [_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)]
+    await print_lines(lines, quiet=quiet)
+
+
+def _plan_rows(planned: PushPlan) -> Iterator[str]:
     """Yield the rows of a plan: an action for each blob."""
     notes = {blob.digest: "  (archived)" for blob in planned.archived} | {
         blob.digest: "  (undetermined)" for blob in planned.undetermined
@@ -32,7 +55,7 @@ def plan_rows(planned: PushPlan) -> Iterator[str]:
             yield f"{action:<7}  {size:>9}  {shown(blob.digest)}{notes.get(blob.digest, '')}"
 
 
-def plan_json(planned: PushPlan) -> str:
+def _plan_json(planned: PushPlan) -> str:
     """Return a plan and its totals as a JSON object."""
     names = (
         "bytes_to_upload",

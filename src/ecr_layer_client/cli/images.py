@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from contextlib import nullcontext
 from functools import partial
@@ -27,8 +26,8 @@ from .image_output import (
     defect_rows,
     image_name,
     image_rows,
-    plan_json,
-    plan_rows,
+    print_lines,
+    print_plan,
     report_json,
 )
 from .options import (
@@ -42,6 +41,7 @@ from .options import (
     make_client,
 )
 from .progress import waiting
+from .references import check_image_source, split_reference
 from .stdio import Output, in_thread
 
 if TYPE_CHECKING:
@@ -118,11 +118,10 @@ def plan(  # noqa: PLR0913 (the options)
             async with client:
                 planned = await client.plan_push(parsed, source)
 
-        rows = [plan_json(planned)] if as_json else [*plan_rows(planned), str(planned)]
-        await _print(rows, quiet=quiet)
+        await print_plan(planned, as_json=as_json, quiet=quiet)
         return ALL_AVAILABLE if planned.all_blobs_present else NOT_ALL_AVAILABLE
 
-    _check_image_source(image_source)
+    check_image_source(image_source, "IMAGE_SOURCE")
     run(make_plan(), timeout)
 
 
@@ -166,7 +165,7 @@ def verify(  # noqa: PLR0913 (the options)
         from ecr_layer_client._models.repository import Repository
         from ecr_layer_client.images._report_builder import NO_SUCH_IMAGE
 
-        name, reference = _split_reference(image)
+        name, reference = split_reference(image)
         parsed = Repository.parse(name)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         async with make_client(parsed, region, profile, endpoint_url, config) as client:
@@ -178,14 +177,14 @@ def verify(  # noqa: PLR0913 (the options)
                 return NOT_FOUND
 
         if as_json:
-            await _print([report_json(report)], quiet=quiet)
+            await print_lines([report_json(report)], quiet=quiet)
         elif report.problem == NO_SUCH_IMAGE:
             print_line(
                 f"error: repository {str(parsed)!r} has no image {reference!r}: "
                 "check the tag or the digest, or push the image"
             )
         else:
-            await _print([COLUMNS, *image_rows(report), str(report)], quiet=quiet)
+            await print_lines([COLUMNS, *image_rows(report), str(report)], quiet=quiet)
 
         if report.problem == NO_SUCH_IMAGE:
             return NOT_FOUND
@@ -303,61 +302,7 @@ class _AuditPrinter:
         return f"{images}: {self._complete} complete, {self.broken} broken"
 
 
-def _check_image_source(path: str) -> None:
-    """Refuse what is not a file or a directory, such as the name of an image.
-
-    Raises:
-        typer.BadParameter: It is not.
-    """
-    message = None
-    if path == "-":
-        message = "an image is read more than once, so it can't come from a pipe: save it to a file"
-    elif not os.path.lexists(path):
-        message = (
-            f"{path!r} does not exist, and only local files are read: "
-            "save the image first, for example with `docker save`"
-        )
-    if message is not None:
-        raise typer.BadParameter(message, param_hint="IMAGE_SOURCE")
-
-
 def _config(concurrency: int, *, allow_http: bool) -> ClientConfig:
     from ecr_layer_client._models.config import ClientConfig
 
     return ClientConfig(max_concurrency=concurrency, allow_insecure_endpoint=allow_http)
-
-
-def _split_reference(image: str) -> tuple[str, str]:
-    """Return the repository and the reference of an image's name.
-
-    With a tag and a digest, the reference is the digest, as in Docker and Kubernetes.
-
-    Raises:
-        InvalidInputError: There is no reference, or the tag or digest is not valid.
-    """
-    from ecr_layer_client._models.errors import InvalidInputError
-    from ecr_layer_client.images._operations import checked_reference, is_digest
-
-    name, at, digest = image.rpartition("@")
-    path, slash, last = (name if at else image).rpartition("/")
-    last, colon, tag = last.partition(":")
-    if colon:
-        checked_reference(tag)
-
-    if at:
-        if not is_digest(digest):
-            message = f"{image!r} has no digest after '@': append a tag with ':'"
-            raise InvalidInputError(message)
-        return f"{path}{slash}{last}", digest
-
-    if not colon:
-        message = f"{image!r} does not name an image: append ':' and a tag, or '@' and a digest"
-        raise InvalidInputError(message)
-    return f"{path}{slash}{last}", tag
-
-
-async def _print(lines: list[str], *, quiet: bool) -> None:
-    output = Output(quiet=quiet)
-    for line in lines:
-        await output.write(line)
-    await output.drain()

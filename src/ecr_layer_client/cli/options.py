@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from ecr_layer_client.protocols import Observer
 
 
-def _profiles(incomplete: str) -> list[str]:
+def profiles_like(incomplete: str) -> list[str]:
     """Return the AWS profiles whose names begin with a text, for shell completion.
 
     A file that can't be read has no profiles.
@@ -42,7 +42,7 @@ def _profiles(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
-def _regions(incomplete: str) -> list[str]:
+def regions_like(incomplete: str) -> list[str]:
     """Return the AWS Regions that botocore knows and that begin with a text, for completion."""
     from botocore.loaders import create_loader
 
@@ -56,13 +56,13 @@ Region = Annotated[
     typer.Option(
         metavar="REGION",
         help="Default: the repository's own, or else that of the AWS configuration.",
-        autocompletion=_regions,
+        autocompletion=regions_like,
     ),
 ]
 Profile = Annotated[
     str | None,
     typer.Option(
-        metavar="NAME", help="A profile of the AWS configuration.", autocompletion=_profiles
+        metavar="NAME", help="A profile of the AWS configuration.", autocompletion=profiles_like
     ),
 ]
 EndpointUrl = Annotated[

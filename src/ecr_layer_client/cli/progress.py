@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console, RenderableType
 
+    from ecr_layer_client.transfers import TransferProgress
+
 _DELAY_SECONDS = 1.0
 
 
@@ -68,6 +70,36 @@ def counting(
 
     with _shown(console, draw, _DELAY_SECONDS if delay is None else delay):
         yield
+
+
+@contextmanager
+def bytes_bar() -> Generator[Callable[[TransferProgress], None] | None]:
+    """Show a bar of bytes, the rate, the time left and the layers after a second.
+
+    Yields a function that is given each progress; None if there is no terminal.
+    """
+    console = _terminal()
+    if console is None:
+        yield None
+        return
+
+    from rich import progress as bars
+
+    progress = bars.Progress(
+        bars.TextColumn("{task.fields[layers]}"),
+        bars.BarColumn(),
+        bars.DownloadColumn(),
+        bars.TransferSpeedColumn(),
+        bars.TimeRemainingColumn(),
+    )
+    task = progress.add_task("", total=None, layers="")
+
+    def show(latest: TransferProgress) -> None:
+        layers = f"{latest.layers_done}/{latest.layers} layers"
+        progress.update(task, completed=latest.sent, total=latest.total, layers=layers)
+
+    with _shown(console, progress.get_renderable, _DELAY_SECONDS):
+        yield show
 
 
 @contextmanager

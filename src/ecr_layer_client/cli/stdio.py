@@ -134,6 +134,16 @@ class Output:
         Raises:
             OSError: Standard output, or the pipe behind it, is closed or full.
         """
+        self.put(line)
+        if len(self._lines) >= _MAX_WAITING_LINES:
+            await self.drain()
+
+    def put(self, line: str) -> None:
+        """Write a line as `write` does, without a wait, for a source of few lines.
+
+        Raises:
+            OSError: As of `write`.
+        """
         if self._quiet:
             return
         if self._writing is not None and self._writing.done():
@@ -143,8 +153,6 @@ class Output:
         self._lines.append(line)
         if self._writing is None:
             self._writing = asyncio.create_task(self._write())
-        if len(self._lines) >= _MAX_WAITING_LINES:
-            await self.drain()
 
     async def drain(self) -> None:
         """Wait until all lines are written.

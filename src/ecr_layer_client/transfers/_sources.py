@@ -72,7 +72,7 @@ def tags_of_push(
             for digest, its in source.tags.items():
                 wanted.setdefault(digest, {}).update(dict.fromkeys(its))
     else:
-        given = dict.fromkeys(_checked(tags))
+        given = dict.fromkeys(checked_tags(tags))
         wanted = {root: given for root in roots if given}
 
     named: dict[str, str] = {}
@@ -87,7 +87,12 @@ def tags_of_push(
     return {digest: tuple(of_digest) for digest, of_digest in wanted.items()}
 
 
-def _checked(tags: Iterable[str]) -> tuple[str, ...]:
+def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
+    """Return tags, if they are valid.
+
+    Raises:
+        InvalidInputError: They are not.
+    """
     given = tuple(tags) if isinstance(tags, Iterable) and not isinstance(tags, str) else None
     if given is None:
         msg = f"tags={quoted(tags)} must be an iterable of tags, such as ['latest'], or None"

@@ -1,0 +1,128 @@
+"""The options and arguments of `push`, `pull` and `copy`, and what they say to a client."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+# At the top, so that the program names the extra where it is not installed.
+from platformdirs import user_state_path
+
+from .options import profiles_like, regions_like
+
+if TYPE_CHECKING:
+    from ecr_layer_client._models.config import ClientConfig
+
+_UNITS = {"k": 1000, "m": 1000**2, "g": 1000**3}
+
+
+def _bytes_per_second(text: str) -> float:
+    """Return the number that a text with a unit says.
+
+    Raises:
+        typer.BadParameter: It says none.
+    """
+    unit = _UNITS.get(text[-1:].lower())
+    try:
+        rate = float(text if unit is None else text[:-1]) * (unit or 1)
+    except ValueError:
+        rate = 0.0
+    if not 0 < rate < sys.maxsize:
+        message = f"{text!r} is not a number of bytes above 0: use a form such as 500k or 10M"
+        raise typer.BadParameter(message)
+    return rate
+
+
+Tags = Annotated[
+    list[str] | None, typer.Option("--tag", metavar="TAG", help="A further tag. Repeatable.")
+]
+PlatformName = Annotated[
+    str | None,
+    typer.Option("--platform", metavar="OS/ARCH", help="The image to take from an index."),
+]
+ToRegion = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REGION",
+        help="The target's Region. Default: its own, or else that of the AWS configuration.",
+        autocompletion=regions_like,
+    ),
+]
+ToProfile = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME", help="The AWS profile for the target.", autocompletion=profiles_like
+    ),
+]
+JournalDirectory = Annotated[
+    Path | None,
+    typer.Option(
+        "--journal",
+        metavar="DIR",
+        help="The directory of the journal, which lets the next run continue uploads.",
+        show_default="in the user's state directory",
+    ),
+]
+NoResume = Annotated[
+    bool, typer.Option("--no-resume", help="Read and write no journal: layers start over.")
+]
+MaxBandwidth = Annotated[
+    float | None,
+    typer.Option(
+        metavar="BYTES",
+        parser=_bytes_per_second,
+        help="Bytes per second on the network, such as 500k or 10M.",
+        show_default="no limit",
+    ),
+]
+RetryFor = Annotated[
+    float,
+    typer.Option(metavar="SECONDS", help="Seconds without progress before it gives up."),
+]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="Print what plan prints, and transfer nothing.")
+]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Check afterwards that the image is complete.")
+]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print JSON lines: progress, layers and the result.")
+]
+
+
+def check_journal(directory: Path | None, *, no_resume: bool) -> None:
+    """Refuse a journal that is wanted and not wanted.
+
+    Raises:
+        typer.BadParameter: Both options are given.
+    """
+    if no_resume and directory is not None:
+        message = "a journal and --no-resume exclude each other: leave one of them out"
+        raise typer.BadParameter(message, param_hint="--journal")
+
+
+def journal_in(directory: Path | None, *, no_resume: bool) -> Path | None:
+    """Return the directory of the journal. None: there is none."""
+    if no_resume:
+        return None
+    return directory or user_state_path("ecr-layers", appauthor=False) / "uploads"
+
+
+def transfer_config(
+    max_bandwidth: float | None, retry_for: float, *, allow_http: bool
+) -> ClientConfig:
+    """Return the options of a client.
+
+    Raises:
+        InvalidInputError: One is not valid.
+    """
+    from ecr_layer_client._models.config import ClientConfig, RetryPolicy
+
+    return ClientConfig(
+        max_bandwidth=max_bandwidth,
+        retry=RetryPolicy(max_elapsed=retry_for),
+        allow_insecure_endpoint=allow_http,
+    )

@@ -1,0 +1,368 @@
+"""The commands `ecr-layers push`, `pull` and `copy`, which move images."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack, closing
+from functools import partial
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from .exit_codes import (
+    ALL_AVAILABLE,
+    ERROR,
+    NOT_ALL_AVAILABLE,
+    NOT_FOUND,
+    RUN_AGAIN,
+    print_line,
+    run,
+    time_limit,
+    with_option_names,
+)
+from .image_output import print_plan
+from .options import (
+    AllowInsecureEndpoint,
+    EndpointUrl,
+    Profile,
+    Quiet,
+    Region,
+    Timeout,
+    make_client,
+)
+from .progress import waiting
+from .references import check_image_source, split_reference, split_target
+from .stdio import in_thread
+from .transfer_options import (
+    AsJson,
+    DryRun,
+    JournalDirectory,
+    MaxBandwidth,
+    NoResume,
+    PlatformName,
+    RetryFor,
+    Tags,
+    ToProfile,
+    ToRegion,
+    Verify,
+    check_journal,
+    journal_in,
+    transfer_config,
+)
+from .transfer_output import TransferReport
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+
+    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client.images import ImageReport
+    from ecr_layer_client.transfers import TransferResult
+
+# ECR's codes for an image that does not exist, of BatchGetImage and of the other operations.
+_NOT_FOUND_CODES = frozenset({"ImageNotFound", "ImageNotFoundException"})
+_CONTINUE = "run the same command again to continue"
+
+
+def push(  # noqa: PLR0913 (the options)
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="An OCI layout (a directory or a tar archive), or an archive of docker save.",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPOSITORY[:TAG]",
+            help="A repository's name (team/app), registry URI or ARN, and a tag if it has one.",
+            show_default=False,
+        ),
+    ],
+    *,
+    tag: Tags = None,
+    platform: PlatformName = None,
+    journal: JournalDirectory = None,
+    no_resume: NoResume = False,
+    max_bandwidth: MaxBandwidth = None,
+    retry_for: RetryFor = 120.0,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    verify: Verify = False,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Push an image: upload the layers that the repository lacks, and put the manifests.
+
+    Without a tag, the image gets the tags of the source. The URI of the image is printed.
+
+    \b
+    Examples:
+      ecr-layers push ./layout team/app:1.0
+      docker save app:1 | gzip > app.tar.gz
+      ecr-layers push app.tar.gz team/app --tag 1.0 --tag latest
+
+    Run an interrupted push again to continue it. Exit code 75 says that this helps.
+
+    The caller needs the IAM actions ecr:BatchCheckLayerAvailability, ecr:BatchGetImage,
+    ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the
+    repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+    report = TransferReport(as_json=as_json, quiet=quiet)
+
+    async def pushed() -> int:
+        from ecr_layer_client.images import ImageSource
+
+        repository, tags = split_target(target, tag)
+        config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
+        client = make_client(repository, region, profile, endpoint_url, config)
+
+        with waiting("reading the image", quiet=quiet):
+            # In a daemon thread, Ctrl-C need not wait for the read.
+            source = await in_thread(partial(ImageSource.from_path, path))
+        if platform is not None:
+            source = source.select(platform=platform)
+
+        async with client:
+            if dry_run:
+                planned = await client.plan_push(repository, source)
+                await print_plan(planned, as_json=as_json, quiet=quiet)
+                return ALL_AVAILABLE
+
+            place = journal_in(journal, no_resume=no_resume)
+            with report:
+                result = await client.push(
+                    repository, source, tags=tags, journal=place, progress=report.show
+                )
+                checked = await _verified(client, repository, result) if verify else None
+        return await _printed(report, result, checked)
+
+    check_image_source(path, "PATH")
+    check_journal(journal, no_resume=no_resume)
+    run(_to_exit_code(pushed(), report, timeout))
+
+
+def pull(  # noqa: PLR0913 (the options)
+    image: Annotated[
+        str,
+        typer.Argument(
+            metavar="REPOSITORY:TAG",
+            help="An image: team/app:1.0 or team/app@sha256:...",
+            show_default=False,
+        ),
+    ],
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="The directory of an OCI layout, which is created or added to.",
+            show_default=False,
+        ),
+    ],
+    *,
+    platform: PlatformName = None,
+    max_bandwidth: MaxBandwidth = None,
+    retry_for: RetryFor = 120.0,
+    timeout: Timeout = None,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Pull an image into an OCI layout. Layers that the layout has are not downloaded.
+
+    \b
+    Examples:
+      ecr-layers pull team/app:1.0 ./layout
+      ecr-layers pull team/app:1.0 ./layout --platform linux/arm64
+
+    Run an interrupted pull again to continue it. Exit code 75 says that this helps.
+
+    The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the
+    repository.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+    report = TransferReport(as_json=as_json, quiet=quiet)
+
+    async def pulled() -> int:
+        from ecr_layer_client._models.repository import Repository
+
+        name, reference = split_reference(image)
+        repository = Repository.parse(name)
+        config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
+        async with make_client(repository, region, profile, endpoint_url, config) as client:
+            with report:
+                result = await client.pull(
+                    repository, reference, path, platform=platform, progress=report.show
+                )
+        return await _printed(report, result, None)
+
+    run(_to_exit_code(pulled(), report, timeout))
+
+
+def copy(  # noqa: PLR0913 (the options)
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="An image: team/app:1.0 or team/app@sha256:...",
+            show_default=False,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A repository's name (team/app), registry URI or ARN, and a tag if it has one.",
+            show_default=False,
+        ),
+    ],
+    *,
+    tag: Tags = None,
+    platform: PlatformName = None,
+    to_region: ToRegion = None,
+    to_profile: ToProfile = None,
+    journal: JournalDirectory = None,
+    no_resume: NoResume = False,
+    max_bandwidth: MaxBandwidth = None,
+    retry_for: RetryFor = 120.0,
+    timeout: Timeout = None,
+    dry_run: DryRun = False,
+    verify: Verify = False,
+    region: Region = None,
+    profile: Profile = None,
+    endpoint_url: EndpointUrl = None,
+    allow_insecure_endpoint: AllowInsecureEndpoint = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+) -> None:
+    """Copy an image to another repository, account or Region. Nothing touches the disk.
+
+    Without a tag, the copy gets the tag of the source. A copy to the same repository only puts
+    tags.
+
+    \b
+    Examples:
+      ecr-layers copy team/app:1.0 team/app:stable
+      ecr-layers copy team/app:1.0 team/app --to-region eu-west-1
+      ecr-layers copy team/app:1.0 mirror/app --to-profile production
+
+    Referrers of the image, such as signatures, are not copied.
+
+    The caller needs the IAM actions of pull at the source, and those of push at the target.
+    """  # noqa: D301 (typer's mark of lines to keep as they are)
+    report = TransferReport(as_json=as_json, quiet=quiet)
+
+    async def copied() -> int:
+        from ecr_layer_client._models.repository import Repository
+
+        name, reference = split_reference(source)
+        origin = Repository.parse(name)
+        goal, tags = split_target(target, tag)
+        config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
+        client = there = make_client(origin, region, profile, endpoint_url, config)
+        wanted = _target_region(goal, to_region)
+        is_elsewhere = wanted not in {None, origin.region or region}
+        if to_profile is not None or is_elsewhere:
+            there = make_client(goal, wanted, to_profile or profile, endpoint_url, config)
+
+        async with AsyncExitStack() as opened:
+            for each in dict.fromkeys((client, there)):
+                await opened.enter_async_context(each)
+            if dry_run:
+                image = await client.get_image(origin, reference, platform=platform)
+                planned = await there.plan_push(goal, image)
+                await print_plan(planned, as_json=as_json, quiet=quiet)
+                return ALL_AVAILABLE
+
+            place = journal_in(journal, no_resume=no_resume)
+            with report:
+                result = await client.copy(
+                    origin,
+                    reference,
+                    to=there,
+                    to_repository=goal,
+                    platform=platform,
+                    tags=tags,
+                    journal=place,
+                    progress=report.show,
+                )
+                checked = await _verified(there, goal, result) if verify else None
+        return await _printed(report, result, checked)
+
+    check_journal(journal, no_resume=no_resume)
+    run(_to_exit_code(copied(), report, timeout))
+
+
+def _target_region(goal: Repository, to_region: str | None) -> str | None:
+    """Return the Region of a target. None: the arguments name none.
+
+    Raises:
+        InvalidInputError: They name two.
+    """
+    from ecr_layer_client._models.errors import InvalidInputError
+
+    if to_region is None:
+        return goal.region
+    if goal.region not in {None, to_region}:
+        message = f"--to-region {to_region!r} is not the Region of {str(goal)!r}: leave it out"
+        raise InvalidInputError(message)
+    return to_region
+
+
+async def _verified(
+    client: ECRLayerClient, repository: Repository, result: TransferResult
+) -> list[ImageReport]:
+    return [await client.verify_image(repository, image.digest) for image in result.images]
+
+
+async def _printed(
+    report: TransferReport, result: TransferResult, checked: list[ImageReport] | None
+) -> int:
+    return ALL_AVAILABLE if await report.end(result, checked) else NOT_ALL_AVAILABLE
+
+
+async def _to_exit_code(
+    transfer: Coroutine[Any, Any, int],
+    report: TransferReport,
+    timeout: float | None,  # noqa: ASYNC109 (the error says how far the transfer came)
+) -> int:
+    """Run a transfer within a timeout, and return its exit code. Errors say how far it came.
+
+    Raises:
+        InvalidInputError: The timeout is not valid.
+        OSError: Standard output, or the pipe behind it, is closed or full.
+    """
+    from ecr_layer_client._models.call_errors import CallError
+
+    try:
+        with closing(transfer):
+            async with time_limit(timeout):
+                return await transfer
+    except CallError as error:
+        code = _code_of(error)
+        note = f"; {report}: {_CONTINUE}" if code == RUN_AGAIN else ""
+        print_line(f"error: {with_option_names(str(error))}{note}")
+        return code
+    except asyncio.CancelledError:
+        print_line(f"interrupted; {report}: {_CONTINUE}")
+        raise
+    finally:
+        await report.drain()
+
+
+def _code_of(error: CallError) -> int:
+    from ecr_layer_client._models.call_errors import RepositoryNotFoundError
+
+    is_unknown = isinstance(error, RepositoryNotFoundError)
+    if is_unknown or getattr(error, "code", None) in _NOT_FOUND_CODES:
+        return NOT_FOUND
+    return RUN_AGAIN if error.retryable else ERROR
