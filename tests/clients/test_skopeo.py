@@ -5,6 +5,7 @@ The tests need skopeo (Debian's package `skopeo`).
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import io
 import json
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from ecr_layer_client.images import ImageSource
+from ecr_layer_client.local import LocalECR
 from images.making import IMAGE, INDEX, Image, entry, index, layout_files, sha256, write
 
 if TYPE_CHECKING:
@@ -142,3 +144,24 @@ def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:
         (layer["digest"], layer["size"]) for layer in found["layers"]
     ]
     assert (saved.tags[manifest.digest], verified(saved)) == (("1.0", "2.0"), 3)
+
+
+def test_skopeo_reads_what_we_pull(tmp_path: Path) -> None:
+    """A layout that `client.pull` wrote is one for skopeo, too, which copies all of it."""
+
+    async def pull() -> None:
+        async with LocalECR() as ecr:
+            for blob in AMD.blobs:
+                ecr.put_layer("app", blob)
+            ecr.put_image("app", AMD.manifest, "v1")
+            async with ecr.client() as client:
+                await client.pull("app", "v1", tmp_path / "pulled")
+
+    asyncio.run(pull())
+    command = [SKOPEO or "", "inspect", f"oci:{tmp_path / 'pulled'}:v1"]
+    inspected = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    copy(tmp_path, "oci:pulled:v1", "dir:copied")
+
+    copied = {sha256(path.read_bytes()) for path in (tmp_path / "copied").iterdir()}
+    assert json.loads(inspected)["Digest"] == sha256(AMD.manifest)
+    assert copied >= {sha256(blob) for blob in AMD.blobs}
