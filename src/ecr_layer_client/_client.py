@@ -655,7 +655,7 @@ class ECRLayerClient:
         parts = ClientParts(
             where,
             partial(self.check_layers, where),
-            partial(self.get_image, where),
+            self._image_reader(where),
             self._connection,
             self._config,
             self._safe_observer,

@@ -81,10 +81,14 @@ class ImageReader:
     Args:
         repository: The repository.
         tools: Given by the client.
+
+    Attributes:
+        registry_id: The registry of the images, if the repository or a response of ECR names it.
     """
 
     def __init__(self, repository: Repository, tools: ReaderTools) -> None:
         self._repository = repository
+        self.registry_id: str | None = repository.registry_id
         self._check, self._caller_of, self._connection, self._observer = tools
 
     async def get(self, reference: str, platform: str | Platform | None) -> ImageSource:
@@ -279,10 +283,14 @@ class ImageReader:
     ) -> dict[str, Held | NotGiven]:
         """Fetch at most 100 images; in halves if their manifests are too much for one response."""
         try:
-            return await caller.call(GetImages(self._repository, references), state)
+            found = await caller.call(GetImages(self._repository, references), state)
         except ResponseError as error:
             if not error.too_large or len(references) == 1:
                 raise
+        else:
+            registries = (each.registry_id for each in found.values() if isinstance(each, Held))
+            self.registry_id = self.registry_id or next(registries, None)
+            return found
 
         half = len(references) // 2
         first = await self._fetch(caller, state, references[:half])

@@ -55,6 +55,7 @@ class LayerSource:
         allow_insecure: bool,
     ) -> None:
         self.repository: Repository = tools.repository
+        self.region_name: str = tools.region_name
         self.calls: Calls = calls
         self._tools = tools
         self._download = tools.downloads_through(transport)

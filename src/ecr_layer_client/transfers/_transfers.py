@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.transfers import TransferProgress
     from ecr_layer_client._transport.operation import Transport
     from ecr_layer_client.images._descriptor import Platform
+    from ecr_layer_client.images._reader import ImageReader
     from ecr_layer_client.images._source import ImageSource
 
     from ._journal import Journal
@@ -51,7 +52,7 @@ class ClientParts(NamedTuple):
     Attributes:
         repository: The repository of the transfer.
         check: Checks digests of that repository.
-        get_image: Fetches the manifests of an image of that repository.
+        images: Fetches the manifests of images of that repository.
         connection: The connection of the client.
         config: Its options.
         observer: Notified of operations.
@@ -59,7 +60,7 @@ class ClientParts(NamedTuple):
 
     repository: Repository
     check: Callable[[Sequence[str]], Coroutine[Any, Any, LayerCheckResult]]
-    get_image: Callable[[str, str | Platform | None], Coroutine[Any, Any, ImageSource]]
+    images: ImageReader
     connection: Connection
     config: ClientConfig
     observer: SafeObserver
@@ -110,9 +111,13 @@ class Transfers:
         layout = await asyncio.to_thread(LayoutWriter, _path(path))
 
         async def pulled() -> TransferResult:
-            source = await self._parts.get_image(reference, platform)
+            source = await self._parts.images.get(reference, platform)
             async with self._layer_source() as layers:
-                return await Pull(source, layers, layout, self._show).run()
+                result = await Pull(source, layers, layout, self._show).run()
+                registry_id, region = self._parts.images.registry_id, layers.region_name
+                found = {"registry_id": registry_id, "region": region}
+                repository = self._parts.repository.model_copy(update=found)
+                return result.model_copy(update={"repository": repository})
 
         with self._parts.observer.span("operation", "pull", self._parts.repository):
             return await self._parts.connection.run(self._within(pulled(), "pull"))
@@ -135,7 +140,7 @@ class Transfers:
         began = loop.time()
 
         async def copied() -> TransferResult:
-            fetches = [self._parts.get_image(reference, platform) for reference in given]
+            fetches = [self._parts.images.get(reference, platform) for reference in given]
             images = await self._within(together(fetches), "copy")
             left = None if self._seconds is None else self._seconds - (loop.time() - began)
             async with self._layer_source() as layers:
@@ -165,7 +170,7 @@ class Transfers:
         given = _references(references)
 
         async def retagged() -> TransferResult:
-            fetches = [self._parts.get_image(reference, platform) for reference in given]
+            fetches = [self._parts.images.get(reference, platform) for reference in given]
             images = tuple(await self._within(together(fetches), "copy"))
             wanted = tags_of_push(images, tags)
             put = PushInput(images, wanted, Contents(()), UploadJournal(None))

@@ -54,6 +54,15 @@ async def test_our_reader_accepts_it(ecr: LocalECR, source: ImageSource, tmp_pat
     assert pulled.roots[0].digest == source.roots[0].digest
 
 
+async def test_the_uri(ecr: LocalECR, source: ImageSource, tmp_path: Path) -> None:
+    """The result ends with the URI of the image in its repository."""
+    async with ecr.client() as client:
+        result = await client.pull("app", "v1", tmp_path / "pulled")
+
+    host = "123456789012.dkr.ecr.us-east-1.amazonaws.com"
+    assert result.uri == f"{host}/app@{source.roots[0].digest}"
+
+
 async def test_requests(ecr: LocalECR, tmp_path: Path) -> None:
     """A pull asks for one URL and sends one request per blob."""
     async with ecr.client() as client:
