@@ -197,6 +197,17 @@ async def test_a_finished_push_leaves_no_entry(ecr: LocalECR, source: ImageSourc
     assert journal == {}
 
 
+async def test_a_finished_push_leaves_no_file(
+    ecr: LocalECR, source: ImageSource, tmp_path: Path
+) -> None:
+    """The directory of the journal is empty when everything is uploaded."""
+    journal = tmp_path / "journal"
+    await interrupted(ecr, source, journal, after=6)
+    await pushed(ecr, source, journal=journal)
+
+    assert [*journal.iterdir()] == []
+
+
 async def test_entries(ecr: LocalECR, source: ImageSource) -> None:
     """An entry is small, and has neither keys nor URLs beside the endpoint."""
     journal: dict[str, str] = {}

@@ -195,11 +195,14 @@ class _Directory:
 
         It does not wait, so it needs no thread, which a cancellation would leave with the lock.
         """
-        lock = self._lock(self._path / f"{key}.lock", blocking=False)
+        path = self._path / f"{key}.lock"
+        lock = self._lock(path, blocking=False)
         is_mine = _try(lock)
         try:
             yield is_mine
         finally:
+            if is_mine and not (self._path / key).exists():
+                path.unlink(missing_ok=True)
             if is_mine:
                 lock.release()
 
