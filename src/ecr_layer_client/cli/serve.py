@@ -115,7 +115,7 @@ def serve(  # noqa: PLR0913 (the options)
 
     \b
     Examples:
-      In a terminal of its own, to copy the variables into another one:
+            In a separate terminal, to copy the variables into another one:
         ecr-layers serve --port 4510
       In this shell, which has the variables once the local ECR responds:
         eval "$(ecr-layers serve &)"
