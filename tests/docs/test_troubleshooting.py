@@ -494,8 +494,8 @@ _CASES: dict[str, Case] = {
     "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),
-    "the borrowed client makes up to … attempts for each attempt of this library, …": _of_the_borrowed(
-        ECRLayerClient.from_client, retries=5
+    "the borrowed client makes up to … attempts for each attempt of this library, …": (
+        _of_the_borrowed(ECRLayerClient.from_client, retries=5)
     ),
     "progress=True shows a bar only if tqdm is installed: …": _not_installed(
         "tqdm", _called(lambda client: client.check_layers(_APP, [_NEW], progress=True))

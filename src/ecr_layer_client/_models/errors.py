@@ -24,8 +24,7 @@ ECRLayerError                      everything that this library raises on purpos
                                    wait_until_available(): result
 ```
 
-A retry loop can check `error.retryable` instead of the class of the error. Errors can be pickled, and
-keep their attributes.
+A retry loop can check `error.retryable` instead of the class of the error. Errors can be pickled.
 """
 
 from __future__ import annotations
