@@ -93,7 +93,7 @@ def check(  # noqa: PLR0913 (the options)
     \b
     The outcome of a digest is one word:
       available     the repository has the layer: a push may skip it
-      archived      only archived images have it: a pull fails; restore an image, or push it again
+      archived      only archived images have it: restore one, or push again
       absent        the repository does not have the layer: a push must upload it
       undetermined  all other digests, with the reason
 
