@@ -185,7 +185,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed for good, or `timeout` expired; `.partial` holds what was
+            CallError: A call failed, or `timeout` expired; `.partial` holds what was
                 answered and what was not.
         """
         with shown(progress) as show:
@@ -227,7 +227,7 @@ class ECRLayerClient:
 
         Full batches of one repository are sent at once, and the rest of each repository at the end
         of the input, so its order does not matter. It is held in memory. If ECR refuses a
-        repository for good, because it is unknown or denied, its error is in `.errors`.
+        repository, because it is unknown or access is denied, its error is in `.errors`.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
@@ -271,7 +271,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository is not valid, or the digest is not a str.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: The call failed for good. `.partial` is about this digest alone.
+            CallError: The call failed. `.partial` is about this digest alone.
 
         Example:
             ```python
@@ -306,7 +306,7 @@ class ECRLayerClient:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
             LayerFailuresError: A digest is malformed, so it can never become available.
-            CallError: A call failed for good, or `timeout` expired; `.partial.not_available` is
+            CallError: A call failed, or `timeout` expired; `.partial.not_available` is
                 what is still missing.
 
         Example:
@@ -342,7 +342,7 @@ class ECRLayerClient:
             ClientStateError: The client is not open, or belongs to another event loop or process.
             ServiceError: ECR has no such image, or not everything that an index names; `.code` is
                 `ImageNotFound` or another of ECR's codes.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -364,7 +364,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: An argument is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -388,7 +388,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: An argument is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed for good: the error of the first repository that failed.
+            CallError: A call failed: the error of the first repository that failed.
 
         Example:
             ```python
@@ -419,7 +419,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: An argument is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -440,7 +440,7 @@ class ECRLayerClient:
         Raises:
             InvalidInputError: The repository is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -461,7 +461,7 @@ class ECRLayerClient:
             InvalidInputError: The registry id is not valid.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -486,7 +486,7 @@ class ECRLayerClient:
             InvalidInputError: The repository is not valid.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
-            CallError: A call failed for good.
+            CallError: A call failed.
 
         Example:
             ```python
@@ -527,7 +527,7 @@ class ECRLayerClient:
                 can't be read.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
-            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+            CallError: A call failed, or `timeout` expired. `.transfer` says which layers
                 were uploaded.
 
         Example:
@@ -570,7 +570,7 @@ class ECRLayerClient:
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
             OSError: The disk is full, or a file can't be written.
-            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+            CallError: A call failed, or `timeout` expired. `.transfer` says which layers
                 were received.
 
         Example:
@@ -617,7 +617,7 @@ class ECRLayerClient:
             InvalidInputError: An argument is not valid, or ECR would refuse the image.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
-            CallError: A call failed for good, or `timeout` expired. `.transfer` says which layers
+            CallError: A call failed, or `timeout` expired. `.transfer` says which layers
                 were copied.
 
         Example:
@@ -866,8 +866,8 @@ def _warn_of_retries(client: ECRApi) -> None:
     attempts = retries.get("total_max_attempts")
     if attempts != 1:
         warnings.warn(
-            f"the borrowed client makes up to {attempts or 'several'} attempts of its own for each "
-            "of ours, so attempts multiply: "
+            f"the borrowed client makes up to {attempts or 'several'} attempts for each attempt of "
+            "this library, so attempts multiply: "
             'make it with AioConfig(retries={"total_max_attempts": 1})',
             stacklevel=3,
         )

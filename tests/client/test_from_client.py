@@ -64,7 +64,7 @@ async def test_errors_are_ours(ecr: LocalECR, digests: list[str]) -> None:
 async def test_a_warning_about_its_retries(ecr: LocalECR) -> None:
     """A warning says that a borrowed client with retries of its own multiplies attempts."""
     async with _open(ecr, max_attempts=3) as borrowed:
-        with pytest.warns(UserWarning, match="up to 3 attempts of its own"):
+        with pytest.warns(UserWarning, match="up to 3 attempts for each attempt"):
             ECRLayerClient.from_client(borrowed)
 
 

@@ -33,7 +33,7 @@ async def test_late_again(ecr: LocalECR, digests: list[str]) -> None:
     async with ecr.client() as client:
         with pytest.raises(ClockSkewError) as raised:
             await client.check_layers("app", digests[:1])
-    words = "the request was late, although this machine's clock is right: "
+    words = "ECR received the request too late, although this machine's clock is right: "
     assert str(raised.value).endswith(f"{words}if the process was paused, try again")
     assert raised.value.skew == pytest.approx(0, abs=60)
     assert ecr.stats.requests == 2

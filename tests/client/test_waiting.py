@@ -168,7 +168,7 @@ async def test_malformed_digests(ecr: LocalECR, shaped: Callable[[list[str]], An
 
 
 async def test_a_call_that_fails(ecr: LocalECR) -> None:
-    """A call that fails for good ends the wait, and its error keeps what is known."""
+    """A call that fails after all retries ends the wait, and its error keeps what is known."""
     ecr.seed("app", [(BB, 1)])
     ecr.faults.add(error="AccessDeniedException", after=3)
     async with ecr.client() as client:

@@ -168,7 +168,7 @@ def test_without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     with (
         pytest.warns(
             UserWarning,
-            match=r"^progress=True shows a bar where tqdm is installed: pip install tqdm$",
+            match=r"^progress=True shows a bar only if tqdm is installed: pip install tqdm$",
         ),
         progress_bar() as show,
     ):

@@ -412,7 +412,7 @@ _CASES: dict[str, Case] = {
     "this machine's clock is off…": _skewed,
     "the proxy … can't be reached: …": _unreachable_proxy,
     "the proxy wants credentials: …": _faulty(status=407),
-    "the request was late, although this machine's clock is right: …": _faulty(
+    "ECR received the request too late, although this machine's clock is right: …": _faulty(
         error="InvalidSignatureException", message="Signature expired: too old"
     ),
     "the AWS keys are not valid: …": _newline_in_a_secret,
@@ -494,10 +494,10 @@ _CASES: dict[str, Case] = {
     "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),
-    "the borrowed client makes up to … attempts of its own for each of ours, …": _of_the_borrowed(
-        ECRLayerClient.from_client, retries=5
+    "the borrowed client makes up to … attempts for each attempt of this library, …": (
+        _of_the_borrowed(ECRLayerClient.from_client, retries=5)
     ),
-    "progress=True shows a bar where tqdm is installed: …": _not_installed(
+    "progress=True shows a bar only if tqdm is installed: …": _not_installed(
         "tqdm", _called(lambda client: client.check_layers(_APP, [_NEW], progress=True))
     ),
     "tables need pyarrow: …": _not_installed(

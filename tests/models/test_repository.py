@@ -104,16 +104,16 @@ ADVICE = {
     "pass the digest in the list of digests",
     f"https://{HOST}/app": "names more than a repository: leave out the scheme, and use "
     f"'{HOST}/app'",
-    "public.ecr.aws/team/app": "is a repository of ECR Public, which has an API of its own: "
+    "public.ecr.aws/team/app": "is a repository of ECR Public, which has a different API: "
     "name a repository of a private registry",
-    "ecr-public.aws.com/alias/app": "is a repository of ECR Public, which has an API of its own: "
+    "ecr-public.aws.com/alias/app": "is a repository of ECR Public, which has a different API: "
     "name a repository of a private registry",
-    "gallery.ecr.aws/alias/app": "is a repository of ECR Public, which has an API of its own: "
+    "gallery.ecr.aws/alias/app": "is a repository of ECR Public, which has a different API: "
     "name a repository of a private registry",
-    "https://public.ecr.aws/alias/app": "is a repository of ECR Public, which has an API of its "
-    "own: name a repository of a private registry",
-    f"arn:aws:ecr-public::{ACCOUNT}:repository/app": "is a repository of ECR Public, which has an "
-    "API of its own: name a repository of a private registry",
+    "https://public.ecr.aws/alias/app": "is a repository of ECR Public, which has a different "
+    "API: name a repository of a private registry",
+    f"arn:aws:ecr-public::{ACCOUNT}:repository/app": "is a repository of ECR Public, which has a "
+    "different API: name a repository of a private registry",
     "localhost:5000/team/app": f"{NO_PORT}: use 'team/app', {LOCAL}",
     "http://localhost:5000/team/app:v1@sha256:aa": f"{NO_PORT}: use 'team/app', {LOCAL}",
     "000000000000.dkr.ecr.us-east-1.localhost.localstack.cloud:4566/team/app": f"{NO_PORT}: "

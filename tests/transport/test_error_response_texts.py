@@ -51,7 +51,7 @@ def test_late() -> None:
     """A request that expired although the clock is right does not blame the clock."""
     now = format_datetime(datetime.now(UTC), usegmt=True)
     advice = (
-        "the request was late, although this machine's clock is right: "
+        "ECR received the request too late, although this machine's clock is right: "
         "if the process was paused, try again"
     )
     expected = f"{WHAT}: ECR returned RequestExpired (HTTP 400): {advice}"

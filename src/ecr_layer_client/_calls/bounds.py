@@ -110,7 +110,7 @@ class LayerTurns:
 
 
 class Threads:
-    """The threads that prepare parts: few, because each keeps memory of its own."""
+    """The threads that prepare parts: few, because each keeps its own memory."""
 
     def __init__(self) -> None:
         self._executor: ThreadPoolExecutor | None = None

@@ -1,6 +1,6 @@
 """The pacer: how fast requests of one operation and account may be sent.
 
-It learns the rate from the responses alone. Pure: the caller passes the time.
+It uses only the responses to find the rate. It is pure: the caller passes the time.
 
 A response is throttled for one of two reasons:
 
@@ -9,14 +9,14 @@ A response is throttled for one of two reasons:
   throttled more often and loses more each time, so the rates converge. A rate that has grown by
   luck first returns to the usual rate before it is lowered. If other clients have ended, no
   response is throttled for a long time, and the remaining clients take over the free part.
-- **Noise.** The server throttles a share of the requests whatever the rate is. A lower rate would
-  not help, so the pacer ignores noise.
+- **Noise.** The server throttles a share of the requests at any rate. A lower rate does not help,
+  so the pacer ignores noise.
 
-An empty bucket throttles several responses in a row. Where throttled responses are scattered, the
-pacer sends at half of its rate for a while. If a much smaller share is throttled then, the reason
-is a quota, otherwise it is noise.
+If the bucket is empty, several responses in a row are throttled. If throttled responses are
+scattered, the pacer sends at half of its rate for a while. If a much smaller share is throttled
+then, the reason is a quota. Otherwise it is noise.
 
-Each constant says what it buys, as `benchmarks/pacer_constants.py` prints it.
+The comment of each constant gives its effect, as `benchmarks/pacer_constants.py` prints it.
 """
 
 from __future__ import annotations
@@ -129,9 +129,9 @@ class _Trial:
 class Pacer:
     """Decides when the next request may be sent.
 
-    Until a quota shows, only the ceiling and the opening window hold requests back: 10 requests in
-    flight, then 5 until 15 have succeeded, then any number. The quota sets a rate, from the number
-    of requests that succeeded just before.
+    Until a quota is detected, only the ceiling and the opening window limit the requests: 10
+    requests in flight, then 5 until 15 have succeeded, then any number. When a quota is detected,
+    the rate becomes the number of requests that succeeded in the last second.
 
     Args:
         draw: Returns numbers from 0 to 1. Clients that are throttled at the same time must not
@@ -142,7 +142,7 @@ class Pacer:
         rate: The learned rate, in requests per second. None while no quota is known.
         throttle_share: The share of recent responses that were throttled, 0 to 1. Throttled
             responses to requests that were sent before the last decrease do not count.
-        noise: The share of requests that the server throttles whatever the rate is, 0 to 1.
+        noise: The share of requests that the server throttles at any rate, 0 to 1.
     """
 
     def __init__(self, draw: Callable[[], float] = random.random) -> None:

@@ -227,7 +227,7 @@ class ManyCheck:
             self._on_progress(Progress(self._pulled, self._answered, self._total))
 
     def _fail(self, group: _Group, error: BaseException) -> None:
-        """End the checks of one repository if ECR refused it for good, or else all checks.
+        """End the checks of one repository if ECR refused the repository, or else all checks.
 
         Transient errors, credentials and the clock concern all repositories.
         """

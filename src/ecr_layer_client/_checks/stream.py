@@ -149,7 +149,7 @@ class LayerStream(DisplayMixin):
         """Return the next outcome.
 
         Raises:
-            CallError: A call failed for good. Everything that was answered was yielded before;
+            CallError: A call failed. Everything that was answered was yielded before;
                 `.partial` holds what was not answered.
             ClientStateError: The stream is read outside `async with`, on another event loop, after
                 a fork, or while another task reads it.
@@ -172,7 +172,7 @@ class LayerStream(DisplayMixin):
             on_progress: Called after each batch. Default None.
 
         Raises:
-            CallError: A call failed for good; `.partial` holds what was answered and what was not.
+            CallError: A call failed; `.partial` holds what was answered and what was not.
             ClientStateError: The stream is read outside `async with`, or was iterated before.
         """
         if self._phase in (_Phase.READING, _Phase.ENDED):

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 NO_CODE = "Unknown"  # of an error response that has no code
 MAX_NAME_CHARACTERS = 200  # of a code and of a request id
-MAX_MESSAGE_CHARACTERS = 2000  # of AWS's words
+MAX_MESSAGE_CHARACTERS = 2000  # of AWS's message
 
 
 class CallError(ECRLayerError):
-    """An API call failed for good, retries included.
+    """An API call failed, after retries if these could help.
 
     Attributes:
         operation: The API operation, as AWS spells it.
@@ -67,7 +67,7 @@ class CallError(ECRLayerError):
         self.partial = partial
         self.partials = partials
 
-        # Without a value of its own, an error has the value of its class.
+        # An error without its own value has the value of its class.
         if retryable is not None:
             self.retryable = retryable
         if throttled is not None:
@@ -90,8 +90,8 @@ class ServiceError(CallError):
 
     Attributes:
         code: AWS's code, such as `ThrottlingException`.
-        message: AWS's own words without secrets, at most 2,000 characters, not escaped. Quote them
-            before you log them.
+        message: AWS's message without secrets, at most 2,000 characters, not escaped. Escape it
+            before you log it.
         status: The HTTP status.
         members: The other members of the error response that are numbers or short texts, such as
             `lastValidByteReceived`.

@@ -6,7 +6,7 @@ ECRLayerError                      everything that this library raises on purpos
 │                                  option, or digests given as one str is not valid
 ├── ClientStateError (RuntimeError) the client is not open, or was opened on another event loop
 │                                  or before a fork
-├── CallError                      an API call failed for good: operation, repository, attempts,
+├── CallError                      an API call failed: operation, repository, attempts,
 │   │                              elapsed, retryable, throttled, request_id, partial, partials
 │   ├── OperationTimeoutError (TimeoutError)   `timeout=` expired
 │   ├── ServiceError               ECR sent an error response: code, message, status
@@ -24,8 +24,7 @@ ECRLayerError                      everything that this library raises on purpos
                                    wait_until_available(): result
 ```
 
-Errors carry facts: a retry loop reads `error.retryable` and needs no list of classes. Errors pickle
-with their facts.
+A retry loop can check `error.retryable` instead of the class of the error. Errors can be pickled.
 """
 
 from __future__ import annotations
@@ -63,7 +62,7 @@ class ECRLayerError(Exception):
     """
 
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
-        """Pickle the message, the facts and the notes; not the traceback and the cause."""
+        """Pickle the message, the attributes and the notes, but not the traceback and the cause."""
         facts = {name: value for name, value in self.__dict__.items() if name != "__notes__"}
         notes = {"__notes__": list(self.__notes__)} if hasattr(self, "__notes__") else {}
         return _rebuild, (type(self), str(self), facts | notes)

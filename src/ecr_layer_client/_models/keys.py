@@ -54,7 +54,7 @@ def refuse_unprintable(keys: object) -> None:
     """Refuse keys that can't be in a header or in a signature.
 
     Raises:
-        CredentialsError: A part has a control character or half of a surrogate pair.
+        CredentialsError: A part has a control character or an unpaired surrogate.
     """
     for name in ("access_key", "secret_key", "token"):
         value = getattr(keys, name, None)

@@ -17,7 +17,7 @@ _NOT_IN_RESPONSES = "ecr_layer_client"
 
 
 class LayerAvailability(StrEnum):
-    """Whether a repository holds a layer, in ECR's words; any other word is read as UNKNOWN.
+    """ECR's value for whether a repository has a layer. Any other value is read as UNKNOWN.
 
     Example:
         >>> LayerAvailability("AVAILABLE"), LayerAvailability("FROZEN").name
@@ -108,7 +108,7 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
     Attributes:
         digest: The digest, spelled as in the input.
         code: Why ECR gave no availability.
-        reason: ECR's words, if it gives any. Default None.
+        reason: ECR's explanation, if it gives one. Default None.
         raw_code: ECR's own spelling, if `code` is UNKNOWN. Default None.
         outcome: `"failure"`; distinguishes the two kinds of outcome in JSON.
 

@@ -122,6 +122,6 @@ def _array(values: Sequence[Any], kind: Any) -> Any:
     try:
         return _ARROW.array(values, kind)
     except UnicodeEncodeError:
-        # A malformed digest may have half a surrogate pair, which can't be encoded as UTF-8.
+        # A malformed digest may have an unpaired surrogate, which can't be encoded as UTF-8.
         escaped = [value and value.encode(errors="backslashreplace").decode() for value in values]
         return _ARROW.array(escaped, kind)

@@ -142,7 +142,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         Raises:
             InvalidInputError: The text is not valid, names more than a repository (a `:tag`, an
                 `@digest`, a scheme), begins with a host and a port, or names a repository of ECR
-                Public, which has an API of its own.
+                Public, which has a different API.
 
         Example:
             >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name
@@ -243,7 +243,7 @@ def _refuse_ecr_public(text: str) -> None:
     host = re.split("[:/]", _without_scheme(text), maxsplit=1)[0]
     if host.lower() in _PUBLIC_HOSTS or text.startswith(_PUBLIC_ARN):
         msg = (
-            f"{quoted(text)} is a repository of ECR Public, which has an API of its own: "
+            f"{quoted(text)} is a repository of ECR Public, which has a different API: "
             "name a repository of a private registry"
         )
         raise InvalidInputError(msg)

@@ -194,7 +194,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return OutcomesByDigest(self.outcomes)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
-        """Return a copy with some members changed. The copy has views of its own."""
+        """Return a copy with some members changed. The copy has its own views."""
         copied = super().model_copy(update=update, deep=deep)
         for view in vars(copied).keys() - type(self).model_fields.keys():
             vars(copied).pop(view)

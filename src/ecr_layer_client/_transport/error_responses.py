@@ -105,7 +105,7 @@ class ErrorResponse(NamedTuple):
 def error_body(code: str, message: str) -> bytes:
     """Return the body of an error response, as the JSON 1.1 protocol writes it."""
     members = {"__type": code, "message": message}
-    # Half of a surrogate pair can't be encoded as UTF-8.
+    # An unpaired surrogate can't be encoded as UTF-8.
     return to_json({name: text.encode(errors="replace").decode() for name, text in members.items()})
 
 
@@ -194,14 +194,14 @@ def _clock_skew(response: ErrorResponse, what: str) -> errors.ClockSkewError:
     advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
     if _is_right(skew):
         advice = (
-            "the request was late, although this machine's clock is right: "
+            "ECR received the request too late, although this machine's clock is right: "
             "if the process was paused, try again"
         )
     return errors.ClockSkewError(_text(response, what, advice), skew=skew)
 
 
 def was_late(error: errors.CallError) -> bool:
-    """Return whether a signature expired although the clock is right: another one may not."""
+    """Return whether a signature expired although the clock is right: a new one may be accepted."""
     return isinstance(error, errors.ClockSkewError) and _is_right(error.skew)
 
 

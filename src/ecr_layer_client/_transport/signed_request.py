@@ -86,7 +86,7 @@ class SignedRequestTransport:
         self._seen = RequestTemplate.of(request.method, request.url, request.headers)
 
     async def _learn(self) -> RequestTemplate | None:
-        """Use what was seen, if the session's keys signed it: a client may have keys of its own."""
+        """Use what was seen, if the session's keys signed it: a client may have its own keys."""
         seen, self._seen = self._seen, None
         if seen is None:
             return None

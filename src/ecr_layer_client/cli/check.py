@@ -84,20 +84,20 @@ def check(  # noqa: PLR0913 (the options)
       ecr-layers check team/app --json < digests.txt |
         jq -r 'select(.availability != "AVAILABLE") | .digest'
 
-    Outcomes are printed in the order of the input. Standard input has one digest per line, and
-    any number of lines. An outcome is printed as soon as it and those before it are known. When
-    lines come slowly, or are typed at a terminal (with '-'), that takes less than a second. A
-    digest that repeats one of the last 10,000 is checked and printed once, unless the input paused
-    in between. A malformed digest is an outcome, not an error.
+    Standard input has one digest per line, and can have any number of lines. Outcomes are printed
+    in the order of the input. An outcome is printed when it is known and all earlier outcomes are
+    printed. If lines come slowly, or are typed at a terminal (with '-'), that takes less than a
+    second. If a digest is among the last 10,000 digests, it is not checked or printed again, unless
+    the input paused in between. A malformed digest is an outcome, not an error.
 
     \b
     The outcome of a digest is one word:
-      available     held: a push may skip it
-      archived      held, but a pull fails: restore it, or push it again
-      absent        not held: a push must upload it
-      undetermined  anything else, with the reason
+      available     the repository has the layer: a push may skip it
+      archived      only archived images have it: restore one, or push again
+      absent        the repository does not have the layer: a push must upload it
+      undetermined  all other digests, with the reason
 
-    However the command ends, it prints the outcomes that it has.
+    If the command ends early, it first prints the outcomes that are already known.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)

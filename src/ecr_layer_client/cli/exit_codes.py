@@ -29,24 +29,24 @@ _INTERRUPTED = 128 + 2
 _PIPE_CLOSED = 128 + 13
 
 OF_ALL_COMMANDS: Mapping[int, str] = {
-    ERROR: "an error, in one line on standard error",
-    _INTERRUPTED: "ended by Ctrl-C",
-    _PIPE_CLOSED: "standard output was closed, as by `head`",
-    TERMINATED: "ended by SIGTERM, as `kill` and container runtimes send it",
+    ERROR: "an error occurred: it is one line on standard error",
+    _INTERRUPTED: "Ctrl-C ended the command",
+    _PIPE_CLOSED: "the reader of standard output closed it, for example `head`",
+    TERMINATED: "SIGTERM ended the command: `kill` and container runtimes send it",
 }
 OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
     "demo": {0: "all layers were checked"},
-    "check": {0: "all digests are available", 1: "some are not"},
+    "check": {0: "all digests are available", 1: "some digests are not available"},
     "plan": {
-        0: "the repository holds every blob: a push only puts the manifests",
+        0: "no blob has to be uploaded: a push uploads only the manifests",
         1: "a push would upload blobs",
     },
     "verify": {
-        0: "the image is complete, on every platform",
-        1: "it is not: something is missing, archived or of another size",
+        0: "the image is complete on every platform",
+        1: "a manifest or blob is missing, is archived or has another size",
         3: "the image or its repository does not exist",
     },
-    "audit": {0: "all images are complete", 1: "some are not"},
+    "audit": {0: "all images are complete", 1: "some images are not complete"},
     "push": {
         0: "the repository has the image, or --dry-run printed the plan",
         1: "the image was pushed, and --verify found that it is not complete",
@@ -65,9 +65,9 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
         RUN_AGAIN: "it is not done: run it again, and it continues",
     },
     "doctor": {
-        0: "everything that was examined is fine",
-        1: "something may become a problem (warn)",
-        2: "something is wrong (fail), or an option is",
+        0: "no problem was found",
+        1: "a part has the status `warn`",
+        2: "a part has the status `fail`, or an option is not valid",
     },
     "serve": {0: "the time of --timeout is over"},
 }

@@ -97,7 +97,7 @@ def plan(  # noqa: PLR0913 (the options)
       present  held: a push skips it
       skip     a foreign layer, which no registry stores
 
-    The command does not check whether the manifests exist, because a push puts them in any case.
+    The command does not check whether the manifests exist, because a push always uploads them.
     To check that an image exists, use ecr-layers verify.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
@@ -132,7 +132,7 @@ def verify(  # noqa: PLR0913 (the options)
             metavar="REPOSITORY:TAG",
             help=(
                 "An image: team/app:1.0 or team/app@sha256:... "
-                "With a tag and a digest, the digest counts."
+                "With a tag and a digest, the tag is ignored."
             ),
             show_default=False,
         ),

@@ -97,7 +97,7 @@ def serve(  # noqa: PLR0913 (the options)
         float | None,
         typer.Option(
             metavar="SECONDS",
-            help="Seconds after which it ends by itself, so that no job leaves it running.",
+            help="Seconds after which the server ends, so that no job leaves it running.",
             show_default="none",
         ),
     ] = None,
@@ -110,12 +110,13 @@ def serve(  # noqa: PLR0913 (the options)
 
     It needs no AWS account.
 
-    Standard output gets the environment variables that lead programs to the local ECR, as shell
-    commands, and is then closed. All other messages go to standard error.
+    When the server is ready, it prints to standard output the environment variables that programs
+    need to connect, as shell commands. Then it closes standard output. All other messages go to
+    standard error.
 
     \b
     Examples:
-      In a terminal of its own, to copy the variables into another one:
+      In a separate terminal, to copy the variables into another one:
         ecr-layers serve --port 4510
       In this shell, which has the variables once the local ECR responds:
         eval "$(ecr-layers serve &)"

@@ -65,7 +65,7 @@ def _bar(count: Callable[[Any], int], **options: Any) -> Generator[Any, None, No
             from tqdm.auto import tqdm  # noqa: PLC0415 (optional)
     except ImportError:
         warnings.warn(
-            "progress=True shows a bar where tqdm is installed: pip install tqdm", stacklevel=5
+            "progress=True shows a bar only if tqdm is installed: pip install tqdm", stacklevel=5
         )
         yield None
         return

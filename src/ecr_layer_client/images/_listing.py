@@ -181,7 +181,7 @@ async def each_row(
         caller: Makes the calls.
 
     Raises:
-        CallError: A call failed for good, or a page names one that was read already as the next.
+        CallError: A call failed, or a page names one that was read already as the next.
     """
     state, token, tokens = OperationState(), None, set[str]()
     while True:

@@ -219,7 +219,7 @@ def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest 
 
     The bytes are kept as they are. Members that the formats don't define are ignored, and an
     unknown media type is kept. A document that two programs may read as two different images is
-    refused: one that has a member twice, or gives one digest two sizes or media types.
+    refused: one that has a duplicate JSON key, or gives one digest two sizes or media types.
 
     Args:
         data: The exact bytes, at most 4 MiB.

@@ -156,7 +156,7 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
     def all_blobs_present(self) -> bool:
         """Whether the repository holds every blob, so that a push uploads none.
 
-        The plan does not check manifests, because a push puts them in any case. Only `verify_image`
+        The plan does not check manifests, because a push always uploads them. Only `verify_image`
         tells you whether the repository holds the image.
         """
         return not self.to_upload

@@ -70,7 +70,7 @@ class Faults:
     """
 
     def __init__(self, seed: int | str = 0) -> None:
-        """Start without faults. The same `seed` draws the same latencies, requests and rows."""
+        """Start without faults. The same `seed` selects the same latencies, requests and rows."""
         self._random = Random(seed)  # noqa: S311  (faults are drawn, not secrets)
         self._faults: list[Fault] = []
         # A test may add and remove faults from another thread than the server's.
@@ -91,7 +91,8 @@ class Faults:
 
                 What happens to these requests, one thing or several that make sense together:
 
-                - `latency`: seconds to wait first. For `(low, high)`, each request draws a number.
+                - `latency`: seconds to wait first. For `(low, high)`, each request waits for a
+                  random time in this range.
                 - `error`: an error code of ECR or AWS, such as `"ThrottlingException"`, with its
                   HTTP status and wording. `message` and `status` override them. Any other code
                   needs `status`.
@@ -107,8 +108,8 @@ class Faults:
                 - `drip`: the body arrives at this many bytes per second.
                 - `shuffle`, `drop_rows=n`, `double_rows=n`: the lists of a response arrive in
                   another order, without n of the rows, or with n rows twice.
-                - `accept_bytes`: of a part (`operation="UploadLayerPart"`), only this many bytes
-                  are accepted. `lastByteReceived` in the response says so.
+                - `accept_bytes`: only this many bytes of a part (`operation="UploadLayerPart"`) are
+                  accepted. `lastByteReceived` in the response reports it.
                 - `lose_layer`: before an image is put (`operation="PutImage"`), its repository
                   loses the layer with this digest, as if somebody deleted it after the last check
                   of a push.
@@ -131,7 +132,7 @@ class Faults:
             self._faults = []
 
     def seed(self, seed: int | str) -> None:
-        """Start the random draws again, from this seed."""
+        """Set the seed of the random numbers again."""
         self._random.seed(seed)
 
     def discard(self, fault: Fault) -> None:

@@ -62,37 +62,37 @@ class LocalECR:
 
     Args:
         region: the Region that it serves. Default "us-east-1".
-        regions: further Regions that it serves. Each is a registry of its own, for requests that
-            are signed for it. Default none.
+        regions: further Regions that it serves. Each has its own registry, for requests that are
+            signed for it. Default none.
         data: a directory in which repositories, layers, images and tags outlive this object. The
             directory is created if absent. One `LocalECR` at a time can use it: this object locks
             it until the object is closed or deleted, or its process ends. Opening the object again,
             or adding contents, locks the directory again. Default None: nothing outlives the
             object.
-        account: the registry of requests that name none, 12 digits. Default "123456789012".
+        account: the registry of requests without a `registryId`, 12 digits. Default "123456789012".
         absent: the response for an absent layer: "unavailable" (default), a `layers` row as in ECR,
             or "missing", a `MissingLayerDigest` failure as in emulators.
         auth: whether it verifies the signatures of requests, with the keys of `client_kwargs` and
             of `add_key`. Default True.
         in_memory: without a socket and a thread. Only `client()` and clients of `session()` reach
-            it, and it works on an event loop with virtual time. Default False.
-        host: the address to listen at. Default "127.0.0.1", which only this machine reaches. Its
-            keys are not secret, so that everyone who reaches another address can use it.
+            it. All times are the event loop's, which can be virtual. Default False.
+        host: the address to listen at. Default "127.0.0.1", which only this machine can reach. If
+            others can reach the address, they can use the local ECR: its keys are not secret.
         port: the port to listen at. Default 0: a free port.
         quota: requests per second that each operation accepts, a number or a mapping of operations
             to numbers. It rejects other requests with ThrottlingException "Rate exceeded". Default
             None: no limit.
         burst: how many requests an operation accepts at once after a pause, at least 1, a number or
             a mapping like `quota`. Default: as many as in one second.
-        latency: seconds that a request and its response travel, half of them each. Default 0.
-        intake: bytes per second at which each connection takes the body of a request, so that
-            uploads are slow. Default None: as fast as possible.
+        latency: seconds of a round trip: half for the request, half for the response. Default 0.
+        intake: bytes per second that are read from the body of a request, so that uploads are
+            slow. Default None: as fast as possible.
         max_part_size: the largest layer part in bytes, from 5 MiB to 20,971,520, which is the
             default. InitiateLayerUpload proposes parts of 10 MiB or less.
         max_layers_per_image: PutImage rejects images with more layers, with
             LimitExceededException. ECR has such a limit, but its number is not published. Default
             None: no limit.
-        seed: the seed of the random draws of `faults`. Default 0.
+        seed: the seed of the random numbers of `faults`. Default 0.
 
     Raises:
         ValueError: one of these:
@@ -452,7 +452,7 @@ class LocalECR:
             registry_id: another registry than `account`. Default None.
 
         Raises:
-            ValueError: PutImage rejects the image. The message has ECR's code and words.
+            ValueError: PutImage rejects the image. The message includes ECR's code and message.
         """
         return self._contents.put_image(name, manifest, tag, registry_id)
 
@@ -490,9 +490,9 @@ class LocalECR:
     ) -> None:
         """Archive an image, so that it cannot be pulled.
 
-        The layers that no active image has are ARCHIVED, until the image is put again. With the
-        digest of a layer, only that layer is ARCHIVED, until it is uploaded or put again. Archiving
-        an index does not archive the images that it lists.
+        Layers that no active image refers to become ARCHIVED. Putting the image again restores it
+        and its layers. With the digest of a layer, only that layer becomes ARCHIVED, until it is
+        uploaded or put again. Archiving an index does not archive the images that it lists.
 
         Raises:
             LookupError: the repository does not exist, or has neither an image nor a layer with

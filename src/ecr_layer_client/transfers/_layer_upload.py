@@ -88,7 +88,7 @@ class LayerUpload:
 
         Raises:
             InvalidInputError: The source can't be read, or does not have the layer's bytes.
-            CallError: A call failed for good.
+            CallError: A call failed.
         """
         starts = 0
         while True:

@@ -59,7 +59,7 @@ class Pull:
         Raises:
             InvalidInputError: The image can't be written to a layout.
             OSError: The disk is full, or a file can't be written.
-            CallError: A call failed for good. `.transfer` is how far it came.
+            CallError: A call failed. `.transfer` is how far it came.
         """
         began = asyncio.get_running_loop().time()
         blobs = blobs_of([self._source])

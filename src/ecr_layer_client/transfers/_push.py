@@ -104,7 +104,7 @@ class Push:
         Raises:
             InvalidInputError: A blob can't be read, or its content has another digest; or a tag
                 can't be moved.
-            CallError: A call failed for good, or `timeout` expired. `.transfer` is how far it came.
+            CallError: A call failed, or `timeout` expired. `.transfer` is how far it came.
         """
         began = asyncio.get_running_loop().time()
         deadline = asyncio.timeout(seconds)

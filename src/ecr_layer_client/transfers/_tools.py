@@ -66,7 +66,7 @@ class Calls:
         """Check which layers the repository holds.
 
         Raises:
-            CallError: A call failed for good.
+            CallError: A call failed.
         """
         self._count(_CHECK, -(-len(digests) // MAX_BATCH_SIZE))
         return await self._tools.check(digests)
@@ -83,7 +83,7 @@ class Calls:
             on_attempt: Given the deadline of each attempt. Default None.
 
         Raises:
-            CallError: It failed for good.
+            CallError: The call failed.
         """
         caller = self._callers.get(operation.name)
         if caller is None:

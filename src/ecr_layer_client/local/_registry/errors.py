@@ -1,4 +1,4 @@
-"""The one exception of the local registry: an error response, in AWS's words."""
+"""The one exception of the local registry: an error response with AWS's message text."""
 
 from __future__ import annotations
 
