@@ -153,11 +153,11 @@ def blocks() -> Callable[..., list[Block]]:
     return _blocks
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture
 def aws() -> Iterator[LocalECR]:
     """Give a local ECR in another thread, so that code that blocks its own thread can use it.
 
-    Such code is boto3, and `asyncio.run`.
+    Such code is boto3, and `asyncio.run`. Each page has one of its own, because pages push images.
     """
     with LocalECR(region="eu-west-1", regions=["us-east-1"]) as ecr:
         there = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
