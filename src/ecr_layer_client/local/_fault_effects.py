@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, cast
 
 from pydantic_core import from_json, to_json
 
-from . import _protocol as protocol
+import ecr_layer_client.local._protocol as protocol
+
 from ._protocol import Reply
 from ._registry.blob_store import CHUNK
 from ._registry.errors import error_of

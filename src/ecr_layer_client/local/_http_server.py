@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
-from . import _protocol as protocol
+import ecr_layer_client.local._protocol as protocol
+
 from ._protocol import Reply, Request
 from ._registry.errors import AwsError
 

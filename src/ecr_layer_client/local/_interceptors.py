@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
-from . import _protocol as protocol
+import ecr_layer_client.local._protocol as protocol
+
 from ._protocol import GET_LAYER
 
 if TYPE_CHECKING:

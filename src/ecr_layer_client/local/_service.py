@@ -15,7 +15,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from . import _protocol as protocol
+import ecr_layer_client.local._protocol as protocol
+
 from ._clock import Clock
 from ._downloads import Downloads
 from ._interceptors import Call, Interceptor
