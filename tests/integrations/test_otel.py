@@ -43,7 +43,7 @@ from ecr_layer_client import (
 from ecr_layer_client.otel import OpenTelemetryObserver
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from opentelemetry.sdk.trace import ReadableSpan
 
@@ -184,15 +184,15 @@ async def lazily() -> AsyncIterator[str]:
 
 @pytest.mark.asyncio
 @pytest.mark.parametrize(
-    "digests", [DIGESTS, iter(DIGESTS), lazily()], ids=["list", "iterator", "async iterator"]
+    "make", [lambda: DIGESTS, lambda: iter(DIGESTS), lazily], ids=["list", "iterator", "async"]
 )
 async def test_attempts_are_below_their_operation(
-    ecr: LocalECR, telemetry: Telemetry, digests: Any
+    ecr: LocalECR, telemetry: Telemetry, make: Callable[[], Any]
 ) -> None:
     """Requests are under their check's span, in any task, and that is under the caller's span."""
     with telemetry.tracer.start_as_current_span("mine") as mine:
         async with ecr.client(observer=telemetry.observer) as client:
-            await client.check_layers("app", digests)
+            await client.check_layers("app", make())
 
     operation = telemetry.span(OPERATION)
     assert parents(telemetry.spans(ATTEMPT)) == [operation.context] * 3
