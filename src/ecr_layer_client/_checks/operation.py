@@ -38,7 +38,9 @@ _MEMBERS = TypeAdapter(dict[str, Any])
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
 _CODES_OF_ECR = {LayerFailureCode.INVALID_LAYER_DIGEST, LayerFailureCode.MISSING_LAYER_DIGEST}
 _digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
-_media_type, _reason = map(attrgetter, ("media_type", "reason"))
+_media_type = attrgetter("media_type")
+# Members of a layer: with its digest and availability alone, and with size and media type, too.
+_LEAST_OF_A_LAYER, _ALL_OF_A_LAYER = 2, 4
 _fields_set = attrgetter("__pydantic_fields_set__")
 _share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
     "__pydantic_fields_set__"
@@ -118,12 +120,18 @@ class Check:
 
 
 def _quotes(body: _Body) -> int:
-    """Return the number of quotes in a response that has only what was read."""
-    names = sum(map(len, map(_fields_set, [body, *body.layers, *body.failures])))
-    optional = [*map(_media_type, body.layers), *map(_reason, body.failures)]
-    # Each row has two texts more.
-    texts = 3 * len(optional) - optional.count(None)
-    return 2 * (names + texts)
+    """Return the number of quotes in a response that has only what was read, and no null."""
+    given = [*map(len, map(_fields_set, body.layers))]
+    complete, bare = given.count(_ALL_OF_A_LAYER), given.count(_LEAST_OF_A_LAYER)
+    if complete + bare == len(given):
+        types = complete
+    else:
+        types = len(given) - [*map(_media_type, body.layers)].count(None)
+
+    # Each member of a failure is a text, as are a layer's digest, availability and media type.
+    failures = sum(map(len, map(_fields_set, body.failures)))
+    names = len(_fields_set(body)) + sum(given) + failures
+    return 2 * (names + 2 * len(given) + types + failures)
 
 
 def _has_unknown(body: _Body) -> bool:
