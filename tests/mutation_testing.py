@@ -49,7 +49,7 @@ DIFF = re.compile(r"```diff\n(.+?)```", re.DOTALL)
 
 
 class Change(NamedTuple):
-    """What a mutant changes in a function.
+    """The change that a mutant makes to a function.
 
     Attributes:
         module: The module, within the package.

@@ -116,7 +116,7 @@ def test_an_error_passes_a_span(error: BaseException) -> None:
 def test_an_observer_that_raises(
     place: str, events: list[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """What the observer raises is logged once; a span is left only if it was entered."""
+    """An error of the observer is logged once; a span is left only if it was entered."""
     safe = observed(recorder := Recorder(place))
     with safe.span("attempt"):
         if place == "notify":

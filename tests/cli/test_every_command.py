@@ -1,4 +1,4 @@
-"""What all commands share: --timeout, --quiet, help, exit codes, and errors in their usage."""
+"""Options and messages of all commands: --timeout, --quiet, help, exit codes, errors in usage."""
 
 from __future__ import annotations
 

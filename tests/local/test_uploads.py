@@ -1,4 +1,4 @@
-"""What makes a push fail or take long: uploads that end early, limits, and a slow line."""
+"""Options that make a push fail or take long: uploads that end early, limits, and a slow line."""
 
 from __future__ import annotations
 

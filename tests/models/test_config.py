@@ -110,7 +110,7 @@ def test_backoffs_that_contradict_each_other() -> None:
     ids=["profile", "credentials"],
 )
 def test_beside_a_session(options: dict[str, Any], message: str) -> None:
-    """What a session brings itself is refused beside one."""
+    """An option that a session brings itself is refused beside one."""
     assert refusal_of(check, session=AioSession(), **options).startswith(message)
 
 

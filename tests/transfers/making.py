@@ -1,4 +1,4 @@
-"""What the tests of transfers have in common."""
+"""Sizes and counts that the tests of transfers have in common."""
 
 from __future__ import annotations
 

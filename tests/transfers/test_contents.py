@@ -62,7 +62,7 @@ async def test_a_file_that_cannot_be_read() -> None:
 
 
 async def test_made_again_for_an_earlier_part() -> None:
-    """What is made on demand is made again to go back, and read on to go forward."""
+    """A blob that is made on demand is made again to go back, and read on to go forward."""
     made = list[str]()
 
     def make(_: Descriptor) -> list[bytes]:
@@ -85,7 +85,7 @@ async def test_made_again_for_an_earlier_part() -> None:
     ids=["too short", "chunks of text", "bytes", "a number"],
 )
 async def test_made_wrongly(made: object, problem: str) -> None:
-    """What is not the blob's bytes is an error that says what is expected."""
+    """Anything but the blob's bytes is an error that says what is expected."""
     with pytest.raises(InvalidInputError, match=problem):
         await read(MadeContent("here", BLOB, lambda _: made), (0, 100))
 

@@ -1,4 +1,4 @@
-"""What a push does when a response is lost, a part is taken in part, or somebody else is faster."""
+"""A push repairs lost responses, parts taken in part, and uploads that somebody else ended."""
 
 from __future__ import annotations
 

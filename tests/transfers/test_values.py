@@ -89,7 +89,7 @@ def test_the_client_is_a_pusher_and_a_puller() -> None:
 
 @pytest.mark.asyncio
 async def test_a_budget_serves_in_order() -> None:
-    """Who waits longest for room is next, and what is cancelled takes none."""
+    """The task that waits longest for room is next, and a cancelled task takes none."""
     budget, order = ByteBudget(10), list[str]()
     await budget.acquire(8)
 
@@ -110,7 +110,7 @@ async def test_a_budget_serves_in_order() -> None:
 
 @pytest.mark.asyncio
 async def test_a_turn_that_comes_too_late() -> None:
-    """Who is cancelled in the moment of its turn gives the room back."""
+    """A task that is cancelled in the moment of its turn gives the room back."""
     budget = ByteBudget(10)
     await budget.acquire(10)
     task = asyncio.create_task(budget.acquire(10))

@@ -42,7 +42,7 @@ STALE = response("UNAVAILABLE")
 async def test_a_late_copy_of_a_response_is_no_result(
     transport: TransportName, late: bytes, connections: int
 ) -> None:
-    """What an idle connection receives, such as a copy of a response, is not the next response."""
+    """Data that an idle connection receives, such as a copy of a response, is never a response."""
     is_answered, was_repeated = asyncio.Event(), asyncio.Event()
 
     async def play(

@@ -1,4 +1,4 @@
-"""What the transfers of a client share: bytes in memory, bandwidth and layers in flight."""
+"""Bounds that the transfers of a client share: memory, bandwidth and layers in flight."""
 
 from __future__ import annotations
 
@@ -129,7 +129,7 @@ class Threads:
 
 
 class Bounds(NamedTuple):
-    """What the transfers of a client may use at once.
+    """The bounds of the transfers of a client.
 
     Attributes:
         budget: The bytes of parts in memory.

@@ -1,4 +1,4 @@
-"""What the arguments of commands name: files of images, images, and the targets of transfers."""
+"""Arguments of commands that name image files, images, and targets of transfers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `push`, `pull` and `copy` print while they run, and at their end."""
+"""The output of `push`, `pull` and `copy`, while they run and at their end."""
 
 from __future__ import annotations
 

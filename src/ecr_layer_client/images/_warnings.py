@@ -1,4 +1,4 @@
-"""What a plan warns of: what ECR refuses, and what a source lacks."""
+"""The warnings of a plan: content that ECR refuses, and images that a source lacks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is written down of uploads, so that another process can continue them.
+"""Records of uploads, so that another process can continue them.
 
 An entry has no key, no URL and no content. It says what is being uploaded, to where.
 """

@@ -55,7 +55,7 @@ class _Filter(BaseModel):
 
 
 class DescribedRepository(BaseModel):
-    """What ECR says about a repository.
+    """The description of a repository that ECR returns.
 
     Attributes:
         name: Its name.

@@ -1,4 +1,4 @@
-"""What code that only moves images needs of a client, to annotate with and to fake in tests."""
+"""Protocols of a client that moves images, to annotate with and to fake in tests."""
 
 from __future__ import annotations
 

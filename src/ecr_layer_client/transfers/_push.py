@@ -52,7 +52,7 @@ _Found = dict[str, Held | NotGiven]
 
 
 class PushInput(NamedTuple):
-    """What is pushed.
+    """The images of a push, with their tags, contents and journal.
 
     Attributes:
         sources: The images.

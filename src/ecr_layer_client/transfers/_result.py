@@ -35,7 +35,7 @@ class TransferredImage(BaseModel, frozen=True):
 
 
 class TransferResult(BaseModel, frozen=True):
-    """What a push, a pull or a copy did.
+    """The result of a push, a pull or a copy.
 
     Attributes:
         repository: The repository that the images went to, or came from, with its registry and

@@ -1,4 +1,4 @@
-"""What a push is given: which images, under which tags, and whether it can be done at all."""
+"""The input of a push: its images and tags, and the checks of whether ECR can take them."""
 
 from __future__ import annotations
 

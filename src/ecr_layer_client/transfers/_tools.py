@@ -1,4 +1,4 @@
-"""What the client gives to its transfers."""
+"""The parts of a client that its transfers use."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ _DOWNLOADS_IN_FLIGHT = 64
 
 
 class ClientParts(NamedTuple):
-    """What a client gives to its transfers.
+    """The parts of a client that its transfers use.
 
     Attributes:
         repository: The repository of the transfer.

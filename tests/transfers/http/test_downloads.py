@@ -144,7 +144,7 @@ async def test_a_timeout_error_of_the_disk(
 async def test_a_directory_that_cannot_be_removed(
     ecr: LocalECR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What the system refuses at the end is raised."""
+    """A refusal of the system at the end is raised."""
 
     def fail(*_: object) -> Any:
         raise PermissionError(13, "Permission denied")
