@@ -8,7 +8,7 @@ import pytest
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource, Platform
-from images.making import IMAGE, INDEX, entry, image, index, layout_files, sha256, write
+from images.making import IMAGE, INDEX, entry, image, index, layout_files, packed, sha256, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -74,6 +74,25 @@ def test_an_image_of_two_platforms(tmp_path: Path) -> None:
         sha256(AMD.manifest),
         sha256(twice),
     ]
+
+
+def test_the_newest_windows(tmp_path: Path) -> None:
+    """Of several versions of Windows the newest is selected, as by `get_image`."""
+    windows = {"os": "windows", "architecture": "amd64"}
+    old, new = (windows | {"os.version": f"10.0.{number}"} for number in (9, 10))
+    root = packed(
+        mediaType=INDEX,
+        manifests=[
+            entry(AMD.manifest, IMAGE, platform=old),
+            entry(ARM.manifest, IMAGE, platform=new),
+        ],
+    )
+    blobs = [root, AMD.manifest, ARM.manifest, *AMD.blobs, *ARM.blobs]
+    source = ImageSource.from_path(
+        write(tmp_path / "windows", layout_files([entry(root, INDEX)], blobs))
+    )
+
+    assert source.select(platform="windows/amd64").roots[0].digest == sha256(ARM.manifest)
 
 
 def test_the_only_image() -> None:

@@ -239,6 +239,38 @@ def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, .
     return tuple(first.values())
 
 
+def digest_for(children: Iterable[Descriptor], wanted: Platform, name: str) -> str:
+    """Return the digest of the child of an index that serves a platform.
+
+    It is one of exactly that variant, or else one that the platform can run. Of several, it is the
+    one with the newest version of the operating system, or else the first in the index.
+
+    Args:
+        children: The children.
+        wanted: The platform.
+        name: The name of the index, for messages.
+
+    Raises:
+        InvalidInputError: There is none.
+    """
+    platforms = [(child.digest, child.platform) for child in children if child.platform is not None]
+    for serves in (wanted.is_exactly, wanted.accepts):
+        serving = [each for each in platforms if serves(each[1])]
+        if serving:
+            newest, _ = max(serving, key=lambda each: _version(each[1]))
+            return newest
+
+    offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms))
+    msg = f"{name} has no image for {wanted}: it has {escaped(offered or 'none at all')}"
+    raise InvalidInputError(msg)
+
+
+def _version(platform: Platform) -> tuple[int, ...]:
+    """Return a key by which newer versions of an operating system sort after older ones."""
+    # Python limits the digits of an int that it parses, and no version has so long a number.
+    return tuple(map(int, re.findall(r"[0-9]{1,9}", platform.os_version or "")))
+
+
 def each_once(descriptors: Iterable[Descriptor]) -> tuple[Descriptor, ...]:
     """Return the first descriptor of each digest, in order."""
     first: dict[str, Descriptor] = {}

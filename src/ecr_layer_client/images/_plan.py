@@ -21,10 +21,10 @@ from ecr_layer_client._models.layer import (
 from ecr_layer_client._models.quotas import (
     MAX_BATCH_SIZE,
     MAX_PART_BYTES,
-    MAX_PARTS,
     MIN_PART_BYTES,
     PART_BYTES,
     QUOTAS,
+    part_bytes,
 )
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
@@ -429,7 +429,7 @@ def _parts(size: int, part_size: int) -> int:
     It is at least one, because ECR rejects an upload without parts. The largest layers are uploaded
     in larger parts, so that the number stays under ECR's limit.
     """
-    return min(max(1, -(-size // part_size)), MAX_PARTS)
+    return max(1, -(-size // part_bytes(size, part_size)))
 
 
 def _bytes(blobs: Iterable[Descriptor]) -> int:

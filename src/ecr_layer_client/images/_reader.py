@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from ecr_layer_client._calls.caller import OperationState
@@ -11,7 +10,7 @@ from ecr_layer_client._models.call_errors import ResponseError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import escaped, quoted
 
-from ._descriptor import Descriptor, Platform, each_for_its_platform
+from ._descriptor import Descriptor, Platform, digest_for, each_for_its_platform
 from ._listing import repeated_page
 from ._manifest import ImageIndex, parse_manifest
 from ._manifest_tree import DEEPEST, Manifest, images_alone
@@ -104,7 +103,8 @@ class ImageReader:
 
         root = self._given(found, reference)
         if isinstance(wanted, Platform) and isinstance(root, ImageIndex):
-            root = self._of_platform(root, wanted, found, reference)
+            name = _name(self._repository, reference)
+            root = self._given(found, digest_for(_below(root, found), wanted, name))
         for child in _below(root, found):
             self._given(found, child.digest)
         return self._source(root, found, reference)
@@ -157,30 +157,6 @@ class ImageReader:
             raise ResponseError(
                 str(error), operation=GetImages.name, repository=self._repository, retryable=False
             ) from None
-
-    def _of_platform(
-        self, index: ImageIndex, wanted: Platform, found: Found, reference: str
-    ) -> Manifest:
-        """Return the image of a platform.
-
-        It is one of exactly that variant, or else one that the platform can run. Of several, it is
-        the one with the newest version of the operating system, or else the first in the index.
-        """
-        platforms = [
-            (child.digest, child.platform)
-            for child in _below(index, found)
-            if child.platform is not None
-        ]
-        for serves in (wanted.is_exactly, wanted.accepts):
-            serving = [each for each in platforms if serves(each[1])]
-            if serving:
-                newest, _ = max(serving, key=lambda each: _version(each[1]))
-                return self._given(found, newest)
-
-        offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms))
-        name = _name(self._repository, reference)
-        msg = f"{name} has no image for {wanted}: it has {escaped(offered or 'none at all')}"
-        raise InvalidInputError(msg)
 
     def _given(self, found: Found, reference: str) -> Manifest:
         """Return a manifest that was found.
@@ -329,12 +305,6 @@ def _below(manifest: Manifest, found: Found) -> tuple[Descriptor, ...]:
             left += () if isinstance(held, NotGiven) else reversed(below(held))
         reached.append(child)
     return each_for_its_platform(reached)
-
-
-def _version(platform: Platform) -> tuple[int, ...]:
-    """Return a key by which newer versions of an operating system sort after older ones."""
-    # Python limits the digits of an int that it parses, and no version has so long a number.
-    return tuple(map(int, re.findall(r"[0-9]{1,9}", platform.os_version or "")))
 
 
 def _name(repository: Repository, reference: str) -> str:

@@ -16,7 +16,7 @@ from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blob_store import ManifestsAlone, located, open_verified
-from ._descriptor import Descriptor, Platform, each_for_its_platform, each_once
+from ._descriptor import Descriptor, Platform, digest_for, each_for_its_platform, each_once
 from ._files import Directory
 from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._manifest_tree import Images, Manifest, images_alone
@@ -215,10 +215,10 @@ class ImageSource:
             ```
         """
         root = self._root(reference)
+        by_digest = {manifest.digest: manifest for manifest in self.manifests}
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
         if wanted is not None and isinstance(root, ImageIndex):
-            root = self._of_platform(root, wanted)
-        by_digest = {manifest.digest: manifest for manifest in self.manifests}
+            root = by_digest[digest_for(root.children, wanted, self.name)]
         return type(self)(self.name, _images_under(root, by_digest, self))
 
     def _root(self, reference: str | None) -> Manifest:
@@ -236,18 +236,6 @@ class ImageSource:
         offered = ", ".join((*tags, *(root.digest for root in self.roots)))
         what = "several images" if reference is None else f"no image {quoted(reference)}"
         msg = f"{self.name} has {what}: select one of {escaped(offered)}"
-        raise InvalidInputError(msg)
-
-    def _of_platform(self, index: ImageIndex, wanted: Platform) -> Manifest:
-        by_digest = {manifest.digest: manifest for manifest in self.manifests}
-        children = [child for child in index.children if child.platform is not None]
-        for serves in (wanted.is_exactly, wanted.accepts):
-            for child in children:
-                if child.platform is not None and serves(child.platform):
-                    return by_digest[child.digest]
-
-        offered = ", ".join(dict.fromkeys(str(child.platform) for child in children))
-        msg = f"{self.name} has no image for {wanted}: it has {escaped(offered or 'none at all')}"
         raise InvalidInputError(msg)
 
     @property
