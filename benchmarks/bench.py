@@ -66,10 +66,10 @@ def _run(each: Trial, url: str) -> Mapping[str, float | None]:
     if each.kind == "import":
         return {"seconds": import_seconds(IMPORTS[each.contender])}
     parameters = {"contender": each.contender, "url": url, "in_flight": each.in_flight}
-    if each.kind in {"work", "profile"}:
+    if each.kind in {"work", "profile", "late"}:
         parameters["count"] = each.count
     if each.kind == "work":
-        parameters["lazy"] = each.lazy
+        parameters["shape"] = each.shape
     return trial(each.kind, **parameters)
 
 

@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -253,8 +254,31 @@ def _read_capo(rows: list[Mapping[str, Any]]) -> Answers:
     return {row["layer_digest"]: (row["layer_availability"], row.get("layer_size")) for row in rows}
 
 
+async def _held(client: Any, digests: Iterable[str]) -> Any:
+    return await client.check_layers(REPOSITORY, digests)
+
+
+async def _grouped(client: Any, digests: Iterable[str]) -> Any:
+    result = await client.check_layers(REPOSITORY, digests)
+    groups = result.available, result.archived, result.absent, result.undetermined
+    return result if sum(map(len, groups)) == len(result) else ()
+
+
+async def _read_each(client: Any, digests: Iterable[str]) -> Any:
+    result = await client.check_layers(REPOSITORY, digests)
+    return result if sum(outcome.is_available for outcome in result) <= len(result) else ()
+
+
+async def _streamed(client: Any, digests: Iterable[str]) -> int:
+    answered = 0
+    async with client.stream_layers(REPOSITORY, digests) as stream:
+        async for _ in stream:
+            answered += 1
+    return answered
+
+
 def _ours(
-    transport: TransportName, *, held: bool
+    transport: TransportName, use: Callable[[Any, Iterable[str]], Awaitable[Any]]
 ) -> Callable[[str, int], AbstractAsyncContextManager[Check]]:
     @asynccontextmanager
     async def opened(url: str, in_flight: int) -> AsyncGenerator[Check]:
@@ -264,18 +288,7 @@ def _ours(
             transport=transport, max_concurrency=in_flight, requests_per_second=_NO_CEILING
         )
         async with ECRLayerClient(endpoint_url=url, config=config) as client:
-
-            async def check(digests: Iterable[str]) -> Any:
-                if held:
-                    return await client.check_layers(REPOSITORY, digests)
-
-                answered = 0
-                async with client.stream_layers(REPOSITORY, digests) as stream:
-                    async for _ in stream:
-                        answered += 1
-                return answered
-
-            yield check
+            yield partial(use, client)
 
     return opened
 
@@ -292,22 +305,30 @@ CONTENDERS = {
         Contender("boto3", "boto3, one at a time, dicts", _boto3_loop, _read_rows),
         Contender("boto3-threads", "boto3, threads, dicts", _boto3_threads, _read_rows),
         Contender("capo", "capo-ecr, dicts", _capo, _read_capo),
-        Contender(
-            "client", "**ours, client transport**, models", _ours("client", held=True), _read_models
-        ),
+        Contender("client", "**ours, client transport**", _ours("client", _held), _read_models),
         Contender(
             "client-streamed",
             "**ours, client transport**, streamed",
-            _ours("client", held=False),
+            _ours("client", _streamed),
             None,
         ),
+        Contender("signed", "**ours, signed transport**", _ours("signed", _held), _read_models),
         Contender(
-            "signed", "**ours, signed transport**, models", _ours("signed", held=True), _read_models
+            "signed-groups",
+            "**ours, signed transport**, the four groups read",
+            _ours("signed", _grouped),
+            _read_models,
+        ),
+        Contender(
+            "signed-each",
+            "**ours, signed transport**, each model read",
+            _ours("signed", _read_each),
+            _read_models,
         ),
         Contender(
             "signed-streamed",
             "**ours, signed transport**, streamed",
-            _ours("signed", held=False),
+            _ours("signed", _streamed),
             None,
         ),
     )

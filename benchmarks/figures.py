@@ -21,7 +21,7 @@ class Trial:
         count: The number of digests.
         in_flight: The most requests in flight.
         latency: Seconds that the stub waits before each response.
-        lazy: Whether the digests come from a generator.
+        shape: The shape of the input: a key of `trial.py`'s shapes.
     """
 
     kind: str
@@ -29,12 +29,12 @@ class Trial:
     count: int = 0
     in_flight: int = 10
     latency: float = 0.0
-    lazy: bool = False
+    shape: str = "list"
 
     def __str__(self) -> str:
         parts = [self.kind, self.contender]
         if self.count:
-            parts.append(f"{self.count:,} digests, {self.in_flight} in flight")
+            parts.append(f"{self.count:,} digests, {self.shape}, {self.in_flight} in flight")
         if self.latency:
             parts.append(f"{self.latency * 1000:.0f} ms")
         return ", ".join(parts)

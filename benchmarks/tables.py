@@ -24,7 +24,7 @@ IMPORTS = {
     "capo": "import capo_ecr",
     "aiobotocore": "import aiobotocore.session, pydantic",
 }
-_HELD = ("aiobotocore", "aiobotocore-models", "client", "signed")
+_HELD = ("aiobotocore", "aiobotocore-models", "client", "signed", "signed-groups", "signed-each")
 _STREAMED = ("signed-streamed",)
 _PROFILED = ("signed", "signed-streamed", "client")
 _ANSWERED_FIRST = (
@@ -36,6 +36,8 @@ _ANSWERED_FIRST = (
     "client",
     "signed",
 )
+_LATE = ("aiobotocore", "aiobotocore-models", "signed")
+_SHAPES = ("list", "iterator", "async generator")
 _OPENED = ("aiobotocore", "client", "signed")
 _WAITED = ("floor", *_OPENED)
 _MICRO, _MILLI, _MIB = 1e6, 1e3, 1 / 1024
@@ -90,10 +92,10 @@ def number(value: float | None, form: str, scale: float = 1.0) -> str:
 
 
 def work(
-    name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, lazy: bool = False
+    name: str, count: int, in_flight: int = 10, latency: float = 0.0, *, shape: str = "list"
 ) -> Trial:
     """Return the trial of a contender that checks `count` digests."""
-    return Trial("work", name, count, in_flight, latency, lazy)
+    return Trial("work", name, count, in_flight, latency, shape)
 
 
 def ideal(trial: Trial) -> float:
@@ -109,6 +111,8 @@ def tables(count: int) -> dict[str, Table]:
         _garbage(count),
         _growth(count),
         _streams(count),
+        _shapes(count),
+        _late(count),
         _latency(count),
         _imports(),
         _stall(),
@@ -205,10 +209,25 @@ def _streams(count: int) -> Table:
     counts = (count, 10 * count)
     columns = {f"{each:,}": _median("grown", ".1f", _MIB, at=at) for at, each in enumerate(counts)}
     rows = {
-        CONTENDERS[name].label: [work(name, each, lazy=True) for each in counts]
+        CONTENDERS[name].label: [work(name, each, shape="made on demand") for each in counts]
         for name in _STREAMED
     }
     return Table("streams", "memory added, MiB, by number of digests", rows, columns)
+
+
+def _shapes(count: int) -> Table:
+    columns = {
+        "CPU, µs per digest": _per_digest(),
+        "x aiobotocore, dicts": _ratio("cpu", work("aiobotocore", count)),
+    }
+    rows = {shape: [work("signed-streamed", count, shape=shape)] for shape in _SHAPES}
+    return Table("shapes", "streamed from", rows, columns)
+
+
+def _late(count: int) -> Table:
+    columns = {"ms": _median("stall", ".0f", _MILLI)}
+    rows = {CONTENDERS[name].label: (Trial("late", name, count),) for name in _LATE}
+    return Table("late", "longest stall during a check", rows, columns)
 
 
 def _latency(count: int) -> Table:

@@ -5,6 +5,7 @@ The parameters are JSON. The kinds are:
 - `profile` checks digests after a warm-up, and measures each part's share of the CPU time.
 - `first` opens the contender, checks one digest, and records the time of the response.
 - `stall` opens the contender, and measures how long the event loop stood still meanwhile.
+- `late` checks digests after a warm-up, and measures how long the event loop stood still meanwhile.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import hashlib
 import json
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from http.client import HTTPConnection
 from importlib import import_module
 from pathlib import Path
@@ -25,7 +26,14 @@ from contenders import CONTENDERS, Contender
 from sampling import cpu_shares
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator
+    from collections.abc import (
+        AsyncGenerator,
+        AsyncIterator,
+        Callable,
+        Generator,
+        Iterable,
+        Iterator,
+    )
 
 _WARM_UP_DIGESTS = 2_000
 _TICK_SECONDS = 0.001
@@ -40,16 +48,31 @@ def digests(count: int, tag: str = "") -> Iterator[str]:
     )
 
 
+async def one_by_one(made: Iterable[str]) -> AsyncIterator[str]:
+    """Return an async generator of digests, which never waits."""
+    for digest in made:
+        yield digest
+
+
+# The shapes of an input. All but the first are of digests that exist before the trial.
+_SHAPES: dict[str, Callable[[int], Any]] = {
+    "made on demand": digests,
+    "list": lambda count: list(digests(count)),
+    "iterator": lambda count: iter(list(digests(count))),
+    "async generator": lambda count: one_by_one(list(digests(count))),
+}
+
+
 async def work(
-    contender: Contender, url: str, *, count: int, in_flight: int, lazy: bool
+    contender: Contender, url: str, *, count: int, in_flight: int, shape: str
 ) -> dict[str, Any]:
-    """Check digests from a list or a generator, and return the figures.
+    """Check digests, and return the figures.
 
     The function keeps the answers until it has read all figures.
     """
     async with contender.open(url, in_flight) as check:
         await check(list(digests(_WARM_UP_DIGESTS, "warm-up")))
-        given = digests(count) if lazy else list(digests(count))
+        given = _SHAPES[shape](count)
 
         stub_before = _stub_seconds(url)
         gc.collect()
@@ -136,28 +159,44 @@ async def first(contender: Contender, url: str, *, in_flight: int) -> dict[str, 
     return {"answered": contender.answered(held), "at": at}
 
 
-async def stall(contender: Contender, url: str, *, in_flight: int) -> dict[str, Any]:
-    """Open the contender, and return by how many seconds a task of each millisecond was late."""
-    latest = 0.0
+@asynccontextmanager
+async def _ticking() -> AsyncGenerator[dict[str, float]]:
+    """Give a dict that has by how many seconds a task of each millisecond was late."""
+    late = {"stall": 0.0}
 
     async def tick() -> None:
-        nonlocal latest
         while True:
             began = time.perf_counter()
             await asyncio.sleep(_TICK_SECONDS)
-            latest = max(latest, time.perf_counter() - began - _TICK_SECONDS)
+            late["stall"] = max(late["stall"], time.perf_counter() - began - _TICK_SECONDS)
 
     ticking = asyncio.create_task(tick())
     await asyncio.sleep(2 * _TICK_SECONDS)
-
-    async with contender.open(url, in_flight):
-        # A last tick records a last stall.
-        await asyncio.sleep(2 * _TICK_SECONDS)
-        ticking.cancel()
-        return {"stall": latest}
+    yield late
+    # A last tick records a last stall.
+    await asyncio.sleep(2 * _TICK_SECONDS)
+    ticking.cancel()
 
 
-_KINDS = {"work": work, "profile": profile, "first": first, "stall": stall}
+async def stall(contender: Contender, url: str, *, in_flight: int) -> dict[str, Any]:
+    """Open the contender, and return the longest stall of the event loop."""
+    async with AsyncExitStack() as opened, _ticking() as late:
+        await opened.enter_async_context(contender.open(url, in_flight))
+    return late
+
+
+async def late(contender: Contender, url: str, *, count: int, in_flight: int) -> dict[str, Any]:
+    """Check digests, and return the longest stall of the event loop."""
+    async with contender.open(url, in_flight) as check:
+        await check(list(digests(_WARM_UP_DIGESTS, "warm-up")))
+        given = list(digests(count))
+        gc.collect()
+        async with _ticking() as stalled:
+            held = await check(given)
+    return stalled | {"answered": contender.answered(held)}
+
+
+_KINDS = {"work": work, "profile": profile, "first": first, "stall": stall, "late": late}
 
 
 def _import(contender: Contender) -> None:

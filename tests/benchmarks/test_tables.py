@@ -36,7 +36,7 @@ def test_a_row_shows_medians_and_ratios() -> None:
     )
 
     assert tables(1000)["cpu"].markdown(figures).splitlines()[-1] == (
-        "| **ours, signed transport**, models | 4.00 | 2.00 | 0.25 | 2,500 | 2.00 | 2.0 | 25% |"
+        "| **ours, signed transport** | 4.00 | 2.00 | 0.25 | 2,500 | 2.00 | 2.0 | 25% |"
     )
 
 

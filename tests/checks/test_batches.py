@@ -11,7 +11,8 @@ import pytest
 
 from checks.drawing import as_async, draw, drawn, fill, started
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
-from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
+from ecr_layer_client._checks.batches import Batch, DigestSource
+from ecr_layer_client._checks.seen_digests import STREAM_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -76,7 +77,7 @@ def test_empty_input(shaped: Callable[[list[str]], Any]) -> None:
 def test_nothing_is_pulled_before_start(shaped: Callable[[list[str]], Any]) -> None:
     """A source pulls nothing from its input before it starts."""
     source = DigestSource(shaped(DIGESTS), 10)
-    assert (source.seen, source.pulled, source.total) == ({}, 0, None)
+    assert (source.seen.spellings, source.pulled, source.total) == ({}, 0, None)
 
 
 def test_letter_cases_are_one_digest() -> None:
@@ -156,7 +157,7 @@ def test_lazy_input_is_pulled_batch_by_batch() -> None:
     source = started(digests)
     fill(source)
     source.take()
-    assert (source.pulled, source.total, len(source.seen)) == (10, None, 10)
+    assert (source.pulled, source.total, len(source.seen.spellings)) == (10, None, 10)
     assert list(digests) == DIGESTS[10:]
 
 
@@ -169,18 +170,19 @@ def test_sized_input_is_pulled_at_the_start() -> None:
 
 
 def test_window_of_a_stream() -> None:
-    """A stream remembers only the last 10,000 distinct digests."""
-    digests = (f"sha256:{number:x}" for number in range(30_000))
-    source = started(digests, batch_size=100, window=STREAM_WINDOW)
-    drawn(source)
-    assert (STREAM_WINDOW, len(source.seen), source.pulled) == (10_000, 10_000, 30_000)
+    """A stream skips a repeat after 10,000 other digests, and remembers fewer than 20,000."""
+    digests = [f"sha256:{number:064x}" for number in range(25_000)]
+    repeated = iter([*digests, digests[10_000], digests[-10_001], digests[9_999], digests[-1]])
+    source = started(repeated, batch_size=100, window=STREAM_WINDOW)
+    checked = [digest for batch in drawn(source) for digest in batch.digests]
+    assert (STREAM_WINDOW, checked[25_000:]) == (10_000, [digests[9_999]])
 
 
 def test_seen_is_every_distinct_digest_in_order() -> None:
     """`seen` maps the registry's spelling of each distinct digest to the caller's, in order."""
-    seen = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"]).seen
+    spellings = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"]).seen.spellings
     expected = {"sha256:bb": "SHA256:BB", "sha256:aa": "sha256:aa", "latest": "LATEST"}
-    assert list(seen.items()) == list(expected.items())
+    assert list(spellings.items()) == list(expected.items())
 
 
 LINES = [f"sha256:{number:064x}" for number in range(3)]

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import pytest
 
-from ecr_layer_client import LayerFailure, LayerFailureCode, Repository, ResponseError
-from ecr_layer_client._checks.operation import Check, Settled
+from ecr_layer_client import (
+    LayerFailure,
+    LayerFailureCode,
+    LayerOutcome,
+    Repository,
+    ResponseError,
+)
+from ecr_layer_client._checks.operation import Check
+from ecr_layer_client._models.outcomes import outcome_of
 
 APP, AA, BB = Repository(name="app"), "sha256:aa", "sha256:bb"
 
 
-def settle(body: str) -> Settled:
+def settle(body: str) -> dict[str, LayerOutcome]:
     """Read the response to a check of two digests."""
-    return Check(APP, [AA, BB]).parse(body.encode())
+    rows = Check(APP, [AA, BB]).parse(body.encode()).rows
+    return {digest: outcome_of(digest, row) for digest, row in rows.items()}
 
 
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
@@ -39,11 +47,11 @@ def test_only_a_failure_is_unknown() -> None:
     failures = f'[{{"layerDigest":"{BB}","failureCode":"Tired"}}]'
     settled = settle(f'{{"layers":{layers},"failures":{failures}}}')
     unknown = LayerFailure(digest=BB, code=LayerFailureCode.UNKNOWN, raw_code="Tired")
-    assert settled.outcomes[BB] == unknown
+    assert settled[BB] == unknown
 
 
 def test_fields_set_of_a_layer() -> None:
     """A layer of a response names all members of ECR as set, those too that were not given."""
     settled = settle(f'{{"layers":[{{"layerDigest":"{AA}","layerAvailability":"AVAILABLE"}}]}}')
     members = {"digest", "availability", "size", "media_type"}
-    assert settled.outcomes[AA].model_fields_set == members
+    assert settled[AA].model_fields_set == members

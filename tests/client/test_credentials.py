@@ -206,7 +206,7 @@ async def _caller(
 async def _call(caller: Caller, *, is_over: bool = False) -> int:
     check = Check(Repository(name="app"), ["sha256:aa"])
     settled = await caller.call(check, OperationState(is_over=is_over))
-    return len(settled.outcomes)
+    return len(settled.rows)
 
 
 async def test_refused_keys_are_renewed_once(ecr: LocalECR) -> None:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from ecr_layer_client import LayerOutcome
+    from ecr_layer_client.local import LocalECR
 
 COLUMNS = [
     "repository",
@@ -157,6 +158,16 @@ def test_a_failure() -> None:
 def test_what_is_unknown_keeps_its_spelling(outcome: LayerOutcome, column: str, said: str) -> None:
     """An unknown value keeps ECR's own spelling, if that is known."""
     assert rows(result([outcome]))[0][column] == said
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize("malformed", [[], ["latest"]], ids=["layers", "with a failure"])
+async def test_rows_of_a_check(ecr: LocalECR, malformed: list[str]) -> None:
+    """The table of a result from a check has the rows that its models describe."""
+    held = ecr.put_layer("app", b"layer")
+    async with ecr.client() as client:
+        checked = await client.check_layers("app", [held, "sha256:" + "0" * 64, *malformed])
+    assert rows(checked) == [row(outcome, "app") for outcome in checked]
 
 
 def test_round_trip() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from ecr_layer_client import Layer, LayerOutcome, Repository, ResponseError
 from ecr_layer_client._checks.operation import Check
+from ecr_layer_client._models.outcomes import outcome_of
 from property.mutated_responses import DIGESTS, responses
 from property.strict_responses import Outcome, read
 
@@ -23,7 +24,8 @@ def of_the_library(body: bytes, digests: list[str], *, again: bool) -> Reading:
         settled = Check(APP, digests, again).parse(body)
     except ResponseError:
         return None
-    return {digest: members(row) for digest, row in settled.outcomes.items()}, settled.ignored
+    outcomes = {digest: outcome_of(digest, row) for digest, row in settled.rows.items()}
+    return {digest: members(outcome) for digest, outcome in outcomes.items()}, settled.ignored
 
 
 def members(row: LayerOutcome) -> Outcome:

@@ -18,6 +18,8 @@ from ecr_layer_client import (
     ResponseError,
 )
 from ecr_layer_client._checks.operation import Check, Settled
+from ecr_layer_client._models.outcomes import Row as OutcomeRow
+from ecr_layer_client._models.outcomes import outcome_of
 
 CHECKED = [f"sha256:{number:064x}" for number in range(6)]
 UNRELATED = ["sha256:dd", "", "latest", CHECKED[0].upper(), "\n"]
@@ -100,7 +102,8 @@ def test_any_rows(rows: Rows, order: list[str], count: int, again: bool) -> None
     else:
         ignored = len(rows[0]) + len(rows[1]) - len(expected)
         assert result is not None
-        assert (result.outcomes, result.ignored) == (expected, ignored)
+        outcomes = {digest: outcome_of(digest, row) for digest, row in result.rows.items()}
+        assert (outcomes, result.ignored) == (expected, ignored)
 
 
 @given(ROWS, st.data(), st.none() | WRONG)
@@ -126,9 +129,10 @@ def test_mutated_bytes(rows: Rows, data: st.DataObject) -> None:
         body[start : start + data.draw(st.integers(0, 3))] = data.draw(st.binary(max_size=3))
 
     result = settled(bytes(body), CHECKED[:4], again=True)
-    outcomes = dict[str, Layer | LayerFailure]() if result is None else result.outcomes
-    assert set(outcomes) <= set(CHECKED[:4])
-    assert [digest for digest, each in outcomes.items() if each.digest != digest] == []
+    found = dict[str, OutcomeRow]() if result is None else result.rows
+    assert set(found) <= set(CHECKED[:4])
+    failures = {digest: row for digest, row in found.items() if isinstance(row, LayerFailure)}
+    assert [digest for digest, each in failures.items() if each.digest != digest] == []
 
 
 MEMBERS = st.sampled_from(["layers", "failures", *REQUIRED, "x"])

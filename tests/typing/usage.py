@@ -8,6 +8,7 @@ reports the comment as unused.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, assert_type
 
 import pandas as pd
@@ -106,7 +107,7 @@ async def stream(client: ECRLayerClient) -> None:
 def read(result: LayerCheckResult) -> None:
     """Read a result."""
     assert_type(result.repository, Repository)
-    assert_type(result.outcomes, tuple[Layer | LayerFailure, ...])
+    assert_type(result.outcomes, Sequence[Layer | LayerFailure])
     assert_type(result.layers, tuple[Layer, ...])
     assert_type(result.failures, tuple[LayerFailure, ...])
     assert_type(result.available, tuple[str, ...])

@@ -6,22 +6,21 @@ input than the next batch needs.
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode, LayerOutcome
+from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
+from ecr_layer_client._models.outcomes import Row
 from ecr_layer_client._text.quoting import quoted
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from .seen_digests import SeenDigests
 
-STREAM_WINDOW = 10_000  # distinct digests among which a stream checks a repeat only once
-ITEMS_WITHOUT_PAUSE = 10_000  # of an input, before other tasks may run
+ITEMS_WITHOUT_PAUSE = 5_000  # of an input, before other tasks may run
 
 _HEX = b"0123456789abcdef"
 _SHA256_LENGTHS = {len("sha256:") + 64}
@@ -34,29 +33,26 @@ class Batch:
     Attributes:
         digests: The digests without an outcome yet.
         spellings: The caller's spelling of those that are spelled otherwise.
-        refused: The outcomes of malformed digests, by digest. No request is sent for them.
+        refused: The outcomes of malformed digests, by their spelling. No request is sent for them.
     """
 
     digests: list[str] = field(default_factory=list[str])
     spellings: dict[str, str] = field(default_factory=dict[str, str])
-    refused: dict[str, LayerOutcome] = field(default_factory=dict[str, LayerOutcome])
+    refused: dict[str, Row] = field(default_factory=dict[str, Row])
 
     def __len__(self) -> int:
         return len(self.digests) + len(self.refused)
 
-    def settle(self, outcomes: Mapping[str, LayerOutcome]) -> Mapping[str, LayerOutcome]:
-        """Remove the digests that have an outcome; return the outcomes in the caller's spelling."""
-        if len(outcomes) == len(self.digests):
+    def settle(self, rows: dict[str, Row]) -> dict[str, Row]:
+        """Remove the digests that have a row; return the rows by the caller's spellings."""
+        if len(rows) == len(self.digests):
             self.digests = []
         else:
-            self.digests = [digest for digest in self.digests if digest not in outcomes]
+            self.digests = [digest for digest in self.digests if digest not in rows]
 
         if not self.spellings:
-            return outcomes
-        return {
-            digest: spelled(outcome, self.spellings.get(digest, digest))
-            for digest, outcome in outcomes.items()
-        }
+            return rows
+        return {self.spellings.get(digest, digest): row for digest, row in rows.items()}
 
     @property
     def remaining(self) -> list[str]:
@@ -68,16 +64,13 @@ class Batcher:
     """Puts each distinct digest into one batch.
 
     Attributes:
-        seen: The distinct digests (the last `window` of them), in order: the registry's
-            spelling -> the caller's spelling.
+        seen: The distinct digests.
         ready: The batches that may be checked.
-        window: A repeat is skipped only among so many distinct digests; None means among all.
     """
 
     def __init__(self, batch_size: int, name: str = "digests") -> None:
-        self.seen: dict[str, str] = {}
+        self.seen: SeenDigests = SeenDigests()
         self.ready: deque[Batch] = deque()
-        self.window: int | None = None
         self._batch_size = batch_size
         self._name = name
         self._batch = Batch()
@@ -94,10 +87,10 @@ class Batcher:
 
         self._index += 1
         digest = canonical(item)
-        if is_repeat(self.seen, digest, item, self.window):
+        if not self.seen.add(digest, item):
             return
         if not is_well_formed(digest):
-            self._refuse(digest, item)
+            self._refuse(item)
             return
 
         self._batch.digests.append(digest)
@@ -106,10 +99,10 @@ class Batcher:
         if len(self._batch.digests) == self._batch_size:
             self.finish()
 
-    def _refuse(self, digest: str, spelling: str) -> None:
+    def _refuse(self, digest: str) -> None:
         """Set a malformed digest aside. Many of them need no room in a batch of others."""
         refused_here = self._batch.refused
-        refused_here[digest] = refused(spelling)
+        refused_here[digest] = refused(digest)
         if len(refused_here) == self._batch_size:
             self.ready.append(Batch(refused=refused_here))
             self._batch.refused = {}
@@ -121,14 +114,12 @@ class Batcher:
             chunk = items[position : position + self._room]
             position += len(chunk)
             digests = canonical_digests(chunk)
-            if len(digests) < len(chunk) or not self.seen.keys().isdisjoint(digests):
+            if len(digests) < len(chunk) or not self.seen.add_all(digests):
                 for item in chunk:
                     self.add(item)
                 continue
 
             self._index += len(chunk)
-            self.seen.update(digests)
-            _forget(self.seen, self.window)
             self._batch.digests.extend(digests)
             if not self._room:
                 self.finish()
@@ -147,18 +138,14 @@ class Batcher:
     def not_handed_out(self) -> list[str]:
         """The digests that are still here, as the caller spelled them."""
         batches = *self.ready, self._batch
-        return [
-            digest
-            for batch in batches
-            for digest in (*batch.remaining, *(each.digest for each in batch.refused.values()))
-        ]
+        return [digest for batch in batches for digest in (*batch.remaining, *batch.refused)]
 
 
 class DigestSource(Batcher):
     """One pass over a caller's digests, batch by batch. Nothing is pulled before `start`.
 
-    An input with a length is taken at once. Of any other input, no more is pulled than the next
-    batch needs.
+    An input with a length is taken whole, and no batch of it is ready before all of it is known to
+    be valid. Of any other input, no more is pulled than the next batch needs.
 
     Attributes:
         pulled: The number of distinct digests handed out in batches.
@@ -169,31 +156,41 @@ class DigestSource(Batcher):
         super().__init__(batch_size)
         what = "a list, or any iterable or async iterable, of digests"
         self._items, self._async_items = iterators(digests, "digests", what)
-        self._is_sized = isinstance(digests, Sized) and self._async_items is None
+        is_sized = isinstance(digests, Sized) and self._async_items is None
+        self._length = len(cast("Sized", digests)) if is_sized else None
         self.pulled: int = 0
         self.total: int | None = None
 
+    @property
+    def is_ready(self) -> bool:
+        """Whether a batch may be handed out."""
+        return bool(self.ready) and (self._length is None or self.total is not None)
+
     def start(self, window: int | None = None) -> bool:
-        """Begin; return whether `fill` must pull the input, because it has no length."""
-        self.window = window
-        self.seen = {} if window is None else OrderedDict()
-        if self._is_sized:
-            self.add_all(list(self._items))
-            self.finish()
+        """Begin; return whether `fill` must pull the input: it is long, or has no length."""
+        self.seen = SeenDigests(window)
+        if self._length is None or self._length > ITEMS_WITHOUT_PAUSE:
+            return True
+        self.add_all(list(self._items))
+        self._end()
+        return False
+
+    def _end(self) -> None:
+        self.finish()
+        if self._length is not None:
             self.total = sum(map(len, self.ready))
-        return not self._is_sized
 
     async def fill(self) -> bool:
         """Pull until a batch is ready, or so many items that other tasks should run.
 
         Return False at the end of the input. What the input raises is raised unchanged, and the
-        digests before an Exception are ready.
+        digests before an Exception are ready, if the input has no length.
         """
         pause = self._index + ITEMS_WITHOUT_PAUSE
         try:
-            while not self.ready and self._index < pause:
+            while not self.is_ready and self._index < pause:
                 if not await self._pull():
-                    self.finish()
+                    self._end()
                     return False
         except Exception:
             self.finish()
@@ -201,17 +198,17 @@ class DigestSource(Batcher):
         return True
 
     async def _pull(self) -> bool:
-        """Pull no more than the batch has room for; return False at the end of the input."""
-        if self._async_items is not None:
-            async for item in self._async_items:
-                self.add(item)
-                if self.ready or not self._index % ITEMS_WITHOUT_PAUSE:
-                    return True
-            return False
-
+        """Pull no more than is needed; return False at the end of the input."""
+        room = self._room if self._length is None else ITEMS_WITHOUT_PAUSE
         chunk: list[object] = []
         try:
-            chunk.extend(islice(self._items, self._room))
+            if self._async_items is None:
+                chunk.extend(islice(self._items, room))
+            else:
+                async for item in self._async_items:
+                    chunk.append(item)
+                    if len(chunk) == room:
+                        break
         finally:
             self.add_all(chunk)
         return bool(chunk)
@@ -221,24 +218,6 @@ class DigestSource(Batcher):
         batch = self.ready.popleft()
         self.pulled += len(batch)
         return batch
-
-
-def is_repeat(seen: dict[str, str], digest: str, spelling: str, window: int | None) -> bool:
-    """Return whether a digest was seen among the last `window`, and remember it."""
-    if digest in seen:
-        if window is not None:
-            # With a window, the mapping is an OrderedDict.
-            seen.move_to_end(digest)  # type: ignore[attr-defined]
-        return True
-    seen[digest] = spelling
-    _forget(seen, window)
-    return False
-
-
-def _forget(seen: dict[str, str], window: int | None) -> None:
-    """Keep no more than the last `window`."""
-    while window is not None and len(seen) > window:
-        seen.popitem(last=False)  # type: ignore[call-arg]  # see `is_repeat`
 
 
 def canonical_digests(chunk: Sequence[object]) -> dict[str, str]:
@@ -275,17 +254,10 @@ def iterators(
     raise InvalidInputError(msg)
 
 
-def refused(spelling: str) -> LayerFailure:
+def refused(digest: str) -> LayerFailure:
     """Return the outcome of a malformed digest, for which no request is sent."""
     reason = (
         "not sent: it does not match ECR's pattern for a digest, "
         "'algorithm:hex' of at most 1000 characters"
     )
-    return LayerFailure(digest=spelling, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=reason)
-
-
-def spelled(outcome: LayerOutcome, spelling: str) -> LayerOutcome:
-    """Return the outcome with the caller's spelling of its digest."""
-    if outcome.digest == spelling:
-        return outcome
-    return outcome.model_copy(update={"digest": spelling})
+    return LayerFailure(digest=digest, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=reason)

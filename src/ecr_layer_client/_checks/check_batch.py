@@ -12,10 +12,10 @@ from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
 from .operation import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Mapping, Sequence
+    from collections.abc import Callable, Coroutine, Sequence
 
     from ecr_layer_client._calls.caller import Caller, OperationState
-    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
 
 _log = logging.getLogger("ecr_layer_client")
@@ -27,24 +27,24 @@ async def check_batch(
     repository: Repository,
     digests: Sequence[str],
     state: OperationState,
-    settle: Callable[[Mapping[str, LayerOutcome]], None],
+    settle: Callable[[dict[str, Row]], None],
 ) -> None:
-    """Check a batch, and give `settle` the outcomes of each response.
+    """Check a batch, and give `settle` the rows of each response.
 
     The digests are read when the first request is sent. Those that the response leaves out are
     checked once more, unless the operation is over.
     """
     for again in (False, True):
         settled = await caller.call(Check(repository, digests, again), state)
-        outcomes = settled.outcomes
+        rows = settled.rows
         if settled.ignored:
             _log.warning("%d rows of a response settle no digest of the request", settled.ignored)
-        if len(outcomes) == len(digests):
-            settle(outcomes)
+        if len(rows) == len(digests):
+            settle(rows)
             return
 
-        digests = [digest for digest in digests if digest not in outcomes]
-        settle(outcomes)
+        digests = [digest for digest in digests if digest not in rows]
+        settle(rows)
         if state.is_over:
             return
 

@@ -12,11 +12,12 @@ from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import ECRLayerError, InvalidInputError, copied
+from ecr_layer_client._models.outcomes import outcome_of
 from ecr_layer_client._models.result import LayerCheckResult
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.protocols import CALLERS
 
-from .batches import refused, spelled
+from .batches import refused
 from .check_batch import check_batch
 from .operation import CHECK
 
@@ -25,9 +26,10 @@ if TYPE_CHECKING:
 
     from ecr_layer_client._calls.caller import Caller
     from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
 
-    _Answer = LayerOutcome | BaseException
+    _Answer = Row | BaseException
     _Waiter = asyncio.Future[_Answer]
 
 _MAX_WINDOWS = 25  # that a partial batch waits for another one of its repository to be answered
@@ -113,7 +115,7 @@ class Coalescer:
             raise
         if isinstance(answer, BaseException):
             raise self._own_error(answer, digest)
-        return spelled(answer, digest)
+        return outcome_of(digest, answer)
 
     def _gather(self, digest: str) -> PendingBatch:
         """Put a digest into the batch that is being gathered."""

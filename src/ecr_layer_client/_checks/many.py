@@ -14,7 +14,7 @@ from ecr_layer_client._models.call_errors import CallError, ServiceError
 from ecr_layer_client._models.errors import InvalidInputError, copied
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.repository import Repository
-from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._models.result import result_of
 from ecr_layer_client._models.results import LayerCheckResults
 from ecr_layer_client._text.quoting import quoted
 
@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ecr_layer_client._calls.caller import Caller
-    from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.outcomes import Row
+    from ecr_layer_client._models.result import LayerCheckResult
 
 DigestsOfMany: TypeAlias = (
     Mapping[str, Iterable[str]]
@@ -45,24 +46,20 @@ _SHAPES = (
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The digests of one repository, their outcomes, and the error that ended its checks."""
+    """The digests of one repository, their rows, and the error that ended its checks."""
 
     repository: Repository
     batcher: Batcher
     inputs: list[Iterator[object]] = field(default_factory=list["Iterator[object]"])
-    outcomes: dict[str, LayerOutcome] = field(default_factory=dict[str, "LayerOutcome"])
+    rows: dict[str, Row] = field(default_factory=dict[str, "Row"])
     state: OperationState = field(default_factory=OperationState)
     error: CallError | None = None
 
     def result(self) -> LayerCheckResult:
         """Return what became of its digests."""
-        seen = self.batcher.seen
-        outcomes = tuple(self.outcomes[digest] for digest in seen if digest in self.outcomes)
-        rest = [spelling for digest, spelling in seen.items() if digest not in self.outcomes]
-        # Not validated again, as in a stream.
-        return LayerCheckResult.model_construct(
-            repository=self.repository, outcomes=outcomes, unanswered=tuple(rest)
-        )
+        spellings = self.batcher.seen.spellings.values()
+        rest = [spelling for spelling in spellings if spelling not in self.rows]
+        return result_of(self.repository, spellings, self.rows, rest)
 
 
 class ManyCheck:
@@ -214,15 +211,15 @@ class ManyCheck:
         return len(self._run.tasks) < self._caller.config.max_concurrency
 
     async def _check(self, group: _Group, batch: Batch) -> None:
-        def settle(outcomes: Mapping[str, LayerOutcome]) -> None:
-            self._settle(group, batch.settle(outcomes))
+        def settle(rows: dict[str, Row]) -> None:
+            self._settle(group, batch.settle(rows))
 
         with self._caller.span(CHECK, group.repository):
             await check_batch(self._caller, group.repository, batch.digests, group.state, settle)
 
-    def _settle(self, group: _Group, outcomes: Mapping[str, LayerOutcome]) -> None:
-        group.outcomes.update(outcomes)
-        self._answered += len(outcomes)
+    def _settle(self, group: _Group, rows: dict[str, Row]) -> None:
+        group.rows.update(rows)
+        self._answered += len(rows)
         if self._on_progress is not None:
             self._on_progress(Progress(self._pulled, self._answered, self._total))
 

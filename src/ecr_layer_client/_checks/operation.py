@@ -2,60 +2,69 @@
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
-from itertools import repeat
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any, ClassVar
+from operator import itemgetter
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from pydantic import BaseModel, Field, TypeAdapter
+from typing_extensions import TypedDict
 
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._models.layer import (
+    AVAILABILITIES_OF_ECR,
+    MAX_LAYER_BYTES,
     Layer,
     LayerAvailability,
     LayerFailure,
     LayerFailureCode,
-    LayerOutcome,
 )
 from ecr_layer_client._transport.contract import Rows, parse_response
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
+    from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
 
 CHECK = "BatchCheckLayerAvailability"
 
 
+class _Layer(TypedDict):
+    digest: Annotated[str, Field(validation_alias="layerDigest")]
+    availability: Annotated[str, Field(validation_alias="layerAvailability")]
+    size: Annotated[
+        int | None, Field(default=None, validation_alias="layerSize", ge=0, le=MAX_LAYER_BYTES)
+    ]
+    media_type: Annotated[str | None, Field(default=None, validation_alias="mediaType")]
+
+
+class _Failure(TypedDict):
+    digest: Annotated[str, Field(validation_alias="layerDigest")]
+    code: Annotated[str, Field(validation_alias="failureCode")]
+    reason: Annotated[str | None, Field(default=None, validation_alias="failureReason")]
+
+
 class _Body(BaseModel):
-    layers: Rows[Layer] = Field(default_factory=list[Layer])
-    failures: Rows[LayerFailure] = Field(default_factory=list[LayerFailure])
+    layers: Rows[_Layer] = Field(default_factory=list[_Layer])
+    failures: Rows[_Failure] = Field(default_factory=list[_Failure])
 
 
 _BODY = TypeAdapter(_Body)
-_MEMBERS = TypeAdapter(dict[str, Any])
-_SET_BY_ECR = {"digest", "availability", "size", "media_type"}
 _CODES_OF_ECR = {LayerFailureCode.INVALID_LAYER_DIGEST, LayerFailureCode.MISSING_LAYER_DIGEST}
-_digest, _availability, _code = map(attrgetter, ("digest", "availability", "code"))
-_media_type = attrgetter("media_type")
-# Members of a layer: with its digest and availability alone, and with size and media type, too.
-_LEAST_OF_A_LAYER, _ALL_OF_A_LAYER = 2, 4
-_fields_set = attrgetter("__pydantic_fields_set__")
-_share_fields_set: Callable[[BaseModel, set[str]], None] = BaseModel.__dict__[
-    "__pydantic_fields_set__"
-].__set__
+_row = itemgetter("availability", "size", "media_type")
+_digest, _availability, _size = map(itemgetter, ("digest", "availability", "size"))
+_media_type, _reason = map(itemgetter, ("media_type", "reason"))
 
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """The outcomes that one response gives, by digest, spelled as in the request.
+    """What one response says of each digest, spelled as in the request.
 
     `ignored` counts the rows that settle nothing: they are about another digest, repeated, or
     contradicted by an earlier row.
     """
 
-    outcomes: Mapping[str, LayerOutcome]
+    rows: dict[str, Row]
     ignored: int
 
 
@@ -97,62 +106,62 @@ class Check:
         or settles no digest of the request, is a ResponseError.
         """
         parsed = parse_response(_BODY, body, _quotes)
-        # Each model comes with a set of its own that names the fields given. The sets are a quarter
-        # of the memory of many results, and a third of the garbage collector's work. One set for
-        # all models costs neither.
-        deque(map(_share_fields_set, parsed.layers, repeat(_SET_BY_ECR)), maxlen=0)
-        if _has_unknown(parsed):
-            _keep_unknown(parsed, body)
+        digests = [*map(_digest, parsed.failures), *map(_digest, parsed.layers)]
+        given = [*map(_failure, parsed.failures), *_rows(parsed.layers)]
+        if digests == self.digests:
+            # Their hashes are known, unlike those of the response's own texts.
+            return Settled(dict(zip(self.digests, given, strict=True)), 0)
 
         asked = frozenset(self.digests)
-        rows: list[LayerOutcome] = [*parsed.failures, *parsed.layers]
-        outcomes = dict(zip(map(_digest, rows), rows, strict=True))
-        if len(outcomes) < len(rows) or not asked.issuperset(outcomes):
-            outcomes = {row.digest: row for row in reversed(rows) if row.digest in asked}
-
-        if not (outcomes or self.again):
+        pairs = zip(reversed(digests), reversed(given), strict=True)
+        rows = {digest: row for digest, row in pairs if digest in asked}
+        if not (rows or self.again):
             msg = (
                 f"ECR's response settles none of the {len(asked)} digests of the request: "
-                f"it has {len(rows)} rows"
+                f"it has {len(given)} rows"
             )
             raise ResponseError(msg)
-        return Settled(outcomes, len(rows) - len(outcomes))
+        return Settled(rows, len(given) - len(rows))
+
+
+def _rows(layers: list[_Layer]) -> list[Row]:
+    if AVAILABILITIES_OF_ECR.issuperset(map(_availability, layers)):
+        return [*map(_row, layers)]
+    return [
+        _row(layer) if layer["availability"] in AVAILABILITIES_OF_ECR else _unknown(layer)
+        for layer in layers
+    ]
+
+
+def _unknown(layer: _Layer) -> Layer:
+    return Layer(
+        digest=layer["digest"],
+        availability=LayerAvailability.UNKNOWN,
+        size=layer["size"],
+        media_type=layer["media_type"],
+        raw_availability=layer["availability"],
+    )
+
+
+def _failure(failure: _Failure) -> LayerFailure:
+    code = LayerFailureCode(failure["code"])
+    digest, reason = failure["digest"], failure["reason"]
+    if code in _CODES_OF_ECR:
+        return LayerFailure(digest=digest, code=code, reason=reason)
+    unknown = LayerFailureCode.UNKNOWN
+    return LayerFailure(digest=digest, code=unknown, reason=reason, raw_code=failure["code"])
 
 
 def _quotes(body: _Body) -> int:
-    """Return the number of quotes in a response that has only what was read, and no null."""
-    given = [*map(len, map(_fields_set, body.layers))]
-    complete, bare = given.count(_ALL_OF_A_LAYER), given.count(_LEAST_OF_A_LAYER)
-    if complete + bare == len(given):
-        types = complete
-    else:
-        types = len(given) - [*map(_media_type, body.layers)].count(None)
+    """Return the number of quotes in a response that has each member once, and none but these.
 
-    # Each member of a failure is a text, as are a layer's digest, availability and media type.
-    failures = sum(map(len, map(_fields_set, body.failures)))
-    names = len(_fields_set(body)) + sum(given) + failures
-    return 2 * (names + 2 * len(given) + types + failures)
-
-
-def _has_unknown(body: _Body) -> bool:
-    return LayerAvailability.UNKNOWN in map(
-        _availability, body.layers
-    ) or not _CODES_OF_ECR.issuperset(map(_code, body.failures))
-
-
-def _keep_unknown(body: _Body, raw: bytes) -> None:
-    """Keep ECR's own spelling of values that this version does not know.
-
-    Such values are rare, so only then is the response read a second time.
+    A member has a name, and all but the size have a text. An optional one that is not given is
+    None.
     """
-    members = _MEMBERS.validate_json(raw)
-    for index, layer in enumerate(body.layers):
-        if layer.availability is LayerAvailability.UNKNOWN:
-            spelled = members["layers"][index]["layerAvailability"]
-            body.layers[index] = layer.model_copy(update={"raw_availability": spelled})
-
-    for index, failure in enumerate(body.failures):
-        if failure.code not in _CODES_OF_ECR:
-            spelled = members["failures"][index]["failureCode"]
-            unknown = {"code": LayerFailureCode.UNKNOWN, "raw_code": spelled}
-            body.failures[index] = failure.model_copy(update=unknown)
+    layers, failures = len(body.layers), len(body.failures)
+    sizes = layers - [*map(_size, body.layers)].count(None)
+    types = layers - [*map(_media_type, body.layers)].count(None)
+    reasons = failures - [*map(_reason, body.failures)].count(None)
+    names = len(body.model_fields_set) + 2 * layers + sizes + types + 2 * failures + reasons
+    texts = 2 * layers + types + 2 * failures + reasons
+    return 2 * (names + texts)

@@ -13,23 +13,27 @@ from typing import TYPE_CHECKING, Self
 from ecr_layer_client._calls.caller import OperationState
 from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.errors import ClientStateError
+from ecr_layer_client._models.outcomes import outcomes_of
 from ecr_layer_client._models.progress import Progress
-from ecr_layer_client._models.result import LayerCheckResult
+from ecr_layer_client._models.result import result_of
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
 from ecr_layer_client.display import Description, DisplayMixin, Part, Tone
 
-from .batches import STREAM_WINDOW, DigestSource
+from .batches import DigestSource
 from .check_batch import BatchRun, check_batch, timed_out
 from .operation import CHECK
+from .seen_digests import STREAM_WINDOW
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, Callable, Iterable, Iterator, Mapping
+    from collections.abc import AsyncIterable, Callable, Iterable, Iterator
     from types import TracebackType
 
     from ecr_layer_client._calls.caller import Caller
     from ecr_layer_client._models.layer import LayerOutcome
+    from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._models.result import LayerCheckResult
 
     from .batches import Batch
 
@@ -79,7 +83,7 @@ class LayerStream(DisplayMixin):
 
         # Batches without all their outcomes; outcomes that nobody has read; those being read.
         self._open: list[Batch] = []
-        self._settled: deque[Mapping[str, LayerOutcome]] = deque()
+        self._settled: deque[dict[str, Row]] = deque()
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
         self._state = OperationState()
@@ -157,10 +161,10 @@ class LayerStream(DisplayMixin):
         for outcome in self._current:
             return outcome
 
-        outcomes = await self._next(STREAM_WINDOW, {})
-        if outcomes is None:
+        rows = await self._next(STREAM_WINDOW, {})
+        if rows is None:
             raise StopAsyncIteration
-        self._current = iter(outcomes.values())
+        self._current = iter(outcomes_of(rows, rows.values()))
         return await anext(self)
 
     async def collect(
@@ -179,17 +183,15 @@ class LayerStream(DisplayMixin):
             msg = "a LayerStream is either iterated or collected: make another with stream_layers()"
             raise ClientStateError(msg)
 
-        answers: dict[str, LayerOutcome] = {}
-        while (outcomes := await self._next(None, answers)) is not None:
-            answers.update(outcomes)
+        answers: dict[str, Row] = {}
+        while (rows := await self._next(None, answers)) is not None:
+            answers.update(rows)
             if on_progress is not None:
                 on_progress(self.progress)
         return self._result(answers, ())
 
-    async def _next(
-        self, window: int | None, answers: Mapping[str, LayerOutcome]
-    ) -> Mapping[str, LayerOutcome] | None:
-        """Return the next outcomes; None at the end. An error keeps the answers so far."""
+    async def _next(self, window: int | None, answers: dict[str, Row]) -> dict[str, Row] | None:
+        """Return the next rows; None at the end. An error keeps the answers so far."""
         self._begin(window)
         self._is_being_read = True
         try:
@@ -202,14 +204,14 @@ class LayerStream(DisplayMixin):
             self._is_being_read = False
 
         if self._settled:
-            outcomes = self._settled.popleft()
+            rows = self._settled.popleft()
             # So that requests are on their way while the reader works on these.
             self._refill()
             self._run.changed.set()
             if not self._run.tasks:
                 # An input that needs no request must not keep other tasks from running.
                 await asyncio.sleep(0)
-            return outcomes
+            return rows
 
         self._phase = _Phase.ENDED
         error = self._run.error
@@ -252,18 +254,18 @@ class LayerStream(DisplayMixin):
             self._run.fail_by_input(error)
 
     async def _feed(self) -> None:
-        """Pull an input that has no length, a batch at a time."""
+        """Pull an input that is long or has no length, a batch at a time."""
         has_more = True
         while has_more:
             await self._run.wait_for(self._has_room)
             has_more = await self._source.fill()
-            if not self._source.ready:
+            if not self._source.is_ready:
                 await asyncio.sleep(0)
             self._refill()
 
     def _refill(self) -> None:
         """Start the batches that are ready and have room."""
-        while self._source.ready and self._has_room():
+        while self._source.is_ready and self._has_room():
             batch = self._source.take()
             if batch.refused:
                 self._settle(batch.refused)
@@ -278,7 +280,7 @@ class LayerStream(DisplayMixin):
 
     def _is_at_end(self) -> bool:
         run = self._run
-        is_busy = run.tasks if run.is_over else (self._open or self._source.ready)
+        is_busy = run.tasks if run.is_over else (self._open or self._source.is_ready)
         return not (is_busy or run.feeder)
 
     def _start(self, batch: Batch) -> None:
@@ -287,15 +289,15 @@ class LayerStream(DisplayMixin):
         check = check_batch(self._caller, self._repository, batch.digests, state, settle)
         self._run.start(check, state, self._run.fail)
 
-    def _settle_batch(self, batch: Batch, outcomes: Mapping[str, LayerOutcome]) -> None:
-        spelled = batch.settle(outcomes)
+    def _settle_batch(self, batch: Batch, rows: dict[str, Row]) -> None:
+        spelled = batch.settle(rows)
         if not batch.digests:
             self._open.remove(batch)
         self._settle(spelled)
 
-    def _settle(self, outcomes: Mapping[str, LayerOutcome]) -> None:
-        self._settled.append(outcomes)
-        self._answered += len(outcomes)
+    def _settle(self, rows: dict[str, Row]) -> None:
+        self._settled.append(rows)
+        self._answered += len(rows)
         self._run.changed.set()
 
     def _timed_out(self) -> CallError:
@@ -309,14 +311,9 @@ class LayerStream(DisplayMixin):
         if self._phase not in (_Phase.ENDED, _Phase.CLOSED):
             await self._run.abort(error)
 
-    def _result(
-        self, answers: Mapping[str, LayerOutcome], unanswered: Iterable[str]
-    ) -> LayerCheckResult:
-        outcomes = tuple(filter(None, map(answers.get, self._source.seen)))
-        # Not validated again: each part is this library's own, and many of them take a while.
-        return LayerCheckResult.model_construct(
-            repository=self._repository, outcomes=outcomes, unanswered=tuple(unanswered)
-        )
+    def _result(self, answers: dict[str, Row], unanswered: Iterable[str]) -> LayerCheckResult:
+        spellings = self._source.seen.spellings.values()
+        return result_of(self._repository, spellings, answers, unanswered)
 
     def _describe(self) -> Description:
         progress = self.progress

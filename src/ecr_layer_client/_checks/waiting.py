@@ -11,7 +11,7 @@ from ecr_layer_client._models.call_errors import CallError, OperationTimeoutErro
 from ecr_layer_client._models.digest import canonical
 from ecr_layer_client._models.layer import LayerFailureCode
 from ecr_layer_client._models.progress import Progress
-from ecr_layer_client._models.result import LayerCheckResult, LayerFailuresError
+from ecr_layer_client._models.result import LayerCheckResult, LayerFailuresError, result_of
 from ecr_layer_client._text.quoting import quoted
 
 from .check_batch import timed_out
@@ -123,6 +123,5 @@ class Waiting:
     def _result(self, unanswered: Iterable[str]) -> LayerCheckResult:
         """Return what is known, and the digests of which nothing is."""
         rest = tuple(digest for digest in unanswered if canonical(digest) not in self.known)
-        return LayerCheckResult.model_construct(
-            repository=self.repository, outcomes=tuple(self.known.values()), unanswered=rest
-        )
+        known = {outcome.digest: outcome for outcome in self.known.values()}
+        return result_of(self.repository, known, known, rest)

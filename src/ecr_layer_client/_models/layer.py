@@ -1,7 +1,4 @@
-"""`Layer`, `LayerFailure` and their enums: the outcome of one digest, as immutable values.
-
-Only responses are read by the aliases, which are ECR's own names.
-"""
+"""`Layer`, `LayerFailure` and their enums: the outcome of one digest, as immutable values."""
 
 from __future__ import annotations
 
@@ -12,8 +9,7 @@ from pydantic import BaseModel, Field
 
 from .digest import is_well_formed
 
-# The alias of fields that are this library's own. No member that ECR may add has this name.
-_NOT_IN_RESPONSES = "ecr_layer_client"
+MAX_LAYER_BYTES = 2**63 - 1  # ECR model: LayerSizeInBytes, a long
 
 
 class LayerAvailability(StrEnum):
@@ -41,6 +37,9 @@ class LayerAvailability(StrEnum):
         return cls.UNKNOWN if isinstance(value, str) else None
 
 
+AVAILABILITIES_OF_ECR = frozenset(LayerAvailability) - {LayerAvailability.UNKNOWN}
+
+
 class LayerFailureCode(StrEnum):
     """Why ECR gave no availability for a digest; any other code is read as UNKNOWN.
 
@@ -63,7 +62,7 @@ class LayerFailureCode(StrEnum):
         return cls.UNKNOWN if isinstance(value, str) else None
 
 
-class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
+class Layer(BaseModel, frozen=True):
     """ECR's response for one digest.
 
     In a layer from a response, `model_fields_set` names all four members of ECR, given or not.
@@ -82,14 +81,12 @@ class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Fal
         True
     """
 
-    digest: str = Field(validation_alias="layerDigest")
-    availability: LayerAvailability = Field(validation_alias="layerAvailability")
-    size: int | None = Field(default=None, validation_alias="layerSize", ge=0, le=2**63 - 1)
-    media_type: str | None = Field(default=None, validation_alias="mediaType")
-    raw_availability: str | None = Field(default=None, validation_alias=_NOT_IN_RESPONSES)
-    outcome: Literal["layer"] = Field(
-        default="layer", repr=False, validation_alias=_NOT_IN_RESPONSES
-    )
+    digest: str
+    availability: LayerAvailability
+    size: int | None = Field(default=None, ge=0, le=MAX_LAYER_BYTES)
+    media_type: str | None = None
+    raw_availability: str | None = None
+    outcome: Literal["layer"] = Field(default="layer", repr=False)
 
     @property
     def is_available(self) -> bool:
@@ -102,7 +99,7 @@ class Layer(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=Fal
         return self.availability is LayerAvailability.UNAVAILABLE
 
 
-class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=False):
+class LayerFailure(BaseModel, frozen=True):
     """ECR's failure entry for one digest. The other digests of the call are answered.
 
     Attributes:
@@ -117,13 +114,11 @@ class LayerFailure(BaseModel, frozen=True, validate_by_name=True, validate_by_al
         False
     """
 
-    digest: str = Field(validation_alias="layerDigest")
-    code: LayerFailureCode = Field(validation_alias="failureCode")
-    reason: str | None = Field(default=None, validation_alias="failureReason")
-    raw_code: str | None = Field(default=None, validation_alias=_NOT_IN_RESPONSES)
-    outcome: Literal["failure"] = Field(
-        default="failure", repr=False, validation_alias=_NOT_IN_RESPONSES
-    )
+    digest: str
+    code: LayerFailureCode
+    reason: str | None = None
+    raw_code: str | None = None
+    outcome: Literal["failure"] = Field(default="failure", repr=False)
 
     @property
     def is_available(self) -> bool:
@@ -142,20 +137,20 @@ LayerOutcome = Layer | LayerFailure
 Group = Literal["available", "archived", "absent", "undetermined"]
 """The group of an outcome. The views of a result have these names."""
 
-
-_GROUPS: dict[str, Group] = {
+GROUPS: dict[str, Group] = {
     "AVAILABLE": "available",
-    "UNAVAILABLE": "absent",
     "ARCHIVED": "archived",
+    "UNAVAILABLE": "absent",
     "UNKNOWN": "undetermined",
 }
+"""The group of each availability."""
 
 
 def group_of(outcome: LayerOutcome) -> Group:
     """Return the one group of an outcome, by which a caller decides what to do."""
     if isinstance(outcome, LayerFailure):
         return "absent" if outcome.is_absent else "undetermined"
-    return _GROUPS[outcome.availability._value_]
+    return GROUPS[outcome.availability._value_]
 
 
 TaggedOutcome = Annotated[LayerOutcome, Field(discriminator="outcome")]

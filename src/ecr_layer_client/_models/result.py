@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import BaseModel
 
@@ -22,13 +22,12 @@ from .layer import (
     LayerFailure,
     LayerFailureCode,
     LayerOutcome,
-    TaggedOutcome,
     group_of,
 )
+from .outcomes import Outcomes, Row
 from .repository import Repository
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import NoReturn
 
     import pandas as pd
@@ -52,26 +51,28 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
     You can look up a digest in either letter case.
     """
 
-    __slots__ = ("_outcomes",)
+    __slots__ = ("_indices", "_outcomes")
 
     def __init__(self, outcomes: Iterable[LayerOutcome]) -> None:
         """Index the outcomes by their digests in lower case."""
-        self._outcomes = {canonical(outcome.digest): outcome for outcome in outcomes}
+        self._outcomes = Outcomes.of(outcomes)
+        digests = self._outcomes.digests
+        self._indices = {canonical(digest): index for index, digest in enumerate(digests)}
 
     def __getitem__(self, digest: str) -> LayerOutcome:
         """Return the outcome of a digest, in either letter case."""
-        found = self._outcomes.get(canonical(digest)) if isinstance(digest, str) else None
-        if found is None:
+        index = self._indices.get(canonical(digest)) if isinstance(digest, str) else None
+        if index is None:
             raise KeyError(digest)
-        return found
+        return self._outcomes[index]
 
     def __iter__(self) -> Iterator[str]:
         """Iterate over the digests, spelled as in the input."""
-        return (outcome.digest for outcome in self._outcomes.values())
+        return (self._outcomes.digests[index] for index in self._indices.values())
 
     def __len__(self) -> int:
         """Return the number of digests."""
-        return len(self._outcomes)
+        return len(self._indices)
 
     def __repr__(self) -> str:
         """Return one line of bounded length."""
@@ -118,7 +119,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     """
 
     repository: Repository
-    outcomes: tuple[TaggedOutcome, ...]
+    outcomes: Annotated[Sequence[LayerOutcome], Outcomes]
     unanswered: tuple[str, ...] = ()
 
     @classmethod
@@ -142,7 +143,7 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             >>> LayerCheckResult.of("team/app", outcomes).undetermined
             ('sha256:aa',)
         """
-        made = tuple(outcomes_from_mapping(outcomes, "outcomes").values())
+        made = Outcomes.of(outcomes_from_mapping(outcomes, "outcomes").values())
         return cls(repository=Repository.coerce(repository), outcomes=made)
 
     @cached_property
@@ -153,27 +154,27 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     @cached_property
     def failures(self) -> tuple[LayerFailure, ...]:
         """The outcomes that are failures, in input order."""
-        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, LayerFailure))
+        return tuple(row for row in self._held.rows if isinstance(row, LayerFailure))
 
     @cached_property
     def available(self) -> tuple[str, ...]:
         """The digests that the repository holds. A push may skip them."""
-        return self._digests("available")
+        return self._groups["available"]
 
     @cached_property
     def archived(self) -> tuple[str, ...]:
         """The digests that only archived images hold. A pull fails until they are restored."""
-        return self._digests("archived")
+        return self._groups["archived"]
 
     @cached_property
     def absent(self) -> tuple[str, ...]:
         """The digests that the registry says it does not hold. Upload these."""
-        return self._digests("absent")
+        return self._groups["absent"]
 
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """The digests with a failure other than "absent", or with an unknown availability."""
-        return self._digests("undetermined")
+        return self._groups["undetermined"]
 
     @property
     def all_available(self) -> bool:
@@ -183,15 +184,14 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     @cached_property
     def not_available(self) -> tuple[str, ...]:
         """All digests that are not available, the unanswered ones included."""
-        return (
-            tuple(outcome.digest for outcome in self.outcomes if not outcome.is_available)
-            + self.unanswered
-        )
+        available = set(self.available)
+        lacking = (digest for digest in self._held.digests if digest not in available)
+        return (*lacking, *self.unanswered)
 
     @cached_property
     def by_digest(self) -> OutcomesByDigest:
         """The outcomes by digest. You can look up a digest in either letter case."""
-        return OutcomesByDigest(self.outcomes)
+        return OutcomesByDigest(self._held)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
         """Return a copy with some members changed. The copy has its own views."""
@@ -250,8 +250,13 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         msg = f"{len(shown)} of {total} layers of {self.repository} {what}: {named}"
         raise LayerFailuresError(msg, self)
 
-    def _digests(self, group: Group) -> tuple[str, ...]:
-        return tuple([outcome.digest for outcome in self.outcomes if group_of(outcome) == group])
+    @property
+    def _held(self) -> Outcomes:
+        return Outcomes.of(self.outcomes)
+
+    @cached_property
+    def _groups(self) -> dict[Group, tuple[str, ...]]:
+        return {group: tuple(digests) for group, digests in self._held.groups.items()}
 
     def __getitem__(self, digest: str) -> LayerOutcome:
         """Return the outcome of a digest, in either letter case."""
@@ -311,6 +316,23 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         return repr(self)
 
 
+def result_of(
+    repository: Repository,
+    digests: Iterable[str],
+    rows: Mapping[str, Row],
+    unanswered: Iterable[str],
+) -> LayerCheckResult:
+    """Return a result of the digests that have a row, in order.
+
+    It is not validated again: its parts are this library's own.
+    """
+    answered = [digest for digest in digests if digest in rows]
+    outcomes = Outcomes(answered, map(rows.__getitem__, answered))
+    return LayerCheckResult.model_construct(
+        repository=repository, outcomes=outcomes, unanswered=tuple(unanswered)
+    )
+
+
 def outcomes_from_mapping(
     given: Mapping[str, LayerOutcome | LayerAvailability | LayerFailureCode], name: str
 ) -> dict[str, LayerOutcome]:
@@ -361,10 +383,10 @@ def verdict(results: Sequence[LayerCheckResult]) -> str:
 def result_parts(results: Sequence[LayerCheckResult]) -> tuple[Part, ...]:
     """Return the groups of all results together, with the sizes that ECR gave."""
     sizes: dict[str, int] = {}
-    for layer in (layer for result in results for layer in result.layers):
-        if layer.size is not None:
-            group = group_of(layer)
-            sizes[group] = sizes.get(group, 0) + layer.size
+    for outcome in (outcome for result in results for outcome in result):
+        if isinstance(outcome, Layer) and outcome.size is not None:
+            group = group_of(outcome)
+            sizes[group] = sizes.get(group, 0) + outcome.size
 
     return tuple(
         Part(name, tone, sum(len(getattr(result, name)) for result in results), sizes.get(name))

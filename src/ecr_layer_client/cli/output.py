@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter, OrderedDict, deque
+from collections import Counter, deque
 from contextlib import aclosing
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, cast, get_args
 
-from ecr_layer_client._checks.batches import STREAM_WINDOW, is_repeat
+from ecr_layer_client._checks.seen_digests import STREAM_WINDOW, SeenDigests
 from ecr_layer_client._models.digest import canonical
 from ecr_layer_client._models.layer import Group, group_of
 from ecr_layer_client._text.byte_sizes import human_bytes
@@ -143,19 +143,19 @@ class InputOrder:
 
     def __init__(self, max_waiting: int) -> None:
         self._max_waiting = max_waiting
-        self._seen: dict[str, str] = OrderedDict()
+        self._seen = SeenDigests(STREAM_WINDOW)
         self._waiting: deque[str] = deque()
         self._settled: dict[str, LayerOutcome] = {}
         self._may_read = asyncio.Event()
 
     def forget(self) -> None:
         """Forget which digests were read, so that a repeat is checked again."""
-        self._seen.clear()
+        self._seen = SeenDigests(STREAM_WINDOW)
 
     def add(self, digest: str) -> bool:
         """Add the next digest, and return whether to check it: a repeat is not checked."""
         key = canonical(digest)
-        if is_repeat(self._seen, key, digest, STREAM_WINDOW):
+        if not self._seen.add(key, digest):
             return False
         self._waiting.append(key)
         return True
