@@ -29,34 +29,27 @@ OPERATIONS: Final = {
     "continue_upload": "UploadLayerPart",
     "finish_upload": "CompleteLayerUpload",
 }
-_READ = ("GET", "HEAD")
-_PATHS: Final = [
-    (re.compile(pattern).fullmatch, actions)
-    for pattern, actions in (
-        ("/v2/?", dict.fromkeys(_READ, "ping")),
-        ("/v2/_catalog", dict.fromkeys(_READ, "catalog")),
-        ("/v2/(.+)/tags/list", dict.fromkeys(_READ, "tags")),
-        ("/v2/(.+)/referrers/([^/]*)", dict.fromkeys(_READ, "referrers")),
-        (
-            "/v2/(.+)/manifests/([^/]*)",
-            {
-                **dict.fromkeys(_READ, "get_manifest"),
-                "PUT": "put_manifest",
-                "DELETE": "delete_manifest",
-            },
-        ),
-        ("/v2/(.+)/blobs/uploads/?", {"POST": "start_upload"}),
-        (
-            "/v2/(.+)/blobs/uploads/([^/]+)",
-            {
-                "GET": "get_upload",
-                "PATCH": "continue_upload",
-                "PUT": "finish_upload",
-            },
-        ),
-        ("/v2/(.+)/blobs/([^/]*)", {"GET": "get_blob", "HEAD": "check_blob"}),
-    )
-]
+
+# Pattern of a path -> method -> action.
+_PATHS: Final[dict[str, dict[str, str]]] = {
+    "/v2/?": {"GET": "ping", "HEAD": "ping"},
+    "/v2/_catalog": {"GET": "catalog", "HEAD": "catalog"},
+    "/v2/(.+)/tags/list": {"GET": "tags", "HEAD": "tags"},
+    "/v2/(.+)/referrers/([^/]*)": {"GET": "referrers", "HEAD": "referrers"},
+    "/v2/(.+)/manifests/([^/]*)": {
+        "GET": "get_manifest",
+        "HEAD": "get_manifest",
+        "PUT": "put_manifest",
+        "DELETE": "delete_manifest",
+    },
+    "/v2/(.+)/blobs/uploads/?": {"POST": "start_upload"},
+    "/v2/(.+)/blobs/uploads/([^/]+)": {
+        "GET": "get_upload",
+        "PATCH": "continue_upload",
+        "PUT": "finish_upload",
+    },
+    "/v2/(.+)/blobs/([^/]*)": {"GET": "get_blob", "HEAD": "check_blob"},
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +82,8 @@ def route_of(method: str, path: str) -> Route:
     Route(action='get_manifest', name='team/app', reference='1.0')
     """
     path = unquote(path.partition("?")[0], errors="surrogateescape")
-    for match, actions in _PATHS:
-        if found := match(path):
+    for pattern, actions in _PATHS.items():
+        if found := re.fullmatch(pattern, path):
             action = actions.get(method)
             if action is None:
                 raise _not_allowed(method, sorted(actions))
