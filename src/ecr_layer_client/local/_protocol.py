@@ -168,7 +168,7 @@ def _lenient(body: bytes | bytearray) -> Any:
 
 def ok(result: Mapping[str, Any]) -> Reply:
     """Return the response with a result."""
-    return Reply(200, {"content-type": CONTENT_TYPE}, _json(result))
+    return Reply(200, {"content-type": CONTENT_TYPE}, json_bytes(result))
 
 
 def error_reply(error: AwsError) -> Reply:
@@ -177,7 +177,7 @@ def error_reply(error: AwsError) -> Reply:
     headers = {"content-type": CONTENT_TYPE}
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = "POST"
-    return Reply(error.status, headers, _json(body), error.code)
+    return Reply(error.status, headers, json_bytes(body), error.code)
 
 
 def xml_error_reply(error: AwsError) -> Reply:
@@ -190,7 +190,8 @@ def xml_error_reply(error: AwsError) -> Reply:
     return Reply(error.status, headers, text.encode(errors="replace"), error.code)
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return an object as JSON."""
     try:
         # Several times faster than `json`, which matters in simulations.
         return to_json(value)

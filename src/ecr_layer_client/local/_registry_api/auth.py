@@ -23,6 +23,15 @@ USER = "AWS"  # AWS documentation of registry authentication
 _AWS_HOST = re.compile(r"([0-9]{12})\.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\.com(?:\.cn)?(?::\d+)?")
 
 
+_HOST = re.compile(r"[A-Za-z0-9.-]+(?::[0-9]+)?|\[[0-9a-fA-F:]+\](?::[0-9]+)?")
+
+
+def host_of(request: Request) -> str:
+    """Return the host that a client used, or "" if its header is absent or malformed."""
+    found = _HOST.fullmatch(request.headers.get("host", ""))
+    return found[0] if found is not None else ""
+
+
 class Registries:
     """The registries of a local ECR, by the host of a request.
 
@@ -37,7 +46,7 @@ class Registries:
 
     def of(self, request: Request) -> tuple[Registry, str]:
         """Return the registry of a request's Region, and the id of its account."""
-        found = _AWS_HOST.fullmatch(request.headers.get("host", ""))
+        found = _AWS_HOST.fullmatch(host_of(request))
         if found is None or found[2] not in self._by_region:
             return self._default, self._default.account
         return self._by_region[found[2]], found[1]
@@ -62,7 +71,7 @@ class Passwords:
             registry.tokens.check(password, account)
         except AwsError as error:
             if error.code == "UnrecognizedClientException":
-                return _challenge(call.request.headers.get("host", ""))
+                return _challenge(host_of(call.request))
             raise
         return None
 

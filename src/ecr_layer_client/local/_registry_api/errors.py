@@ -8,9 +8,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final
 
-from pydantic_core import to_json
-
-from ecr_layer_client.local._protocol import Reply
+from ecr_layer_client.local._protocol import Reply, json_bytes
 
 if TYPE_CHECKING:
     from ecr_layer_client.local._registry.errors import AwsError
@@ -61,4 +59,4 @@ def error_reply(error: AwsError) -> Reply:
     headers = {**API_VERSION, "content-type": JSON}
     if "allow" in error.members:
         headers["allow"] = str(error.members["allow"])
-    return Reply(status, headers, to_json(body), code)
+    return Reply(status, headers, json_bytes(body), code)

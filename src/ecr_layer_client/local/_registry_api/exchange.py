@@ -11,6 +11,7 @@ from ecr_layer_client.local._protocol import Reply, in_pieces
 from ecr_layer_client.local._registry.errors import AwsError
 from ecr_layer_client.local._registry.limits import MAX_LAYER
 
+from .auth import host_of
 from .errors import API_VERSION, JSON
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Exchange:
 
     def url(self, path: str, **parameters: str) -> str:
         """Return the URL of a path, at the host that the client used."""
-        host = self.header("host")
+        host = host_of(self.call.request)
         base = f"http://{host}{path}" if host else path
         return f"{base}?{urlencode(parameters)}" if parameters else base
 

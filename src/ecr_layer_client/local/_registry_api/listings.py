@@ -7,8 +7,7 @@ import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from pydantic_core import to_json
-
+from ecr_layer_client.local._protocol import json_bytes
 from ecr_layer_client.local._registry.errors import invalid_parameter
 from ecr_layer_client.local._registry.manifest import OCI_INDEX
 from ecr_layer_client.local._registry.paging import page_of
@@ -69,7 +68,7 @@ async def referrers(exchange: Exchange) -> Reply:
         headers["oci-filters-applied"] = "artifactType"
     manifests = [_descriptor(exchange, image) for image in images]
     index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
-    return reply(HTTPStatus.OK, headers, to_json(index), OCI_INDEX)
+    return reply(HTTPStatus.OK, headers, json_bytes(index), OCI_INDEX)
 
 
 def _page(exchange: Exchange) -> Row:
@@ -98,7 +97,7 @@ def _listed(exchange: Exchange, body: Row, names: list[str], *, is_last: bool) -
         asked = exchange.parameters.get("n")
         parameters = {"last": names[-1], **({"n": asked} if asked else {})}
         headers["link"] = f'<{exchange.url(path, **parameters)}>; rel="next"'
-    return reply(HTTPStatus.OK, headers, to_json(body))
+    return reply(HTTPStatus.OK, headers, json_bytes(body))
 
 
 def _descriptor(exchange: Exchange, image: StoredImage) -> Row:

@@ -81,7 +81,7 @@ def route_of(method: str, path: str) -> Route:
     >>> route_of("GET", "/v2/team/app/manifests/1.0")
     Route(action='get_manifest', name='team/app', reference='1.0')
     """
-    path = unquote(path.partition("?")[0], errors="surrogateescape")
+    path = unquote(path.partition("?")[0])
     for pattern, actions in _PATHS.items():
         if found := re.fullmatch(pattern, path):
             action = actions.get(method)
