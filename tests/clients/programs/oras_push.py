@@ -5,16 +5,17 @@ Run as `python oras_push.py HOST PASSWORD FILE FOLDER`. Prints what it saw as JS
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from pathlib import Path
-
-import oras.client
+from typing import Any
 
 MIB = 1024 * 1024
 
 host, password, file, folder = sys.argv[1:]
-client = oras.client.OrasClient(hostname=host, insecure=True, auth_backend="basic")
+oras: Any = importlib.import_module("oras.client")
+client = oras.OrasClient(hostname=host, insecure=True, auth_backend="basic")
 client.login(
     hostname=host,
     username="AWS",
@@ -23,8 +24,12 @@ client.login(
     config_path=f"{folder}/config.json",
 )
 
-seen: dict[str, object] = {}
-for tag, options in {"whole": {}, "chunks": {"do_chunked": True, "chunk_size": 5 * MIB}}.items():
+seen: dict[str, Any] = {}
+ways: dict[str, dict[str, Any]] = {
+    "whole": {},
+    "chunks": {"do_chunked": True, "chunk_size": 5 * MIB},
+}
+for tag, options in ways.items():
     pushed = client.push(
         f"{host}/team/app:{tag}", files=[file], disable_path_validation=True, quiet=True, **options
     )
