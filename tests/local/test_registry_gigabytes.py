@@ -9,7 +9,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -101,7 +101,11 @@ class Client:
 
     def put_image(self, digest: str) -> None:
         """Put an image of the blob, so that the blob can be downloaded."""
-        manifest = {"mediaType": OCI_MANIFEST, "config": {"digest": digest}, "layers": []}
+        manifest: dict[str, Any] = {
+            "mediaType": OCI_MANIFEST,
+            "config": {"digest": digest},
+            "layers": [],
+        }
         body = json.dumps(manifest).encode()
         self.send("PUT", "/v2/app/manifests/1.0", body, Content_Type=OCI_MANIFEST).read()
 

@@ -11,7 +11,6 @@ import asyncio
 import logging
 import re
 import uuid
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import ecr_layer_client.local._protocol as protocol
@@ -117,14 +116,13 @@ class Service:
 
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every response: the service's time, a request id."""
-        return replace(
-            reply,
-            headers={
-                **reply.headers,
-                "date": self.clock.date(),
-                "x-amzn-requestid": str(uuid.uuid4()),
-            },
-        )
+        headers = {
+            **reply.headers,
+            "date": self.clock.date(),
+            "x-amzn-requestid": str(uuid.uuid4()),
+        }
+        # `dataclasses.replace` takes several times as long.
+        return Reply(reply.status, headers, reply.body, reply.outcome, reply.stream)
 
     def _count(self, operation: str, outcome: str) -> None:
         name = operation if _IS_NAME(operation) else ""
