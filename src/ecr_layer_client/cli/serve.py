@@ -113,7 +113,7 @@ def serve(  # noqa: PLR0913 (the options)
         float, typer.Option(help="Seconds that a request and its response take on the network.")
     ] = 0.0,
     auth: Annotated[
-        bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")
+        bool, typer.Option("--auth/--no-auth", help="Verify signatures and passwords of requests.")
     ] = True,
     timeout: Annotated[
         float | None,
