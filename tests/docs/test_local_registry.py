@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import importlib
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-import yaml
 
 from ecr_layer_client.local import LocalECR
 
@@ -28,18 +28,20 @@ def page(root: Path, blocks: Callable[..., list[Block]]) -> dict[str, str]:
 @pytest.fixture
 def service(page: dict[str, str]) -> dict[str, Any]:
     """Return the service of the docker-compose file."""
+    # PyYAML has no types.
+    yaml: Any = importlib.import_module("yaml")
     return dict(yaml.safe_load(page["yaml"])["services"]["ecr"])
 
 
 def test_the_command_of_the_service_runs(service: dict[str, Any], tmp_path: Path) -> None:
     """The command of the docker-compose file serves, with a directory and a port of the test."""
     program, *options = service["command"]
-    given = {"--data=/data": f"--data={tmp_path}", "--port=4510": "--port=0"}
+    given: dict[str, str] = {"--data=/data": f"--data={tmp_path}", "--port=4510": "--port=0"}
     command = [
         sys.executable,
         "-m",
         "ecr_layer_client",
-        *(given.get(each, each) for each in options),
+        *(given.get(each) or each for each in options),
     ]
     with subprocess.Popen(
         [*command, "--timeout", "0.001"],
