@@ -23,7 +23,7 @@ test: $(VENV)/.test ## Run the tests; the core tests must cover every branch of 
 	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 $(CORE_TESTS)
 	$(BIN)/pytest -q -n 2 $(OTHER_TESTS)
 
-test-full: $(VENV)/.dev $(VENV)/.browser ## Run all tests, the slow ones too: long property runs, a browser, other clients in their own environments
+test-full: $(VENV)/.dev $(VENV)/.browser $(VENV)/.programs ## Run all tests, the slow ones too: long property runs, a browser, other clients in their own environments
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
 
 mutants: $(VENV)/.mutants ## Change the code in thousands of small ways and print how many changes the tests notice; resumable
@@ -101,6 +101,13 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 	@command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; } \
 		|| echo "Chromium was not found, so the browser tests of the site are skipped: install it, for example with apt-get install chromium"
+	@touch $@
+
+$(VENV)/.programs: $(VENV)/.made
+	@echo "installing skopeo, podman and buildah if they are missing (once)"
+	@command -v skopeo >/dev/null && command -v podman >/dev/null && command -v buildah >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends skopeo podman buildah >/dev/null; } \
+		|| echo "skopeo, podman or buildah was not found, so tests of clients are skipped: install them, for example with apt-get install skopeo podman buildah"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import io
 import json
 import shutil
 import subprocess
-import tarfile
 from typing import TYPE_CHECKING
 
 import pytest
 
+from clients.images import AMD, ARM, BOTH, REF
 from ecr_layer_client.images import ImageSource
 from ecr_layer_client.local import LocalECR
-from images.making import IMAGE, INDEX, Image, entry, index, layout_files, sha256, write
+from images.making import IMAGE, INDEX, entry, layout_files, sha256, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,38 +25,6 @@ if TYPE_CHECKING:
 SKOPEO = shutil.which("skopeo")
 
 pytestmark = [pytest.mark.full, pytest.mark.skipif(SKOPEO is None, reason="needs skopeo")]
-
-
-def real(architecture: str, *names: str) -> Image:
-    """Return an image that a tool can unpack.
-
-    Its layers are gzipped tar archives. Its config has the digests of the unpacked archives.
-    """
-    plain: list[bytes] = []
-    for name in names:
-        packing = io.BytesIO()
-        with tarfile.open(fileobj=packing, mode="w") as packed:
-            member = tarfile.TarInfo(name)
-            member.size = 5000
-            packed.addfile(member, io.BytesIO(name.encode().ljust(5000)))
-        plain.append(packing.getvalue())
-
-    diff_ids = [sha256(layer) for layer in plain]
-    config = {
-        "architecture": architecture,
-        "os": "linux",
-        "config": {},
-        "rootfs": {"type": "layers", "diff_ids": diff_ids},
-    }
-
-    return Image(
-        json.dumps(config).encode(), tuple(gzip.compress(layer, mtime=0) for layer in plain)
-    )
-
-
-AMD, ARM = real("amd64", "base", "code", "base"), real("arm64", "base", "arm code")
-BOTH = index({"linux/amd64": AMD.manifest, "linux/arm64": ARM.manifest})
-REF = "org.opencontainers.image.ref.name"
 
 
 def copy(directory: Path, *arguments: str) -> None:

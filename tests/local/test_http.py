@@ -272,7 +272,7 @@ async def test_closing_does_not_wait_for_idle_connections() -> None:
             400,
             "UnknownOperationException",
         ),
-        (http(b"{}", path="/v2/"), 404, "UnknownOperationException"),
+        (http(b"{}", path="/v1/"), 404, "UnknownOperationException"),
         (http(b"{}", path="/../../etc/passwd"), 404, "UnknownOperationException"),
         (http(b"", method="GET"), 405, "UnknownOperationException"),
         (http(b"", method="DELETE"), 405, "UnknownOperationException"),

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ecr_layer_client.local import LocalECR
 
 # LocalECR's messages name its arguments.
-_ARGUMENT = re.compile("^(account|burst|host|latency|port|quota|region)(?= must )")
+_ARGUMENT = re.compile("^(account|burst|host|latency|port|quota|region|registry_host)(?= must )")
 
 # LocalECR's messages advise tests to use `faults`, which the command does not have.
 _ADVICE_FOR_TESTS = ": to refuse every request"
@@ -31,6 +31,12 @@ _ADVICE_FOR_TESTS = ": to refuse every request"
 _OPEN_TO_OTHERS = (
     "warning: {host} is not a loopback address: every machine that reaches it can use the local "
     "ECR, because its keys are not secret"
+)
+
+
+_LOGIN = (
+    "to push and pull images, log in for 12 hours: docker login --username AWS --password "
+    "{password} {host} (with skopeo, podman or buildah in place of docker, add --tls-verify=false)"
 )
 
 
@@ -65,6 +71,22 @@ def serve(  # noqa: PLR0913 (the options)
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="The Region to emulate.")] = "us-east-1",
+    repository: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A repository to create, unless it exists. Repeat the option for several.",
+            show_default="none",
+        ),
+    ] = None,
+    registry_host: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="Where Docker and other clients reach it, for the URIs of repositories.",
+            show_default="AWS's host",
+        ),
+    ] = None,
     account: Annotated[
         str,
         typer.Option(help="The registry of requests that do not name one, as 12 digits."),
@@ -91,7 +113,7 @@ def serve(  # noqa: PLR0913 (the options)
         float, typer.Option(help="Seconds that a request and its response take on the network.")
     ] = 0.0,
     auth: Annotated[
-        bool, typer.Option("--auth/--no-auth", help="Verify the signatures of requests.")
+        bool, typer.Option("--auth/--no-auth", help="Verify signatures and passwords of requests.")
     ] = True,
     timeout: Annotated[
         float | None,
@@ -112,7 +134,7 @@ def serve(  # noqa: PLR0913 (the options)
 
     When the server is ready, it prints to standard output the environment variables that programs
     need to connect, as shell commands. Then it closes standard output. All other messages go to
-    standard error.
+    standard error, such as the command with which Docker logs in.
 
     \b
     Examples:
@@ -123,6 +145,8 @@ def serve(  # noqa: PLR0913 (the options)
         aws ecr create-repository --repository-name team/app
       With contents that are kept for the next time, and a line for each request:
         ecr-layers serve --data ~/ecr --verbose
+      With a repository for `docker push localhost:4510/team/app`:
+        ecr-layers serve --port 4510 --registry-host localhost:4510 --repository team/app
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     from ecr_layer_client.local import LocalECR
 
@@ -138,13 +162,21 @@ def serve(  # noqa: PLR0913 (the options)
             quota=quota,
             burst=burst,
             latency=latency,
+            registry_host=registry_host,
         )
+        for name in repository or []:
+            ecr.create_repository(name)
     except (ValueError, OSError) as error:
-        message = _ARGUMENT.sub(r"--\1", str(error)).partition(_ADVICE_FOR_TESTS)[0]
+        message = _ARGUMENT.sub(_option, str(error)).partition(_ADVICE_FOR_TESTS)[0]
         raise typer.BadParameter(message) from None
 
     _log_to_stderr(logging.DEBUG if verbose else logging.WARNING)
-    run(_serve(ecr, host, port, timeout))
+    run(_serve(ecr, host, port, timeout, login_at=None if not auth else registry_host or ""))
+
+
+def _option(argument: re.Match[str]) -> str:
+    """Return the name of the option for an argument of `LocalECR`."""
+    return f"--{argument[0].replace('_', '-')}"
 
 
 async def _serve(
@@ -152,6 +184,8 @@ async def _serve(
     host: str,
     port: int,
     timeout: float | None,  # noqa: ASYNC109 (it counts from when the local ECR listens)
+    *,
+    login_at: str | None,
 ) -> int:
     from ecr_layer_client._models.call_errors import OperationTimeoutError
 
@@ -169,6 +203,9 @@ async def _serve(
             f"the local ECR listens at {ecr.endpoint_url}; "
             f"stop it with Ctrl-C or `kill {os.getpid()}`"
         )
+        if login_at is not None:
+            host = login_at or ecr.endpoint_url.partition("//")[2]
+            print_line(_LOGIN.format(password=ecr.login_password(), host=host))
         _print_and_close(_exports(ecr.environment))
         async with time_limit(timeout):
             await ended.wait()

@@ -78,7 +78,8 @@ class Downloads:
         if blob is None:
             code = "NoSuchKey"
             raise AwsError(code, "The specified key does not exist.", 404, Key=path[1:])
-        return _reply(blob, name, request.headers.get("range", ""))
+        headers = {"content-type": "application/octet-stream", "etag": f'"{name}"'}
+        return ranged_reply(blob, headers, request.headers.get("range", ""))
 
     def _is_ours(self, request: Request, region: str, signed_at: str) -> bool:
         """Return whether a request is the one that this object signed at that time."""
@@ -132,12 +133,9 @@ async def in_chunks(body: Blob) -> AsyncIterator[bytes]:
         yield body[start : start + CHUNK]
 
 
-def _reply(blob: Blob, name: str, range_header: str) -> Reply:
-    headers = {
-        "accept-ranges": "bytes",
-        "content-type": "application/octet-stream",
-        "etag": f'"{name}"',
-    }
+def ranged_reply(blob: Blob, headers: Mapping[str, str], range_header: str) -> Reply:
+    """Return the response with a blob, or with a range of it. Raises AwsError InvalidRange."""
+    headers = {**headers, "accept-ranges": "bytes"}
     size = len(blob)
 
     wanted = _wanted(range_header, size)

@@ -67,8 +67,8 @@ def changed(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
 
 def _with_rows(reply: Reply, scripts: Sequence[Script], random: Random) -> Reply:
     changing = [script for script in scripts if script.changes_rows]
-    # A download is streamed and has no rows.
-    if not changing or not isinstance(reply.body, bytes) or reply.stream is not None:
+    # A download is streamed and has no rows, and some responses of `/v2/` have no body.
+    if not changing or not isinstance(reply.body, bytes) or reply.stream or not reply.body:
         return reply
 
     members = cast("dict[str, Any]", from_json(reply.body))

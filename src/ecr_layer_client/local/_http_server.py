@@ -20,8 +20,11 @@ import ecr_layer_client.local._protocol as protocol
 
 from ._protocol import Reply, Request
 from ._registry.errors import AwsError
+from ._registry_api.route import is_registry_path
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from ._service import Service
 
 # Running requests may still take this time when the server closes. Then they are cancelled.
@@ -80,7 +83,7 @@ class HTTPServer:
         self._runner = web.ServerRunner(self._server, shutdown_timeout=SHUTDOWN_TIMEOUT)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._host, self._port).start()
-        self._service.start_threads()
+        self._service.operations.start_threads()
 
     async def aclose(self) -> None:
         """Stop listening, cancel running requests and close every connection."""
@@ -93,7 +96,7 @@ class HTTPServer:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-        await self._service.end_threads()
+        await self._service.operations.end_threads()
         self._runner = self._server = None
 
     @property
@@ -122,28 +125,41 @@ class HTTPServer:
             self.in_flight -= 1
 
     async def _reply(self, request: web.BaseRequest) -> Reply:
+        headers = _headers(request)
+        if is_registry_path(request.raw_path):
+            return await self._service.answer(
+                Request(
+                    request.method, request.raw_path, headers, b"", chunks=self._chunks(request)
+                )
+            )
+
         try:
             body, sha256 = await self._read(request)
-        except web.RequestPayloadError:
-            code = "SerializationException"
-            message = "The body of the request is incomplete or is not valid HTTP"
-            return self._error_reply(AwsError(code, message))
+        except AwsError as error:
+            return self._error_reply(error)
         if len(body) > protocol.MAX_BODY:
             code = "RequestEntityTooLargeException"
             message = f"A request body may have at most {protocol.MAX_BODY} bytes"
             return self._error_reply(AwsError(code, message, 413))
 
-        # A repeated header becomes one header with a list of values.
-        headers: dict[str, str] = {}
-        for original_name, value in request.headers.items():
-            name = original_name.lower()
-            headers[name] = f"{headers[name]},{value}" if name in headers else value
         return await self._service.answer(
             Request(request.method, request.raw_path, headers, body, sha256)
         )
 
     async def _read(self, request: web.BaseRequest) -> tuple[bytearray, str]:
         """Return the body and its SHA-256 digest, which takes less time while the body arrives."""
+        body, sha256 = bytearray(), hashlib.sha256()
+        async for chunk in self._chunks(request):
+            body += chunk
+            sha256.update(chunk)
+            if len(body) > protocol.MAX_BODY:
+                break
+
+        # Not copied to bytes, because a layer part is large.
+        return body, sha256.hexdigest()
+
+    async def _chunks(self, request: web.BaseRequest) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives. Raises AwsError for one that is incomplete."""
         if self._service.intake is not None and request.transport is not None:
             sock = request.transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SLOW_BUFFER_SIZE)
@@ -151,27 +167,28 @@ class HTTPServer:
         if expects == "100-continue" and request.transport is not None:
             request.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
-        body, sha256 = bytearray(), hashlib.sha256()
-        async for chunk in request.content.iter_any():
-            body += chunk
-            sha256.update(chunk)
-            await self._service.take_in(len(chunk))
-            if len(body) > protocol.MAX_BODY:
-                break
-
-        # Not copied to bytes, because a layer part is large.
-        return body, sha256.hexdigest()
+        try:
+            async for chunk in request.content.iter_any():
+                await self._service.take_in(len(chunk))
+                yield chunk
+        except web.RequestPayloadError:
+            code = "SerializationException"
+            message = "The body of the request is incomplete or is not valid HTTP"
+            raise AwsError(code, message) from None
 
     def _error_reply(self, error: AwsError) -> Reply:
         return self._service.stamped(protocol.error_reply(error))
 
     async def _send(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
-        if reply.stream is None:
+        if reply.stream is None and request.method != "HEAD":
             return web.Response(status=reply.status, headers=reply.headers, body=reply.body[:])
 
         response = web.StreamResponse(status=reply.status, headers=reply.headers)
-        response.content_length = len(reply.body)
+        # A HEAD response may give the length of a body that it does not have.
+        response.content_length = response.content_length or len(reply.body)
         await response.prepare(request)
+        if reply.stream is None or request.method == "HEAD":
+            return response
 
         sent = 0
         async for chunk in reply.stream(reply.body):
@@ -182,6 +199,15 @@ class HTTPServer:
         if sent < len(reply.body) and request.transport is not None:
             request.transport.close()
         return response
+
+
+def _headers(request: web.BaseRequest) -> dict[str, str]:
+    """Return the headers. A repeated header becomes one header with a list of values."""
+    headers: dict[str, str] = {}
+    for original_name, value in request.headers.items():
+        name = original_name.lower()
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return headers
 
 
 def _reset(request: web.BaseRequest) -> None:

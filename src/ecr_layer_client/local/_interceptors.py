@@ -7,32 +7,43 @@ from typing import TYPE_CHECKING, Protocol
 
 import ecr_layer_client.local._protocol as protocol
 
-from ._protocol import GET_LAYER
+from ._protocol import LAYERS_PATH
+from ._registry_api import errors as registry_api_errors
+from ._registry_api.route import is_registry_path
 
 if TYPE_CHECKING:
     from ._fault_options import Script
     from ._protocol import Reply, Request
     from ._registry.errors import AwsError
+    from ._registry_api.route import Route
 
 
 @dataclass(frozen=True, slots=True)
 class Call:
     """A request with its operation.
 
-    `at` is the time of arrival on the running loop's clock, which may be virtual. `scripts` are
-    the faults that affect the request.
+    `at` is the time of arrival on the running loop's clock, which may be virtual. `route` is the
+    meaning of a request to `/v2/`. `scripts` are the faults that affect the request.
     """
 
     operation: str
     request: Request
     at: float
+    route: Route | None = None
     scripts: list[Script] = field(default_factory=list["Script"])
 
     def error_reply(self, error: AwsError) -> Reply:
-        """Return the error response, in the format that clients of this operation read."""
-        if self.operation == GET_LAYER:
-            return protocol.xml_error_reply(error)
-        return protocol.error_reply(error)
+        """Return the error response, in the format that clients of this path read."""
+        return error_reply(self.request, error)
+
+
+def error_reply(request: Request, error: AwsError) -> Reply:
+    """Return the error response, in the format that clients of this path read."""
+    if is_registry_path(request.path):
+        return registry_api_errors.error_reply(error)
+    if request.path.startswith(LAYERS_PATH):
+        return protocol.xml_error_reply(error)
+    return protocol.error_reply(error)
 
 
 class Interceptor(Protocol):

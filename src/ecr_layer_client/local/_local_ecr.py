@@ -10,10 +10,17 @@ from ._clock import Clock
 from ._faults import Faults
 from ._http_server import HTTPServer
 from ._in_memory import MemoryServer
-from ._options import check_limits, check_options, data_directory, served_regions
+from ._options import (
+    check_limits,
+    check_options,
+    check_registry_host,
+    data_directory,
+    served_regions,
+)
 from ._quotas import Quotas, Rates
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
+from ._registry_api.auth import Passwords, Registries
 from ._seeding import Contents, ManifestLike
 from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
@@ -92,6 +99,10 @@ class LocalECR:
         max_layers_per_image: PutImage rejects images with more layers, with
             LimitExceededException. ECR has such a limit, but its number is not published. Default
             None: no limit.
+        registry_host: where Docker and other clients of `/v2/` reach this registry, a host with its
+            port, such as "localhost:4510". `repositoryUri` and `proxyEndpoint` name it, for the
+            default account and the first Region. Default None: they name AWS's host, and the
+            clients have to be given the local one.
         seed: the seed of the random numbers of `faults`. Default 0.
 
     Raises:
@@ -101,6 +112,7 @@ class LocalECR:
             - a Region is not valid
             - `absent` is neither word
             - `host` or `data` is empty
+            - `registry_host` is not a host with a port
             - a number is out of range
             - `data` contains a database of another version, or a damaged one
         OSError: `data` is not a directory to write to, contains a link, or is used by another
@@ -136,6 +148,7 @@ class LocalECR:
         intake: float | None = None,
         max_part_size: int | None = None,
         max_layers_per_image: int | None = None,
+        registry_host: str | None = None,
         seed: int | str = 0,
     ) -> None:
         """Create an empty registry. Nothing listens before `open()`."""
@@ -148,6 +161,7 @@ class LocalECR:
         )
         served = served_regions(region, regions)
         home = data_directory(data)
+        check_registry_host(registry_host)
 
         self._signatures = Signatures(
             region=region, clock=self._clock, is_on=auth, further_regions=served
@@ -167,6 +181,7 @@ class LocalECR:
                         now=self._clock.now,
                         directory=directory,
                         limits=limits,
+                        host=registry_host if each == region else None,
                     )
                 )
                 opened.callback(registries[-1].close)
@@ -177,7 +192,8 @@ class LocalECR:
 
         # Faults come first, because they may affect rejected requests, too. Signatures come before
         # quotas, because a request that is not authenticated spends no quota.
-        interceptors = (self._faults, self._signatures, self._quotas)
+        passwords = Passwords(Registries({each.region: each for each in registries}), is_on=auth)
+        interceptors = (self._faults, self._signatures, passwords, self._quotas)
         self._service = Service(
             self._registry,
             interceptors,
@@ -324,6 +340,19 @@ class LocalECR:
             "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
             "AWS_SESSION_TOKEN": "",
         }
+
+    def login_password(self) -> str:
+        """Return a new password of the user `AWS` for `docker login` and other clients of `/v2/`.
+
+        The password is one that GetAuthorizationToken and `aws ecr get-login-password` return. It
+        is valid for 12 hours, for the default account in the first Region.
+
+        >>> ecr = LocalECR()
+        >>> ecr.login_password() == ecr.login_password()
+        False
+        """
+        password, _ = self._registry.tokens.issue(self.account)
+        return password
 
     def session(self) -> SessionLike:
         """Return a new aiobotocore session with the keys and the Region of this registry.

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_PORT = 65_535
 
 _is_account = re.compile("[0-9]{12}").fullmatch  # ECR model: RegistryId
+_is_registry_host = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?").fullmatch
 _is_region = re.compile("[a-z]{2,}(-[a-z0-9]+)+").fullmatch
 
 
@@ -72,6 +73,19 @@ def served_regions(region: str, regions: Iterable[str]) -> list[str]:
         if not isinstance(each, str) or not _is_region(each):
             _reject("region", "an AWS Region such as 'eu-west-1'", each)
     return served
+
+
+def check_registry_host(host: Any) -> None:
+    """Raise ValueError unless this is None or a host with an optional port.
+
+    >>> check_registry_host("http://localhost:4510")
+    Traceback (most recent call last):
+    ...
+    ValueError: registry_host must be a host with its port, such as 'localhost:4510', not \
+'http://localhost:4510'
+    """
+    if host is not None and (not isinstance(host, str) or not _is_registry_host(host)):
+        _reject("registry_host", "a host with its port, such as 'localhost:4510'", host)
 
 
 def data_directory(data: str | os.PathLike[str] | None) -> Path | None:

@@ -39,7 +39,10 @@ Stream = Callable[[Blob], AsyncIterator[bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """An HTTP request as it arrived. The names of headers are in lower case."""
+    """An HTTP request as it arrived. The names of headers are in lower case.
+
+    A request to `/v2/` may have `chunks` in place of a `body`: the body as it arrives.
+    """
 
     method: str
     path: str
@@ -47,6 +50,7 @@ class Request:
     body: bytes | bytearray
     # Of the body, in hexadecimal. "": not computed yet.
     sha256: str = ""
+    chunks: AsyncIterator[bytes] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,19 @@ class Reply:
     body: Blob
     outcome: str = "ok"
     stream: Stream | None = None
+
+
+async def in_pieces(request: Request, size: int) -> AsyncIterator[bytes]:
+    """Yield the body of a request in pieces of at least `size` bytes, the last one excepted."""
+    piece = bytearray(request.body)
+    if request.chunks is not None:
+        async for chunk in request.chunks:
+            piece += chunk
+            if len(piece) >= size:
+                yield bytes(piece)
+                piece.clear()
+    if piece:
+        yield bytes(piece)
 
 
 def operation_of(request: Request) -> str:
@@ -151,7 +168,7 @@ def _lenient(body: bytes | bytearray) -> Any:
 
 def ok(result: Mapping[str, Any]) -> Reply:
     """Return the response with a result."""
-    return Reply(200, {"content-type": CONTENT_TYPE}, _json(result))
+    return Reply(200, {"content-type": CONTENT_TYPE}, json_bytes(result))
 
 
 def error_reply(error: AwsError) -> Reply:
@@ -160,7 +177,7 @@ def error_reply(error: AwsError) -> Reply:
     headers = {"content-type": CONTENT_TYPE}
     if error.status == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["allow"] = "POST"
-    return Reply(error.status, headers, _json(body), error.code)
+    return Reply(error.status, headers, json_bytes(body), error.code)
 
 
 def xml_error_reply(error: AwsError) -> Reply:
@@ -173,7 +190,8 @@ def xml_error_reply(error: AwsError) -> Reply:
     return Reply(error.status, headers, text.encode(errors="replace"), error.code)
 
 
-def _json(value: Mapping[str, Any]) -> bytes:
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """Return an object as JSON."""
     try:
         # Several times faster than `json`, which matters in simulations.
         return to_json(value)

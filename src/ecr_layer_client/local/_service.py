@@ -11,28 +11,28 @@ import asyncio
 import logging
 import re
 import uuid
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import ecr_layer_client.local._protocol as protocol
 
 from ._clock import Clock
 from ._downloads import Downloads
-from ._interceptors import Call, Interceptor
-from ._protocol import GET_LAYER
+from ._interceptors import Call, Interceptor, error_reply
+from ._operations import Operations
+from ._protocol import GET_LAYER, Reply
 from ._registry.errors import AwsError
-from ._registry.layers import ACCEPTED_BYTES
-from ._registry.registry import CHANGING, OPERATIONS, Registry
+from ._registry_api.api import RegistryAPI
+from ._registry_api.auth import Registries
+from ._registry_api.route import is_registry_path, route_of
 from ._signatures import region_of
 from ._stats import Stats
-from ._validation import request_parser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from ._fault_options import Script
-    from ._protocol import Reply, Request
+    from ._protocol import Request
+    from ._registry.registry import Registry
+    from ._registry_api.route import Route
 
 logger = logging.getLogger("ecr_layer_client.local")
 
@@ -41,15 +41,15 @@ logger = logging.getLogger("ecr_layer_client.local")
 RESET = "reset"
 ABANDONED = "abandoned"
 
-# Parts of different layers that are decoded and written at the same time.
-PART_THREADS = 4
+# The path at which monitors find that the service runs. It needs no password, and counts nowhere.
+HEALTH_PATH = "/healthz"
 
 # A request may name anything. Only what looks like an operation's name is counted under its name.
 _IS_NAME = re.compile("[A-Za-z]{1,64}").fullmatch
 
 
 class Service:
-    """Registries behind the JSON 1.1 protocol, one for each Region.
+    """Registries behind the JSON 1.1 protocol and the API of `/v2/`, one for each Region.
 
     The service also serves downloads, runs the interceptors and counts requests.
     """
@@ -80,47 +80,31 @@ class Service:
             {region: each.store for region, each in self.registries.items()}, self.clock
         )
         self.stats = Stats()
-        # An operation without an executor runs on the event loop.
-        self._executors: dict[str, ThreadPoolExecutor] = {}
-
-    def start_threads(self) -> None:
-        """Run what takes long or waits for the disk in threads, while the event loop serves."""
-        changes = ThreadPoolExecutor(1, "local-ecr-changes")
-        self._executors = dict.fromkeys(CHANGING, changes)
-        self._executors["UploadLayerPart"] = ThreadPoolExecutor(PART_THREADS, "local-ecr-parts")
-
-    async def end_threads(self) -> None:
-        """Wait for what runs in the threads, and end them. Safe to call twice."""
-        executors, self._executors = set(self._executors.values()), {}
-        for executor in executors:
-            await asyncio.to_thread(executor.shutdown)
+        self.operations = Operations(self.stats)
+        self._registry_api = RegistryAPI(Registries(self.registries), self.operations)
 
     async def answer(self, request: Request) -> Reply:
         """Return the response to any request.
 
         Raises ConnectionResetError when an interceptor resets the connection instead.
         """
+        if request.path == HEALTH_PATH:
+            return self.stamped(Reply(200, {"content-type": "text/plain"}, b"ok\n"))
+
         operation = ""
         try:
-            operation = protocol.operation_of(request)
+            operation, route = _meaning_of(request)
             await self._travel()
-            reply = await self._answer(Call(operation, request, asyncio.get_running_loop().time()))
+            now = asyncio.get_running_loop().time()
+            reply = await self._answer(Call(operation, request, now, route))
             await self._travel()
         except AwsError as error:
-            reply = protocol.error_reply(error)
+            reply = error_reply(request, error)
         except (ConnectionResetError, asyncio.CancelledError) as error:
             self._count(operation, RESET if isinstance(error, ConnectionResetError) else ABANDONED)
             raise
-        except OSError as error:
-            # A full disk, or a directory that was removed. Nothing was changed, and a traceback
-            # would say no more.
-            text = "the local ECR could not save the changes of %s: %s"
-            logger.error(text, operation[:200], error)  # noqa: TRY400
-            why = error.strerror or error
-            reply = _server_error(f"The local ECR could not save the change: {why}")
-        except Exception:
-            logger.exception("the local ECR failed to answer %r", operation[:200])
-            reply = _server_error("The local ECR failed: its log has the traceback")
+        except Exception as error:  # noqa: BLE001  (the log has it)
+            reply = error_reply(request, _logged(operation, error))
 
         self._count(operation, reply.outcome)
         return self.stamped(reply)
@@ -132,14 +116,13 @@ class Service:
 
     def stamped(self, reply: Reply) -> Reply:
         """Return the reply with the headers of every response: the service's time, a request id."""
-        return replace(
-            reply,
-            headers={
-                **reply.headers,
-                "date": self.clock.date(),
-                "x-amzn-requestid": str(uuid.uuid4()),
-            },
-        )
+        headers = {
+            **reply.headers,
+            "date": self.clock.date(),
+            "x-amzn-requestid": str(uuid.uuid4()),
+        }
+        # `dataclasses.replace` takes several times as long.
+        return Reply(reply.status, headers, reply.body, reply.outcome, reply.stream)
 
     def _count(self, operation: str, outcome: str) -> None:
         name = operation if _IS_NAME(operation) else ""
@@ -167,27 +150,24 @@ class Service:
         return reply
 
     async def _run_somewhere(self, call: Call) -> Reply:
-        executor = self._executors.get(call.operation)
-        if executor is None:
-            return self._run(call)
-        return await asyncio.get_running_loop().run_in_executor(executor, self._run, call)
+        if call.route is None:
+            return await self.operations.somewhere(call.operation, self._run, call)
+        try:
+            return await self._registry_api.answer(call, call.route)
+        except AwsError as error:
+            return call.error_reply(error)
 
     def _run(self, call: Call) -> Reply:
         try:
             if call.operation == GET_LAYER:
                 return self.downloads.answer(call.request)
             members = protocol.members_of(call.request)
-            if call.operation in OPERATIONS:
-                members = request_parser(call.operation)(members)
             registry = self._registry_of(call.request)
-            _apply(call.scripts, registry, members)
-            result = registry.run(call.operation, members)
+            result = self.operations.run(registry, call.operation, members, call.scripts)
         except AwsError as error:
             return call.error_reply(error)
 
-        if call.operation == "BatchCheckLayerAvailability":
-            self.stats.count_digests(len(members["layerDigests"]))
-        elif call.operation == "GetDownloadUrlForLayer":
+        if call.operation == "GetDownloadUrlForLayer":
             host = call.request.headers.get("host", "")
             url = self.downloads.url(host, registry.region, result["layerDigest"])
             result["downloadUrl"] = url
@@ -206,17 +186,24 @@ async def _before(interceptor: Interceptor, call: Call) -> Reply | None:
         return call.error_reply(error)
 
 
-def _apply(scripts: Sequence[Script], registry: Registry, members: dict[str, Any]) -> None:
-    """Apply the faults that change what the registry does with a request."""
-    for script in scripts:
-        if script.accept_bytes is not None:
-            members[ACCEPTED_BYTES] = script.accept_bytes
-        if script.lose_layer is not None:
-            registry.lose_layer(
-                members["repositoryName"], script.lose_layer, members.get("registryId")
-            )
+def _meaning_of(request: Request) -> tuple[str, Route | None]:
+    """Return the operation that a request counts as, and its route if it is one to `/v2/`."""
+    if is_registry_path(request.path):
+        route = route_of(request.method, request.path)
+        return route.operation, route
+    return protocol.operation_of(request), None
 
 
-def _server_error(message: str) -> Reply:
+def _logged(operation: str, error: Exception) -> AwsError:
+    """Log a failure of this service, and return the error for its caller."""
     code = "ServerException"
-    return protocol.error_reply(AwsError(code, message, 500))
+    if isinstance(error, OSError):
+        # A full disk, or a directory that was removed. Nothing was changed, and a traceback would
+        # say no more.
+        text = "the local ECR could not save the changes of %s: %s"
+        logger.error(text, operation[:200], error)
+        why = error.strerror or error
+        return AwsError(code, f"The local ECR could not save the change: {why}", 500)
+
+    logger.error("the local ECR failed to answer %r", operation[:200], exc_info=error)
+    return AwsError(code, "The local ECR failed: its log has the traceback", 500)

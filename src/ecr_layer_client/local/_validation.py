@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from ._aws_model import service_model
-from ._registry.blob_store import Base64Bytes
+from ._registry.blob_store import Base64Bytes, Draft
 from ._registry.errors import AwsError, invalid_parameter
 
 Parser = Callable[[Any, str], Any]
@@ -131,7 +131,10 @@ def _string(shape: Any) -> Parser:
 def _blob(shape: Any) -> Parser:
     check_length = _bounds(shape, "must have length")
 
-    def parse(value: Any, where: str) -> bytes | Base64Bytes:
+    def parse(value: Any, where: str) -> bytes | Base64Bytes | Draft:
+        # A part of `/v2/` may have any size, because it is not in JSON.
+        if isinstance(value, Draft):
+            return value
         try:
             # A large blob is decoded when it is stored.
             data = (

@@ -119,13 +119,8 @@ class Base64Bytes:
             yield piece
 
 
-def pieces_of(data: bytes | Base64Bytes) -> Iterable[bytes]:
-    """Return bytes in pieces. Raises ValueError during the iteration, as `Base64Bytes` does."""
-    return [data] if isinstance(data, bytes) else data
-
-
 class Draft:
-    """Bytes that are arriving, hashed as they arrive.
+    """Bytes that are arriving, hashed as they arrive. `len()` and iteration give the bytes so far.
 
     Up to the store's limit they are in memory, beyond it in a file.
     """
@@ -144,12 +139,29 @@ class Draft:
         """The digest of the bytes so far."""
         return f"sha256:{self._sha256.hexdigest()}"
 
-    def write(self, data: bytes | Base64Bytes) -> None:
-        """Append bytes.
+    def __len__(self) -> int:
+        """Return the number of bytes."""
+        return self.size
+
+    def __iter__(self) -> Iterator[bytes]:
+        """Yield the bytes."""
+        if self._file is None:
+            yield bytes(self._buffer)
+            return
+        with self._store.opened(self._file) as file:
+            while piece := file.read(CHUNK):
+                yield piece
+
+    def write(self, data: bytes | Base64Bytes | Draft) -> None:
+        """Append bytes. A first draft is taken over without a copy, and is empty afterwards.
 
         Raises OSError when they cannot be written, and ValueError when they cannot be decoded. Then
         none of them is appended.
         """
+        if isinstance(data, Draft) and not self.size:
+            self._take_over(data)
+            return
+
         pieces = pieces_of(data)
         sha256 = self._sha256.copy()
         if self._file is None and self.size + len(data) <= self._store.in_memory:
@@ -184,6 +196,19 @@ class Draft:
         self._buffer.clear()
         if self._file is not None:
             self._store.delete_file(self._file)
+
+    def _take_over(self, other: Draft) -> None:
+        self.discard()
+        self.size, self._sha256 = other.size, other._sha256
+        self._buffer, self._file = other._buffer, other._file
+
+        other.size, other._sha256 = 0, hashlib.sha256()
+        other._buffer, other._file = bytearray(), None
+
+
+def pieces_of(data: bytes | Base64Bytes | Draft) -> Iterable[bytes]:
+    """Return bytes in pieces. Raises ValueError during the iteration, as `Base64Bytes` does."""
+    return [data] if isinstance(data, bytes) else data
 
 
 class Store:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import TYPE_CHECKING, Any, Literal
 
+from .blob_store import Draft
 from .errors import AwsError, invalid_parameter
 from .limits import PART_SIZE, Limits
 from .manifest import DIGEST
@@ -63,7 +64,7 @@ class Layers:
         upload = _upload(repository, request["uploadId"])
         first, last = request["partFirstByte"], request["partLastByte"]
         data = request["layerPartBlob"]
-        if len(data) > self._max_part_size:
+        if len(data) > self._max_part_size and not isinstance(data, Draft):
             # Assumed: the words are those of the model's limit.
             where, rule = "layerPartBlob", "must have length less than or equal to"
             raise invalid_parameter(where, f"{rule} {self._max_part_size}")
@@ -129,6 +130,22 @@ class Layers:
         if self._absent == "missing":
             return "MissingLayerDigest", "The specified layer digest does not exist."
         return None
+
+
+def is_mountable(digest: str, source: StoredRepository, target: StoredRepository) -> bool:
+    """Return whether a layer of one repository can be added to another one.
+
+    AWS documentation of blob mounting: both have the same encryption, and an image of the source
+    refers to the layer. Assumed: an archived layer cannot be added.
+    """
+    encryption = "encryptionConfiguration"
+    layer = source.layers.get(digest)
+    return (
+        layer is not None
+        and not layer.archived
+        and source.description[encryption] == target.description[encryption]
+        and any(digest in image.blobs for image in source.images.values())
+    )
 
 
 def _keep(upload: Upload, digests: list[str]) -> str:

@@ -10,7 +10,6 @@ describes it, the comment says "assumed".
 from __future__ import annotations
 
 import base64
-import secrets
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
@@ -22,10 +21,11 @@ from .blob_store import Store
 from .database import Database
 from .errors import AwsError, invalid_parameter
 from .images import Images
-from .layers import AbsentAs, Layers
+from .layers import AbsentAs, Layers, is_mountable
 from .limits import Limits
 from .paging import page_of
 from .state import Revision, Row, StoredRepository
+from .tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping
@@ -55,7 +55,6 @@ CHANGING = {
     "DeleteRepository",
     "PutImage",
 }
-TOKEN_LIFETIME_SECONDS = 12 * 3600  # ECR model: GetAuthorizationToken
 MAX_TAGS = 50  # ECR model: TooManyTagsException
 MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
 
@@ -69,7 +68,8 @@ class Registry:
     Each of them has its own repositories, which the request may use as if a policy allowed it.
     `absent` selects the response for an absent layer: "unavailable" as in ECR, "missing" as in
     emulators. `now` returns the time in epoch seconds. `directory` stores everything that must
-    outlive this object. With None, nothing outlives it. Any thread may call the methods.
+    outlive this object. With None, nothing outlives it. `host` is where Docker's clients reach the
+    registry of `account`; with None, AWS's host. Any thread may call the methods.
 
     >>> registry = Registry(account="123456789012", region="us-east-1")
     >>> _ = registry.run("CreateRepository", {"repositoryName": "app"})
@@ -87,11 +87,16 @@ class Registry:
         now: Callable[[], float] = lambda: 0.0,
         directory: Path | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        host: str | None = None,
     ) -> None:
         """Start as `open()` does."""
         self.account: Final = account
         self.region: Final = region
         self.store: Final = Store()
+        self.tokens: Final = Tokens(now)
+        # Name -> value, as PutAccountSetting sets them.
+        self.account_settings: dict[str, str] = {}
+        self._host = host
         self._now = now
         self._database = Database(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
@@ -139,6 +144,9 @@ class Registry:
             except BaseException:
                 self._database.close()
                 raise
+            for each in repositories:
+                uri = f"{self._host_of(each.registry_id)}/{each.name}"
+                each.description["repositoryUri"] = uri
             self._repositories = {(each.registry_id, each.name): each for each in repositories}
 
     def close(self) -> None:
@@ -194,6 +202,16 @@ class Registry:
         return stored
 
     @contextmanager
+    def viewing(self, name: str, registry_id: str | None = None) -> Generator[StoredRepository]:
+        """Provide a repository to look at. It does not change in the block.
+
+        Raises AwsError RepositoryNotFoundException.
+        """
+        self.open()
+        with self._contents:
+            yield self.repository(name, registry_id)
+
+    @contextmanager
     def changing(self, name: str, registry_id: str | None = None) -> Generator[StoredRepository]:
         """Provide a repository to change, created if absent.
 
@@ -227,6 +245,25 @@ class Registry:
             self.open()
             with self._revised(self.repository(name, registry_id)) as revision:
                 revision.layers.pop(digest, None)
+
+    def mount(self, name: str, digest: str, source: str, registry_id: str | None = None) -> bool:
+        """Add a layer of another repository, and return whether that was possible.
+
+        AWS documentation of blob mounting: the account setting is on, both repositories are of one
+        registry and have the same encryption, and an image of `source` refers to the layer.
+
+        Raises AwsError RepositoryNotFoundException.
+        """
+        with self._changes:
+            self.open()
+            target = self.repository(name, registry_id)
+            held = self._repositories.get((target.registry_id, source))
+            is_on = self.account_settings.get("BLOB_MOUNTING") == "ENABLED"
+            if held is None or not is_on or not is_mountable(digest, held, target):
+                return False
+            with self._revised(target) as revision:
+                revision.hold([held.layers[digest]])
+        return True
 
     def expire_uploads(self) -> None:
         """Drop all uploads in progress."""
@@ -328,26 +365,35 @@ class Registry:
         return {"repositories": [dict(each.description) for each in repositories]}
 
     def _get_authorization_token(self, request: Mapping[str, Any]) -> Row:
+        registry_ids: list[str] = request.get("registryIds", [self.account])
+        return {"authorizationData": list(map(self._authorization, registry_ids))}
+
+    def _authorization(self, registry_id: str) -> Row:
+        password, expires_at = self.tokens.issue(registry_id)
+        host = self._host_of(registry_id)
+        scheme = "http" if host == self._host else "https"
+        return {
+            "authorizationToken": base64.b64encode(f"AWS:{password}".encode()).decode(),
+            "expiresAt": expires_at,
+            "proxyEndpoint": f"{scheme}://{host}",
+        }
+
+    def _host_of(self, registry_id: str) -> str:
+        """Return where Docker's clients reach a registry."""
+        if self._host is not None and registry_id == self.account:
+            return self._host
         _, domain = partition_of(self.region)
-        rows = [
-            {
-                "authorizationToken": _authorization_token(),
-                "expiresAt": self._now() + TOKEN_LIFETIME_SECONDS,
-                "proxyEndpoint": f"https://{registry_id}.dkr.ecr.{self.region}.{domain}",
-            }
-            for registry_id in request.get("registryIds", [self.account])
-        ]
-        return {"authorizationData": rows}
+        return f"{registry_id}.dkr.ecr.{self.region}.{domain}"
 
     def _description(self, name: str, registry_id: str, request: Mapping[str, Any]) -> Row:
-        partition, domain = partition_of(self.region)
+        partition, _ = partition_of(self.region)
         scanning: Row = request.get("imageScanningConfiguration", {})
         encryption: Row = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
         description: Row = {
             "repositoryArn": f"arn:{partition}:ecr:{self.region}:{registry_id}:repository/{name}",
             "registryId": registry_id,
             "repositoryName": name,
-            "repositoryUri": f"{registry_id}.dkr.ecr.{self.region}.{domain}/{name}",
+            "repositoryUri": f"{self._host_of(registry_id)}/{name}",
             "createdAt": self._now(),
             "imageTagMutability": request.get("imageTagMutability", "MUTABLE"),
             "imageScanningConfiguration": {"scanOnPush": False} | scanning,
@@ -365,10 +411,6 @@ class Registry:
         if filters is None:
             return description
         return {**description, "imageTagMutabilityExclusionFilters": filters}
-
-
-def _authorization_token() -> str:
-    return base64.b64encode(f"AWS:{secrets.token_urlsafe(24)}".encode()).decode()
 
 
 def _check_tags(tags: list[Mapping[str, str]]) -> None:

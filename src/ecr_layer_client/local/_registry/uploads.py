@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 class Upload:
     """An upload in progress: `received` bytes in `parts` parts, in a draft.
 
+    `first_part` is the number of bytes after the first part.
+
     >>> from ecr_layer_client.local._registry.blob_store import Store
     >>> upload = Upload("app", "123456789012", "6f0f…", Store().draft())
     >>> upload.add(0, 4, b"layer")
@@ -29,6 +31,7 @@ class Upload:
     upload_id: str
     draft: Draft
     parts: int = 0
+    first_part: int = 0
     last_part_size: int = 0
     has_small_part: bool = False
     # Its parts and its end may come in several threads.
@@ -40,7 +43,11 @@ class Upload:
         return self.draft.size
 
     def add(
-        self, first: int, last: int, data: bytes | Base64Bytes, accepted: int | None = None
+        self,
+        first: int,
+        last: int,
+        data: bytes | Base64Bytes | Draft,
+        accepted: int | None = None,
     ) -> int:
         """Add one part and return the last byte received. Parts arrive in order, without gaps.
 
@@ -66,6 +73,7 @@ class Upload:
             raise invalid_parameter(where, "must be a string of base64") from None
 
         self.has_small_part |= self.parts > 0 and self.last_part_size < MIN_PART_SIZE
+        self.first_part = self.first_part or self.received
         self.parts += 1
         self.last_part_size = size
         return self.received - 1
