@@ -50,6 +50,7 @@ class Tally:
         for layer in layers:
             self._layers[layer.digest] = layer
             self.moved.pop(layer.digest, None)
+            self.repeated += self._confirmed.get(layer.digest, 0)
             self._sent[layer.digest] = self._confirmed[layer.digest] = 0
         self._report(None)
 
@@ -67,7 +68,11 @@ class Tally:
             self._report(digest)
 
     def confirmed(self, digest: str, position: int) -> None:
-        """Note that the target has acknowledged a layer up to a position."""
+        """Note that the target has acknowledged a layer up to a position.
+
+        What it acknowledged before, behind that position, has to be sent again.
+        """
+        self.repeated += max(0, self._confirmed[digest] - position)
         self._sent[digest] = self._confirmed[digest] = position
         self._report(digest)
 

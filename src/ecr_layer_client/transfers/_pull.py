@@ -109,8 +109,8 @@ class Pull:
 
     async def _again(self, blob: Descriptor, incoming: IncomingBlob) -> None:
         """Download a layer once more, whose bytes don't have its digest."""
-        self._tally.repeated += incoming.position
         await asyncio.to_thread(incoming.restart)
+        self._tally.confirmed(blob.digest, 0)
         await self._download(blob, incoming)
         if not await asyncio.to_thread(incoming.finish):
             await asyncio.to_thread(incoming.restart)
