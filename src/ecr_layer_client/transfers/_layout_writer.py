@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import json
 import os
 import re
@@ -12,11 +10,13 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.quoting import quoted
+
+from ._incoming_blob import IncomingBlob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,7 +31,6 @@ _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.m
 _CONTAINERD_NAME = "io.containerd.image.name"
 _DIGEST = re.compile(r"(?P<algorithm>sha256|sha512):(?P<value>[a-f0-9]{64,128})")
 _ARCHIVES = (".tar", ".tgz", ".gz")
-_READ_BYTES = 1024 * 1024
 
 # The index is read, changed and replaced by one writer at a time.
 _index_lock = threading.Lock()
@@ -143,77 +142,6 @@ class LayoutWriter:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-
-
-class IncomingBlob:
-    """A blob that is being written. Its methods block: call them in a thread.
-
-    Args:
-        blob: The blob.
-        part: Where it is written.
-        final: Where it goes when it is complete.
-
-    Attributes:
-        position: The number of bytes so far.
-    """
-
-    def __init__(self, blob: Descriptor, part: Path, final: Path) -> None:
-        self._blob = blob
-        self._part = part
-        self._final = final
-        self._hash = _hash_of(blob)
-        self._opened: BinaryIO = io.BytesIO()
-        # Who is cancelled leaves a thread behind, which may still work.
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self.position: int = 0
-
-    def open(self) -> None:
-        """Open the blob behind the bytes that an earlier pull wrote."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._part.parent.mkdir(parents=True, exist_ok=True)
-            self._opened = self._part.open("r+b" if self._part.exists() else "w+b")
-            while data := self._opened.read(_READ_BYTES):
-                self._hash.update(data)
-                self.position += len(data)
-        if self._blob.size is not None and self.position > self._blob.size:
-            self.restart()
-
-    def write(self, chunks: Iterable[bytes]) -> None:
-        """Write some bytes."""
-        with self._lock:
-            for chunk in chunks:
-                self._opened.write(chunk)
-                self._hash.update(chunk)
-                self.position += len(chunk)
-
-    def restart(self) -> None:
-        """Forget all bytes."""
-        with self._lock:
-            self._opened.seek(0)
-            self._opened.truncate()
-            self._hash, self.position = _hash_of(self._blob), 0
-
-    def finish(self) -> bool:
-        """Give the blob its name; return False if its bytes don't have its digest."""
-        if f"{self._hash.name}:{self._hash.hexdigest()}" != self._blob.digest:
-            return False
-        self.close()
-        self._final.parent.mkdir(parents=True, exist_ok=True)
-        self._part.replace(self._final)
-        return True
-
-    def close(self) -> None:
-        """Close the file, and keep what was written."""
-        with self._lock:
-            self._is_closed = True
-            self._opened.close()
-
-
-def _hash_of(blob: Descriptor) -> hashlib._Hash:
-    return hashlib.new(blob.digest.partition(":")[0])
 
 
 def _is_replaced(entry: Any, new: Sequence[dict[str, Any]]) -> bool:

@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._source import ImageSource
 
+    from ._incoming_blob import IncomingBlob
     from ._layer_source import LayerSource
-    from ._layout_writer import IncomingBlob, LayoutWriter
+    from ._layout_writer import LayoutWriter
 
 _MAX_DOWNLOADS = 16  # layers at once
 _BUFFER_BYTES = 512 * 1024  # of a layer, before they are written

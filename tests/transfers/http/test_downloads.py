@@ -18,7 +18,7 @@ from ecr_layer_client import (
 )
 from ecr_layer_client._calls.bounds import Bandwidth
 from ecr_layer_client.images import Descriptor, ImageSource
-from ecr_layer_client.transfers import _layout_writer
+from ecr_layer_client.transfers import _incoming_blob, _layout_writer
 from ecr_layer_client.transfers._download import DownloadUrl, RangeDownload
 from ecr_layer_client.transfers._parts import Span
 from images.making import IMAGE, Image, entry, packed, sha256, write
@@ -133,7 +133,7 @@ async def test_a_timeout_error_of_the_disk(
     def fail(*_: object) -> Any:
         raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr(_layout_writer.IncomingBlob, "write", fail)
+    monkeypatch.setattr(_incoming_blob.IncomingBlob, "write", fail)
     async with ecr.client() as client:
         with pytest.raises(TimeoutError, match="Connection timed out"):
             await client.pull("app", "small", tmp_path / "pulled", timeout=30)
