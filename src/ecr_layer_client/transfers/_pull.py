@@ -63,10 +63,7 @@ class Pull:
             CallError: A call failed. `.transfer` is how far it came.
         """
         began = asyncio.get_running_loop().time()
-        blobs = blobs_of([self._source])
-        present = await asyncio.to_thread(lambda: tuple(filter(self._layout.has, blobs)))
-        missing = [blob for blob in blobs if blob not in present]
-        await asyncio.to_thread(self._layout.require_space, sum(blob.size or 0 for blob in missing))
+        present, missing = await asyncio.to_thread(self._prepare)
         self._tally = Tally(missing, self._show)
 
         largest_first = sorted(missing, key=lambda blob: -(blob.size or 0))
@@ -84,7 +81,7 @@ class Pull:
             repository=Repository.coerce(self._layers.repository),
             moved=tuple(missing),
             resumed=tuple(blob for blob in missing if blob.digest in self._tally.resumed),
-            present=present,
+            present=tuple(present),
             foreign=self._source.foreign,
             images=(TransferredImage(digest=root.digest, tags=tags),),
             bytes_moved=self._tally.bytes_moved,
@@ -92,6 +89,16 @@ class Pull:
             calls=self._layers.calls.made,
             seconds=asyncio.get_running_loop().time() - began,
         )
+
+    def _prepare(self) -> tuple[list[Descriptor], list[Descriptor]]:
+        """Create the layout, and return the blobs that it has, and those that it lacks."""
+        self._layout.create()
+        present: list[Descriptor] = []
+        missing: list[Descriptor] = []
+        for blob in blobs_of([self._source]):
+            (present if self._layout.has(blob) else missing).append(blob)
+        self._layout.require_space(missing)
+        return present, missing
 
     async def _fetch(self, blob: Descriptor) -> None:
         async with self._places:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import asyncio
 import sys
 from contextlib import asynccontextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_layer_client._calls.caller import Caller, OperationState
 from ecr_layer_client._calls.rate_limiter import rate_limiter_for
 from ecr_layer_client._models.call_errors import OperationTimeoutError
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._reader import together
-from ecr_layer_client.images._source import sources_of, with_maker
+from ecr_layer_client.images._source import checked_path, sources_of, with_maker
 
 from ._journal import UploadJournal
 from ._layer_source import LayerSource, download_transport
@@ -108,7 +106,7 @@ class Transfers:
         self, reference: str, path: str | os.PathLike[str], platform: str | Platform | None
     ) -> TransferResult:
         """Pull an image; as `ECRLayerClient.pull`."""
-        layout = await asyncio.to_thread(LayoutWriter, _path(path))
+        layout = await asyncio.to_thread(LayoutWriter, checked_path(path))
 
         async def pulled() -> TransferResult:
             source = await self._parts.images.get(reference, platform)
@@ -242,14 +240,6 @@ def _patient(config: ClientConfig) -> ClientConfig:
     if config.retry.max_attempts == 1:
         return config
     return config.replace({"retry": config.retry.replace({"max_attempts": sys.maxsize})})
-
-
-def _path(path: str | os.PathLike[str]) -> Path:
-    try:
-        return Path(path)
-    except TypeError:
-        msg = f"path={quoted(path)} must be a str or a Path"
-        raise InvalidInputError(msg) from None
 
 
 def _references(references: str | Iterable[str]) -> list[str]:
