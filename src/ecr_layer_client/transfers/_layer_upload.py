@@ -180,7 +180,7 @@ class LayerUpload:
         )
         operation = UploadLayerPart(self._tools.repository, span.start, span.stop - 1, body)
         try:
-            received = await self._calls.call(operation, body.use_deadline)
+            received = await self._calls.call(operation, body.deadline.use)
         except ServiceError as error:
             received = _received(error, self._size)
             if received is None:
