@@ -629,19 +629,14 @@ class ECRLayerClient:
         where, seconds = self._resolve_repository(repository), _seconds(timeout)
         target = where if to_repository is None else Repository.coerce(to_repository)
         pusher: ImagePusher = self if to is None else to
-        if pusher is self and self._resolve_repository(target) == where:
-            with shown(progress, in_bytes=True) as show:
-                return await self._transfers(where, seconds, show).retag(references, platform, tags)
-        if to_repository is None:
-            # The name is the same there, but not the registry and the Region.
-            target = Repository(name=where.name)
-
-        async def push(sources: list[ImageSource], left: float | None) -> TransferResult:
-            return await pusher.push(
-                target, sources, tags=tags, journal=journal, timeout=left, progress=progress
-            )
-
-        return await self._transfers(where, seconds, None).copy(references, platform, push)
+        with shown(progress, in_bytes=True) as show:
+            transfers = self._transfers(where, seconds, show)
+            if pusher is self and self._resolve_repository(target) == where:
+                return await transfers.retag(references, platform, tags)
+            if to_repository is None:
+                # The name is the same there, but not the registry and the Region.
+                target = Repository(name=where.name)
+            return await transfers.copy(references, platform, (pusher, target, tags, journal))
 
     def _transfers(
         self,
