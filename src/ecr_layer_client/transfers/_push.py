@@ -127,6 +127,7 @@ class Push:
         self._tally = Tally(planned.to_upload, self._show)
 
         await self._check_tags(found)
+        await self._journal.forget(self._target(each) for each in planned.present)
         await self._contents.prepare(planned.to_upload)
         await self._upload(planned.to_upload)
         await self._put(found)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
-from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -14,10 +12,9 @@ import pytest
 from ecr_layer_client import InvalidInputError, OperationTimeoutError, ResponseError, ServiceError
 from ecr_layer_client.images import ImageSource
 from images.making import sha256, write
-from transfers.making import BLOBS, SIZES, requests
+from transfers.making import BLOBS, SIZES, requests, small_files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
     from ecr_layer_client.local import LocalECR
@@ -302,22 +299,11 @@ async def test_pulls_into_one_layout(ecr: LocalECR, layout: Path, tmp_path: Path
     assert not (pulled / ".incoming").exists()
 
 
-@contextmanager
-def small_files() -> Iterator[None]:
-    """Let the system refuse to write more than 20,000 bytes into a file."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 async def test_a_file_that_cannot_be_written(ecr: LocalECR, image: Image, tmp_path: Path) -> None:
     """The error names the file, and what was written has no final name."""
     pulled, digest = tmp_path / "pulled", sha256(image.layers[0])
     async with ecr.client() as client:
-        with small_files(), pytest.raises(OSError, match="File too large") as raised:
+        with small_files(20_000), pytest.raises(OSError, match="File too large") as raised:
             await client.pull("app", "v1", pulled)
 
     assert raised.value.filename == str(pulled / ".incoming" / f"{digest.replace(':', '-')}.part")
