@@ -6,6 +6,7 @@ import asyncio
 import sys
 from collections.abc import Iterable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_layer_client._calls.caller import Caller, OperationState
@@ -126,7 +127,7 @@ class Transfers:
                 return result.model_copy(update={"repository": repository})
 
         with self._parts.observer.span("operation", "pull", self._parts.repository):
-            return await self._parts.connection.run(self._within(pulled(), "pull"))
+            return await self._parts.connection.run(self._within(pulled, "pull"))
 
     async def copy(
         self, references: str | Iterable[str], platform: str | Platform | None, to: CopyTarget
@@ -144,7 +145,7 @@ class Transfers:
 
         async def copied() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
-            images = await self._within(together(fetches), "copy")
+            images = await self._within(partial(together, fetches), "copy")
             async with self._layer_source() as layers:
                 sources = [with_maker(image, layers) for image in images]
                 result = await self._push_to(target, sources, loop.time() - began)
@@ -188,7 +189,7 @@ class Transfers:
 
         async def retagged() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
-            images = tuple(await self._within(together(fetches), "copy"))
+            images = tuple(await self._within(partial(together, fetches), "copy"))
             wanted = tags_of_push(images, tags)
             put = PushInput(images, wanted, Contents(()), UploadJournal(None))
             return await Push(await self._tools(), put, self._show, is_here=True).run(self._seconds)
@@ -196,7 +197,7 @@ class Transfers:
         with self._parts.observer.span("operation", "copy", self._parts.repository):
             return await self._parts.connection.run(retagged())
 
-    async def _within(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+    async def _within(self, work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> Any:
         """Run something within the timeout.
 
         Raises:
@@ -205,7 +206,7 @@ class Transfers:
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
-                return await work
+                return await work()
         except TimeoutError as error:
             if not deadline.expired():
                 raise
