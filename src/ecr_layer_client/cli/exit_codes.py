@@ -88,6 +88,9 @@ _REPLACEMENTS = {
     "platform=": "--platform ",
     "path=": "PATH ",
     "journal=": "--journal ",
+    "pass another directory, or None": "use --journal with another directory, or --no-resume",
+    "pass a directory ('.' is the current one), or None": "leave --journal out for the default",
+    "or another repository or client": "or another repository, --to-region or --to-profile",
     # No option gives an image no tags.
     ", or pass tags=()": "",
     "tags=": "--tag",
