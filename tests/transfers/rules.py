@@ -146,6 +146,7 @@ async def the_response_of_put_is_lost(ecr: LocalECR, image: Image, _: Path) -> N
     result = await pushed(ecr, image)
 
     assert result.calls["PutImage"] == 1
+    assert result.uri.endswith(f"/{HERE}@{result.digest}")
     assert ecr.stats.by_operation["PutImage"]["ImageAlreadyExistsException"] == 1
 
 

@@ -131,6 +131,9 @@ class Push:
         await self._contents.prepare(planned.to_upload)
         await self._upload(planned.to_upload)
         await self._put(found)
+        if self._registry_id is None and not self._is_here:
+            # ECR said that the images exist, which does not name the registry.
+            await self._fetch()
         return planned
 
     def _all_here(self) -> tuple[Any, _Found]:

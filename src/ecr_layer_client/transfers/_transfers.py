@@ -121,10 +121,7 @@ class Transfers:
             source = await self._parts.images.get(reference, platform)
             async with self._layer_source() as layers:
                 result = await Pull(source, layers, layout, self._show).run()
-                registry_id, region = self._parts.images.registry_id, layers.region_name
-                found = {"registry_id": registry_id, "region": region}
-                repository = self._parts.repository.model_copy(update=found)
-                return result.model_copy(update={"repository": repository})
+                return self._located(result, layers.region_name)
 
         with self._parts.observer.span("operation", "pull", self._parts.repository):
             return await self._parts.connection.run(self._within(pulled, "pull"))
@@ -192,10 +189,18 @@ class Transfers:
             images = tuple(await self._within(partial(together, fetches), "copy"))
             wanted = tags_of_push(images, tags)
             put = PushInput(images, wanted, Contents(()), UploadJournal(None))
-            return await Push(await self._tools(), put, self._show, is_here=True).run(self._seconds)
+            tools = await self._tools()
+            result = await Push(tools, put, self._show, is_here=True).run(self._seconds)
+            return self._located(result, tools.region_name)
 
         with self._parts.observer.span("operation", "copy", self._parts.repository):
             return await self._parts.connection.run(retagged())
+
+    def _located(self, result: TransferResult, region: str) -> TransferResult:
+        """Return a result with the registry that the images of the repository name."""
+        found = {"registry_id": self._parts.images.registry_id, "region": region}
+        repository = self._parts.repository.model_copy(update=found)
+        return result.model_copy(update={"repository": repository})
 
     async def _within(self, work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> Any:
         """Run something within the timeout.

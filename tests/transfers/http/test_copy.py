@@ -108,6 +108,15 @@ async def test_retag(ecr: LocalECR) -> None:
     assert after["BatchCheckLayerAvailability"] == before["BatchCheckLayerAvailability"]
 
 
+async def test_a_second_retag(ecr: LocalECR) -> None:
+    """A tag that the image has already is success, and the result has the same URI."""
+    async with ecr.client() as client:
+        first = await client.copy("app", "v1", tags=["v2"])
+        second = await client.copy("app", "v1", tags=["v2"])
+
+    assert second.uri == first.uri
+
+
 async def test_a_copy_onto_itself_needs_tags(ecr: LocalECR) -> None:
     """Without tags there is nothing to do, so something was forgotten."""
     async with ecr.client() as client:
