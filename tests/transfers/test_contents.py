@@ -148,7 +148,7 @@ async def test_a_file_that_was_closed() -> None:
     content = FileContent("layout", BLOB, lambda: io.BytesIO(DATA))
     chunks = await content.read(Span(0, 10))
     await content.aclose()
-    with pytest.raises(InvalidInputError, match="can't be read: 'it was closed meanwhile'"):
+    with pytest.raises(InvalidInputError, match="can't be read: 'the file is closed'"):
         list(chunks)
 
 

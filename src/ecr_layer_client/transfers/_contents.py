@@ -88,7 +88,7 @@ class FileContent:
 
     def _positioned(self, start: int) -> BinaryIO:
         if self._is_closed:
-            msg = "it was closed meanwhile"
+            msg = "the file is closed"
             raise OSError(msg)
         if self._file is None:
             self._file = self._open()

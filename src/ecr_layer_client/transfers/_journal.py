@@ -194,15 +194,17 @@ class _Directory:
 
     def __init__(self, place: str | os.PathLike[str]) -> None:
         named = os.fspath(place)
-        self._name = f"journal={quoted(named)}"
+        self._name = quoted(named)
         if not named:
-            msg = f"{self._name} is empty: pass a directory ('.' is the current one), or None"
+            msg = (
+                f"journal={self._name} is empty: pass a directory ('.' is the current one), or None"
+            )
             raise InvalidInputError(msg)
         try:
             from filelock import FileLock  # noqa: PLC0415 (optional)
         except ImportError:
             msg = (
-                f"{self._name}: a directory needs filelock: "
+                f"journal={self._name}: a directory needs filelock: "
                 "pip install 'ecr_layer_client[transfers]', or pass a mapping"
             )
             raise InvalidInputError(msg) from None
@@ -223,7 +225,9 @@ class _Directory:
         try:
             yield
         except (OSError, NotImplementedError) as error:
-            msg = f"{self._name} can't be used: {why(error)}: pass another directory, or None"
+            msg = (
+                f"journal={self._name} can't be used: {why(error)}: pass another directory, or None"
+            )
             raise InvalidInputError(msg) from error
 
     @contextmanager
