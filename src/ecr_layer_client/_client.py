@@ -523,8 +523,8 @@ class ECRLayerClient:
                 False.
 
         Raises:
-            InvalidInputError: An argument is not valid, ECR would refuse the image, or a source
-                can't be read.
+            InvalidInputError: An argument is not valid, ECR would refuse the image, a source can't
+                be read, or the journal can't be used.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
             CallError: A call failed, or `timeout` expired. `.transfer` says which layers
@@ -561,9 +561,9 @@ class ECRLayerClient:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
             path: The directory of the layout.
-            platform: As of `get_image`. Default None: the index and all its images.
+            platform: As in `get_image`. Default None: the index and all its images.
             timeout: Seconds for the whole pull. Default None: no limit.
-            progress: As of `push`.
+            progress: As in `push`.
 
         Raises:
             InvalidInputError: An argument is not valid, or the path is neither empty nor a layout.
@@ -597,21 +597,22 @@ class ECRLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (the journal keeps what was sent)
         progress: bool | Callable[[TransferProgress], None] = False,
     ) -> TransferResult:
-        """Copy images to another repository, account or Region. Nothing touches the disk.
+        """Copy images to another repository, account or Region, through memory.
 
-        Referrers, such as signatures, are not copied.
+        Layers are not written to the disk. Within one repository, only tags change. Referrers, such
+        as signatures, are not copied.
 
         Args:
             repository: The source: a name, a registry URI, an ARN or a `Repository`.
             references: A tag or a digest, or several.
             to: The client of the target. Default None: this one.
             to_repository: The target. Default None: the name of the source.
-            platform: As of `get_image`. The copied image gets the tag. Default None: the index and
+            platform: As in `get_image`. The copied image gets the tag. Default None: the index and
                 all its images.
             tags: The tags at the target. Default None: the references that are tags; `()`: none.
-            journal: As of `push`.
+            journal: As in `push`.
             timeout: Seconds for the whole copy. Default None: no limit.
-            progress: As of `push`.
+            progress: As in `push`.
 
         Raises:
             InvalidInputError: An argument is not valid, or ECR would refuse the image.

@@ -42,7 +42,12 @@ Tags = Annotated[
 ]
 PlatformName = Annotated[
     str | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="The image to take from an index."),
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        help="The image to take from an index, such as linux/arm64.",
+        show_default="the index and all its images",
+    ),
 ]
 ToRegion = Annotated[
     str | None,
