@@ -523,8 +523,8 @@ class ECRLayerClient:
                 False.
 
         Raises:
-            InvalidInputError: An argument is not valid, ECR would refuse the image, or a source
-                can't be read.
+            InvalidInputError: An argument is not valid, ECR would refuse the image, a source can't
+                be read, or the journal can't be used.
             ClientStateError: The client is closed, or was opened on another event loop or before a
                 fork.
             CallError: A call failed, or `timeout` expired. `.transfer` says which layers
@@ -561,9 +561,9 @@ class ECRLayerClient:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
             path: The directory of the layout.
-            platform: As of `get_image`. Default None: the index and all its images.
+            platform: As in `get_image`. Default None: the index and all its images.
             timeout: Seconds for the whole pull. Default None: no limit.
-            progress: As of `push`.
+            progress: As in `push`.
 
         Raises:
             InvalidInputError: An argument is not valid, or the path is neither empty nor a layout.
@@ -597,21 +597,22 @@ class ECRLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (the journal keeps what was sent)
         progress: bool | Callable[[TransferProgress], None] = False,
     ) -> TransferResult:
-        """Copy images to another repository, account or Region. Nothing touches the disk.
+        """Copy images to another repository, account or Region, through memory.
 
-        Referrers, such as signatures, are not copied.
+        Layers are not written to the disk. Within one repository, only tags change. Referrers, such
+        as signatures, are not copied.
 
         Args:
             repository: The source: a name, a registry URI, an ARN or a `Repository`.
             references: A tag or a digest, or several.
             to: The client of the target. Default None: this one.
             to_repository: The target. Default None: the name of the source.
-            platform: As of `get_image`. The copied image gets the tag. Default None: the index and
+            platform: As in `get_image`. The copied image gets the tag. Default None: the index and
                 all its images.
             tags: The tags at the target. Default None: the references that are tags; `()`: none.
-            journal: As of `push`.
+            journal: As in `push`.
             timeout: Seconds for the whole copy. Default None: no limit.
-            progress: As of `push`.
+            progress: As in `push`.
 
         Raises:
             InvalidInputError: An argument is not valid, or ECR would refuse the image.
@@ -629,19 +630,14 @@ class ECRLayerClient:
         where, seconds = self._resolve_repository(repository), _seconds(timeout)
         target = where if to_repository is None else Repository.coerce(to_repository)
         pusher: ImagePusher = self if to is None else to
-        if pusher is self and self._resolve_repository(target) == where:
-            with shown(progress, in_bytes=True) as show:
-                return await self._transfers(where, seconds, show).retag(references, platform, tags)
-        if to_repository is None:
-            # The name is the same there, but not the registry and the Region.
-            target = Repository(name=where.name)
-
-        async def push(sources: list[ImageSource], left: float | None) -> TransferResult:
-            return await pusher.push(
-                target, sources, tags=tags, journal=journal, timeout=left, progress=progress
-            )
-
-        return await self._transfers(where, seconds, None).copy(references, platform, push)
+        with shown(progress, in_bytes=True) as show:
+            transfers = self._transfers(where, seconds, show)
+            if pusher is self and self._resolve_repository(target) == where:
+                return await transfers.retag(references, platform, tags)
+            if to_repository is None:
+                # The name is the same there, but not the registry and the Region.
+                target = Repository(name=where.name)
+            return await transfers.copy(references, platform, (pusher, target, tags, journal))
 
     def _transfers(
         self,

@@ -246,6 +246,52 @@ def test_copy_with_another_profile(run: Run, ecr: LocalECR, full: str, tmp_path:
     assert "BatchCheckLayerAvailability" not in requests(ecr)
 
 
+@pytest.fixture
+def other(ecr: LocalECR, tmp_path: Path) -> str:
+    """Configure a profile with a key of its own and the Region eu-west-1, and return its name."""
+    ecr.add_key("other", "secret")
+    keys = "[other]\naws_access_key_id = other\naws_secret_access_key = secret\n"
+    (tmp_path / "credentials").write_text(keys, encoding="ascii")
+    (tmp_path / "config").write_text("[profile other]\nregion = eu-west-1\n", encoding="ascii")
+    return "other"
+
+
+def test_copy_to_another_account(
+    run: Run, ecr: LocalECR, full: str, other: str, image: Image
+) -> None:
+    """The target's own key, account and tag are used, and the image is complete there."""
+    there = f"{HOST.replace('123456789012', '210987654321')}/app"
+    ecr.create_repository(there)
+    ran = run("copy", full, f"{there}:v2", "--to-profile", other, "--verify")
+    assert (ran.returncode, ran.stdout) == (0, f"{there}@{sha256(image.manifest)}\n")
+    assert complete(run, f"{there}:v2") == [True]
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(
+    ("variable", "options", "region"),
+    [
+        (None, [], "eu-west-1"),
+        ("us-east-1", [], "us-east-1"),
+        ("us-east-1", ["--to-region", "eu-west-1"], "eu-west-1"),
+    ],
+    ids=["of the profile", "of the variable", "of the option"],
+)
+def test_the_region_of_a_profile(
+    run: Run,
+    monkeypatch: pytest.MonkeyPatch,
+    other: str,
+    variable: str | None,
+    options: list[str],
+    region: str,
+) -> None:
+    """The target's Region is --to-region, AWS_DEFAULT_REGION or that of --to-profile."""
+    if variable is None:
+        monkeypatch.delenv("AWS_DEFAULT_REGION")
+    ran = run("copy", f"{HOST}/full:v1", "app", "--to-profile", other, *options)
+    assert (ran.returncode, f".{region}." in ran.stdout) == (0, True)
+
+
 @pytest.mark.parametrize(
     "command",
     [
@@ -276,6 +322,9 @@ def test_what_does_not_exist(run: Run, command: str) -> None:
         ("push layout app@sha256:00", "names a digest: name a repository"),
         ("push layout APP:v1", "'APP' is not a valid ECR repository name"),
         ("push nosuch app", "Invalid value for PATH: 'nosuch' does not exist"),
+        ("push layout app --journal /proc", "--journal '/proc' can't be used: "),
+        ("push layout app --journal /proc", ": use --journal with another directory, or --no-res"),
+        ("push layout app --journal=", "--journal '' is empty: leave --journal out for the def"),
         ("push layout app --journal j --no-resume", "Invalid value for --journal: a journal and"),
         ("pull full pulled", "'full' does not name an image"),
         ("pull full:v1 pulled --platform x", "--platform 'x'"),
@@ -321,6 +370,18 @@ def test_the_journal_is_in_the_state_directory(run: Run, ecr: LocalECR, tmp_path
     ecr.faults.add(operation="UploadLayerPart", error="ServerException", after=3)
     run("push", "layout", "app", "--retry-for", "0.05")
     assert (tmp_path / "state" / "ecr-layers" / "uploads").is_dir()
+
+
+def test_a_state_directory_that_cannot_be_written(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the directory and the options, and --no-resume does without it."""
+    monkeypatch.setenv("XDG_STATE_HOME", "/proc")
+    ran = run("push", "layout", "app")
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: --journal '/proc/ecr-layers/uploads' can't be used: ")
+    assert ran.stderr.endswith(": use --journal with another directory, or --no-resume\n")
+    assert run("push", "layout", "app", "--no-resume").returncode == 0
 
 
 def test_a_pull_to_run_again(run: Run, ecr: LocalECR, full: str) -> None:

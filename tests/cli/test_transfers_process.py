@@ -77,6 +77,40 @@ def test_a_push_that_is_interrupted(
     assert (len(result["resumed"]), result["bytes_moved"]) == (1, 1024 * 1024)
 
 
+@pytest.mark.parametrize(
+    ("command", "operation"),
+    [
+        ("push layout app:v1", "BatchCheckLayerAvailability"),
+        pytest.param("push layout app:v1", "PutImage", marks=pytest.mark.full),
+        ("push layout app:v1 --verify", "BatchGetImage"),
+        pytest.param("pull full:v1 pulled", "BatchGetImage", marks=pytest.mark.full),
+        ("pull full:v1 pulled", "GetLayer"),
+        pytest.param("copy full:v1 app", "GetLayer", marks=pytest.mark.full),
+    ],
+)
+def test_an_interruption_in_each_phase(
+    ecr: LocalECR, tmp_path: Path, command: str, operation: str
+) -> None:
+    """Ctrl-C ends each phase with one line and 130, and the same command then succeeds."""
+    files = layout_files([entry(SMALL.manifest, IMAGE)], [SMALL.manifest, *SMALL.blobs])
+    write(tmp_path / "layout", files)
+    before = 1 if "--verify" in command else 0
+    fault = ecr.faults.add(operation=operation, latency=600.0, after=before)
+    arguments = [*COMMAND, *command.split()]
+    process = Popen(arguments, stdout=PIPE, stderr=PIPE, text=True, cwd=tmp_path)
+    wait_for(fault, process)
+    process.send_signal(signal.SIGINT)
+    out, said = process.communicate()
+    fault.remove()
+    *_, last = said.splitlines()
+    assert (process.returncode, out) == (130, "")
+    assert (last.startswith("interrupted; "), last.endswith(TO_CONTINUE)) == (True, True)
+    assert "Traceback" not in said
+
+    second = subprocess.run(arguments, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert (second.returncode, second.stdout.count("\n")) == (0, 1)
+
+
 @pytest.mark.usefixtures("ecr")
 @pytest.mark.parametrize(
     "arguments",

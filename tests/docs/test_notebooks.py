@@ -121,7 +121,10 @@ def test_exploring_a_repository(stored: Any, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("stored", ["push"], indirect=True)
 def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The notebook runs without a warning, and shows a plan, two reports and a finished stream."""
+    """The notebook runs without a warning, and shows a plan, two reports and a finished stream.
+
+    The push has a bar, full at the end, and the result of a second push uploads nothing.
+    """
     ran = executed(stored, monkeypatch)
     texts = [
         [text for text in Seen(html).texts if text.strip()][:2] for html in shown(ran, "text/html")
@@ -139,6 +142,9 @@ def test_planning_a_push(stored: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         ],
         "",
     )
+    assert _bars(ran) == [("success", 12_000_002.0, 12_000_002.0, True)]
+    assert any("moved 4 blobs, 12.0 MB" in text for text in shown(ran, "text/plain"))
+    assert "{'BatchCheckLayerAvailability': 1, 'BatchGetImage': 1}" in shown(ran, "text/plain")
 
 
 @pytest.mark.full

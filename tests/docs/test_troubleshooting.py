@@ -22,6 +22,7 @@ from aiobotocore.session import AioSession
 
 import ecr_layer_client
 from docs.image_messages import FILES
+from docs.transfer_messages import TRANSFERS
 from ecr_layer_client import (
     AWSKeys,
     ByRepository,
@@ -46,7 +47,7 @@ _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
 _ROOT = Path(ecr_layer_client.__file__).parent
-_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images")
+_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images", "transfers")
 _SOURCES = [
     *sorted(_ROOT.glob("*.py")),
     *(path for package in _PACKAGES for path in sorted((_ROOT / package).rglob("*.py"))),
@@ -491,6 +492,7 @@ _CASES: dict[str, Case] = {
         {"imageIds": [], "nextToken": "again"}
     ),
     **{message: _made(read) for message, read in FILES.items()},
+    **TRANSFERS,
     "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),
@@ -711,6 +713,9 @@ _NOT_SPECIFIC = {
     "…: … has … …, but … in …",
     "…: … (the layer …)",  # filled in with "there is no … in this archive", for example
     "…: … (…) …",  # filled in with "has … layers, but manifest.json lists …"
+    # What follows "can't be read":
+    "the file is closed",
+    "…: … …",  # filled in with "has 0 bytes, and ECR accepts no empty blob", for example
     # What stands before it: the file, and the manifest in it
     "…: …: …",
     "…: the manifest of …: …",

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import io
 import json
 import sys
+import threading
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +22,7 @@ from ecr_layer_client.transfers._layer_upload import _received
 from ecr_layer_client.transfers._parts import PartBody, Span, encode
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
 pytestmark = pytest.mark.asyncio
@@ -100,12 +102,53 @@ async def test_async_chunks_that_end_too_early() -> None:
         await read(MadeContent("here", BLOB, lambda _: make()), (0, 100))
 
 
+async def test_a_generator_that_is_cancelled() -> None:
+    """A generator whose reader is cancelled is closed when its thread has ended."""
+    has_begun, may_end, seen = threading.Event(), threading.Event(), list[str]()
+
+    def chunks() -> Iterator[bytes]:
+        try:
+            has_begun.set()
+            may_end.wait()
+            yield DATA
+        finally:
+            seen.append("closed")
+
+    reading = asyncio.create_task(read(MadeContent("here", BLOB, lambda _: chunks()), (0, 100)))
+    await asyncio.to_thread(has_begun.wait)
+    reading.cancel()
+    # Behind what the cancelled reader gives to the threads.
+    for _ in range(3):
+        await asyncio.to_thread(str)
+    may_end.set()
+    with pytest.raises(asyncio.CancelledError):
+        await reading
+
+    assert seen == ["closed"]
+
+
+async def test_an_async_generator_is_closed() -> None:
+    """An async generator ends when its bytes were read, with the content."""
+    seen: list[str] = []
+
+    async def chunks() -> AsyncIterator[bytes]:
+        try:
+            yield DATA
+            yield b"more"
+        finally:
+            seen.append("closed")
+
+    await read(MadeContent("here", BLOB, lambda _: chunks()), (0, 100))
+
+    assert seen == ["closed"]
+
+
 async def test_a_file_that_was_closed() -> None:
     """A thread that starts to read after the file was closed opens it no more."""
     content = FileContent("layout", BLOB, lambda: io.BytesIO(DATA))
     chunks = await content.read(Span(0, 10))
     await content.aclose()
-    with pytest.raises(InvalidInputError, match="can't be read: 'it was closed meanwhile'"):
+    with pytest.raises(InvalidInputError, match="can't be read: 'the file is closed'"):
         list(chunks)
 
 
@@ -169,7 +212,7 @@ async def test_an_entry_that_cannot_be_written(
 
     async with UploadJournal(tmp_path).entry(TARGET) as entry:
         monkeypatch.setattr("pathlib.Path.replace", fail)
-        with pytest.raises(OSError, match="No space left"):
+        with pytest.raises(InvalidInputError, match="can't be used: No space left on device: pass"):
             await entry.write(Upload(upload_id="a", part_size=10))
 
     left = [path.suffix for path in tmp_path.iterdir()]  # noqa: ASYNC240 (a test)

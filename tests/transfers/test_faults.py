@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -11,7 +9,7 @@ import pytest
 from ecr_layer_client import InvalidInputError, ServiceError
 from ecr_layer_client.images import ImageSource
 from images.making import IMAGE, entry, packed, sha256
-from transfers.making import BLOBS, PART, PARTS, requests
+from transfers.making import BLOBS, PART
 from transports import TRANSPORTS
 
 if TYPE_CHECKING:
@@ -158,137 +156,6 @@ async def test_missing_content(
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError, match="is named but missing"):
             await client.push("app", source)
-
-    assert ecr.stats.requests == 0
-
-
-async def interrupted(ecr: LocalECR, source: ImageSource, journal: Any, after: int) -> None:
-    """Push, and cancel it when some parts were accepted."""
-    fault = ecr.faults.add(operation="UploadLayerPart", latency=1000, after=after)
-    async with ecr.client(attempt_timeout=2000.0) as client:
-        push = asyncio.create_task(client.push("app", source, journal=journal))
-        await asyncio.sleep(10)
-        push.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await push
-    fault.remove()
-
-
-@pytest.mark.parametrize("kind", ["mapping", "directory"])
-async def test_resume(ecr: LocalECR, source: ImageSource, tmp_path: Path, kind: str) -> None:
-    """A later push continues what an interrupted one had uploaded, by its journal."""
-    journal: Any = {} if kind == "mapping" else tmp_path / "journal"
-    await interrupted(ecr, source, journal, after=6)
-    before = requests(ecr)["UploadLayerPart"]
-    result = await pushed(ecr, source, journal=journal)
-
-    assert result.resumed
-    assert requests(ecr)["UploadLayerPart"] <= PARTS + len(result.resumed)
-    assert before == 6
-
-
-async def test_a_finished_push_leaves_no_entry(ecr: LocalECR, source: ImageSource) -> None:
-    """The journal is empty when everything is uploaded."""
-    journal: dict[str, str] = {}
-    await interrupted(ecr, source, journal, after=6)
-    assert journal
-    await pushed(ecr, source, journal=journal)
-
-    assert journal == {}
-
-
-async def test_a_finished_push_leaves_no_file(
-    ecr: LocalECR, source: ImageSource, tmp_path: Path
-) -> None:
-    """The directory of the journal is empty when everything is uploaded."""
-    journal = tmp_path / "journal"
-    await interrupted(ecr, source, journal, after=6)
-    await pushed(ecr, source, journal=journal)
-
-    assert [*journal.iterdir()] == []
-
-
-async def test_entries(ecr: LocalECR, source: ImageSource) -> None:
-    """An entry is small, and has neither keys nor URLs beside the endpoint."""
-    journal: dict[str, str] = {}
-    await interrupted(ecr, source, journal, after=6)
-
-    entries = [json.loads(text) for text in journal.values()]
-    assert all(len(text) < 500 for text in journal.values())
-    assert [sorted(entry) for entry in entries] == [["target", "upload", "written_at"]] * len(
-        entries
-    )
-
-
-async def test_a_stale_journal_costs_one_part(ecr: LocalECR, source: ImageSource) -> None:
-    """An entry that knows of fewer bytes than ECR has costs one part that is sent again."""
-    journal: dict[str, str] = {}
-    await interrupted(ecr, source, journal, after=6)
-    stale: dict[str, str] = {}
-    for key, text in journal.items():
-        entry = json.loads(text)
-        entry["upload"]["received"] = 0
-        stale[key] = json.dumps(entry)
-    entries = len(stale)
-    result = await pushed(ecr, source, journal=stale)
-
-    assert result.bytes_repeated == PART * entries
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"upload_id": "6f0f9a5e-0000-0000-0000-000000000000"},
-        {"part_size": 0},
-        {"received": 10**9},
-        {"part_size": "many"},
-    ],
-    ids=["unknown upload", "part size", "beyond the end", "not a number"],
-)
-async def test_a_wrong_entry_starts_over(
-    ecr: LocalECR, source: ImageSource, changes: dict[str, Any]
-) -> None:
-    """An entry that does not fit costs no more than the upload that it stands for."""
-    journal: dict[str, str] = {}
-    await interrupted(ecr, source, journal, after=6)
-    for key, text in journal.items():
-        entry = json.loads(text)
-        journal[key] = json.dumps(entry | {"upload": entry["upload"] | changes})
-    result = await pushed(ecr, source, journal=journal)
-
-    assert len(result.moved) + len(result.present) == BLOBS
-
-
-async def test_an_entry_of_another_endpoint(ecr: LocalECR, source: ImageSource) -> None:
-    """An upload continues at the endpoint where it began, and nowhere else."""
-    journal: dict[str, str] = {}
-    await interrupted(ecr, source, journal, after=6)
-    elsewhere = {
-        key: text.replace(ecr.endpoint_url, "https://elsewhere.example")
-        for key, text in journal.items()
-    }
-    result = await pushed(ecr, source, journal=elsewhere)
-
-    assert result.resumed == ()
-
-
-async def test_the_directory(ecr: LocalECR, source: ImageSource, tmp_path: Path) -> None:
-    """The journal's directory and its files are their owner's alone."""
-    journal = tmp_path / "state" / "journal"
-    await interrupted(ecr, source, journal, after=6)
-    files = [path for path in journal.iterdir() if path.suffix != ".lock"]
-
-    assert journal.stat().st_mode & 0o777 == 0o700
-    assert {path.stat().st_mode & 0o777 for path in files} == {0o600}
-
-
-async def test_a_journal_that_is_a_file(ecr: LocalECR, source: ImageSource, tmp_path: Path) -> None:
-    """A journal that can't be a directory is refused before any request."""
-    path = tmp_path / "file"
-    path.touch()
-    async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="can't be made a directory"):
-            await client.push("app", source, journal=path)
 
     assert ecr.stats.requests == 0
 

@@ -58,7 +58,7 @@ class _Call(Generic[T]):
     on_attempt: Callable[[asyncio.Timeout], None] | None = None
     has_renewed: bool = False
     requests: int = 0
-    budget_seconds: float = 0.0  # that the retry budget added to its waits
+    uncounted_seconds: float = 0.0  # of its time, which `max_elapsed` does not bound
     started: float | None = None
 
     @property
@@ -138,6 +138,9 @@ class Caller:
         pay for tenacity.
         """
         failures = iter((failed,))
+        if call.on_attempt is not None:
+            # It moved its deadline, so the attempt took as long as it made progress.
+            call.uncounted_seconds = call.elapsed
 
         async def attempt() -> T:
             for failure in failures:
@@ -276,7 +279,7 @@ class Caller:
         return self._jitter(0.0, bound)
 
     def _is_exhausted(self, state: RetryCallState, call: _Call[Any]) -> bool:
-        spent = call.elapsed - call.budget_seconds + state.upcoming_sleep
+        spent = call.elapsed - call.uncounted_seconds + state.upcoming_sleep
         policy = self.config.retry
         return state.attempt_number >= policy.max_attempts or spent >= policy.max_elapsed
 
@@ -287,7 +290,7 @@ class Caller:
         """
         now = asyncio.get_running_loop().time()
         seconds = max(state.upcoming_sleep, self._rate_limiter.budget.spend(now))
-        call.budget_seconds += seconds - state.upcoming_sleep
+        call.uncounted_seconds += seconds - state.upcoming_sleep
         state.upcoming_sleep = seconds
 
         error = state.outcome.exception() if state.outcome is not None else None

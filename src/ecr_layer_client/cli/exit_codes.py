@@ -51,18 +51,18 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
         0: "the repository has the image, or --dry-run printed the plan",
         1: "the image was pushed, and --verify found that it is not complete",
         3: "the repository does not exist",
-        RUN_AGAIN: "it is not done: run it again, and it continues",
+        RUN_AGAIN: "not finished: run the same command again to continue",
     },
     "pull": {
         0: "the layout has the image",
         3: "the image or its repository does not exist",
-        RUN_AGAIN: "it is not done: run it again, and it continues",
+        RUN_AGAIN: "not finished: run the same command again to continue",
     },
     "copy": {
         0: "the target has the image, or --dry-run printed the plan",
         1: "the image was copied, and --verify found that it is not complete",
         3: "the image or one of the repositories does not exist",
-        RUN_AGAIN: "it is not done: run it again, and it continues",
+        RUN_AGAIN: "not finished: run the same command again to continue",
     },
     "doctor": {
         0: "no problem was found",
@@ -88,6 +88,9 @@ _REPLACEMENTS = {
     "platform=": "--platform ",
     "path=": "PATH ",
     "journal=": "--journal ",
+    "pass another directory, or None": "use --journal with another directory, or --no-resume",
+    "pass a directory ('.' is the current one), or None": "leave --journal out for the default",
+    "or another repository or client": "or another repository, --to-region or --to-profile",
     # No option gives an image no tags.
     ", or pass tags=()": "",
     "tags=": "--tag",

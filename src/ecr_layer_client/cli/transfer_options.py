@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +13,8 @@ from platformdirs import user_state_path
 from .options import profiles_like, regions_like
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from ecr_layer_client._models.config import ClientConfig
 
 _UNITS = {"k": 1000, "m": 1000**2, "g": 1000**3}
@@ -41,13 +42,19 @@ Tags = Annotated[
 ]
 PlatformName = Annotated[
     str | None,
-    typer.Option("--platform", metavar="OS/ARCH", help="The image to take from an index."),
+    typer.Option(
+        "--platform",
+        metavar="OS/ARCH",
+        help="The image to take from an index, such as linux/arm64.",
+        show_default="the index and all its images",
+    ),
 ]
 ToRegion = Annotated[
     str | None,
     typer.Option(
         metavar="REGION",
-        help="The target's Region. Default: its own, or else that of the AWS configuration.",
+        help="The target's Region. Default: its own, or else AWS_DEFAULT_REGION, or else that of "
+        "--to-profile. Without --to-profile: that of the source.",
         autocompletion=regions_like,
     ),
 ]
@@ -58,10 +65,12 @@ ToProfile = Annotated[
     ),
 ]
 JournalDirectory = Annotated[
-    Path | None,
+    # As a str, '' is not the current directory.
+    str | None,
     typer.Option(
         "--journal",
         metavar="DIR",
+        path_type=str,
         help="The directory of the journal, which lets the next run continue uploads.",
         show_default="in the user's state directory",
     ),
@@ -93,7 +102,7 @@ AsJson = Annotated[
 ]
 
 
-def check_journal(directory: Path | None, *, no_resume: bool) -> None:
+def check_journal(directory: str | None, *, no_resume: bool) -> None:
     """Refuse a journal that is wanted and not wanted.
 
     Raises:
@@ -104,11 +113,11 @@ def check_journal(directory: Path | None, *, no_resume: bool) -> None:
         raise typer.BadParameter(message, param_hint="--journal")
 
 
-def journal_in(directory: Path | None, *, no_resume: bool) -> Path | None:
+def journal_in(directory: str | None, *, no_resume: bool) -> str | Path | None:
     """Return the directory of the journal. None: there is none."""
-    if no_resume:
-        return None
-    return directory or user_state_path("ecr-layers", appauthor=False) / "uploads"
+    if no_resume or directory is not None:
+        return directory
+    return user_state_path("ecr-layers", appauthor=False) / "uploads"
 
 
 def transfer_config(

@@ -70,7 +70,7 @@ def push(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="PATH",
-            help="An OCI layout (a directory or a tar archive), or an archive of docker save.",
+            help="An OCI layout (a directory or a tar archive), or an archive of `docker save`.",
             show_default=False,
         ),
     ],
@@ -99,21 +99,24 @@ def push(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Push an image: upload the layers that the repository lacks, and put the manifests.
+    """Push an image from files, without Docker: upload what the repository lacks.
 
-    Without a tag, the image gets the tags of the source. The URI of the image is printed.
+    The repository must exist. Write its whole URI to name another account. Requests are signed with
+    your AWS credentials, so there is no login. Without a tag, the image gets the tags that the
+    layout or archive has. The URI of the image, by its digest, is printed on standard output.
 
     \b
     Examples:
-      ecr-layers push ./layout team/app:1.0
-      docker save app:1 | gzip > app.tar.gz
-      ecr-layers push app.tar.gz team/app --tag 1.0 --tag latest
+      docker save app:1.0 --output app.tar
+      ecr-layers push app.tar team/app:1.0
+      ecr-layers push app.tar team/app --tag 1.0 --tag latest
 
-    Run an interrupted push again to continue it. Exit code 75 says that this helps.
+    If a push is interrupted, run the same command again to continue. Exit code 75 means that this
+    helps.
 
     The caller needs the IAM actions ecr:BatchCheckLayerAvailability, ecr:BatchGetImage,
     ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the
-    repository.
+    repository. To move a tag, also ecr:DescribeRepositories.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
@@ -178,14 +181,19 @@ def pull(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pull an image into an OCI layout. Layers that the layout has are not downloaded.
+    """Pull an image into an OCI layout, without Docker: download what the directory lacks.
+
+    The directory is created, or the image is added to the layout that is there. The URI of the
+    image, by its digest, is printed on standard output.
 
     \b
     Examples:
-      ecr-layers pull team/app:1.0 ./layout
-      ecr-layers pull team/app:1.0 ./layout --platform linux/arm64
+      ecr-layers pull team/app:1.0 ./app
+      ecr-layers pull team/app:1.0 ./app --platform linux/arm64
+      skopeo copy oci:./app:1.0 docker-daemon:app:1.0
 
-    Run an interrupted pull again to continue it. Exit code 75 says that this helps.
+    If a pull is interrupted, run the same command again to continue. Exit code 75 means that this
+    helps.
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the
     repository.
@@ -244,10 +252,10 @@ def copy(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Copy an image to another repository, account or Region. Nothing touches the disk.
+    """Copy an image to another repository, account or Region, through memory.
 
-    Without a tag, the copy gets the tag of the source. A copy to the same repository only puts
-    tags.
+    Nothing is written to the disk but the journal. Without a tag, the copy gets the tag of the
+    source. Within one repository, a copy adds the tag and moves no layer.
 
     \b
     Examples:
@@ -255,9 +263,11 @@ def copy(  # noqa: PLR0913 (the options)
       ecr-layers copy team/app:1.0 team/app --to-region eu-west-1
       ecr-layers copy team/app:1.0 mirror/app --to-profile production
 
-    Referrers of the image, such as signatures, are not copied.
+    If a copy is interrupted, run the same command again to continue. Exit code 75 means that this
+    helps. Referrers of the image, such as signatures, are not copied.
 
-    The caller needs the IAM actions of pull at the source, and those of push at the target.
+    The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer at the source.
+    At the target, the caller needs those that `ecr-layers push --help` lists.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 

@@ -93,7 +93,7 @@ class ImageSource:
             InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a named
                 blob is missing or has another size, or a manifest has another digest.
         """
-        where = _path(path)
+        where = checked_path(path)
         return cls(str(where), read_images(_files(where), needs_layout=True))
 
     @classmethod
@@ -120,7 +120,7 @@ class ImageSource:
             InvalidInputError: The path is not such an archive, or it is incomplete: a named file is
                 missing, or a layer does not match its digest.
         """
-        where = _path(path)
+        where = checked_path(path)
         return cls(str(where), read_images(_files(where)))
 
     @classmethod
@@ -137,7 +137,7 @@ class ImageSource:
         Raises:
             InvalidInputError: The path has none of these formats, or the image is incomplete.
         """
-        where = _path(path)
+        where = checked_path(path)
         beginning = _beginning(where)
         if beginning.lstrip().startswith(_TEXTS) and beginning[_TAR.start : _TAR.stop] != b"ustar":
             return cls._from_json(where, beginning)
@@ -305,7 +305,12 @@ def _images_under(root: Manifest, manifests: Mapping[str, Manifest], source: Ima
     return Images(reached, (root,), tags, (), source._blobs)  # noqa: SLF001
 
 
-def _path(path: str | os.PathLike[str]) -> Path:
+def checked_path(path: str | os.PathLike[str]) -> Path:
+    """Return a path, if it is one.
+
+    Raises:
+        InvalidInputError: It is not, or it is empty.
+    """
     named = os.fspath(path) if isinstance(path, str | os.PathLike) else None
     if not isinstance(named, str):
         msg = f"path={quoted(path)} must be a str or a Path"

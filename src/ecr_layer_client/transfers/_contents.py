@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, Iterable, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
@@ -87,7 +88,7 @@ class FileContent:
 
     def _positioned(self, start: int) -> BinaryIO:
         if self._is_closed:
-            msg = "it was closed meanwhile"
+            msg = "the file is closed"
             raise OSError(msg)
         if self._file is None:
             self._file = self._open()
@@ -156,18 +157,29 @@ class MadeContent:
 async def _chunks_of(name: str, made: object) -> AsyncGenerator[bytes, None]:
     """Yield the chunks of a blob that was made. A blocking source is read in a thread."""
     if isinstance(made, AsyncIterable):
-        async for each in cast("AsyncIterable[object]", made):
-            yield _bytes(name, each)
+        chunks = cast("AsyncIterable[object]", made)
+        async with AsyncExitStack() as opened:
+            if hasattr(made, "aclose"):
+                opened.push_async_callback(made.aclose)
+            async for chunk in chunks:
+                yield _bytes(name, chunk)
         return
 
+    # A cancelled reader leaves its thread behind, and a generator that runs can't be closed.
+    lock = threading.Lock()
+    close = getattr(made, "close", None)
     try:
-        pull = _pull(name, made)
+        pull = partial(_locked, lock, _pull(name, made))
         while chunk := await asyncio.to_thread(pull):
             yield _bytes(name, chunk)
     finally:
-        close = getattr(made, "close", None)
         if close is not None:
-            await finish_in_thread(close)
+            await finish_in_thread(partial(_locked, lock, close))
+
+
+def _locked(lock: threading.Lock, work: Callable[[], object]) -> object:
+    with lock:
+        return work()
 
 
 def _pull(name: str, made: object) -> Callable[[], object]:

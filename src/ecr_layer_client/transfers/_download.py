@@ -21,6 +21,7 @@ from ecr_layer_client._models.call_errors import (
 from ecr_layer_client._text.quoting import escaped
 from ecr_layer_client._transport.options import is_loopback
 
+from ._deadline import MovingDeadline
 from ._operations import GetDownloadUrlForLayer
 from ._parts import Span
 
@@ -77,14 +78,18 @@ class DownloadUrl:
             self._url = None
 
     def _check(self, url: str) -> None:
-        parts = urlsplit(url)
-        is_safe = (
-            parts.scheme == "https" or self._allow_insecure or is_loopback(parts.hostname or "")
+        try:
+            parts = urlsplit(url)
+            scheme, host, _ = parts.scheme, parts.hostname, parts.port
+        except ValueError:
+            scheme, host = "", None
+        is_safe = scheme == "https" or (
+            scheme == "http" and (self._allow_insecure or is_loopback(host or ""))
         )
-        if not is_safe or parts.scheme not in {"http", "https"}:
+        if not (is_safe and host):
             msg = (
-                f"ECR's download URL of {self._operation.digest} has the scheme "
-                f"{escaped(parts.scheme)!r}: only https is used"
+                f"ECR's download URL of {self._operation.digest} is not a URL with a host, or has "
+                f"the scheme {escaped(scheme)!r}: only https is used"
             )
             raise ResponseError(
                 msg,
@@ -106,6 +111,8 @@ class RangeDownload:
         take: Given each chunk.
         bandwidth: Says when the next chunk may be taken.
         patience: Seconds that a chunk may take.
+        has_renewed: Whether the URL was renewed since bytes came.
+        deadline: The deadline of the attempt.
     """
 
     name: ClassVar[str] = "GetLayer"
@@ -118,7 +125,7 @@ class RangeDownload:
     patience: float
     has_renewed: bool = False
     _position: int = field(init=False)
-    _deadline: asyncio.Timeout | None = field(default=None, init=False)
+    deadline: MovingDeadline = field(default_factory=MovingDeadline, init=False)
 
     def __post_init__(self) -> None:
         self._position = self.span.start
@@ -133,10 +140,6 @@ class RangeDownload:
         """The part of the range that was not taken yet."""
         return Span(self._position, self.span.stop)
 
-    def use_deadline(self, deadline: asyncio.Timeout) -> None:
-        """Take the deadline of the attempt that begins."""
-        self._deadline = deadline
-
     async def add(self, chunk: bytes) -> None:
         """Take a chunk.
 
@@ -146,11 +149,13 @@ class RangeDownload:
         if len(chunk) > self.left.size:
             msg = f"the download of {self.layer.digest} is longer than the range of the request"
             raise ResponseError(msg, retryable=False)
+        # The time that the bandwidth or a disk takes is not ECR's.
+        self.deadline.allow(None)
         await self.bandwidth.take(len(chunk))
         self._position += len(chunk)
+        self.has_renewed = False
         await self.take(chunk)
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + self.patience)
+        self.deadline.allow(self.patience)
 
     def request(self) -> bytes:
         """Return no body."""

@@ -10,18 +10,23 @@ import os
 import tempfile
 import time
 from collections.abc import MutableMapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.quotas import MAX_PART_BYTES
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.images._files import why
+
+from ._threads import finish_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator
+    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
 Journal = str | os.PathLike[str] | MutableMapping[str, str]
 
@@ -50,8 +55,8 @@ class Upload(BaseModel, frozen=True):
     """
 
     upload_id: str
-    part_size: int
-    received: int = 0
+    part_size: int = Field(gt=0, le=MAX_PART_BYTES)
+    received: int = Field(default=0, ge=0)
 
 
 class _Written(BaseModel):
@@ -64,6 +69,8 @@ class _Store(Protocol):
     async def get(self, key: str) -> str | None: ...
 
     async def set(self, key: str, text: str | None) -> None: ...
+
+    async def forget(self, keys: Sequence[str]) -> None: ...
 
 
 class Entry:
@@ -90,8 +97,7 @@ class Entry:
             # Another version wrote it, or somebody changed it. The layer is uploaded from its
             # start, and the entry is written again.
             return None
-        is_usable = written.target == self._target and written.upload.part_size > 0
-        return written.upload if is_usable else None
+        return written.upload if written.target == self._target else None
 
     async def write(self, upload: Upload) -> None:
         """Write down an upload, in place of the one before."""
@@ -115,7 +121,7 @@ class UploadJournal:
         place: The argument `journal=`: a directory, a mapping, or None.
 
     Raises:
-        InvalidInputError: It is none of these, or the directory can't be made, or filelock is not
+        InvalidInputError: It is none of these, or the directory can't be used, or filelock is not
             installed.
     """
 
@@ -123,7 +129,7 @@ class UploadJournal:
         self._directory: _Directory | None = None
         self._store: _Store = _Nothing()
         if isinstance(place, str | os.PathLike):
-            self._directory = _Directory(Path(place))
+            self._store = self._directory = _Directory(place)
         elif isinstance(place, MutableMapping):
             self._store = _Mapping(place)
         elif place is not None:
@@ -144,7 +150,14 @@ class UploadJournal:
             yield Entry(target, self._store)
             return
         with self._directory.locked(key_of(target)) as is_mine:
-            yield Entry(target, self._directory if is_mine else self._store)
+            yield Entry(target, self._directory if is_mine else _Nothing())
+
+    async def forget(self, targets: Iterable[Target]) -> None:
+        """Remove the entries of layers that need no upload any more.
+
+        They are left over if a process ended between the end of an upload and its response.
+        """
+        await self._store.forget([key_of(target) for target in targets])
 
 
 class _Nothing:
@@ -152,6 +165,9 @@ class _Nothing:
         return None
 
     async def set(self, key: str, text: str | None) -> None:
+        pass
+
+    async def forget(self, keys: Sequence[str]) -> None:
         pass
 
 
@@ -168,26 +184,51 @@ class _Mapping:
         else:
             self._entries[key] = text
 
+    async def forget(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._entries.pop(key, None)
+
 
 class _Directory:
     """One file for each entry, replaced by a rename, and one lock beside it."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, place: str | os.PathLike[str]) -> None:
+        named = os.fspath(place)
+        self._name = quoted(named)
+        if not named:
+            msg = (
+                f"journal={self._name} is empty: pass a directory ('.' is the current one), or None"
+            )
+            raise InvalidInputError(msg)
         try:
             from filelock import FileLock  # noqa: PLC0415 (optional)
         except ImportError:
             msg = (
-                f"journal={quoted(str(path))}: a directory needs filelock: "
+                f"journal={self._name}: a directory needs filelock: "
                 "pip install 'ecr_layer_client[transfers]', or pass a mapping"
             )
             raise InvalidInputError(msg) from None
-        try:
-            path.mkdir(mode=_ONLY_OWNER, parents=True, exist_ok=True)
-        except OSError as error:
-            msg = f"journal={quoted(str(path))} can't be made a directory: {error.strerror}"
-            raise InvalidInputError(msg) from error
-        self._path = path
         self._lock: Any = FileLock
+        self._path = Path(named)
+        with self._usable():
+            self._path.mkdir(mode=_ONLY_OWNER, parents=True, exist_ok=True)
+            # A directory that can't be written is found before the first byte is sent.
+            with tempfile.TemporaryFile(dir=self._path):
+                pass
+
+    @contextmanager
+    def _usable(self) -> Generator[None]:
+        """Turn an error of the system into one that names the argument.
+
+        filelock raises NotImplementedError if the file system has no locks.
+        """
+        try:
+            yield
+        except (OSError, NotImplementedError) as error:
+            msg = (
+                f"journal={self._name} can't be used: {why(error)}: pass another directory, or None"
+            )
+            raise InvalidInputError(msg) from error
 
     @contextmanager
     def locked(self, key: str) -> Generator[bool]:
@@ -197,41 +238,57 @@ class _Directory:
         """
         path = self._path / f"{key}.lock"
         lock = self._lock(path, blocking=False)
-        is_mine = _try(lock)
+        with self._usable():
+            is_mine = _try(lock)
         try:
             yield is_mine
         finally:
-            if is_mine and not (self._path / key).exists():
-                path.unlink(missing_ok=True)
             if is_mine:
-                lock.release()
+                self._unlock(lock, path, is_needed=(self._path / key).exists())
+
+    def _unlock(self, lock: Any, path: Path, *, is_needed: bool) -> None:
+        # Windows removes no open file. There, filelock itself removes the file afterwards.
+        with suppress(PermissionError):
+            if not is_needed:
+                path.unlink(missing_ok=True)
+        lock.release()
 
     async def get(self, key: str) -> str | None:
         return await asyncio.to_thread(self._read, key)
 
     def _read(self, key: str) -> str | None:
-        try:
-            with (self._path / key).open(encoding="utf-8", errors="replace") as file:
-                return file.read(_MAX_ENTRY_BYTES)
-        except FileNotFoundError:
-            return None
+        with self._usable(), suppress(FileNotFoundError), (self._path / key).open("rb") as file:
+            return file.read(_MAX_ENTRY_BYTES).decode(errors="replace")
+        return None
 
     async def set(self, key: str, text: str | None) -> None:
-        await asyncio.to_thread(self._write, key, text)
+        await finish_in_thread(partial(self._write, key, text))
 
     def _write(self, key: str, text: str | None) -> None:
-        if text is None:
-            (self._path / key).unlink(missing_ok=True)
-            return
-        # mkstemp makes the file for its owner alone.
-        descriptor, name = tempfile.mkstemp(dir=self._path, prefix=f"{key}.")
-        try:
-            with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (a descriptor)
-                file.write(text)
-            Path(name).replace(self._path / key)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        with self._usable():
+            if text is None:
+                (self._path / key).unlink(missing_ok=True)
+                return
+            # mkstemp makes the file for its owner alone.
+            descriptor, name = tempfile.mkstemp(dir=self._path, prefix=f"{key}.")
+            try:
+                with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (a descriptor)
+                    file.write(text)
+                Path(name).replace(self._path / key)
+            except BaseException:
+                Path(name).unlink(missing_ok=True)
+                raise
+
+    async def forget(self, keys: Sequence[str]) -> None:
+        await asyncio.to_thread(self._forget, keys)
+
+    def _forget(self, keys: Sequence[str]) -> None:
+        with self._usable():
+            for key in keys:
+                if (self._path / key).exists():
+                    with self.locked(key) as is_mine:
+                        if is_mine:
+                            (self._path / key).unlink()
 
 
 def _try(lock: Any) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 
+from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.quotas import PART_BYTES
 from ecr_layer_client.images._reader import together
 
@@ -78,7 +79,14 @@ class LayerSource:
         url = self._url(layer)
         await url.get()
         download = RangeDownload(self.repository, layer, span, url, take, bandwidth, patience)
-        await self.calls.through(self._download, download, download.use_deadline)
+        while True:
+            left = download.left
+            try:
+                return await self.calls.through(self._download, download, download.deadline.use)
+            except CallError as error:
+                # As long as bytes come, a download may take longer than `max_elapsed`.
+                if not error.retryable or error.attempts == 1 or download.left == left:
+                    raise
 
     def __call__(self, blob: Descriptor) -> RangeContent:
         """Return the content of a blob, as `ImageSource.from_manifest(blobs=...)` asks for it."""

@@ -180,7 +180,7 @@ class LayerUpload:
         )
         operation = UploadLayerPart(self._tools.repository, span.start, span.stop - 1, body)
         try:
-            return await self._calls.call(operation, body.use_deadline)
+            received = await self._calls.call(operation, body.deadline.use)
         except ServiceError as error:
             received = _received(error, self._size)
             if received is None:
@@ -189,9 +189,12 @@ class LayerUpload:
             if sending.attempts == 1:
                 # An earlier run sent this part, and ended before it could write that down.
                 self._tally.repeated += span.size
-            return received
+        else:
+            # ECR may take a part of a part.
+            self._tally.repeated += span.stop - received
         finally:
             self._tools.bounds.budget.release(prepared.held)
+        return received
 
     def _step_to(self, received: int, span: Span, error: ServiceError) -> None:
         """Allow some steps back, and raise the error behind them."""

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
-import io
 import json
 import os
 import re
@@ -12,11 +10,16 @@ import shutil
 import tempfile
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.images._files import Directory
+from ecr_layer_client.images._oci_layout import read_entries
+
+from ._file_locks import locked
+from ._incoming_blob import IncomingBlob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -31,9 +34,8 @@ _REF_NAME = "org.opencontainers.image.ref.name"  # OCI image-spec, annotations.m
 _CONTAINERD_NAME = "io.containerd.image.name"
 _DIGEST = re.compile(r"(?P<algorithm>sha256|sha512):(?P<value>[a-f0-9]{64,128})")
 _ARCHIVES = (".tar", ".tgz", ".gz")
-_READ_BYTES = 1024 * 1024
 
-# The index is read, changed and replaced by one writer at a time.
+# For Windows, which can't lock the directory.
 _index_lock = threading.Lock()
 
 
@@ -44,7 +46,7 @@ class LayoutWriter:
         path: The directory.
 
     Raises:
-        InvalidInputError: The path is neither empty nor an OCI layout.
+        InvalidInputError: The path is neither empty nor a valid OCI layout.
     """
 
     def __init__(self, path: Path) -> None:
@@ -63,7 +65,11 @@ class LayoutWriter:
                 "pull into another directory"
             )
             raise InvalidInputError(msg)
-        (path / _INCOMING).mkdir(parents=True, exist_ok=True)
+        read_entries(Directory(path))
+
+    def create(self) -> None:
+        """Create the directory."""
+        self.path.mkdir(parents=True, exist_ok=True)
 
     def has(self, blob: Descriptor) -> bool:
         """Return whether the layout has a blob of this digest and size."""
@@ -73,12 +79,13 @@ class LayoutWriter:
             return False
         return blob.size in {None, size}
 
-    def require_space(self, size: int) -> None:
-        """Check that some bytes fit.
+    def require_space(self, blobs: Iterable[Descriptor]) -> None:
+        """Check that the bytes that some blobs still lack fit.
 
         Raises:
             OSError: They don't.
         """
+        size = sum((blob.size or 0) - self.incoming(blob).written for blob in blobs)
         free = shutil.disk_usage(self.path).free
         if free < size:
             msg = f"{human_bytes(size)} to pull, and {human_bytes(free)} are free"
@@ -87,32 +94,30 @@ class LayoutWriter:
     def incoming(self, blob: Descriptor) -> IncomingBlob:
         """Return a blob to write, which is not open yet."""
         part = self.path / _INCOMING / f"{blob.digest.replace(':', '-')}.part"
-        return IncomingBlob(blob, part, self._blob(blob.digest))
+        return IncomingBlob(blob, self.path, part, self._blob(blob.digest))
 
     def add_image(self, manifests: Sequence[Manifest], root: Manifest, tags: Iterable[str]) -> None:
         """Write manifests, and name one of them in the index. The index is written last."""
-        for manifest in manifests:
-            self._replace(self._blob(manifest.digest), manifest.raw)
-        if not (self.path / _LAYOUT).exists():
-            self._replace(self.path / _LAYOUT, json.dumps(_VERSION).encode())
-
         entry = {"mediaType": root.media_type, "digest": root.digest, "size": len(root.raw)}
         named = [entry | {"annotations": {_REF_NAME: tag}} for tag in tags] or [entry]
-        with _index_lock:
+
+        # The index is read, changed and replaced by one writer at a time.
+        with _index_lock, locked(self.path):
+            for manifest in manifests:
+                self._replace(self._blob(manifest.digest), manifest.raw)
+            if not (self.path / _LAYOUT).exists():
+                self._replace(self.path / _LAYOUT, json.dumps(_VERSION).encode())
             index = self._index()
             kept = [each for each in index["manifests"] if not _is_replaced(each, named)]
             index["manifests"] = kept + named
             self._replace(self.path / _INDEX, json.dumps(index, indent=2).encode())
-        self._remove_incoming()
+            self._remove_incoming()
 
     def _index(self) -> dict[str, Any]:
         try:
             index: dict[str, Any] = json.loads((self.path / _INDEX).read_bytes())
         except FileNotFoundError:
             return {"schemaVersion": 2, "mediaType": _INDEX_TYPE, "manifests": []}
-        except ValueError as error:
-            msg = f"{self.path / _INDEX} is not valid JSON: {error}"
-            raise InvalidInputError(msg) from None
         return index
 
     def _remove_incoming(self) -> None:
@@ -143,77 +148,6 @@ class LayoutWriter:
         except BaseException:
             Path(name).unlink(missing_ok=True)
             raise
-
-
-class IncomingBlob:
-    """A blob that is being written. Its methods block: call them in a thread.
-
-    Args:
-        blob: The blob.
-        part: Where it is written.
-        final: Where it goes when it is complete.
-
-    Attributes:
-        position: The number of bytes so far.
-    """
-
-    def __init__(self, blob: Descriptor, part: Path, final: Path) -> None:
-        self._blob = blob
-        self._part = part
-        self._final = final
-        self._hash = _hash_of(blob)
-        self._opened: BinaryIO = io.BytesIO()
-        # Who is cancelled leaves a thread behind, which may still work.
-        self._lock = threading.Lock()
-        self._is_closed = False
-        self.position: int = 0
-
-    def open(self) -> None:
-        """Open the blob behind the bytes that an earlier pull wrote."""
-        with self._lock:
-            if self._is_closed:
-                return
-            self._part.parent.mkdir(parents=True, exist_ok=True)
-            self._opened = self._part.open("r+b" if self._part.exists() else "w+b")
-            while data := self._opened.read(_READ_BYTES):
-                self._hash.update(data)
-                self.position += len(data)
-        if self._blob.size is not None and self.position > self._blob.size:
-            self.restart()
-
-    def write(self, chunks: Iterable[bytes]) -> None:
-        """Write some bytes."""
-        with self._lock:
-            for chunk in chunks:
-                self._opened.write(chunk)
-                self._hash.update(chunk)
-                self.position += len(chunk)
-
-    def restart(self) -> None:
-        """Forget all bytes."""
-        with self._lock:
-            self._opened.seek(0)
-            self._opened.truncate()
-            self._hash, self.position = _hash_of(self._blob), 0
-
-    def finish(self) -> bool:
-        """Give the blob its name; return False if its bytes don't have its digest."""
-        if f"{self._hash.name}:{self._hash.hexdigest()}" != self._blob.digest:
-            return False
-        self.close()
-        self._final.parent.mkdir(parents=True, exist_ok=True)
-        self._part.replace(self._final)
-        return True
-
-    def close(self) -> None:
-        """Close the file, and keep what was written."""
-        with self._lock:
-            self._is_closed = True
-            self._opened.close()
-
-
-def _hash_of(blob: Descriptor) -> hashlib._Hash:
-    return hashlib.new(blob.digest.partition(":")[0])
 
 
 def _is_replaced(entry: Any, new: Sequence[dict[str, Any]]) -> bool:

@@ -12,6 +12,8 @@ from pydantic_core import to_json
 
 from ecr_layer_client.images._operations import members_of
 
+from ._deadline import MovingDeadline
+
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 
@@ -103,6 +105,7 @@ class PartBody:
         patience: Seconds that a piece, or the response, may take.
         on_sent: Called with the number of bytes, of the body, that the socket has taken in this
             attempt.
+        deadline: The deadline of the attempt.
     """
 
     part: EncodedPart
@@ -111,15 +114,11 @@ class PartBody:
     on_sent: Callable[[int], None]
     length: int = field(init=False)
     sha256: str = field(init=False)
-    _deadline: asyncio.Timeout | None = field(default=None, init=False)
+    deadline: MovingDeadline = field(default_factory=MovingDeadline, init=False)
 
     def __post_init__(self) -> None:
         self.length = self.part.length
         self.sha256 = self.part.sha256
-
-    def use_deadline(self, deadline: asyncio.Timeout) -> None:
-        """Take the deadline of the attempt that begins."""
-        self._deadline = deadline
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the pieces from the first one."""
@@ -127,13 +126,11 @@ class PartBody:
         self.on_sent(0)
         began = loop.time()
         for piece in self.part.pieces:
+            # The time that the bandwidth takes is not ECR's.
+            self.deadline.allow(None)
             await self.bandwidth.take(len(piece))
-            self._allow(self.patience)
+            self.deadline.allow(self.patience)
             yield piece
             sent += len(piece)
             self.on_sent(sent)
-        self._allow(self.patience + loop.time() - began)
-
-    def _allow(self, seconds: float) -> None:
-        if self._deadline is not None and not self._deadline.expired():
-            self._deadline.reschedule(asyncio.get_running_loop().time() + seconds)
+        self.deadline.allow(self.patience + loop.time() - began)

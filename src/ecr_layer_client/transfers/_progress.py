@@ -37,6 +37,8 @@ class Tally:
         self._show = show
         self._sent: dict[str, int] = {}
         self._confirmed: dict[str, int] = {}
+        # The sums of all layers, so that a report costs the same for any number of them.
+        self._total = self._total_sent = self._total_confirmed = 0
         self._began: dict[str, int] = {}
         self._shown_at = -inf
         self.repeated: int = 0
@@ -48,9 +50,11 @@ class Tally:
     def add(self, layers: Iterable[Descriptor]) -> None:
         """Add layers to transfer. Those that were complete are not complete any more."""
         for layer in layers:
+            if layer.digest not in self._layers:
+                self._total += layer.size or 0
             self._layers[layer.digest] = layer
             self.moved.pop(layer.digest, None)
-            self._sent[layer.digest] = self._confirmed[layer.digest] = 0
+            self._confirm(layer.digest, 0)
         self._report(None)
 
     def began(self, digest: str, position: int) -> None:
@@ -60,16 +64,30 @@ class Tally:
 
     def sent(self, digest: str, position: int) -> None:
         """Note that the socket has taken a layer up to a position."""
-        self._sent[digest] = position
+        self._send(digest, position)
         now = asyncio.get_running_loop().time()
         if now - self._shown_at >= _SECONDS_BETWEEN_REPORTS:
             self._shown_at = now
             self._report(digest)
 
     def confirmed(self, digest: str, position: int) -> None:
-        """Note that the target has acknowledged a layer up to a position."""
-        self._sent[digest] = self._confirmed[digest] = position
+        """Note that the target has acknowledged a layer up to a position.
+
+        What it acknowledged before, behind that position, has to be sent again.
+        """
+        self._confirm(digest, position)
         self._report(digest)
+
+    def _confirm(self, digest: str, position: int) -> None:
+        step = position - self._confirmed.get(digest, 0)
+        self.repeated += max(0, -step)
+        self._total_confirmed += step
+        self._confirmed[digest] = position
+        self._send(digest, position)
+
+    def _send(self, digest: str, position: int) -> None:
+        self._total_sent += position - self._sent.get(digest, 0)
+        self._sent[digest] = position
 
     def done(self, digest: str) -> None:
         """Note that a layer is complete."""
@@ -104,9 +122,9 @@ class Tally:
         if self._show is not None:
             self._show(
                 TransferProgress(
-                    sent=sum(self._sent.values()),
-                    confirmed=sum(self._confirmed.values()),
-                    total=sum(layer.size or 0 for layer in self._layers.values()),
+                    sent=self._total_sent,
+                    confirmed=self._total_confirmed,
+                    total=self._total,
                     repeated=self.repeated,
                     layers_done=len(self.moved),
                     layers=len(self._layers),

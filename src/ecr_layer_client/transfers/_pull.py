@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._source import ImageSource
 
+    from ._incoming_blob import IncomingBlob
     from ._layer_source import LayerSource
-    from ._layout_writer import IncomingBlob, LayoutWriter
+    from ._layout_writer import LayoutWriter
 
 _MAX_DOWNLOADS = 16  # layers at once
 _BUFFER_BYTES = 512 * 1024  # of a layer, before they are written
@@ -62,10 +63,7 @@ class Pull:
             CallError: A call failed. `.transfer` is how far it came.
         """
         began = asyncio.get_running_loop().time()
-        blobs = blobs_of([self._source])
-        present = await asyncio.to_thread(lambda: tuple(filter(self._layout.has, blobs)))
-        missing = [blob for blob in blobs if blob not in present]
-        await asyncio.to_thread(self._layout.require_space, sum(blob.size or 0 for blob in missing))
+        present, missing = await asyncio.to_thread(self._prepare)
         self._tally = Tally(missing, self._show)
 
         largest_first = sorted(missing, key=lambda blob: -(blob.size or 0))
@@ -83,7 +81,7 @@ class Pull:
             repository=Repository.coerce(self._layers.repository),
             moved=tuple(missing),
             resumed=tuple(blob for blob in missing if blob.digest in self._tally.resumed),
-            present=present,
+            present=tuple(present),
             foreign=self._source.foreign,
             images=(TransferredImage(digest=root.digest, tags=tags),),
             bytes_moved=self._tally.bytes_moved,
@@ -91,6 +89,16 @@ class Pull:
             calls=self._layers.calls.made,
             seconds=asyncio.get_running_loop().time() - began,
         )
+
+    def _prepare(self) -> tuple[list[Descriptor], list[Descriptor]]:
+        """Create the layout, and return the blobs that it has, and those that it lacks."""
+        self._layout.create()
+        present: list[Descriptor] = []
+        missing: list[Descriptor] = []
+        for blob in blobs_of([self._source]):
+            (present if self._layout.has(blob) else missing).append(blob)
+        self._layout.require_space(missing)
+        return present, missing
 
     async def _fetch(self, blob: Descriptor) -> None:
         async with self._places:
@@ -109,8 +117,8 @@ class Pull:
 
     async def _again(self, blob: Descriptor, incoming: IncomingBlob) -> None:
         """Download a layer once more, whose bytes don't have its digest."""
-        self._tally.repeated += incoming.position
         await asyncio.to_thread(incoming.restart)
+        self._tally.confirmed(blob.digest, 0)
         await self._download(blob, incoming)
         if not await asyncio.to_thread(incoming.finish):
             await asyncio.to_thread(incoming.restart)

@@ -127,9 +127,13 @@ class Push:
         self._tally = Tally(planned.to_upload, self._show)
 
         await self._check_tags(found)
+        await self._journal.forget(self._target(each) for each in planned.present)
         await self._contents.prepare(planned.to_upload)
         await self._upload(planned.to_upload)
         await self._put(found)
+        if self._registry_id is None and not self._is_here:
+            # ECR said that the images exist, which does not name the registry.
+            await self._fetch()
         return planned
 
     def _all_here(self) -> tuple[Any, _Found]:
@@ -255,7 +259,7 @@ class Push:
 
     def _missing(self, error: ServiceError, manifest: Manifest) -> list[Descriptor]:
         """Return the layers of a manifest that ECR says it lacks."""
-        if error.code != "LayersNotFoundException":
+        if error.code != "LayersNotFoundException" or self._is_here:
             return []
         named = set(_SHA256.findall(error.message))
         return [blob for blob in manifest.blobs if blob.digest in named]
@@ -265,7 +269,7 @@ class Push:
         msg = (
             f"push to repository {self.repository.name!r}: timeout={seconds} s expired, with "
             f"{len(state.moved)} of {len(state.moved) + len(state.unfinished)} layers uploaded: "
-            "push again with the same journal= to continue"
+            "push again to continue"
         )
         facts: dict[str, Any] = {"operation": "push", "repository": self.repository}
         error = OperationTimeoutError(msg, elapsed=seconds or 0.0, **facts)

@@ -101,7 +101,7 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
         if not isinstance(tag, str) or not TAG.fullmatch(tag):
             msg = (
                 f"tags: {quoted(tag)} is not a valid tag: use up to 128 letters, digits, "
-                "'_', '.' and '-', beginning with none of the last two"
+                "'_', '.' and '-', and begin with a letter, a digit or '_'"
             )
             raise InvalidInputError(msg)
     return given

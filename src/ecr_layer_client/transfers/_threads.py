@@ -10,8 +10,14 @@ if TYPE_CHECKING:
 
 
 async def finish_in_thread(work: Callable[[], object]) -> None:
-    """Run something in a thread, even if the caller is cancelled meanwhile, as a task group does.
+    """Run something in a thread, and wait for its end, even if the caller is cancelled meanwhile.
 
-    `asyncio.to_thread` would not run it if all threads were busy then.
+    `asyncio.to_thread` would not run it if all threads were busy then. A caller that is cancelled
+    twice does not wait.
     """
-    await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
+    thread = asyncio.get_running_loop().run_in_executor(None, work)
+    try:
+        await asyncio.shield(thread)
+    except asyncio.CancelledError:
+        await asyncio.wait([thread])
+        raise

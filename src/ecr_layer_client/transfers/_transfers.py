@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterable
 from contextlib import asynccontextmanager
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ecr_layer_client._calls.caller import Caller, OperationState
@@ -13,37 +14,43 @@ from ecr_layer_client._calls.rate_limiter import rate_limiter_for
 from ecr_layer_client._models.call_errors import OperationTimeoutError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client.images._operations import checked_reference
 from ecr_layer_client.images._reader import together
-from ecr_layer_client.images._source import sources_of, with_maker
+from ecr_layer_client.images._source import checked_path, sources_of, with_maker
 
 from ._journal import UploadJournal
 from ._layer_source import LayerSource, download_transport
 from ._layout_writer import LayoutWriter
 from ._pull import Pull
 from ._push import Push, PushInput
-from ._sources import Contents, refuse_what_cannot_be_pushed, tags_of_push
+from ._sources import Contents, checked_tags, refuse_what_cannot_be_pushed, tags_of_push
 from ._tools import Calls, TransferTools
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
 
     from ecr_layer_client._calls.connection import Connection
     from ecr_layer_client._calls.observer import SafeObserver
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._models.result import LayerCheckResult
-    from ecr_layer_client._models.transfers import TransferProgress
+    from ecr_layer_client._models.transfers import TransferProgress, TransferState
     from ecr_layer_client._transport.operation import Transport
     from ecr_layer_client.images._descriptor import Platform
     from ecr_layer_client.images._reader import ImageReader
     from ecr_layer_client.images._source import ImageSource
 
     from ._journal import Journal
+    from ._protocols import ImagePusher
     from ._result import TransferResult
 
 _CHECK = "BatchCheckLayerAvailability"
 _DOWNLOADS_IN_FLIGHT = 64
+_MIN_SECONDS = 0.001  # of a push that has no time left
+
+# Of a copy: the client and the repository, and the tags and the journal of the push.
+CopyTarget = tuple["ImagePusher", "Repository", "Iterable[str] | None", "Journal | None"]
 
 
 class ClientParts(NamedTuple):
@@ -108,43 +115,37 @@ class Transfers:
         self, reference: str, path: str | os.PathLike[str], platform: str | Platform | None
     ) -> TransferResult:
         """Pull an image; as `ECRLayerClient.pull`."""
-        layout = await asyncio.to_thread(LayoutWriter, _path(path))
+        layout = await asyncio.to_thread(LayoutWriter, checked_path(path))
 
         async def pulled() -> TransferResult:
             source = await self._parts.images.get(reference, platform)
             async with self._layer_source() as layers:
                 result = await Pull(source, layers, layout, self._show).run()
-                registry_id, region = self._parts.images.registry_id, layers.region_name
-                found = {"registry_id": registry_id, "region": region}
-                repository = self._parts.repository.model_copy(update=found)
-                return result.model_copy(update={"repository": repository})
+                return self._located(result, layers.region_name)
 
         with self._parts.observer.span("operation", "pull", self._parts.repository):
-            return await self._parts.connection.run(self._within(pulled(), "pull"))
+            return await self._parts.connection.run(self._within(pulled, "pull"))
 
     async def copy(
-        self,
-        references: str | Iterable[str],
-        platform: str | Platform | None,
-        push: Callable[[list[ImageSource], float | None], Coroutine[Any, Any, TransferResult]],
+        self, references: str | Iterable[str], platform: str | Platform | None, to: CopyTarget
     ) -> TransferResult:
         """Copy images; as `ECRLayerClient.copy`.
 
         Args:
             references: What to copy.
             platform: Of an index, the image to copy.
-            push: Pushes sources to the target, within some seconds.
+            to: The target: its client and repository, and the tags and journal of the push.
         """
-        given = _references(references)
+        given, target = _references(references), _checked_target(*to)
         loop = asyncio.get_running_loop()
         began = loop.time()
 
         async def copied() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
-            images = await self._within(together(fetches), "copy")
-            left = None if self._seconds is None else self._seconds - (loop.time() - began)
+            images = await self._within(partial(together, fetches), "copy")
             async with self._layer_source() as layers:
-                result = await push([with_maker(image, layers) for image in images], left)
+                sources = [with_maker(image, layers) for image in images]
+                result = await self._push_to(target, sources, loop.time() - began)
                 calls = result.calls | {
                     name: count + result.calls.get(name, 0)
                     for name, count in layers.calls.made.items()
@@ -153,6 +154,20 @@ class Transfers:
 
         with self._parts.observer.span("operation", "copy", self._parts.repository):
             return await self._parts.connection.run(copied())
+
+    async def _push_to(
+        self, target: CopyTarget, sources: list[ImageSource], elapsed: float
+    ) -> TransferResult:
+        """Push what is copied, in the seconds that are left."""
+        pusher, repository, tags, journal = target
+        left = None if self._seconds is None else max(self._seconds - elapsed, _MIN_SECONDS)
+        progress = self._show or False
+        try:
+            return await pusher.push(
+                repository, sources, tags=tags, journal=journal, timeout=left, progress=progress
+            )
+        except OperationTimeoutError as error:
+            raise self._timed_out(error.transfer, "copy") from error
 
     async def retag(
         self,
@@ -171,15 +186,23 @@ class Transfers:
 
         async def retagged() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
-            images = tuple(await self._within(together(fetches), "copy"))
+            images = tuple(await self._within(partial(together, fetches), "copy"))
             wanted = tags_of_push(images, tags)
             put = PushInput(images, wanted, Contents(()), UploadJournal(None))
-            return await Push(await self._tools(), put, self._show, is_here=True).run(self._seconds)
+            tools = await self._tools()
+            result = await Push(tools, put, self._show, is_here=True).run(self._seconds)
+            return self._located(result, tools.region_name)
 
         with self._parts.observer.span("operation", "copy", self._parts.repository):
             return await self._parts.connection.run(retagged())
 
-    async def _within(self, work: Coroutine[Any, Any, Any], name: str) -> Any:
+    def _located(self, result: TransferResult, region: str) -> TransferResult:
+        """Return a result with the registry that the images of the repository name."""
+        found = {"registry_id": self._parts.images.registry_id, "region": region}
+        repository = self._parts.repository.model_copy(update=found)
+        return result.model_copy(update={"repository": repository})
+
+    async def _within(self, work: Callable[[], Coroutine[Any, Any, Any]], name: str) -> Any:
         """Run something within the timeout.
 
         Raises:
@@ -188,18 +211,22 @@ class Transfers:
         deadline = asyncio.timeout(self._seconds)
         try:
             async with deadline:
-                return await work
+                return await work()
         except TimeoutError as error:
             if not deadline.expired():
                 raise
-            where = self._parts.repository
-            msg = (
-                f"{name} from repository {where.name!r}: timeout={self._seconds} s expired: "
-                "run it again to continue"
-            )
-            raise OperationTimeoutError(
-                msg, operation=name, repository=where, elapsed=self._seconds or 0.0
-            ) from error
+            raise self._timed_out(None, name) from error
+
+    def _timed_out(self, state: TransferState | None, name: str) -> OperationTimeoutError:
+        where = self._parts.repository
+        msg = (
+            f"{name} from repository {where.name!r}: timeout={self._seconds} s expired: "
+            f"{name} again to continue"
+        )
+        elapsed = self._seconds or 0.0
+        error = OperationTimeoutError(msg, operation=name, repository=where, elapsed=elapsed)
+        error.transfer = state
+        return error
 
     @asynccontextmanager
     async def _layer_source(self) -> AsyncGenerator[LayerSource, None]:
@@ -244,17 +271,30 @@ def _patient(config: ClientConfig) -> ClientConfig:
     return config.replace({"retry": config.retry.replace({"max_attempts": sys.maxsize})})
 
 
-def _path(path: str | os.PathLike[str]) -> Path:
-    try:
-        return Path(path)
-    except TypeError:
-        msg = f"path={quoted(path)} must be a str or a Path"
-        raise InvalidInputError(msg) from None
-
-
 def _references(references: str | Iterable[str]) -> list[str]:
-    given = [references] if isinstance(references, str) else list(references)
-    if not given:
+    given = [references] if isinstance(references, str) else references
+    if not isinstance(given, Iterable):
+        msg = f"references={quoted(references)} must be a tag or a digest, or several of them"
+        raise InvalidInputError(msg)
+    found = [checked_reference(each) for each in given]
+    if not found:
         msg = "references is empty: name the tags or digests to copy"
         raise InvalidInputError(msg)
-    return list(dict.fromkeys(given))
+    return list(dict.fromkeys(found))
+
+
+def _checked_target(
+    pusher: ImagePusher,
+    repository: Repository,
+    tags: Iterable[str] | None,
+    journal: Journal | None,
+) -> CopyTarget:
+    """Check the target of a copy before the first request, and return it."""
+    if not callable(getattr(pusher, "push", None)):
+        msg = (
+            f"to={quoted(pusher)} must be an open client, such as that of another Region, "
+            "or another ImagePusher"
+        )
+        raise InvalidInputError(msg)
+    UploadJournal(journal)
+    return pusher, repository, None if tags is None else checked_tags(tags), journal

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client import InvalidInputError, ServiceError
+from ecr_layer_client.local import LocalECR
 from transfers.making import BLOBS, PARTS, requests
 
 if TYPE_CHECKING:
     from ecr_layer_client.images import ImageSource
-    from ecr_layer_client.local import LocalECR
 
 pytestmark = pytest.mark.asyncio
 
@@ -39,6 +39,31 @@ async def test_another_region(ecr: LocalECR) -> None:
 
     assert report.deployable
     assert "eu-west-1" in result.uri
+
+
+async def test_another_account(ecr: LocalECR, source: ImageSource) -> None:
+    """A target in another account, named by its URI, gets the image, and the source keeps its."""
+    there = ecr.create_repository("app", registry_id="210987654321")
+    async with ecr.client() as client:
+        result = await client.copy("app", "v1", to_repository=there)
+        report = await client.verify_image(there, "v1")
+
+    assert report.deployable
+    assert result.uri == f"{there}@{source.roots[0].digest}"
+    assert len(result.moved) == BLOBS
+
+
+async def test_another_endpoint(ecr: LocalECR, source: ImageSource) -> None:
+    """`to=` may be a client with another endpoint and other keys."""
+    async with LocalECR(account="210987654321") as other:
+        other.create_repository("app")
+        async with ecr.client() as client, other.client() as there:
+            result = await client.copy("app", "v1", to=there)
+            report = await there.verify_image("app", "v1")
+
+    assert report.deployable
+    assert result.uri.startswith("210987654321.")
+    assert result.digest == source.roots[0].digest
 
 
 async def test_requests(ecr: LocalECR) -> None:
@@ -81,6 +106,15 @@ async def test_retag(ecr: LocalECR) -> None:
     assert result.calls == {"PutImage": 2}
     assert after["BatchGetImage"] - before["BatchGetImage"] == 1
     assert after["BatchCheckLayerAvailability"] == before["BatchCheckLayerAvailability"]
+
+
+async def test_a_second_retag(ecr: LocalECR) -> None:
+    """A tag that the image has already is success, and the result has the same URI."""
+    async with ecr.client() as client:
+        first = await client.copy("app", "v1", tags=["v2"])
+        second = await client.copy("app", "v1", tags=["v2"])
+
+    assert second.uri == first.uri
 
 
 async def test_a_copy_onto_itself_needs_tags(ecr: LocalECR) -> None:

@@ -18,7 +18,7 @@ from ecr_layer_client import (
 )
 from ecr_layer_client._calls.bounds import Bandwidth
 from ecr_layer_client.images import Descriptor, ImageSource
-from ecr_layer_client.transfers import _layout_writer
+from ecr_layer_client.transfers import _incoming_blob, _layout_writer
 from ecr_layer_client.transfers._download import DownloadUrl, RangeDownload
 from ecr_layer_client.transfers._parts import Span
 from images.making import IMAGE, Image, entry, packed, sha256, write
@@ -133,7 +133,7 @@ async def test_a_timeout_error_of_the_disk(
     def fail(*_: object) -> Any:
         raise TimeoutError(110, "Connection timed out")
 
-    monkeypatch.setattr(_layout_writer.IncomingBlob, "write", fail)
+    monkeypatch.setattr(_incoming_blob.IncomingBlob, "write", fail)
     async with ecr.client() as client:
         with pytest.raises(TimeoutError, match="Connection timed out"):
             await client.pull("app", "small", tmp_path / "pulled", timeout=30)
@@ -155,15 +155,22 @@ async def test_a_directory_that_cannot_be_removed(
             await client.pull("app", "v1", tmp_path / "pulled")
 
 
-async def test_an_index_that_is_not_json(ecr: LocalECR, tmp_path: Path) -> None:
-    """A layout whose index is damaged is not overwritten."""
-    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": b"{"}
+@pytest.mark.parametrize(
+    "index",
+    [b"{", b"[]", b"{}", b'{"schemaVersion": 2, "manifests": [5]}'],
+    ids=["cut", "a list", "an empty object", "a number"],
+)
+async def test_an_index_that_is_damaged(ecr: LocalECR, tmp_path: Path, index: bytes) -> None:
+    """A layout whose index is damaged is refused before any request, and not overwritten."""
+    files = {"oci-layout": b'{"imageLayoutVersion": "1.0.0"}', "index.json": index}
     write(tmp_path / "pulled", files)
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match=r"index.json is not valid JSON"):
+        before = ecr.stats.requests
+        with pytest.raises(InvalidInputError, match=r"index\.json: not a valid manifest"):
             await client.pull("app", "v1", tmp_path / "pulled")
 
-    assert (tmp_path / "pulled" / "index.json").read_bytes() == b"{"
+    assert ecr.stats.requests == before
+    assert (tmp_path / "pulled" / "index.json").read_bytes() == index
 
 
 async def test_what_another_pull_writes_stays(ecr: LocalECR, tmp_path: Path) -> None:
@@ -192,6 +199,7 @@ async def test_a_failed_write_leaves_nothing(
 ) -> None:
     """A file that can't be written has no final name, and no other."""
     layout = _layout_writer.LayoutWriter(tmp_path / "pulled")
+    layout.create()
     source = ImageSource.from_manifest(image.manifest)
 
     def fail(*_: object) -> Any:
@@ -217,11 +225,19 @@ async def test_a_digest_that_is_no_path(tmp_path: Path) -> None:
         layout.has(blob)
 
 
-async def test_a_path_of_another_type(ecr: LocalECR) -> None:
-    """A path that is neither a str nor a Path is refused."""
+@pytest.mark.parametrize(
+    ("path", "problem"),
+    [(7, "path=7 must be a str or a Path"), ("", "path='' is empty")],
+    ids=["a number", "empty"],
+)
+async def test_a_path_that_is_none(ecr: LocalECR, path: Any, problem: str) -> None:
+    """A path that is neither a str nor a Path, or is empty, is refused before any request."""
+    before = ecr.stats.requests
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="path=7 must be a str or a Path"):
-            await client.pull("app", "v1", 7)  # type: ignore[arg-type]
+        with pytest.raises(InvalidInputError, match=problem):
+            await client.pull("app", "v1", path)
+
+    assert ecr.stats.requests == before
 
 
 async def test_a_pusher_of_ones_own(ecr: LocalECR, image: Image) -> None:
@@ -251,7 +267,9 @@ async def test_an_empty_blob(tmp_path: Path) -> None:
     blob = ImageSource.from_manifest(
         packed(mediaType=IMAGE, config=entry(b"", "a/b"), layers=[])
     ).blobs[0]
-    incoming = _layout_writer.LayoutWriter(tmp_path / "pulled").incoming(blob)
+    layout = _layout_writer.LayoutWriter(tmp_path / "pulled")
+    layout.create()
+    incoming = layout.incoming(blob)
     incoming.open()
     assert incoming.finish()
     incoming.close()
@@ -282,7 +300,7 @@ async def test_an_open_that_comes_too_late(tmp_path: Path) -> None:
     incoming.close()
     incoming.open()
 
-    assert [*(tmp_path / "pulled" / ".incoming").iterdir()] == []
+    assert not (tmp_path / "pulled").exists()
 
 
 async def test_a_blob_that_was_complete(ecr: LocalECR, small: bytes, tmp_path: Path) -> None:

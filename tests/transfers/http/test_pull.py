@@ -12,7 +12,7 @@ import pytest
 from ecr_layer_client import InvalidInputError, OperationTimeoutError, ResponseError, ServiceError
 from ecr_layer_client.images import ImageSource
 from images.making import sha256, write
-from transfers.making import BLOBS, SIZES, requests
+from transfers.making import BLOBS, SIZES, requests, small_files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -242,12 +242,12 @@ async def test_an_archive(ecr: LocalECR, tmp_path: Path) -> None:
 
 
 async def test_an_unknown_image(ecr: LocalECR, tmp_path: Path) -> None:
-    """An image that does not exist leaves no directory's index behind."""
+    """An image that does not exist leaves no directory behind."""
     async with ecr.client() as client:
         with pytest.raises(ServiceError, match="ImageNotFound"):
             await client.pull("app", "gone", tmp_path / "pulled")
 
-    assert not (tmp_path / "pulled" / "index.json").exists()
+    assert not (tmp_path / "pulled").exists()
 
 
 async def test_a_full_disk(ecr: LocalECR, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -263,3 +263,49 @@ async def test_a_full_disk(ecr: LocalECR, tmp_path: Path, monkeypatch: pytest.Mo
             await client.pull("app", "v1", tmp_path / "pulled")
 
     assert "GetLayer" not in requests(ecr)
+
+
+async def test_what_is_there_needs_no_space(
+    ecr: LocalECR, image: Image, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The bytes that an earlier pull wrote are not counted again."""
+    digest = sha256(image.layers[0])
+    part = tmp_path / "pulled" / ".incoming" / f"{digest.replace(':', '-')}.part"
+    write(part.parent, {part.name: image.layers[0][:30_000]})
+    left = sum(SIZES) + len(image.config) - 30_000
+
+    def usage(_: object) -> SimpleNamespace:
+        return SimpleNamespace(free=left)
+
+    monkeypatch.setattr("shutil.disk_usage", usage)
+    async with ecr.client() as client:
+        result = await client.pull("app", "v1", tmp_path / "pulled")
+
+    assert len(result.moved) == BLOBS
+
+
+async def test_pulls_into_one_layout(ecr: LocalECR, layout: Path, tmp_path: Path) -> None:
+    """Pulls at the same time, of images that share layers, all end, and all are in the index."""
+    pulled, tags = tmp_path / "pulled", ["v1", "v2", "v3"]
+    async with ecr.client() as client:
+        await client.copy("app", "v1", tags=tags)
+        # Each pull has opened its files before the first bytes come.
+        ecr.faults.add(operation="GetLayer", latency=0.2)
+        await asyncio.gather(*(client.pull("app", tag, pulled) for tag in tags))
+
+    names = [each["annotations"]["org.opencontainers.image.ref.name"] for each in index_of(pulled)]
+    assert sorted(names) == tags
+    assert blobs_of(pulled) == blobs_of(layout)
+    assert not (pulled / ".incoming").exists()
+
+
+async def test_a_file_that_cannot_be_written(ecr: LocalECR, image: Image, tmp_path: Path) -> None:
+    """The error names the file, and what was written has no final name."""
+    pulled, digest = tmp_path / "pulled", sha256(image.layers[0])
+    async with ecr.client() as client:
+        with small_files(20_000), pytest.raises(OSError, match="File too large") as raised:
+            await client.pull("app", "v1", pulled)
+
+    assert raised.value.filename == str(pulled / ".incoming" / f"{digest.replace(':', '-')}.part")
+    assert digest[7:] not in blobs_of(pulled)
+    assert not (pulled / "index.json").exists()

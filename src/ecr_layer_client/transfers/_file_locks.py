@@ -1,0 +1,47 @@
+"""Locks on files and directories, between tasks, threads and processes of one machine.
+
+A lock ends with its holder. Windows can't lock a directory, and does not rename an open file.
+There, one of two pulls that write the same layer into one layout fails.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Generator
+    from pathlib import Path
+
+if sys.platform == "win32":  # pragma: no cover
+
+    def try_lock(descriptor: int) -> bool:  # noqa: ARG001
+        """Return True."""
+        return True
+
+    @contextmanager
+    def locked(directory: Path) -> Generator[None, None, None]:  # noqa: ARG001
+        """Do nothing."""
+        yield
+else:
+    import fcntl
+
+    def try_lock(descriptor: int) -> bool:
+        """Lock an open file until it is closed. Return False if another holder has the lock."""
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    @contextmanager
+    def locked(directory: Path) -> Generator[None, None, None]:
+        """Wait for the lock of a directory, and hold it in the block; for a thread."""
+        descriptor = os.open(directory, os.O_RDONLY)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)

@@ -1,0 +1,25 @@
+"""Lost responses and races, over HTTP."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from transfers.rules import HERE, RULES
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from ecr_layer_client.local import LocalECR
+    from images.making import Image
+    from transfers.rules import Rule
+
+pytestmark = pytest.mark.asyncio
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+async def test_a_rule(rule: Rule, ecr: LocalECR, image: Image, tmp_path: Path) -> None:
+    """A rule for a lost response or a race holds over HTTP."""
+    ecr.create_repository(HERE)
+    await rule(ecr, image, tmp_path)
