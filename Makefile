@@ -11,7 +11,7 @@ OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs loca
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full mutants lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
+.PHONY: help demo test test-full mutants lint types docs pictures check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 	$(BIN)/mkdocs build --strict
 
 check: test lint types docs ## Run everything that must pass before a change is merged
+
+pictures: $(VENV)/.dev ## Draw the pictures of README and the home page
+	$(BIN)/python docs/_render/pictures.py
 
 bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten minutes); writes docs/performance.md
 	$(BIN)/python benchmarks/bench.py --write
