@@ -411,6 +411,17 @@ def test_the_readme_opens_with_the_two_commands(
     ]
 
 
+def test_the_picture_of_the_architecture_is_the_same_everywhere(
+    root: Path, blocks: Callable[..., list[Block]]
+) -> None:
+    """The page on the design and CONTRIBUTING have the same diagram of the layers."""
+    pages = [_page(root, "design.md"), (root / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    design, contributing = [
+        [block.text for block in blocks(page) if block.language == "mermaid"] for page in pages
+    ]
+    assert design[0] == contributing[0]
+
+
 def test_the_changelog_is_of_this_version(root: Path) -> None:
     """The newest version in the changelog is the version of the code."""
     versions = re.findall(

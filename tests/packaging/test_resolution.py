@@ -15,7 +15,7 @@ _MAX_TRIED = 40  # the boto3 releases since the botocore that aiobotocore accept
 
 
 def test_an_old_pip_finds_versions_beside_boto3_and_moto(tmp_path: Path) -> None:
-    """pip 23 tries one moto, and few versions of boto3."""
+    """Pip 23 tries one moto, and few versions of boto3."""
     programs = environment(tmp_path / "old pip", "pip==23.2.1")
     pip = (programs / "python", "-m", "pip", "--disable-pip-version-check", "--no-cache-dir")
     found = ran(*pip, "install", "--dry-run", _ROOT, "boto3", "moto")

@@ -1,21 +1,22 @@
-"""Draws the pictures of README and the home page: `python docs/_render/pictures.py`."""
+# ruff: noqa: INP001 (a folder that Python runs)
+"""The pictures of README and the home page: the output of the demo, and a result in a notebook."""
 
 from __future__ import annotations
 
 import asyncio
 from io import StringIO
-from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 from typer.testing import CliRunner
 
-from ecr_layer_client import LayerCheckResults
 from ecr_layer_client.cli.app import app
 from ecr_layer_client.local import LocalECR, SampleImage, sample_images
 
-FOLDER = Path(__file__).parents[1] / "pictures"
+if TYPE_CHECKING:
+    from ecr_layer_client import LayerCheckResults
+
 _COLUMNS = 64
 # rich's own format names fonts of another host.
 _TERMINAL = """\
@@ -96,13 +97,8 @@ async def last_images() -> LayerCheckResults:
         )
 
 
-def pictures() -> dict[str, str]:
-    """Return each picture by the name of its file."""
+def files() -> dict[str, str]:
+    """Return each picture by the path of its file in docs."""
     results = asyncio.run(last_images())
-    cards = {f"card-{name}.svg": card(results, scheme) for name, scheme in SCHEMES.items()}
-    return {"demo.svg": terminal(), **cards}
-
-
-if __name__ == "__main__":
-    for name, picture in pictures().items():
-        (FOLDER / name).write_text(picture, encoding="utf-8")
+    cards = {f"pictures/card-{name}.svg": card(results, each) for name, each in SCHEMES.items()}
+    return {"pictures/demo.svg": terminal(), **cards}
