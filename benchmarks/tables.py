@@ -187,16 +187,16 @@ def _profile(count: int) -> Table:
 
 def _garbage(count: int) -> Table:
     columns = {
-        "youngest": _median("gen0", ".0f"),
+        "young": _median("gen0", ".0f"),
         "middle": _median("gen1", ".0f"),
-        "oldest": _median("gen2", ".0f"),
+        "old": _median("gen2", ".0f"),
         "ms": _median("gc", ".0f", _MILLI),
-        "share of CPU": _share("gc"),
+        "of CPU": _share("gc"),
     }
 
     return Table(
         "garbage",
-        "visits by generation",
+        "visits",
         {CONTENDERS[name].label: (work(name, count),) for name in _HELD},
         columns,
     )

@@ -28,8 +28,8 @@ description: Every public name with one sentence, on one page.
 
 # The whole API
 
-This page lists every public name with the first sentence of its documentation. The links lead to the
-details: parameters, defaults, errors and examples. Methods of a class stand below it.
+This page lists every public name with the first sentence of its documentation. The links lead to
+the details: parameters, defaults, errors and examples. Methods of a class stand below it.
 """
 
 

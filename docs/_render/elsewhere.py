@@ -1,7 +1,7 @@
 # ruff: noqa: INP001 (mkdocs is given this file by its path)
 """Links the reference to the documentation of Python, pydantic and other libraries.
 
-`elsewhere.txt` has their pages, each with the names that it describes. So the build needs no network.
+`elsewhere.txt` has their pages, each with the names that it describes. The build needs no network.
 """
 
 from __future__ import annotations
