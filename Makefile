@@ -47,7 +47,7 @@ check: test lint types docs ## Run everything that must pass before a change is 
 generate: $(VENV)/.dev ## Write the files in docs that are made from the code: pictures, schemas, the list of the API
 	$(BIN)/python docs/_generate
 
-bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten minutes); writes docs/performance.md
+bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten minutes); writes the page on performance
 	$(BIN)/python benchmarks/bench.py --write
 
 bench-pacing: $(VENV)/.test ## Simulate clients that share a quota and print how much of it they use

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import api
 import llms
+import notebooks
 import pictures
 import schemas
 
 DOCS = Path(__file__).parents[1]
 # llms.txt names the page that api.py writes.
-MODULES = (api, schemas, pictures, llms)
+MODULES = (api, schemas, pictures, notebooks, llms)
 
 if __name__ == "__main__":
     for module in MODULES:
