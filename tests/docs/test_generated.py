@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from .conftest import Examples
 
 _DOCS = Path(__file__).parents[2] / "docs"
-_SECONDS = re.compile(r"│ seconds +│ +[\d.]+ │")
 # jsonschema has no types.
 _JSONSCHEMA: Any = import_module("jsonschema")
 
@@ -52,10 +50,9 @@ def test_the_pictures_are_up_to_date() -> None:
 
 
 def _words(picture: str) -> list[str]:
-    """Return the pieces of text of a picture, without the seconds, which differ in each run."""
+    """Return the pieces of text of a picture. How they are drawn depends on the version of rich."""
     texts = ET.fromstring(picture).itertext()  # noqa: S314 (the project's own picture)
-    words = [" ".join(text.split()) for text in texts]
-    return [_SECONDS.sub("", word) for word in words if word]
+    return [" ".join(text.split()) for text in texts if text.strip()]
 
 
 def test_the_schemas_are_up_to_date() -> None:
@@ -66,15 +63,14 @@ def test_the_schemas_are_up_to_date() -> None:
     }
 
 
-def _members(schema: Any) -> list[list[str]]:
+def _members(schema: dict[str, Any]) -> list[list[str]]:
     """Return the members of each object that a schema describes."""
-    if isinstance(schema, list):
-        return [found for each in schema for found in _members(each)]
-    if not isinstance(schema, dict):
-        return []
-    own = schema.get("properties")
-    inner = [found for each in schema.values() for found in _members(each)]
-    return [list(own), *inner] if isinstance(own, dict) else inner
+    objects: list[dict[str, Any]] = [
+        schema,
+        *schema.get("oneOf", ()),
+        *schema.get("$defs", {}).values(),
+    ]
+    return [list(each["properties"]) for each in objects if "properties" in each]
 
 
 @pytest.mark.usefixtures("user")
@@ -109,13 +105,14 @@ def test_a_schema_describes_the_json_of_a_model(schema: str, examples: Examples)
 
     async def make(client: ECRLayerClient) -> None:
         source = ImageSource.from_path("layout")
-        calls = {
-            "result": lambda: client.check_layers("team/app", ["latest", f"sha256:{0:064x}"]),
-            "plan": lambda: client.plan_push("team/app", source),
-            "report": lambda: client.verify_image("team/app", "latest"),
-            "transfer": lambda: client.push("team/app", source),
-        }
-        made.append(await calls[schema]())
+        if schema == "result":
+            made.append(await client.check_layers("team/app", ["latest", f"sha256:{0:064x}"]))
+        elif schema == "plan":
+            made.append(await client.plan_push("team/app", source))
+        elif schema == "report":
+            made.append(await client.verify_image("team/app", "latest"))
+        else:
+            made.append(await client.push("team/app", source))
 
     examples._finish(make(examples._given["client"]))
     described = json.loads(_stored(f"schemas/{schema}.json"))
