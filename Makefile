@@ -11,7 +11,7 @@ OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs loca
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full mutants lint types docs check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
+.PHONY: help demo test test-full mutants lint types docs generate check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -44,7 +44,10 @@ docs: $(VENV)/.dev ## Build the documentation into site/
 
 check: test lint types docs ## Run everything that must pass before a change is merged
 
-bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten minutes); writes docs/performance.md
+generate: $(VENV)/.dev ## Write the files in docs that are made from the code: pictures, schemas, the list of the API
+	$(BIN)/python docs/_generate
+
+bench: $(VENV)/.bench ## Compare CPU, memory and time with other clients (ten minutes); writes the page on performance
 	$(BIN)/python benchmarks/bench.py --write
 
 bench-pacing: $(VENV)/.test ## Simulate clients that share a quota and print how much of it they use

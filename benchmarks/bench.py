@@ -1,6 +1,7 @@
 """Compare the CPU, memory and time of this library with those of other clients.
 
-`make bench` runs all trials and writes docs/performance.md.
+`make bench` runs all trials, stores their medians in docs/performance.json, and draws the tables of
+docs/performance.md and its charts from them.
 
 Each trial runs in its own process, on one core. The stub that answers the requests runs on another
 core, if the machine has two. Rounds are interleaved, and the tables show medians. Compare them
@@ -10,6 +11,7 @@ within one run, as ratios: the machine may be slower or faster in another run.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bars
+from charts import charts
 from contenders import CONTENDERS
 from figures import Figures, Trial
 from fresh import import_seconds, stub_ecr, trial
@@ -31,7 +34,8 @@ from ecr_layer_client import __version__
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-_PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+_DOCS = Path(__file__).parents[1] / "docs"
+_PAGE, _STORED = _DOCS / "performance.md", _DOCS / "performance.json"
 _PACKAGES = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-ecr", "orjson", "pydantic")
 # Trials of less than a second. A stable median needs more rounds of them.
 _SHORT = ("import", "stall", "first")
@@ -102,6 +106,16 @@ def _processor() -> str:
     return model[1] if model else platform.processor()
 
 
+def sections(figures: Figures, count: int, machine: str) -> dict[str, str]:
+    """Return the sections of the page, by name."""
+    made = {
+        "summary": bars.summary(figures, count),
+        "machine": machine,
+        "bars": bars.markdown(figures, count),
+    }
+    return made | {table.name: table.markdown(figures) for table in tables(count).values()}
+
+
 def write(sections: Mapping[str, str], page: Path) -> None:
     """Put each section between its markers in the page.
 
@@ -117,6 +131,15 @@ def write(sections: Mapping[str, str], page: Path) -> None:
             raise ValueError(msg)
         text = f"{before}{begin}\n\n{section}\n\n{end}{after}"
     page.write_text(text, encoding="utf-8")
+
+
+def draw(stored: Path = _STORED, page: Path = _PAGE) -> None:
+    """Write the sections of the page and its charts from stored medians."""
+    run = json.loads(stored.read_text(encoding="utf-8"))
+    figures, count = Figures.of(run["trials"]), run["digests"]
+    write(sections(figures, count, run["machine"]), page)
+    for name, chart in charts(figures, count).items():
+        (page.parent / "pictures" / name).write_text(chart, encoding="utf-8")
 
 
 def _options(arguments: list[str] | None) -> argparse.Namespace:
@@ -150,7 +173,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--write",
         action="store_true",
-        help="also write the figures into docs/performance.md; needs a complete run",
+        help="also store the figures and write docs/performance.md; needs a complete run",
+    )
+    parser.add_argument(
+        "--draw",
+        action="store_true",
+        help="measure nothing: write docs/performance.md and its charts from the stored figures",
     )
 
     options = parser.parse_args(arguments)
@@ -160,8 +188,12 @@ def _options(arguments: list[str] | None) -> argparse.Namespace:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Measure, print the tables and, with --write, write the page."""
+    """Measure, print the tables and, with --write, store the figures and write the page."""
     options = _options(arguments)
+    if options.draw:
+        draw()
+        return
+
     rounds, count = (1, 10_000) if options.quick else (options.rounds, options.digests)
     chosen = [
         table
@@ -182,11 +214,19 @@ def main(arguments: list[str] | None = None) -> None:
         else " ".join(("python", "benchmarks/bench.py", *(arguments or sys.argv[1:])))
     )
 
-    sections = {"machine": machine(command), "bars": bars.markdown(figures, count)}
-    sections |= {table.name: table.markdown(figures) for table in chosen}
-    print("\n\n".join(sections.values()))
+    made = sections(figures, count, machine(command))
+    print("\n\n".join(section for name, section in made.items() if _is_chosen(name, options)))
     if options.write:
-        write(sections, _PAGE)
+        run = {"machine": made["machine"], "digests": count, "trials": figures.medians()}
+        _STORED.write_text(json.dumps(run, indent=1) + "\n", encoding="utf-8")
+        draw()
+
+
+def _is_chosen(section: str, options: argparse.Namespace) -> bool:
+    """Return whether to print a section. The summary needs a complete run."""
+    if section == "summary":
+        return not (options.only or options.tables)
+    return not options.tables or section not in tables(1) or section in options.tables
 
 
 if __name__ == "__main__":

@@ -296,38 +296,42 @@ def _ours(
 CONTENDERS = {
     contender.name: contender
     for contender in (
-        Contender("floor", "floor: post, parse with orjson", _floor, _read_rows),
-        Contender("aiobotocore", "aiobotocore, dicts", _aiobotocore_dicts, _read_rows),
-        Contender("aiobotocore-dropped", "aiobotocore, dicts dropped", _aiobotocore_dropped, None),
+        Contender("floor", "the floor", _floor, _read_rows),
+        Contender("aiobotocore", "aiobotocore", _aiobotocore_dicts, _read_rows),
+        Contender("aiobotocore-dropped", "aiobotocore, rows dropped", _aiobotocore_dropped, None),
         Contender(
-            "aiobotocore-models", "aiobotocore + model_validate", _aiobotocore_models, _read_models
+            "aiobotocore-models", "aiobotocore with models", _aiobotocore_models, _read_models
         ),
-        Contender("boto3", "boto3, one at a time, dicts", _boto3_loop, _read_rows),
-        Contender("boto3-threads", "boto3, threads, dicts", _boto3_threads, _read_rows),
-        Contender("capo", "capo-ecr, dicts", _capo, _read_capo),
-        Contender("client", "**ours, client transport**", _ours("client", _held), _read_models),
+        Contender("boto3", "boto3, one request at a time", _boto3_loop, _read_rows),
+        Contender("boto3-threads", "boto3, ten threads", _boto3_threads, _read_rows),
+        Contender("capo", "capo-ecr", _capo, _read_capo),
+        Contender(
+            "client", "**this library**, client transport", _ours("client", _held), _read_models
+        ),
         Contender(
             "client-streamed",
-            "**ours, client transport**, streamed",
+            "**this library**, client transport, streamed",
             _ours("client", _streamed),
             None,
         ),
-        Contender("signed", "**ours, signed transport**", _ours("signed", _held), _read_models),
+        Contender(
+            "signed", "**this library**, signed transport", _ours("signed", _held), _read_models
+        ),
         Contender(
             "signed-groups",
-            "**ours, signed transport**, the four groups read",
+            "**this library**, signed transport, groups read",
             _ours("signed", _grouped),
             _read_models,
         ),
         Contender(
             "signed-each",
-            "**ours, signed transport**, each model read",
+            "**this library**, signed transport, each model read",
             _ours("signed", _read_each),
             _read_models,
         ),
         Contender(
             "signed-streamed",
-            "**ours, signed transport**, streamed",
+            "**this library**, signed transport, streamed",
             _ours("signed", _streamed),
             None,
         ),

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
+from itertools import chain
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Self
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,27 @@ class Figures:
             if (value := sample.get(quantity)) is not None
         ]
         return median(measured) if measured else None
+
+    def medians(self) -> list[dict[str, Any]]:
+        """Return each trial with its medians, as JSON stores them."""
+        return [
+            asdict(trial)
+            | {
+                quantity: self.median(trial, quantity)
+                for quantity in dict.fromkeys(chain(*samples))
+            }
+            for trial, samples in self._samples.items()
+        ]
+
+    @classmethod
+    def of(cls, medians: Iterable[Mapping[str, Any]]) -> Self:
+        """Return the figures that `medians` described."""
+        figures = cls()
+        names = [field.name for field in fields(Trial)]
+        for each in medians:
+            sample = {name: value for name, value in each.items() if name not in names}
+            figures.add(Trial(**{name: each[name] for name in names}), sample)
+        return figures
 
     def ratio(self, trial: Trial, to: Trial, quantity: str) -> float | None:
         """Return the quotient of two trials' medians, or None if one was not measured."""

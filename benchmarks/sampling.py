@@ -22,13 +22,13 @@ _OWN = "ecr_layer_client/"
 _PART_OF = {
     # Only the garbage collector calls functions of trial.py.
     "benchmarks/trial": "garbage collection",
-    "benchmarks/contenders": "the reader",
-    "pydantic": "answers to models",
-    f"{_OWN}_checks/operation": "settling digests",
+    "benchmarks/contenders": "the benchmark itself",
+    "pydantic": "responses to models",
+    f"{_OWN}_checks/operation": "outcomes of digests",
     f"{_OWN}_transport/sigv4": "signing",
     "botocore/auth": "signing",
-    f"{_OWN}_transport/signed_request": "the transport's own",
-    f"{_OWN}_transport/client_method": "the transport's own",
+    f"{_OWN}_transport/signed_request": "signed requests",
+    f"{_OWN}_transport/client_method": "signed requests",
     f"{_OWN}_transport/http_session": _SESSION,
     "aiobotocore/httpsession": _SESSION,
     "aiohttp/": _SESSION,

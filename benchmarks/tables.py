@@ -66,10 +66,13 @@ class Table:
         return (trial for trials in self.rows.values() for trial in trials)
 
     def markdown(self, figures: Figures) -> str:
-        """Return the table without the rows that were not measured."""
+        """Return the table without the rows that were not measured, or "" if there are none."""
         measured = [
             (label, trials) for label, trials in self.rows.items() if all(map(figures.has, trials))
         ]
+        if not measured:
+            return ""
+
         rows = [
             (label, *(column(figures, trials) for column in self.columns.values()))
             for label, trials in measured
@@ -80,9 +83,9 @@ class Table:
         return lines(head, others)
 
 
-def lines(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return a table whose columns, except the first, are aligned to the right."""
-    rule = ("---", *("---:" for _ in head[1:]))
+def lines(head: Sequence[str], rows: Iterable[Sequence[str]], *, words: str = "") -> str:
+    """Return a table whose columns are aligned to the right, except the first one and `words`."""
+    rule = ("---", *("---" if name == words else "---:" for name in head[1:]))
     return "\n".join("| " + " | ".join(cells) + " |" for cells in (head, rule, *rows))
 
 
@@ -107,6 +110,7 @@ def tables(count: int) -> dict[str, Table]:
     """Return all tables, for checks of `count` digests."""
     made = (
         _cpu(count),
+        _cost(count),
         _profile(count),
         _garbage(count),
         _growth(count),
@@ -154,21 +158,25 @@ def _times_ideal(at: int) -> Column:
 
 def _cpu(count: int) -> Table:
     columns = {
-        "CPU, µs per digest": _per_digest(),
-        "x floor": _ratio("cpu", work("floor", count)),
-        "x aiobotocore, dicts": _ratio("cpu", work("aiobotocore", count)),
-        "calls per second on one core": _calls,
-        "wall time, s": _median("wall", ".2f"),
-        "memory added, MiB": _median("grown", ".1f", _MIB),
-        "stub's CPU, share of the contender's": _share("stub"),
+        "µs per digest": _per_digest(),
+        "x aiobotocore": _ratio("cpu", work("aiobotocore", count)),
+        "requests a second": _calls,
     }
+    return Table("cpu", "client", _all(count), columns)
 
-    return Table(
-        "cpu",
-        "contender",
-        {contender.label: (work(name, count),) for name, contender in CONTENDERS.items()},
-        columns,
-    )
+
+def _cost(count: int) -> Table:
+    columns = {
+        "x floor": _ratio("cpu", work("floor", count)),
+        "seconds": _median("wall", ".2f"),
+        "memory, MiB": _median("grown", ".1f", _MIB),
+        "stub's CPU": _share("stub"),
+    }
+    return Table("cost", "client", _all(count), columns)
+
+
+def _all(count: int) -> dict[str, tuple[Trial]]:
+    return {contender.label: (work(name, count),) for name, contender in CONTENDERS.items()}
 
 
 def _profile(count: int) -> Table:
@@ -179,16 +187,16 @@ def _profile(count: int) -> Table:
 
 def _garbage(count: int) -> Table:
     columns = {
-        "youngest": _median("gen0", ".0f"),
+        "young": _median("gen0", ".0f"),
         "middle": _median("gen1", ".0f"),
-        "oldest": _median("gen2", ".0f"),
-        "ms in total": _median("gc", ".0f", _MILLI),
-        "share of CPU": _share("gc"),
+        "old": _median("gen2", ".0f"),
+        "ms": _median("gc", ".0f", _MILLI),
+        "of CPU": _share("gc"),
     }
 
     return Table(
         "garbage",
-        "collections by generation",
+        "visits",
         {CONTENDERS[name].label: (work(name, count),) for name in _HELD},
         columns,
     )
@@ -199,7 +207,7 @@ def _growth(count: int) -> Table:
     columns = {f"{each:,}": _per_digest(at) for at, each in enumerate(counts)}
     return Table(
         "growth",
-        "CPU, µs per digest, by number of digests",
+        "µs per digest",
         {CONTENDERS[name].label: [work(name, each) for each in counts] for name in _HELD},
         columns,
     )
@@ -212,13 +220,13 @@ def _streams(count: int) -> Table:
         CONTENDERS[name].label: [work(name, each, shape="made on demand") for each in counts]
         for name in _STREAMED
     }
-    return Table("streams", "memory added, MiB, by number of digests", rows, columns)
+    return Table("streams", "memory, MiB", rows, columns)
 
 
 def _shapes(count: int) -> Table:
     columns = {
-        "CPU, µs per digest": _per_digest(),
-        "x aiobotocore, dicts": _ratio("cpu", work("aiobotocore", count)),
+        "µs per digest": _per_digest(),
+        "x aiobotocore": _ratio("cpu", work("aiobotocore", count)),
     }
     rows = {shape: [work("signed-streamed", count, shape=shape)] for shape in _SHAPES}
     return Table("shapes", "streamed from", rows, columns)
@@ -227,16 +235,16 @@ def _shapes(count: int) -> Table:
 def _late(count: int) -> Table:
     columns = {"ms": _median("stall", ".0f", _MILLI)}
     rows = {CONTENDERS[name].label: (Trial("late", name, count),) for name in _LATE}
-    return Table("late", "longest stall during a check", rows, columns)
+    return Table("late", "longest stall", rows, columns)
 
 
 def _latency(count: int) -> Table:
-    columns = {f"{each} in flight, x ideal": _times_ideal(at) for at, each in enumerate(IN_FLIGHT)}
+    columns = {f"{each} in flight": _times_ideal(at) for at, each in enumerate(IN_FLIGHT)}
     rows = {
         CONTENDERS[name].label: [work(name, count, each, LATENCY) for each in IN_FLIGHT]
         for name in _WAITED
     }
-    return Table("latency", f"wall time at {LATENCY * _MILLI:.0f} ms", rows, columns)
+    return Table("latency", "time, x ideal", rows, columns)
 
 
 def _imports() -> Table:

@@ -38,6 +38,7 @@ def test_the_demo_ends_with_a_table(demo: CompletedProcess[str]) -> None:
         "available": "4,021",
         "absent": "3,953",
         "requests made": "175",
+        "with batches for one image at a time": "895",
         "with one HEAD per layer of each image": "10,349",
         "bytes a push would skip": "94.4 GB",
     }

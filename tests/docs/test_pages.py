@@ -332,20 +332,22 @@ def test_the_home_page_has_the_figures_of_the_demo(root: Path) -> None:
         for name in (
             "images",
             "requests made",
+            "  with batches for one image at a time",
             "  with one HEAD per layer of each image",
             "bytes a push would skip",
         )
     ]
 
-    sentence = (
-        "On a sample of {} real images, `ecr-layers demo` makes {} requests where one for each "
-        "layer of each image would be {}, and finds {} that a push may skip."
+    sentences = (
+        "For a sample of {} real images, `ecr-layers demo` makes {} requests. A program that "
+        "checks one image at a time, in batches of 100 layers, makes {}. One request for each "
+        "layer of each image makes {}. A push may skip {}."
     )
     pages = [
         " ".join(_page(root, "index.md").split()),
         " ".join((root / "README.md").read_text(encoding="utf-8").split()),
     ]
-    assert [sentence.format(*figures) in page for page in pages] == [True, True]
+    assert [sentences.format(*figures) in page for page in pages] == [True, True]
 
 
 @pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
@@ -407,6 +409,17 @@ def test_the_readme_opens_with_the_two_commands(
         "make demo",
         "make test",
     ]
+
+
+def test_the_picture_of_the_architecture_is_the_same_everywhere(
+    root: Path, blocks: Callable[..., list[Block]]
+) -> None:
+    """The page on the design and CONTRIBUTING have the same diagram of the layers."""
+    pages = [_page(root, "design.md"), (root / "CONTRIBUTING.md").read_text(encoding="utf-8")]
+    design, contributing = [
+        [block.text for block in blocks(page) if block.language == "mermaid"] for page in pages
+    ]
+    assert design[0] == contributing[0]
 
 
 def test_the_changelog_is_of_this_version(root: Path) -> None:

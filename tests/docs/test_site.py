@@ -91,6 +91,30 @@ _CONTRASTS = """() => {
     return found;
 }"""
 
+# The buttons that copy code and lie over text of the code.
+_COVERING = """() => {
+    const over = (a, b) => a.left < b.right && b.left < a.right
+        && a.top < b.bottom && b.top < a.bottom;
+    const buttons = [
+        ...document.querySelectorAll('article .md-code__button, article clipboard-copy')
+    ];
+    return buttons.filter(button => {
+        const box = button.closest('.highlight, .jp-Cell-inputWrapper');
+        const range = document.createRange();
+        range.selectNodeContents(box.querySelector('code, .jp-InputArea-editor pre') ?? box);
+        const own = button.getBoundingClientRect();
+        return [...range.getClientRects()].some(line => line.width > 0 && over(own, line));
+    }).length;
+}"""
+# The boxes of the article that scroll sideways: how many there are, and how many have no shadow.
+_SCROLLING = """() => {
+    const boxes = [...document.querySelectorAll('article .md-typeset__scrollwrap, article div')]
+        .filter(box => getComputedStyle(box).overflowX === 'auto'
+            && box.scrollWidth > box.clientWidth && box.querySelector(':scope table'));
+    const plain = boxes.filter(box => getComputedStyle(box).backgroundImage === 'none');
+    return [boxes.length, plain.length];
+}"""
+
 
 class Site(NamedTuple):
     """The built site: its folder, and the URL that serves it."""
@@ -269,14 +293,48 @@ def test_the_text_is_large_enough_on_a_phone(on_a_phone: Opened) -> None:
     assert size >= 14
 
 
+def test_no_button_covers_code_on_a_phone(on_a_phone: Opened) -> None:
+    """The buttons that copy code lie over no text of the code."""
+    assert on_a_phone.page.evaluate(_COVERING) == 0
+
+
+def test_a_table_that_scrolls_shows_it(on_a_phone: Opened) -> None:
+    """A box with a table that is wider than a phone has a shadow at its side."""
+    _, plain = on_a_phone.page.evaluate(_SCROLLING)
+    assert plain == 0
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_tables_of_the_performance_page_fit(width: int, site: Site, browser: Any) -> None:
+    """No table of the page on performance scrolls, on a phone or on a desktop."""
+    viewport = {"width": width, "height": 900}
+    with Opened(browser, f"{site.url}performance.html", viewport) as opened:
+        assert opened.page.evaluate(_SCROLLING) == [0, 0]
+
+
+def test_the_reference_links_to_other_documentation(site: Site) -> None:
+    """Each name of another library in a signature is a link.
+
+    If not, add the name to `docs/_render/elsewhere.txt`.
+    """
+    pages = [
+        page.read_text(encoding="utf-8") for page in (site.folder / "reference").glob("*.html")
+    ]
+    names = {name for page in pages for name in re.findall(r'<span[^>]* title="([\w.]+)"', page)}
+    assert {name for name in names if not name.startswith("ecr_layer_client")} <= {"os"}
+
+
+def test_the_search_finds_names_of_botocore(site: Site, browser: Any) -> None:
+    """The search finds an exception of botocore on the page for its users."""
+    with Opened(browser, f"{site.url}index.html", _DESK) as opened:
+        _search(opened, "NoCredentialsError")
+        opened.page.locator(".md-search-result__link[href*='from-boto3.html']").first.wait_for()
+
+
 def test_the_search_finds_a_page(site: Site, browser: Any) -> None:
     """The search finds the page about a word, and the result opens the page."""
     with Opened(browser, f"{site.url}index.html", _DESK) as opened:
-        box = opened.page.get_by_role("textbox", name="Search").first
-        box.click()
-        # This text appears once the index is loaded.
-        opened.page.get_by_text("Type to start searching").wait_for()
-        box.press_sequentially("deprecation")
+        _search(opened, "deprecation")
 
         opened.page.locator(".md-search-result__link[href*='depend.html']").first.click()
         opened.page.wait_for_url("**/depend.html*", wait_until="commit")
@@ -292,7 +350,11 @@ def test_code_is_copied(site: Site, browser: Any) -> None:
         opened.page.locator("article .highlight").first.hover()
         opened.page.locator("article .highlight").first.get_by_role("button").first.click()
         copied = opened.page.evaluate("navigator.clipboard.readText()")
-    assert copied.splitlines()[0] == "from ecr_layer_client import ECRLayerClient"
+    assert copied.splitlines()[:3] == [
+        "import asyncio",
+        "",
+        "from ecr_layer_client.local import LocalECR",
+    ]
 
 
 def test_the_scheme_is_toggled(site: Site, browser: Any) -> None:
@@ -303,6 +365,14 @@ def test_the_scheme_is_toggled(site: Site, browser: Any) -> None:
         ).first.click()
         opened.page.goto(f"{site.url}tutorial.html", wait_until="networkidle")
         assert opened.page.evaluate("document.body.dataset.mdColorScheme") == "slate"
+
+
+def _search(opened: Opened, words: str) -> None:
+    box = opened.page.get_by_role("textbox", name="Search").first
+    box.click()
+    # This text appears once the index is loaded.
+    opened.page.get_by_text("Type to start searching").wait_for()
+    box.press_sequentially(words)
 
 
 def _links(opened: Opened) -> list[str]:

@@ -7,9 +7,11 @@ import shlex
 import shutil
 import sys
 from dataclasses import dataclass
+from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ecr_layer_client._models.quotas import MAX_BATCH_SIZE
 from ecr_layer_client._text.byte_sizes import human_bytes
 
 from .exit_codes import run
@@ -123,11 +125,17 @@ def _report(
         ("  available", f"{sum(len(result.available) for result in results):,}"),
         ("  absent", f"{sum(len(result.absent) for result in results):,}"),
         ("requests made", f"{finished.requests:,}"),
+        ("  with batches for one image at a time", f"{_batches(images):,}"),
         ("  with one HEAD per layer of each image", f"{references:,}"),
         ("bytes a push would skip", human_bytes(skipped_bytes)),
         ("seconds", f"{finished.seconds:.1f}"),
     )
     return _table(rows) + _NEXT_STEPS.format(program=_program())
+
+
+def _batches(images: tuple[SampleImage, ...]) -> int:
+    """Return the requests of a program that checks one image at a time, 100 layers a request."""
+    return sum(ceil(len(set(image.layers)) / MAX_BATCH_SIZE) for image in images)
 
 
 def _program() -> str:

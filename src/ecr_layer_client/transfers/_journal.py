@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
 
 Journal = str | os.PathLike[str] | MutableMapping[str, str]
+"""Where uploads are written down: a directory, or a mutable mapping of str to str."""
 
 _ONLY_OWNER = 0o700
 _MAX_ENTRY_BYTES = 4096  # an entry has less than 500
