@@ -200,9 +200,9 @@ print(task.cancelled(), len(tqdm._instances))
     ran = executed(
         cells("import sys; sys.modules['ipywidgets'] = None", BEGIN, CHECK, cancelled), monkeypatch
     )
-    text = printed(stored, "stderr")
+    text = printed(ran, "stderr")
 
-    assert (printed(stored, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == (
+    assert (printed(ran, "stdout"), "250/250" in text, "100/250" in text, "Warning" in text) == (
         "True 0\n",
         True,
         True,
