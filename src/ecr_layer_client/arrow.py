@@ -1,4 +1,4 @@
-"""Turn results and plans into Arrow tables.
+"""Turn results, plans and reports into Arrow tables.
 
 polars, pandas, DuckDB and any other library that reads an Arrow stream can take them. Needs the
 extra `arrow`.
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ._models.record_batches import outcome_reader
 from .images._plan import rows_of
-from .images._record_batches import blob_reader
+from .images._record_batches import blob_reader, report_reader
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ._models.result import LayerCheckResult
-    from .images import PushPlan
+    from .images import ImageReport, PushPlan
 
-__all__ = ["blobs", "outcomes"]
+__all__ = ["blobs", "images", "outcomes"]
 
 
 def outcomes(results: Iterable[LayerCheckResult]) -> pa.RecordBatchReader:
@@ -40,6 +40,26 @@ def outcomes(results: Iterable[LayerCheckResult]) -> pa.RecordBatchReader:
         ['AVAILABLE']
     """
     return outcome_reader((str(result.repository), result.outcomes) for result in results)
+
+
+def images(reports: Iterable[ImageReport]) -> pa.RecordBatchReader:
+    """Return a stream with one row for each image of the reports of an audit.
+
+    A report of an index has a row for each image that it names.
+
+    Args:
+        reports: Any number of reports.
+
+    Example:
+        >>> from ecr_layer_client import Repository
+        >>> from ecr_layer_client.images import ImageReport
+        >>> report = ImageReport(
+        ...     repository=Repository(name="app"), reference="latest", problem="archived"
+        ... )
+        >>> images([report]).read_all().column("defects").to_pylist()
+        [['archived: latest']]
+    """
+    return report_reader(reports)
 
 
 def blobs(plan: PushPlan) -> pa.RecordBatchReader:

@@ -506,6 +506,9 @@ _CASES: dict[str, Case] = {
     "to_pandas() needs pandas: …": _not_installed(
         "pandas", _made(lambda: LayerCheckResult.of(_APP, {}).to_pandas())
     ),
+    "to_polars() needs polars: …": _not_installed(
+        "polars", _made(lambda: LayerCheckResult.of(_APP, {}).to_polars())
+    ),
     "traces and metrics need opentelemetry-api: …": _not_installed(
         "opentelemetry", _made(lambda: import_module("ecr_layer_client.otel"))
     ),
@@ -688,6 +691,7 @@ def _shown(value: ast.expr) -> str:
 
 
 _NOT_SPECIFIC = {
+    "…=… does not agree with the outcomes",  # in a ValidationError, with the value
     "module … has no attribute …",  # Python's own
     # Filled in with "no response within attempt_timeout":
     "…: …: check the network, or allow more time",

@@ -6,11 +6,13 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import polars as pl
 import pyarrow as pa
 import pytest
 
 from ecr_layer_client import (
     CallError,
+    InvalidInputError,
     Layer,
     LayerAvailability,
     LayerCheckResult,
@@ -21,7 +23,15 @@ from ecr_layer_client import (
     Repository,
     arrow,
 )
-from ecr_layer_client.images import Descriptor, ImageSource, PushPlan, parse_manifest, plan
+from ecr_layer_client.images import (
+    Descriptor,
+    ImageReport,
+    ImageSource,
+    Platform,
+    PushPlan,
+    parse_manifest,
+    plan,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -284,6 +294,70 @@ def test_a_stream_each_time() -> None:
     assert rows(same) == rows(same)
 
 
+def report(**members: Any) -> ImageReport:
+    """Return a report."""
+    return ImageReport(repository=Repository(name="app"), reference="v1", **members)
+
+
+def test_reports() -> None:
+    """Reports have a row for each of their images, with its own digest and the report's tags."""
+    one, two, gone = (Descriptor(digest=f"sha256:{hex_ * 64}", size=7) for hex_ in "abc")
+    arm = report(digest="sha256:22", platform=Platform.parse("linux/arm64"), absent=(gone,))
+    index = report(digest="sha256:11", tags=("v1", "v2"), children=(arm, report(available=(one,))))
+    single = report(digest="sha256:33", available=(one, two), archived=(gone,))
+    found = arrow.images([index, single]).read_all().to_pylist()
+    common = {"repository": "app", "platform": None, "archived": False, "deployable": True}
+    assert found == [
+        common
+        | {"digest": "sha256:22", "tags": ["v1", "v2"], "platform": "linux/arm64"}
+        | {"deployable": False, "bytes": 7, "layers": [gone.digest]}
+        | {"defects": [f"linux/arm64: absent: {gone.digest}"]},
+        common
+        | {"digest": None, "tags": ["v1", "v2"], "bytes": 7, "layers": [one.digest], "defects": []},
+        common
+        | {"digest": "sha256:33", "tags": [], "archived": True, "deployable": False, "bytes": 21}
+        | {"layers": [one.digest, two.digest, gone.digest]}
+        | {"defects": [f"archived: {gone.digest}"]},
+    ]
+    assert rows(single) == found[2:]
+
+
+def test_an_archived_image() -> None:
+    """An image that is archived itself is archived in the table."""
+    assert [each["archived"] for each in rows(report(problem="archived"))] == [True]
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        pa.array(["sha256:aa", "latest"]),
+        pa.chunked_array([["sha256:aa"], ["latest"]]),
+        pa.array(["sha256:aa", "latest"]).dictionary_encode(),
+        pl.Series(["sha256:aa", "latest"]),
+        pd.Series(["sha256:aa", "latest"]),
+    ],
+    ids=lambda column: type(column).__name__,
+)
+@pytest.mark.asyncio
+async def test_columns_of_digests(ecr: LocalECR, column: Any) -> None:
+    """A column of a table is taken as digests, alone and for one of many repositories."""
+    async with ecr.client() as client:
+        alone = await client.check_layers("app", column)
+        [among] = (await client.check_many({"app": column})).values()
+    assert (alone.absent, alone.undetermined) == (("sha256:aa",), ("latest",))
+    assert among == alone
+
+
+@pytest.mark.asyncio
+async def test_a_column_with_a_null(ecr: LocalECR) -> None:
+    """A null among the digests is refused with its place, before any request."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=r"digests\[1\] is None"):
+            column: Any = pa.array(["sha256:aa", None])
+            await client.check_layers("app", column)
+    assert ecr.stats.requests == 0
+
+
 def test_pandas() -> None:
     """`to_pandas` returns the columns and rows, with sizes that are integers or missing."""
     frame = result([LAYER, BARE]).to_pandas()
@@ -327,6 +401,25 @@ def push(repository: str | None = "team/app") -> PushPlan:
         calls={},
         shared_bytes=0,
     )
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        result(),
+        LayerCheckResults([result()]),
+        push(),
+        report(problem="archived"),
+    ],
+    ids=lambda table: type(table).__name__,
+)
+def test_conversions(table: Any) -> None:
+    """A result, results, a plan and a report convert to pyarrow, polars and pandas alike."""
+    arrow_table, frame = table.to_arrow(), table.to_polars()
+    assert arrow_table.equals(pa.table(table))
+    assert frame.equals(pl.DataFrame(table))
+    assert frame.to_dicts() == arrow_table.to_pylist()
+    assert [*table.to_pandas().columns] == arrow_table.column_names
 
 
 def test_a_plan() -> None:

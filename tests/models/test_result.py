@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import json
 import pickle
 from typing import TYPE_CHECKING, Any
 
@@ -242,6 +243,31 @@ def test_views_of_other_results() -> None:
     assert MIXED.available == (HELD,)
     assert LayerCheckResult(repository=MIXED.repository, outcomes=MIXED.outcomes) == MIXED
     assert MIXED.model_copy(update={"outcomes": ()}).available == ()
+
+
+def test_counts() -> None:
+    """The counts are the lengths of the groups, and of what is unanswered."""
+    assert (MIXED.counts, sum(PARTIAL.counts.values())) == (
+        {"available": 1, "archived": 1, "absent": 2, "undetermined": 5, "unanswered": 0},
+        2,
+    )
+
+
+def test_json_has_the_groups() -> None:
+    """The JSON of a result has its groups, and reads back with and without them."""
+    members = json.loads(MIXED.model_dump_json())
+    assert (members["available"], members["absent"]) == ([HELD], [NEW, GONE])
+    assert LayerCheckResult.model_validate(members) == MIXED
+    del members["available"], members["undetermined"]
+    assert LayerCheckResult.model_validate_json(json.dumps(members)) == MIXED
+
+
+@pytest.mark.parametrize("given", [[], [NEW], [GONE, NEW], f"{NEW}{GONE}", None, {}], ids=repr)
+def test_groups_that_do_not_agree(given: object) -> None:
+    """A group that is not what the outcomes say is refused."""
+    members = json.loads(MIXED.model_dump_json()) | {"absent": given}
+    with pytest.raises(ValidationError, match="does not agree with the outcomes"):
+        LayerCheckResult.model_validate(members)
 
 
 def test_result_is_immutable() -> None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass, field
 from itertools import islice
-from typing import cast
+from typing import Any, cast
 
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from ecr_layer_client._models.errors import InvalidInputError
@@ -247,6 +247,9 @@ def iterators(
     """Return the plain iterator of an input, and its async iterator if it has one."""
     if isinstance(given, AsyncIterable):
         return iter(()), aiter(cast("AsyncIterable[object]", given))
+    if hasattr(given, "to_pylist"):
+        # A column of pyarrow gives scalars of its own.
+        given = cast("Any", given).to_pylist()
     if isinstance(given, Iterable) and not isinstance(given, str | bytes | bytearray):
         return iter(cast("Iterable[object]", given)), None
     kind = f"one {type(given).__name__}, " if isinstance(given, str | bytes | bytearray) else ""

@@ -18,12 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     import pandas as pd
+    import polars as pl
 
     from .layer import LayerOutcome
     from .outcomes import Row
 
 
-__all__ = ["outcome_reader", "pa", "record_batch", "stream", "to_pandas"]
+__all__ = ["outcome_reader", "pa", "record_batch", "stream", "to_pandas", "to_polars"]
 
 # pyarrow without types, because its stubs are incomplete.
 _ARROW: Any = pa
@@ -73,6 +74,20 @@ def to_pandas(reader: pa.RecordBatchReader) -> pd.DataFrame:
     table: Any = reader.read_all()
     frame: pd.DataFrame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
     return frame
+
+
+def to_polars(reader: pa.RecordBatchReader) -> pl.DataFrame:
+    """Return a DataFrame of polars.
+
+    Raises:
+        ImportError: polars is not installed.
+    """
+    try:
+        import polars as pl  # noqa: PLC0415 (optional)
+    except ImportError as error:
+        msg = "to_polars() needs polars: pip install polars"
+        raise ImportError(msg) from error
+    return pl.DataFrame(reader)
 
 
 def _chunks(

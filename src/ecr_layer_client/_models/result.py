@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Annotated, Any, Self
+from typing import TYPE_CHECKING, Annotated, Any, Self, cast, get_args
 
-from pydantic import BaseModel
+from pydantic import BaseModel, computed_field, model_validator
 
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, line, quoted, short
@@ -26,11 +26,13 @@ from .layer import (
 )
 from .outcomes import Outcomes, Row
 from .repository import Repository
+from .tables import TableMixin
 
 if TYPE_CHECKING:
     from typing import NoReturn
 
-    import pandas as pd
+    import pyarrow as pa
+    from pydantic import ModelWrapValidatorHandler
 
 # An error names this many digests, and only counts the others.
 _MAX_DIGESTS_NAMED = 3
@@ -43,6 +45,7 @@ _TONES = {
     "undetermined": Tone.BAD,
     "unanswered": Tone.REST,
 }
+COUNTED = tuple(_TONES)
 
 
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
@@ -91,13 +94,14 @@ class LayerFailuresError(ECRLayerError):
         self.result = result
 
 
-class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
+class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     """The outcome of each distinct digest that was checked in one repository, in input order.
 
     Each answered digest is in exactly one of `available`, `archived`, `absent` and `undetermined`.
 
     A result has a length, iterates over its outcomes, and finds an outcome by its digest
-    (`result[digest]`, `digest in result`). It has no truth value: use `all_available`.
+    (`result[digest]`, `digest in result`). It has no truth value: use `all_available`. As a table,
+    it has one row for each outcome.
 
     Attributes:
         repository: The repository that was checked.
@@ -121,6 +125,23 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     repository: Repository
     outcomes: Annotated[Sequence[LayerOutcome], Outcomes]
     unanswered: tuple[str, ...] = ()
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _check_groups(cls, given: Any, read: ModelWrapValidatorHandler[Self]) -> Self:
+        """Accept the groups that JSON of a result has, if they agree with the outcomes."""
+        groups: dict[str, Any] = {}
+        if isinstance(given, Mapping):
+            members = cast("Mapping[str, Any]", given)
+            groups = {name: members[name] for name in get_args(Group) if name in members}
+            given = {name: value for name, value in members.items() if name not in groups}
+
+        result = read(given)
+        for name, digests in groups.items():
+            if not isinstance(digests, list | tuple) or tuple(digests) != getattr(result, name):
+                msg = f"{name}={quoted(digests)} does not agree with the outcomes"
+                raise ValueError(msg)
+        return result
 
     @classmethod
     def of(
@@ -156,25 +177,39 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
         """The outcomes that are failures, in input order."""
         return tuple(row for row in self._held.rows if isinstance(row, LayerFailure))
 
+    @computed_field  # type: ignore[prop-decorator]  # pydantic's own advice
     @cached_property
     def available(self) -> tuple[str, ...]:
         """The digests that the repository holds. A push may skip them."""
         return self._groups["available"]
 
+    @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def archived(self) -> tuple[str, ...]:
         """The digests that only archived images hold. A pull fails until they are restored."""
         return self._groups["archived"]
 
+    @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def absent(self) -> tuple[str, ...]:
         """The digests that the registry says it does not hold. Upload these."""
         return self._groups["absent"]
 
+    @computed_field  # type: ignore[prop-decorator]
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """The digests with a failure other than "absent", or with an unknown availability."""
         return self._groups["undetermined"]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of digests in each group, and of unanswered ones.
+
+        Example:
+            >>> LayerCheckResult.of("app", {"sha256:aa": LayerAvailability.AVAILABLE}).counts
+            {'available': 1, 'archived': 0, 'absent': 0, 'undetermined': 0, 'unanswered': 0}
+        """
+        return {group: len(getattr(self, group)) for group in COUNTED}
 
     @property
     def all_available(self) -> bool:
@@ -226,22 +261,10 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
             self._fail(shown, "are not available; see .not_available for all")
         return self
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with one row for each outcome; `size` is `Int64`.
+    def _reader(self) -> pa.RecordBatchReader:
+        from .record_batches import outcome_reader  # noqa: PLC0415 (optional)
 
-        Raises:
-            ImportError: pandas or the extra `arrow` is not installed.
-
-        Example:
-            >>> outcomes = {"sha256:aa": LayerAvailability.AVAILABLE}
-            >>> frame = LayerCheckResult.of("team/app", outcomes).to_pandas()
-            >>> frame[["digest", "availability"]]
-                  digest availability
-            0  sha256:aa    AVAILABLE
-        """
-        from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
-
-        return to_pandas(outcome_reader([(str(self.repository), self.outcomes)]))
+        return outcome_reader([(str(self.repository), self.outcomes)])
 
     def _fail(self, shown: list[str], what: str) -> NoReturn:
         total = len(self) + len(self.unanswered)
@@ -278,19 +301,6 @@ class LayerCheckResult(DisplayMixin, BaseModel, frozen=True, extra="forbid"):
     def __bool__(self) -> bool:
         """Raise TypeError, because a result has no truth value."""
         raise no_truth_value(self, _INSTEAD_OF_TRUTH)
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Export a table with one row for each outcome, for consumers of Arrow streams.
-
-        `requested_schema` may have other types for the same columns, if Arrow can cast them.
-
-        Raises:
-            ImportError: The extra `arrow` is not installed.
-            ValueError: `requested_schema` has other columns.
-        """
-        from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
-
-        return stream(outcome_reader([(str(self.repository), self.outcomes)]), requested_schema)
 
     def _describe(self) -> Description:
         unclear = map(self.__getitem__, self.undetermined[:MOST_ROWS])

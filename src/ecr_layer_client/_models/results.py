@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping
+from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, ValuesView
 from heapq import nlargest
 from typing import TYPE_CHECKING, Generic, Self, TypeVar, cast
 
@@ -13,18 +13,18 @@ from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, first
 
 from .errors import InvalidInputError, copied
 from .repository import Repository
-from .result import LayerCheckResult, result_parts, verdict
+from .result import COUNTED, LayerCheckResult, result_parts, verdict
+from .tables import TableMixin
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
     from typing import NoReturn
 
-    import pandas as pd
+    import pyarrow as pa
 
     from .call_errors import CallError
-    from .layer import LayerOutcome
 
 V = TypeVar("V")
+D = TypeVar("D")
 
 _INSTEAD_OF_TRUTH = "results.all_available, results.errors or len(results)"
 
@@ -97,12 +97,13 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         return f"<{len(self)} by repository>"
 
 
-class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
+class LayerCheckResults(TableMixin, DisplayMixin):
     """The results of checks in several repositories, from `check_many` or made for tests.
 
-    They are a read-only mapping of each answered repository to its `LayerCheckResult`, in input
-    order. A repository that failed is not in the mapping but in `errors`. Looking it up raises its
-    error, so that you can't mistake it for a repository without layers.
+    You read them like a mapping of each answered repository to its `LayerCheckResult`, in input
+    order. A repository that failed is in `errors` instead. Looking it up raises its error, so that
+    you can't mistake it for a repository without layers. As a table, they have one row for each
+    outcome of an answered repository.
 
     Args:
         results: One for each answered repository.
@@ -128,7 +129,8 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
             does not exist
     """
 
-    __slots__ = ("errors",)
+    # Not a Mapping: polars reads the columns of a table from each Mapping.
+    __slots__ = ("_results", "errors")
 
     def __init__(
         self,
@@ -137,7 +139,7 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
     ) -> None:
         """Index the results and the errors by repository."""
         results = list(results)
-        super().__init__({result.repository: result for result in results})
+        self._results = ByRepository({result.repository: result for result in results})
         if len(self) < len(results):
             msg = "two of the results are of the same repository: give one for each repository"
             raise InvalidInputError(msg)
@@ -150,6 +152,11 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
     def all_available(self) -> bool:
         """Whether no repository failed and each holds all digests that were checked in it."""
         return not self.errors and all(result.all_available for result in self.values())
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """The number of digests in each group of all results, and of unanswered ones."""
+        return {group: sum(result.counts[group] for result in self.values()) for group in COUNTED}
 
     def raise_for_errors(self) -> Self:
         """Return the results themselves.
@@ -164,29 +171,10 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
             raise error
         return self
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with one row for each outcome of an answered repository.
+    def _reader(self) -> pa.RecordBatchReader:
+        from .record_batches import outcome_reader  # noqa: PLC0415 (optional)
 
-        Raises:
-            ImportError: pandas or the extra `arrow` is not installed.
-        """
-        from .record_batches import outcome_reader, to_pandas  # noqa: PLC0415 (optional)
-
-        return to_pandas(outcome_reader(self._by_name()))
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Export a table with one row for each outcome of an answered repository.
-
-        Raises:
-            ImportError: The extra `arrow` is not installed.
-            ValueError: `requested_schema` has other columns.
-        """
-        from .record_batches import outcome_reader, stream  # noqa: PLC0415 (optional)
-
-        return stream(outcome_reader(self._by_name()), requested_schema)
-
-    def _by_name(self) -> Iterator[tuple[str, Sequence[LayerOutcome]]]:
-        return ((str(result.repository), result.outcomes) for result in self.values())
+        return outcome_reader((str(result.repository), result.outcomes) for result in self.values())
 
     def __getitem__(self, repository: str | Repository) -> LayerCheckResult:
         """Return the result of a repository.
@@ -198,18 +186,51 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
         """
         if repository in self.errors:
             raise copied(self.errors[repository])
-        return super().__getitem__(repository)
+        return self._results[repository]
 
     def __contains__(self, repository: object) -> bool:
         """Return whether the repository was answered."""
-        return repository not in self.errors and super().__contains__(repository)
+        return repository not in self.errors and repository in self._results
+
+    def __iter__(self) -> Iterator[Repository]:
+        """Iterate over the answered repositories, in input order."""
+        return iter(self._results)
+
+    def __len__(self) -> int:
+        """Return the number of answered repositories."""
+        return len(self._results)
+
+    def get(
+        self, repository: str | Repository, default: D | None = None
+    ) -> LayerCheckResult | D | None:
+        """Return the result of a repository, or a default if there is neither result nor error.
+
+        Raises:
+            CallError: The repository failed; this is its error.
+            InvalidInputError: The str is not a valid repository.
+        """
+        try:
+            return self[repository]
+        except KeyError:
+            return default
+
+    def keys(self) -> KeysView[Repository]:
+        """Return the answered repositories, in input order."""
+        return self._results.keys()
+
+    def values(self) -> ValuesView[LayerCheckResult]:
+        """Return the results, in input order."""
+        return self._results.values()
+
+    def items(self) -> ItemsView[Repository, LayerCheckResult]:
+        """Return pairs of an answered repository and its result, in input order."""
+        return self._results.items()
 
     def __eq__(self, other: object) -> bool:
         """Compare the results and the errors."""
-        return (
-            isinstance(other, LayerCheckResults)
-            and dict(self) == dict(other)
-            and dict(self.errors) == dict(other.errors)
+        return isinstance(other, LayerCheckResults) and (self._results, self.errors) == (
+            other._results,
+            other.errors,
         )
 
     __hash__ = None  # type: ignore[assignment]  # as for every mapping
@@ -239,10 +260,8 @@ class LayerCheckResults(DisplayMixin, ByRepository[LayerCheckResult]):
 
     def __repr__(self) -> str:
         """Return one line of bounded length, with the counts."""
-        counts = {
-            name: sum(len(getattr(result, name)) for result in self.values())
-            for name in ("outcomes", "available", "archived", "absent", "undetermined")
-        }
+        counts = {"outcomes": sum(map(len, self.values()))} | self.counts
+        counts.pop("unanswered")
         shown = ", ".join(f"{name}={count}" for name, count in counts.items())
         return f"LayerCheckResults(repositories={len(self)}, {shown}, errors={len(self.errors)})"
 

@@ -28,6 +28,7 @@ from ecr_layer_client._models.quotas import (
 )
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
+from ecr_layer_client._models.tables import TableMixin
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line, quoted, short
@@ -49,7 +50,7 @@ from ._warnings import warnings_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    import pandas as pd
+    import pyarrow as pa
 
     from ecr_layer_client.display import Table
 
@@ -68,12 +69,13 @@ _MAX_WARNING_CHARACTERS = 500
 _INSTEAD_OF_TRUTH = "plan.all_blobs_present, or plan.to_upload"
 
 
-class PushPlan(DisplayMixin, BaseModel, frozen=True):
+class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
     """The effect of a push to one repository.
 
     Each digest is in exactly one of `to_upload`, `present` and `foreign`.
 
-    `total` adds up plans for several repositories.
+    `total` adds up plans for several repositories. As a table, a plan has one row for each blob and
+    each manifest.
 
     Attributes:
         repository: The target of the push. Default None: not given.
@@ -189,35 +191,10 @@ class PushPlan(DisplayMixin, BaseModel, frozen=True):
             warnings=tuple(warning for plan in given for warning in plan.warnings),
         )
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return a pandas DataFrame with one row for each blob and manifest.
-
-        The type of `size` is `Int64`. This method needs pandas and the extra `arrow`.
-
-        Raises:
-            ImportError: One of the two is not installed.
-        """
-        from ecr_layer_client._models.record_batches import to_pandas  # noqa: PLC0415 (optional)
-
+    def _reader(self) -> pa.RecordBatchReader:
         from ._record_batches import blob_reader  # noqa: PLC0415 (optional)
 
-        return to_pandas(blob_reader(self.repository, rows_of(self)))
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        """Return an Arrow stream with one row for each blob and manifest.
-
-        Any program that reads Arrow streams can read it. This method needs the extra `arrow`.
-
-        Raises:
-            ImportError: The extra is not installed.
-            ValueError: `requested_schema` has other columns. Other types of the same columns are
-                returned if Arrow can cast to them.
-        """
-        from ecr_layer_client._models.record_batches import stream  # noqa: PLC0415 (optional)
-
-        from ._record_batches import blob_reader  # noqa: PLC0415 (optional)
-
-        return stream(blob_reader(self.repository, rows_of(self)), requested_schema)
+        return blob_reader(self.repository, rows_of(self))
 
     def _describe(self) -> Description:
         where = "" if self.repository is None else f" to {line(self.repository)}"

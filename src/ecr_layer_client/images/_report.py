@@ -8,15 +8,18 @@ from typing import TYPE_CHECKING
 from pydantic import BaseModel
 
 from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._models.tables import TableMixin
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, line, printable, short
 from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, Part, Tone, first_rows
 
-from ._descriptor import Descriptor, Platform
+from ._descriptor import Descriptor, Platform, each_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    import pyarrow as pa
 
     from ecr_layer_client.display import Table
 
@@ -35,10 +38,11 @@ _MAX_NAMED_DEFECTS = 3
 _INSTEAD_OF_TRUTH = "report.deployable"
 
 
-class ImageReport(DisplayMixin, BaseModel, frozen=True):
+class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
     """The state of an image's manifest and of each blob that it names.
 
-    The report of an index also has a report for each of its children.
+    The report of an index also has a report for each of its children. As a table, a report has one
+    row for each of its `images`.
 
     Attributes:
         repository: The repository of the image.
@@ -92,11 +96,23 @@ class ImageReport(DisplayMixin, BaseModel, frozen=True):
         return tuple(self._defects())
 
     @property
+    def blobs(self) -> tuple[Descriptor, ...]:
+        """The configs and layers of all images, each digest once, whatever their state."""
+        return each_once(
+            blob for report in self._tree() for kind, _ in _PARTS for blob in getattr(report, kind)
+        )
+
+    @property
     def images(self) -> tuple[ImageReport, ...]:
         """The reports of the single images: those of an index's children, or else this report."""
         if not self.children:
             return (self,)
         return tuple(image for child in self.children for image in child.images)
+
+    def _reader(self) -> pa.RecordBatchReader:
+        from ._record_batches import report_reader  # noqa: PLC0415 (optional)
+
+        return report_reader([self])
 
     def _defects(self) -> Iterator[str]:
         # The platform is text from the index, so it may contain anything.
