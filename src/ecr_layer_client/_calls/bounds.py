@@ -83,8 +83,7 @@ class Bandwidth:
         now = asyncio.get_running_loop().time()
         begin = max(self._free_at, now)
         self._free_at = begin + size / self._rate
-        if begin > now:
-            await asyncio.sleep(begin - now)
+        await asyncio.sleep(begin - now)
 
 
 class LayerTurns:
