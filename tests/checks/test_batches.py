@@ -11,8 +11,7 @@ import pytest
 
 from checks.drawing import as_async, draw, drawn, fill, started
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
-from ecr_layer_client._checks.batches import Batch, DigestSource
-from ecr_layer_client._checks.seen_digests import STREAM_WINDOW
+from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -36,7 +36,7 @@ MODELS: tuple[LayerOutcome, ...] = (
     BAD_FAILURE,
     ODD_LAYER,
 )
-OUTCOMES = Outcomes(ROWS, ROWS.values())
+OUTCOMES = Outcomes(tuple(ROWS), tuple(ROWS.values()))
 READ = TypeAdapter(LayerCheckResult)
 
 
@@ -54,8 +54,8 @@ def test_a_given_model_is_kept() -> None:
 
 def test_many_rows_are_read_in_order() -> None:
     """A loop over more rows than are made into models at once gives each once, in order."""
-    digests = [f"sha256:{number:064x}" for number in range(250)]
-    outcomes = Outcomes(digests, [("AVAILABLE", number, None) for number in range(250)])
+    digests = tuple(f"sha256:{number:064x}" for number in range(250))
+    outcomes = Outcomes(digests, tuple(("AVAILABLE", number, None) for number in range(250)))
     read = [(each.digest, each.size) for each in outcomes if isinstance(each, Layer)]
     assert (len(outcomes), read) == (250, list(zip(digests, range(250), strict=True)))
 

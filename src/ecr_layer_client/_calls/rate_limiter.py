@@ -50,8 +50,8 @@ class RateLimiter:
 
         Report what became of the request once: `succeeded`, `throttled` or `abandoned`.
         """
-        self.budget.earn()
         self._find_ceiling()
+        self.budget.earn()
         loop = asyncio.get_running_loop()
         if not self._waiting or at_front:
             now = loop.time()

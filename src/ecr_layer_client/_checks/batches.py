@@ -7,7 +7,15 @@ input than the next batch needs.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import AsyncIterable, AsyncIterator, Iterable, Iterator, Sequence, Sized
+from collections.abc import (
+    AsyncIterable,
+    AsyncIterator,
+    Iterable,
+    Iterator,
+    Mapping,
+    Sequence,
+    Sized,
+)
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, cast
@@ -18,8 +26,7 @@ from ecr_layer_client._models.layer import LayerFailure, LayerFailureCode
 from ecr_layer_client._models.outcomes import Row
 from ecr_layer_client._text.quoting import quoted
 
-from .seen_digests import SeenDigests
-
+STREAM_WINDOW = 10_000  # distinct digests, at least, among which a stream checks a repeat only once
 ITEMS_WITHOUT_PAUSE = 5_000  # of an input, before other tasks may run
 
 _HEX = b"0123456789abcdef"
@@ -58,6 +65,46 @@ class Batch:
     def remaining(self) -> list[str]:
         """The digests without an outcome, as the caller spelled them."""
         return [self.spellings.get(digest, digest) for digest in self.digests]
+
+
+class SeenDigests:
+    """Distinct digests, in order.
+
+    With a window, a digest is forgotten after `window` to twice as many other distinct ones.
+
+    Attributes:
+        spellings: The registry's spelling of a digest -> the caller's spelling. With a window, only
+            the newest digests.
+        window: See above. None: no digest is forgotten.
+    """
+
+    def __init__(self, window: int | None = None) -> None:
+        self.spellings: dict[str, str] = {}
+        self.window: int | None = window
+        self._older: dict[str, str] = {}
+
+    def add(self, digest: str, spelling: str) -> bool:
+        """Add a digest; return whether it is new."""
+        if digest in self.spellings or digest in self._older:
+            return False
+        self.spellings[digest] = spelling
+        self._forget()
+        return True
+
+    def add_all(self, spellings: Mapping[str, str]) -> bool:
+        """Add digests if each is new, and there is room for all; return whether they were added."""
+        has_room = self.window is None or len(self.spellings) + len(spellings) <= self.window
+        are_new = self.spellings.keys().isdisjoint(spellings) and (
+            not self._older or self._older.keys().isdisjoint(spellings)
+        )
+        if has_room and are_new:
+            self.spellings.update(spellings)
+            self._forget()
+        return has_room and are_new
+
+    def _forget(self) -> None:
+        if self.window is not None and len(self.spellings) == self.window:
+            self._older, self.spellings = self.spellings, {}
 
 
 class Batcher:
@@ -134,12 +181,6 @@ class Batcher:
             self.ready.append(self._batch)
             self._batch = Batch()
 
-    @property
-    def not_handed_out(self) -> list[str]:
-        """The digests that are still here, as the caller spelled them."""
-        batches = *self.ready, self._batch
-        return [digest for batch in batches for digest in (*batch.remaining, *batch.refused)]
-
 
 class DigestSource(Batcher):
     """One pass over a caller's digests, batch by batch. Nothing is pulled before `start`.
@@ -158,26 +199,32 @@ class DigestSource(Batcher):
         self._items, self._async_items = iterators(digests, "digests", what)
         is_sized = isinstance(digests, Sized) and self._async_items is None
         self._length = len(cast("Sized", digests)) if is_sized else None
+        self._unsent: deque[Batch] = deque()
         self.pulled: int = 0
         self.total: int | None = None
 
-    @property
-    def is_ready(self) -> bool:
-        """Whether a batch may be handed out."""
-        return bool(self.ready) and (self._length is None or self.total is not None)
-
     def start(self, window: int | None = None) -> bool:
         """Begin; return whether `fill` must pull the input: it is long, or has no length."""
-        self.seen = SeenDigests(window)
+        self.seen.window = window
         if self._length is None or self._length > ITEMS_WITHOUT_PAUSE:
             return True
-        self.add_all(list(self._items))
+        self._take_unsent(list(self._items))
         self._end()
         return False
+
+    def _take_unsent(self, items: Sequence[object]) -> None:
+        """Add items of an input with a length. None of it is ready before all of it is valid."""
+        try:
+            self.add_all(items)
+        finally:
+            self._unsent.extend(self.ready)
+            self.ready.clear()
 
     def _end(self) -> None:
         self.finish()
         if self._length is not None:
+            self.ready.extendleft(reversed(self._unsent))
+            self._unsent.clear()
             self.total = sum(map(len, self.ready))
 
     async def fill(self) -> bool:
@@ -188,19 +235,25 @@ class DigestSource(Batcher):
         """
         pause = self._index + ITEMS_WITHOUT_PAUSE
         try:
-            while not self.is_ready and self._index < pause:
+            while not self.ready and self._index < pause:
                 if not await self._pull():
                     self._end()
                     return False
         except Exception:
-            self.finish()
+            if self._length is None:
+                self.finish()
             raise
         return True
 
     async def _pull(self) -> bool:
         """Pull no more than is needed; return False at the end of the input."""
-        room = self._room if self._length is None else ITEMS_WITHOUT_PAUSE
+        if self._length is not None:
+            items = [*islice(self._items, ITEMS_WITHOUT_PAUSE)]
+            self._take_unsent(items)
+            return bool(items)
+
         chunk: list[object] = []
+        room = self._room
         try:
             if self._async_items is None:
                 chunk.extend(islice(self._items, room))
@@ -212,6 +265,12 @@ class DigestSource(Batcher):
         finally:
             self.add_all(chunk)
         return bool(chunk)
+
+    @property
+    def not_handed_out(self) -> list[str]:
+        """The digests that are still here, as the caller spelled them."""
+        batches = *self._unsent, *self.ready, self._batch
+        return [digest for batch in batches for digest in (*batch.remaining, *batch.refused)]
 
     def take(self) -> Batch:
         """Hand out the next batch that is ready."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._models.call_errors import OperationTimeoutError
@@ -53,6 +54,7 @@ async def check_batch(
     settle({each: LayerFailure(digest=each, code=code, reason=reason) for each in digests})
 
 
+@dataclass(slots=True, eq=False)
 class BatchRun:
     """Runs the tasks of a check: one for each batch in flight, and one that reads the input.
 
@@ -65,14 +67,15 @@ class BatchRun:
         is_over: Whether nothing more may be started: a call failed, or the check was ended.
     """
 
-    def __init__(self) -> None:
-        self.tasks: dict[asyncio.Task[None], OperationState] = {}
-        self.feeder: asyncio.Task[None] | None = None
-        self.changed: asyncio.Event = asyncio.Event()
-        self.error: BaseException | None = None
-        self.is_error_of_input: bool = False
-        self.is_over: bool = False
-        self._deadline: float | None = None
+    tasks: dict[asyncio.Task[None], OperationState] = field(
+        default_factory=dict["asyncio.Task[None]", "OperationState"]
+    )
+    feeder: asyncio.Task[None] | None = None
+    changed: asyncio.Event = field(default_factory=asyncio.Event)
+    error: BaseException | None = None
+    is_error_of_input: bool = False
+    is_over: bool = False
+    _deadline: float | None = None
 
     @property
     def is_late(self) -> bool:

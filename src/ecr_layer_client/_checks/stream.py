@@ -20,10 +20,9 @@ from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import line
 from ecr_layer_client.display import Description, DisplayMixin, Part, Tone
 
-from .batches import DigestSource
+from .batches import STREAM_WINDOW, DigestSource
 from .check_batch import BatchRun, check_batch, timed_out
 from .operation import CHECK
-from .seen_digests import STREAM_WINDOW
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, Callable, Iterable, Iterator
@@ -259,13 +258,13 @@ class LayerStream(DisplayMixin):
         while has_more:
             await self._run.wait_for(self._has_room)
             has_more = await self._source.fill()
-            if not self._source.is_ready:
+            if not self._source.ready:
                 await asyncio.sleep(0)
             self._refill()
 
     def _refill(self) -> None:
         """Start the batches that are ready and have room."""
-        while self._source.is_ready and self._has_room():
+        while self._source.ready and self._has_room():
             batch = self._source.take()
             if batch.refused:
                 self._settle(batch.refused)
@@ -280,7 +279,7 @@ class LayerStream(DisplayMixin):
 
     def _is_at_end(self) -> bool:
         run = self._run
-        is_busy = run.tasks if run.is_over else (self._open or self._source.is_ready)
+        is_busy = run.tasks if run.is_over else (self._open or self._source.ready)
         return not (is_busy or run.feeder)
 
     def _start(self, batch: Batch) -> None:

@@ -7,6 +7,7 @@ costs the collector nothing, and a third of the memory of its models.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
@@ -59,6 +60,7 @@ def outcomes_of(digests: Iterable[str], rows: Iterable[Row]) -> Sequence[LayerOu
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Outcomes(Sequence[LayerOutcome]):
     """An immutable sequence of outcomes, equal to a tuple of the same outcomes.
 
@@ -69,11 +71,8 @@ class Outcomes(Sequence[LayerOutcome]):
         rows: What is known of each digest.
     """
 
-    __slots__ = ("digests", "rows")
-
-    def __init__(self, digests: Iterable[str], rows: Iterable[Row]) -> None:
-        self.digests: tuple[str, ...] = tuple(digests)
-        self.rows: tuple[Row, ...] = tuple(rows)
+    digests: tuple[str, ...]
+    rows: tuple[Row, ...]
 
     @classmethod
     def of(cls, outcomes: Iterable[LayerOutcome]) -> Outcomes:
@@ -81,7 +80,7 @@ class Outcomes(Sequence[LayerOutcome]):
         if isinstance(outcomes, Outcomes):
             return outcomes
         rows = tuple(outcomes)
-        return cls([outcome.digest for outcome in rows], rows)
+        return cls(tuple(outcome.digest for outcome in rows), rows)
 
     @overload
     def __getitem__(self, index: int) -> LayerOutcome: ...
@@ -118,10 +117,6 @@ class Outcomes(Sequence[LayerOutcome]):
     def __repr__(self) -> str:
         """Return one line of bounded length."""
         return f"<{len(self)} outcomes>"
-
-    def __reduce__(self) -> tuple[object, ...]:
-        """Return what copies and pickles are made from."""
-        return Outcomes, (self.digests, self.rows)
 
     @property
     def groups(self) -> dict[Group, list[str]]:

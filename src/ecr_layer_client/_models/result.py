@@ -336,8 +336,8 @@ def result_of(
 
     It is not validated again: its parts are this library's own.
     """
-    answered = [digest for digest in digests if digest in rows]
-    outcomes = Outcomes(answered, map(rows.__getitem__, answered))
+    answered = tuple([digest for digest in digests if digest in rows])
+    outcomes = Outcomes(answered, tuple(map(rows.__getitem__, answered)))
     return LayerCheckResult.model_construct(
         repository=repository, outcomes=outcomes, unanswered=tuple(unanswered)
     )

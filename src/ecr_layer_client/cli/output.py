@@ -8,7 +8,7 @@ from contextlib import aclosing
 from json.encoder import encode_basestring_ascii as quoted
 from typing import TYPE_CHECKING, cast, get_args
 
-from ecr_layer_client._checks.seen_digests import STREAM_WINDOW, SeenDigests
+from ecr_layer_client._checks.batches import STREAM_WINDOW, SeenDigests
 from ecr_layer_client._models.digest import canonical
 from ecr_layer_client._models.layer import Group, group_of
 from ecr_layer_client._text.byte_sizes import human_bytes
