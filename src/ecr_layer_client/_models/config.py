@@ -90,12 +90,14 @@ class RetryPolicy(_Options, frozen=True):
 
     Attributes:
         max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
-            request does not count: throttling ends by `max_elapsed`. Default 10.
-        initial_backoff: The bound of the first wait, in seconds. Each wait is drawn between 0 and
-            its bound, and the bound doubles from wait to wait (full jitter). Default 0.05.
-        max_backoff: The highest bound of a wait, in seconds. Default 20.0.
-        max_elapsed: Seconds from the first attempt of a call, after which there are no more
-            retries. A throttled call ends then if no call has succeeded for as long. Default 120.0.
+            request does not count: `max_elapsed` limits how long a throttled call is retried.
+            Default 10.
+        initial_backoff: The upper bound of the first wait, in seconds. A wait is a random time
+            between 0 and its bound. The bound doubles with each further wait. Default 0.05.
+        max_backoff: The largest upper bound of a wait, in seconds. Default 20.0.
+        max_elapsed: A call is retried for this many seconds after its first attempt. A throttled
+            call is retried for longer, as long as other calls of this process succeed. Default
+            120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -134,25 +136,29 @@ class ClientConfig(_Options, frozen=True):
         max_response_bytes: The largest body of a response that is accepted, in bytes. Default 4 MiB
             (a response for 100 layers has about 20 KiB).
         requests_per_second: A ceiling for the request rate, shared by all clients of the same
-            account and endpoint in this process: a number for each operation, or a mapping such as
-            `{"BatchGetImage": 500}`. Default None: 80 % of ECR's default quota of the operation
-            (800 for the check, 1600 for `BatchGetImage`), and 80 for `ListImages`, for which AWS
-            publishes no quota.
-        coalesce_window: Seconds that a single check (`check_layer`) waits for others to share its
-            request; up to 25 times as long while another batch of its repository is in flight. 0:
-            until the next iteration of the event loop. Default 0.002.
+            account and endpoint in this process: one number that applies to every API operation, or
+            a mapping with numbers for single operations, such as `{"BatchGetImage": 500}`. Default
+            None: 80 % of ECR's default quota of the operation (800 for the check, 1600 for
+            `BatchGetImage`), and 80 for `ListImages`, for which AWS publishes no quota.
+        coalesce_window: Seconds that a single check (`check_layer`) waits, so that other single
+            checks can share its request. While another batch of its repository is in flight, it
+            waits up to 25 times as long. 0: until the next iteration of the event loop. Default
+            0.002.
         transport: How requests are sent.
 
-            - `"client"`: by aiobotocore's client method, with its events for each request.
-            - `"signed"`: for half the CPU time and without events. The first request goes through
-              the client method; later ones are built like it, and sent on the same HTTP session.
-            - `"auto"`: `"signed"`; but `"client"` for your own session or client.
+            - `"client"`: Each request goes through aiobotocore's client method, with its events.
+            - `"signed"`: The first request goes through the client method. Later requests are
+              copies of it, which are sent on the same HTTP session for half the CPU time. They
+              have no events.
+            - `"auto"`: `"client"` if you pass a session or a client of your own, otherwise
+              `"signed"`.
 
             Default `"auto"`.
-        max_bytes_in_flight: The bytes of layers that all transfers of the client hold in memory, as
-            they are sent. Default 64 MiB.
-        max_bandwidth: Bytes per second that all transfers of the client send or receive. Default
-            None: no limit.
+        max_bytes_in_flight: The most bytes that all pushes and copies of the client together hold
+            in memory. Parts of layers are held as base64 text, which has 4/3 of their bytes.
+            Default 64 MiB.
+        max_bandwidth: The most bytes per second that all transfers of the client together send or
+            receive. Default None: no limit.
         allow_insecure_endpoint: Whether an `endpoint_url` on another machine may be plain http.
             Default False.
         retry: How failed calls are retried. Default `RetryPolicy()`.

@@ -1,7 +1,7 @@
-"""Every error that this library raises on purpose.
+"""The errors of this library, which are all an `ECRLayerError`.
 
 ```
-ECRLayerError                      everything that this library raises on purpose
+ECRLayerError                      the base class of this library's errors
 ├── InvalidInputError (ValueError) raised before any request: a repository, a registry id, an
 │                                  option, or digests given as one str is not valid
 ├── ClientStateError (RuntimeError) the client is not open, or was opened on another event loop
@@ -52,7 +52,7 @@ def _rebuild(cls: type[ECRLayerError], message: str, facts: dict[str, Any]) -> E
 
 
 class ECRLayerError(Exception):
-    """The base class of every error that this library raises on purpose.
+    """The base class of all errors of this library.
 
     Example:
         >>> raise ECRLayerError("something that this library refuses")
