@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import doctest
+import subprocess
+import sys
 from importlib import import_module
 from pathlib import Path
 from pkgutil import walk_packages
@@ -67,6 +69,25 @@ def _names(module: str) -> dict[str, Any]:
         for name, value in vars(import_module(module)).items()
         if not name.startswith("__")
     }
+
+
+def test_the_tutorial_builds_a_file_of_tests(
+    root: Path, blocks: Callable[..., list[Block]], tmp_path: Path
+) -> None:
+    """The Python blocks of the step "Test your own code", in one file, are tests that pass."""
+    page = (root / "docs/tutorial.md").read_text(encoding="utf-8")
+    step = page.partition("## 6. Test your own code\n")[2].partition("\n## ")[0]
+    parts = [block.text for block in blocks(step) if block.language == "python"]
+    (tmp_path / "test_plan.py").write_text("\n\n".join(parts), encoding="utf-8")
+
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "test_plan.py"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (run.returncode, run.stdout.count("2 passed")) == (0, 1), run.stdout
 
 
 def test_an_example_that_prints_something_else_fails(
