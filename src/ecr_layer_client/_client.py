@@ -735,8 +735,8 @@ class ECRLayerClient:
         for name in _OF_THE_CONNECTION:
             if getattr(config, name) != getattr(self._config, name):
                 msg = (
-                    f"{name} belongs to the connection, which a view borrows: "
-                    f"pass it where the client is made, in ClientConfig({name}=...)"
+                    f"with_config can't change {name}, because it is an option of the connection: "
+                    f"set ClientConfig({name}=...) when you create the client"
                 )
                 raise InvalidInputError(msg)
         view, connection = self.__new__(type(self)), self._connection
@@ -759,8 +759,8 @@ class ECRLayerClient:
         options = self._connection.options
         if options.client is not None:
             msg = (
-                "a borrowed aiobotocore client is bound to its Region: "
-                "make one of the other Region and use from_client"
+                "for_region can't change the Region of an aiobotocore client: "
+                "make an aiobotocore client for the other Region, and pass it to from_client"
             )
             raise InvalidInputError(msg)
 
@@ -833,8 +833,8 @@ def _check_arguments(
     options.check(allow_insecure_endpoint=config.allow_insecure_endpoint)
     if config.transport == "signed" and options.client is not None:
         msg = (
-            "transport='signed' needs a session, and this client borrows an aiobotocore client: "
-            "pass session= instead"
+            "transport='signed' can't be used with from_client: "
+            "use ECRLayerClient(session=...), or transport='client'"
         )
         raise InvalidInputError(msg)
 
@@ -862,8 +862,8 @@ def _warn_of_retries(client: ECRApi) -> None:
     attempts = retries.get("total_max_attempts")
     if attempts != 1:
         warnings.warn(
-            f"the borrowed client makes up to {attempts or 'several'} attempts for each attempt of "
-            "this library, so attempts multiply: "
-            'make it with AioConfig(retries={"total_max_attempts": 1})',
+            f"your aiobotocore client makes up to {attempts or 'several'} attempts for each "
+            "attempt of this library, so the attempts multiply: "
+            'make the client with AioConfig(retries={"total_max_attempts": 1})',
             stacklevel=3,
         )

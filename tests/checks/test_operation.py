@@ -121,7 +121,7 @@ def test_rows_that_settle_nothing() -> None:
 )
 def test_response_that_settles_nothing(response: bytes) -> None:
     """A response that settles no digest is an error, except for digests left out before."""
-    rule = "settles none of the 2 digests of the request: it has [0-9] rows"
+    rule = "mentions none of the 2 digests of the request: it has [0-9] rows"
     with pytest.raises(ResponseError, match=rf"^ECR's response {rule}$"):
         settle(response, [ONE, TWO])
     assert settle(response, [ONE, TWO], again=True)[0] == {}
@@ -164,7 +164,7 @@ def test_response_that_breaks_the_contract(response: bytes) -> None:
 )
 def test_response_with_a_repeated_member(more: bytes) -> None:
     """A response with a member twice breaks the contract."""
-    with pytest.raises(ResponseError, match="ECR's response breaks its contract: it has the mem"):
+    with pytest.raises(ResponseError, match="ECR's response breaks its contract: it has the key"):
         settle(body(HELD)[:-1] + b"," + more + b"}", [ONE])
 
 
@@ -175,7 +175,7 @@ def test_row_with_a_repeated_member(member: str) -> None:
         if member in row:
             text = json.dumps({member: row[member]})[1:-1]
             response = body(row).replace(b'{"layerDigest"', f'{{{text}, "layerDigest"'.encode())
-            with pytest.raises(ResponseError, match=f"it has the member '{member}' twice"):
+            with pytest.raises(ResponseError, match=f"it has the key '{member}' twice"):
                 settle(response, [row["layerDigest"]])
 
 

@@ -37,7 +37,7 @@ def test_the_repeated_member_is_named() -> None:
     """The message names the member that is repeated, wherever it is among the others."""
     with pytest.raises(ResponseError) as raised:
         settle('{"note":1,"failures":[],"layers":[],"layers":[]}')
-    rule = "it has the member 'layers' twice"
+    rule = "it has the key 'layers' twice"
     assert str(raised.value) == f"ECR's response breaks its contract: {rule}"
 
 

@@ -140,10 +140,7 @@ def test_a_denied_check(doctor: Doctor, own: LocalECR) -> None:
 def test_an_unknown_repository(doctor: Doctor) -> None:
     """An unknown repository is reported with the registry and the Region that were searched."""
     found = doctor("team/none")
-    where = (
-        "looked in the registry of the caller's own account (a full URI names another), "
-        "Region us-east-1"
-    )
+    where = "ECR looked in the registry of your own account, Region us-east-1"
     assert (statuses(found), found["check"]["found"].endswith(where), found["code"]) == (
         {"check": "fail"},
         True,
@@ -390,7 +387,7 @@ def test_an_unknown_region_with_an_endpoint(
 def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
     """If the Region is not the endpoint's, the advice is to check both, not to try again."""
     found = doctor("team/app", "--region", "eu-west-1")
-    to_do = "check that the Region and --endpoint-url belong together"
+    to_do = "check that --endpoint-url is an endpoint of this Region"
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
 
 
@@ -647,16 +644,16 @@ def test_a_check_that_passes_at_the_second_try(doctor: Doctor, own: LocalECR) ->
         ({"error": "ServerException"}, "try again later; the request id helps AWS Support"),
         (
             {"body": b"<html>"},
-            "check the endpoint and the proxies: something may respond in ECR's place",
+            "check the endpoint and the proxies: another server may respond instead of ECR",
         ),
         (
             {"error": "KmsException"},
             (
-                "follow ECR's message, because trying again changes nothing; "
+                "follow ECR's message: another attempt gives the same result; "
                 "AWS Support can explain more"
             ),
         ),
-        ({"latency": 60.0}, "try again, or later if the quota's line reports throttling"),
+        ({"latency": 60.0}, "try again; if the line `quota` reports throttling, try later"),
     ],
     ids=["server", "not ECR's", "another", "late"],
 )
@@ -718,6 +715,4 @@ def test_a_line_for_people(run: Run) -> None:
     assert [line.split()[:2] for line in lines] == [
         ["fail" if part == "check" else "ok", part] for part in PARTS
     ]
-    assert lines[6].endswith(
-        " -> check the name, the account and the Region, or create the repository"
-    )
+    assert lines[6].endswith(" or create the repository")

@@ -61,7 +61,7 @@ def never_answered(ecr: LocalECR) -> Iterator[None]:
 @pytest.mark.parametrize(
     ("command", "code", "ending"),
     [
-        (f"check shared/empty {HELD}", 2, " (digests read and not answered: 1)"),
+        (f"check shared/empty {HELD}", 2, ": allow more time (digests read and not answered: 1)"),
         ("plan layout shared/empty", 2, ""),
         ("verify shared/complete:v1", 2, ""),
         ("audit shared/complete", 2, ""),

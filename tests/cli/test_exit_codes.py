@@ -68,10 +68,11 @@ async def ends_with(end: int | BaseException) -> int:
         ),
         (
             OperationTimeoutError(
-                "not done within timeout=5.0 s; .partial keeps what was answered"
+                "not done within timeout=5.0 s: allow more time"
+                "; .partial has the outcomes that were received"
             ),
             2,
-            "error: not done within --timeout 5 s\n",
+            "error: not done within --timeout 5 s: allow more time\n",
         ),
     ],
     ids=[

@@ -116,7 +116,7 @@ async def _async_progress(_: Progress) -> None: ...
 async def test_progress(ecr: LocalECR, progress: Any) -> None:
     """A progress that is neither a bool nor a plain function is refused."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match=r"progress=.*plain function"):
+        with pytest.raises(InvalidInputError, match=r"progress=.*function \(not async\)"):
             await client.check_layers("app", [], progress=progress)
 
 

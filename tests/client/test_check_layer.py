@@ -355,7 +355,7 @@ async def test_each_caller_has_its_own_error(ecr: LocalECR) -> None:
     assert len({id(error) for error in errors}) == 3
     assert [(type(error), error.attempts) for error in errors] == [(AccessDeniedError, 1)] * 3
     named = [str(error).rpartition("; ")[2] for error in errors]
-    assert named == [f"it was to check {digest!r}" for digest in digests]
+    assert named == [f"the digest to check was {digest!r}" for digest in digests]
     assert [partial_of(error).unanswered for error in errors] == [(each,) for each in digests]
 
 

@@ -284,7 +284,7 @@ async def test_expired_credentials(ecr: LocalECR, digests: list[str]) -> None:
 async def test_timeout(ecr: LocalECR, digests: list[str]) -> None:
     """When the timeout expires, `.partials` has the part of each repository, failed ones too."""
     given = {"team/gone": digests[:1], "team/a": digests, "team/b": digests}
-    message = r"on 3 repositories: not done within timeout=0.22 s; .partials keeps"
+    message = r"on 3 repositories: not done within timeout=0.22 s: allow more time; .partials has"
     async with ecr.client(max_concurrency=1) as client:
         with pytest.raises(OperationTimeoutError, match=message) as raised:
             await client.check_many(given, timeout=0.22)

@@ -60,8 +60,8 @@ async def test_a_check_that_times_out(ecr: LocalECR) -> None:
             await client.check_layers("app", [AA], timeout=5.0)
     error = raised.value
     assert (now(), error.elapsed, str(error.repository)) == (5.0, 5.0, "app")
-    end = "not done within timeout=5.0 s; .partial keeps what was answered"
-    assert str(error) == f"{ON_APP}: {end}"
+    advice = "allow more time; .partial has the outcomes that were received"
+    assert str(error) == f"{ON_APP}: not done within timeout=5.0 s: {advice}"
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])
@@ -73,8 +73,8 @@ async def test_a_wait_ends_in_any_check(ecr: LocalECR, after: int) -> None:
             await client.wait_until_available("app", [AA, BB], timeout=5.0)
     assert (now(), str(raised.value.repository)) == (5.0, "app")
     assert str(raised.value) == (
-        f"{ON_APP}: 2 of 2 layers are not available yet within timeout=5.0 s; "
-        ".partial keeps what was answered"
+        f"{ON_APP}: 2 of 2 layers are not available yet within timeout=5.0 s: allow more time; "
+        ".partial has the outcomes that were received"
     )
 
 

@@ -291,7 +291,7 @@ def test_a_report_that_is_complete() -> None:
 
     assert (description.title, description.verdict, description.facts, description.tables) == (
         "Image team/app@sha256:000000000008...",
-        "complete: every manifest and blob is there",
+        "complete: every manifest and blob exists",
         (("tags", shown),),
         (),
     )

@@ -21,7 +21,7 @@ async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
     ecr.seed("team/app", [])
     parts = (
         Part("answered", Tone.GOOD, 100),
-        Part("asked, not answered", Tone.HELD, 100),
+        Part("sent, not answered", Tone.HELD, 100),
         Part("to come", Tone.REST, 50),
     )
 
@@ -29,7 +29,7 @@ async def test_a_stream(ecr: LocalECR, digests: list[str]) -> None:
         ecr.client(max_concurrency=1) as client,
         client.stream_layers("team/app", digests) as stream,
     ):
-        assert described(stream).verdict == "nothing asked yet"
+        assert described(stream).verdict == "no digest sent yet"
         await anext(stream)
         assert described(stream) == Description(
             "Checking layers of team/app", "100 of 250 digests answered", parts

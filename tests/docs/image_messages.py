@@ -179,7 +179,7 @@ FILES: dict[str, Callable[[], object]] = {
     "media_type=… must be a str or None": lambda: parse_manifest(_APP.manifest, _any),
     "path=… must be a str or a Path": lambda: ImageSource.from_path(_any),
     "path='' is empty: pass the path of a file or a directory …": lambda: ImageSource.from_path(""),
-    "one of its objects has the member … twice": _of_archive(
+    "one of its objects has the key … twice": _of_archive(
         _saved() | {"manifest.json": b'[{"Config": "a", "Config": "a", "Layers": []}]'}
     ),
     "…, but an OCI layout has that file: …": _without("oci-layout"),
@@ -219,5 +219,5 @@ FILES: dict[str, Callable[[], object]] = {
     "… is not what docker save writes: …": _of_archive({"manifest.json": b"[1]"}),
     "has … layers, but manifest.json lists …": _of_archive(_listed(_saved(), Layers=[])),
     "… is not a valid image config: …": _of_archive(_saved(config=b"{}")),
-    "plans=… must be one or more PushPlan objects to add up": lambda: PushPlan.total([]),
+    "plans=… must be one or more PushPlan objects": lambda: PushPlan.total([]),
 }

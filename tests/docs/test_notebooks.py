@@ -142,7 +142,7 @@ def test_planning_a_push(stored: Any) -> None:
             ["Push of 1 manifest to production/base", "9 blobs to upload, 9.5 MB"],
             [
                 "Image production/base:debug-nonroot-s390x",
-                "complete: every manifest and blob is there",
+                "complete: every manifest and blob exists",
             ],
             ["Image production/base:debug-nonroot-s390x", "not deployable: 1 defect"],
             ["Checking layers of production/base", "7,254 of 7,254 digests answered so far"],

@@ -410,9 +410,9 @@ _CASES: dict[str, Case] = {
     "renew the credentials (…)": _with(AWS_ACCESS_KEY_ID="unknown"),
     "renew the credentials of your session or client, …": _expired_session_keys,
     "the secret access key does not belong to the access key id: …": _wrong_secret,
-    "this machine's clock is off…": _skewed,
+    "this machine's clock is wrong…": _skewed,
     "the proxy … can't be reached: …": _unreachable_proxy,
-    "the proxy wants credentials: …": _faulty(status=407),
+    "the proxy requires credentials: …": _faulty(status=407),
     "ECR received the request too late, although this machine's clock is right: …": _faulty(
         error="InvalidSignatureException", message="Signature expired: too old"
     ),
@@ -437,7 +437,7 @@ _CASES: dict[str, Case] = {
     "TLS failed (…): …": _by_tls,
     "the request failed (…): …": _without_bundle,
     "the request could not be made (…): …": _opened(session=_unsigned_session()),
-    "… within timeout=… s; … keeps what was answered": _called(
+    "… within timeout=… s: allow more time; …": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0.000_001)
     ),
     "ECR returned RepositoryNotFoundException …": _called(
@@ -456,20 +456,20 @@ _CASES: dict[str, Case] = {
     "ECR sends results with status 200 only, …": _faulty(body=b"{}", status=202),
     "redirects are refused, …": _faulty(redirect_to="https://elsewhere.example.com/"),
     "ECR's response breaks its contract: …": _faulty(body=b"<html>"),
-    "ECR's response settles none of the … digests of the request: …": _faulty(drop_rows=1),
+    "ECR's response mentions none of the … digests of the request: …": _faulty(drop_rows=1),
     "the response is larger than max_response_bytes=…": _faulty(body=b"{" + b" " * 2_000),
     "the client is …: use it inside …": _made(lambda: _asked(ECRLayerClient())),
     "the client needs asyncio, …": _without_asyncio,
-    "the client is open already: …": _called(_entered_twice),
+    "the client is already open: …": _called(_entered_twice),
     "the client was opened on another event loop: …": _on_another_loop,
     "the client was opened before this process was forked: …": _forked,
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
-    "a LayerStream is read inside its own block: …": _called(_read_outside),
-    "the stream's block was left while this was running": _called(_block_left),
-    "a LayerStream is either iterated or collected: …": _called(_read_twice),
-    "a LayerStream is entered once: …": _called(_stream_entered_twice),
-    "a LayerStream has one reader, and another task is reading this one": _called(_two_readers),
+    "a LayerStream can be read only inside its own block: …": _called(_read_outside),
+    "the block of the stream ended while another task still read the stream": _called(_block_left),
+    "a LayerStream can be read only once, …": _called(_read_twice),
+    "a LayerStream can be entered only once: …": _called(_stream_entered_twice),
+    "another task is already reading this LayerStream: …": _called(_two_readers),
     "… layers of … are not available; …": _called(_one_way),
     "… layers of … could not be determined; …": _called(_failed),
     "… are malformed and can never become available, …": _called(
@@ -483,12 +483,12 @@ _CASES: dict[str, Case] = {
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
     "… has no image for …: …": _other_platform,
     "ECR has no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
-    "ECR's response has a manifest with the digest …, and calls it …": _answered(
+    "ECR's response gives the digest … for a manifest whose bytes have the digest …": _answered(
         _IMAGES_OF_ANOTHER
     ),
     "ECR's response leaves out … of … images of the request: …": _answered({}),
     "ECR's response lists an image without a digest": _listed({"imageIds": [{"imageTag": "1.0"}]}),
-    "ECR's response names as the next page one that was read already": _listed(
+    "ECR's response names a next page that was already read": _listed(
         {"imageIds": [], "nextToken": "again"}
     ),
     **{message: _made(read) for message, read in FILES.items()},
@@ -496,7 +496,7 @@ _CASES: dict[str, Case] = {
     "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),
-    "the borrowed client makes up to … attempts for each attempt of this library, …": (
+    "your aiobotocore client makes up to … attempts for each attempt of this library, …": (
         _of_the_borrowed(ECRLayerClient.from_client, retries=5)
     ),
     "progress=True shows a bar only if tqdm is installed: …": _not_installed(
@@ -554,7 +554,7 @@ _CASES: dict[str, Case] = {
     "timeout=… must be a number of seconds greater than 0": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0)
     ),
-    "progress=… must be True, False, or a plain function that takes a Progress": _called(
+    "progress=… must be True, False, or a function (not async) that takes a Progress": _called(
         lambda client: client.check_layers(_APP, [_NEW], progress=_any)
     ),
     "config=… must be a ClientConfig, …": _made(lambda: ECRLayerClient(config=_any)),
@@ -563,7 +563,7 @@ _CASES: dict[str, Case] = {
     "requests_per_second: … is not an operation: …": _made(
         lambda: ClientConfig(requests_per_second={"PutImages": 5.0})
     ),
-    "RetryPolicy: initial_backoff=… is longer than max_backoff=…": _made(
+    "RetryPolicy: initial_backoff=… is longer than max_backoff=…: lower initial_backoff": _made(
         lambda: RetryPolicy(initial_backoff=2.0, max_backoff=1.0)
     ),
     "observer=… must be an object with the methods …": _made(lambda: ECRLayerClient(observer=_any)),
@@ -594,23 +594,23 @@ _CASES: dict[str, Case] = {
     "from_client takes an open aiobotocore ECR client, not …": _made(
         lambda: ECRLayerClient.from_client(_any)
     ),
-    "a borrowed aiobotocore client is bound to its Region: …": _of_the_borrowed(
+    "for_region can't change the Region of an aiobotocore client: …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client).for_region("us-east-1")
     ),
-    "transport='signed' needs a session, …": _of_the_borrowed(
+    "transport='signed' can't be used with from_client: …": _of_the_borrowed(
         lambda client: ECRLayerClient.from_client(client, config=ClientConfig(transport="signed"))
     ),
-    "transport='signed' needs an aiobotocore session, …": _opened(
+    "transport='signed' needs an aiobotocore session: …": _opened(
         session=_OnlyClients(), config=ClientConfig(transport="signed")
     ),
-    "… belongs to the connection, which a view borrows: …": _called(
+    "with_config can't change …, because it is an option of the connection: …": _called(
         lambda client: client.with_config(transport="client")
     ),
     "…=… must be a mapping of digests, …": _made(lambda: LayerCheckResult.of(_APP, _any)),
     "the outcome of … must be a Layer or a LayerFailure …": _made(
         lambda: LayerCheckResult.of(_APP, {_NEW: _any})
     ),
-    "a digest is given in two letter cases: …": _made(
+    "… is given twice, in upper and lower case: …": _made(
         lambda: LayerCheckResult.of(
             _APP,
             {
@@ -698,6 +698,7 @@ _NOT_SPECIFIC = {
     # Filled in with "no response within attempt_timeout":
     "…: …: check the network, or allow more time",
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
+    "…: … within timeout=… s: …",  # filled in with "allow more time"
     "…; an attempt had failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
     "the body of a request has … than the … bytes it announced",  # to what makes such a body
@@ -706,7 +707,7 @@ _NOT_SPECIFIC = {
         "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "
         "hexadecimal, such as sha256: and 64 digits"
     ),
-    "its media type is …, but its members are those of …",
+    "its media type is …, but it has the JSON keys of …",
     "it has no 'config'",
     "it begins with a byte order mark: JSON is UTF-8 without one",
     "…: the descriptor of … has no …",
@@ -715,10 +716,10 @@ _NOT_SPECIFIC = {
     "…: … (…) …",  # filled in with "has … layers, but manifest.json lists …"
     # What follows "can't be read":
     "the file is closed",
-    "…: … …",  # filled in with "has 0 bytes, and ECR accepts no empty blob", for example
+    "…: … …",  # filled in with "has 0 bytes, and ECR refuses empty blobs", for example
     # What stands before it: the file, and the manifest in it
     "…: …: …",
-    "…: the manifest of …: …",
+    "…: … is not valid: …",
     # What follows "is not a complete tar archive, plain or gzipped":
     "a header claims … bytes",
     "a header points before the beginning of the archive",

@@ -140,11 +140,11 @@ TRANSFERS: dict[str, Case] = {
     "journal=… can't be used: …": _push(journal="layout/index.json"),
     "journal=… is empty: …": _push(journal=""),
     "…: a directory needs filelock: …": _without_filelock,
-    "the content of … has another digest, …": _push(_source([b"[]"])),
+    "after the upload of …, ECR computed another digest: …": _push(_source([b"[]"])),
     "… is truncated: it ends after … of … bytes": _push(_source([b"{"])),
     "blobs= must return an open binary file, or an iterable of bytes, not …": _push(_source(b"{}")),
     "can't be pushed, because ECR accepts sha256 digests only": _push(_source(**_BLAKE)),
-    "has no size: …": _push(
+    "has no size, because its manifest is of schema 1: …": _push(
         ImageSource.from_manifest(
             json.dumps(
                 {
@@ -159,10 +159,10 @@ TRANSFERS: dict[str, Case] = {
             blobs=lambda _: [],
         )
     ),
-    "has 0 bytes, and ECR accepts no empty blob": _push(_source(digest=sha256(b""), size=0)),
+    "has 0 bytes, and ECR refuses empty blobs": _push(_source(digest=sha256(b""), size=0)),
     "has … bytes, and ECR accepts at most … (52,000 MiB)": _push(_source(size=2**36)),
-    "the tag … names another image already, …": _immutable,
-    "the tag … is meant for two images, …": _push(_TWO, tags=["v1"]),
+    "the tag … already names another image, …": _immutable,
+    "the tag … would name two images, …": _push(_TWO, tags=["v1"]),
     "path=… looks like an archive: …": _pull("image.tar"),
     "path=… is neither empty nor an OCI layout: …": _into_other_files,
     "… to pull, and … are free": _with(
@@ -184,7 +184,7 @@ TRANSFERS: dict[str, Case] = {
     "the download URL has expired (…)": _faulty(
         _pull(), "GetLayer", error="AccessDenied", status=403
     ),
-    "the whole layer came in place of a range: check proxies": _faulty(
+    "the response has the whole layer instead of the requested range: check proxies": _faulty(
         _pull(), "GetLayer", body=_BLOB
     ),
     "ECR's download URL of … is not a URL with a host, …": _answered(
@@ -198,19 +198,19 @@ TRANSFERS: dict[str, Case] = {
     "the bytes that ECR sent for … have another digest, twice": _faulty(
         _pull(), "GetLayer", body=b"[]", status=206
     ),
-    "ECR's response says that byte … was the last it received, …": _answered(
+    "ECR's response says that it received the bytes up to …, …": _answered(
         _push(), "UploadLayerPart", {"lastByteReceived": 5}
     ),
-    "ECR's response completes … in place of …": _answered(
+    "ECR's response is about the layer … instead of …": _answered(
         _push(), "CompleteLayerUpload", {"layerDigest": _OTHER}
     ),
-    "ECR's response stores … in place of …": _answered(_push(), "PutImage", _PUT),
+    "ECR's response is about the image … instead of …": _answered(_push(), "PutImage", _PUT),
     "ECR's response does not describe the repository …": _answered(
         _push(tags=["1.0"]), "DescribeRepositories", {"repositories": []}
     ),
     "TransferResult has no truth value: …": _made(lambda: bool(TransferResult())),
-    "the transfer has …: read result.images": _made(lambda: TransferResult().digest),
-    "the registry of the transfer is not known: …": _made(
+    "a transfer of … has no single digest: read result.images": _made(lambda: TransferResult().digest),
+    "the URI is not known, because the registry is not known: …": _made(
         lambda: TransferResult.of(_APP, images={_OTHER: []}).uri
     ),
     "journal=… must be a directory (str or Path), …": _push(journal=_any),
@@ -219,7 +219,7 @@ TRANSFERS: dict[str, Case] = {
     "references=… must be a tag or a digest, …": _copy(_any),
     "references is empty: …": _copy([]),
     "to=… must be an open client, …": _copy(to=_any),
-    "results=… must be one or more TransferResult objects to add up": _made(
+    "results=… must be one or more TransferResult objects": _made(
         lambda: TransferResult.total([])
     ),
 }

@@ -95,7 +95,7 @@ async def test_audit_of_a_repeated_page(ecr: LocalECR, tokens: list[str]) -> Non
     for token in tokens:
         body = json.dumps({"imageIds": [], "nextToken": token}).encode()
         ecr.faults.add(operation="ListImages", body=body, times=1)
-    message = "ECR's response names as the next page one that was read already"
+    message = "ECR's response names a next page that was already read"
     with pytest.raises(ResponseError, match=f"ListImages: team/app: {message}"):
         await audit(ecr)
     assert calls(ecr) == {"ListImages": len(tokens)}

@@ -194,7 +194,7 @@ def test_a_foreign_layer_that_says_too_little(tmp_path: Path) -> None:
     path = tar(tmp_path / "a.tar", files)
 
     wrong = rf"layers\.0: the descriptor of {sha256(BASE)} has no 'size'"
-    said = rf"{path}: the manifest of {sha256(config)}: .*{wrong}"
+    said = rf"{path}: the manifest made from the config {sha256(config)} is not valid: .*{wrong}"
     with pytest.raises(InvalidInputError, match=said):
         ImageSource.from_docker_archive(path)
 

@@ -201,7 +201,7 @@ async def test_blobs_of_get_image(ecr: LocalECR) -> None:
     """Opening a blob of a fetched image is refused, because only its manifests were fetched."""
     push(ecr, APP, tag="v1")
     source = await get(ecr)
-    message = f"team/app:v1: {sha256(APP.config)} is named but missing .* has only an image's"
+    message = f"team/app:v1: {sha256(APP.config)} is named but missing .* has only manifests"
     with pytest.raises(InvalidInputError, match=message):
         source.open(source.blobs[0])
 
@@ -237,7 +237,7 @@ async def test_get_image_without_a_child(ecr: LocalECR) -> None:
 @pytest.mark.parametrize(
     ("media_type", "why"),
     [
-        (f"{DOCKER}.v1+prettyjws", "its members are those of"),
+        (f"{DOCKER}.v1+prettyjws", "it has the JSON keys of"),
         (INDEX, r"its media type is application/vnd.oci.image.index.v1\+json"),
     ],
     ids=["signed schema 1", "index"],
@@ -349,7 +349,7 @@ async def test_closed_while_running(ecr: LocalECR, verb: str) -> None:
     async with ecr.client() as client:
         task = asyncio.create_task(getattr(client, verb)(REPOSITORY, "v1"))
         await asyncio.sleep(0.07)
-    with pytest.raises(ClientStateError, match="the client was closed while this was running"):
+    with pytest.raises(ClientStateError, match="closed while this operation was running"):
         await task
     assert asyncio.get_running_loop().time() < 0.2
 

@@ -56,7 +56,7 @@ async def test_a_page_that_repeats(ecr: LocalECR, operation: str) -> None:
             if operation == "DescribeRepositories"
             else client.list_images("app")
         )
-        with pytest.raises(ResponseError, match="names as the next page one that was read"):
+        with pytest.raises(ResponseError, match="names a next page that was already read"):
             _ = [row async for row in rows]
 
 

@@ -366,9 +366,7 @@ def test_a_member_given_twice(data: bytes, name: str) -> None:
 
     Programs disagree on which one counts.
     """
-    with pytest.raises(
-        InvalidInputError, match=f"one of its objects has the member '{name}' twice"
-    ):
+    with pytest.raises(InvalidInputError, match=f"one of its objects has the key '{name}' twice"):
         parse_manifest(data)
 
 
@@ -542,27 +540,27 @@ def test_well_formed_digest(digest: str) -> None:
 @pytest.mark.parametrize(
     ("data", "media_type", "why"),
     [
-        (APP.manifest, INDEX, f"its media type is {INDEX}, but its members are those of {IMAGE}"),
+        (APP.manifest, INDEX, f"its media type is {INDEX}, but it has the JSON keys of {IMAGE}"),
         (
             index({"linux/amd64": APP.manifest}),
             IMAGE,
-            f"its media type is {IMAGE}, but its members are those of {INDEX}",
+            f"its media type is {IMAGE}, but it has the JSON keys of {INDEX}",
         ),
-        (APP.manifest, SIGNED, f"its media type is {SIGNED}, but its members are those of {IMAGE}"),
+        (APP.manifest, SIGNED, f"its media type is {SIGNED}, but it has the JSON keys of {IMAGE}"),
         (
             packed(schemaVersion=1, fsLayers=[]),
             IMAGE,
-            f"its media type is {IMAGE}, but its members are those of {DOCKER}.v1+json",
+            f"its media type is {IMAGE}, but it has the JSON keys of {DOCKER}.v1+json",
         ),
         (
             packed(mediaType=IMAGE, blobs=[]),
             None,
-            f"its media type is {IMAGE}, but its members are those of {ARTIFACT}",
+            f"its media type is {IMAGE}, but it has the JSON keys of {ARTIFACT}",
         ),
         (
             changed(mediaType=INDEX),
             None,
-            f"its media type is {INDEX}, but its members are those of {IMAGE}",
+            f"its media type is {INDEX}, but it has the JSON keys of {IMAGE}",
         ),
     ],
     ids=[

@@ -69,4 +69,4 @@ def test_total_of_what_is_no_plan() -> None:
     """The error names the value that is not a plan."""
     with pytest.raises(InvalidInputError) as raised:
         PushPlan.total("text")  # type: ignore[arg-type]
-    assert str(raised.value) == "plans='text' must be one or more PushPlan objects to add up"
+    assert str(raised.value) == "plans='text' must be one or more PushPlan objects"

@@ -264,7 +264,7 @@ def test_a_member_given_twice(lay_out: LayOut, name: str) -> None:
         del files["index.json"]
     end = b"}]" if name == "manifest.json" else b"}"
     files[name] = files[name].removesuffix(end) + b', "x": 1, "x": 2' + end
-    with pytest.raises(InvalidInputError, match=f"{name}.* has the member 'x' twice"):
+    with pytest.raises(InvalidInputError, match=f"{name}.* has the key 'x' twice"):
         ImageSource.from_path(lay_out(files))
 
 

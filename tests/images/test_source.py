@@ -225,7 +225,7 @@ def test_from_manifest() -> None:
     assert [blob.digest for blob in source.blobs] == [sha256(blob) for blob in APP.blobs]
     with pytest.raises(
         InvalidInputError,
-        match=f"a manifest: {sha256(APP.config)} is named but missing .* has only an image's",
+        match=f"a manifest: {sha256(APP.config)} is named but missing .* has only manifests",
     ):
         source.open(source.blobs[0])
 

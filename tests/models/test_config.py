@@ -95,6 +95,7 @@ def test_option_breaks_its_rule(name: str, value: object, rule: str) -> None:
 def test_backoffs_that_contradict_each_other() -> None:
     """The first backoff is not longer than the longest."""
     message = "RetryPolicy: initial_backoff=30.0 is longer than max_backoff=20.0"
+    message = f"{message}: lower initial_backoff"
     assert refusal_of(RetryPolicy, initial_backoff=30) == message
 
 

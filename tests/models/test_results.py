@@ -86,7 +86,7 @@ def test_raise_for_errors() -> None:
     for _ in range(2):
         with pytest.raises(RepositoryNotFoundError, match="there is no 'team/gone'") as raised:
             RESULTS.raise_for_errors()
-        assert raised.value.__notes__ == ["then: AccessDeniedError: 'team/shut' is denied"]
+        assert raised.value.__notes__ == ["another error: AccessDeniedError: 'team/shut' is denied"]
 
     without_errors = LayerCheckResults([A])
     assert without_errors.raise_for_errors() is without_errors

@@ -187,7 +187,7 @@ async def a_blob_is_empty(ecr: LocalECR, image: Image, _: Path) -> None:
     """A blob of 0 bytes, which ECR does not accept, is refused before any request."""
     before = ecr.stats.requests
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="has 0 bytes, and ECR accepts no empty blob"):
+        with pytest.raises(InvalidInputError, match="has 0 bytes, and ECR refuses empty blobs"):
             await client.push(HERE, source_of(Image(image.config, (b"",))))
 
     assert ecr.stats.requests == before

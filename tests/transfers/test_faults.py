@@ -126,7 +126,7 @@ async def test_changed_content(
     path = layout / "blobs" / "sha256" / sha256(layer)[7:]
     path.write_bytes(layer[::-1])
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="has another digest") as raised:
+        with pytest.raises(InvalidInputError, match="ECR computed another digest") as raised:
             await client.push("app", source)
 
     assert str(layout) in str(raised.value)

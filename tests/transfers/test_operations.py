@@ -28,13 +28,13 @@ PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
 @pytest.mark.parametrize(
     ("operation", "response", "problem"),
     [
-        (PART, {"lastByteReceived": 20}, "byte 20 was the last it received"),
-        (PART, {"lastByteReceived": 9}, "for a part of the bytes 10 to 19"),
+        (PART, {"lastByteReceived": 20}, "received the bytes up to 20"),
+        (PART, {"lastByteReceived": 9}, "but the part has the bytes 10 to 19"),
         (PART, {"lastByteReceived": "19"}, "lastByteReceived"),
         (InitiateLayerUpload(APP), {"uploadId": "", "partSize": 1}, "uploadId"),
         (InitiateLayerUpload(APP), {"uploadId": "a", "partSize": 0}, "partSize"),
-        (CompleteLayerUpload(APP, "a", DIGEST), {"layerDigest": OTHER}, "completes 'sha256:b"),
-        (PutImage(APP, MANIFEST), {"image": {"imageId": {"imageDigest": OTHER}}}, "stores 'sha"),
+        (CompleteLayerUpload(APP, "a", DIGEST), {"layerDigest": OTHER}, "is about 'sha256:b"),
+        (PutImage(APP, MANIFEST), {"image": {"imageId": {"imageDigest": OTHER}}}, "is about 'sha"),
         (GetDownloadUrlForLayer(APP, DIGEST), {"downloadUrl": ""}, "downloadUrl"),
         (DescribeRepository(APP), {"repositories": []}, "does not describe the repository 'app'"),
     ],

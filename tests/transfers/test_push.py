@@ -136,7 +136,7 @@ async def test_an_immutable_tag_is_refused_before_any_byte(
     ecr.put_layer("fixed", b"{}")
     ecr.put_image("fixed", other, tag="v1")
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="the tag 'v1' names another image already"):
+        with pytest.raises(InvalidInputError, match="the tag 'v1' already names another image"):
             await client.push("fixed", source)
 
     assert "InitiateLayerUpload" not in requests(ecr)
@@ -315,10 +315,10 @@ NO_SIZES = json.dumps(
 @pytest.mark.parametrize(
     ("manifest", "problem"),
     [
-        (EMPTY, "has 0 bytes, and ECR accepts no empty blob"),
+        (EMPTY, "has 0 bytes, and ECR refuses empty blobs"),
         (HUGE, "and ECR accepts at most 54525952000"),
         (SHA512, "ECR accepts sha256 digests only"),
-        (NO_SIZES, "has no size: a push needs a manifest with sizes"),
+        (NO_SIZES, "has no size, because its manifest is of schema 1"),
     ],
     ids=["empty", "too large", "sha512", "schema 1"],
 )
@@ -335,7 +335,7 @@ async def test_what_ecr_would_refuse(ecr: LocalECR, manifest: bytes, problem: st
 async def test_manifests_alone_are_refused(ecr: LocalECR, image: Image) -> None:
     """A source without bytes can't be pushed."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="this source has only an image's manifests"):
+        with pytest.raises(InvalidInputError, match="this source has only manifests"):
             await client.push("app", ImageSource.from_manifest(image.manifest))
 
     assert ecr.stats.requests == 0
@@ -371,7 +371,7 @@ async def test_one_tag_for_two_images(ecr: LocalECR, source: ImageSource, tmp_pa
     root = entry(other.manifest, IMAGE, annotations=names)
     layout = write(tmp_path / "other", layout_files([root], [other.manifest, *other.blobs]))
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="the tag 'v1' is meant for two images"):
+        with pytest.raises(InvalidInputError, match="the tag 'v1' would name two images"):
             await client.push("app", [source, ImageSource.from_path(layout)])
 
 

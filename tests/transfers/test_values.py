@@ -24,14 +24,16 @@ def test_a_result_of_ones_own() -> None:
 
 def test_the_uri_of_an_unknown_registry() -> None:
     """A result that does not know its registry has no URI, and says so."""
-    with pytest.raises(ValueError, match="the registry of the transfer is not known"):
+    with pytest.raises(ValueError, match="the URI is not known"):
         _ = TransferResult.of("team/app", images={A: []}).uri
 
 
 @pytest.mark.parametrize("images", [{}, {A: [], B: []}], ids=["none", "two"])
 def test_the_digest_of_several_images(images: dict[str, list[str]]) -> None:
     """Only a result of one image has a digest."""
-    with pytest.raises(ValueError, match=r"the transfer has \d images?: read result.images"):
+    with pytest.raises(
+        ValueError, match=r"a transfer of \d images? has no single digest: read result.images"
+    ):
         _ = TransferResult.of("team/app", images=images).digest
 
 

@@ -167,7 +167,7 @@ def test_final_failure(error: Exception, advice: str) -> None:
     ("status", "words", "retryable"),
     [
         (None, "can't be reached: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", True),
-        (407, "wants credentials: put them into HTTPS_PROXY or HTTP_PROXY, in the form ", False),
+        (407, "requires credentials: put them into HTTPS_PROXY or HTTP_PROXY, in the form ", False),
         (403, "refused the connection (HTTP 403): check HTTPS_PROXY, ", False),
         (503, "refused the connection (HTTP 503): check HTTPS_PROXY, ", True),
     ],

@@ -25,7 +25,7 @@ REPEATS_WHAT_IS_SIGNED = (
     "The Canonical String for this request should have been 'POST /'"
 )
 NOT_FROM_ECR = (
-    "ECR sends results with status 200 only, so this response is from something else: "
+    "ECR sends results with status 200 only, so this response is from another server: "
     "check endpoint_url and proxies"
 )
 REDIRECTED = (

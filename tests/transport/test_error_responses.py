@@ -150,7 +150,7 @@ def test_proxy_that_wants_credentials() -> None:
     error = error_of(response(status=407), OTHER)
     assert facts(error) == (TransportError, *FINAL[1:])
     advice = "put them into HTTPS_PROXY or HTTP_PROXY, in the form http://USER:PASSWORD@HOST:PORT"
-    assert str(error) == f"{WHAT}: the proxy wants credentials: {advice}, percent-encoded"
+    assert str(error) == f"{WHAT}: the proxy requires credentials: {advice}, percent-encoded"
 
 
 @pytest.mark.parametrize("code", ["Unknown", "ThrottlingException", "ServerException"])
@@ -170,12 +170,12 @@ SAID = {
     "InvalidSignatureException": SCOPE,
 }
 ADVICE = {
-    "RepositoryNotFoundException": f": looked in registry {ACCOUNT}, Region {REGION}: "
-    "check the name, the account and the Region, or create the repository",
+    "RepositoryNotFoundException": f": ECR looked in registry {ACCOUNT}, Region {REGION}: "
+    "check the name, the Region and the account, or create the repository",
     "AccessDeniedException": ": allow the IAM action ecr:BatchCheckLayerAvailability "
     f"on arn:aws:ecr:{REGION}:{ACCOUNT}:repository/team/app",
-    "InvalidParameterException": ": this library accepted the parameters: "
-    "check what you passed, and report this as a bug",
+    "InvalidParameterException": ": ECR refused a parameter that this library accepted: "
+    "check it, and report this as a bug",
     "ThrottlingException": ": lower requests_per_second, or ask AWS to raise the quota",
     "ServerException": ": try again later; the request id helps AWS Support",
     "ExpiredTokenException": ": renew the credentials "
@@ -183,8 +183,8 @@ ADVICE = {
     "SignatureDoesNotMatch": ": the secret access key does not belong to the access key id: "
     "check the credentials",
     "InvalidSignatureException": f": the request was signed for ECR in Region {REGION}: "
-    "check that the Region and endpoint_url belong together",
-    "RequestExpired": ": this machine's clock is off: set the clock, for example with NTP",
+    "check that endpoint_url is an endpoint of this Region",
+    "RequestExpired": ": this machine's clock is wrong: set the clock, for example with NTP",
     "LimitExceededException": "",
 }
 
@@ -201,8 +201,9 @@ def test_message(code: str) -> None:
 def test_repository_not_found_in_the_own_registry() -> None:
     """The message names the caller's own registry, and says how to name another one."""
     message = str(error_of(response("RepositoryNotFoundException")))
-    registry = "the registry of the caller's own account (a full URI names another)"
-    assert f"looked in {registry}, Region {REGION}" in message
+    where = f"ECR looked in the registry of your own account, Region {REGION}"
+    advice = "check the name, the Region and the account (for another one, pass a full URI)"
+    assert f"{where}: {advice}, or create" in message
 
 
 @pytest.mark.parametrize(

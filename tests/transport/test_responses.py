@@ -171,7 +171,7 @@ def test_repeated_member(body: bytes) -> None:
     """A response with a member twice has no certain meaning: it is an error, and is retried."""
     error = error_of(200, body)
     assert (type(error), error.retryable) == (ResponseError, True)
-    assert str(error).startswith(f"{WHAT}ECR's response breaks its contract: it has the member ")
+    assert str(error).startswith(f"{WHAT}ECR's response breaks its contract: it has the key ")
 
 
 def test_error_response_with_a_repeated_member() -> None:

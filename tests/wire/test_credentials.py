@@ -327,7 +327,7 @@ async def test_clock_skew(
 ) -> None:
     """If the clock is off by an hour, the error says so after one request, with the seconds."""
     ecr.clock_skew = skew
-    message = rf"this machine's clock is off by \d+ s \({word}\): set the clock"
+    message = rf"this machine's clock is wrong by \d+ s \({word}\): set the clock"
 
     async with own_client(ecr.endpoint_url) as client:
         with pytest.raises(ClockSkewError, match=message) as raised:

@@ -148,7 +148,7 @@ async def test_a_proxy_that_wants_credentials(
     transport: TransportName,
     scheme: str,
 ) -> None:
-    """A proxy's 407 ends a call at once, and its error says that the proxy wants credentials."""
+    """A proxy's 407 ends a call at once, and its error says that the proxy requires credentials."""
 
     async def proxy(
         served: Served, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -161,7 +161,7 @@ async def test_a_proxy_that_wants_credentials(
         monkeypatch.setenv(f"{scheme.upper()}_PROXY", served.url)
         url = ecr.endpoint_url.replace("http", scheme)
         async with one_by_one(transport, url) as client:
-            with pytest.raises(TransportError, match=r"the proxy .*wants credentials: ") as raised:
+            with pytest.raises(TransportError, match=r"the proxy .*requires credentials") as raised:
                 await client.check_layers("app", digests)
     assert (raised.value.retryable, len(served.heads)) == (False, 1)
 

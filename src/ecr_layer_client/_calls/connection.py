@@ -104,8 +104,8 @@ class Connection:
             raise ClientStateError(msg)
         if self._home is not None:
             msg = (
-                "the client is open already: "
-                "enter it once, and share it among the tasks of its event loop"
+                "the client is already open: "
+                "open it once, and use it in all tasks of its event loop"
             )
             raise ClientStateError(msg)
 
@@ -254,7 +254,7 @@ class Connection:
 
 def _closed_meanwhile() -> ClientStateError:
     # Each caller has one of its own: an error that is raised again and again keeps all frames.
-    return ClientStateError("the client was closed while this was running")
+    return ClientStateError("the client was closed while this operation was running")
 
 
 def _running_loop() -> asyncio.AbstractEventLoop | None:

@@ -39,7 +39,8 @@ async def check_batch(
         settled = await caller.call(Check(repository, digests, again), state)
         rows = settled.rows
         if settled.ignored:
-            _log.warning("%d rows of a response settle no digest of the request", settled.ignored)
+            # Their digests are not in the request, or have a row already.
+            _log.warning("%d rows of a response were ignored", settled.ignored)
         if len(rows) == len(digests):
             settle(rows)
             return
@@ -49,7 +50,7 @@ async def check_batch(
         if state.is_over:
             return
 
-    reason = f"asked {_MAX_REQUESTS} times, and no response mentioned it"
+    reason = f"sent {_MAX_REQUESTS} times, but no response mentioned it"
     code = LayerFailureCode.NOT_REPORTED
     settle({each: LayerFailure(digest=each, code=code, reason=reason) for each in digests})
 
@@ -148,7 +149,7 @@ class BatchRun:
         if self.error is None:
             self.error = error
         elif not self.is_error_of_input:
-            self.error.add_note(f"then: {type(error).__name__}: {error}")
+            self.error.add_note(f"another error: {type(error).__name__}: {error}")
 
         self.is_over = True
         if self.feeder is not None:
@@ -195,7 +196,8 @@ def timed_out(
     what: str, outcome: str, timeout: float, kept: str, cause: BaseException | None
 ) -> OperationTimeoutError:
     """Return the error of a timeout; `kept` is the attribute that keeps what was answered."""
-    msg = f"{what}: {outcome} within timeout={timeout} s; {kept} keeps what was answered"
+    advice = f"allow more time; {kept} has the outcomes that were received"
+    msg = f"{what}: {outcome} within timeout={timeout} s: {advice}"
     if cause is not None:
         msg = f"{msg}; an attempt had failed: {str(cause).removeprefix(f'{what}: ')}"
     error = OperationTimeoutError(msg, elapsed=timeout)

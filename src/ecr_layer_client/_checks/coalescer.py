@@ -240,7 +240,7 @@ class Coalescer:
             return error
         own = copied(error)
         if isinstance(own, CallError):
-            own.args = (f"{error}; it was to check {quoted(digest)}",)
+            own.args = (f"{error}; the digest to check was {quoted(digest)}",)
             own.partial = LayerCheckResult(
                 repository=self._repository, outcomes=(), unanswered=(digest,)
             )

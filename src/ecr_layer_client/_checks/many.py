@@ -229,7 +229,7 @@ class ManyCheck:
         Transient errors, credentials and the clock concern all repositories.
         """
         if group.error is not None:
-            group.error.add_note(f"then: {type(error).__name__}: {error}")
+            group.error.add_note(f"another error: {type(error).__name__}: {error}")
         elif isinstance(error, ServiceError) and not error.retryable:
             group.error = error
             self._run.finish_attempts(group.state)

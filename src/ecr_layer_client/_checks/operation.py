@@ -117,7 +117,7 @@ class Check:
         rows = {digest: row for digest, row in pairs if digest in asked}
         if not (rows or self.again):
             msg = (
-                f"ECR's response settles none of the {len(asked)} digests of the request: "
+                f"ECR's response mentions none of the {len(asked)} digests of the request: "
                 f"it has {len(given)} rows"
             )
             raise ResponseError(msg)

@@ -35,7 +35,7 @@ def shown(
             taken = "TransferProgress" if in_bytes else "Progress"
             msg = (
                 f"progress={quoted(progress)} must be True, False, "
-                f"or a plain function that takes a {taken}"
+                f"or a function (not async) that takes a {taken}"
             )
             raise InvalidInputError(msg)
         return nullcontext(progress)

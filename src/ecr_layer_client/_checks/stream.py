@@ -115,7 +115,7 @@ class LayerStream(DisplayMixin):
         """
         self._check_home()
         if self._phase is not _Phase.NEW:
-            msg = "a LayerStream is entered once: make another with stream_layers()"
+            msg = "a LayerStream can be entered only once: make another with stream_layers()"
             raise ClientStateError(msg)
         self._phase = _Phase.ENTERED
         self._span.__enter__()
@@ -138,7 +138,7 @@ class LayerStream(DisplayMixin):
             self._check_home()
             self._current = iter(())
             self._settled.clear()
-            msg = "the stream's block was left while this was running"
+            msg = "the block of the stream ended while another task still read the stream"
             await self._abort(ClientStateError(msg))
             self._phase = _Phase.CLOSED
         finally:
@@ -179,7 +179,10 @@ class LayerStream(DisplayMixin):
             ClientStateError: The stream is read outside `async with`, or was iterated before.
         """
         if self._phase in (_Phase.READING, _Phase.ENDED):
-            msg = "a LayerStream is either iterated or collected: make another with stream_layers()"
+            msg = (
+                "a LayerStream can be read only once, by `async for` or by collect(): "
+                "make another with stream_layers()"
+            )
             raise ClientStateError(msg)
 
         answers: dict[str, Row] = {}
@@ -233,12 +236,15 @@ class LayerStream(DisplayMixin):
         self._check_home()
         if self._phase in (_Phase.NEW, _Phase.CLOSED):
             msg = (
-                "a LayerStream is read inside its own block: "
+                "a LayerStream can be read only inside its own block: "
                 "async with client.stream_layers(...) as stream"
             )
             raise ClientStateError(msg)
         if self._is_being_read:
-            msg = "a LayerStream has one reader, and another task is reading this one"
+            msg = (
+                "another task is already reading this LayerStream: "
+                "let one task read it, and pass the outcomes on"
+            )
             raise ClientStateError(msg)
         if self._phase is not _Phase.ENTERED:
             return
@@ -319,7 +325,7 @@ class LayerStream(DisplayMixin):
         total = progress.pulled if progress.total is None else progress.total
         parts = (
             Part("answered", Tone.GOOD, progress.answered),
-            Part("asked, not answered", Tone.HELD, progress.pulled - progress.answered),
+            Part("sent, not answered", Tone.HELD, progress.pulled - progress.answered),
             Part("to come", Tone.REST, total - progress.pulled),
         )
         title = f"Checking layers of {line(self._repository)}"
@@ -330,5 +336,5 @@ def _verdict(progress: Progress) -> str:
     if progress.total is not None:
         return f"{progress.answered:,} of {counted(progress.total, 'digest')} answered"
     if not progress.pulled:
-        return "nothing asked yet"
+        return "no digest sent yet"
     return f"{progress.answered:,} of {counted(progress.pulled, 'digest')} answered so far"

@@ -117,7 +117,7 @@ class RetryPolicy(_Options, frozen=True):
         if self.initial_backoff > self.max_backoff:
             msg = (
                 f"initial_backoff={self.initial_backoff} is longer than "
-                f"max_backoff={self.max_backoff}"
+                f"max_backoff={self.max_backoff}: lower initial_backoff"
             )
             raise ValueError(msg)
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Any, Self, cast, get_args
@@ -358,7 +359,8 @@ def outcomes_from_mapping(
 
     made = {canonical(digest): _outcome(digest, value) for digest, value in given.items()}
     if len(made) < len(given):
-        msg = "a digest is given in two letter cases: give each digest once"
+        [(twice, _)] = Counter(map(canonical, given)).most_common(1)
+        msg = f"{quoted(twice)} is given twice, in upper and lower case: give each digest once"
         raise InvalidInputError(msg)
     return made
 

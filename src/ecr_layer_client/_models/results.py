@@ -51,7 +51,7 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
         if len(self._values) < len(values):
             msg = (
                 "two of the repositories differ only in their Region: "
-                "the results of one client are of one Region"
+                "pass repositories of one Region"
             )
             raise InvalidInputError(msg)
 
@@ -167,7 +167,7 @@ class LayerCheckResults(TableMixin, DisplayMixin):
         for first in self.errors.values():
             error = copied(first)
             for other in list(self.errors.values())[1:]:
-                error.add_note(f"then: {type(other).__name__}: {other}")
+                error.add_note(f"another error: {type(other).__name__}: {other}")
             raise error
         return self
 

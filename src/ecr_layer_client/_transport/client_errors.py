@@ -187,7 +187,7 @@ def _refused_by_proxy(error: botocore.ProxyConnectionError, status: int | None) 
     if status is None:
         return f"{proxy} can't be reached: {_PROXIES}", True
     if status == PROXY_AUTHENTICATION_REQUIRED:
-        return f"{proxy} wants credentials: {PROXY_ADVICE}", False
+        return f"{proxy} requires credentials: {PROXY_ADVICE}", False
     return f"{proxy} refused the connection (HTTP {status}): {_PROXIES}", status >= _SERVER_ERROR
 
 

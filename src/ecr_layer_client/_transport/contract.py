@@ -63,5 +63,5 @@ def refuse_repeated_names(body: bytes) -> None:
         msg = f"ECR's response breaks its contract: {error}"
         raise ResponseError(msg) from None
     if repeated is not None:
-        msg = f"ECR's response breaks its contract: it has the member {quoted(repeated)} twice"
+        msg = f"ECR's response breaks its contract: it has the key {quoted(repeated)} twice"
         raise ResponseError(msg)

@@ -114,7 +114,7 @@ PROXY_ADVICE = (
     "percent-encoded"
 )
 _NOT_FROM_ECR = (
-    "ECR sends results with status 200 only, so this response is from something else: "
+    "ECR sends results with status 200 only, so this response is from another server: "
     "check endpoint_url and proxies"
 )
 _REDIRECTED = (
@@ -127,7 +127,7 @@ _RENEW_YOURS = (
 )
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
-_INVALID = "this library accepted the parameters: check what you passed, and report this as a bug"
+_INVALID = "ECR refused a parameter that this library accepted: check it, and report this as a bug"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
@@ -155,7 +155,7 @@ def error_from(
         return errors.ResponseError(_text(response, what, _REDIRECTED), retryable=False)
 
     if status == PROXY_AUTHENTICATION_REQUIRED:
-        text = f"{what}: the proxy wants credentials: {PROXY_ADVICE}"
+        text = f"{what}: the proxy requires credentials: {PROXY_ADVICE}"
         return errors.TransportError(text, retryable=False)
 
     cls: type[errors.ServiceError]
@@ -191,7 +191,7 @@ def _signing_error(response: ErrorResponse, what: str, *, owned: bool) -> errors
 def _clock_skew(response: ErrorResponse, what: str) -> errors.ClockSkewError:
     skew = skew_of(response.date, datetime.now(UTC))
     by = "" if skew is None else f" by {abs(skew):.0f} s ({'ahead' if skew > 0 else 'behind'})"
-    advice = f"this machine's clock is off{by}: set the clock, for example with NTP"
+    advice = f"this machine's clock is wrong{by}: set the clock, for example with NTP"
     if _is_right(skew):
         advice = (
             "ECR received the request too late, although this machine's clock is right: "
@@ -217,7 +217,7 @@ def _class_of(
     if code in _WRONG_SIGNATURE:
         # All other signature errors are CredentialsErrors or ClockSkewErrors.
         signed_for = f"the request was signed for ECR in Region {repository.region}{region_note}"
-        advice = f"{signed_for}: check that the Region and endpoint_url belong together"
+        advice = f"{signed_for}: check that endpoint_url is an endpoint of this Region"
         return errors.ServiceError, advice, False
 
     if code == "RepositoryNotFoundException":
@@ -234,15 +234,16 @@ def _class_of(
 
 
 def _where_it_looked(repository: Repository, region_note: str) -> str:
-    own = "the registry of the caller's own account (a full URI names another)"
-    registry = f"registry {repository.registry_id}" if repository.registry_id else own
+    named = repository.registry_id
+    registry = f"registry {named}" if named else "the registry of your own account"
+    account = "account" if named else "account (for another one, pass a full URI)"
     host = looks_like_a_host(repository.name)
     note = (
         "" if host is None else f"; the first part of the name, {quoted(host)}, looks like a host"
     )
     return (
-        f"looked in {registry}, Region {repository.region}{region_note}{note}: "
-        "check the name, the account and the Region, or create the repository"
+        f"ECR looked in {registry}, Region {repository.region}{region_note}{note}: "
+        f"check the name, the Region and the {account}, or create the repository"
     )
 
 

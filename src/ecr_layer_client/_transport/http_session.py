@@ -173,7 +173,8 @@ async def _read(response: aiohttp.ClientResponse, limit: int) -> bytes:
 def too_large(limit: int) -> ResponseError:
     """Return the error for a body beyond the limit."""
     error = ResponseError(
-        f"the response is larger than max_response_bytes={limit}: it was not read to its end",
+        f"the response is larger than max_response_bytes={limit}: "
+        "check endpoint_url and proxies, or raise the limit if the response is from ECR",
         retryable=False,
     )
     error.too_large = True

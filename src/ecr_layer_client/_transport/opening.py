@@ -37,8 +37,8 @@ if TYPE_CHECKING:
     from .options import ConnectionOptions
 
 _NO_SIGNING = (
-    "transport='signed' needs an aiobotocore session, whose create_client takes config= "
-    "and which has get_credentials"
+    "transport='signed' needs an aiobotocore session: it must have get_credentials, "
+    "and its create_client must accept config="
 )
 _ANY_REGION = "us-east-1"
 

@@ -54,7 +54,7 @@ def check(  # noqa: PLR0913 (the options)
         list[str] | None,
         typer.Argument(
             metavar="DIGEST",
-            help="Layer digests. Without any, or with '-', they come from standard input.",
+            help="Layer digests. Without any, or with '-', they are read from standard input.",
             show_default=False,
         ),
     ] = None,

@@ -272,8 +272,8 @@ class Examination:
         found = f"{found}; responded in {response.seconds * 1000:.0f} ms"
         if not response.is_from_ecr:
             to_do = (
-                "something between here and ECR responds in its place: check the endpoint, the "
-                "proxies and sign-in pages of the network"
+                "another server responds instead of ECR: check the endpoint, the proxies and the "
+                "sign-in pages of the network"
             )
             return Finding("endpoint", Status.WARN, f"{found}, but not as ECR does", to_do)
 
@@ -333,7 +333,7 @@ class Examination:
         if self._recorder.retries:
             reason = with_option_names(str(self._recorder.retries[0]))
             found = f"{found}, after a retry: {reason}"
-            to_do = "nothing if this is rare: checks retry by themselves"
+            to_do = "do nothing if this is rare, because checks are retried automatically"
             return Finding("check", Status.WARN, found, to_do)
         return Finding("check", Status.OK, found)
 
@@ -349,8 +349,8 @@ class Examination:
                 "other programs use up the account's quota in this Region"
             )
             to_do = (
-                "nothing if checks end in time, because they slow down by themselves; else slow "
-                "down the other programs, or ask AWS to raise the quota"
+                "if checks take too long, slow down the other programs, or ask AWS to raise the "
+                "quota; otherwise do nothing, because checks slow down automatically"
             )
             return Finding("quota", Status.WARN, found, to_do)
 
@@ -410,11 +410,11 @@ def _split_advice(error: ECRLayerError) -> tuple[str, str]:
         return found, to_do
 
     if isinstance(error, OperationTimeoutError):
-        return text, "try again, or later if the quota's line reports throttling"
+        return text, "try again; if the line `quota` reports throttling, try later"
     if isinstance(error, ResponseError):
-        to_do = "check the endpoint and the proxies: something may respond in ECR's place"
+        to_do = "check the endpoint and the proxies: another server may respond instead of ECR"
         return text, to_do
     to_do = (
-        "follow ECR's message, because trying again changes nothing; AWS Support can explain more"
+        "follow ECR's message: another attempt gives the same result; AWS Support can explain more"
     )
     return text, to_do

@@ -38,7 +38,7 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
     "demo": {0: "all layers were checked"},
     "check": {0: "all digests are available", 1: "some digests are not available"},
     "plan": {
-        0: "no blob has to be uploaded: a push uploads only the manifests",
+        0: "no blob is missing: a push would upload only the manifests",
         1: "a push would upload blobs",
     },
     "verify": {
@@ -49,7 +49,7 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
     "audit": {0: "all images are complete", 1: "some images are not complete"},
     "push": {
         0: "the repository has the image, or --dry-run printed the plan",
-        1: "the image was pushed, and --verify found that it is not complete",
+        1: "the image was pushed, but --verify found that it is not complete",
         3: "the repository does not exist",
         RUN_AGAIN: "not finished: run the same command again to continue",
     },
@@ -60,7 +60,7 @@ OF_COMMANDS: Mapping[str, Mapping[int, str]] = {
     },
     "copy": {
         0: "the target has the image, or --dry-run printed the plan",
-        1: "the image was copied, and --verify found that it is not complete",
+        1: "the image was copied, but --verify found that it is not complete",
         3: "the image or one of the repositories does not exist",
         RUN_AGAIN: "not finished: run the same command again to continue",
     },
@@ -96,7 +96,7 @@ _REPLACEMENTS = {
     "tags=": "--tag",
     "reference=": "in REPOSITORY:TAG, ",
     # The command has printed what was answered.
-    "; .partial keeps what was answered": "",
+    "; .partial has the outcomes that were received": "",
     "must be a str that is not empty, or None": "is empty; give it a value, or leave it out",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")

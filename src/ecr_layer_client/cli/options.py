@@ -55,7 +55,7 @@ Region = Annotated[
     str | None,
     typer.Option(
         metavar="REGION",
-        help="Default: the repository's own, or else that of the AWS configuration.",
+        help="The Region. Default: that of the repository's URI, or of the AWS configuration.",
         autocompletion=regions_like,
     ),
 ]
@@ -77,14 +77,16 @@ AllowInsecureEndpoint = Annotated[
 ]
 Timeout = Annotated[
     float | None,
-    typer.Option(metavar="SECONDS", help="Seconds for the whole command.", show_default="no limit"),
+    typer.Option(
+        metavar="SECONDS", help="The most seconds for the whole command.", show_default="no limit"
+    ),
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print nothing but errors: the exit code is the result."),
+    typer.Option("--quiet", "-q", help="Print only errors: the exit code is the result."),
 ]
 Concurrency = Annotated[
-    int, typer.Option(min=1, metavar="N", help="Requests in flight at the same time.")
+    int, typer.Option(min=1, metavar="N", help="The most requests in flight at the same time.")
 ]
 
 

@@ -51,8 +51,8 @@ def serve(  # noqa: PLR0913 (the options)
         str,
         typer.Option(
             help=(
-                "The address to listen on. With any other than a loopback address, other machines "
-                "have access."
+                "The address to listen on. If it is not a loopback address, other machines have "
+                "access."
             )
         ),
     ] = "127.0.0.1",
@@ -89,11 +89,11 @@ def serve(  # noqa: PLR0913 (the options)
     ] = None,
     account: Annotated[
         str,
-        typer.Option(help="The registry of requests that do not name one, as 12 digits."),
+        typer.Option(help="The registry for requests that name none: 12 digits."),
     ] = "123456789012",
     absent: Annotated[
         _Absent,
-        typer.Option(help="The response for an absent layer: ECR's, or that of emulators."),
+        typer.Option(help="The response for an absent layer: as ECR responds, or as emulators do."),
     ] = (_Absent.UNAVAILABLE),
     quota: Annotated[
         float | None,
@@ -105,12 +105,12 @@ def serve(  # noqa: PLR0913 (the options)
     burst: Annotated[
         float | None,
         typer.Option(
-            help="Requests of an operation that may come at once after a pause.",
+            help="The most requests of an operation that are accepted at once, after a pause.",
             show_default="one second's quota",
         ),
     ] = None,
     latency: Annotated[
-        float, typer.Option(help="Seconds that a request and its response take on the network.")
+        float, typer.Option(help="Seconds that the network takes for a request and its response.")
     ] = 0.0,
     auth: Annotated[
         bool, typer.Option("--auth/--no-auth", help="Verify signatures and passwords of requests.")

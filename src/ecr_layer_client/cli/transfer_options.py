@@ -53,7 +53,7 @@ ToRegion = Annotated[
     str | None,
     typer.Option(
         metavar="REGION",
-        help="The target's Region. Default: its own, or else AWS_DEFAULT_REGION, or else that of "
+        help="The target's Region. Default: that of its URI, or AWS_DEFAULT_REGION, or that of "
         "--to-profile. Without --to-profile: that of the source.",
         autocompletion=regions_like,
     ),
@@ -71,29 +71,29 @@ JournalDirectory = Annotated[
         "--journal",
         metavar="DIR",
         path_type=str,
-        help="The directory of the journal, which lets the next run continue uploads.",
+        help="The directory of the journal, so that the next run can continue uploads.",
         show_default="in the user's state directory",
     ),
 ]
 NoResume = Annotated[
-    bool, typer.Option("--no-resume", help="Read and write no journal: layers start over.")
+    bool, typer.Option("--no-resume", help="Use no journal: every layer starts from its beginning.")
 ]
 MaxBandwidth = Annotated[
     float | None,
     typer.Option(
         metavar="BYTES",
         parser=_bytes_per_second,
-        help="Bytes per second on the network, such as 500k or 10M.",
+        help="The most bytes per second on the network, such as 500k or 10M.",
         show_default="no limit",
     ),
 ]
 RetryFor = Annotated[
     float,
-    typer.Option(metavar="SECONDS", help="Seconds without progress before it gives up."),
+    typer.Option(
+        metavar="SECONDS", help="The most seconds without progress. After that, the command ends."
+    ),
 ]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Print what plan prints, and transfer nothing.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and transfer nothing.")]
 Verify = Annotated[
     bool, typer.Option("--verify", help="Check afterwards that the image is complete.")
 ]
@@ -109,7 +109,7 @@ def check_journal(directory: str | None, *, no_resume: bool) -> None:
         typer.BadParameter: Both options are given.
     """
     if no_resume and directory is not None:
-        message = "a journal and --no-resume exclude each other: leave one of them out"
+        message = "it can't be used with --no-resume: leave one of them out"
         raise typer.BadParameter(message, param_hint="--journal")
 
 

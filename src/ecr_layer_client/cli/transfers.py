@@ -165,7 +165,7 @@ def pull(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="PATH",
-            help="The directory of an OCI layout, which is created or added to.",
+            help="The directory of an OCI layout. It is created, or the image is added to it.",
             show_default=False,
         ),
     ],

@@ -95,8 +95,8 @@ class ManifestsAlone:
     def why_missing(self, digest: str) -> str:  # noqa: ARG002 (of the protocol)
         """Return the reason why `find` finds no manifest, for a message."""
         return (
-            "this source has only an image's manifests, so read other blobs from where the "
-            "manifests came from"
+            "this source has only manifests: read the blobs from the place where the manifests "
+            "came from"
         )
 
 

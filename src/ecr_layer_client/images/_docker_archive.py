@@ -135,7 +135,8 @@ class Composer:
             composed = parse_manifest(json.dumps(members, separators=(",", ":")).encode())
         except InvalidInputError as error:
             # The manifest is too long, or a foreign layer has no size.
-            msg = f"{self._files.name}: the manifest of {config.digest}: {error}"
+            made = f"the manifest made from the config {config.digest}"
+            msg = f"{self._files.name}: {made} is not valid: {error}"
             raise InvalidInputError(msg) from None
         return cast("ImageManifest", composed)
 

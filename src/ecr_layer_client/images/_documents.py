@@ -49,6 +49,6 @@ def read_document(adapter: TypeAdapter[T], data: bytes) -> T:
     except ValueError as error:
         raise InvalidDocumentError(str(error)) from None
     if repeated is not None:
-        msg = f"one of its objects has the member {quoted(repeated)} twice"
+        msg = f"one of its objects has the key {quoted(repeated)} twice"
         raise InvalidDocumentError(msg)
     return document

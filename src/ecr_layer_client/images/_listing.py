@@ -201,8 +201,8 @@ async def each_row(
 def repeated_page(operation: Operation[object]) -> ResponseError:
     """Return the error for a page that names as the next one a page that was read already."""
     msg = (
-        f"{operation.name}: {operation.repository}: ECR's response names as the next page one "
-        "that was read already"
+        f"{operation.name}: {operation.repository}: ECR's response names a next page "
+        "that was already read"
     )
     return ResponseError(
         msg, operation=operation.name, repository=operation.repository, retryable=False

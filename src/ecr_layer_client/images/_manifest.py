@@ -305,7 +305,7 @@ def _check_type(media_type: str, shown: str) -> None:
     """
     is_known = media_type in MANIFEST_TYPES
     if is_known and any((media_type in alike) != (shown in alike) for alike in _ALIKE):
-        msg = f"its media type is {media_type}, but its members are those of {shown}"
+        msg = f"its media type is {media_type}, but it has the JSON keys of {shown}"
         raise InvalidDocumentError(msg)
 
 

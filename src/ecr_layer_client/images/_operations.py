@@ -233,6 +233,9 @@ def _held(image: _Image) -> Held:
         # Docker's rule: the digest is that of the bytes without the signatures.
         return Held(said, raw, image.media_type, image.registry_id)
     if said not in {None, digest}:
-        msg = f"ECR's response has a manifest with the digest {digest}, and calls it {quoted(said)}"
+        msg = (
+            f"ECR's response gives the digest {quoted(said)} for a manifest whose bytes have the "
+            f"digest {digest}"
+        )
         raise ResponseError(msg)
     return Held(digest, raw, image.media_type, image.registry_id)

@@ -175,7 +175,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
         """
         given = tuple(plans) if isinstance(plans, Iterable) else ()
         if not given or not all(isinstance(plan, PushPlan) for plan in given):
-            msg = f"plans={quoted(plans)} must be one or more PushPlan objects to add up"
+            msg = f"plans={quoted(plans)} must be one or more PushPlan objects"
             raise InvalidInputError(msg)
 
         parts = ("manifests", "to_upload", "present", "foreign", "archived", "undetermined")

@@ -140,7 +140,7 @@ class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
         total = self._count()
         separator = "@" if ":" in self.reference else ":"
         title = f"Image {line(self.repository)}{separator}{short(self.reference)}"
-        verdict = "complete: every manifest and blob is there"
+        verdict = "complete: every manifest and blob exists"
         if total:
             verdict = f"not deployable: {counted(total, 'defect')}"
 

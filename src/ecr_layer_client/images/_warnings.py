@@ -32,7 +32,7 @@ def _of_source(source: ImageSource) -> Iterator[str]:
     for manifest in source.manifests:
         if isinstance(manifest, ImageIndex) and (manifest.blobs or manifest.foreign):
             yield (
-                f"{manifest.digest} is an index that names layers, as that of a build cache does, "
+                f"{manifest.digest} is an index whose entries are layers, such as a build cache, "
                 "and ECR refuses it: export the cache as an image (image-manifest=true)"
             )
     for child in source.missing:

@@ -217,7 +217,8 @@ async def _refused(
         msg = f"{_what(download)}: the download URL has expired ({code})"
         return _located(TransportError(msg), download)
     if status == _OK:
-        msg = f"{_what(download)}: the whole layer came in place of a range: check proxies"
+        problem = "the response has the whole layer instead of the requested range: check proxies"
+        msg = f"{_what(download)}: {problem}"
         return _located(ResponseError(msg, retryable=False), download)
 
     is_transient = status >= _FIRST_SERVER_ERROR or status in _TRANSIENT

@@ -222,8 +222,8 @@ class LayerUpload:
             return error.code == "UploadNotFoundException"
         if self._was_wrong:
             msg = (
-                f"{self._content.name}: the content of {self._digest} has another digest, "
-                "as ECR found out after the upload: it was changed, or is damaged"
+                f"{self._content.name}: after the upload of {self._digest}, ECR computed another "
+                "digest: the content was changed or is damaged"
             )
             raise InvalidInputError(msg) from error
         self._was_wrong = True

@@ -161,8 +161,8 @@ class UploadLayerPart(_OneThing):
         last = parse_response(_RECEIVED, body).last
         if not self.first <= last <= self.last:
             msg = (
-                f"ECR's response says that byte {last} was the last it received, "
-                f"for a part of the bytes {self.first} to {self.last}"
+                f"ECR's response says that it received the bytes up to {last}, "
+                f"but the part has the bytes {self.first} to {self.last}"
             )
             raise ResponseError(msg, retryable=False)
         return last + 1
@@ -196,7 +196,7 @@ class CompleteLayerUpload(_OneThing):
         """
         completed = parse_response(_COMPLETED, body).digest
         if completed != self.digest:
-            msg = f"ECR's response completes {quoted(completed)} in place of {self.digest}"
+            msg = f"ECR's response is about the layer {quoted(completed)} instead of {self.digest}"
             raise ResponseError(msg)
 
 
@@ -235,8 +235,8 @@ class PutImage(_OneThing):
         image = parse_response(_PUT, body).image
         if image.image_id.digest != self.manifest.digest:
             msg = (
-                f"ECR's response stores {quoted(image.image_id.digest)} "
-                f"in place of {self.manifest.digest}"
+                f"ECR's response is about the image {quoted(image.image_id.digest)} "
+                f"instead of {self.manifest.digest}"
             )
             raise ResponseError(msg)
         return image.registry_id

@@ -181,13 +181,16 @@ class Push:
         try:
             repository = await self._calls.call(DescribeRepository(self.repository))
         except AccessDeniedError as error:
-            _log.info("whether tags can be moved is not known, so ECR will decide: %s", error)
+            _log.info(
+                "could not find out whether tags are immutable, so ECR decides at the end: %s",
+                error,
+            )
             return
         for tag in moving:
             if repository.is_immutable(tag):
                 msg = (
-                    f"the tag {quoted(tag)} names another image already, and repository "
-                    f"{self.repository.name!r} has immutable tags: push under another tag"
+                    f"the tag {quoted(tag)} already names another image, and repository "
+                    f"{self.repository.name!r} has immutable tags: push with another tag"
                 )
                 raise InvalidInputError(msg)
 

@@ -79,7 +79,8 @@ class TransferResult(BaseModel, frozen=True):
             ValueError: There are several images, or none.
         """
         if len(self.images) != 1:
-            msg = f"the transfer has {counted(len(self.images), 'image')}: read result.images"
+            count = counted(len(self.images), "image")
+            msg = f"a transfer of {count} has no single digest: read result.images"
             raise ValueError(msg)
         return self.images[0].digest
 
@@ -92,7 +93,7 @@ class TransferResult(BaseModel, frozen=True):
         """
         uri = None if self.repository is None else self.repository.uri
         if uri is None:
-            msg = "the registry of the transfer is not known: read result.repository"
+            msg = "the URI is not known, because the registry is not known: read result.repository"
             raise ValueError(msg)
         return f"{uri}@{self.digest}"
 
@@ -142,7 +143,7 @@ class TransferResult(BaseModel, frozen=True):
         """
         given = tuple(results) if not isinstance(results, str | bytes) else ()
         if not given or not all(isinstance(result, TransferResult) for result in given):
-            msg = f"results={quoted(results)} must be one or more TransferResult objects to add up"
+            msg = f"results={quoted(results)} must be one or more TransferResult objects"
             raise InvalidInputError(msg)
 
         repositories = {result.repository for result in given}

@@ -80,7 +80,7 @@ def tags_of_push(
         for tag in of_digest:
             if named.setdefault(tag, digest) != digest:
                 msg = (
-                    f"the tag {quoted(tag)} is meant for two images, {named[tag]} and {digest}: "
+                    f"the tag {quoted(tag)} would name two images, {named[tag]} and {digest}: "
                     "push one of them, or pass tags=()"
                 )
                 raise InvalidInputError(msg)
@@ -128,9 +128,11 @@ def _problem(blob: Descriptor) -> str | None:
     if not _SHA256.fullmatch(blob.digest):
         return "can't be pushed, because ECR accepts sha256 digests only"
     if blob.size is None:
-        return "has no size: a push needs a manifest with sizes, which schema 1 has not"
+        return (
+            "has no size, because its manifest is of schema 1: a push needs a manifest with sizes"
+        )
     if blob.size == 0:
-        return "has 0 bytes, and ECR accepts no empty blob"
+        return "has 0 bytes, and ECR refuses empty blobs"
     if blob.size > MAX_LAYER_BYTES:
         return f"has {blob.size} bytes, and ECR accepts at most {MAX_LAYER_BYTES} (52,000 MiB)"
     return None

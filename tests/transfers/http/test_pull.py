@@ -183,7 +183,7 @@ async def test_the_whole_layer_in_place_of_a_range(ecr: LocalECR, tmp_path: Path
     """A server that ignores ranges is refused."""
     ecr.faults.add(operation="GetLayer", body=b"all of it")
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match="the whole layer came in place of a range"):
+        with pytest.raises(ResponseError, match="the whole layer instead of the requested range"):
             await client.pull("app", "v1", tmp_path / "pulled")
 
 
