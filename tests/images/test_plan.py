@@ -154,7 +154,7 @@ def test_no_outcomes(given: Any) -> None:
     """A value that is not a mapping of digests to outcomes is refused."""
     with pytest.raises(
         InvalidInputError,
-        match=r"held=.* must be a mapping of digests|the outcome of '.*' must be|upper and lower case",
+        match=r"held=.* must be a mapping of digests|the outcome of '.*' must be|lower case: give",
     ):
         plan(source(APP), given)
 
