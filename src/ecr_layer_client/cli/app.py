@@ -50,7 +50,7 @@ app: typer.Typer = typer.Typer(
     rich_markup_mode="rich",
 )
 for _command, _short_help in (
-    (demo, "Show the client at work, without an AWS account."),
+    (demo, "Show how the client works, without an AWS account."),
     (check, "Check which layer digests a repository holds."),
     (plan, "Show what a push of an image would upload."),
     (verify, "Check that an image is complete."),
@@ -83,12 +83,12 @@ def _ecr_layers(
 
     \b
     Start here:
-      ecr-layers demo                           see the client at work, without an account
+      ecr-layers demo                           see how it works, without an AWS account
       ecr-layers doctor team/app                find out whether a check will work
       ecr-layers check team/app < digests.txt   check digests, one per line
       ecr-layers push ./layout team/app:1.0     push an image; also: pull and copy
 
-    Credentials, the Region and the endpoint are found as in every AWS tool.
+    The credentials, the Region and the endpoint come from the same places as in other AWS tools.
 
     \b
     Environment variables:
@@ -97,5 +97,5 @@ def _ecr_layers(
       AWS_ENDPOINT_URL_ECR                   the endpoint
       HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the proxy, and the certificates to trust
       NO_COLOR                               print without colours
-      ECR_LAYERS_TRACEBACK                   1: show tracebacks, and what libraries log
+      ECR_LAYERS_TRACEBACK                   if 1, show tracebacks, and the logs of libraries
     """  # noqa: D301 (typer's mark of lines to keep as they are)

@@ -84,11 +84,11 @@ def check(  # noqa: PLR0913 (the options)
       ecr-layers check team/app --json < digests.txt |
         jq -r 'select(.availability != "AVAILABLE") | .digest'
 
-    Standard input has one digest per line, and can have any number of lines. Outcomes are printed
-    in the order of the input. An outcome is printed when it is known and all earlier outcomes are
-    printed. If lines come slowly, or are typed at a terminal (with '-'), that takes less than a
-    second. If a digest is among the last 10,000 digests, it is not checked or printed again, unless
-    the input paused in between. A malformed digest is an outcome, not an error.
+    Standard input has one digest per line. It can have any number of lines. To type digests at a
+    terminal, pass '-'. Outcomes are printed in the order of the input, as soon as they are known. A
+    digest that is among the last 10,000 digests is not checked or printed again. If the input
+    pauses, the digests before the pause no longer count. A malformed digest is an outcome, not an
+    error.
 
     \b
     The outcome of a digest is one word:

@@ -40,7 +40,7 @@ Or let this shell use a local ECR, without an account:
 
 
 def demo(timeout: Timeout = None) -> None:
-    """Show the client at work: check the layers of 856 real images against a local ECR.
+    """Show how the client works: check the layers of 856 real images against a local ECR.
 
     The demo needs no AWS account and downloads nothing.
 

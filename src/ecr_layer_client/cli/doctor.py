@@ -53,7 +53,8 @@ def doctor(  # noqa: PLR0913 (the options)
 ) -> None:
     """Find out whether a check works, and if not, why.
 
-    There is one line for each part that a check depends on, with advice where something is wrong.
+    It prints one line for each part that a check depends on. If a part has a problem, the line says
+    what to do.
 
     \b
     Examples:
@@ -62,14 +63,14 @@ def doctor(  # noqa: PLR0913 (the options)
 
     \b
     The parts:
-      versions       this package and the packages that do the work
+      versions       this package and the packages that it uses
       configuration  the profile, and the files that AWS tools read
       region         the Region, and where it is set
       credentials    the key id, its source and expiration; never a secret
-      endpoint       whether it responds, with which certificates and proxy
-      clock          whether it agrees with AWS's
-      check          whether you may check REPOSITORY, with one absent digest
-      quota          how fast a check may be, and whether ECR throttled this one
+      endpoint       whether it responds; the certificates and the proxy
+      clock          whether this machine's clock agrees with AWS's clock
+      check          whether you may check REPOSITORY: one digest is checked
+      quota          the highest request rate, and whether ECR throttled the check
 
     The doctor sends two harmless requests. The second one needs the IAM action
     ecr:BatchCheckLayerAvailability on the repository. The doctor ends within half a minute, even

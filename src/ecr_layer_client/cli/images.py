@@ -92,10 +92,10 @@ def plan(  # noqa: PLR0913 (the options)
 
     \b
     Each blob is printed with one word:
-      upload   the repository does not hold it; a note marks a blob that only
-               archived images hold, or for which ECR gave no clear answer
-      present  held: a push skips it
-      skip     a foreign layer, which no registry stores
+      upload   the repository does not have the blob; a note says if only archived
+               images have it, or if ECR gave no clear answer
+      present  the repository has the blob: a push skips it
+      skip     a foreign layer, which registries do not store
 
     The command does not check whether the manifests exist, because a push always uploads them.
     To check that an image exists, use ecr-layers verify.
@@ -132,7 +132,7 @@ def verify(  # noqa: PLR0913 (the options)
             metavar="REPOSITORY:TAG",
             help=(
                 "An image: team/app:1.0 or team/app@sha256:... "
-                "With a tag and a digest, the tag is ignored."
+                "If there is a digest, a tag is ignored."
             ),
             show_default=False,
         ),
@@ -149,7 +149,7 @@ def verify(  # noqa: PLR0913 (the options)
 ) -> None:
     """Check that an image is complete. Nothing is downloaded.
 
-    In a complete image every manifest exists, and every blob is available and has the right size.
+    In a complete image, every manifest exists, and every blob is available and has the right size.
 
     \b
     Examples:
@@ -207,7 +207,7 @@ def audit(  # noqa: PLR0913 (the options)
 ) -> None:
     """Check that every image of a repository is complete, and print those that are not.
 
-    Archived images are left out.
+    Archived images are skipped.
 
     \b
     Examples:
@@ -215,10 +215,10 @@ def audit(  # noqa: PLR0913 (the options)
       ecr-layers audit team/app --json |
         jq -r 'select(.deployable | not) | .digest'
 
-    With --json, every image has a line, printed as soon as its result is known. An image that is
-    deleted during the audit is left out.
+    With --json, one line is printed for each image, as soon as its result is known. An image that
+    is deleted during the audit is skipped.
 
-    However the command ends, it prints what it found until then.
+    If the command ends early, it first prints what it has found.
 
     The caller needs the IAM actions ecr:ListImages, ecr:BatchGetImage and
     ecr:BatchCheckLayerAvailability on the repository.

@@ -140,10 +140,10 @@ def serve(  # noqa: PLR0913 (the options)
     Examples:
       In a separate terminal, to copy the variables into another one:
         ecr-layers serve --port 4510
-      In this shell, which has the variables once the local ECR responds:
+      In this shell, which gets the variables when the local ECR responds:
         eval "$(ecr-layers serve &)"
         aws ecr create-repository --repository-name team/app
-      With contents that are kept for the next time, and a line for each request:
+      To keep the contents for the next time, and to log each request:
         ecr-layers serve --data ~/ecr --verbose
       With a repository for `docker push localhost:4510/team/app`:
         ecr-layers serve --port 4510 --registry-host localhost:4510 --repository team/app
