@@ -209,7 +209,9 @@ TRANSFERS: dict[str, Case] = {
         _push(tags=["1.0"]), "DescribeRepositories", {"repositories": []}
     ),
     "TransferResult has no truth value: …": _made(lambda: bool(TransferResult())),
-    "a transfer of … has no single digest: read result.images": _made(lambda: TransferResult().digest),
+    "a transfer of … has no single digest: read result.images": _made(
+        lambda: TransferResult().digest
+    ),
     "the URI is not known, because the registry is not known: …": _made(
         lambda: TransferResult.of(_APP, images={_OTHER: []}).uri
     ),
@@ -219,7 +221,5 @@ TRANSFERS: dict[str, Case] = {
     "references=… must be a tag or a digest, …": _copy(_any),
     "references is empty: …": _copy([]),
     "to=… must be an open client, …": _copy(to=_any),
-    "results=… must be one or more TransferResult objects": _made(
-        lambda: TransferResult.total([])
-    ),
+    "results=… must be one or more TransferResult objects": _made(lambda: TransferResult.total([])),
 }

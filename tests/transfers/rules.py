@@ -177,7 +177,7 @@ async def an_immutable_tag_names_another_image(ecr: LocalECR, image: Image, _: P
     ecr.put_image("fixed", packed(mediaType=IMAGE, config=entry(b"{}", "a/b"), layers=[]), "v1")
     before = requests(ecr)
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="the tag 'v1' names another image already"):
+        with pytest.raises(InvalidInputError, match="the tag 'v1' already names another image"):
             await client.push("fixed", source_of(image), tags=["v1"])
 
     assert made(ecr, "InitiateLayerUpload", before) == 0
@@ -211,7 +211,7 @@ async def the_whole_layer_comes_in_place_of_a_range(
     await pushed(ecr, image)
     ecr.faults.add(operation="GetLayer", body=image.layers[0], status=200)
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match="the whole layer came in place of a range"):
+        with pytest.raises(ResponseError, match="the whole layer instead of the requested range"):
             await client.pull(HERE, "v1", path / "pulled")
 
 

@@ -33,8 +33,16 @@ PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
         (PART, {"lastByteReceived": "19"}, "lastByteReceived"),
         (InitiateLayerUpload(APP), {"uploadId": "", "partSize": 1}, "uploadId"),
         (InitiateLayerUpload(APP), {"uploadId": "a", "partSize": 0}, "partSize"),
-        (CompleteLayerUpload(APP, "a", DIGEST), {"layerDigest": OTHER}, "is about the layer 'sha256:b"),
-        (PutImage(APP, MANIFEST), {"image": {"imageId": {"imageDigest": OTHER}}}, "is about the image 'sha"),
+        (
+            CompleteLayerUpload(APP, "a", DIGEST),
+            {"layerDigest": OTHER},
+            "is about the layer 'sha256:b",
+        ),
+        (
+            PutImage(APP, MANIFEST),
+            {"image": {"imageId": {"imageDigest": OTHER}}},
+            "is about the image 'sha",
+        ),
         (GetDownloadUrlForLayer(APP, DIGEST), {"downloadUrl": ""}, "downloadUrl"),
         (DescribeRepository(APP), {"repositories": []}, "does not describe the repository 'app'"),
     ],
