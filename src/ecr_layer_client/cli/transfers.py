@@ -111,8 +111,8 @@ def push(  # noqa: PLR0913 (the options)
       ecr-layers push app.tar team/app:1.0
       ecr-layers push app.tar team/app --tag 1.0 --tag latest
 
-    If a push is interrupted, run the same command again to continue. Exit code 75 means that this
-    helps.
+    If a push is interrupted, run the same command again to continue it. Exit code 75 means
+    that this is possible.
 
     The caller needs the IAM actions ecr:BatchCheckLayerAvailability, ecr:BatchGetImage,
     ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the
@@ -192,8 +192,8 @@ def pull(  # noqa: PLR0913 (the options)
       ecr-layers pull team/app:1.0 ./app --platform linux/arm64
       skopeo copy oci:./app:1.0 docker-daemon:app:1.0
 
-    If a pull is interrupted, run the same command again to continue. Exit code 75 means that this
-    helps.
+    If a pull is interrupted, run the same command again to continue it. Exit code 75 means
+    that this is possible.
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the
     repository.
@@ -254,8 +254,8 @@ def copy(  # noqa: PLR0913 (the options)
 ) -> None:
     """Copy an image to another repository, account or Region, through memory.
 
-    Nothing is written to the disk but the journal. Without a tag, the copy gets the tag of the
-    source. Within one repository, a copy adds the tag and moves no layer.
+    Only the journal is written to the disk. Without a tag, the copy gets the tag of the source.
+    Within one repository, a copy adds the tag and moves no layer.
 
     \b
     Examples:
@@ -263,8 +263,8 @@ def copy(  # noqa: PLR0913 (the options)
       ecr-layers copy team/app:1.0 team/app --to-region eu-west-1
       ecr-layers copy team/app:1.0 mirror/app --to-profile production
 
-    If a copy is interrupted, run the same command again to continue. Exit code 75 means that this
-    helps. Referrers of the image, such as signatures, are not copied.
+    If a copy is interrupted, run the same command again to continue it. Exit code 75 means
+    that this is possible. Referrers of the image, such as signatures, are not copied.
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer at the source.
     At the target, the caller needs those that `ecr-layers push --help` lists.
