@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from collections import namedtuple
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -28,7 +28,6 @@ _OTHER = "sha256:" + "b" * 64
 _HASTY = RetryPolicy(max_attempts=1)
 # A value that type checkers would refuse.
 _any: Any = object()
-_free = namedtuple("_free", "free")  # noqa: PYI024 (as shutil.disk_usage returns it)
 
 
 def _manifest(**changes: object) -> bytes:
@@ -88,16 +87,13 @@ def _answered(transfer: Case, operation: str, answer: dict[str, Any]) -> Case:
     return _faulty(transfer, operation, body=json.dumps(answer).encode())
 
 
-def _with(transfer: Case, *changes: tuple[Any, str, Any]) -> Case:
-    """Return a case in which some attributes are replaced."""
+async def _on_a_full_disk(ecr: LocalECR) -> None:
+    def usage(_: object) -> SimpleNamespace:
+        return SimpleNamespace(free=0)
 
-    async def changed(ecr: LocalECR) -> None:
-        with pytest.MonkeyPatch.context() as patch:
-            for target, name, value in changes:
-                patch.setattr(target, name, value)
-            await transfer(ecr)
-
-    return changed
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("shutil.disk_usage", usage)
+        await _pull()(ecr)
 
 
 async def _without_filelock(ecr: LocalECR) -> None:
@@ -111,6 +107,10 @@ async def _into_other_files(ecr: LocalECR) -> None:
     await _pull("other")(ecr)
 
 
+def _chunks(data: bytes) -> Callable[[object], list[bytes]]:
+    return lambda _: [data]
+
+
 async def _immutable(ecr: LocalECR) -> None:
     options = {"endpoint_url": ecr.endpoint_url, "region_name": ecr.region}
     async with ecr.session().create_client("ecr", **options) as api:
@@ -118,8 +118,8 @@ async def _immutable(ecr: LocalECR) -> None:
     async with ecr.client(retry=_HASTY) as client:
         for blob in (b"1", b"2"):
             manifest = packed(mediaType=IMAGE, config=entry(blob, "a/b"), layers=[])
-            source = ImageSource.from_manifest(manifest, blobs=lambda _, blob=blob: [blob])
-            await client.push("fixed", source, tags=["v1"])
+            made = _chunks(blob)
+            await client.push("fixed", ImageSource.from_manifest(manifest, blobs=made), tags=["v1"])
 
 
 _BLAKE = {"mediaType": "a/b", "digest": f"blake3:{'a' * 64}", "size": 2}
@@ -165,9 +165,7 @@ TRANSFERS: dict[str, Case] = {
     "the tag … would name two images, …": _push(_TWO, tags=["v1"]),
     "path=… looks like an archive: …": _pull("image.tar"),
     "path=… is neither empty nor an OCI layout: …": _into_other_files,
-    "… to pull, and … are free": _with(
-        _pull(), (__import__("shutil"), "disk_usage", lambda _: _free(0))
-    ),
+    "… to pull, and … are free": _on_a_full_disk,
     "… can't be pulled: only sha256 and sha512 digests can": _answered(
         _pull(), "BatchGetImage", {"images": [_GOT]}
     ),

@@ -217,7 +217,7 @@ async def the_whole_layer_comes_in_place_of_a_range(
 
 async def a_request_is_signed_too_early(ecr: LocalECR, image: Image, _: Path) -> None:
     """A request that arrived late, although the clock is right, is signed and sent once more."""
-    late = {"error": "InvalidSignatureException", "message": "Signature expired: too old"}
+    late: Any = {"error": "InvalidSignatureException", "message": "Signature expired: too old"}
     ecr.faults.add(operation="CompleteLayerUpload", times=1, **late)
     result = await pushed(ecr, image)
 

@@ -90,11 +90,12 @@ async def cancelled(transfer: Awaitable[Any], step: int) -> bool:
             call_soon(task.cancel)
         return call_soon(*args, **options)
 
-    loop.call_soon = count  # type: ignore[method-assign]
+    hooked: Any = loop
+    hooked.call_soon = count
     try:
         await asyncio.wait([task])
     finally:
-        del loop.call_soon
+        del hooked.call_soon
     if not task.cancelled():
         task.result()
     return task.cancelled()
@@ -121,6 +122,7 @@ async def test_cancelled_in_each_step(
     download_from_memory(ecr, monkeypatch)
     async with ecr.client() as client:
         await client.push("app", source)
+        step = 0
         for step in steps(stride):
             name, path = f"to-{step}", tmp_path / str(step)
             ecr.create_repository(name)

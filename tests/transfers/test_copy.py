@@ -40,7 +40,19 @@ def downloads(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
         ({"progress": 1}, "progress=1 must be True, False"),
         ({"timeout": 0}, "timeout=0 must be a number of seconds"),
     ],
-    ids=lambda value: "-".join(value) if isinstance(value, dict) else "",
+    ids=[
+        "a number",
+        "no references",
+        "a reference",
+        "to",
+        "to_repository",
+        "platform",
+        "a str as tags",
+        "a tag",
+        "journal",
+        "progress",
+        "timeout",
+    ],
 )
 async def test_arguments(
     ecr: LocalECR, source: ImageSource, options: dict[str, Any], problem: str
@@ -49,8 +61,9 @@ async def test_arguments(
     async with ecr.client() as client:
         await client.push("app", source)
         before = ecr.stats.requests
+        given: dict[str, Any] = {"references": "v1", "to_repository": "copy"}
         with pytest.raises(InvalidInputError, match=problem):
-            await client.copy("app", **{"references": "v1", "to_repository": "copy"} | options)
+            await client.copy("app", **given | options)
 
     assert ecr.stats.requests == before
 

@@ -182,9 +182,10 @@ class LayerUpload:
         try:
             received = await self._calls.call(operation, body.deadline.use)
         except ServiceError as error:
-            received = _received(error, self._size)
-            if received is None:
+            known = _received(error, self._size)
+            if known is None:
                 raise
+            received = known
             self._step_to(received, span, error)
             if sending.attempts == 1:
                 # An earlier run sent this part, and ended before it could write that down.
