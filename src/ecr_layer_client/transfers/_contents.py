@@ -18,7 +18,7 @@ from ._parts import PIECE_BYTES, Span
 from ._threads import finish_in_thread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from ecr_layer_client.images._descriptor import Descriptor
 
@@ -157,11 +157,11 @@ class MadeContent:
 async def _chunks_of(name: str, made: object) -> AsyncGenerator[bytes, None]:
     """Yield the chunks of a blob that was made. A blocking source is read in a thread."""
     if isinstance(made, AsyncIterable):
-        chunks = cast("AsyncIterable[object]", made)
+        aclose: Callable[[], Awaitable[object]] | None = getattr(made, "aclose", None)
         async with AsyncExitStack() as opened:
-            if hasattr(made, "aclose"):
-                opened.push_async_callback(made.aclose)
-            async for chunk in chunks:
+            if aclose is not None:
+                opened.push_async_callback(aclose)
+            async for chunk in cast("AsyncIterable[object]", made):
                 yield _bytes(name, chunk)
         return
 
