@@ -17,7 +17,7 @@ import pytest
 from clients.images import AMD, ARM, BOTH, REF
 from ecr_layer_client.images import ImageSource
 from ecr_layer_client.local import LocalECR
-from images.making import IMAGE, INDEX, entry, layout_files, sha256, write
+from images.making import CONFIG, DOCKER, IMAGE, INDEX, LAYER, entry, layout_files, sha256, write
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -113,22 +113,42 @@ def test_its_docker_archives(tmp_path: Path, gzipped: bool) -> None:
     assert (saved.tags[manifest.digest], verified(saved)) == (("1.0", "2.0"), 3)
 
 
-def test_skopeo_reads_what_we_pull(tmp_path: Path) -> None:
-    """A layout that `client.pull` wrote is one for skopeo, too, which copies all of it."""
+# Docker's manifest has the same members as OCI's, with other media types.
+DOCKER_MANIFEST = (
+    AMD.manifest.replace(IMAGE.encode(), f"{DOCKER}.v2+json".encode())
+    .replace(CONFIG.encode(), b"application/vnd.docker.container.image.v1+json")
+    .replace(LAYER.encode(), b"application/vnd.docker.image.rootfs.diff.tar.gzip")
+)
+
+
+@pytest.mark.parametrize(
+    ("manifest", "layout"),
+    [
+        (AMD.manifest, "oci:pulled:v1"),
+        (AMD.manifest, "oci:pulled"),
+        (DOCKER_MANIFEST, "oci:pulled"),
+    ],
+    ids=["by tag", "without a tag", "in Docker's format"],
+)
+def test_skopeo_reads_what_we_pull(tmp_path: Path, manifest: bytes, layout: str) -> None:
+    """A layout that `client.pull` wrote is one for skopeo, too, which copies all of it.
+
+    An image in Docker's format has no tag for skopeo, but is found if it is alone.
+    """
 
     async def pull() -> None:
         async with LocalECR() as ecr:
             for blob in AMD.blobs:
                 ecr.put_layer("app", blob)
-            ecr.put_image("app", AMD.manifest, "v1")
+            ecr.put_image("app", manifest, "v1")
             async with ecr.client() as client:
                 await client.pull("app", "v1", tmp_path / "pulled")
 
     asyncio.run(pull())
-    command = [SKOPEO or "", "inspect", f"oci:{tmp_path / 'pulled'}:v1"]
-    inspected = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    copy(tmp_path, "oci:pulled:v1", "dir:copied")
+    command = [SKOPEO or "", "inspect", layout]
+    inspected = subprocess.run(command, check=True, capture_output=True, text=True, cwd=tmp_path)
+    copy(tmp_path, layout, "dir:copied")
 
     copied = {sha256(path.read_bytes()) for path in (tmp_path / "copied").iterdir()}
-    assert json.loads(inspected)["Digest"] == sha256(AMD.manifest)
+    assert json.loads(inspected.stdout)["Digest"] == sha256(manifest)
     assert copied >= {sha256(blob) for blob in AMD.blobs}

@@ -190,7 +190,7 @@ def pull(  # noqa: PLR0913 (the options)
     Examples:
       ecr-layers pull team/app:1.0 ./app
       ecr-layers pull team/app:1.0 ./app --platform linux/arm64
-      skopeo copy oci:./app:1.0 docker-daemon:app:1.0
+      skopeo copy oci:./app docker-daemon:app:1.0
 
     If a pull is interrupted, run the same command again to continue it. Exit code 75 means
     that this is possible.
