@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import ResponseError, RetryPolicy, TransportError
+from ecr_layer_client import OperationTimeoutError, ResponseError, RetryPolicy, TransportError
 from images.making import IMAGE, entry, packed
 from transfers.making import BLOBS, PARTS, requests
 from transfers.memory_downloads import download_from_memory
@@ -85,6 +85,21 @@ async def test_a_long_download_that_breaks_often(
 
     assert result.bytes_moved == 5000
     assert result.bytes_repeated == 0
+
+
+@pytest.mark.parametrize("operation", ["BatchGetImage", "GetLayer"])
+async def test_a_pull_that_takes_too_long(
+    ecr: LocalECR, one_blob: str, tmp_path: Path, operation: str
+) -> None:
+    """The error of a timeout says which layers are left, if the pull came so far."""
+    ecr.faults.add(operation=operation, latency=5)
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError, match="pull again to continue") as raised:
+            await client.pull("app", one_blob, tmp_path / "pulled", timeout=2)
+
+    state = raised.value.transfer
+    left = None if state is None else [layer.size for layer in state.unfinished]
+    assert left == (None if operation == "BatchGetImage" else [5000])
 
 
 async def test_a_download_that_brings_nothing(ecr: LocalECR, one_blob: str, tmp_path: Path) -> None:

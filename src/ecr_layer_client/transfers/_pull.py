@@ -18,7 +18,7 @@ from ._threads import finish_in_thread
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from ecr_layer_client._models.transfers import TransferProgress
+    from ecr_layer_client._models.transfers import TransferProgress, TransferState
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._source import ImageSource
 
@@ -54,6 +54,11 @@ class Pull:
         self._tally = Tally((), None)
         self._places = asyncio.Semaphore(_MAX_DOWNLOADS)
 
+    @property
+    def state(self) -> TransferState:
+        """How far the pull has come."""
+        return self._tally.state
+
     async def run(self) -> TransferResult:
         """Pull the image.
 
@@ -70,7 +75,7 @@ class Pull:
         try:
             await together([self._fetch(blob) for blob in largest_first])
         except CallError as error:
-            error.transfer = self._tally.state
+            error.transfer = self.state
             raise
 
         [root] = self._source.roots

@@ -116,15 +116,21 @@ class Transfers:
     ) -> TransferResult:
         """Pull an image; as `ECRLayerClient.pull`."""
         layout = await asyncio.to_thread(LayoutWriter, checked_path(path))
+        pull: Pull | None = None
 
         async def pulled() -> TransferResult:
+            nonlocal pull
             source = await self._parts.images.get(reference, platform)
             async with self._layer_source() as layers:
-                result = await Pull(source, layers, layout, self._show).run()
-                return self._located(result, layers.region_name)
+                pull = Pull(source, layers, layout, self._show)
+                return self._located(await pull.run(), layers.region_name)
 
         with self._parts.observer.span("operation", "pull", self._parts.repository):
-            return await self._parts.connection.run(self._within(pulled, "pull"))
+            try:
+                return await self._parts.connection.run(self._within(pulled, "pull"))
+            except OperationTimeoutError as error:
+                error.transfer = None if pull is None else pull.state
+                raise
 
     async def copy(
         self, references: str | Iterable[str], platform: str | Platform | None, to: CopyTarget
