@@ -144,3 +144,24 @@ async def test_cancelled_in_each_step(
                     "oci-layout",
                 ]
         assert step > 10 * stride
+
+
+async def test_one_of_two_pulls_is_cancelled(
+    ecr: LocalECR, source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The pull that is cancelled takes its own files along, and the other one ends."""
+    download_from_memory(ecr, monkeypatch)
+    pulled = tmp_path / "pulled"
+    async with ecr.client() as client:
+        await client.push("app", source)
+        ecr.faults.add(operation="GetLayer", latency=5)
+        first = asyncio.create_task(client.pull("app", "v1", pulled))
+        await asyncio.sleep(2)
+        second = asyncio.create_task(client.pull("app", "v1", pulled))
+        await asyncio.sleep(2)
+        second.cancel()
+        result = await first
+
+    assert second.cancelled()
+    assert len(result.moved) == len(source.blobs)
+    assert sorted(each.name for each in pulled.iterdir()) == ["blobs", "index.json", "oci-layout"]

@@ -127,6 +127,16 @@ async def test_a_generator_that_is_cancelled() -> None:
     assert seen == ["closed"]
 
 
+async def test_an_async_iterable_without_an_end() -> None:
+    """An async iterable need not have a method that closes it."""
+
+    class Chunks:
+        async def __aiter__(self) -> AsyncIterator[bytes]:
+            yield DATA
+
+    assert await read(MadeContent("here", BLOB, lambda _: Chunks()), (0, 100)) == [DATA]
+
+
 async def test_an_async_generator_is_closed() -> None:
     """An async generator ends when its bytes were read, with the content."""
     seen: list[str] = []

@@ -11,7 +11,7 @@ import pytest
 
 from ecr_layer_client import InvalidInputError, OperationTimeoutError, ResponseError, ServiceError
 from ecr_layer_client.images import ImageSource
-from images.making import sha256, write
+from images.making import LAYOUT, packed, sha256, write
 from transfers.making import BLOBS, SIZES, requests, small_files
 
 if TYPE_CHECKING:
@@ -309,3 +309,15 @@ async def test_a_file_that_cannot_be_written(ecr: LocalECR, image: Image, tmp_pa
     assert raised.value.filename == str(pulled / ".incoming" / f"{digest.replace(':', '-')}.part")
     assert digest[7:] not in blobs_of(pulled)
     assert not (pulled / "index.json").exists()
+
+
+async def test_a_directory_in_place_of_a_blob(ecr: LocalECR, image: Image, tmp_path: Path) -> None:
+    """What can't be replaced is an error that names it."""
+    blob = tmp_path / "pulled" / "blobs" / "sha256" / sha256(image.config)[7:]
+    write(tmp_path / "pulled", {"oci-layout": LAYOUT, "index.json": packed(manifests=[])})
+    write(blob, {"file": b""})
+    async with ecr.client() as client:
+        with pytest.raises(OSError, match=r"Is a directory|not empty") as raised:
+            await client.pull("app", "v1", tmp_path / "pulled")
+
+    assert str(blob) in {raised.value.filename, raised.value.filename2}
