@@ -193,7 +193,7 @@ TRANSFERS: dict[str, Case] = {
     ),
     "the response ended … bytes early": _faulty(_pull(), "GetLayer", body=b"{", status=206),
     "no complete response: …": _faulty(_pull(), "GetLayer", reset=True),
-    "the bytes that ECR sent for … have another digest, twice": _faulty(
+    "ECR sent … twice, and both times the bytes had another digest": _faulty(
         _pull(), "GetLayer", body=b"[]", status=206
     ),
     "ECR's response says that it received the bytes up to …, …": _answered(
@@ -210,7 +210,7 @@ TRANSFERS: dict[str, Case] = {
     "a transfer of … has no single digest: read result.images": _made(
         lambda: TransferResult().digest
     ),
-    "the URI is not known, because the registry is not known: …": _made(
+    "the id of the registry is not known, so neither is the URI: …": _made(
         lambda: TransferResult.of(_APP, images={_OTHER: []}).uri
     ),
     "journal=… must be a directory (str or Path), …": _push(journal=_any),

@@ -127,7 +127,7 @@ class Pull:
         await self._download(blob, incoming)
         if not await asyncio.to_thread(incoming.finish):
             await asyncio.to_thread(incoming.restart)
-            msg = f"the bytes that ECR sent for {blob.digest} have another digest, twice"
+            msg = f"ECR sent {blob.digest} twice, and both times the bytes had another digest"
             raise ResponseError(
                 msg, operation="GetLayer", repository=self._layers.repository, retryable=False
             )

@@ -93,7 +93,7 @@ class TransferResult(BaseModel, frozen=True):
         """
         uri = None if self.repository is None else self.repository.uri
         if uri is None:
-            msg = "the URI is not known, because the registry is not known: read result.repository"
+            msg = "the id of the registry is not known, so neither is the URI: read result.digest"
             raise ValueError(msg)
         return f"{uri}@{self.digest}"
 
