@@ -15,6 +15,7 @@ from yarl import URL
 from ecr_layer_client.local import LocalECR
 from images.making import IMAGE, sha256
 from local.docker_client import MIB, Docker, basic, docker
+from local.limits import no_file_above
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -195,6 +196,17 @@ async def test_a_chunk_that_never_ends_stops_nobody(tmp_path: Path) -> None:
         assert (await client.upload(BLOB, DIGEST)).status == 201
     writer.close()
     assert drafts(tmp_path) == []
+
+
+async def test_a_full_disk_loses_only_the_chunk(client: Docker, tmp_path: Path) -> None:
+    """A chunk that cannot be written gets 500, and the upload goes on when there is space."""
+    url = await started(client)
+    with no_file_above(MIB // 2):
+        answer = await client.send("PATCH", url, LARGE)
+    again = await client.send("PATCH", url, LARGE)
+    finished = await client.send("PUT", f"{url}?digest={sha256(LARGE)}")
+    assert answer.error[:2] == (500, "UNKNOWN")
+    assert (again.status, finished.status, drafts(tmp_path)) == (201, 201, [])
 
 
 async def test_two_chunks_at_once_do_not_mix(client: Docker) -> None:

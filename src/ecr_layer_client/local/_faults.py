@@ -82,8 +82,8 @@ class Faults:
         Args:
             options: Which requests the fault affects:
 
-                - `operation`: the name of an operation, or `"GetLayer"` for downloads. Default:
-                  any.
+                - `operation`: the name of an operation, or `"GetLayer"` for downloads. Requests to
+                  `/v2/` are those of the operation of ECR that they are for. Default: any.
                 - `after`: skip this many requests first. Default 0.
                 - `times`: affect this many requests. Default: all.
                 - `probability`: the probability of affecting each request, above 0 and at most 1.

@@ -17,10 +17,11 @@ from ._options import (
     data_directory,
     served_regions,
 )
+from ._passwords import Passwords
 from ._quotas import Quotas, Rates
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
-from ._registry_api.auth import Passwords, Registries
+from ._registry_api.auth import Registries
 from ._seeding import Contents, ManifestLike
 from ._service import Service
 from ._session import ACCESS_KEY, SECRET_KEY, local_session
@@ -56,6 +57,8 @@ class ClientKwargs(TypedDict):
 
 class LocalECR:
     """A local ECR: it serves the layers and images of ECR's API, over HTTP or in memory.
+
+    At `/v2/` it serves the Docker Registry API, for docker, skopeo and other such clients.
 
     Over HTTP it listens at a free port of 127.0.0.1. Its contents live in this object. You can add
     contents before or after you open it. Closing keeps the contents, and you can open it again, at

@@ -153,7 +153,7 @@ class Service:
         if call.route is None:
             return await self.operations.somewhere(call.operation, self._run, call)
         try:
-            return await self._registry_api.answer(call, call.route)
+            return await self._registry_api.answer(call.request, call.route, call.scripts)
         except AwsError as error:
             return call.error_reply(error)
 

@@ -24,7 +24,8 @@ class Stats:
             - the name of the fault that affected the request ("cut_at", "reset", "503" ...)
             - "abandoned", when the caller gave up first or the registry was closed
 
-            A download counts as operation "GetLayer". An operation that is not served counts under
+            A download counts as operation "GetLayer", and a request to `/v2/` as the operation of
+            ECR that it is for, such as "PutImage". An operation that is not served counts under
             its name, and a request that names no operation counts as operation "". Each read
             returns the counts of one moment.
 

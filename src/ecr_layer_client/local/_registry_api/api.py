@@ -11,11 +11,11 @@ from .manifests import delete_manifest, get_manifest, put_manifest
 from .uploads import continue_upload, finish_upload, get_upload, start_upload
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
 
-    from ecr_layer_client.local._interceptors import Call
+    from ecr_layer_client.local._fault_options import Script
     from ecr_layer_client.local._operations import Operations
-    from ecr_layer_client.local._protocol import Reply
+    from ecr_layer_client.local._protocol import Reply, Request
 
     from .auth import Registries
     from .route import Route
@@ -49,8 +49,11 @@ class RegistryAPI:
         self._operations: Final = operations
         self._registries: Final = registries
 
-    async def answer(self, call: Call, route: Route) -> Reply:
-        """Return the response to a request. Raises AwsError."""
-        registry, account = self._registries.of(call.request)
-        exchange = Exchange(call, route, registry, account, self._operations)
+    async def answer(self, request: Request, route: Route, scripts: Sequence[Script]) -> Reply:
+        """Return the response to a request, as the faults in `scripts` change it.
+
+        Raises AwsError.
+        """
+        registry, account = self._registries.of(request)
+        exchange = Exchange(request, route, scripts, registry, account, self._operations)
         return await ACTIONS[route.action](exchange)

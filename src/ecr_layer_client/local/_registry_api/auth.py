@@ -1,4 +1,4 @@
-"""Which registry a request to `/v2/` is for, and whether its password is one for that registry."""
+"""The registry that a request to `/v2/` is for, its password, and the response without one."""
 
 from __future__ import annotations
 
@@ -7,14 +7,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from ecr_layer_client.local._protocol import Reply
-from ecr_layer_client.local._registry.errors import AwsError
 
 from .errors import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from ecr_layer_client.local._interceptors import Call
     from ecr_layer_client.local._protocol import Request
     from ecr_layer_client.local._registry.registry import Registry
 
@@ -52,38 +50,9 @@ class Registries:
         return self._by_region[found[2]], found[1]
 
 
-class Passwords:
-    """Checks the passwords of requests to `/v2/`. An interceptor."""
-
-    def __init__(self, registries: Registries, *, is_on: bool) -> None:
-        """Check requests to these registries."""
-        self._is_on: Final = is_on
-        self._registries: Final = registries
-
-    async def before(self, call: Call) -> Reply | None:
-        """Reject a request without a valid password. The service calls this method."""
-        if call.route is None or not self._is_on:
-            return None
-
-        registry, account = self._registries.of(call.request)
-        password = _password(call.request.headers.get("authorization", ""))
-        try:
-            registry.tokens.check(password, account)
-        except AwsError as error:
-            if error.code == "UnrecognizedClientException":
-                return _challenge(host_of(call.request))
-            raise
-        return None
-
-    # The signature is that of an interceptor.
-    async def after(self, call: Call, reply: Reply) -> Reply:  # noqa: ARG002
-        """Return the reply unchanged."""
-        return reply
-
-
-def _password(header: str) -> str:
-    """Return the password in an Authorization header, or "" if there is none."""
-    scheme, _, encoded = header.strip().partition(" ")
+def password_of(request: Request) -> str:
+    """Return the password in the Authorization header, or "" if there is none."""
+    scheme, _, encoded = request.headers.get("authorization", "").strip().partition(" ")
     if scheme.lower() != "basic":
         return ""
     try:
@@ -93,7 +62,7 @@ def _password(header: str) -> str:
     return password if user == USER else ""
 
 
-def _challenge(host: str) -> Reply:
+def challenge(request: Request) -> Reply:
     """Return ECR's response to a request without a valid password.
 
     The header and the body are quoted in public issues.
@@ -101,6 +70,6 @@ def _challenge(host: str) -> Reply:
     headers = {
         **API_VERSION,
         "content-type": "text/plain; charset=utf-8",
-        "www-authenticate": f'Basic realm="http://{host}/",service="ecr.amazonaws.com"',
+        "www-authenticate": f'Basic realm="http://{host_of(request)}/",service="ecr.amazonaws.com"',
     }
     return Reply(401, headers, b"Not Authorized\n", "UNAUTHORIZED")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from ecr_layer_client.local._downloads import ranged_reply
+from ecr_layer_client.local._ranges import ranged_reply
 from ecr_layer_client.local._registry.errors import AwsError
 
 from .errors import API_VERSION

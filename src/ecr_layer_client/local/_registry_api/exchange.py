@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qsl, urlencode
 
-from ecr_layer_client.local._protocol import Reply, in_pieces
+from ecr_layer_client.local._protocol import Reply, Request, in_pieces
 from ecr_layer_client.local._registry.errors import AwsError
 from ecr_layer_client.local._registry.limits import MAX_LAYER
 
@@ -15,9 +15,9 @@ from .auth import host_of
 from .errors import API_VERSION, JSON
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
-    from ecr_layer_client.local._interceptors import Call
+    from ecr_layer_client.local._fault_options import Script
     from ecr_layer_client.local._operations import Operations
     from ecr_layer_client.local._registry.blob_store import Draft
     from ecr_layer_client.local._registry.registry import Registry
@@ -35,8 +35,9 @@ _DIGEST = re.compile("sha256:[0-9a-fA-F]{64}|sha512:[0-9a-fA-F]{128}").fullmatch
 class Exchange:
     """A request to a repository of `account`, and what its response is made with."""
 
-    call: Call
+    request: Request
     route: Route
+    scripts: Sequence[Script]
     registry: Registry
     account: str
     operations: Operations
@@ -44,16 +45,16 @@ class Exchange:
     @property
     def parameters(self) -> dict[str, str]:
         """The parameters in the query."""
-        _, _, query = self.call.request.path.partition("?")
+        _, _, query = self.request.path.partition("?")
         return dict(parse_qsl(query, keep_blank_values=True))
 
     def header(self, name: str) -> str:
         """Return a header, or "" if it is absent."""
-        return self.call.request.headers.get(name, "")
+        return self.request.headers.get(name, "")
 
     def url(self, path: str, **parameters: str) -> str:
         """Return the URL of a path, at the host that the client used."""
-        host = host_of(self.call.request)
+        host = host_of(self.request)
         base = f"http://{host}{path}" if host else path
         return f"{base}?{urlencode(parameters)}" if parameters else base
 
@@ -65,7 +66,7 @@ class Exchange:
         """Run an operation of ECR in the repository. Raises AwsError."""
         request = {"repositoryName": self.route.name, "registryId": self.account, **members}
         # Only the operation that the request counts as is changed by faults.
-        scripts = self.call.scripts if operation == self.call.operation else ()
+        scripts = self.scripts if operation == self.route.operation else ()
         return await self.operations.somewhere(
             operation, self.operations.run, self.registry, operation, request, scripts
         )
@@ -73,7 +74,7 @@ class Exchange:
     async def read(self, limit: int) -> bytes:
         """Return the body, or its first bytes if it has more than `limit`."""
         body = bytearray()
-        async for piece in in_pieces(self.call.request, WRITE_SIZE):
+        async for piece in in_pieces(self.request, WRITE_SIZE):
             body += piece
             if len(body) > limit:
                 break
@@ -86,7 +87,7 @@ class Exchange:
         """
         draft = self.registry.store.draft()
         try:
-            async for piece in in_pieces(self.call.request, WRITE_SIZE):
+            async for piece in in_pieces(self.request, WRITE_SIZE):
                 await self.operations.somewhere("UploadLayerPart", draft.write, piece)
                 if len(draft) > limit:
                     break

@@ -32,7 +32,7 @@ async def catalog(exchange: Exchange) -> Reply:
     page = _page(exchange)
     request = {"registryId": exchange.account, **page}
     operation = "DescribeRepositories"
-    found = exchange.operations.run(exchange.registry, operation, request, exchange.call.scripts)
+    found = exchange.operations.run(exchange.registry, operation, request, exchange.scripts)
     names = [row["repositoryName"] for row in found["repositories"]]
     return _listed(exchange, {"repositories": names}, names, is_last="nextToken" not in found)
 
@@ -93,7 +93,7 @@ def _number(text: str) -> int:
 def _listed(exchange: Exchange, body: Row, names: list[str], *, is_last: bool) -> Reply:
     headers: dict[str, str] = {}
     if not is_last:
-        path = exchange.call.request.path.partition("?")[0]
+        path = exchange.request.path.partition("?")[0]
         asked = exchange.parameters.get("n")
         parameters = {"last": names[-1], **({"n": asked} if asked else {})}
         headers["link"] = f'<{exchange.url(path, **parameters)}>; rel="next"'

@@ -7,8 +7,8 @@ import re
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from ecr_layer_client.local._downloads import in_chunks
 from ecr_layer_client.local._protocol import Reply
+from ecr_layer_client.local._ranges import in_chunks
 from ecr_layer_client.local._registry.errors import AwsError, invalid_parameter
 
 from .errors import API_VERSION
