@@ -1,14 +1,17 @@
 """Clients of the Docker Registry API push to the local ECR and pull from it, and so do we.
 
-The tests need skopeo, podman and buildah (Debian's packages of these names). oras-py is installed
-from PyPI.
+The tests need skopeo, podman, buildah and docker (Debian's packages of these names, and docker.io).
+oras-py is installed from PyPI.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
 import shutil
+import subprocess
+import tarfile
 import tempfile
 from pathlib import Path
 from random import Random
@@ -212,6 +215,70 @@ def test_podman_reads_the_errors(ecr: LocalECR, host: str, run: Run) -> None:
     with pytest.raises(AssertionError, match="manifest unknown: Requested image not found"):
         run("podman", "pull", TLS, f"{host}/ours:none")
     assert ecr.stats.by_operation["BatchGetImage"] == {"MANIFEST_UNKNOWN": 1}
+
+
+# -- docker
+
+
+@pytest.fixture
+def docker(ecr: LocalECR, host: str, short_path: Path) -> Iterator[Run]:
+    """Run docker, which is logged in, with an engine of its own."""
+    engine = shutil.which("dockerd")
+    if engine is None or shutil.which("docker") is None or os.geteuid() != 0:
+        pytest.skip("needs root and the engine of docker (Debian: apt-get install docker.io)")
+
+    socket = f"unix://{short_path}/socket"
+    options = {
+        "--bridge": "none",
+        "--data-root": short_path / "data",
+        "--exec-root": short_path / "exec",
+        "--host": socket,
+        "--iptables": "false",
+        "--pidfile": short_path / "pid",
+        "--storage-driver": "vfs",
+    }
+    command = [engine, *(f"{name}={value}" for name, value in options.items())]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        said = next((line for line in running.stderr if "API listen on" in line), "")
+        if not said:
+            pytest.skip("the engine of docker does not start here")
+
+        def run(*arguments: object) -> str:
+            variables = {"DOCKER_HOST": socket, "DOCKER_CONFIG": str(short_path)}
+            ended = ran("docker", *arguments, **variables)
+            assert ended.returncode == 0, ended.stderr[-2000:]
+            return ended.stdout.strip()
+
+        run("login", "--username", "AWS", "--password", ecr.login_password(), host)
+        yield run
+        running.terminate()
+        running.stderr.read()
+
+
+def test_docker_pushes_and_pulls(ecr: LocalECR, host: str, docker: Run, tmp_path: Path) -> None:
+    """What docker pushes is complete for our client, and what we push comes back in docker."""
+    with tarfile.open(tmp_path / "files.tar", "w") as archive:
+        archive.add(ORAS, "file")
+    docker("import", tmp_path / "files.tar", f"{host}/team/app:1.0")
+    docker("push", "--quiet", f"{host}/team/app:1.0")
+    push_ours(ecr, AMD)
+    docker("pull", "--quiet", f"{host}/ours:1.0")
+    digests = docker("inspect", "--format", "{{json .RepoDigests}}", f"{host}/ours:1.0")
+
+    assert {report.deployable for report in reports(ecr, "1.0")} == {True}
+    assert json.loads(digests) == [f"{host}/ours@{sha256(AMD.manifest)}"]
+
+
+def test_docker_reads_the_errors(ecr: LocalECR, host: str, docker: Run, tmp_path: Path) -> None:
+    """Docker's message has the words of ECR's error."""
+    with tarfile.open(tmp_path / "files.tar", "w") as archive:
+        archive.add(ORAS, "file")
+    docker("import", tmp_path / "files.tar", f"{host}/none:1.0")
+    words = "name unknown: The repository with name 'none' does not exist in the registry"
+    with pytest.raises(AssertionError, match=words):
+        docker("push", f"{host}/none:1.0")
+    assert ecr.stats.by_operation["InitiateLayerUpload"]["NAME_UNKNOWN"] > 0
 
 
 # -- oras-py
