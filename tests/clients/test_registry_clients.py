@@ -240,8 +240,7 @@ def docker(ecr: LocalECR, host: str, short_path: Path) -> Iterator[Run]:
     command = [engine, *(f"{name}={value}" for name, value in options.items())]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as running:
         assert running.stderr is not None
-        said = next((line for line in running.stderr if "API listen on" in line), "")
-        if not said:
+        if not any("API listen on" in line for line in running.stderr):
             pytest.skip("the engine of docker does not start here")
 
         def run(*arguments: object) -> str:
@@ -250,10 +249,12 @@ def docker(ecr: LocalECR, host: str, short_path: Path) -> Iterator[Run]:
             assert ended.returncode == 0, ended.stderr[-2000:]
             return ended.stdout.strip()
 
-        run("login", "--username", "AWS", "--password", ecr.login_password(), host)
-        yield run
-        running.terminate()
-        running.stderr.read()
+        try:
+            run("login", "--username", "AWS", "--password", ecr.login_password(), host)
+            yield run
+        finally:
+            running.terminate()
+            running.stderr.read()
 
 
 def test_docker_pushes_and_pulls(ecr: LocalECR, host: str, docker: Run, tmp_path: Path) -> None:

@@ -207,3 +207,21 @@ def test_a_failed_write_appends_nothing(first: bytes, tmp_path: Path, *, in_file
 
     assert blob is not None
     assert blob[:] == first + b"the end"
+
+
+@pytest.mark.parametrize("size", [3, IN_MEMORY + 1], ids=["small", "large"])
+@pytest.mark.parametrize("in_files", [False, True], ids=["temporary", "directory"])
+def test_drafts_follow_each_other(size: int, in_files: bool, tmp_path: Path) -> None:
+    """A draft takes over the first one written to it, appends the next ones, and leaves no file."""
+    store = store_in(tmp_path if in_files else None)
+    parts, whole = [bytes([number]) * size for number in range(3)], store.draft()
+    for part in parts:
+        draft = store.draft()
+        draft.write(part)
+        whole.write(draft)
+        draft.discard()
+
+    data = b"".join(parts)
+    assert (b"".join(whole), len(whole), whole.digest) == (data, 3 * size, digest_of(data))
+    assert len(files_in(tmp_path)) == in_files
+    assert whole.keep() == digest_of(data)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import AsyncIterator, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, cast
 from xml.sax.saxutils import escape
@@ -46,7 +46,8 @@ class Request:
 
     method: str
     path: str
-    headers: Mapping[str, str]
+    # With a password or a signature.
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes | bytearray
     # Of the body, in hexadecimal. "": not computed yet.
     sha256: str = ""
