@@ -122,7 +122,7 @@ def test_exploring_a_repository(stored: Any) -> None:
             "How much 24 repositories hold of their last image.",
             "Most layers are small, most bytes are in large ones.",
             (
-                "Requests: 10,349 for each layer of each image, 895 for 100 layers of one image, "
+                "Requests: 10,349 for each layer of each image, 895 with batches of one image, "
                 "175 by this library."
             ),
         ],
