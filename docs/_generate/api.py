@@ -75,7 +75,7 @@ def _fields(value: Any) -> str:
     """Return the fields of a class, or the members of an enum, after a colon."""
     if not inspect.isclass(value):
         return ""
-    members = getattr(value, "__members__", None) or vars(value).get("__annotations__", {})
+    members = getattr(value, "__members__", None) or inspect.get_annotations(value)
     names = [f"`{name}`" for name in members if not name.startswith("_")]
     return f": {', '.join(names)}" if names else ""
 

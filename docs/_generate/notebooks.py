@@ -30,6 +30,13 @@ def executed(path: Path) -> Any:
     with patch.dict(os.environ, settings, clear=True):
         client = NotebookClient(notebook, timeout=60, kernel_name="python3", record_timing=False)
         client.execute()
-    # Without the version of Python that ran it.
+    # Without the version of Python that ran it, and without widgets, which need a kernel.
     notebook.metadata = metadata
+    for cell in notebook.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [output for output in cell.outputs if not _is_widget(output)]
     return notebook
+
+
+def _is_widget(output: Any) -> bool:
+    return "application/vnd.jupyter.widget-view+json" in output.get("data", {})

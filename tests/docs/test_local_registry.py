@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
@@ -78,3 +79,38 @@ def test_the_example_of_testcontainers_compiles(page: dict[str, str]) -> None:
         text=True,
     ).stdout
     assert {option for option in options if option not in said} == set()
+
+
+_CHECK = """
+import asyncio
+from ecr_layer_client import ECRLayerClient
+
+async def main():
+    async with ECRLayerClient() as client:
+        print((await client.check_layer("team/app", "sha256:" + "0" * 64)).is_absent)
+
+asyncio.run(main())
+"""
+
+
+def test_a_service_of_the_cookbook_finds_the_local_ecr(
+    root: Path, blocks: Callable[..., list[Block]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With the variables of the cookbook, a client without arguments uses the local ECR."""
+    yaml: Any = importlib.import_module("yaml")
+    text = (root / "docs" / "cookbook.md").read_text(encoding="utf-8")
+    (block,) = [block for block in blocks(text) if block.language == "yaml"]
+    variables = yaml.safe_load(block.text)["services"]["app"]["environment"]
+
+    for name in [name for name in os.environ if name.startswith("AWS_")]:
+        monkeypatch.delenv(name)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with LocalECR(auth=False) as ecr:
+        ecr.create_repository("team/app")
+        here = variables["AWS_ENDPOINT_URL_ECR"].replace("http://ecr:4510", ecr.endpoint_url)
+        monkeypatch.setenv("AWS_ENDPOINT_URL_ECR", here)
+        ran = subprocess.run(
+            [sys.executable, "-c", _CHECK], capture_output=True, text=True, check=False
+        )
+    assert (ran.stdout, ran.stderr) == ("True\n", "")
