@@ -30,7 +30,8 @@ LISTED = Path(__file__).with_name("mutants.md")
 MUTMUT = str(Path(sys.executable).with_name("mutmut"))
 FOUND = Path("mutants")
 SHARE_TO_KILL = 0.95
-KILLED = {"killed", "timeout"}  # a mutant that never ends times out
+# A mutant that never ends times out. One that the kernel kills for its CPU time is a "segfault".
+KILLED = {"killed", "timeout", "segfault"}
 UNTESTED = {"not checked", "check was interrupted by user"}
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": str(Path(__file__).parent)}
 SECONDS_PER_MUTANT = 20.0

@@ -84,6 +84,13 @@ def test_an_observer_that_cannot_be_called(observer: object) -> None:
         pass
 
 
+def test_no_observer(caplog: pytest.LogCaptureFixture) -> None:
+    """Without an observer nothing is logged, because nothing can fail."""
+    with observed(None).span("attempt"):
+        observed(None).notify("retry")
+    assert caplog.records == []
+
+
 def test_events() -> None:
     """A span has the facts, its beginning and its end; a retry has its facts."""
     recorder = Recorder()

@@ -258,6 +258,15 @@ def test_one_cut_for_a_round_trip() -> None:
     assert made.rate == before
 
 
+def test_a_request_that_is_sent_at_the_moment_of_a_cut() -> None:
+    """A request that was sent when a cut was made does not cut again."""
+    made, _ = learned()
+    throttle(made, 128.0)
+    before = made.rate
+    throttle(made, 129.0, round_trip=1.0)
+    assert made.rate == before
+
+
 def test_the_lowest_rate() -> None:
     """A quota that is spent for long is still tried every 20 seconds."""
     made, now = succeeded(100)
@@ -417,6 +426,24 @@ def test_responses_to_earlier_requests_are_no_part_of_a_trial() -> None:
     assert (made.rate is None, made.noise) == (False, 0.0)
 
 
+def test_noise_beside_responses_to_earlier_requests() -> None:
+    """Throttled responses to earlier requests do not change the noise that a trial finds."""
+    made = pacer()
+    waits_of(made, 300, 1.0)
+    now = play(made, 1.0, 400, nth=20)
+    for _ in range(300):
+        made.throttled(now + 0.1, now + 0.1 - 1.0)
+    play(made, now + 0.1, 400, nth=20)
+    assert (made.rate, made.noise) == (None, 0.05)
+
+
+def test_a_third_of_the_responses_may_be_noise() -> None:
+    """A third of throttled responses that lasts in a trial is noise."""
+    made, now = in_trial(nth=3)
+    play(made, now, 60, nth=3)
+    assert (made.rate, made.noise) == (None, 1 / 3)
+
+
 def beside_noise() -> tuple[Pacer, float]:
     """Return a pacer that knows both a quota and noise of 5 %, and the time."""
     made, now = in_trial(nth=4)
@@ -442,10 +469,13 @@ def test_more_than_the_noise_lowers_a_rate() -> None:
     assert (rates[:4], rates[4] < rates[0]) == ([rates[0]] * 4, True)
 
 
-@pytest.mark.parametrize(("nth", "tried"), [(15, False), (5, True)], ids=["little", "much"])
+@pytest.mark.parametrize(
+    ("nth", "tried"), [(15, False), (10, False), (5, True)], ids=["little", "twice", "much"]
+)
 def test_noise_that_rises(nth: int, tried: bool) -> None:
     """Noise is tested again once it is more than twice what it was."""
     made, now = in_trial()
     now = play(made, now, 400, nth=20)
-    play(made, now, 20 * nth, nth=nth)
+    # The response after the sample belongs to the trial, or to the next sample.
+    play(made, now, 20 * nth + 1, nth=nth)
     assert (made.rate is not None) == tried

@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from client.steps import CHECKS, one_by_one
-from ecr_layer_client import ClientStateError, InvalidInputError, Repository
+from ecr_layer_client import (
+    ClientStateError,
+    InvalidInputError,
+    LayerCheckResult,
+    Repository,
+    ServerError,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,19 +48,31 @@ async def test_digests(ecr: LocalECR, check: Work, digests: object, match: str) 
     assert ecr.stats.requests == 0
 
 
+def _service_error() -> ServerError:
+    """Return the error of another operation, which knows what became of it."""
+    error = ServerError("HTTP 503", code="ServerException", status=503, request_id="1")
+    error.partial = LayerCheckResult(repository=Repository(name="other"), outcomes=())
+    return error
+
+
 @EACH_CHECK
-async def test_an_error_of_the_input(ecr: LocalECR, check: Work, digests: list[str]) -> None:
+@pytest.mark.parametrize(
+    "error", [LookupError("the disk is gone"), _service_error()], ids=["any", "ours"]
+)
+async def test_an_error_of_the_input(
+    ecr: LocalECR, check: Work, digests: list[str], error: Exception
+) -> None:
     """An error of the caller's iterator is raised unchanged, and nothing stays in flight."""
-    error = LookupError("the disk is gone")
+    facts = dict(vars(error))
 
     def failing() -> Iterator[str]:
         yield from digests[:150]
         raise error
 
     async with ecr.client(max_concurrency=1) as client:
-        with pytest.raises(LookupError) as raised:
+        with pytest.raises(type(error)) as raised:
             await check(client, failing())
-    assert (raised.value is error, ecr.in_flight) == (True, 0)
+    assert (raised.value is error, vars(error), ecr.in_flight) == (True, facts, 0)
 
 
 REPOSITORY_OF_A_CHECK: dict[str, Work] = {
@@ -120,16 +138,36 @@ async def test_progress(ecr: LocalECR, progress: Any) -> None:
             await client.check_layers("app", [], progress=progress)
 
 
-@pytest.mark.parametrize("digest", [None, 3, b"sha256:aa", [AA]])
-async def test_a_single_digest(ecr: LocalECR, digest: Any) -> None:
-    """A single digest that is not a str is refused."""
+@pytest.mark.parametrize(
+    ("digest", "what"),
+    [
+        (None, "None, of type NoneType"),
+        (3, "3, of type int"),
+        (b"sha256:aa", "b'sha256:aa', of type bytes"),
+        ([AA], "['sha256:aa'], of type list"),
+    ],
+)
+async def test_a_single_digest(ecr: LocalECR, digest: Any, what: str) -> None:
+    """A single digest that is not a str is refused, with its value and type."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="a digest is a str"):
+        with pytest.raises(InvalidInputError) as raised:
             await client.check_layer("app", digest)
+    assert str(raised.value) == f"digest is {what}: a digest is a str"
+
+
+async def test_digests_of_many(ecr: LocalECR) -> None:
+    """What is neither a mapping nor pairs is refused, and the message says what to pass."""
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=r"^digests is 7: pass a mapping of .*, or an"):
+            await client.check_many(7)  # type: ignore[arg-type]
 
 
 async def test_async_digests_of_a_mapping(ecr: LocalECR) -> None:
     """An async iterable in a mapping is refused, and the message says what to pass instead."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="pass an async iterable of pairs"):
+        with pytest.raises(InvalidInputError) as raised:
             await client.check_many({"app": one_by_one([AA])})  # type: ignore[arg-type]
+    assert str(raised.value) == (
+        "digests['app'] is an async iterable: "
+        "pass an async iterable of pairs (repository, digest) instead"
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +12,11 @@ import pytest
 from client.steps import QuietObserver, now, on_request, partial_of, pending_timers
 from ecr_layer_client import AccessDeniedError, CallError, Repository, RetryPolicy, ServerError
 from ecr_layer_client._checks.operation import CHECK
+from ecr_layer_client.protocols import CALLERS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Generator, Iterable
+    from contextlib import AbstractContextManager
 
     from ecr_layer_client import ECRLayerClient, LayerOutcome
     from ecr_layer_client.local import LocalECR
@@ -261,11 +263,12 @@ async def test_a_digest_that_responses_leave_out(ecr: LocalECR) -> None:
     assert (getattr(outcome, "code", None), ecr.stats.requests) == ("NotReported", 2)
 
 
-async def test_cancelling_one_caller(ecr: LocalECR) -> None:
-    """Cancelling one caller does not affect the others of its digest and of its batch."""
+@pytest.mark.parametrize("seconds", [0.001, 0.01], ids=["before", "after"])
+async def test_cancelling_one_caller(ecr: LocalECR, seconds: float) -> None:
+    """Cancelling one caller, before or after its request leaves, does not affect the others."""
     async with ecr.client() as client:
         checks = [_check(client, digest) for digest in (AA, AA, BB)]
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(seconds)
         checks[0].cancel()
         assert await _kinds(*checks) == ["CancelledError", "Layer", "Layer"]
 
@@ -287,6 +290,23 @@ async def test_a_batch_without_callers(ecr: LocalECR) -> None:
         await asyncio.sleep(1.0)
         await _cancel(*checks)
         assert (pending_timers(), ecr.stats.requests) == ([], 0)
+
+
+async def test_a_caller_after_a_batch_without_callers(ecr: LocalECR) -> None:
+    """A caller that comes when all others were cancelled has a window of its own."""
+    async with ecr.client(coalesce_window=1.0) as client:
+        gone = _check(client, AA)
+        await asyncio.sleep(0.5)
+        await _cancel(gone)
+        await client.check_layer("app", AA)
+    assert _now() == 500 + 1000 + ROUND_TRIP
+
+
+async def test_a_full_batch_leaves_no_timer(ecr: LocalECR) -> None:
+    """A batch that is sent because it is full has no timer any more."""
+    async with ecr.client(batch_size=2, coalesce_window=60.0) as client:
+        await _all(client, [AA, BB])
+        assert pending_timers() == []
 
 
 async def test_a_request_without_callers(ecr: LocalECR) -> None:
@@ -433,3 +453,29 @@ async def test_a_context_of_no_callers(ecr: LocalECR) -> None:
     async with ecr.client(coalesce_window=0.0) as client:
         await _all(client, [AA, BB])
     assert seen == ["none"]
+
+
+async def test_the_contexts_of_the_callers(ecr: LocalECR) -> None:
+    """An attempt that callers share knows the contexts of those who wait for it, and no others."""
+    request_id: ContextVar[str] = ContextVar("request_id")
+    seen: list[list[str]] = []
+
+    class Observer(QuietObserver):
+        def attempt(self, *_: object) -> AbstractContextManager[object]:
+            seen.append(sorted(context[request_id] for context in CALLERS.get()))
+            return nullcontext()
+
+    async def check(name: str, digest: str) -> None:
+        request_id.set(name)
+        await client.check_layer("app", digest)
+
+    body = b'{"layers": [{"layerDigest": "sha256:aa", "layerAvailability": "UNAVAILABLE"}]}'
+    ecr.faults.add(body=body, times=1)
+    async with ecr.client(observer=Observer()) as client:
+        given = ("one", AA), ("two", BB), ("gone", BB)
+        *checks, gone = [asyncio.create_task(check(*each)) for each in given]
+        await asyncio.sleep(0.001)
+        gone.cancel()
+        await _ended(*checks, gone)
+    # The response leaves BB out, so that it is checked again, for its caller alone.
+    assert seen == [["one", "two"], ["two"]]

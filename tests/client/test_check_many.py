@@ -366,6 +366,17 @@ async def test_progress(ecr: LocalECR, digests: list[str]) -> None:
     assert (reports[0], reports[-1]) == (Progress(100, 100, 500), Progress(500, 500, 500))
 
 
+@pytest.mark.parametrize(("shape", "total"), [("pairs", 500), ("generator", None)])
+async def test_progress_of_pairs(
+    ecr: LocalECR, digests: list[str], shape: str, total: int | None
+) -> None:
+    """The number of all digests is known from the beginning if the input has a length."""
+    reports: list[Progress] = []
+    async with ecr.client(max_concurrency=1) as client:
+        await client.check_many(SHAPES[shape](digests), progress=reports.append)
+    assert reports[0].total == total
+
+
 async def test_each_batch_is_an_operation(ecr: LocalECR, digests: list[str]) -> None:
     """The observer is notified of each batch as an operation, with the error that ends it."""
     ended: list[tuple[str, str | None]] = []

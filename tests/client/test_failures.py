@@ -334,6 +334,15 @@ async def test_timeout_while_a_call_is_retried(
     assert isinstance(raised.value.__cause__, ServerError)
 
 
+async def test_a_timeout_repeats_nothing(ecr: LocalECR, digests: list[str]) -> None:
+    """A timeout names the operation once, although the failed attempt names it, too."""
+    ecr.faults.add(status=503)
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_layers("app", digests, timeout=1)
+    assert str(raised.value).count("BatchCheckLayerAvailability") == 1
+
+
 async def test_timeout_while_the_input_is_awaited(ecr: LocalECR, digests: list[str]) -> None:
     """The timeout holds while the caller's own iterator is awaited, and its digests are kept."""
 

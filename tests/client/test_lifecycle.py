@@ -259,6 +259,16 @@ async def test_closing_a_caller_that_survived_a_cancellation(ecr: LocalECR) -> N
         await task
 
 
+async def test_cancelled_and_closed(ecr: LocalECR) -> None:
+    """Work that is cancelled while the client closes ends as cancelled, so that timeouts work."""
+    async with ecr.client() as client:
+        task = asyncio.create_task(client.check_many({"app": ["sha256:aa"]}))
+        await asyncio.sleep(0.02)
+        task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+
+
 async def test_closed_while_it_is_opened(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
     """A client that is closed while it is being opened is not open, and leaves nothing behind."""
     client = ecr.client()

@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from ecr_layer_client import CallError
+from ecr_layer_client import CallError, Repository
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
-    from ecr_layer_client import Repository
     from ecr_layer_client.local import LocalECR
 
     Events = list[tuple[Any, ...]]
@@ -154,6 +153,28 @@ async def test_a_stream(ecr: LocalECR) -> None:
                 observer.events.append(("inside",))
                 raise LookupError
     assert observer.events == [BEGIN, ("inside",), ("operation ends", "LookupError")]
+
+
+async def test_a_check_of_many(ecr: LocalECR) -> None:
+    """A check of many repositories is an operation for each batch."""
+    observer = Recorder()
+    async with ecr.client(observer=observer) as client:
+        await client.check_many({"app": ["sha256:aa"]})
+    assert observer.events == [BEGIN, ATTEMPT, SUCCESS, END]
+
+
+async def test_the_repository_of_an_attempt(ecr: LocalECR) -> None:
+    """An attempt has the repository with the Region of the client."""
+    seen: list[Repository] = []
+
+    class Observer(Recorder):
+        def attempt(self, operation: str, repository: Repository, number: int, digests: int) -> Any:
+            seen.append(repository)
+            return super().attempt(operation, repository, number, digests)
+
+    async with ecr.client(observer=Observer()) as client:
+        await client.check_layers("app", ["sha256:aa"])
+    assert seen == [Repository(name="app", region=ecr.region)]
 
 
 @pytest.mark.parametrize(

@@ -121,6 +121,22 @@ async def test_pauses(ecr: LocalECR) -> None:
     ] == []
 
 
+async def test_the_last_pauses(ecr: LocalECR) -> None:
+    """A pause is at most half of the time that is left, or else half a second."""
+    arrivals: list[float] = []
+    on_request(ecr, lambda _: arrivals.append(now()))
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError):
+            await client.wait_until_available("app", [AA], timeout=40)
+
+    begun = [arrival + 0.05 for arrival in arrivals]
+    # Without this bound, the pauses of the last 15 seconds would be of 7.5 seconds or more.
+    late = [(begin, end) for begin, end in zip(begun, arrivals[1:], strict=False) if begin > 25]
+    expected = [begin + max(0.5, (40 - begin) / 2) for begin, _ in late]
+    assert len(late) > 2
+    assert [end for _, end in late] == pytest.approx(expected)
+
+
 async def test_timeout(ecr: LocalECR) -> None:
     """A timeout says how many layers are missing; `.partial` has them and what is known of them."""
     ecr.seed("app", [(BB, 1)])

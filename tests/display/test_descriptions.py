@@ -199,6 +199,28 @@ def test_a_plan() -> None:
     )
 
 
+def test_a_plan_whose_sizes_are_known() -> None:
+    """The bytes to upload are exact if every size is known."""
+    description = described(plan(to_upload=(blob(1), blob(2))))
+    assert description.verdict == "2 blobs to upload, 2.0 kB"
+
+
+def test_an_upload_of_unknown_size() -> None:
+    """An upload of unknown size comes last, after one of a single byte."""
+    [largest] = described(plan(to_upload=(blob(1, None), blob(2, 1)))).tables
+    assert [size for _, size, _ in largest.rows] == [1, "unknown"]
+
+
+def test_the_warnings_of_a_plan() -> None:
+    """A plan describes its first ten warnings, shortened to 500 characters."""
+    warnings = ["w" * 600, *(f"warning {number}" for number in range(1, 12))]
+    [table] = described(plan(warnings=tuple(warnings))).tables
+    (first,), *others = table.rows
+    assert (table.caption, table.columns) == ("Warnings: 10 of 12", ("warning",))
+    assert first == "w" * 500 + "..."
+    assert others == [(warning,) for warning in warnings[1:10]]
+
+
 def test_a_plan_of_nothing_to_upload() -> None:
     """A plan without uploads says so, and a plan without a repository names none."""
     description = described(plan(repository=None, manifests=(blob(1),), present=(blob(2),)))

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_layer_client import RepositoryNotFoundError, ResponseError
+from client.steps import on_request
+from ecr_layer_client import Repository, RepositoryNotFoundError, ResponseError
 from images.making import image, sha256
 from images.pushed import (
     APP,
@@ -184,6 +185,26 @@ async def test_audit_of_an_empty_repository(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(RepositoryNotFoundError):
             await anext(client.audit("team/none"))
+
+
+async def test_the_first_page_has_no_token(ecr: LocalECR) -> None:
+    """The request for the first page names no page."""
+    push(ecr, APP)
+    members: list[object] = []
+    on_request(ecr, lambda request: members.append(json.loads(request.body)))
+    await audit(ecr)
+    assert members[0] == {"repositoryName": REPOSITORY, "maxResults": 1000}
+
+
+@pytest.mark.parametrize("given", [None, "123456789012"], ids=["name", "uri"])
+async def test_the_registry_of_the_images(ecr: LocalECR, given: str | None) -> None:
+    """The registry is the one of the repository, or else the one that responses name."""
+    push(ecr, APP, tag="v1")
+    async with ecr.client() as client:
+        reader = client._image_reader(Repository(name=REPOSITORY, registry_id=given))
+        before = reader.registry_id
+        await reader.get("v1", None)
+    assert (before, reader.registry_id) == (given, ecr.account)
 
 
 async def test_audit_that_ends_early(ecr: LocalECR) -> None:

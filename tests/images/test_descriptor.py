@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import Descriptor, Platform
@@ -32,8 +33,13 @@ def test_platform_reads_what_it_shows(text: str) -> None:
 )
 def test_no_platform(text: Any) -> None:
     """Text without an operating system and an architecture is refused."""
-    with pytest.raises(InvalidInputError, match="'os/architecture' or 'os/architecture/variant'"):
+    with pytest.raises(InvalidInputError) as raised:
         Platform.parse(text)
+    assert str(raised.value) == (
+        f"platform={text!r} is not a valid platform: write 'os/architecture' or "
+        "'os/architecture/variant', such as 'linux/arm64', with ':' and an os.version if you need "
+        "one"
+    )
 
 
 @pytest.mark.parametrize(
@@ -104,3 +110,27 @@ def test_descriptors_are_values() -> None:
         Descriptor(digest="sha256:" + "a" * 64, size=1, annotations={"a": "b"}) for _ in range(2)
     )
     assert {one, two} == {one}
+
+
+def test_descriptors_of_other_digests_have_other_hashes() -> None:
+    """Looking one up in a large set takes no longer than in a small one."""
+    hashes = {hash(Descriptor(digest=f"sha256:{number:064x}")) for number in range(100)}
+    assert len(hashes) == 100
+
+
+def test_the_message_of_a_malformed_digest() -> None:
+    """The message says what a digest looks like."""
+    with pytest.raises(ValidationError) as raised:
+        Descriptor(digest="latest")
+    assert raised.value.errors()[0]["msg"] == (
+        "Value error, not a valid digest: a digest is an algorithm, ':' and a value in lower-case "
+        "hexadecimal, such as sha256: and 64 digits"
+    )
+
+
+def test_the_length_of_a_digest() -> None:
+    """A digest has at most 1,000 characters."""
+    longest = f"blake3:{'a' * 993}"
+    assert Descriptor(digest=longest).digest == longest
+    with pytest.raises(ValidationError, match="not a valid digest"):
+        Descriptor(digest=f"{longest}a")

@@ -70,6 +70,14 @@ def test_images(image_id: dict[str, str], references: list[str]) -> None:
     assert GetImages(APP, references).parse(response(*rows)) == dict.fromkeys(references, HELD)
 
 
+@pytest.mark.parametrize("media_type", [IMAGE, SIGNED_SCHEMA_1])
+def test_the_registry_of_an_image(media_type: str) -> None:
+    """An image has the registry that the response names."""
+    given = row(registryId="123456789012", imageManifestMediaType=media_type)
+    held = GetImages(APP, ["v1"]).parse(response(given))["v1"]
+    assert held == Held(DIGEST, RAW, media_type, "123456789012")
+
+
 def test_failures() -> None:
     """An image that ECR does not return has ECR's code and message."""
     reason = "Requested image not found"
@@ -105,7 +113,10 @@ def test_signed_schema_1_keeps_its_digest() -> None:
         ),
         (response(row(imageManifest=None)), "images.0.imageManifest: Input should be a valid str"),
         (response(failures=[{"imageId": {}, "failureCode": "x"}]), "leaves out 1 of 1"),
-        (response(row(imageId={"imageDigest": DIGEST, "imageTag": "v2"})), "leaves out 1 of 1"),
+        (
+            response(row(imageId={"imageDigest": DIGEST, "imageTag": "v2"})),
+            "leaves out 1 of 1 images of the request: 'v1'",
+        ),
     ],
     ids=range(8),
 )

@@ -147,6 +147,14 @@ async def test_wrong_size_in_one_index(ecr: LocalECR) -> None:
     assert (await verify(ecr, "v2")).defects == (absent, absent)
 
 
+async def test_wrong_size_of_a_child(ecr: LocalECR) -> None:
+    """A child that has another size than its index says is a defect."""
+    push(ecr, APP)
+    put_index(ecr, child(size=1))
+    sizes = f"it has {len(APP.manifest)} bytes, but its index says 1"
+    assert (await verify(ecr)).defects == (f"linux/amd64: {sizes}: {DIGEST}",)
+
+
 async def test_one_image_of_two_sizes(ecr: LocalECR) -> None:
     """An index that gives an image two sizes is a defect itself."""
     push(ecr, APP)

@@ -471,6 +471,14 @@ def test_pandas_of_a_plan() -> None:
     """`to_pandas` of a plan has sizes that are integers or missing."""
     frame = push().to_pandas()
     assert (list(frame.columns), frame["size"].sum()) == (PLAN_COLUMNS, 130)
+    assert set(frame["repository"]) == {"team/app"}
+
+
+def test_a_requested_schema_of_a_plan() -> None:
+    """A plan is read with other types of its columns, if Arrow can cast to them."""
+    schema = pa.schema([(name, pa.large_string()) for name in PLAN_COLUMNS if name != "size"])
+    wanted = schema.insert(PLAN_COLUMNS.index("size"), pa.field("size", pa.int64()))
+    assert pa.table(push(), schema=wanted).schema == wanted
 
 
 def test_functions_of_the_module() -> None:

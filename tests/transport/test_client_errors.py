@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import configparser
 import ssl
+from traceback import format_exception_only
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import pytest
@@ -23,6 +24,7 @@ from ecr_layer_client._transport.client_errors import (
     credentials_error,
     opening_error,
     redacted_cause,
+    words_of,
 )
 
 if TYPE_CHECKING:
@@ -84,6 +86,18 @@ def test_no_credentials() -> None:
 def test_credentials_error_without_words() -> None:
     """An error of the credential chain without a message is named by its class."""
     assert str(credentials_error(LookupError())).endswith("; botocore says 'LookupError'")
+
+
+@pytest.mark.parametrize(
+    ("cause", "details"),
+    [(None, ""), (ValueError(), ""), (ValueError("the command 'x'"), ": the command 'x'")],
+    ids=["no cause", "no words", "words"],
+)
+def test_credentials_that_take_too_long(cause: Exception | None, details: str) -> None:
+    """The error of a timeout says how long that was, and what took so long if its cause does."""
+    error = TimeoutError()
+    error.__cause__ = cause
+    assert words_of(error) == f"no response within 60 s{details}"
 
 
 def test_no_region() -> None:
@@ -198,9 +212,27 @@ def test_a_cause_with_a_secret_is_not_chained(*, is_chained: bool) -> None:
     assert (redacted_cause(error) is error) == is_chained
 
 
-def test_a_cause_that_is_too_long_is_not_chained() -> None:
-    """An error of 10,000 characters is not chained, because looking for secrets takes time."""
-    assert redacted_cause(OSError("." * 10_000)) is None
+class WordlessError(OSError):
+    """An error whose repr has one character."""
+
+    def __repr__(self) -> str:
+        return "?"
+
+
+@pytest.mark.parametrize(("length", "is_chained"), [(10_000, True), (10_001, False)])
+def test_a_long_cause(*, length: int, is_chained: bool) -> None:
+    """An error of more than 10,000 characters is not chained: looking for secrets takes time."""
+    shown = "".join(format_exception_only(WordlessError("."))) + repr(WordlessError())
+    error = WordlessError("." * (length - len(shown) + 1))
+    assert (redacted_cause(error) is error) == is_chained
+
+
+@pytest.mark.parametrize("place", ["message", "note"])
+def test_a_cause_with_control_characters_is_not_chained(place: str) -> None:
+    """An error whose message or note could change the terminal or forge lines is not chained."""
+    error = OSError("\x1b[31m" if place == "message" else "reset")
+    error.add_note("\x1b[31m" if place == "note" else "by peer")
+    assert redacted_cause(error) is None
 
 
 def test_causes_in_a_circle_have_no_frames() -> None:

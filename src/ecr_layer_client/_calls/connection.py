@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeVar, cast
 from weakref import WeakSet
 
 from ecr_layer_client._models.errors import ClientStateError
@@ -80,7 +80,7 @@ class Connection:
         self._slots = asyncio.Semaphore(config.max_concurrency)
         self._home: tuple[asyncio.AbstractEventLoop, int] | None = None
         self._was_closed = False
-        self._runs: set[asyncio.Task[Any]] = set()
+        self._runs: WeakSet[asyncio.Task[Any]] = WeakSet()
         self._for_transfers: Connection | None = None
         self._opening_for_transfers = asyncio.Lock()
 
@@ -183,19 +183,17 @@ class Connection:
         Raises:
             ClientStateError: The connection was closed meanwhile.
         """
-        task, caller = asyncio.create_task(work), asyncio.current_task()
+        task = asyncio.create_task(work)
+        caller = cast("asyncio.Task[Any]", asyncio.current_task())  # tasks alone can await a task
         self._runs.add(task)
         # A caller may have caught cancellations before.
-        caught = 0 if caller is None else caller.cancelling()
+        caught = caller.cancelling()
         try:
             return await task
         except asyncio.CancelledError:
-            is_cancelled = caller is not None and caller.cancelling() > caught
-            if self.is_open or is_cancelled:
+            if self.is_open or caller.cancelling() > caught:
                 raise
             raise _closed_meanwhile() from None
-        finally:
-            self._runs.discard(task)
 
     async def aclose(self) -> None:
         """Cancel all running work and close the transport. Safe to call twice.

@@ -138,7 +138,7 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
             )
             raise InvalidInputError(msg)
 
-        return cls.model_validate(found.groupdict(), by_name=True)
+        return cls.model_validate(found.groupdict())
 
     def accepts(self, other: Platform) -> bool:
         """Return whether the other platform fulfils this one.

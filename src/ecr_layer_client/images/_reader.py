@@ -200,7 +200,7 @@ class ImageReader:
                 if token is None:
                     return tags
                 if token in tokens:
-                    raise repeated_page(ListImages(self._repository, token))
+                    raise repeated_page(ListImages(self._repository))
                 tokens.add(token)
 
     async def _reports(
