@@ -146,7 +146,7 @@ def serve(  # noqa: PLR0913 (the options)
       To keep the contents for the next time, and to log each request:
         ecr-layers serve --data ~/ecr --verbose
       With a repository for `docker push localhost:4510/team/app`:
-        ecr-layers serve --port 4510 --registry-host localhost:4510 --repository team/app
+        ecr-layers serve --port 4510 --repository team/app
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     from ecr_layer_client.local import LocalECR
 
