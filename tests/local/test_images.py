@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -21,6 +22,9 @@ from ecr_layer_client.local._registry.manifest import (
 )
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 ACCOUNT = "123456789012"
 CONFIG, LAYER, ABSENT = ("sha256:" + letter * 64 for letter in "abc")
@@ -582,6 +586,65 @@ def test_the_pages_have_every_image_once(size: int, count: int, operation: str) 
         assert (token is None) == (len(found) == count)
 
     assert found == sorted(digests)
+
+
+class Counted(dict[str, Any]):
+    """A mapping that counts how many of its values are read."""
+
+    def __init__(self, values: Any) -> None:
+        """Start at zero."""
+        super().__init__(values)
+        self.reads = 0
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a value."""
+        self.reads += 1
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys, each of which counts."""
+        self.reads += len(self)
+        return super().__iter__()
+
+    def values(self) -> Any:
+        """Return the values, each of which counts."""
+        self.reads += len(self)
+        return super().values()
+
+    def items(self) -> Any:
+        """Return the items, each of which counts."""
+        self.reads += len(self)
+        return super().items()
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("DescribeImages", {"maxResults": 5}),
+        ("DescribeImages", {"maxResults": 5, "filter": {"tagStatus": "TAGGED"}}),
+        ("ListImages", {"maxResults": 5}),
+        ("GetDownloadUrlForLayer", {"layerDigest": LAYER}),
+        ("BatchDeleteImage", {"imageIds": [{"imageTag": "1"}]}),
+    ],
+    ids=["DescribeImages", "filtered", "ListImages", "GetDownloadUrlForLayer", "BatchDeleteImage"],
+)
+def test_an_operation_reads_only_the_images_that_it_needs(
+    operation: str, members: dict[str, Any]
+) -> None:
+    """The number of images and tags that an operation reads does not depend on their number."""
+    reads: list[int] = []
+    for count in (20, 200):
+        repository = OneRepository()
+        repository.put(a_manifest(), "0")
+        for number in range(1, count):
+            repository.put(a_manifest(CONFIG, note=str(number)), str(number))
+        stored = repository.registry.repository("app")
+        stored.images, stored.tags = images, tags = Counted(stored.images), Counted(stored.tags)
+        with contextlib.suppress(AwsError):
+            repository.run(operation, **members)
+        reads.append(images.reads + tags.reads)
+
+    assert reads[0] == reads[1] > 0
 
 
 # -- archived images

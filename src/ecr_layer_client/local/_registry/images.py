@@ -12,7 +12,7 @@ from .manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
 from .paging import page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .blob_store import Store
     from .limits import Limits
@@ -141,21 +141,25 @@ class Images:
 
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run ListImages: one row for each tag, and one for each untagged image."""
-        digests = {image.digest for image in _filtered(repository, request.get("filter", {}))}
-        ids: list[ImageId] = [
-            (digest, tag) for tag, digest in repository.tags.items() if digest in digests
-        ]
-        ids += [(digest, None) for digest in digests.difference(repository.tags.values())]
 
-        rows = {f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}
-        page, more = page_of(rows, request)
+        def rows_after(key: str) -> Iterator[tuple[str, ImageId]]:
+            # The rest of an image's tags comes first.
+            for image in _filtered(repository, request, key.partition(" ")[0]):
+                for digest, tag in _all_ids(repository, image.digest):
+                    yield f"{digest} {tag or ''}", (digest, tag)
+
+        page, more = page_of(rows_after, request)
         return {"imageIds": list(map(_image_id, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run DescribeImages, for the images that the request names, or for a page of all."""
         if "imageIds" not in request:
-            filtered = _filtered(repository, request.get("filter", {}))
-            page, more = page_of({image.digest: image for image in filtered}, request)
+            page, more = page_of(
+                lambda key: (
+                    (image.digest, image) for image in _filtered(repository, request, key)
+                ),
+                request,
+            )
             return {"imageDetails": [_details(repository, image) for image in page], **more}
 
         # AWS documentation of both members.
@@ -277,9 +281,8 @@ def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None
 
-    indexes = sorted(
-        image.digest for image in repository.images.values() if digest in image.children
-    )
+    naming = repository.images_naming(digest)
+    indexes = [image.digest for image in naming if digest in image.children]
     if not indexes:
         return None
     why = f"Requested image referenced by manifest list: [{', '.join(indexes)}]"
@@ -307,13 +310,17 @@ def _image_id(image_id: ImageId) -> Row:
     return {"imageDigest": digest} if tag is None else {"imageDigest": digest, "imageTag": tag}
 
 
-def _filtered(repository: StoredRepository, asked: Mapping[str, str]) -> Iterable[StoredImage]:
-    tagged = set(repository.tags.values())
+def _filtered(
+    repository: StoredRepository, request: Mapping[str, Any], start: str
+) -> Iterator[StoredImage]:
+    """Yield the images that the request's filter selects, from the digest `start`, in order."""
+    asked: Mapping[str, str] = request.get("filter", {})
     tag_status = asked.get("tagStatus", "ANY")
     status = asked.get("imageStatus", "ACTIVE")  # ECR model: the default of imageStatus
 
-    for image in repository.images.values():
-        its_tag_status = "TAGGED" if image.digest in tagged else "UNTAGGED"
+    for digest in repository.indexes.digests_from(start):
+        image = repository.images[digest]
+        its_tag_status = "TAGGED" if repository.indexes.tags_of(digest) else "UNTAGGED"
         if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status}:
             yield image
 

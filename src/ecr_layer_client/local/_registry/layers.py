@@ -115,7 +115,7 @@ class Layers:
         if layer.archived:
             return "it is archived"
         # ECR model: LayerInaccessibleException.
-        if not any(layer.digest in image.blobs for image in repository.images.values()):
+        if not any(layer.digest in image.blobs for image in repository.images_naming(layer.digest)):
             return "it is not associated with an image"
         # ECR has no such case: the layer was seeded without its bytes.
         if self._store.get(layer.digest) is None:

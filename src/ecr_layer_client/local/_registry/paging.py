@@ -6,12 +6,13 @@ A token stays valid when rows appear or disappear between two pages.
 from __future__ import annotations
 
 import base64
+from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import invalid_parameter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
 T = TypeVar("T")
 
@@ -19,30 +20,40 @@ T = TypeVar("T")
 DEFAULT_PAGE_SIZE = 100
 
 
-def page_of(rows: Mapping[str, T], request: Mapping[str, Any]) -> tuple[list[T], dict[str, str]]:
+def page_of(
+    rows_from: Callable[[str], Iterable[tuple[str, T]]],
+    request: Mapping[str, Any],
+    default_size: int = DEFAULT_PAGE_SIZE,
+) -> tuple[list[T], dict[str, str]]:
     """Return the page that a request asks for, and the `nextToken` of the response, if any.
+
+    `rows_from` returns keys and rows, sorted by key, and may leave out rows before the given key.
 
     Raises AwsError for a token that no page returned.
 
-    >>> page_of({"b": 2, "a": 1}, {"maxResults": 1})
+    >>> rows = [("a", 1), ("b", 2)]
+    >>> page_of(lambda key: rows, {"maxResults": 1})
     ([1], {'nextToken': 'YQ=='})
-    >>> page_of({"b": 2, "a": 1}, {"maxResults": 1, "nextToken": "YQ=="})
+    >>> page_of(lambda key: rows, {"maxResults": 1, "nextToken": "YQ=="})
     ([2], {})
     """
     after = _key(request.get("nextToken"))
-    size: int = request.get("maxResults", DEFAULT_PAGE_SIZE)
-    keys = sorted(key for key in rows if after is None or key > after)
-    page = [rows[key] for key in keys[:size]]
+    size: int = request.get("maxResults", default_size)
+    rows = (row for row in rows_from(after) if row[0] > after)
+    # One more row than the page has, to learn whether there is another page.
+    found = list(islice(rows, size + 1))
 
-    if len(keys) <= size:
+    page = [row for _, row in found[:size]]
+    if len(found) <= size:
         return page, {}
-    token = base64.urlsafe_b64encode(keys[size - 1].encode()).decode()
+    token = base64.urlsafe_b64encode(found[size - 1][0].encode()).decode()
     return page, {"nextToken": token}
 
 
-def _key(token: str | None) -> str | None:
+def _key(token: str | None) -> str:
+    """Return the key after which a page starts. No key sorts before the empty one."""
     if token is None:
-        return None
+        return ""
     try:
         return base64.b64decode(token, altchars=b"-_", validate=True).decode()
     except ValueError:

@@ -352,7 +352,7 @@ class Registry:
                 for (registry, name), each in self._repositories.items()
                 if registry == registry_id
             }
-            page, more = page_of(descriptions, request)
+            page, more = page_of(lambda _: iter(sorted(descriptions.items())), request)
             return {"repositories": [dict(description) for description in page], **more}
 
         # AWS documentation of both members.

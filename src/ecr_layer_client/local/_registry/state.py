@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import AwsError
+from .indexes import Indexes
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from .uploads import Upload
 
 Row = dict[str, Any]
@@ -61,6 +65,12 @@ class StoredImage:
     subject: str | None = None
     archived_at: float | None = None
     activated_at: float | None = None
+
+    @property
+    def names(self) -> AbstractSet[str]:
+        """The digests that the manifest names: those of blobs, children and the subject."""
+        subject = () if self.subject is None else (self.subject,)
+        return {*self.blobs, *self.children, *subject}
 
     @property
     def status(self) -> str:
@@ -126,11 +136,10 @@ class StoredRepository:
     description: Row
     layers: MutableMapping[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
     images: MutableMapping[str, StoredImage] = field(default_factory=dict[str, StoredImage])
-    # Tag -> digest of an image, and digest -> its tags.
-    tags: MutableMapping[str, str] = field(default_factory=dict[str, str])
-    tags_by_digest: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    tags: MutableMapping[str, str] = field(default_factory=dict[str, str])  # tag -> digest
     uploads: MutableMapping[str, Upload] = field(default_factory=dict[str, "Upload"])
     row_id: int = 0
+    indexes: Indexes = field(default_factory=Indexes)
 
     @property
     def name(self) -> str:
@@ -155,22 +164,26 @@ class StoredRepository:
 
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags of an image, sorted."""
-        return sorted(self.tags_by_digest.get(digest, ()))
+        return sorted(self.indexes.tags_of(digest))
+
+    def images_naming(self, digest: str) -> list[StoredImage]:
+        """Return the images that name a digest as a blob, a child or their subject, sorted."""
+        return [self.images[each] for each in sorted(self.indexes.images_naming(digest))]
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image, and the layers that only archived images have (assumed)."""
         self.images[image.digest] = replace(image, archived_at=now)
-
-        active = {
-            digest
-            for other in self.images.values()
-            if other.archived_at is None
-            for digest in other.blobs
-        }
         self.hold(
             replace(self.layers[digest], archived=True)
-            for digest in image.blobs.keys() - active
-            if digest in self.layers
+            for digest in image.blobs
+            if digest in self.layers and not self._is_in_use(digest)
+        )
+
+    def _is_in_use(self, digest: str) -> bool:
+        """Return whether an active image has this blob."""
+        return any(
+            image.archived_at is None and digest in image.blobs
+            for image in self.images_naming(digest)
         )
 
     def discard_uploads(self) -> None:
@@ -213,14 +226,23 @@ class Revision(StoredRepository):
         kept = {tag for tag in self._stored.tags_of(digest) if tag not in changed}
         return sorted(kept.union(tag for tag, tagged in changed.items() if tagged == digest))
 
+    def images_naming(self, digest: str) -> list[StoredImage]:
+        """Return the images that name a digest with the changes, sorted."""
+        changed: dict[str, StoredImage | None] = self.pending["images"].changed
+        kept = [each for each in self._stored.images_naming(digest) if each.digest not in changed]
+        new = [each for each in changed.values() if each is not None and digest in each.names]
+        return sorted([*kept, *new], key=attrgetter("digest"))
+
     def apply(self) -> StoredRepository:
         """Apply the changes, and return the changed repository."""
-        tags, by_digest = self._stored.tags, self._stored.tags_by_digest
+        stored, indexes = self._stored, self._stored.indexes
         for tag, digest in self.pending["tags"].changed.items():
-            if tag in tags and (its := by_digest.pop(tags[tag]) - {tag}):
-                by_digest[tags[tag]] = its
-            if digest is not None:
-                by_digest.setdefault(digest, set()).add(tag)
+            indexes.move_tag(tag, stored.tags.get(tag), digest)
+        for digest, image in self.pending["images"].changed.items():
+            if digest in stored.images:
+                indexes.remove_image(digest, stored.images[digest].names)
+            if image is not None:
+                indexes.add_image(digest, image.names)
 
         for pending in self.pending.values():
             pending.apply()
