@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,8 +15,11 @@ from ecr_layer_client.local._registry.manifest import (
     OCI_LAYER,
     OCI_MANIFEST,
 )
-from ecr_layer_client.local._registry.registry import Registry
+from ecr_layer_client.local._registry.registry import DEFAULT_LIMITS, Registry
 from ecr_layer_client.local._registry.state import StoredLayer
+
+if TYPE_CHECKING:
+    from ecr_layer_client.local._registry.limits import Limits
 
 ACCOUNT = "123456789012"
 CONFIG, LAYER, ABSENT = ("sha256:" + letter * 64 for letter in "abc")
@@ -26,10 +29,12 @@ NOW = 1_000_000.0
 class OneRepository:
     """A registry with one repository that has a config of 3 bytes and a layer of 7."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, limits: Limits = DEFAULT_LIMITS, **options: Any) -> None:
         """Take options of CreateRepository."""
         self.now = NOW
-        self.registry = Registry(account=ACCOUNT, region="us-east-1", now=lambda: self.now)
+        self.registry = Registry(
+            account=ACCOUNT, region="us-east-1", now=lambda: self.now, limits=limits
+        )
         self.registry.run("CreateRepository", {"repositoryName": "app", **options})
         self.registry.repository("app").hold(
             [StoredLayer(CONFIG, 3, "text/plain"), StoredLayer(LAYER, 7, "text/plain")]

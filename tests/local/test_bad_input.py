@@ -106,8 +106,8 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("count", "auth"),
     [
-        pytest.param(300, False, id="unsigned"),
-        pytest.param(300, True, id="signed"),
+        pytest.param(500, False, id="unsigned"),
+        pytest.param(500, True, id="signed"),
         pytest.param(
             10_000, False, id="10,000-unsigned", marks=[pytest.mark.full, pytest.mark.timeout(600)]
         ),

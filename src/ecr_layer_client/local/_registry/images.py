@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 # OCI distribution specification: <reference> as a tag.
 TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
 TAG = re.compile(TAG_PATTERN).fullmatch
+# ECR model: ImageDetail. A later pull within this time is not recorded.
+PULL_RECORD_SECONDS = 24 * 3600
 ImageId = tuple[str, str | None]  # digest, and the tag if any
 
 
@@ -55,19 +57,18 @@ class Images:
             code = "LimitExceededException"
             raise AwsError(code, "Limit on number of layers per image exceeded")
         _check_references(repository, manifest)
-        _check_existing(repository, manifest.digest, tag)
+        _check_existing(repository, manifest.digest, tag, self._now())
 
         self._store.put(manifest.text.encode())
         self._hold(repository, manifest, tag)
         return {"image": self._row(repository, (manifest.digest, tag))}
 
     def _hold(self, repository: StoredRepository, manifest: Manifest, tag: str | None) -> None:
-        image = repository.images.get(manifest.digest)
+        image, now = repository.images.get(manifest.digest), self._now()
         if image is None:
-            repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
-        elif image.archived_at is not None:
-            active = replace(image, archived_at=None, activated_at=self._now())
-            repository.images[manifest.digest] = active
+            repository.images[manifest.digest] = manifest.image(pushed_at=now)
+        elif image.status(now) != "ACTIVE":
+            repository.restore(image, now)
         if tag is not None:
             repository.tags[tag] = manifest.digest
 
@@ -76,7 +77,10 @@ class Images:
             # AWS documentation: pushing an image again restores an archived one. Assumed: the
             # manifest sets the media type, because an upload has none.
             repository.layers[digest] = replace(
-                layer, archived=False, media_type=media_type or layer.media_type
+                layer,
+                archived=False,
+                restored_at=0.0,
+                media_type=media_type or layer.media_type,
             )
 
     # -- BatchGetImage
@@ -84,31 +88,28 @@ class Images:
     def get(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run BatchGetImage. A digest returns one row for each tag of its image."""
         accepted: list[str] | None = request.get("acceptedMediaTypes")
+        now = self._now()
         # In order, and none twice (assumed).
         found: dict[ImageId, None] = {}
         failures: list[Row] = []
         for asked in request["imageIds"]:
-            if failure := _failure(repository, asked) or _withheld(repository, asked, accepted):
+            if failure := _failure(repository, asked) or _withheld(
+                repository, asked, accepted, now
+            ):
                 failures.append(failure)
             else:
                 found |= dict.fromkeys(_ids_of(repository, asked))
 
+        for digest, _ in found:
+            _record_pull(repository, digest, now)
         return {"images": [self._row(repository, each) for each in found], "failures": failures}
 
     def _row(self, repository: StoredRepository, image_id: ImageId) -> Row:
         digest, _ = image_id
-        manifest = self._store.get(digest)
-        if manifest is None:
-            # Only somebody who deletes files of the data directory can cause this.
-            code = "ServerException"
-            message = f"The bytes of the manifest '{digest}' are gone from the data directory"
-            raise AwsError(code, message, 500)
-
         return {
-            "registryId": repository.registry_id,
-            "repositoryName": repository.name,
+            **repository.identity,
             "imageId": _image_id(image_id),
-            "imageManifest": manifest[:].decode(),
+            "imageManifest": manifest_bytes(self._store, digest).decode(),
             "imageManifestMediaType": repository.images[digest].media_type,
         }
 
@@ -144,7 +145,7 @@ class Images:
 
         def rows_after(key: str) -> Iterator[tuple[str, ImageId]]:
             # The rest of an image's tags comes first.
-            for image in _filtered(repository, request, key.partition(" ")[0]):
+            for image in _filtered(repository, request, key.partition(" ")[0], self._now()):
                 for digest, tag in _all_ids(repository, image.digest):
                     yield f"{digest} {tag or ''}", (digest, tag)
 
@@ -153,14 +154,15 @@ class Images:
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run DescribeImages, for the images that the request names, or for a page of all."""
+        now = self._now()
         if "imageIds" not in request:
             page, more = page_of(
                 lambda key: (
-                    (image.digest, image) for image in _filtered(repository, request, key)
+                    (image.digest, image) for image in _filtered(repository, request, key, now)
                 ),
                 request,
             )
-            return {"imageDetails": [_details(repository, image) for image in page], **more}
+            return {"imageDetails": [_details(repository, image, now) for image in page], **more}
 
         # AWS documentation of both members.
         for member in ("nextToken", "maxResults"):
@@ -168,9 +170,9 @@ class Images:
                 rule = "cannot be used when images are specified with imageIds"
                 raise invalid_parameter(member, rule)
 
-        digests = dict.fromkeys(_described(repository, asked) for asked in request["imageIds"])
+        digests = dict.fromkeys(existing_digest(repository, asked) for asked in request["imageIds"])
         images = [repository.images[digest] for digest in digests]
-        return {"imageDetails": [_details(repository, image) for image in images]}
+        return {"imageDetails": [_details(repository, image, now) for image in images]}
 
 
 def _check_references(repository: StoredRepository, manifest: Manifest) -> None:
@@ -195,10 +197,10 @@ def _check_references(repository: StoredRepository, manifest: Manifest) -> None:
             raise AwsError(code, message)
 
 
-def _check_existing(repository: StoredRepository, digest: str, tag: str | None) -> None:
+def _check_existing(repository: StoredRepository, digest: str, tag: str | None, now: float) -> None:
     image = repository.images.get(digest)
     tags = {None, *repository.tags_of(digest)}
-    if image is not None and image.archived_at is None and tag in tags:
+    if image is not None and image.status(now) == "ACTIVE" and tag in tags:
         # In immutable repositories, too (assumed: reports differ). The wording is quoted in public
         # issues.
         code = "ImageAlreadyExistsException"
@@ -256,16 +258,35 @@ def _failure(repository: StoredRepository, asked: Row) -> Row | None:
     return None
 
 
-def _withheld(repository: StoredRepository, asked: Row, accepted: list[str] | None) -> Row | None:
+def _withheld(
+    repository: StoredRepository, asked: Row, accepted: list[str] | None, now: float
+) -> Row | None:
     """Return why an image cannot be pulled, or None if it can be pulled."""
     image = repository.images[_digest_of(repository, asked)]
-    # AWS documentation says that a pull fails. The code is assumed.
-    if image.archived_at is not None:
+    # AWS documentation: a pull fails, also while the image is restored. The code is assumed.
+    if image.status(now) != "ACTIVE":
         return _failed(asked, "ImageInaccessible", "Requested image is archived")
     # Assumed, because Docker's API responds with 404 in this case.
     if accepted is not None and image.media_type not in accepted:
         return _failed(asked, "ImageNotFound", "Requested image not found")
     return None
+
+
+def _record_pull(repository: StoredRepository, digest: str, now: float) -> None:
+    image = repository.images[digest]
+    if image.pulled_at is None or now >= image.pulled_at + PULL_RECORD_SECONDS:
+        repository.images[digest] = replace(image, pulled_at=now)
+
+
+def manifest_bytes(store: Store, digest: str) -> bytes:
+    """Return the bytes of an image's manifest."""
+    manifest = store.get(digest)
+    if manifest is None:
+        # Only somebody who deletes files of the data directory can cause this.
+        code = "ServerException"
+        message = f"The bytes of the manifest '{digest}' are gone from the data directory"
+        raise AwsError(code, message, 500)
+    return manifest[:]
 
 
 def _failed(asked: Row, code: str, reason: str) -> Row:
@@ -311,7 +332,7 @@ def _image_id(image_id: ImageId) -> Row:
 
 
 def _filtered(
-    repository: StoredRepository, request: Mapping[str, Any], start: str
+    repository: StoredRepository, request: Mapping[str, Any], start: str, now: float
 ) -> Iterator[StoredImage]:
     """Yield the images that the request's filter selects, from the digest `start`, in order."""
     asked: Mapping[str, str] = request.get("filter", {})
@@ -321,11 +342,12 @@ def _filtered(
     for digest in repository.indexes.digests_from(start):
         image = repository.images[digest]
         its_tag_status = "TAGGED" if repository.indexes.tags_of(digest) else "UNTAGGED"
-        if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status}:
+        if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status(now)}:
             yield image
 
 
-def _described(repository: StoredRepository, asked: Row) -> str:
+def existing_digest(repository: StoredRepository, asked: Row) -> str:
+    """Return the digest of the image that a request names. Raises AwsError if there is none."""
     failure = _failure(repository, asked)
     if failure is None:
         return _digest_of(repository, asked)
@@ -341,10 +363,10 @@ def _described(repository: StoredRepository, asked: Row) -> str:
     raise repository.error(code, f"The image with imageId {{{names}}} does not exist within")
 
 
-def _details(repository: StoredRepository, image: StoredImage) -> Row:
+def _details(repository: StoredRepository, image: StoredImage, now: float) -> Row:
+    activated_at = None if image.status(now) == "ACTIVATING" else image.activated_at
     details: Row = {
-        "registryId": repository.registry_id,
-        "repositoryName": repository.name,
+        **repository.identity,
         "imageDigest": image.digest,
         "imageTags": repository.tags_of(image.digest) or None,
         "imageSizeInBytes": _size(repository, image),
@@ -352,9 +374,10 @@ def _details(repository: StoredRepository, image: StoredImage) -> Row:
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_type,
         "subjectManifestDigest": image.subject,
-        "imageStatus": image.status,
+        "lastRecordedPullTime": image.pulled_at,
+        "imageStatus": image.status(now),
         "lastArchivedAt": image.archived_at,
-        "lastActivatedAt": image.activated_at,
+        "lastActivatedAt": activated_at,
     }
 
     return {name: value for name, value in details.items() if value is not None}

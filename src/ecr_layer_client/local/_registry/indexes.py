@@ -1,4 +1,4 @@
-"""What a repository finds without looking at every image: tags, references and sorted digests. Pure.
+"""What a repository finds without reading every image: tags, references, sorted digests. Pure.
 
 Everything here follows from the images and tags of the repository, and is not saved.
 """

@@ -30,16 +30,24 @@ DEFAULT_MEDIA_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 @dataclass(slots=True)
 class StoredLayer:
-    """A layer of a repository. Its digest is in lower case, as registries store digests."""
+    """A layer of a repository. Its digest is in lower case, as registries store digests.
+
+    `restored_at` is in epoch seconds. Before this time, the layer is still archived.
+    """
 
     digest: str
     size: int
     media_type: str
     archived: bool = False
+    restored_at: float = 0.0
 
-    def row(self) -> Row:
+    def is_archived(self, now: float) -> bool:
+        """Return whether only archived images have the layer."""
+        return self.archived or now < self.restored_at
+
+    def row(self, now: float) -> Row:
         """Return the layer as `BatchCheckLayerAvailability` reports it."""
-        availability = "ARCHIVED" if self.archived else "AVAILABLE"
+        availability = "ARCHIVED" if self.is_archived(now) else "AVAILABLE"
         return {
             "layerDigest": self.digest,
             "layerAvailability": availability,
@@ -53,7 +61,8 @@ class StoredImage:
     """An image of a repository.
 
     `blobs` are its config and layers. `children` are the images that an index lists. Times are in
-    epoch seconds. `archived_at` is None unless the image is archived.
+    epoch seconds. `archived_at` and `activated_at` are those of the last time. While an image is
+    restored, `activated_at` lies ahead.
     """
 
     digest: str
@@ -63,8 +72,10 @@ class StoredImage:
     children: list[str] = field(default_factory=list[str])
     artifact_type: str | None = None
     subject: str | None = None
+    archived: bool = False
     archived_at: float | None = None
     activated_at: float | None = None
+    pulled_at: float | None = None
 
     @property
     def names(self) -> AbstractSet[str]:
@@ -72,10 +83,11 @@ class StoredImage:
         subject = () if self.subject is None else (self.subject,)
         return {*self.blobs, *self.children, *subject}
 
-    @property
-    def status(self) -> str:
-        """The status, as `DescribeImages` reports it."""
-        return "ACTIVE" if self.archived_at is None else "ARCHIVED"
+    def status(self, now: float) -> str:
+        """Return the status, as `DescribeImages` reports it."""
+        if self.archived:
+            return "ARCHIVED"
+        return "ACTIVATING" if now < (self.activated_at or 0.0) else "ACTIVE"
 
 
 class Pending(MutableMapping[str, V]):
@@ -130,13 +142,15 @@ class Pending(MutableMapping[str, V]):
 class StoredRepository:
     """A repository: its description, its contents, and its uploads in progress.
 
-    `row_id` is its id in the database, if there is one.
+    `policies` are texts by their kind. `row_id` is its id in the database, if there is one.
     """
 
-    description: Row
+    description: MutableMapping[str, Any]
     layers: MutableMapping[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
     images: MutableMapping[str, StoredImage] = field(default_factory=dict[str, StoredImage])
     tags: MutableMapping[str, str] = field(default_factory=dict[str, str])  # tag -> digest
+    resource_tags: MutableMapping[str, str] = field(default_factory=dict[str, str])
+    policies: MutableMapping[str, str] = field(default_factory=dict[str, str])
     uploads: MutableMapping[str, Upload] = field(default_factory=dict[str, "Upload"])
     row_id: int = 0
     indexes: Indexes = field(default_factory=Indexes)
@@ -150,6 +164,11 @@ class StoredRepository:
     def registry_id(self) -> str:
         """The account of the registry that has the repository."""
         return str(self.description["registryId"])
+
+    @property
+    def identity(self) -> Row:
+        """The members with which many responses begin."""
+        return {"registryId": self.registry_id, "repositoryName": self.name}
 
     @property
     def place(self) -> str:
@@ -172,19 +191,23 @@ class StoredRepository:
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image, and the layers that only archived images have (assumed)."""
-        self.images[image.digest] = replace(image, archived_at=now)
-        self.hold(
-            replace(self.layers[digest], archived=True)
-            for digest in image.blobs
-            if digest in self.layers and not self._is_in_use(digest)
-        )
+        self.images[image.digest] = replace(image, archived=True, archived_at=now)
+        self._set_availability(image)
 
-    def _is_in_use(self, digest: str) -> bool:
-        """Return whether an active image has this blob."""
-        return any(
-            image.archived_at is None and digest in image.blobs
-            for image in self.images_naming(digest)
-        )
+    def restore(self, image: StoredImage, at: float) -> None:
+        """Restore an archived image and its layers. They are archived until `at` (assumed)."""
+        self.images[image.digest] = replace(image, archived=False, activated_at=at)
+        self._set_availability(image)
+
+    def _set_availability(self, image: StoredImage) -> None:
+        """Give each layer of an image the availability that its images give it."""
+        for layer in [self.layers[digest] for digest in image.blobs if digest in self.layers]:
+            times = [
+                other.activated_at or 0.0
+                for other in self.images_naming(layer.digest)
+                if layer.digest in other.blobs and not other.archived
+            ]
+            self.hold([replace(layer, archived=not times, restored_at=min(times, default=0.0))])
 
     def discard_uploads(self) -> None:
         """Drop the uploads in progress, with their bytes."""
@@ -199,6 +222,10 @@ class StoredRepository:
         return AwsError(code, f"{what} {self.place}")
 
 
+# The members of a repository that a revision changes.
+MAPPINGS = ("description", "layers", "images", "tags", "resource_tags", "policies", "uploads")
+
+
 class Revision(StoredRepository):
     """A repository with changes that are not applied yet. Nobody else sees them.
 
@@ -207,17 +234,11 @@ class Revision(StoredRepository):
 
     def __init__(self, stored: StoredRepository) -> None:
         """Start without changes."""
-        layers, images, tags = Pending(stored.layers), Pending(stored.images), Pending(stored.tags)
-        uploads = Pending(stored.uploads)
-        super().__init__(
-            stored.description, layers, images, tags, uploads=uploads, row_id=stored.row_id
-        )
         self.pending: dict[str, Pending[Any]] = {
-            "layers": layers,
-            "images": images,
-            "tags": tags,
-            "uploads": uploads,
+            name: Pending(getattr(stored, name)) for name in MAPPINGS
         }
+        members: dict[str, Any] = {**self.pending}
+        super().__init__(**members, row_id=stored.row_id)
         self._stored = stored
 
     def tags_of(self, digest: str) -> list[str]:
