@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from local.one_repository import ABSENT, CONFIG, OCI_MANIFEST, OneRepository, a_manifest
+from ecr_layer_client.local._registry.manifest import OCI_MANIFEST
+from local.one_repository import ABSENT, CONFIG, OneRepository, a_manifest
 
 SIGNATURE, SBOM = "application/vnd.example.signature", "application/vnd.example.sbom"
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from typing import Any
 
 import pytest
 
+from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._registry.limits import Limits
 from local.one_repository import (
     ABSENT,
@@ -17,6 +20,7 @@ from local.one_repository import (
     a_manifest,
     digest_of,
 )
+from virtual_time import VirtualTimeLoop
 
 DIGEST = digest_of(a_manifest())
 RESTORE_TIME = 600.0
@@ -169,6 +173,36 @@ def test_a_missing_image_has_no_storage_class() -> None:
     assert a_repository().rejected("UpdateImageStorageClass", **asked)[0] == (
         "ImageNotFoundException"
     )
+
+
+def test_a_restore_takes_virtual_time() -> None:
+    """In memory, a client waits for the layers of an image while time is virtual.
+
+    A pull works once the layers are available.
+    """
+
+    async def play() -> bool:
+        async with LocalECR(in_memory=True, restore_time=1200) as ecr:
+            image = ecr.seed_image("app", [b"a layer"], "1")
+            layer = f"sha256:{hashlib.sha256(b'a layer').hexdigest()}"
+            session: Any = ecr.session()
+            async with (
+                session.create_client("ecr", endpoint_url=ecr.endpoint_url) as theirs,
+                ecr.client() as client,
+            ):
+                place = {"repositoryName": "app", "imageId": {"imageDigest": image}}
+                for target in ("ARCHIVE", "STANDARD"):
+                    await theirs.update_image_storage_class(**place, targetStorageClass=target)
+                before = await client.check_layers("app", [layer])
+                began = asyncio.get_running_loop().time()
+                await client.wait_until_available("app", [layer], timeout=3600)
+                waited = asyncio.get_running_loop().time() - began
+                pulled = await client.get_image("app", "1")
+                found = [manifest.digest for manifest in pulled.manifests]
+                return [before.archived, 1200 <= waited < 1300, found] == [(layer,), True, [image]]
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        assert runner.run(play())
 
 
 # -- the time of a pull
