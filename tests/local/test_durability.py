@@ -202,6 +202,32 @@ def test_deleting_a_repository_deletes_its_uploads(tmp_path: Path) -> None:
     assert [path.name for path in files(tmp_path)] == [DATABASE]
 
 
+STORED_AND_KILLED = """
+import os, signal, sys
+from ecr_layer_client.local import LocalECR
+ecr = LocalECR(data=sys.argv[1])
+ecr.put_layer("app", b"one")
+ecr._registry.store.put(b"not in a transaction yet")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_blob_without_a_transaction_is_deleted(tmp_path: Path) -> None:
+    """The file of a blob whose transaction a kill prevented is deleted at the next start.
+
+    Files of others in the same directory are left alone.
+    """
+    subprocess.run([sys.executable, "-c", STORED_AND_KILLED, str(tmp_path)], check=False)
+    blobs = tmp_path / "us-east-1" / "blobs"
+    (blobs / "note").touch()
+    assert len(list(blobs.iterdir())) == 3
+    registry = registries(LocalECR(data=tmp_path))[0]
+    assert ({path.name for path in blobs.iterdir()}, held(registry, b"one")) == (
+        {ONE, "note"},
+        True,
+    )
+
+
 def test_a_region_that_is_not_served_is_left_alone(tmp_path: Path) -> None:
     """Contents of another Region are not served, and are there when the Region is served again."""
     LocalECR(data=tmp_path, region="eu-west-1").seed("app", [(HELD, 7)])

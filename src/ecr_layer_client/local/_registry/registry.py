@@ -33,7 +33,7 @@ from .storage_classes import StorageClasses
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
 
 OPERATIONS = (
@@ -186,6 +186,7 @@ class Registry:
                 self.store.use(directory)
                 repositories = self._database.load()
                 settings = self._database.account_settings()
+                self.store.keep_only(_digests_of(repositories))
             except BaseException:
                 self._database.close()
                 raise
@@ -393,12 +394,7 @@ class Registry:
             del self._repositories[stored.registry_id, stored.name]
         stored.discard_uploads()
 
-        held = {
-            digest
-            for other in self._repositories.values()
-            for digest in (*other.layers, *other.images)
-        }
-        self.store.drop({*stored.layers, *stored.images} - held)
+        self.store.drop(_digests_of([stored]) - _digests_of(self._repositories.values()))
         return {"repository": dict(stored.description)}
 
     def _describe_repositories(self, request: Mapping[str, Any]) -> Row:
@@ -456,3 +452,8 @@ class Registry:
             return self._host
         _, domain = partition_of(self.region)
         return f"{registry_id}.dkr.ecr.{self.region}.{domain}"
+
+
+def _digests_of(repositories: Iterable[StoredRepository]) -> set[str]:
+    """Return the digests of the layers and images of repositories."""
+    return {digest for each in repositories for digest in (*each.layers, *each.images)}
