@@ -19,10 +19,10 @@ FILTERS = "imageTagMutabilityExclusionFilters"
 
 
 def new_description(
-    request: Mapping[str, Any], *, registry_id: str, region: str, now: float
+    request: Mapping[str, Any], *, registry_id: str, region: str, host: str, now: float
 ) -> Row:
-    """Return the description of the repository that CreateRepository creates."""
-    partition, domain = partition_of(region)
+    """Return the description of the repository that CreateRepository creates at a host."""
+    partition, _ = partition_of(region)
     name: str = request["repositoryName"]
     scanning: Row = request.get("imageScanningConfiguration", {})
     encryption: Row = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
@@ -34,7 +34,7 @@ def new_description(
         "repositoryArn": f"arn:{partition}:ecr:{region}:{registry_id}:repository/{name}",
         "registryId": registry_id,
         "repositoryName": name,
-        "repositoryUri": f"{registry_id}.dkr.ecr.{region}.{domain}/{name}",
+        "repositoryUri": f"{host}/{name}",
         "createdAt": now,
         **_mutability({MUTABILITY: "MUTABLE"} | dict(request)),
         "imageScanningConfiguration": {"scanOnPush": False} | scanning,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from .errors import AwsError, invalid_parameter
 from .manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
-from .paging import page_of
+from .paging import page_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -149,14 +149,14 @@ class Images:
                 for digest, tag in _all_ids(repository, image.digest):
                     yield f"{digest} {tag or ''}", (digest, tag)
 
-        page, more = page_of(rows_after, request)
+        page, more = page_from(rows_after, request)
         return {"imageIds": list(map(_image_id, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run DescribeImages, for the images that the request names, or for a page of all."""
         now = self._now()
         if "imageIds" not in request:
-            page, more = page_of(
+            page, more = page_from(
                 lambda key: (
                     (image.digest, image) for image in _filtered(repository, request, key, now)
                 ),
@@ -274,8 +274,8 @@ def _withheld(
 
 def _record_pull(repository: StoredRepository, digest: str, now: float) -> None:
     image = repository.images[digest]
-    if image.pulled_at is None or now >= image.pulled_at + PULL_RECORD_SECONDS:
-        repository.images[digest] = replace(image, pulled_at=now)
+    if image.last_pulled_at is None or now >= image.last_pulled_at + PULL_RECORD_SECONDS:
+        repository.images[digest] = replace(image, last_pulled_at=now)
 
 
 def manifest_bytes(store: Store, digest: str) -> bytes:
@@ -364,7 +364,7 @@ def existing_digest(repository: StoredRepository, asked: Row) -> str:
 
 
 def _details(repository: StoredRepository, image: StoredImage, now: float) -> Row:
-    activated_at = None if image.status(now) == "ACTIVATING" else image.activated_at
+    last_activated_at = None if image.status(now) == "ACTIVATING" else image.last_activated_at
     details: Row = {
         **repository.identity,
         "imageDigest": image.digest,
@@ -374,10 +374,10 @@ def _details(repository: StoredRepository, image: StoredImage, now: float) -> Ro
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_type,
         "subjectManifestDigest": image.subject,
-        "lastRecordedPullTime": image.pulled_at,
+        "lastRecordedPullTime": image.last_pulled_at,
         "imageStatus": image.status(now),
-        "lastArchivedAt": image.archived_at,
-        "lastActivatedAt": activated_at,
+        "lastArchivedAt": image.last_archived_at,
+        "lastActivatedAt": last_activated_at,
     }
 
     return {name: value for name, value in details.items() if value is not None}

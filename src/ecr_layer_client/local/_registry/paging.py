@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 from itertools import islice
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import invalid_parameter
@@ -21,21 +22,28 @@ DEFAULT_PAGE_SIZE = 100
 
 
 def page_of(
+    rows: Mapping[str, T], request: Mapping[str, Any], default_size: int = DEFAULT_PAGE_SIZE
+) -> tuple[list[T], dict[str, str]]:
+    """Return the page that a request asks for, and the `nextToken` of the response, if any.
+
+    Raises AwsError for a token that no page returned.
+
+    >>> page_of({"b": 2, "a": 1}, {"maxResults": 1})
+    ([1], {'nextToken': 'YQ=='})
+    >>> page_of({"b": 2, "a": 1}, {"maxResults": 1, "nextToken": "YQ=="})
+    ([2], {})
+    """
+    return page_from(lambda _: sorted(rows.items(), key=itemgetter(0)), request, default_size)
+
+
+def page_from(
     rows_from: Callable[[str], Iterable[tuple[str, T]]],
     request: Mapping[str, Any],
     default_size: int = DEFAULT_PAGE_SIZE,
 ) -> tuple[list[T], dict[str, str]]:
-    """Return the page that a request asks for, and the `nextToken` of the response, if any.
+    """Return a page as `page_of` does, without looking at the rows of other pages.
 
     `rows_from` returns keys and rows, sorted by key, and may leave out rows before the given key.
-
-    Raises AwsError for a token that no page returned.
-
-    >>> rows = [("a", 1), ("b", 2)]
-    >>> page_of(lambda key: rows, {"maxResults": 1})
-    ([1], {'nextToken': 'YQ=='})
-    >>> page_of(lambda key: rows, {"maxResults": 1, "nextToken": "YQ=="})
-    ([2], {})
     """
     after = _key(request.get("nextToken"))
     size: int = request.get("maxResults", default_size)

@@ -35,12 +35,12 @@ class Referrers:
             raise invalid_parameter(where, f"must satisfy regular expression '{DIGEST_PATTERN}'")
 
         asked: Mapping[str, Any] = request.get("filter", {})
-        found = [
-            (image.digest, image)
+        found = {
+            image.digest: image
             for image in repository.images_naming(subject)
             if image.subject == subject and self._is_asked_for(image, asked)
-        ]
-        page, more = page_of(lambda _: found, request, MAX_PAGE_SIZE)
+        }
+        page, more = page_of(found, request, MAX_PAGE_SIZE)
         return {"referrers": [self._row(image) for image in page], **more}
 
     def _is_asked_for(self, image: StoredImage, asked: Mapping[str, Any]) -> bool:

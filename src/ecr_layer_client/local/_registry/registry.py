@@ -366,7 +366,11 @@ class Registry:
             raise AwsError(code, message)
 
         description = descriptions.new_description(
-            request, registry_id=registry_id, region=self.region, now=self._now()
+            request,
+            registry_id=registry_id,
+            region=self.region,
+            host=self._host_of(registry_id),
+            now=self._now(),
         )
         stored = StoredRepository(description)
         resource_tags.add_tags(stored, request.get("tags", []))
@@ -406,7 +410,7 @@ class Registry:
                 for (registry, name), each in self._repositories.items()
                 if registry == registry_id
             }
-            page, more = page_of(lambda _: iter(sorted(descriptions.items())), request)
+            page, more = page_of(descriptions, request)
             return {"repositories": [dict(description) for description in page], **more}
 
         # AWS documentation of both members.

@@ -61,8 +61,7 @@ class StoredImage:
     """An image of a repository.
 
     `blobs` are its config and layers. `children` are the images that an index lists. Times are in
-    epoch seconds. `archived_at` and `activated_at` are those of the last time. While an image is
-    restored, `activated_at` lies ahead.
+    epoch seconds. While an image is restored, `last_activated_at` lies ahead.
     """
 
     digest: str
@@ -73,9 +72,9 @@ class StoredImage:
     artifact_type: str | None = None
     subject: str | None = None
     archived: bool = False
-    archived_at: float | None = None
-    activated_at: float | None = None
-    pulled_at: float | None = None
+    last_archived_at: float | None = None
+    last_activated_at: float | None = None
+    last_pulled_at: float | None = None
 
     @property
     def names(self) -> AbstractSet[str]:
@@ -87,7 +86,7 @@ class StoredImage:
         """Return the status, as `DescribeImages` reports it."""
         if self.archived:
             return "ARCHIVED"
-        return "ACTIVATING" if now < (self.activated_at or 0.0) else "ACTIVE"
+        return "ACTIVATING" if now < (self.last_activated_at or 0.0) else "ACTIVE"
 
 
 class Pending(MutableMapping[str, V]):
@@ -191,19 +190,19 @@ class StoredRepository:
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image, and the layers that only archived images have (assumed)."""
-        self.images[image.digest] = replace(image, archived=True, archived_at=now)
+        self.images[image.digest] = replace(image, archived=True, last_archived_at=now)
         self._set_availability(image)
 
     def restore(self, image: StoredImage, at: float) -> None:
         """Restore an archived image and its layers. They are archived until `at` (assumed)."""
-        self.images[image.digest] = replace(image, archived=False, activated_at=at)
+        self.images[image.digest] = replace(image, archived=False, last_activated_at=at)
         self._set_availability(image)
 
     def _set_availability(self, image: StoredImage) -> None:
         """Give each layer of an image the availability that its images give it."""
         for layer in [self.layers[digest] for digest in image.blobs if digest in self.layers]:
             times = [
-                other.activated_at or 0.0
+                other.last_activated_at or 0.0
                 for other in self.images_naming(layer.digest)
                 if layer.digest in other.blobs and not other.archived
             ]
