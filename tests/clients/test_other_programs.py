@@ -52,8 +52,8 @@ UNCHECKED = {
     "a name in capitals": "repositoryName",
     "a name with dots": "repositoryName",
     "a number for a name": "repositoryName",
-    "numbers for digests": "layerDigests.1.member",
-    "a long digest": "layerDigests.1.member",
+    "numbers for digests": "layerDigests",
+    "a long digest": "layerDigests",
     "a short registry": "registryId",
     "no upload": "uploadId",
     "a malformed upload id": "uploadId",
@@ -63,7 +63,7 @@ UNCHECKED = {
     "101 images": "imageIds",
     "no manifest": "imageManifest",
     "an empty manifest": "imageManifest",
-    "malformed manifest": "imageManifest",
+    "malformed manifest": "ImageManifest",
     "a word for a setting": "imageTagMutability",
 }
 

@@ -391,7 +391,7 @@ async def test_a_manifest_is_put_in_any_form() -> None:
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        ("{}", r"InvalidParameterException: .*it has no mediaType"),
+        ("{}", r"at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"),
         ("", r"InvalidParameterException: .* length"),
         (b"\xff", "utf-8"),
         (

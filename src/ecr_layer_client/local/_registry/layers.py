@@ -72,7 +72,7 @@ class Layers:
         data = request["layerPartBlob"]
         if len(data) > self._max_part_size and not isinstance(data, Draft):
             # Assumed: the words are those of the model's limit.
-            where, rule = "layerPartBlob", "must have length less than or equal to"
+            where, rule = "layerPartBlob", "Member must have length less than or equal to"
             raise invalid_parameter(where, f"{rule} {self._max_part_size}")
 
         with upload.lock:
