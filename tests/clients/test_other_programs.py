@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,10 @@ SEEN: dict[str, Any] = {
     "got": [True],
     "missing": ["ImageNotFound"],
     "downloaded": True,
+    "listed": ["1.0"],
+    "described": [SIZE + 2],
+    "tags": ["team", "a"],
+    "policy": True,
     "resume": 3,
     "errors": [
         "InvalidLayerPartException",
@@ -43,6 +48,23 @@ SEEN: dict[str, Any] = {
         "ImageAlreadyExistsException",
     ],
 }
+POLICY = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "imageCountMoreThan",
+                    "countNumber": 9,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+# Where Debian's packages install programs and the sources of libraries for Go.
+AWS_2, GO_PATH = Path("/usr/bin/aws"), Path("/usr/share/gocode")
 UNCHECKED = {
     "no name": "repositoryName",
     "no digests": "layerDigests",
@@ -102,7 +124,27 @@ def test_a_python_client_pushes_and_pulls(
 ) -> None:
     """A Python client pushes in parts, pulls byte for byte, and reads each error code."""
     python = environment(tmp_path / client, requirement) / "python"
-    assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(hidden)}
+    told = seen(python, PROGRAMS / "journey.py", client, POLICY)
+    assert told == {**SEEN, **dict.fromkeys(hidden)}
+
+
+@pytest.mark.skipif(not AWS_2.exists(), reason="needs Debian's package awscli, of version 2")
+def test_the_second_command_line_pushes_and_pulls(seen: Any) -> None:
+    """Version 2 of the AWS command line gets the same results as version 1."""
+    told = seen(sys.executable, PROGRAMS / "journey.py", "aws", POLICY, AWS_2)
+    assert told == {**SEEN, "resume": None}
+
+
+@pytest.mark.skipif(
+    shutil.which("go") is None or not (GO_PATH / "src/github.com/aws/aws-sdk-go").exists(),
+    reason="needs Debian's packages golang-go and golang-github-aws-aws-sdk-go-dev",
+)
+def test_go_pushes_and_pulls(seen: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Version 1 of AWS's client for Go, which many tools use, gets the same results."""
+    monkeypatch.setenv("GO111MODULE", "off")
+    monkeypatch.setenv("GOPATH", str(GO_PATH))
+    monkeypatch.setenv("GOCACHE", str(tmp_path))
+    assert seen("go", "run", PROGRAMS / "journey.go", POLICY) == SEEN
 
 
 @pytest.fixture
@@ -136,7 +178,7 @@ def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
 
     The server rejects what this client sends without validation, and names the member.
     """
-    told = seen("node", node / "journey.mjs")
+    told = seen("node", node / "journey.mjs", POLICY)
     unchecked = told.pop("unchecked")
     assert (told, unchecked) == (
         SEEN,
