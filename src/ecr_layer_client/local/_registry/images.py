@@ -3,27 +3,34 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import AwsError, invalid_parameter
-from .manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
+from .image_ids import (
+    TAG,
+    TAG_PATTERN,
+    all_ids,
+    digest_of,
+    existing_digest,
+    failed,
+    failure_of,
+    ids_of,
+    image_id_row,
+)
+from .manifest import Manifest, read_manifest
 from .paging import page_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from .blob_store import Store
+    from .image_ids import ImageId
     from .limits import Limits
     from .state import Row, StoredImage, StoredRepository
 
-# OCI distribution specification: <reference> as a tag.
-TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
-TAG = re.compile(TAG_PATTERN).fullmatch
 # ECR model: ImageDetail. A later pull within this time is not recorded.
 PULL_RECORD_SECONDS = 24 * 3600
-ImageId = tuple[str, str | None]  # digest, and the tag if any
 
 
 class Images:
@@ -93,12 +100,12 @@ class Images:
         found: dict[ImageId, None] = {}
         failures: list[Row] = []
         for asked in request["imageIds"]:
-            if failure := _failure(repository, asked) or _withheld(
+            if failure := failure_of(repository, asked) or _withheld(
                 repository, asked, accepted, now
             ):
                 failures.append(failure)
             else:
-                found |= dict.fromkeys(_ids_of(repository, asked))
+                found |= dict.fromkeys(ids_of(repository, asked))
 
         for digest, _ in found:
             _record_pull(repository, digest, now)
@@ -108,7 +115,7 @@ class Images:
         digest, _ = image_id
         return {
             **repository.identity,
-            "imageId": _image_id(image_id),
+            "imageId": image_id_row(image_id),
             "imageManifest": manifest_bytes(self._store, digest).decode(),
             "imageManifestMediaType": repository.images[digest].media_type,
         }
@@ -124,17 +131,17 @@ class Images:
         deleted: list[Row] = []
         failures: list[Row] = []
         for asked in request["imageIds"]:
-            if failure := _failure(repository, asked) or _referenced(repository, asked):
+            if failure := failure_of(repository, asked) or _referenced(repository, asked):
                 failures.append(failure)
                 continue
 
-            ids = _ids_of(repository, asked)
+            ids = ids_of(repository, asked)
             for digest, tag in ids:
                 if tag is not None:
                     del repository.tags[tag]
                 if not repository.tags_of(digest):
                     repository.images.pop(digest, None)
-            deleted += map(_image_id, ids)
+            deleted += map(image_id_row, ids)
 
         return {"imageIds": deleted, "failures": failures}
 
@@ -146,11 +153,11 @@ class Images:
         def rows_after(key: str) -> Iterator[tuple[str, ImageId]]:
             # The rest of an image's tags comes first.
             for image in _filtered(repository, request, key.partition(" ")[0], self._now()):
-                for digest, tag in _all_ids(repository, image.digest):
+                for digest, tag in all_ids(repository, image.digest):
                     yield f"{digest} {tag or ''}", (digest, tag)
 
         page, more = page_from(rows_after, request)
-        return {"imageIds": list(map(_image_id, page)), **more}
+        return {"imageIds": list(map(image_id_row, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run DescribeImages, for the images that the request names, or for a page of all."""
@@ -232,43 +239,17 @@ def _is_immutable(repository: StoredRepository, tag: str) -> bool:
     return bool(setting.startswith("IMMUTABLE") != is_excluded)
 
 
-def _failure(repository: StoredRepository, asked: Row) -> Row | None:
-    """Return why the repository does not have an image, or None if it has the image."""
-    digest, tag = asked.get("imageDigest"), asked.get("imageTag")
-    invalid = "Invalid request parameters:"
-    if digest is None and tag is None:
-        why = f"{invalid} both tag and digest cannot be null"
-        return _failed(asked, "MissingDigestAndTag", why)
-    if digest is not None and not DIGEST(digest):
-        why = f"{invalid} image digest should satisfy the regex '{DIGEST_PATTERN}'"
-        return _failed(asked, "InvalidImageDigest", why)
-    # Assumed.
-    if tag is not None and not TAG(tag):
-        why = f"{invalid} image tag should satisfy the regex '{TAG_PATTERN}'"
-        return _failed(asked, "InvalidImageTag", why)
-
-    tagged = repository.tags.get(tag) if tag is not None else digest
-    image = repository.images.get(digest or tagged or "")
-    if image is None or tagged is None:
-        return _failed(asked, "ImageNotFound", "Requested image not found")
-    # Assumed.
-    if tagged != image.digest:
-        why = "Requested tag does not refer to the requested digest"
-        return _failed(asked, "ImageTagDoesNotMatchDigest", why)
-    return None
-
-
 def _withheld(
     repository: StoredRepository, asked: Row, accepted: list[str] | None, now: float
 ) -> Row | None:
     """Return why an image cannot be pulled, or None if it can be pulled."""
-    image = repository.images[_digest_of(repository, asked)]
+    image = repository.images[digest_of(repository, asked)]
     # AWS documentation: a pull fails, also while the image is restored. The code is assumed.
     if image.status(now) != "ACTIVE":
-        return _failed(asked, "ImageInaccessible", "Requested image is archived")
+        return failed(asked, "ImageInaccessible", "Requested image is archived")
     # Assumed, because Docker's API responds with 404 in this case.
     if accepted is not None and image.media_type not in accepted:
-        return _failed(asked, "ImageNotFound", "Requested image not found")
+        return failed(asked, "ImageNotFound", "Requested image not found")
     return None
 
 
@@ -289,16 +270,12 @@ def manifest_bytes(store: Store, digest: str) -> bytes:
     return manifest[:]
 
 
-def _failed(asked: Row, code: str, reason: str) -> Row:
-    return {"imageId": asked, "failureCode": code, "failureReason": reason}
-
-
 def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
     """Return why an image cannot be deleted: an index lists it. None if it can be deleted.
 
     Such an image keeps its last tag, too (quoted in public issues of ECR Public).
     """
-    digest = _digest_of(repository, asked)
+    digest = digest_of(repository, asked)
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None
 
@@ -307,28 +284,7 @@ def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
     if not indexes:
         return None
     why = f"Requested image referenced by manifest list: [{', '.join(indexes)}]"
-    return _failed(asked, "ImageReferencedByManifestList", why)
-
-
-def _digest_of(repository: StoredRepository, asked: Row) -> str:
-    return str(asked.get("imageDigest") or repository.tags[asked["imageTag"]])
-
-
-def _ids_of(repository: StoredRepository, asked: Row) -> list[ImageId]:
-    tag = asked.get("imageTag")
-    if tag is not None:
-        return [(repository.tags[tag], tag)]
-    return _all_ids(repository, asked["imageDigest"])
-
-
-def _all_ids(repository: StoredRepository, digest: str) -> list[ImageId]:
-    tags = repository.tags_of(digest)
-    return [(digest, tag) for tag in tags] if tags else [(digest, None)]
-
-
-def _image_id(image_id: ImageId) -> Row:
-    digest, tag = image_id
-    return {"imageDigest": digest} if tag is None else {"imageDigest": digest, "imageTag": tag}
+    return failed(asked, "ImageReferencedByManifestList", why)
 
 
 def _filtered(
@@ -344,23 +300,6 @@ def _filtered(
         its_tag_status = "TAGGED" if repository.indexes.tags_of(digest) else "UNTAGGED"
         if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status(now)}:
             yield image
-
-
-def existing_digest(repository: StoredRepository, asked: Row) -> str:
-    """Return the digest of the image that a request names. Raises AwsError if there is none."""
-    failure = _failure(repository, asked)
-    if failure is None:
-        return _digest_of(repository, asked)
-    if failure["failureCode"] not in {"ImageNotFound", "ImageTagDoesNotMatchDigest"}:
-        where = "imageIds"
-        raise invalid_parameter(where, failure["failureReason"])
-
-    # The wording is quoted in public issues.
-    code = "ImageNotFoundException"
-    names = ", ".join(
-        f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag")
-    )
-    raise repository.error(code, f"The image with imageId {{{names}}} does not exist within")
 
 
 def _details(repository: StoredRepository, image: StoredImage, now: float) -> Row:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .images import existing_digest
+from .image_ids import existing_digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
