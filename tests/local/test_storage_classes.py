@@ -167,12 +167,22 @@ def test_a_layer_is_as_available_as_its_most_available_image() -> None:
     )
 
 
-def test_a_missing_image_has_no_storage_class() -> None:
-    """UpdateImageStorageClass of an unknown image is ImageNotFoundException."""
-    asked = {"imageId": {"imageDigest": ABSENT}, "targetStorageClass": "ARCHIVE"}
-    assert a_repository().rejected("UpdateImageStorageClass", **asked)[0] == (
-        "ImageNotFoundException"
+@pytest.mark.parametrize(
+    ("image_id", "code", "said"),
+    [
+        ({"imageDigest": ABSENT}, "ImageNotFoundException", "The image with imageId {imageDigest:"),
+        ({}, "InvalidParameterException", "Invalid parameter at 'imageId' failed"),
+    ],
+    ids=["unknown", "empty"],
+)
+def test_a_missing_image_has_no_storage_class(
+    image_id: dict[str, str], code: str, said: str
+) -> None:
+    """UpdateImageStorageClass rejects the id of an unknown image, and an empty one (assumed)."""
+    answered, message = a_repository().rejected(
+        "UpdateImageStorageClass", imageId=image_id, targetStorageClass="ARCHIVE"
     )
+    assert (answered, message[: len(said)]) == (code, said)
 
 
 def test_a_restore_takes_virtual_time() -> None:

@@ -48,13 +48,15 @@ def failed(asked: Row, code: str, reason: str) -> Row:
     return {"imageId": asked, "failureCode": code, "failureReason": reason}
 
 
-def existing_digest(repository: StoredRepository, asked: Row) -> str:
-    """Return the digest of the image that a request names. Raises AwsError if there is none."""
+def existing_digest(repository: StoredRepository, asked: Row, where: str) -> str:
+    """Return the digest of the image that a request names in its member `where`.
+
+    Raises AwsError if there is none.
+    """
     failure = failure_of(repository, asked)
     if failure is None:
         return digest_of(repository, asked)
     if failure["failureCode"] not in {"ImageNotFound", "ImageTagDoesNotMatchDigest"}:
-        where = "imageIds"
         raise invalid_parameter(where, failure["failureReason"])
 
     # The wording is quoted in public issues.

@@ -177,7 +177,9 @@ class Images:
                 rule = "cannot be used when images are specified with imageIds"
                 raise invalid_parameter(member, rule)
 
-        digests = dict.fromkeys(existing_digest(repository, asked) for asked in request["imageIds"])
+        digests = dict.fromkeys(
+            existing_digest(repository, asked, "imageIds") for asked in request["imageIds"]
+        )
         images = [repository.images[digest] for digest in digests]
         return {"imageDetails": [_details(repository, image, now) for image in images]}
 

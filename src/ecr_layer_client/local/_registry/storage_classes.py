@@ -23,7 +23,7 @@ class StorageClasses:
     def update(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run UpdateImageStorageClass. An image that has the class already stays as it is."""
         asked: Row = request["imageId"]
-        digest, now = existing_digest(repository, asked), self._now()
+        digest, now = existing_digest(repository, asked, "imageId"), self._now()
         image = repository.images[digest]
 
         match request["targetStorageClass"], image.status(now):
