@@ -1,10 +1,12 @@
 """Clients of other projects push to the local ECR and pull from it.
 
-Each client runs in its own environment.
+Each client runs in its own environment. Our client pushes an image that each of them pulls, and
+examines the image that each of them pushes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 import sys
@@ -13,7 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ecr_layer_client.images import ImageSource
 from ecr_layer_client.local import LocalECR
+from images.making import Image, sha256
 from wire.environments import environment, ran
 
 if TYPE_CHECKING:
@@ -24,6 +28,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 PROGRAMS = Path(__file__).parent / "programs"
 JAVASCRIPT = "@aws-sdk/client-ecr"
 SIZE = 5 * 1024 * 1024 + 8
+OURS = Image(b"{}", (b"the layer of our client",))
 SEEN: dict[str, Any] = {
     "uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app",
     "before": [["UNAVAILABLE", None], ["UNAVAILABLE", None]],
@@ -33,6 +38,7 @@ SEEN: dict[str, Any] = {
     "got": [True],
     "missing": ["ImageNotFound"],
     "downloaded": True,
+    "ours": [sha256(OURS.manifest), *map(sha256, OURS.blobs)],
     "listed": ["1.0"],
     "described": [SIZE + 2],
     "tags": ["team", "a"],
@@ -102,11 +108,32 @@ def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
     """Run a command in the environment of the local ECR, and return the JSON that it prints."""
 
     def run(*command: str | Path) -> dict[str, Any]:
+        asyncio.run(push(ecr))
         said = ran(*command, **ecr.environment)
         assert said.returncode == 0, said.stderr[-2000:]
+        assert asyncio.run(examined(ecr)) == [True, True, True]
         return dict(json.loads(said.stdout))
 
     return run
+
+
+async def push(ecr: LocalECR) -> None:
+    """Push an image with our client."""
+    blobs = {sha256(blob): blob for blob in OURS.blobs}
+    source = ImageSource.from_manifest(OURS.manifest, blobs=lambda each: [blobs[each.digest]])
+    ecr.create_repository("team/ours")
+    async with ecr.client() as client:
+        await client.push("team/ours", source, tags=["1.0"])
+
+
+async def examined(ecr: LocalECR) -> list[bool]:
+    """Return whether our client finds the image of the other client complete, in three ways."""
+    async with ecr.client() as client:
+        image = await client.get_image("team/app", "1.0")
+        checked = await client.check_layers("team/app", [each.digest for each in image.blobs])
+        report = await client.verify_image("team/app", "1.0")
+        audited = [each.deployable async for each in client.audit("team/app")]
+    return [checked.all_available, report.deployable, audited == [True]]
 
 
 @pytest.mark.parametrize(

@@ -94,6 +94,35 @@ func putOf(manifest string) *ecr.PutImageInput {
 	return &ecr.PutImageInput{RepositoryName: name, ImageManifest: &manifest, ImageTag: aws.String("1.0")}
 }
 
+func download(repository *string, digest string) []byte {
+	url := must(client.GetDownloadUrlForLayer(&ecr.GetDownloadUrlForLayerInput{
+		RepositoryName: repository, LayerDigest: &digest,
+	})).DownloadUrl
+	return must(io.ReadAll(must(http.Get(*url)).Body))
+}
+
+// digestsOfOurs pulls the image that our client pushed, and returns the digests of what arrived.
+func digestsOfOurs() []string {
+	ours := aws.String("team/ours")
+	ids := []*ecr.ImageIdentifier{{ImageTag: aws.String("1.0")}}
+	got := must(client.BatchGetImage(&ecr.BatchGetImageInput{RepositoryName: ours, ImageIds: ids}))
+	manifest := []byte(*got.Images[0].ImageManifest)
+
+	type blob struct{ Digest string }
+	var its struct {
+		Config blob
+		Layers []blob
+	}
+	if err := json.Unmarshal(manifest, &its); err != nil {
+		panic(err)
+	}
+	digests := []string{digestOf(manifest)}
+	for _, each := range append([]blob{its.Config}, its.Layers...) {
+		digests = append(digests, digestOf(download(ours, each.Digest)))
+	}
+	return digests
+}
+
 func pull(seen map[string]any, manifest string, layer string) {
 	tags := []*ecr.ImageIdentifier{{ImageTag: aws.String("1.0")}, {ImageTag: aws.String("2.0")}}
 	got := must(client.BatchGetImage(&ecr.BatchGetImageInput{RepositoryName: name, ImageIds: tags}))
@@ -106,11 +135,7 @@ func pull(seen map[string]any, manifest string, layer string) {
 	}
 	seen["got"], seen["missing"] = equal, missing
 
-	url := must(client.GetDownloadUrlForLayer(&ecr.GetDownloadUrlForLayerInput{
-		RepositoryName: name, LayerDigest: &layer,
-	})).DownloadUrl
-	body := must(http.Get(*url)).Body
-	seen["downloaded"] = digestOf(must(io.ReadAll(body))) == layer
+	seen["downloaded"] = digestOf(download(name, layer)) == layer
 }
 
 func list(seen map[string]any) {
@@ -193,6 +218,7 @@ func main() {
 	seen["put"] = *put.Image.ImageId.ImageDigest == digestOf([]byte(manifest))
 
 	pull(seen, manifest, layer)
+	seen["ours"] = digestsOfOurs()
 	list(seen)
 	set(seen, repository.RepositoryArn, os.Args[1])
 	seen["resume"], seen["errors"] = errorsOf(manifest, layer)

@@ -61,6 +61,15 @@ seen.missing = got.failures.map((failure) => failure.failureCode);
 const { downloadUrl } = await client.getDownloadUrlForLayer({ ...app, layerDigest: layer });
 seen.downloaded = digestOf(Buffer.from(await (await fetch(downloadUrl)).arrayBuffer())) === layer;
 
+const ours = { repositoryName: "team/ours" };
+const [image] = (await client.batchGetImage({ ...ours, imageIds: [{ imageTag: "1.0" }] })).images;
+const its = JSON.parse(image.imageManifest);
+seen.ours = [digestOf(image.imageManifest)];
+for (const { digest } of [its.config, ...its.layers]) {
+  const download = await client.getDownloadUrlForLayer({ ...ours, layerDigest: digest });
+  seen.ours.push(digestOf(Buffer.from(await (await fetch(download.downloadUrl)).arrayBuffer())));
+}
+
 seen.listed = (await client.listImages(app)).imageIds.map((image) => image.imageTag);
 seen.described = (await client.describeImages(app)).imageDetails.map((image) => image.imageSizeInBytes);
 const resourceArn = repository.repositoryArn;

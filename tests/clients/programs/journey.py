@@ -186,6 +186,20 @@ def upload(client: Any, *parts: bytes) -> str:
     )
 
 
+def digests_of_ours(client: Any) -> list[str]:
+    """Pull the image that our client pushed, and return the digests of what arrived."""
+    place = {"repository_name": "team/ours"}
+    [image] = client.ask("batch_get_image", **place, image_ids=[{"imageTag": "1.0"}])["images"]
+    manifest = json.loads(image["imageManifest"])
+    pulled = [image["imageManifest"].encode()]
+    for blob in (manifest["config"], *manifest["layers"]):
+        asked = {"layer_digest": blob["digest"]}
+        url = client.ask("get_download_url_for_layer", **place, **asked)["downloadUrl"]
+        with urllib.request.urlopen(url) as response:  # noqa: S310 (the local ECR's)
+            pulled.append(response.read())
+    return [digest_of(data) for data in pulled]
+
+
 def availability(client: Any, *digests: str) -> list[tuple[str, int | None]]:
     """Check digests, and return the availability and the size of each."""
     answer = client.ask(
@@ -257,6 +271,7 @@ def main(client: Any, policy: str) -> dict[str, Any]:
     with urllib.request.urlopen(url) as response:  # noqa: S310 (the local ECR's)
         seen["downloaded"] = digest_of(response.read()) == layer
 
+    seen["ours"] = digests_of_ours(client)
     seen |= settings(client, repository["repositoryArn"], policy)
 
     upload_id = client.ask("initiate_layer_upload", **app)["uploadId"]
