@@ -138,7 +138,9 @@ class Layers:
         return None
 
 
-def is_mountable(digest: str, source: StoredRepository, target: StoredRepository) -> bool:
+def is_mountable(
+    digest: str, source: StoredRepository, target: StoredRepository, now: float
+) -> bool:
     """Return whether a layer of one repository can be added to another one.
 
     AWS documentation of blob mounting: both have the same encryption, and an image of the source
@@ -148,9 +150,9 @@ def is_mountable(digest: str, source: StoredRepository, target: StoredRepository
     layer = source.layers.get(digest)
     return (
         layer is not None
-        and not layer.archived
+        and not layer.is_archived(now)
         and source.description[encryption] == target.description[encryption]
-        and any(digest in image.blobs for image in source.images.values())
+        and any(digest in image.blobs for image in source.images_naming(digest))
     )
 
 

@@ -11,10 +11,13 @@ from .manifest import DIGEST, DIGEST_PATTERN
 from .paging import page_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .blob_store import Store
     from .state import Row, StoredImage, StoredRepository
+
+# Inside the class, `list` is its method.
+Rows = list["Row"]
 
 MAX_PAGE_SIZE = 50  # ECR model: FiftyMaxResults. AWS documentation: also the default
 
@@ -34,29 +37,39 @@ class Referrers:
             where = "subjectId.imageDigest"
             raise invalid_parameter(where, f"must satisfy regular expression '{DIGEST_PATTERN}'")
 
-        asked: Mapping[str, Any] = request.get("filter", {})
-        found = {
-            image.digest: image
-            for image in repository.images_naming(subject)
-            if image.subject == subject and self._is_asked_for(image, asked)
-        }
+        images = self._find(repository, subject, request.get("filter", {}))
+        found = {image.digest: image for image in images}
         page, more = page_of(found, request, MAX_PAGE_SIZE)
-        return {"referrers": [self._row(image) for image in page], **more}
+        rows = [
+            {**self._descriptor(image), "artifactStatus": image.status(self._now())}
+            for image in page
+        ]
+        return {"referrers": rows, **more}
+
+    def descriptors(self, repository: StoredRepository, subject: str) -> Rows:
+        """Return descriptors of OCI of all active referrers."""
+        return [self._descriptor(image) for image in self._find(repository, subject, {})]
+
+    def _find(
+        self, repository: StoredRepository, subject: str, asked: Mapping[str, Any]
+    ) -> Iterator[StoredImage]:
+        for image in repository.images_naming(subject):
+            if image.subject == subject and self._is_asked_for(image, asked):
+                yield image
 
     def _is_asked_for(self, image: StoredImage, asked: Mapping[str, Any]) -> bool:
         status = asked.get("artifactStatus", "ACTIVE")  # ECR model: the default
         types = asked.get("artifactTypes") or [image.artifact_type]
         return status in {"ANY", image.status(self._now())} and image.artifact_type in types
 
-    def _row(self, image: StoredImage) -> Row:
+    def _descriptor(self, image: StoredImage) -> Row:
         manifest = manifest_bytes(self._store, image.digest)
         row = {
             "digest": image.digest,
             "mediaType": image.media_type,
             "artifactType": image.artifact_type,
-            "size": len(manifest),  # as in a descriptor of OCI
+            "size": len(manifest),
             "annotations": _annotations(manifest),
-            "artifactStatus": image.status(self._now()),
         }
         return {name: value for name, value in row.items() if value is not None}
 

@@ -124,10 +124,11 @@ class Registry:
         self.region: Final = region
         self.store: Final = Store()
         self.tokens: Final = Tokens(now)
+        self.referrers: Final = Referrers(self.store, now)
+        self.now: Final = now
         # Name -> value, as PutAccountSetting sets them.
         self.account_settings: dict[str, str] = {**DEFAULTS}
         self._host = host
-        self._now = now
         self._database = Database(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
         # Changes come one at a time, from the server's threads and from those of a test. A change
@@ -152,7 +153,7 @@ class Registry:
             "GetLifecyclePolicy": policies.LIFECYCLE.get,
             "GetRepositoryPolicy": policies.REPOSITORY.get,
             "InitiateLayerUpload": layers.initiate,
-            "ListImageReferrers": Referrers(self.store, now).list,
+            "ListImageReferrers": self.referrers.list,
             "ListImages": images.list,
             "ListTagsForResource": resource_tags.list_tags,
             "PutImage": images.put,
@@ -288,7 +289,7 @@ class Registry:
             self.open()
             with self._revised(self.repository(name, registry_id)) as revision:
                 if digest in revision.images:
-                    revision.archive(revision.images[digest], self._now())
+                    revision.archive(revision.images[digest], self.now())
                 else:
                     revision.hold([replace(revision.layers[digest], archived=True)])
 
@@ -312,7 +313,7 @@ class Registry:
             target = self.repository(name, registry_id)
             held = self._repositories.get((target.registry_id, source))
             is_on = self.account_settings[BLOB_MOUNTING] == "ENABLED"
-            if held is None or not is_on or not is_mountable(digest, held, target):
+            if held is None or not is_on or not is_mountable(digest, held, target, self.now()):
                 return False
             with self._revised(target) as revision:
                 revision.hold([held.layers[digest]])
@@ -370,7 +371,7 @@ class Registry:
             registry_id=registry_id,
             region=self.region,
             host=self._host_of(registry_id),
-            now=self._now(),
+            now=self.now(),
         )
         stored = StoredRepository(description)
         resource_tags.add_tags(stored, request.get("tags", []))
