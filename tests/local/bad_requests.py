@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client.local._aws_model import service_model
 from ecr_layer_client.local._protocol import TARGET_PREFIX
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,7 +11,8 @@ import pytest
 from ecr_layer_client.local._aws_model import service_model
 from ecr_layer_client.local._clock import Clock
 from ecr_layer_client.local._protocol import TARGET_PREFIX, Request
-from ecr_layer_client.local._registry.registry import OPERATIONS, Registry
+from ecr_layer_client.local._registry.operations import OPERATIONS
+from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
 
 LAYER = "sha256:" + "a" * 64

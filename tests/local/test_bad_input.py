@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 from local.bad_requests import bad_request
 
 if TYPE_CHECKING:

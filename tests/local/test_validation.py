@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr_layer_client.local._registry.errors import AwsError
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 from ecr_layer_client.local._validation import request_parser
 
 GOOD = {"repositoryName": "app", "layerDigests": ["sha256:00"]}

@@ -17,76 +17,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecr_layer_client._models.repository import partition_of
 
-from . import descriptions, policies, resource_tags
 from .account_settings import BLOB_MOUNTING, DEFAULTS, checked_setting
 from .blob_store import Store
 from .database import Database
+from .descriptions import new_description
 from .errors import AwsError, invalid_parameter
-from .images import Images
-from .layers import AbsentAs, Layers, is_mountable
+from .layers import AbsentAs, is_mountable
 from .limits import Limits
+from .operations import CHANGING, OPERATIONS, operations_in_a_repository
 from .paging import page_of
 from .referrers import Referrers
-from .resource_tags import repository_of_arn
+from .resource_tags import add_tags, repository_of_arn
 from .state import Revision, Row, StoredRepository
-from .storage_classes import StorageClasses
 from .tokens import Tokens
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
-
-OPERATIONS = (
-    "BatchCheckLayerAvailability",
-    "BatchDeleteImage",
-    "BatchGetImage",
-    "CompleteLayerUpload",
-    "CreateRepository",
-    "DeleteLifecyclePolicy",
-    "DeleteRepository",
-    "DeleteRepositoryPolicy",
-    "DescribeImages",
-    "DescribeRegistry",
-    "DescribeRepositories",
-    "GetAccountSetting",
-    "GetAuthorizationToken",
-    "GetDownloadUrlForLayer",
-    "GetLifecyclePolicy",
-    "GetRepositoryPolicy",
-    "InitiateLayerUpload",
-    "ListImageReferrers",
-    "ListImages",
-    "ListTagsForResource",
-    "PutAccountSetting",
-    "PutImage",
-    "PutImageScanningConfiguration",
-    "PutImageTagMutability",
-    "PutLifecyclePolicy",
-    "SetRepositoryPolicy",
-    "TagResource",
-    "UntagResource",
-    "UpdateImageStorageClass",
-    "UploadLayerPart",
-)
-# The operations that change what outlives this object. They wait for the disk.
-CHANGING = {
-    "BatchDeleteImage",
-    "BatchGetImage",  # records the time of a pull
-    "CompleteLayerUpload",
-    "CreateRepository",
-    "DeleteLifecyclePolicy",
-    "DeleteRepository",
-    "DeleteRepositoryPolicy",
-    "PutAccountSetting",
-    "PutImage",
-    "PutImageScanningConfiguration",
-    "PutImageTagMutability",
-    "PutLifecyclePolicy",
-    "SetRepositoryPolicy",
-    "TagResource",
-    "UntagResource",
-    "UpdateImageStorageClass",
-}
 
 DEFAULT_LIMITS = Limits()
 
@@ -137,35 +84,9 @@ class Registry:
         self._changes = threading.RLock()
         self._contents = threading.RLock()
 
-        layers = Layers(self.store, now, absent, limits)
-        images = Images(self.store, now, limits)
-        self._operations_in_a_repository: Mapping[
-            str, Callable[[StoredRepository, Mapping[str, Any]], Row]
-        ] = {
-            "BatchCheckLayerAvailability": layers.check,
-            "BatchDeleteImage": images.delete,
-            "BatchGetImage": images.get,
-            "CompleteLayerUpload": layers.complete,
-            "DeleteLifecyclePolicy": policies.LIFECYCLE.delete,
-            "DeleteRepositoryPolicy": policies.REPOSITORY.delete,
-            "DescribeImages": images.describe,
-            "GetDownloadUrlForLayer": layers.download,
-            "GetLifecyclePolicy": policies.LIFECYCLE.get,
-            "GetRepositoryPolicy": policies.REPOSITORY.get,
-            "InitiateLayerUpload": layers.initiate,
-            "ListImageReferrers": self.referrers.list,
-            "ListImages": images.list,
-            "ListTagsForResource": resource_tags.list_tags,
-            "PutImage": images.put,
-            "PutImageScanningConfiguration": descriptions.put_scanning_configuration,
-            "PutImageTagMutability": descriptions.put_tag_mutability,
-            "PutLifecyclePolicy": policies.LIFECYCLE.put,
-            "SetRepositoryPolicy": policies.REPOSITORY.put,
-            "TagResource": resource_tags.tag,
-            "UntagResource": resource_tags.untag,
-            "UpdateImageStorageClass": StorageClasses(now, limits.restore_time).update,
-            "UploadLayerPart": layers.upload_part,
-        }
+        self._operations_in_a_repository = operations_in_a_repository(
+            self.store, now, absent, limits, self.referrers
+        )
         self.open()
 
     def open(self) -> None:
@@ -366,7 +287,7 @@ class Registry:
             )
             raise AwsError(code, message)
 
-        description = descriptions.new_description(
+        description = new_description(
             request,
             registry_id=registry_id,
             region=self.region,
@@ -374,7 +295,7 @@ class Registry:
             now=self.now(),
         )
         stored = StoredRepository(description)
-        resource_tags.add_tags(stored, request.get("tags", []))
+        add_tags(stored, request.get("tags", []))
         if self._database is not None:
             self._database.create(stored)
         with self._contents:
