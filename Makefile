@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
 # Debian's packages of other people's clients. Go brings the sources of AWS's client, too.
-PROGRAMS := awscli buildah golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman skopeo
+PROGRAMS := awscli buildah docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman skopeo
 
 # Silence the announcement that mkdocs-material prints at every build.
 export NO_MKDOCS_2_WARNING := 1
