@@ -6,6 +6,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
+# Debian's packages of other people's clients. Go brings the sources of AWS's client, too.
+PROGRAMS := awscli buildah docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman skopeo
 
 # Silence the announcement that mkdocs-material prints at every build.
 export NO_MKDOCS_2_WARNING := 1
@@ -107,10 +109,9 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.programs: $(VENV)/.made
-	@echo "installing docker, skopeo, podman and buildah if they are missing (once)"
-	@command -v dockerd >/dev/null && command -v skopeo >/dev/null && command -v podman >/dev/null && command -v buildah >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends docker.io skopeo podman buildah >/dev/null; } \
-		|| echo "docker, skopeo, podman or buildah was not found, so tests of clients are skipped: install them, for example with apt-get install docker.io skopeo podman buildah"
+	@echo "installing the clients that are no Python packages (once): $(PROGRAMS)"
+	@{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PROGRAMS) >/dev/null; } \
+		|| echo "They could not be installed, so the tests of those that are missing are skipped: as root, run apt-get install $(PROGRAMS)"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

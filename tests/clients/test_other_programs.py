@@ -1,18 +1,23 @@
 """Clients of other projects push to the local ECR and pull from it.
 
-Each client runs in its own environment.
+Each client runs in its own environment. Our client pushes an image that each of them pulls, and
+examines the image that each of them pushes.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from ecr_layer_client.images import ImageSource
 from ecr_layer_client.local import LocalECR
+from images.making import Image, sha256
 from wire.environments import environment, ran
 
 if TYPE_CHECKING:
@@ -23,6 +28,7 @@ pytestmark = [pytest.mark.full, pytest.mark.timeout(900)]
 PROGRAMS = Path(__file__).parent / "programs"
 JAVASCRIPT = "@aws-sdk/client-ecr"
 SIZE = 5 * 1024 * 1024 + 8
+OURS = Image(b"{}", (b"the layer of our client",))
 SEEN: dict[str, Any] = {
     "uri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app",
     "before": [["UNAVAILABLE", None], ["UNAVAILABLE", None]],
@@ -32,6 +38,11 @@ SEEN: dict[str, Any] = {
     "got": [True],
     "missing": ["ImageNotFound"],
     "downloaded": True,
+    "ours": [sha256(OURS.manifest), *map(sha256, OURS.blobs)],
+    "listed": ["1.0"],
+    "described": [SIZE + 2],
+    "tags": ["team", "a"],
+    "policy": True,
     "resume": 3,
     "errors": [
         "InvalidLayerPartException",
@@ -43,6 +54,23 @@ SEEN: dict[str, Any] = {
         "ImageAlreadyExistsException",
     ],
 }
+POLICY = json.dumps(
+    {
+        "rules": [
+            {
+                "rulePriority": 1,
+                "selection": {
+                    "tagStatus": "any",
+                    "countType": "imageCountMoreThan",
+                    "countNumber": 9,
+                },
+                "action": {"type": "expire"},
+            }
+        ]
+    }
+)
+# Where Debian's packages install programs and the sources of libraries for Go.
+AWS_2, GO_PATH = Path("/usr/bin/aws"), Path("/usr/share/gocode")
 UNCHECKED = {
     "no name": "repositoryName",
     "no digests": "layerDigests",
@@ -52,8 +80,8 @@ UNCHECKED = {
     "a name in capitals": "repositoryName",
     "a name with dots": "repositoryName",
     "a number for a name": "repositoryName",
-    "numbers for digests": "layerDigests.1.member",
-    "a long digest": "layerDigests.1.member",
+    "numbers for digests": "layerDigests",
+    "a long digest": "layerDigests",
     "a short registry": "registryId",
     "no upload": "uploadId",
     "a malformed upload id": "uploadId",
@@ -63,7 +91,7 @@ UNCHECKED = {
     "101 images": "imageIds",
     "no manifest": "imageManifest",
     "an empty manifest": "imageManifest",
-    "malformed manifest": "imageManifest",
+    "malformed manifest": "ImageManifest",
     "a word for a setting": "imageTagMutability",
 }
 
@@ -80,11 +108,32 @@ def seen(ecr: LocalECR) -> Callable[..., dict[str, Any]]:
     """Run a command in the environment of the local ECR, and return the JSON that it prints."""
 
     def run(*command: str | Path) -> dict[str, Any]:
+        asyncio.run(push(ecr))
         said = ran(*command, **ecr.environment)
         assert said.returncode == 0, said.stderr[-2000:]
+        assert asyncio.run(examined(ecr)) == [True, True, True]
         return dict(json.loads(said.stdout))
 
     return run
+
+
+async def push(ecr: LocalECR) -> None:
+    """Push an image with our client."""
+    blobs = {sha256(blob): blob for blob in OURS.blobs}
+    source = ImageSource.from_manifest(OURS.manifest, blobs=lambda each: [blobs[each.digest]])
+    ecr.create_repository("team/ours")
+    async with ecr.client() as client:
+        await client.push("team/ours", source, tags=["1.0"])
+
+
+async def examined(ecr: LocalECR) -> list[bool]:
+    """Return whether our client finds the image of the other client complete, in three ways."""
+    async with ecr.client() as client:
+        image = await client.get_image("team/app", "1.0")
+        checked = await client.check_layers("team/app", [each.digest for each in image.blobs])
+        report = await client.verify_image("team/app", "1.0")
+        audited = [each.deployable async for each in client.audit("team/app")]
+    return [checked.all_available, report.deployable, audited == [True]]
 
 
 @pytest.mark.parametrize(
@@ -102,7 +151,27 @@ def test_a_python_client_pushes_and_pulls(
 ) -> None:
     """A Python client pushes in parts, pulls byte for byte, and reads each error code."""
     python = environment(tmp_path / client, requirement) / "python"
-    assert seen(python, PROGRAMS / "journey.py", client) == {**SEEN, **dict.fromkeys(hidden)}
+    told = seen(python, PROGRAMS / "journey.py", client, POLICY)
+    assert told == {**SEEN, **dict.fromkeys(hidden)}
+
+
+@pytest.mark.skipif(not AWS_2.exists(), reason="needs Debian's package awscli, of version 2")
+def test_the_second_command_line_pushes_and_pulls(seen: Any) -> None:
+    """Version 2 of the AWS command line gets the same results as version 1."""
+    told = seen(sys.executable, PROGRAMS / "journey.py", "aws", POLICY, AWS_2)
+    assert told == {**SEEN, "resume": None}
+
+
+@pytest.mark.skipif(
+    shutil.which("go") is None or not (GO_PATH / "src/github.com/aws/aws-sdk-go").exists(),
+    reason="needs Debian's packages golang-go and golang-github-aws-aws-sdk-go-dev",
+)
+def test_go_pushes_and_pulls(seen: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Version 1 of AWS's client for Go, which many tools use, gets the same results."""
+    monkeypatch.setenv("GO111MODULE", "off")
+    monkeypatch.setenv("GOPATH", str(GO_PATH))
+    monkeypatch.setenv("GOCACHE", str(tmp_path))
+    assert seen("go", "run", PROGRAMS / "journey.go", POLICY) == SEEN
 
 
 @pytest.fixture
@@ -136,7 +205,7 @@ def test_javascript_pushes_and_pulls(seen: Any, node: Path) -> None:
 
     The server rejects what this client sends without validation, and names the member.
     """
-    told = seen("node", node / "journey.mjs")
+    told = seen("node", node / "journey.mjs", POLICY)
     unchecked = told.pop("unchecked")
     assert (told, unchecked) == (
         SEEN,

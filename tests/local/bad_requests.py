@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client.local._aws_model import service_model
 from ecr_layer_client.local._protocol import TARGET_PREFIX
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -205,6 +205,12 @@ GOOD: dict[str, list[Any]] = {
     "partFirstByte": [0],
     "partLastByte": [2, 3, 74_999],
     "maxResults": [1, 100, 1000],
+    "resourceArn": ["arn:aws:ecr:us-east-1:123456789012:repository/app", "arn:aws:ecr:::", "arn:"],
+    "targetStorageClass": ["ARCHIVE", "STANDARD"],
+    "name": ["BLOB_MOUNTING"],
+    "value": ["ENABLED", "DISABLED"],
+    "lifecyclePolicyText": ["{" * 100, " " * 100, json.dumps({"rules": [{"a": "b" * 100}]})],
+    "policyText": ["", "[" * 5_000, '{"Statement": 1e400}', '{"Statement": {"Effect": {}}}'],
     "imageManifest": [
         "{}",
         "[]",

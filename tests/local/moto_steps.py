@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 LAYERS = (b"one layer", b"another layer", b"{}")
 ABSENT = "sha256:" + "0" * 64
+OF_RESOURCES = {"tag_resource", "untag_resource", "list_tags_for_resource"}
 # The id of an upload that does not exist.
 UNKNOWN_UPLOAD = "00000000-0000-4000-8000-000000000000"
 
@@ -57,6 +58,22 @@ MANIFESTS = (
 )
 
 
+def _lifecycle_policy(count: int) -> str:
+    selection = {
+        "tagStatus": "untagged",
+        "countType": "imageCountMoreThan",
+        "countNumber": count,
+    }
+    rule = {"rulePriority": 1, "selection": selection, "action": {"type": "expire"}}
+    return json.dumps({"rules": [rule]})
+
+
+def _repository_policy(*actions: str) -> str:
+    principal = {"AWS": "arn:aws:iam::123456789012:root"}
+    statement = {"Effect": "Allow", "Principal": principal, "Action": actions}
+    return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+
 @dataclass(frozen=True)
 class Step:
     """One request.
@@ -97,8 +114,8 @@ class Walker:
                 name: value for name, value in response.items() if name not in {"Error", "message"}
             } | {"error": response["Error"]["Code"]}
         except Exception as error:
-            # moto runs in this process and raises Exception for what it does not expect.
-            if type(error) is not Exception:
+            # moto runs in this process and raises one of these for what it does not expect.
+            if type(error) not in {Exception, TypeError}:
                 raise
             answer = {"error": "unexpected"}
         else:
@@ -112,6 +129,10 @@ class Walker:
         name = f"{self.prefix}/{step.repository}"
         if step.operation == "describe_repositories":
             return {"repositoryNames": [name]}
+
+        if step.operation in OF_RESOURCES:
+            arn = f"arn:aws:ecr:us-east-1:123456789012:repository/{name}"
+            return {**step.members, "resourceArn": arn}
 
         request: dict[str, Any] = {**step.members, "repositoryName": name}
         if "imageIds" in request:
@@ -212,6 +233,19 @@ _images = st.fixed_dictionaries(
 _uploads = st.sampled_from([2, 3, 3, 3, 4, 5])
 _parts = st.sampled_from(LAYERS).map(lambda data: {"layerPartBlob": data})
 
+IMMUTABLE_WITH_EXCLUSION = {
+    "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
+    "imageTagMutabilityExclusionFilters": [{"filterType": "WILDCARD", "filter": "lat*"}],
+}
+_mutabilities: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
+    [
+        {"imageTagMutability": "MUTABLE"},
+        {"imageTagMutability": "IMMUTABLE"},
+        IMMUTABLE_WITH_EXCLUSION,
+    ]
+)
+_keys = st.sampled_from(["team", "cost", "env"])
+
 _MEMBERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "batch_check_layer_availability": st.builds(dict[str, Any], layerDigests=_digests),
     "batch_delete_image": st.builds(dict[str, Any], imageIds=_ids),
@@ -219,6 +253,25 @@ _MEMBERS: dict[str, st.SearchStrategy[dict[str, Any]]] = {
     "complete_layer_upload": st.sampled_from(LAYERS).map(
         lambda data: {"layerDigests": [digest_of(data)]}
     ),
+    "delete_lifecycle_policy": st.just({}),
+    "delete_repository_policy": st.just({}),
+    "get_lifecycle_policy": st.just({}),
+    "get_repository_policy": st.just({}),
+    "list_tags_for_resource": st.just({}),
+    "put_image_scanning_configuration": st.booleans().map(
+        lambda on: {"imageScanningConfiguration": {"scanOnPush": on}}
+    ),
+    "put_image_tag_mutability": _mutabilities,
+    "put_lifecycle_policy": st.sampled_from([0, 1, 30]).map(
+        lambda count: {"lifecyclePolicyText": _lifecycle_policy(count)}
+    ),
+    "set_repository_policy": st.sampled_from([["ecr:PutImage"], ["ecr:*", "ecr:PutImage"]]).map(
+        lambda actions: {"policyText": _repository_policy(*actions)}
+    ),
+    "tag_resource": st.lists(_keys, min_size=1, unique=True).map(
+        lambda keys: {"tags": [{"Key": key, "Value": f"of {len(keys)}"} for key in keys]}
+    ),
+    "untag_resource": st.lists(_keys, min_size=1).map(lambda keys: {"tagKeys": keys}),
     "create_repository": st.sampled_from([{}, {"imageTagMutability": "IMMUTABLE"}]),
     "delete_repository": st.sampled_from([{"force": False}, {}, {"force": False}, {"force": True}]),
     "describe_images": st.one_of(

@@ -11,13 +11,22 @@ import pytest
 from ecr_layer_client.local._aws_model import service_model
 from ecr_layer_client.local._clock import Clock
 from ecr_layer_client.local._protocol import TARGET_PREFIX, Request
-from ecr_layer_client.local._registry.registry import OPERATIONS, Registry
+from ecr_layer_client.local._registry.operations import OPERATIONS
+from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._service import Service
 
 LAYER = "sha256:" + "a" * 64
+SELECTION = {"tagStatus": "any", "countType": "imageCountMoreThan", "countNumber": 1}
+LIFECYCLE_POLICY = json.dumps(
+    {"rules": [{"rulePriority": 1, "selection": SELECTION, "action": {"type": "expire"}}]}
+)
+REPOSITORY_POLICY = json.dumps(
+    {"Statement": {"Effect": "Allow", "Principal": "*", "Action": "ecr:PutImage"}}
+)
 TYPES: dict[str, tuple[type, ...]] = {
     "structure": (dict,),
     "list": (list,),
+    "map": (dict,),
     "string": (str,),
     "integer": (int,),
     "long": (int,),
@@ -38,6 +47,10 @@ def problems(value: Any, shape: Any, where: str = "") -> list[str]:
     # The bounds of lists apply to requests, because ECR returns empty lists.
     if shape.type_name == "list":
         return [problem for each in value for problem in problems(each, shape.member, f"{where}[]")]
+    if shape.type_name == "map":
+        return [
+            problem for each in value.values() for problem in problems(each, shape.value, where)
+        ]
     return string_problems(value, shape, where) if shape.type_name == "string" else []
 
 
@@ -127,6 +140,45 @@ async def upload(
         await checked.ask("CompleteLayerUpload", **upload, layerDigests=list(digests))
 
 
+async def create_repositories(checked: Checked, immutable: dict[str, Any]) -> None:
+    """Create and describe repositories, among them invalid ones."""
+    ask = checked.ask
+    await ask("CreateRepository", repositoryName="app")
+    await ask("CreateRepository", repositoryName="app")
+    await ask("CreateRepository", repositoryName="t1", tags=[{"Key": "", "Value": ""}])
+    tags = [{"Key": str(number), "Value": ""} for number in range(51)]
+    await ask("CreateRepository", repositoryName="t2", tags=tags)
+    await ask("CreateRepository", repositoryName="immutable", **immutable)
+    await ask("DescribeRepositories", maxResults=1)
+    await ask("DescribeRepositories", repositoryNames=["nope"])
+    await ask("DescribeRepositories", repositoryNames=["App"])
+
+
+async def ask_for_settings(checked: Checked, immutable: dict[str, Any]) -> None:
+    """Change and read every setting of the repository, and of the account."""
+    ask, arn = checked.ask, "arn:aws:ecr:us-east-1:123456789012:repository/app"
+    await ask("TagResource", resourceArn=arn, tags=[{"Key": "k", "Value": "v"}])
+    await ask("ListTagsForResource", resourceArn=arn)
+    await ask("ListTagsForResource", resourceArn="app")
+    await ask("UntagResource", resourceArn=arn, tagKeys=["k"])
+    await ask("PutImageTagMutability", repositoryName="app", **immutable)
+    await ask("DescribeRepositories", repositoryNames=["app"])
+    await ask("PutImageScanningConfiguration", repositoryName="app", imageScanningConfiguration={})
+    for put, kind, policy in (
+        ("Put", "Lifecycle", {"lifecyclePolicyText": LIFECYCLE_POLICY}),
+        ("Set", "Repository", {"policyText": REPOSITORY_POLICY}),
+    ):
+        await ask(f"{put}{kind}Policy", repositoryName="app", **dict.fromkeys(policy, "x" * 100))
+        await ask(f"{put}{kind}Policy", repositoryName="app", **policy)
+        await ask(f"Get{kind}Policy", repositoryName="app")
+        for _ in range(2):
+            await ask(f"Delete{kind}Policy", repositoryName="app")
+    await ask("DescribeRegistry")
+    await ask("PutAccountSetting", name="BLOB_MOUNTING", value="ENABLED")
+    await ask("PutAccountSetting", name="BLOB_MOUNTING", value="ON")
+    await ask("GetAccountSetting", name="BLOB_MOUNTING")
+
+
 @pytest.mark.asyncio
 async def test_every_response_follows_the_model() -> None:
     """Successes and errors of each operation have only the members and values of the model."""
@@ -144,20 +196,12 @@ async def test_every_response_follows_the_model() -> None:
         "manifests": [{"digest": LAYER}],
     }
     filters = [{"filterType": "WILDCARD", "filter": "v*"}]
-
-    # Repositories.
-    await ask("CreateRepository", repositoryName="app")
-    await ask("CreateRepository", repositoryName="app")
-    await ask("CreateRepository", repositoryName="t1", tags=[{"Key": "", "Value": ""}])
-    await ask("CreateRepository", repositoryName="t2", tags=[{"Key": "k", "Value": ""}] * 51)
     immutable = {
         "imageTagMutability": "IMMUTABLE_WITH_EXCLUSION",
         "imageTagMutabilityExclusionFilters": filters,
     }
-    await ask("CreateRepository", repositoryName="immutable", **immutable)
-    await ask("DescribeRepositories", maxResults=1)
-    await ask("DescribeRepositories", repositoryNames=["nope"])
-    await ask("DescribeRepositories", repositoryNames=["App"])
+
+    await create_repositories(checked, immutable)
 
     # Layers.
     await upload(checked, "MTIzNA==", of_1234)
@@ -191,10 +235,23 @@ async def test_every_response_follows_the_model() -> None:
     await ask("DescribeImages", repositoryName="app")
     await ask("DescribeImages", repositoryName="app", imageIds=[{"imageTag": "nope"}])
 
+    # Referrers and storage classes.
+    artifact = {**manifest, "subject": {"digest": LAYER}, "annotations": {"note": "signed"}}
+    await ask("PutImage", repositoryName="app", imageManifest=json.dumps(artifact), imageTag="2.0")
+    await ask("ListImageReferrers", repositoryName="app", subjectId={"imageDigest": LAYER})
+    moving = {"repositoryName": "app", "imageId": {"imageTag": "2.0"}}
+    for target in ("ARCHIVE", "STANDARD", "ARCHIVE"):
+        await ask("UpdateImageStorageClass", **moving, targetStorageClass=target)
+    await ask("DescribeImages", repositoryName="app", filter={"imageStatus": "ANY"})
+
+    await ask_for_settings(checked, immutable)
+
     # Deletions.
     await ask("DeleteRepository", repositoryName="app")
     await ask(
-        "BatchDeleteImage", repositoryName="app", imageIds=[{"imageTag": "1.0"}, {"imageTag": "2"}]
+        "BatchDeleteImage",
+        repositoryName="app",
+        imageIds=[{"imageTag": tag} for tag in ("1.0", "2.0", "2")],
     )
     await ask("ListImages", repositoryName="app")
     await ask("DeleteRepository", repositoryName="app")
@@ -215,10 +272,12 @@ async def test_every_response_follows_the_model() -> None:
         "LayerInaccessibleException",
         "LayerPartTooSmallException",
         "LayersNotFoundException",
+        "LifecyclePolicyNotFoundException",
         "ReferencedImagesNotFoundException",
         "RepositoryAlreadyExistsException",
         "RepositoryNotEmptyException",
         "RepositoryNotFoundException",
+        "RepositoryPolicyNotFoundException",
         "TooManyTagsException",
         "UploadNotFoundException",
     }

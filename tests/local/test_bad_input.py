@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client.local import LocalECR
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 from local.bad_requests import bad_request
 
 if TYPE_CHECKING:
@@ -106,8 +106,8 @@ def files(folder: Path) -> list[str]:
 @pytest.mark.parametrize(
     ("count", "auth"),
     [
-        pytest.param(300, False, id="unsigned"),
-        pytest.param(300, True, id="signed"),
+        pytest.param(500, False, id="unsigned"),
+        pytest.param(500, True, id="signed"),
         pytest.param(
             10_000, False, id="10,000-unsigned", marks=[pytest.mark.full, pytest.mark.timeout(600)]
         ),

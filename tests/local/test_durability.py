@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import json
 import os
 import re
 import sqlite3
@@ -86,6 +87,14 @@ def started(ecr: LocalECR) -> dict[str, Any]:
     return part
 
 
+def policy(registry: Registry, repository: dict[str, str], operation: str) -> dict[str, Any]:
+    """Return a policy of a repository, or nothing if there is none."""
+    try:
+        return registry.run(operation, repository)
+    except AwsError:
+        return {}
+
+
 def contents(ecr: LocalECR) -> list[Any]:
     """Return everything that the registries report about their contents."""
     found: list[Any] = []
@@ -99,13 +108,20 @@ def contents(ecr: LocalECR) -> list[Any]:
                     "imageIds"
                 ]
                 layers = [HELD, digest_of(b"one"), digest_of(b"two")]
+                arn = {"resourceArn": repository["repositoryArn"]}
                 found += [
                     repository,
                     images,
-                    registry.run("DescribeImages", {**of_it, "filter": {"imageStatus": "ANY"}}),
+                    # This is a pull, whose time DescribeImages returns.
                     registry.run("BatchGetImage", {**of_it, "imageIds": images})
                     if images
                     else None,
+                    registry.run("DescribeImages", {**of_it, "filter": {"imageStatus": "ANY"}}),
+                    registry.run("ListTagsForResource", arn),
+                    [
+                        policy(registry, of_it, "GetLifecyclePolicy"),
+                        policy(registry, of_it, "GetRepositoryPolicy"),
+                    ],
                     registry.run("BatchCheckLayerAvailability", {**of_it, "layerDigests": layers}),
                     [blob and blob[:] for blob in map(registry.store.get, layers)],
                 ]
@@ -126,14 +142,27 @@ def test_contents_survive_a_restart(tmp_path: Path) -> None:
     )
     first.archive("app", first.seed_image("app", [b"two"], "old"))
     first.seed_image("app", [b"one"])
-    registries(first)[0].run(
-        "CreateRepository", {"repositoryName": "immutable", "imageTagMutability": "IMMUTABLE"}
-    )
+    run = registries(first)[0].run
+    tags = [{"Key": "team", "Value": "a"}, {"Key": "cost", "Value": "1"}]
+    run("CreateRepository", {"repositoryName": "set", "tags": tags})
+    run("PutImageTagMutability", {"repositoryName": "set", "imageTagMutability": "IMMUTABLE"})
+    arn = "arn:aws:ecr:us-east-1:123456789012:repository/set"
+    run("UntagResource", {"resourceArn": arn, "tagKeys": ["cost"]})
+    statement = {"Effect": "Allow", "Principal": "*", "Action": "ecr:*"}
+    text = json.dumps({"Statement": statement})
+    run("SetRepositoryPolicy", {"repositoryName": "set", "policyText": text})
+    run("PutAccountSetting", {"name": "BLOB_MOUNTING", "value": "ENABLED"})
+    del run
     before = contents(first)
     del first
 
-    assert contents(LocalECR(data=str(tmp_path), regions=REGIONS)) == before
-    assert len(before) == 5 * 6
+    again = LocalECR(data=str(tmp_path), regions=REGIONS)
+    assert contents(again) == before
+    assert [registry.account_settings["BLOB_MOUNTING"] for registry in registries(again)] == [
+        "ENABLED",
+        "DISABLED",
+    ]
+    assert len(before) == 5 * 8
 
 
 def test_deleted_contents_stay_deleted(tmp_path: Path) -> None:
@@ -173,6 +202,32 @@ def test_deleting_a_repository_deletes_its_uploads(tmp_path: Path) -> None:
     assert [path.name for path in files(tmp_path)] == [DATABASE]
 
 
+STORED_AND_KILLED = """
+import os, signal, sys
+from ecr_layer_client.local import LocalECR
+ecr = LocalECR(data=sys.argv[1])
+ecr.put_layer("app", b"one")
+ecr._registry.store.put(b"not in a transaction yet")
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_blob_without_a_transaction_is_deleted(tmp_path: Path) -> None:
+    """The file of a blob whose transaction a kill prevented is deleted at the next start.
+
+    Files of others in the same directory are left alone.
+    """
+    subprocess.run([sys.executable, "-c", STORED_AND_KILLED, str(tmp_path)], check=False)
+    blobs = tmp_path / "us-east-1" / "blobs"
+    (blobs / "note").touch()
+    assert len(list(blobs.iterdir())) == 3
+    registry = registries(LocalECR(data=tmp_path))[0]
+    assert ({path.name for path in blobs.iterdir()}, held(registry, b"one")) == (
+        {ONE, "note"},
+        True,
+    )
+
+
 def test_a_region_that_is_not_served_is_left_alone(tmp_path: Path) -> None:
     """Contents of another Region are not served, and are there when the Region is served again."""
     LocalECR(data=tmp_path, region="eu-west-1").seed("app", [(HELD, 7)])
@@ -206,7 +261,7 @@ def database(data: Path) -> Path:
 def of_a_later_version(path: Path) -> None:
     """Mark the database as one of a later version."""
     with contextlib.closing(sqlite3.connect(path)) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
 
 
 def of_another_program(path: Path) -> None:
@@ -237,7 +292,7 @@ def with_a_lost_repository(path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (of_a_later_version, "its format is 2 and this version reads 1"),
+        (of_a_later_version, "its format is 3 and this version reads 2"),
         (of_another_program, "another program wrote it"),
         (of_another_kind, "file is not a database"),
         (with_a_bad_description, "registryId: Field required"),

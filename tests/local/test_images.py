@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
+import contextlib
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import given
@@ -21,108 +21,23 @@ from ecr_layer_client.local._registry.manifest import (
 )
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
+from local.one_repository import (
+    ABSENT,
+    ACCOUNT,
+    CONFIG,
+    LAYER,
+    NOW,
+    OneRepository,
+    a_manifest,
+    an_index,
+    digest_of,
+)
 
-ACCOUNT = "123456789012"
-CONFIG, LAYER, ABSENT = ("sha256:" + letter * 64 for letter in "abc")
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
 NOBODY: dict[str, str] = {}
-NOW = 1_000_000.0
 PLACE = f"the repository with name 'app' in the registry with id '{ACCOUNT}'"
-
-
-class OneRepository:
-    """A registry with one repository that has a config of 3 bytes and a layer of 7."""
-
-    def __init__(self, **options: Any) -> None:
-        """Take options of CreateRepository."""
-        self.now = NOW
-        self.registry = Registry(account=ACCOUNT, region="us-east-1", now=lambda: self.now)
-        self.registry.run("CreateRepository", {"repositoryName": "app", **options})
-        self.registry.repository("app").hold(
-            [StoredLayer(CONFIG, 3, "text/plain"), StoredLayer(LAYER, 7, "text/plain")]
-        )
-
-    def run(self, operation: str, **members: Any) -> dict[str, Any]:
-        """Run an operation on the repository."""
-        return self.registry.run(operation, {"repositoryName": "app", **members})
-
-    def put(self, manifest: str, tag: str | None = None, **members: Any) -> str:
-        """Put an image and return its digest."""
-        tagged = {} if tag is None else {"imageTag": tag}
-        return str(
-            self.run("PutImage", imageManifest=manifest, **tagged, **members)["image"]["imageId"][
-                "imageDigest"
-            ]
-        )
-
-    def rejected(self, operation: str, **members: Any) -> tuple[str, str]:
-        """Return the code and the message of an error response."""
-        with pytest.raises(AwsError) as caught:
-            self.run(operation, **members)
-        return caught.value.code, caught.value.message
-
-    def get(
-        self, *ids: dict[str, str], **members: Any
-    ) -> tuple[list[tuple[str, str | None]], list[str]]:
-        """Return digests and tags of BatchGetImage, and the codes of its failures."""
-        answer = self.run("BatchGetImage", imageIds=list(ids), **members)
-        found = [
-            (row["imageId"]["imageDigest"], row["imageId"].get("imageTag"))
-            for row in answer["images"]
-        ]
-        return found, [failure["failureCode"] for failure in answer["failures"]]
-
-    def delete(self, *ids: dict[str, str]) -> tuple[list[dict[str, str]], list[str]]:
-        """Return what BatchDeleteImage deleted, and the codes of its failures."""
-        answer = self.run("BatchDeleteImage", imageIds=list(ids))
-        return answer["imageIds"], [failure["failureCode"] for failure in answer["failures"]]
-
-    def listed(self, **asked: str) -> list[str]:
-        """Return the tags that ListImages returns, "" for an untagged image."""
-        return sorted(
-            row.get("imageTag", "") for row in self.run("ListImages", filter=asked)["imageIds"]
-        )
-
-    def described(self, **members: Any) -> list[dict[str, Any]]:
-        """Return the rows of DescribeImages."""
-        details: list[dict[str, Any]] = self.run("DescribeImages", **members)["imageDetails"]
-        return details
-
-    def availability(self, digest: str) -> str:
-        """Return the availability of a layer."""
-        return str(
-            self.run("BatchCheckLayerAvailability", layerDigests=[digest])["layers"][0][
-                "layerAvailability"
-            ]
-        )
-
-
-def a_manifest(*layers: str, note: str = "", **members: Any) -> str:
-    """Return the text of a manifest of these layers. Another note makes another image."""
-    descriptors = [
-        {"mediaType": OCI_LAYER, "digest": layer, "size": 7} for layer in layers or (LAYER,)
-    ]
-    config = {"mediaType": OCI_CONFIG, "digest": CONFIG, "size": 3}
-    whole = {
-        "schemaVersion": 2,
-        "mediaType": OCI_MANIFEST,
-        "config": config,
-        "layers": descriptors,
-        "annotations": {"note": note},
-    }
-
-    return json.dumps(whole | members)
-
-
-def an_index(*digests: str, **members: Any) -> str:
-    """Return the text of an index of these images."""
-    return json.dumps(
-        {"mediaType": OCI_INDEX, "manifests": [{"digest": digest} for digest in digests]} | members
-    )
-
-
-def digest_of(text: str) -> str:
-    """Return the digest of a manifest."""
-    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
 
 
 # -- PutImage
@@ -304,7 +219,7 @@ def test_a_digest_that_does_not_match_is_rejected() -> None:
         ("[" * 100_000, {}, "Invalid JSON syntax"),
         ("\ud800", {}, "Invalid JSON syntax"),
         ("[]", {}, "it must be an object"),
-        ("{}", {}, "it has no mediaType, so imageManifestMediaType must say it"),
+        ("{}", {}, "Invalid JSON syntax"),
         ("{}", {"imageManifestMediaType": "text/plain"}, "its media type must be one of"),
         ('{"mediaType": 5}', {}, "its media type must be one of"),
         (
@@ -582,6 +497,65 @@ def test_the_pages_have_every_image_once(size: int, count: int, operation: str) 
         assert (token is None) == (len(found) == count)
 
     assert found == sorted(digests)
+
+
+class Counted(dict[str, Any]):
+    """A mapping that counts how many of its values are read."""
+
+    def __init__(self, values: Any) -> None:
+        """Start at zero."""
+        super().__init__(values)
+        self.reads = 0
+
+    def __getitem__(self, key: str) -> Any:
+        """Return a value."""
+        self.reads += 1
+        return super().__getitem__(key)
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the keys, each of which counts."""
+        self.reads += len(self)
+        return super().__iter__()
+
+    def values(self) -> Any:
+        """Return the values, each of which counts."""
+        self.reads += len(self)
+        return super().values()
+
+    def items(self) -> Any:
+        """Return the items, each of which counts."""
+        self.reads += len(self)
+        return super().items()
+
+
+@pytest.mark.parametrize(
+    ("operation", "members"),
+    [
+        ("DescribeImages", {"maxResults": 5}),
+        ("DescribeImages", {"maxResults": 5, "filter": {"tagStatus": "TAGGED"}}),
+        ("ListImages", {"maxResults": 5}),
+        ("GetDownloadUrlForLayer", {"layerDigest": LAYER}),
+        ("BatchDeleteImage", {"imageIds": [{"imageTag": "1"}]}),
+    ],
+    ids=["DescribeImages", "filtered", "ListImages", "GetDownloadUrlForLayer", "BatchDeleteImage"],
+)
+def test_an_operation_reads_only_the_images_that_it_needs(
+    operation: str, members: dict[str, Any]
+) -> None:
+    """The number of images and tags that an operation reads does not depend on their number."""
+    reads: list[int] = []
+    for count in (20, 200):
+        repository = OneRepository()
+        repository.put(a_manifest(), "0")
+        for number in range(1, count):
+            repository.put(a_manifest(CONFIG, note=str(number)), str(number))
+        stored = repository.registry.repository("app")
+        stored.images, stored.tags = images, tags = Counted(stored.images), Counted(stored.tags)
+        with contextlib.suppress(AwsError):
+            repository.run(operation, **members)
+        reads.append(images.reads + tags.reads)
+
+    assert reads[0] == reads[1] > 0
 
 
 # -- archived images

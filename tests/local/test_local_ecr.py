@@ -184,6 +184,7 @@ def test_a_bad_repository_name_is_a_value_error(name: str) -> None:
         *(("intake", each) for each in (0, "1", float("nan"))),
         *(("max_part_size", each) for each in (5 * 1024 * 1024 - 1, 20_971_521, 1e7, True)),
         *(("max_layers_per_image", each) for each in (0, 1.5, True)),
+        *(("restore_time", each) for each in (-1, "60", float("inf"))),
     ],
     ids=str,
 )
@@ -390,7 +391,7 @@ async def test_a_manifest_is_put_in_any_form() -> None:
 @pytest.mark.parametrize(
     ("manifest", "said"),
     [
-        ("{}", r"InvalidParameterException: .*it has no mediaType"),
+        ("{}", r"at 'ImageManifest' failed to satisfy constraint: 'Invalid JSON syntax'"),
         ("", r"InvalidParameterException: .* length"),
         (b"\xff", "utf-8"),
         (

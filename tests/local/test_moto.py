@@ -19,6 +19,7 @@ from ecr_layer_client.local import LocalECR
 from local.moto_steps import (
     ABSENT,
     BEGIN,
+    IMMUTABLE_WITH_EXCLUSION,
     LAYERS,
     MANIFESTS,
     Step,
@@ -150,6 +151,7 @@ def _complete(data: bytes) -> Step:
 
 INITIATE = Step("initiate_layer_upload", "app", {})
 LIST = Step("list_images", "app", {})
+IMMUTABLE = {"imageTagMutability": "IMMUTABLE"}
 BY_DIGEST = {"imageIds": [{"imageDigest": 0}]}
 
 KNOWN = [
@@ -225,6 +227,35 @@ KNOWN = [
         "describe_images",
         without("imageStatus", "artifactMediaType", "imageSizeInBytes"),
         (_put(0), Step("describe_images", "app", {})),
+    ),
+    Known(
+        "moto does not return the filters that it sets",
+        "put_image_tag_mutability",
+        without("imageTagMutabilityExclusionFilters"),
+        (Step("put_image_tag_mutability", "app", IMMUTABLE_WITH_EXCLUSION),),
+    ),
+    Known(
+        "moto does not expect an image without a tag beside filters for tags",
+        "put_image",
+        where(None, "unexpected"),
+        (Step("put_image_tag_mutability", "app", IMMUTABLE_WITH_EXCLUSION), _put(0)),
+        parts_them=True,
+    ),
+    Known(
+        "moto has the code of an image that exists for an immutable tag of another image",
+        "put_image",
+        where("ImageTagAlreadyExistsException", "ImageAlreadyExistsException"),
+        (_put(0, "1.0"), Step("put_image_tag_mutability", "app", IMMUTABLE), _put(1, "1.0")),
+    ),
+    Known(
+        "moto does not record the time of a pull",
+        "describe_images",
+        without("lastRecordedPullTime"),
+        (
+            _put(0),
+            Step("batch_get_image", "app", BY_DIGEST),
+            Step("describe_images", "app", {}),
+        ),
     ),
     Known(
         (

@@ -315,6 +315,35 @@ async def test_referrers_of_one_type(client: Docker) -> None:
     )
 
 
+@pytest.mark.parametrize("restore_time", [0.0, 600.0], ids=["restored", "being restored"])
+async def test_an_archived_image_is_not_served(restore_time: float) -> None:
+    """An archived image has neither a manifest, nor a blob, nor a referrer, until it is restored.
+
+    While it is restored, it is not served.
+    """
+    signed = signature(APP.manifest)
+    paths = [f"manifests/{sha256(signed)}", f"blobs/{sha256(APP.config)}"]
+
+    async with LocalECR(restore_time=restore_time) as ecr, docker(ecr) as client:
+        ecr.put_layer("app", APP.config)
+        ecr.put_image("app", signed)
+
+        async def served() -> list[Any]:
+            answers = [await client.send("GET", f"/v2/app/{path}") for path in paths]
+            found = await client.send("GET", f"/v2/app/referrers/{sha256(APP.manifest)}")
+            return [*(answer.status for answer in answers), len(found.json["manifests"])]
+
+        seen = [await served()]
+        for target in ("ARCHIVE", "STANDARD"):
+            image = {"repositoryName": "app", "imageId": {"imageDigest": sha256(signed)}}
+            ecr._registry.run(  # pyright: ignore[reportPrivateUsage]
+                "UpdateImageStorageClass", {**image, "targetStorageClass": target}
+            )
+            seen.append(await served())
+
+    assert seen == [[200, 200, 1], [404, 404, 0], [404, 404, 0] if restore_time else [200, 200, 1]]
+
+
 async def test_no_referrers(client: Docker) -> None:
     """A digest that nothing refers to has an empty index."""
     answer = await client.send("GET", f"/v2/app/referrers/{ABSENT}")
@@ -339,8 +368,8 @@ def source(client: Docker) -> str:
 
 def enable_mounts(ecr: LocalECR) -> None:
     """Turn the account setting on, which is off in a new account."""
-    registry: Any = ecr._registry  # pyright: ignore[reportPrivateUsage]
-    registry.account_settings["BLOB_MOUNTING"] = "ENABLED"
+    setting = {"name": "BLOB_MOUNTING", "value": "ENABLED"}
+    ecr._registry.run("PutAccountSetting", setting)  # pyright: ignore[reportPrivateUsage]
 
 
 async def test_a_mount_is_off_at_first(client: Docker, source: str) -> None:

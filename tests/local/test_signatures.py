@@ -160,6 +160,17 @@ def test_spaces_in_signed_headers_do_not_count() -> None:
     assert rejection(with_header(request, "x-amz-meta", "  a    b ")) is None
 
 
+@pytest.mark.parametrize("space", ["\u00a0", "\u2003", "\u3000", "\x1f"])
+def test_only_spaces_and_tabs_may_surround_a_key(space: str) -> None:
+    """Another white-space character belongs to the id of the key, which is then unknown."""
+    request = a_request()
+    header = request.headers["authorization"]
+    spaced = header.replace("Credential=", f"Credential={space}")
+    allowed = header.replace("Credential=", "Credential= \t")
+    assert rejection(with_header(request, "authorization", spaced)) == UNKNOWN
+    assert rejection(with_header(request, "authorization", allowed)) is None
+
+
 def test_an_access_key_may_contain_slashes() -> None:
     """The scope is parsed from the end of the credential."""
     known = Signatures(region=REGION, clock=Clock())

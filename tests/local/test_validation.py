@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from ecr_layer_client.local._registry.errors import AwsError
-from ecr_layer_client.local._registry.registry import OPERATIONS
+from ecr_layer_client.local._registry.operations import OPERATIONS
 from ecr_layer_client.local._validation import request_parser
 
 GOOD = {"repositoryName": "app", "layerDigests": ["sha256:00"]}
@@ -20,6 +20,7 @@ PART = {
     "partLastByte": 3,
     "layerPartBlob": "MTIzNA==",
 }
+UPLOAD_PATTERN = "[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}"
 NAME_PATTERN = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(\/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*"
 
 
@@ -51,8 +52,8 @@ def rejection(operation: str, members: dict[str, Any]) -> AwsError:
             f"must satisfy regular expression '{NAME_PATTERN}'",
         ),
         ({"repositoryName": 5}, "repositoryName", "must be a string"),
-        ({"registryId": "12"}, "registryId", "must satisfy regular expression '[0-9]{12}'"),
-        ({"layerDigests": None}, "layerDigests", "must not be null"),
+        ({"registryId": "12"}, "registryId", "must satisfy regular expression [0-9]{12}"),
+        ({"layerDigests": None}, "layerDigests", "Member must not be null"),
         (
             {"layerDigests": []},
             "layerDigests",
@@ -65,13 +66,16 @@ def rejection(operation: str, members: dict[str, Any]) -> AwsError:
         ),
         ({"layerDigests": "sha256:00"}, "layerDigests", "must be a list"),
         ({"layerDigests": {"0": "x"}}, "layerDigests", "must be a list"),
-        ({"layerDigests": ["x", None]}, "layerDigests.2.member", "must not be null"),
+        ({"layerDigests": ["x", None]}, "layerDigests", "Member must not be null"),
         (
             {"layerDigests": ["x", "y" * 1001]},
-            "layerDigests.2.member",
-            "must have length less than or equal to 1000",
+            "layerDigests",
+            (
+                "Member must satisfy constraint: [Member must have length less than or equal to "
+                "1000, Member must have length greater than or equal to 0]"
+            ),
         ),
-        ({"layerDigests": ["x", ["y"]]}, "layerDigests.2.member", "must be a string"),
+        ({"layerDigests": ["x", ["y"]]}, "layerDigests", "must be a list of strings"),
     ],
 )
 def test_a_check_is_rejected_as_in_ecr(change: dict[str, Any], where: str, constraint: str) -> None:
@@ -82,6 +86,56 @@ def test_a_check_is_rejected_as_in_ecr(change: dict[str, Any], where: str, const
         error.message
         == f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'"
     )
+
+
+@pytest.mark.parametrize(
+    ("operation", "members", "where", "constraint"),
+    [
+        (
+            "DescribeImages",
+            {"repositoryName": "app", "maxResults": 1001},
+            "maxResults",
+            "Member must have value less than or equal to 1000",
+        ),
+        (
+            "GetAuthorizationToken",
+            {"registryIds": ["123456789012", "12345678901"]},
+            "registryIds",
+            (
+                "Member must satisfy constraint: [Member must satisfy regular expression pattern: "
+                "[0-9]{12}]"
+            ),
+        ),
+        (
+            "DescribeRepositories",
+            {"repositoryNames": ["app", "App"]},
+            "repositoryName",
+            f"must satisfy regular expression '{NAME_PATTERN}'",
+        ),
+        (
+            "PutLifecyclePolicy",
+            {"repositoryName": "app", "lifecyclePolicyText": ""},
+            "lifecyclePolicyText",
+            "Member must have length greater than or equal to 100",
+        ),
+        (
+            "PutImageTagMutability",
+            {"repositoryName": "app", "imageTagMutability": "SOMETIMES"},
+            "imageTagMutability",
+            (
+                "Member must satisfy enum value set: [IMMUTABLE, MUTABLE, MUTABLE_WITH_EXCLUSION, "
+                "IMMUTABLE_WITH_EXCLUSION]"
+            ),
+        ),
+    ],
+    ids=["value", "items", "names", "length", "enum"],
+)
+def test_places_and_words_are_those_of_ecr(
+    operation: str, members: dict[str, Any], where: str, constraint: str
+) -> None:
+    """A rejected member has the place and the words that users of ECR quote."""
+    expected = f"Invalid parameter at '{where}' failed to satisfy constraint: '{constraint}'"
+    assert rejection(operation, members).message == expected
 
 
 @pytest.mark.parametrize("count", [1, 100])
@@ -118,9 +172,18 @@ def test_a_part_is_decoded() -> None:
         (
             {"layerPartBlob": base64.b64encode(bytes(20971521)).decode()},
             "layerPartBlob",
-            "must have length less than or equal to 20971520",
+            "Member must have length less than or equal to 20971520",
         ),
-        ({"partFirstByte": -1}, "partFirstByte", "must have value greater than or equal to 0"),
+        (
+            {"partFirstByte": -1},
+            "partFirstByte",
+            "Member must have value greater than or equal to 0",
+        ),
+        (
+            {"uploadId": "x"},
+            "uploadId",
+            f"Member must satisfy regular expression pattern: {UPLOAD_PATTERN}",
+        ),
         ({"partFirstByte": "0"}, "partFirstByte", "must be an integer"),
         ({"partFirstByte": True}, "partFirstByte", "must be an integer"),
         ({"partLastByte": 1.5}, "partLastByte", "must be an integer"),
@@ -142,7 +205,7 @@ def test_a_part_is_rejected_as_in_ecr(change: dict[str, Any], where: str, constr
             "imageScanningConfiguration.scanOnPush",
         ),
         ({"imageScanningConfiguration": []}, "imageScanningConfiguration"),
-        ({"tags": [{"Key": "a", "Value": "b"}, {"Key": "a"}]}, "tags.2.member.Value"),
+        ({"tags": [{"Key": "a", "Value": "b"}, {"Key": "a"}]}, "tags.2.member.value"),
     ],
 )
 def test_nested_members_are_named_by_their_path(change: dict[str, Any], where: str) -> None:

@@ -12,7 +12,7 @@ from ecr_layer_client._text.validation_errors import first_problem
 from ._aws_model import error_codes
 from ._protocol import GET_LAYER
 from ._registry.errors import COMMON_CODES
-from ._registry.registry import OPERATIONS
+from ._registry.operations import OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
 BODILESS = (204, 205, 304)

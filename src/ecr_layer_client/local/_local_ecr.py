@@ -102,6 +102,9 @@ class LocalECR:
         max_layers_per_image: PutImage rejects images with more layers, with
             LimitExceededException. ECR has such a limit, but its number is not published. Default
             None: no limit.
+        restore_time: seconds that UpdateImageStorageClass takes to restore an archived image.
+            Meanwhile the image is ACTIVATING, and its layers are ARCHIVED. In ECR, it takes up to
+            20 minutes. Default 0: the image is restored at once.
         registry_host: where Docker and other clients of `/v2/` reach this registry, a host with its
             port, such as "localhost:4510". `repositoryUri` and `proxyEndpoint` name it, for the
             default account and the first Region. Default None: they name AWS's host, and the
@@ -151,6 +154,7 @@ class LocalECR:
         intake: float | None = None,
         max_part_size: int | None = None,
         max_layers_per_image: int | None = None,
+        restore_time: float = 0.0,
         registry_host: str | None = None,
         seed: int | str = 0,
     ) -> None:
@@ -160,7 +164,10 @@ class LocalECR:
         self._clock = Clock()
         check_options(account=account, absent=absent, host=host, port=port, latency=latency)
         limits = check_limits(
-            intake=intake, max_part_size=max_part_size, max_layers_per_image=max_layers_per_image
+            intake=intake,
+            max_part_size=max_part_size,
+            max_layers_per_image=max_layers_per_image,
+            restore_time=restore_time,
         )
         served = served_regions(region, regions)
         home = data_directory(data)
@@ -181,7 +188,7 @@ class LocalECR:
                         account=account,
                         region=each,
                         absent=absent,
-                        now=self._clock.now,
+                        now=self._clock.in_loop if in_memory else self._clock.now,
                         directory=directory,
                         limits=limits,
                         host=registry_host if each == region else None,
@@ -522,9 +529,10 @@ class LocalECR:
     ) -> None:
         """Archive an image, so that it cannot be pulled.
 
-        Layers that no active image refers to become ARCHIVED. Putting the image again restores it
-        and its layers. With the digest of a layer, only that layer becomes ARCHIVED, until it is
-        uploaded or put again. Archiving an index does not archive the images that it lists.
+        Layers that no active image refers to become ARCHIVED. UpdateImageStorageClass restores the
+        image and its layers, and so does putting the image again. With the digest of a layer, only
+        that layer becomes ARCHIVED, until it is uploaded or put again. Archiving an index does not
+        archive the images that it lists.
 
         Raises:
             LookupError: the repository does not exist, or has neither an image nor a layer with

@@ -7,13 +7,14 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from ._registry.layers import ACCEPTED_BYTES
-from ._registry.registry import CHANGING, OPERATIONS, Registry
+from ._registry.operations import CHANGING, OPERATIONS
 from ._validation import request_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ._fault_options import Script
+    from ._registry.registry import Registry
     from ._registry.state import Row
     from ._stats import Stats
 

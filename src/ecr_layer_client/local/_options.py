@@ -39,12 +39,18 @@ def check_options(*, account: Any, absent: Any, host: Any, port: Any, latency: A
     check_number("latency", latency, at_least=0.0)
 
 
-def check_limits(*, intake: Any, max_part_size: Any, max_layers_per_image: Any) -> Limits:
+def check_limits(
+    *, intake: Any, max_part_size: Any, max_layers_per_image: Any, restore_time: Any
+) -> Limits:
     """Return the limits. Raises ValueError for an invalid option, with the value and the rule.
 
-    >>> check_limits(intake=None, max_part_size=10 * 1024 * 1024, max_layers_per_image=None)
-    Limits(part_size=10485760, layers_per_image=None)
+    >>> part_size = 10 * 1024 * 1024
+    >>> check_limits(
+    ...     intake=None, max_part_size=part_size, max_layers_per_image=None, restore_time=60
+    ... )
+    Limits(part_size=10485760, layers_per_image=None, restore_time=60)
     """
+    check_number("restore_time", restore_time, at_least=0.0)
     if intake is not None:
         check_number("intake", intake, at_least=1.0)
     if max_part_size is None:
@@ -56,7 +62,7 @@ def check_limits(*, intake: Any, max_part_size: Any, max_layers_per_image: Any) 
         not _is_integer(max_layers_per_image) or max_layers_per_image < 1
     ):
         _reject("max_layers_per_image", "None, or a number of at least 1", max_layers_per_image)
-    return Limits(max_part_size, max_layers_per_image)
+    return Limits(max_part_size, max_layers_per_image, restore_time)
 
 
 def served_regions(region: str, regions: Iterable[str]) -> list[str]:

@@ -8,7 +8,7 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from ._registry.errors import error_of
-from ._registry.registry import OPERATIONS
+from ._registry.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from ._interceptors import Call

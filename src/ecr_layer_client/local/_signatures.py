@@ -42,6 +42,9 @@ MISSING = "MissingAuthenticationTokenException"
 UNKNOWN = "UnrecognizedClientException"
 EXPIRED = "ExpiredTokenException"
 
+# What may surround the parts of a header (RFC 9110: OWS). `str.strip()` removes other spaces, too.
+SPACES = " \t"
+
 # Access key, date, Region, service, terminator.
 SCOPE_PARTS = 5
 
@@ -87,13 +90,13 @@ class Authorization:
 
         Raises AwsError IncompleteSignatureException that names what is missing.
         """
-        algorithm, _, rest = header.strip().partition(" ")
+        algorithm, _, rest = header.strip(SPACES).partition(" ")
         if algorithm != ALGORITHM:
             rule = f"the Authorization header must begin with '{ALGORITHM}'"
             raise AwsError(INCOMPLETE, f"Unsupported AWS 'algorithm': {rule}")
 
         parts = {
-            name.strip(): value.strip()
+            name.strip(SPACES): value.strip(SPACES)
             for name, _, value in (part.partition("=") for part in rest.split(","))
         }
         names = ("Credential", "Signature", "SignedHeaders")
@@ -154,7 +157,7 @@ class Signatures:
         Raises AwsError with AWS's code and wording.
         """
         header = request.headers.get("authorization", "")
-        if not header.strip():
+        if not header.strip(SPACES):
             raise error_of(MISSING)
         try:
             self._verify(request, Authorization.parse(header))
@@ -299,7 +302,7 @@ def _bytes(text: str) -> bytes:
 
 
 def _timestamp(headers: Mapping[str, str]) -> str:
-    text = headers.get("x-amz-date", headers.get("date", "")).strip()
+    text = headers.get("x-amz-date", headers.get("date", "")).strip(SPACES)
     if re.fullmatch("[0-9]{8}T[0-9]{6}Z", text, re.ASCII):
         return text
 

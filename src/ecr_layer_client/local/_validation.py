@@ -1,8 +1,9 @@
 """Validation of requests, as ECR does it: each shape of the service model becomes one function.
 
 A parser takes a JSON value and its place in the request. It returns the value as the registry
-needs it (blobs decoded, unknown members dropped), or raises `AwsError`. The wordings are those
-quoted in public issues. Where none is quoted, the wording is assumed.
+needs it (blobs decoded, unknown members dropped), or raises `AwsError`. Places and wordings are
+those quoted in public issues: AWS's framework says "Member must", and ECR's own checks say "must".
+Where none is quoted, the wording is assumed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import base64
 import binascii
 import functools
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from ._aws_model import service_model
@@ -19,6 +20,23 @@ from ._registry.blob_store import Base64Bytes, Draft
 from ._registry.errors import AwsError, invalid_parameter
 
 Parser = Callable[[Any, str], Any]
+# A condition, and the words for a value that does not meet it.
+Rule = tuple[Callable[[str], bool], str]
+
+# ECR checks values of these shapes itself. Its words for their patterns:
+OWN_PATTERNS = {
+    "RegistryId": "must satisfy regular expression {}",
+    "RepositoryName": "must satisfy regular expression '{}'",
+}
+# ECR lists these values in another order than the model.
+VALUES = {
+    "ImageTagMutability": (
+        "IMMUTABLE",
+        "MUTABLE",
+        "MUTABLE_WITH_EXCLUSION",
+        "IMMUTABLE_WITH_EXCLUSION",
+    )
+}
 
 
 @functools.cache
@@ -54,9 +72,10 @@ def _parser(shape: Any) -> Parser:
 
 def _structure(shape: Any) -> Parser:
     members = [
-        (name, _parser(member), name in shape.required_members)
+        (name, name[0].lower() + name[1:], _parser(member), name in shape.required_members)
         for name, member in shape.members.items()
     ]
+    own = {name for name, member in shape.members.items() if member.name in OWN_PATTERNS}
 
     def parse(value: Any, where: str) -> dict[str, Any]:
         if not isinstance(value, dict):
@@ -64,20 +83,21 @@ def _structure(shape: Any) -> Parser:
 
         given = cast("dict[str, Any]", value)
         parsed: dict[str, Any] = {}
-        for name, parser, required in members:
+        for name, its_place, parser, required in members:
             member = given.get(name)
-            place = f"{where}.{name}" if where else name
+            place = f"{where}.{its_place}" if where else its_place
             if member is not None:
                 parsed[name] = parser(member, place)
             elif required:
-                raise invalid_parameter(place, "must not be null")
+                rule = "must not be null" if name in own else "Member must not be null"
+                raise invalid_parameter(place, rule)
         return parsed
 
     return parse
 
 
 def _list(shape: Any) -> Parser:
-    parse_item = _parser(shape.member)
+    parse_items = _items_parser(shape.member)
     check_length = _bounds(shape, "Member must have length")
 
     def parse(value: Any, where: str) -> list[Any]:
@@ -86,50 +106,77 @@ def _list(shape: Any) -> Parser:
 
         items: list[Any] = [*value]
         check_length(len(items), where)
-        return [
-            _item(parse_item, item, where, position) for position, item in enumerate(items, start=1)
-        ]
+        if None in items:
+            raise invalid_parameter(where, "Member must not be null")
+        return parse_items(items, where)
 
     return parse
 
 
-def _item(parse: Parser, item: Any, where: str, position: int) -> Any:
-    if item is None:
-        raise invalid_parameter(_place(where, position), "must not be null")
-    try:
-        return parse(item, where)
-    except AwsError:
-        # Only an invalid item needs its place, so that a valid list of 100 items costs no string.
-        return parse(item, _place(where, position))
+def _items_parser(shape: Any) -> Callable[[list[Any], str], list[Any]]:
+    parse = _parser(shape)
+    if shape.type_name == "structure":
+        return lambda items, where: [
+            parse(item, f"{where}.{position}.member") for position, item in enumerate(items, 1)
+        ]
+    if shape.name == "RepositoryName":
+        return lambda items, _: [parse(item, "repositoryName") for item in items]
 
+    # The place of an invalid item is that of the list, and the message has all rules.
+    rules = _rules(shape, "Member must", "Member must satisfy regular expression pattern: {}")
+    rule = f"Member must satisfy constraint: [{', '.join(words for _, words in rules)}]"
 
-def _place(where: str, position: int) -> str:
-    return f"{where}.{position}.member"
+    def parse_texts(items: list[Any], where: str) -> list[str]:
+        if not all(isinstance(item, str) for item in items):
+            raise _wrong_type(where, "a list of strings")
+        if not all(all(map(is_met, items)) for is_met, _ in rules):
+            raise invalid_parameter(where, rule)
+        return items
+
+    return parse_texts
 
 
 def _string(shape: Any) -> Parser:
-    check_length = _bounds(shape, "must have length")
-    pattern = shape.metadata.get("pattern")
-    full_match = re.compile(pattern).fullmatch if pattern else None
-    values = shape.metadata.get("enum")
+    must, pattern = "Member must", "Member must satisfy regular expression pattern: {}"
+    if shape.name in OWN_PATTERNS:
+        must, pattern = "must", OWN_PATTERNS[shape.name]
+    rules = _rules(shape, must, pattern)
 
     def parse(value: Any, where: str) -> str:
         if not isinstance(value, str):
             raise _wrong_type(where, "a string")
-
-        check_length(len(value), where)
-        if full_match is not None and not full_match(value):
-            raise invalid_parameter(where, f"must satisfy regular expression '{pattern}'")
-        if values is not None and value not in values:
-            rule = f"Member must satisfy enum value set: [{', '.join(values)}]"
-            raise invalid_parameter(where, rule)
+        for is_met, words in rules:
+            if not is_met(value):
+                raise invalid_parameter(where, words)
         return value
 
     return parse
 
 
+def _rules(shape: Any, must: str, pattern_words: str) -> list[Rule]:
+    """Return the rules for a string. `must` begins the words for its length."""
+    rules: list[Rule] = []
+    limits = shape.metadata
+    if "max" in limits:
+        longest: int = limits["max"]
+        words = f"{must} have length less than or equal to {longest}"
+        rules.append((lambda value: len(value) <= longest, words))
+    if "min" in limits:
+        shortest: int = limits["min"]
+        words = f"{must} have length greater than or equal to {shortest}"
+        rules.append((lambda value: len(value) >= shortest, words))
+    if pattern := limits.get("pattern"):
+        full_match = re.compile(pattern).fullmatch
+        rules.append((lambda value: full_match(value) is not None, pattern_words.format(pattern)))
+    if "enum" in limits:
+        values: Sequence[str] = VALUES.get(shape.name) or limits["enum"]
+        words = f"Member must satisfy enum value set: [{', '.join(values)}]"
+        rules.append((lambda value: value in values, words))
+    return rules
+
+
 def _blob(shape: Any) -> Parser:
-    check_length = _bounds(shape, "must have length")
+    check_length = _bounds(shape, "Member must have length")
 
     def parse(value: Any, where: str) -> bytes | Base64Bytes | Draft:
         # A part of `/v2/` may have any size, because it is not in JSON.
@@ -150,7 +197,7 @@ def _blob(shape: Any) -> Parser:
 
 
 def _integer(shape: Any) -> Parser:
-    check_value = _bounds(shape, "must have value")
+    check_value = _bounds(shape, "Member must have value")
 
     def parse(value: Any, where: str) -> int:
         if not isinstance(value, int) or isinstance(value, bool):

@@ -1,4 +1,4 @@
-// A push and a pull by @aws-sdk/client-ecr: `node journey.mjs`.
+// A push and a pull by @aws-sdk/client-ecr: `node journey.mjs POLICY`, with a lifecycle policy.
 //
 // The program also sends invalid requests that botocore would not send, because this client does not validate them.
 // It runs in a folder that has the client, finds the registry by environment variables, and prints the results as JSON.
@@ -40,7 +40,8 @@ async function rejection(operation, members) {
 }
 
 const layer = digestOf(Buffer.concat(parts));
-const seen = { uri: (await client.createRepository(app)).repository.repositoryUri };
+const { repository } = await client.createRepository(app);
+const seen = { uri: repository.repositoryUri };
 seen.before = await availability(layer, digestOf(config));
 seen.uploaded = [(await upload(...parts)) === layer, (await upload(config)) === digestOf(config)];
 seen.after = await availability(layer, digestOf(config));
@@ -59,6 +60,24 @@ seen.got = got.images.map((image) => image.imageManifest === imageManifest);
 seen.missing = got.failures.map((failure) => failure.failureCode);
 const { downloadUrl } = await client.getDownloadUrlForLayer({ ...app, layerDigest: layer });
 seen.downloaded = digestOf(Buffer.from(await (await fetch(downloadUrl)).arrayBuffer())) === layer;
+
+const ours = { repositoryName: "team/ours" };
+const [image] = (await client.batchGetImage({ ...ours, imageIds: [{ imageTag: "1.0" }] })).images;
+const its = JSON.parse(image.imageManifest);
+seen.ours = [digestOf(image.imageManifest)];
+for (const { digest } of [its.config, ...its.layers]) {
+  const download = await client.getDownloadUrlForLayer({ ...ours, layerDigest: digest });
+  seen.ours.push(digestOf(Buffer.from(await (await fetch(download.downloadUrl)).arrayBuffer())));
+}
+
+seen.listed = (await client.listImages(app)).imageIds.map((image) => image.imageTag);
+seen.described = (await client.describeImages(app)).imageDetails.map((image) => image.imageSizeInBytes);
+const resourceArn = repository.repositoryArn;
+await client.tagResource({ resourceArn, tags: [{ Key: "team", Value: "a" }] });
+seen.tags = (await client.listTagsForResource({ resourceArn })).tags.flatMap((tag) => [tag.Key, tag.Value]);
+const lifecyclePolicyText = process.argv[2];
+await client.putLifecyclePolicy({ ...app, lifecyclePolicyText });
+seen.policy = (await client.getLifecyclePolicy(app)).lifecyclePolicyText === lifecyclePolicyText;
 
 const { uploadId } = await client.initiateLayerUpload(app);
 const part = { ...app, uploadId, partFirstByte: 0, partLastByte: 3, layerPartBlob: Buffer.from("1234") };

@@ -1,7 +1,9 @@
-"""A push and a pull by another client: `journey.py boto3`, `journey.py capo` or `journey.py aws`.
+"""A push and a pull by another client: `journey.py CLIENT POLICY [PROGRAM]`.
 
-The program runs in an environment of that client, finds the registry by environment variables, and
-prints the results as JSON.
+CLIENT is `boto3`, `capo` or `aws`, and POLICY is a lifecycle policy. The program runs in an
+environment of that client, finds the registry by environment variables, and prints the results as
+JSON. PROGRAM is an AWS command line elsewhere, which may be too old to read its endpoint from the
+environment.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import importlib
 import json
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +22,7 @@ from typing import Any, cast
 
 PARTS = (bytes(5 * 1024 * 1024), b"the rest")
 CONFIG = b"{}"
+PROGRAM = 3  # the position of an argument
 TYPES = {
     "layer": "application/vnd.oci.image.layer.v1.tar+gzip",
     "config": "application/vnd.oci.image.config.v1+json",
@@ -78,7 +82,10 @@ class Aws:
     """The AWS command line: one process for each request."""
 
     def __init__(self) -> None:
-        self._program = Path(sys.executable).with_name("aws")
+        self._program = [str(Path(sys.executable).with_name("aws"))]
+        if len(sys.argv) > PROGRAM:
+            endpoint = os.environ["AWS_ENDPOINT_URL_ECR"]
+            self._program = [sys.argv[PROGRAM], "--endpoint-url", endpoint]
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
         """Run the command of this name. Bytes are passed in a file."""
@@ -89,7 +96,7 @@ class Aws:
                 for word in self._option(name, value, Path(folder) / name)
             ]
             command = [
-                str(self._program),
+                *self._program,
                 "ecr",
                 operation.replace("_", "-"),
                 "--output",
@@ -102,7 +109,8 @@ class Aws:
             found = re.search(r"An error occurred \((\w+)\)", said.stderr)
             raise ResponseError(found[1] if found else said.stderr, {})
 
-        return dict(json.loads(said.stdout))
+        # A response without members is printed as nothing.
+        return dict(json.loads(said.stdout or "{}"))
 
     def _option(self, name: str, value: Any, path: Path) -> list[str]:
         if isinstance(value, bytes):
@@ -140,7 +148,7 @@ def snaked(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return {
-        re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name): each
+        re.sub(r"\B[A-Z]", lambda found: f"_{found[0]}", name).lower(): each
         for name, each in cast("dict[str, Any]", value).items()
     }
 
@@ -178,6 +186,20 @@ def upload(client: Any, *parts: bytes) -> str:
     )
 
 
+def digests_of_ours(client: Any) -> list[str]:
+    """Pull the image that our client pushed, and return the digests of what arrived."""
+    place = {"repository_name": "team/ours"}
+    [image] = client.ask("batch_get_image", **place, image_ids=[{"imageTag": "1.0"}])["images"]
+    manifest = json.loads(image["imageManifest"])
+    pulled = [image["imageManifest"].encode()]
+    for blob in (manifest["config"], *manifest["layers"]):
+        asked = {"layer_digest": blob["digest"]}
+        url = client.ask("get_download_url_for_layer", **place, **asked)["downloadUrl"]
+        with urllib.request.urlopen(url) as response:  # noqa: S310 (the local ECR's)
+            pulled.append(response.read())
+    return [digest_of(data) for data in pulled]
+
+
 def availability(client: Any, *digests: str) -> list[tuple[str, int | None]]:
     """Check digests, and return the availability and the size of each."""
     answer = client.ask(
@@ -198,12 +220,30 @@ def rejection(client: Any, operation: str, **members: Any) -> ResponseError:
     return ResponseError("none", {})
 
 
-def main(client: Any) -> dict[str, Any]:
+def settings(client: Any, arn: str, policy: str) -> dict[str, Any]:
+    """List the images, set tags and a policy, and return what the client reads of them."""
+    app = {"repository_name": "team/app"}
+    listed = client.ask("list_images", **app)["imageIds"]
+    described = client.ask("describe_images", **app)["imageDetails"]
+    tags = [{"Key": "team", "Value": "a"}]
+    client.ask("tag_resource", resource_arn=arn, tags=tags)
+    client.ask("put_lifecycle_policy", **app, lifecycle_policy_text=policy)
+    kept = client.ask("get_lifecycle_policy", **app)["lifecyclePolicyText"]
+    [tag] = client.ask("list_tags_for_resource", resource_arn=arn)["tags"]
+
+    return {
+        "listed": [image["imageTag"] for image in listed],
+        "described": [image["imageSizeInBytes"] for image in described],
+        "tags": [*tag.values()],
+        "policy": kept == policy,
+    }
+
+
+def main(client: Any, policy: str) -> dict[str, Any]:
     """Push an image, pull it, send some invalid requests, and return the results."""
     app = {"repository_name": "team/app"}
-    seen: dict[str, Any] = {
-        "uri": client.ask("create_repository", **app)["repository"]["repositoryUri"]
-    }
+    repository = client.ask("create_repository", **app)["repository"]
+    seen: dict[str, Any] = {"uri": repository["repositoryUri"]}
     layer, config = digest_of(b"".join(PARTS)), digest_of(CONFIG)
     seen["before"] = availability(client, layer, config)
     seen["uploaded"] = [upload(client, *PARTS) == layer, upload(client, CONFIG) == config]
@@ -230,6 +270,9 @@ def main(client: Any) -> dict[str, Any]:
     url = client.ask("get_download_url_for_layer", **app, layer_digest=layer)["downloadUrl"]
     with urllib.request.urlopen(url) as response:  # noqa: S310 (the local ECR's)
         seen["downloaded"] = digest_of(response.read()) == layer
+
+    seen["ours"] = digests_of_ours(client)
+    seen |= settings(client, repository["repositoryArn"], policy)
 
     upload_id = client.ask("initiate_layer_upload", **app)["uploadId"]
     late = rejection(
@@ -282,4 +325,5 @@ def main(client: Any) -> dict[str, Any]:
 
 if __name__ == "__main__":
     # The test reads this output.
-    print(json.dumps(main({"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]())))  # noqa: T201
+    client = {"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]()
+    print(json.dumps(main(client, sys.argv[2])))  # noqa: T201

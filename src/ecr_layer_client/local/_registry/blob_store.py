@@ -264,6 +264,17 @@ class Store:
             if found is not None and self._files is not None:
                 self._files[0].remove(found[1])
 
+    def keep_only(self, digests: AbstractSet[str]) -> None:
+        """Delete the files of all other blobs.
+
+        A process that was killed between the end of a blob and its transaction left such a file.
+        """
+        if self._files is not None:
+            blobs, _ = self._files
+            unused = {f"sha256:{name}" for name in blobs.names()}.difference(digests)
+            # Of what others put there, nothing is deleted.
+            self.drop({digest for digest in unused if self.get(digest) is not None})
+
     # -- for drafts
 
     def new_file(self) -> str:

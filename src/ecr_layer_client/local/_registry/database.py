@@ -26,7 +26,7 @@ from .errors import invalid_parameter
 from .state import Revision, StoredImage, StoredLayer, StoredRepository
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Generator, Mapping
     from pathlib import Path
 
     from .directory import Directory
@@ -36,13 +36,15 @@ NAME = "registry.db"
 BESIDE = (f"{NAME}-wal", f"{NAME}-shm", f"{NAME}-journal")
 
 APPLICATION_ID = 0x0ECE_C001  # marks the file as one of a local ECR
-FORMAT = 1  # changes with the tables and with what is in them
+FORMAT = 2  # changes with the tables and with what is in them
 
 # Each mapping of a repository is a table, whose values are JSON.
 _CONTENTS: Final[dict[str, TypeAdapter[Any]]] = {
     "layers": TypeAdapter(StoredLayer),
     "images": TypeAdapter(StoredImage),
     "tags": TypeAdapter(str),
+    "resource_tags": TypeAdapter(str),
+    "policies": TypeAdapter(str),
 }
 _TABLE = """
 CREATE TABLE {} (
@@ -129,33 +131,55 @@ class Database:
                     revisions[row_id].pending[table][key] = adapter.validate_json(value)
             return [revision.apply() for revision in revisions.values()]
 
-    def create(self, repository: StoredRepository) -> None:
-        """Add a repository.
+    def account_settings(self) -> dict[str, str]:
+        """Return the account settings. Raises ValueError that names the file, if it is damaged."""
+        with self._readable():
+            return dict(self._connection.execute("SELECT name, value FROM account_settings"))
+
+    def put_account_setting(self, name: str, value: str) -> None:
+        """Set an account setting.
 
         As the other changes, this raises OSError when it cannot be saved, and AwsError for text
         that UTF-8 cannot represent.
         """
         with self._transaction():
-            description = Description(**repository.description)
-            text = description.model_dump_json(by_alias=True, exclude_unset=True)
+            self._connection.execute("REPLACE INTO account_settings VALUES (?, ?)", (name, value))
+
+    def create(self, repository: StoredRepository) -> None:
+        """Add a repository with its resource tags."""
+        with self._transaction():
             added = self._connection.execute(
-                "INSERT INTO repositories (description) VALUES (?)", (text,)
+                "INSERT INTO repositories (description) VALUES (?)", (_text_of(repository),)
             )
-        repository.row_id = added.lastrowid or 0
+            row_id = added.lastrowid or 0
+            self._put("resource_tags", row_id, repository.resource_tags)
+        repository.row_id = row_id
 
     def save(self, revision: Revision) -> None:
-        """Save the changes of a repository."""
+        """Save the changes of a repository, if any."""
+        changed = {table: pending.changed for table, pending in revision.pending.items()}
+        if not any(changed.values()):
+            return
+
         with self._transaction():
-            for table, adapter in _CONTENTS.items():
-                put = f"REPLACE INTO {table} VALUES (?, ?, ?)"  # noqa: S608  (a name of this module)
-                remove = f"DELETE FROM {table} WHERE repository = ? AND key = ?"  # noqa: S608
-                for key, value in revision.pending[table].changed.items():
-                    row = (revision.row_id, key)
-                    if value is None:
-                        self._connection.execute(remove, row)
-                    else:
-                        text = adapter.dump_json(value).decode()
-                        self._connection.execute(put, (*row, text))
+            if changed["description"]:
+                self._connection.execute(
+                    "UPDATE repositories SET description = ? WHERE id = ?",
+                    (_text_of(revision), revision.row_id),
+                )
+            for table in _CONTENTS:
+                self._put(table, revision.row_id, changed[table])
+
+    def _put(self, table: str, row_id: int, values: Mapping[str, Any]) -> None:
+        """Save the values of a repository in a table. None stands for what is deleted."""
+        put = f"REPLACE INTO {table} VALUES (?, ?, ?)"  # noqa: S608  (a name of this module)
+        remove = f"DELETE FROM {table} WHERE repository = ? AND key = ?"  # noqa: S608
+        for key, value in values.items():
+            if value is None:
+                self._connection.execute(remove, (row_id, key))
+            else:
+                text = _CONTENTS[table].dump_json(value).decode()
+                self._connection.execute(put, (row_id, key, text))
 
     def delete(self, repository: StoredRepository) -> None:
         """Delete a repository with its contents."""
@@ -200,7 +224,8 @@ class Database:
 
         with self._transaction():
             repositories = "CREATE TABLE repositories (id INTEGER PRIMARY KEY, description TEXT)"
-            for statement in (repositories, *map(_TABLE.format, _CONTENTS)):
+            settings = "CREATE TABLE account_settings (name TEXT PRIMARY KEY, value TEXT)"
+            for statement in (repositories, settings, *map(_TABLE.format, _CONTENTS)):
                 self._connection.execute(statement)
             self._connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
             self._connection.execute(f"PRAGMA user_version = {FORMAT}")
@@ -234,6 +259,11 @@ class Database:
                 f"{_in_one_line(error)}. Use another directory, or delete that file to start empty"
             )
             raise ValueError(message) from None
+
+
+def _text_of(repository: StoredRepository) -> str:
+    description = Description(**repository.description)
+    return description.model_dump_json(by_alias=True, exclude_unset=True)
 
 
 def _in_one_line(error: Exception) -> str:

@@ -3,25 +3,34 @@
 from __future__ import annotations
 
 import fnmatch
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from .errors import AwsError, invalid_parameter
-from .manifest import DIGEST, DIGEST_PATTERN, Manifest, read_manifest
-from .paging import page_of
+from .image_ids import (
+    TAG,
+    TAG_PATTERN,
+    all_ids,
+    digest_of,
+    existing_digest,
+    failed,
+    failure_of,
+    ids_of,
+    image_id_row,
+)
+from .manifest import Manifest, read_manifest
+from .paging import page_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from .blob_store import Store
+    from .image_ids import ImageId
     from .limits import Limits
     from .state import Row, StoredImage, StoredRepository
 
-# OCI distribution specification: <reference> as a tag.
-TAG_PATTERN = "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}"
-TAG = re.compile(TAG_PATTERN).fullmatch
-ImageId = tuple[str, str | None]  # digest, and the tag if any
+# ECR model: ImageDetail. A later pull within this time is not recorded.
+PULL_RECORD_SECONDS = 24 * 3600
 
 
 class Images:
@@ -55,19 +64,18 @@ class Images:
             code = "LimitExceededException"
             raise AwsError(code, "Limit on number of layers per image exceeded")
         _check_references(repository, manifest)
-        _check_existing(repository, manifest.digest, tag)
+        _check_existing(repository, manifest.digest, tag, self._now())
 
         self._store.put(manifest.text.encode())
         self._hold(repository, manifest, tag)
         return {"image": self._row(repository, (manifest.digest, tag))}
 
     def _hold(self, repository: StoredRepository, manifest: Manifest, tag: str | None) -> None:
-        image = repository.images.get(manifest.digest)
+        image, now = repository.images.get(manifest.digest), self._now()
         if image is None:
-            repository.images[manifest.digest] = manifest.image(pushed_at=self._now())
-        elif image.archived_at is not None:
-            active = replace(image, archived_at=None, activated_at=self._now())
-            repository.images[manifest.digest] = active
+            repository.images[manifest.digest] = manifest.image(pushed_at=now)
+        elif image.status(now) != "ACTIVE":
+            repository.restore(image, now)
         if tag is not None:
             repository.tags[tag] = manifest.digest
 
@@ -76,7 +84,10 @@ class Images:
             # AWS documentation: pushing an image again restores an archived one. Assumed: the
             # manifest sets the media type, because an upload has none.
             repository.layers[digest] = replace(
-                layer, archived=False, media_type=media_type or layer.media_type
+                layer,
+                archived=False,
+                restored_at=0.0,
+                media_type=media_type or layer.media_type,
             )
 
     # -- BatchGetImage
@@ -84,31 +95,28 @@ class Images:
     def get(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run BatchGetImage. A digest returns one row for each tag of its image."""
         accepted: list[str] | None = request.get("acceptedMediaTypes")
+        now = self._now()
         # In order, and none twice (assumed).
         found: dict[ImageId, None] = {}
         failures: list[Row] = []
         for asked in request["imageIds"]:
-            if failure := _failure(repository, asked) or _withheld(repository, asked, accepted):
+            if failure := failure_of(repository, asked) or _withheld(
+                repository, asked, accepted, now
+            ):
                 failures.append(failure)
             else:
-                found |= dict.fromkeys(_ids_of(repository, asked))
+                found |= dict.fromkeys(ids_of(repository, asked))
 
+        for digest, _ in found:
+            _record_pull(repository, digest, now)
         return {"images": [self._row(repository, each) for each in found], "failures": failures}
 
     def _row(self, repository: StoredRepository, image_id: ImageId) -> Row:
         digest, _ = image_id
-        manifest = self._store.get(digest)
-        if manifest is None:
-            # Only somebody who deletes files of the data directory can cause this.
-            code = "ServerException"
-            message = f"The bytes of the manifest '{digest}' are gone from the data directory"
-            raise AwsError(code, message, 500)
-
         return {
-            "registryId": repository.registry_id,
-            "repositoryName": repository.name,
-            "imageId": _image_id(image_id),
-            "imageManifest": manifest[:].decode(),
+            **repository.identity,
+            "imageId": image_id_row(image_id),
+            "imageManifest": manifest_bytes(self._store, digest).decode(),
             "imageManifestMediaType": repository.images[digest].media_type,
         }
 
@@ -123,17 +131,17 @@ class Images:
         deleted: list[Row] = []
         failures: list[Row] = []
         for asked in request["imageIds"]:
-            if failure := _failure(repository, asked) or _referenced(repository, asked):
+            if failure := failure_of(repository, asked) or _referenced(repository, asked):
                 failures.append(failure)
                 continue
 
-            ids = _ids_of(repository, asked)
+            ids = ids_of(repository, asked)
             for digest, tag in ids:
                 if tag is not None:
                     del repository.tags[tag]
                 if not repository.tags_of(digest):
                     repository.images.pop(digest, None)
-            deleted += map(_image_id, ids)
+            deleted += map(image_id_row, ids)
 
         return {"imageIds": deleted, "failures": failures}
 
@@ -141,22 +149,27 @@ class Images:
 
     def list(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run ListImages: one row for each tag, and one for each untagged image."""
-        digests = {image.digest for image in _filtered(repository, request.get("filter", {}))}
-        ids: list[ImageId] = [
-            (digest, tag) for tag, digest in repository.tags.items() if digest in digests
-        ]
-        ids += [(digest, None) for digest in digests.difference(repository.tags.values())]
 
-        rows = {f"{digest} {tag or ''}": (digest, tag) for digest, tag in ids}
-        page, more = page_of(rows, request)
-        return {"imageIds": list(map(_image_id, page)), **more}
+        def rows_after(key: str) -> Iterator[tuple[str, ImageId]]:
+            # The rest of an image's tags comes first.
+            for image in _filtered(repository, request, key.partition(" ")[0], self._now()):
+                for digest, tag in all_ids(repository, image.digest):
+                    yield f"{digest} {tag or ''}", (digest, tag)
+
+        page, more = page_from(rows_after, request)
+        return {"imageIds": list(map(image_id_row, page)), **more}
 
     def describe(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run DescribeImages, for the images that the request names, or for a page of all."""
+        now = self._now()
         if "imageIds" not in request:
-            filtered = _filtered(repository, request.get("filter", {}))
-            page, more = page_of({image.digest: image for image in filtered}, request)
-            return {"imageDetails": [_details(repository, image) for image in page], **more}
+            page, more = page_from(
+                lambda key: (
+                    (image.digest, image) for image in _filtered(repository, request, key, now)
+                ),
+                request,
+            )
+            return {"imageDetails": [_details(repository, image, now) for image in page], **more}
 
         # AWS documentation of both members.
         for member in ("nextToken", "maxResults"):
@@ -164,9 +177,11 @@ class Images:
                 rule = "cannot be used when images are specified with imageIds"
                 raise invalid_parameter(member, rule)
 
-        digests = dict.fromkeys(_described(repository, asked) for asked in request["imageIds"])
+        digests = dict.fromkeys(
+            existing_digest(repository, asked, "imageIds") for asked in request["imageIds"]
+        )
         images = [repository.images[digest] for digest in digests]
-        return {"imageDetails": [_details(repository, image) for image in images]}
+        return {"imageDetails": [_details(repository, image, now) for image in images]}
 
 
 def _check_references(repository: StoredRepository, manifest: Manifest) -> None:
@@ -191,10 +206,10 @@ def _check_references(repository: StoredRepository, manifest: Manifest) -> None:
             raise AwsError(code, message)
 
 
-def _check_existing(repository: StoredRepository, digest: str, tag: str | None) -> None:
+def _check_existing(repository: StoredRepository, digest: str, tag: str | None, now: float) -> None:
     image = repository.images.get(digest)
     tags = {None, *repository.tags_of(digest)}
-    if image is not None and image.archived_at is None and tag in tags:
+    if image is not None and image.status(now) == "ACTIVE" and tag in tags:
         # In immutable repositories, too (assumed: reports differ). The wording is quoted in public
         # issues.
         code = "ImageAlreadyExistsException"
@@ -226,46 +241,35 @@ def _is_immutable(repository: StoredRepository, tag: str) -> bool:
     return bool(setting.startswith("IMMUTABLE") != is_excluded)
 
 
-def _failure(repository: StoredRepository, asked: Row) -> Row | None:
-    """Return why the repository does not have an image, or None if it has the image."""
-    digest, tag = asked.get("imageDigest"), asked.get("imageTag")
-    invalid = "Invalid request parameters:"
-    if digest is None and tag is None:
-        why = f"{invalid} both tag and digest cannot be null"
-        return _failed(asked, "MissingDigestAndTag", why)
-    if digest is not None and not DIGEST(digest):
-        why = f"{invalid} image digest should satisfy the regex '{DIGEST_PATTERN}'"
-        return _failed(asked, "InvalidImageDigest", why)
-    # Assumed.
-    if tag is not None and not TAG(tag):
-        why = f"{invalid} image tag should satisfy the regex '{TAG_PATTERN}'"
-        return _failed(asked, "InvalidImageTag", why)
-
-    tagged = repository.tags.get(tag) if tag is not None else digest
-    image = repository.images.get(digest or tagged or "")
-    if image is None or tagged is None:
-        return _failed(asked, "ImageNotFound", "Requested image not found")
-    # Assumed.
-    if tagged != image.digest:
-        why = "Requested tag does not refer to the requested digest"
-        return _failed(asked, "ImageTagDoesNotMatchDigest", why)
-    return None
-
-
-def _withheld(repository: StoredRepository, asked: Row, accepted: list[str] | None) -> Row | None:
+def _withheld(
+    repository: StoredRepository, asked: Row, accepted: list[str] | None, now: float
+) -> Row | None:
     """Return why an image cannot be pulled, or None if it can be pulled."""
-    image = repository.images[_digest_of(repository, asked)]
-    # AWS documentation says that a pull fails. The code is assumed.
-    if image.archived_at is not None:
-        return _failed(asked, "ImageInaccessible", "Requested image is archived")
+    image = repository.images[digest_of(repository, asked)]
+    # AWS documentation: a pull fails, also while the image is restored. The code is assumed.
+    if image.status(now) != "ACTIVE":
+        return failed(asked, "ImageInaccessible", "Requested image is archived")
     # Assumed, because Docker's API responds with 404 in this case.
     if accepted is not None and image.media_type not in accepted:
-        return _failed(asked, "ImageNotFound", "Requested image not found")
+        return failed(asked, "ImageNotFound", "Requested image not found")
     return None
 
 
-def _failed(asked: Row, code: str, reason: str) -> Row:
-    return {"imageId": asked, "failureCode": code, "failureReason": reason}
+def _record_pull(repository: StoredRepository, digest: str, now: float) -> None:
+    image = repository.images[digest]
+    if image.last_pulled_at is None or now >= image.last_pulled_at + PULL_RECORD_SECONDS:
+        repository.images[digest] = replace(image, last_pulled_at=now)
+
+
+def manifest_bytes(store: Store, digest: str) -> bytes:
+    """Return the bytes of an image's manifest."""
+    manifest = store.get(digest)
+    if manifest is None:
+        # Only somebody who deletes files of the data directory can cause this.
+        code = "ServerException"
+        message = f"The bytes of the manifest '{digest}' are gone from the data directory"
+        raise AwsError(code, message, 500)
+    return manifest[:]
 
 
 def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
@@ -273,71 +277,37 @@ def _referenced(repository: StoredRepository, asked: Row) -> Row | None:
 
     Such an image keeps its last tag, too (quoted in public issues of ECR Public).
     """
-    digest = _digest_of(repository, asked)
+    digest = digest_of(repository, asked)
     if "imageTag" in asked and len(repository.tags_of(digest)) > 1:
         return None
 
-    indexes = sorted(
-        image.digest for image in repository.images.values() if digest in image.children
-    )
+    naming = repository.images_naming(digest)
+    indexes = [image.digest for image in naming if digest in image.children]
     if not indexes:
         return None
     why = f"Requested image referenced by manifest list: [{', '.join(indexes)}]"
-    return _failed(asked, "ImageReferencedByManifestList", why)
+    return failed(asked, "ImageReferencedByManifestList", why)
 
 
-def _digest_of(repository: StoredRepository, asked: Row) -> str:
-    return str(asked.get("imageDigest") or repository.tags[asked["imageTag"]])
-
-
-def _ids_of(repository: StoredRepository, asked: Row) -> list[ImageId]:
-    tag = asked.get("imageTag")
-    if tag is not None:
-        return [(repository.tags[tag], tag)]
-    return _all_ids(repository, asked["imageDigest"])
-
-
-def _all_ids(repository: StoredRepository, digest: str) -> list[ImageId]:
-    tags = repository.tags_of(digest)
-    return [(digest, tag) for tag in tags] if tags else [(digest, None)]
-
-
-def _image_id(image_id: ImageId) -> Row:
-    digest, tag = image_id
-    return {"imageDigest": digest} if tag is None else {"imageDigest": digest, "imageTag": tag}
-
-
-def _filtered(repository: StoredRepository, asked: Mapping[str, str]) -> Iterable[StoredImage]:
-    tagged = set(repository.tags.values())
+def _filtered(
+    repository: StoredRepository, request: Mapping[str, Any], start: str, now: float
+) -> Iterator[StoredImage]:
+    """Yield the images that the request's filter selects, from the digest `start`, in order."""
+    asked: Mapping[str, str] = request.get("filter", {})
     tag_status = asked.get("tagStatus", "ANY")
     status = asked.get("imageStatus", "ACTIVE")  # ECR model: the default of imageStatus
 
-    for image in repository.images.values():
-        its_tag_status = "TAGGED" if image.digest in tagged else "UNTAGGED"
-        if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status}:
+    for digest in repository.indexes.digests_from(start):
+        image = repository.images[digest]
+        its_tag_status = "TAGGED" if repository.indexes.tags_of(digest) else "UNTAGGED"
+        if tag_status in {"ANY", its_tag_status} and status in {"ANY", image.status(now)}:
             yield image
 
 
-def _described(repository: StoredRepository, asked: Row) -> str:
-    failure = _failure(repository, asked)
-    if failure is None:
-        return _digest_of(repository, asked)
-    if failure["failureCode"] not in {"ImageNotFound", "ImageTagDoesNotMatchDigest"}:
-        where = "imageIds"
-        raise invalid_parameter(where, failure["failureReason"])
-
-    # The wording is quoted in public issues.
-    code = "ImageNotFoundException"
-    names = ", ".join(
-        f"{name}:'{asked.get(name) or 'null'}'" for name in ("imageDigest", "imageTag")
-    )
-    raise repository.error(code, f"The image with imageId {{{names}}} does not exist within")
-
-
-def _details(repository: StoredRepository, image: StoredImage) -> Row:
+def _details(repository: StoredRepository, image: StoredImage, now: float) -> Row:
+    last_activated_at = None if image.status(now) == "ACTIVATING" else image.last_activated_at
     details: Row = {
-        "registryId": repository.registry_id,
-        "repositoryName": repository.name,
+        **repository.identity,
         "imageDigest": image.digest,
         "imageTags": repository.tags_of(image.digest) or None,
         "imageSizeInBytes": _size(repository, image),
@@ -345,9 +315,10 @@ def _details(repository: StoredRepository, image: StoredImage) -> Row:
         "imageManifestMediaType": image.media_type,
         "artifactMediaType": image.artifact_type,
         "subjectManifestDigest": image.subject,
-        "imageStatus": image.status,
-        "lastArchivedAt": image.archived_at,
-        "lastActivatedAt": image.activated_at,
+        "lastRecordedPullTime": image.last_pulled_at,
+        "imageStatus": image.status(now),
+        "lastArchivedAt": image.last_archived_at,
+        "lastActivatedAt": last_activated_at,
     }
 
     return {name: value for name, value in details.items() if value is not None}

@@ -13,7 +13,7 @@ from .state import DEFAULT_MEDIA_TYPE, Row, StoredLayer, StoredRepository
 from .uploads import Upload
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from .blob_store import Store
 
@@ -24,24 +24,30 @@ AbsentAs = Literal["unavailable", "missing"]
 
 
 class Layers:
-    """The operations on layers. `absent` selects the response for an absent layer."""
+    """The operations on layers. `absent` selects the response for an absent layer.
 
-    def __init__(self, store: Store, absent: AbsentAs, limits: Limits) -> None:
+    `now` returns the time in epoch seconds.
+    """
+
+    def __init__(
+        self, store: Store, now: Callable[[], float], absent: AbsentAs, limits: Limits
+    ) -> None:
         """Keep the bytes of layers in `store`."""
+        self._now = now
         self._absent = absent
         self._max_part_size = limits.part_size
         self._store = store
 
     def check(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run BatchCheckLayerAvailability."""
-        held = repository.layers
+        held, now = repository.layers, self._now()
         layers: list[Row] = []
         failures: list[Row] = []
         for digest in request["layerDigests"]:
             # A digest in upper case is absent, because the lookup does not change its case.
             layer = held.get(digest)
             if layer is not None:
-                layers.append(layer.row())
+                layers.append(layer.row(now))
             elif (failure := self._failure(digest)) is None:
                 layers.append({"layerDigest": digest, "layerAvailability": "UNAVAILABLE"})
             else:
@@ -66,7 +72,7 @@ class Layers:
         data = request["layerPartBlob"]
         if len(data) > self._max_part_size and not isinstance(data, Draft):
             # Assumed: the words are those of the model's limit.
-            where, rule = "layerPartBlob", "must have length less than or equal to"
+            where, rule = "layerPartBlob", "Member must have length less than or equal to"
             raise invalid_parameter(where, f"{rule} {self._max_part_size}")
 
         with upload.lock:
@@ -85,7 +91,7 @@ class Layers:
 
         held = repository.layers.get(digest)
         # AWS documentation: pushing a layer again restores an archived one.
-        if held is not None and not held.archived:
+        if held is not None and not held.is_archived(self._now()):
             code = "LayerAlreadyExistsException"
             raise repository.error(code, f"The layer with digest '{digest}' already exists in")
         repository.hold([StoredLayer(digest, upload.received, DEFAULT_MEDIA_TYPE)])
@@ -112,10 +118,10 @@ class Layers:
 
     def _why_inaccessible(self, repository: StoredRepository, layer: StoredLayer) -> str | None:
         # Assumed: AWS documentation says only that a pull fails.
-        if layer.archived:
+        if layer.is_archived(self._now()):
             return "it is archived"
         # ECR model: LayerInaccessibleException.
-        if not any(layer.digest in image.blobs for image in repository.images.values()):
+        if not any(layer.digest in image.blobs for image in repository.images_naming(layer.digest)):
             return "it is not associated with an image"
         # ECR has no such case: the layer was seeded without its bytes.
         if self._store.get(layer.digest) is None:
@@ -132,7 +138,9 @@ class Layers:
         return None
 
 
-def is_mountable(digest: str, source: StoredRepository, target: StoredRepository) -> bool:
+def is_mountable(
+    digest: str, source: StoredRepository, target: StoredRepository, now: float
+) -> bool:
     """Return whether a layer of one repository can be added to another one.
 
     AWS documentation of blob mounting: both have the same encryption, and an image of the source
@@ -142,9 +150,9 @@ def is_mountable(digest: str, source: StoredRepository, target: StoredRepository
     layer = source.layers.get(digest)
     return (
         layer is not None
-        and not layer.archived
+        and not layer.is_archived(now)
         and source.description[encryption] == target.description[encryption]
-        and any(digest in image.blobs for image in source.images.values())
+        and any(digest in image.blobs for image in source.images_naming(digest))
     )
 
 

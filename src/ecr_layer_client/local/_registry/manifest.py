@@ -31,8 +31,10 @@ MEDIA_TYPES = (*MANIFESTS, *INDEXES, *SCHEMA_1)
 DIGEST_PATTERN = r"[a-zA-Z0-9-_+.]+:[a-fA-F0-9]+"  # ECR model: LayerDigest
 DIGEST = re.compile(DIGEST_PATTERN).fullmatch
 WHERE_TYPE = "imageManifestMediaType"
-# The messages about this member are assumed, except for "Invalid JSON syntax".
-WHERE = "imageManifest"
+# ECR writes this place in another case than its member. The messages about this place are assumed,
+# except for "Invalid JSON syntax".
+WHERE = "ImageManifest"
+INVALID_JSON = "Invalid JSON syntax"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,15 +106,16 @@ def _members(text: str) -> tuple[dict[str, Any], bytes]:
         members: Any = json.loads(data)
     except (ValueError, RecursionError):
         # The wording is quoted in public issues.
-        raise invalid_parameter(WHERE, "Invalid JSON syntax") from None
+        raise invalid_parameter(WHERE, INVALID_JSON) from None
     return _object(members, "it"), data
 
 
 def _media_type(own: object, given: str | None) -> str:
     media_type = own if own is not None else given
-    # ECR model: the documentation of PutImage's imageManifestMediaType.
+    # ECR model: the documentation of PutImage's imageManifestMediaType. The wording is quoted in
+    # public issues, although it does not say so.
     if media_type is None:
-        raise invalid_parameter(WHERE, "it has no mediaType, so imageManifestMediaType must say it")
+        raise invalid_parameter(WHERE, INVALID_JSON)
     # Assumed.
     if given is not None and given != media_type:
         raise invalid_parameter(WHERE_TYPE, "must be the mediaType of the manifest")

@@ -17,46 +17,23 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ecr_layer_client._models.repository import partition_of
 
+from .account_settings import BLOB_MOUNTING, DEFAULTS, checked_setting
 from .blob_store import Store
 from .database import Database
+from .descriptions import new_description
 from .errors import AwsError, invalid_parameter
-from .images import Images
-from .layers import AbsentAs, Layers, is_mountable
+from .layers import AbsentAs, is_mountable
 from .limits import Limits
+from .operations import CHANGING, OPERATIONS, operations_in_a_repository
 from .paging import page_of
+from .referrers import Referrers
+from .resource_tags import add_tags, repository_of_arn
 from .state import Revision, Row, StoredRepository
 from .tokens import Tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
-
-OPERATIONS = (
-    "BatchCheckLayerAvailability",
-    "BatchDeleteImage",
-    "BatchGetImage",
-    "CompleteLayerUpload",
-    "CreateRepository",
-    "DeleteRepository",
-    "DescribeImages",
-    "DescribeRepositories",
-    "GetAuthorizationToken",
-    "GetDownloadUrlForLayer",
-    "InitiateLayerUpload",
-    "ListImages",
-    "PutImage",
-    "UploadLayerPart",
-)
-# The operations that change what outlives this object. They wait for the disk.
-CHANGING = {
-    "BatchDeleteImage",
-    "CompleteLayerUpload",
-    "CreateRepository",
-    "DeleteRepository",
-    "PutImage",
-}
-MAX_TAGS = 50  # ECR model: TooManyTagsException
-MAX_TAG_KEY, MAX_TAG_VALUE = 128, 256  # ECR model: InvalidTagParameterException
 
 DEFAULT_LIMITS = Limits()
 
@@ -94,10 +71,11 @@ class Registry:
         self.region: Final = region
         self.store: Final = Store()
         self.tokens: Final = Tokens(now)
+        self.referrers: Final = Referrers(self.store, now)
+        self.now: Final = now
         # Name -> value, as PutAccountSetting sets them.
-        self.account_settings: dict[str, str] = {}
+        self.account_settings: dict[str, str] = {**DEFAULTS}
         self._host = host
-        self._now = now
         self._database = Database(directory) if directory is not None else None
         self._repositories: dict[tuple[str, str], StoredRepository] = {}
         # Changes come one at a time, from the server's threads and from those of a test. A change
@@ -106,21 +84,9 @@ class Registry:
         self._changes = threading.RLock()
         self._contents = threading.RLock()
 
-        layers, images = Layers(self.store, absent, limits), Images(self.store, now, limits)
-        self._operations_in_a_repository: Mapping[
-            str, Callable[[StoredRepository, Mapping[str, Any]], Row]
-        ] = {
-            "BatchCheckLayerAvailability": layers.check,
-            "BatchDeleteImage": images.delete,
-            "BatchGetImage": images.get,
-            "CompleteLayerUpload": layers.complete,
-            "DescribeImages": images.describe,
-            "GetDownloadUrlForLayer": layers.download,
-            "InitiateLayerUpload": layers.initiate,
-            "ListImages": images.list,
-            "PutImage": images.put,
-            "UploadLayerPart": layers.upload_part,
-        }
+        self._operations_in_a_repository = operations_in_a_repository(
+            self.store, now, absent, limits, self.referrers
+        )
         self.open()
 
     def open(self) -> None:
@@ -141,9 +107,12 @@ class Registry:
             try:
                 self.store.use(directory)
                 repositories = self._database.load()
+                settings = self._database.account_settings()
+                self.store.keep_only(_digests_of(repositories))
             except BaseException:
                 self._database.close()
                 raise
+            self.account_settings = {**DEFAULTS, **settings}
             for each in repositories:
                 uri = f"{self._host_of(each.registry_id)}/{each.name}"
                 each.description["repositoryUri"] = uri
@@ -174,7 +143,7 @@ class Registry:
     def _run(self, operation: str, request: Mapping[str, Any]) -> Row:
         in_a_repository = self._operations_in_a_repository.get(operation)
         if in_a_repository is not None:
-            repository = self.repository(request["repositoryName"], request.get("registryId"))
+            repository = self._named_by(request)
             if operation not in CHANGING:
                 return in_a_repository(repository, request)
             with self._revised(repository) as revision:
@@ -187,6 +156,12 @@ class Registry:
         code = "UnknownOperationException"
         served = f"it serves {', '.join(OPERATIONS)}"
         raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; {served}")
+
+    def _named_by(self, request: Mapping[str, Any]) -> StoredRepository:
+        if "resourceArn" not in request:
+            return self.repository(request["repositoryName"], request.get("registryId"))
+        named = repository_of_arn(request["resourceArn"], self.region)
+        return self.repository(named.name, named.registry_id)
 
     def repository(self, name: str, registry_id: str | None = None) -> StoredRepository:
         """Return a repository. Raises AwsError RepositoryNotFoundException."""
@@ -235,7 +210,7 @@ class Registry:
             self.open()
             with self._revised(self.repository(name, registry_id)) as revision:
                 if digest in revision.images:
-                    revision.archive(revision.images[digest], self._now())
+                    revision.archive(revision.images[digest], self.now())
                 else:
                     revision.hold([replace(revision.layers[digest], archived=True)])
 
@@ -258,8 +233,8 @@ class Registry:
             self.open()
             target = self.repository(name, registry_id)
             held = self._repositories.get((target.registry_id, source))
-            is_on = self.account_settings.get("BLOB_MOUNTING") == "ENABLED"
-            if held is None or not is_on or not is_mountable(digest, held, target):
+            is_on = self.account_settings[BLOB_MOUNTING] == "ENABLED"
+            if held is None or not is_on or not is_mountable(digest, held, target, self.now()):
                 return False
             with self._revised(target) as revision:
                 revision.hold([held.layers[digest]])
@@ -295,8 +270,11 @@ class Registry:
         return {
             "CreateRepository": self._create_repository,
             "DeleteRepository": self._delete_repository,
+            "DescribeRegistry": self._describe_registry,
             "DescribeRepositories": self._describe_repositories,
+            "GetAccountSetting": self._get_account_setting,
             "GetAuthorizationToken": self._get_authorization_token,
+            "PutAccountSetting": self._put_account_setting,
         }
 
     def _create_repository(self, request: Mapping[str, Any]) -> Row:
@@ -308,9 +286,16 @@ class Registry:
                 f"'{registry_id}'"
             )
             raise AwsError(code, message)
-        _check_tags(request.get("tags", []))
 
-        stored = StoredRepository(self._description(name, registry_id, request))
+        description = new_description(
+            request,
+            registry_id=registry_id,
+            region=self.region,
+            host=self._host_of(registry_id),
+            now=self.now(),
+        )
+        stored = StoredRepository(description)
+        add_tags(stored, request.get("tags", []))
         if self._database is not None:
             self._database.create(stored)
         with self._contents:
@@ -335,12 +320,7 @@ class Registry:
             del self._repositories[stored.registry_id, stored.name]
         stored.discard_uploads()
 
-        held = {
-            digest
-            for other in self._repositories.values()
-            for digest in (*other.layers, *other.images)
-        }
-        self.store.drop({*stored.layers, *stored.images} - held)
+        self.store.drop(_digests_of([stored]) - _digests_of(self._repositories.values()))
         return {"repository": dict(stored.description)}
 
     def _describe_repositories(self, request: Mapping[str, Any]) -> Row:
@@ -364,6 +344,20 @@ class Registry:
         repositories = [self.repository(name, registry_id) for name in names]
         return {"repositories": [dict(each.description) for each in repositories]}
 
+    def _describe_registry(self, _request: Mapping[str, Any]) -> Row:
+        return {"registryId": self.account, "replicationConfiguration": {"rules": []}}
+
+    def _get_account_setting(self, request: Mapping[str, Any]) -> Row:
+        name = checked_setting(request)["name"]
+        return {"name": name, "value": self.account_settings[name]}
+
+    def _put_account_setting(self, request: Mapping[str, Any]) -> Row:
+        setting = checked_setting(request)
+        if self._database is not None:
+            self._database.put_account_setting(setting["name"], setting["value"])
+        self.account_settings[setting["name"]] = setting["value"]
+        return setting
+
     def _get_authorization_token(self, request: Mapping[str, Any]) -> Row:
         registry_ids: list[str] = request.get("registryIds", [self.account])
         return {"authorizationData": list(map(self._authorization, registry_ids))}
@@ -385,46 +379,7 @@ class Registry:
         _, domain = partition_of(self.region)
         return f"{registry_id}.dkr.ecr.{self.region}.{domain}"
 
-    def _description(self, name: str, registry_id: str, request: Mapping[str, Any]) -> Row:
-        partition, _ = partition_of(self.region)
-        scanning: Row = request.get("imageScanningConfiguration", {})
-        encryption: Row = request.get("encryptionConfiguration", {"encryptionType": "AES256"})
-        description: Row = {
-            "repositoryArn": f"arn:{partition}:ecr:{self.region}:{registry_id}:repository/{name}",
-            "registryId": registry_id,
-            "repositoryName": name,
-            "repositoryUri": f"{self._host_of(registry_id)}/{name}",
-            "createdAt": self._now(),
-            "imageTagMutability": request.get("imageTagMutability", "MUTABLE"),
-            "imageScanningConfiguration": {"scanOnPush": False} | scanning,
-            "encryptionConfiguration": encryption,
-        }
 
-        filters = request.get("imageTagMutabilityExclusionFilters")
-        takes_filters = description["imageTagMutability"].endswith("_WITH_EXCLUSION")
-        # Assumed.
-        if (filters is not None) != takes_filters:
-            where = "imageTagMutabilityExclusionFilters"
-            rule = "must be given with a mutability WITH_EXCLUSION, and only with one"
-            raise invalid_parameter(where, rule)
-
-        if filters is None:
-            return description
-        return {**description, "imageTagMutabilityExclusionFilters": filters}
-
-
-def _check_tags(tags: list[Mapping[str, str]]) -> None:
-    if len(tags) > MAX_TAGS:
-        code = "TooManyTagsException"
-        raise AwsError(code, f"The number of tags must be at most {MAX_TAGS}, not {len(tags)}")
-
-    keys = [tag["Key"] for tag in tags]
-    if len(set(keys)) < len(keys) or any(
-        not 0 < len(tag["Key"]) <= MAX_TAG_KEY or len(tag["Value"]) > MAX_TAG_VALUE for tag in tags
-    ):
-        code = "InvalidTagParameterException"
-        limits = (
-            f"keys of 1 to {MAX_TAG_KEY} characters, none twice, and values of at most "
-            f"{MAX_TAG_VALUE}"
-        )
-        raise AwsError(code, f"An invalid parameter has been specified: tags have {limits}")
+def _digests_of(repositories: Iterable[StoredRepository]) -> set[str]:
+    """Return the digests of the layers and images of repositories."""
+    return {digest for each in repositories for digest in (*each.layers, *each.images)}

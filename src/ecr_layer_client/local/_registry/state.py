@@ -10,11 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, MutableMapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from .errors import AwsError
+from .indexes import Indexes
 
 if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
     from .uploads import Upload
 
 Row = dict[str, Any]
@@ -26,16 +30,24 @@ DEFAULT_MEDIA_TYPE = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 
 @dataclass(slots=True)
 class StoredLayer:
-    """A layer of a repository. Its digest is in lower case, as registries store digests."""
+    """A layer of a repository. Its digest is in lower case, as registries store digests.
+
+    `restored_at` is in epoch seconds. Before this time, the layer is still archived.
+    """
 
     digest: str
     size: int
     media_type: str
     archived: bool = False
+    restored_at: float = 0.0
 
-    def row(self) -> Row:
+    def is_archived(self, now: float) -> bool:
+        """Return whether only archived images have the layer."""
+        return self.archived or now < self.restored_at
+
+    def row(self, now: float) -> Row:
         """Return the layer as `BatchCheckLayerAvailability` reports it."""
-        availability = "ARCHIVED" if self.archived else "AVAILABLE"
+        availability = "ARCHIVED" if self.is_archived(now) else "AVAILABLE"
         return {
             "layerDigest": self.digest,
             "layerAvailability": availability,
@@ -49,7 +61,7 @@ class StoredImage:
     """An image of a repository.
 
     `blobs` are its config and layers. `children` are the images that an index lists. Times are in
-    epoch seconds. `archived_at` is None unless the image is archived.
+    epoch seconds. While an image is restored, `last_activated_at` lies ahead.
     """
 
     digest: str
@@ -59,13 +71,22 @@ class StoredImage:
     children: list[str] = field(default_factory=list[str])
     artifact_type: str | None = None
     subject: str | None = None
-    archived_at: float | None = None
-    activated_at: float | None = None
+    archived: bool = False
+    last_archived_at: float | None = None
+    last_activated_at: float | None = None
+    last_pulled_at: float | None = None
 
     @property
-    def status(self) -> str:
-        """The status, as `DescribeImages` reports it."""
-        return "ACTIVE" if self.archived_at is None else "ARCHIVED"
+    def names(self) -> AbstractSet[str]:
+        """The digests that the manifest names: those of blobs, children and the subject."""
+        subject = () if self.subject is None else (self.subject,)
+        return {*self.blobs, *self.children, *subject}
+
+    def status(self, now: float) -> str:
+        """Return the status, as `DescribeImages` reports it."""
+        if self.archived:
+            return "ARCHIVED"
+        return "ACTIVATING" if now < (self.last_activated_at or 0.0) else "ACTIVE"
 
 
 class Pending(MutableMapping[str, V]):
@@ -120,17 +141,18 @@ class Pending(MutableMapping[str, V]):
 class StoredRepository:
     """A repository: its description, its contents, and its uploads in progress.
 
-    `row_id` is its id in the database, if there is one.
+    `policies` are texts by their kind. `row_id` is its id in the database, if there is one.
     """
 
-    description: Row
+    description: MutableMapping[str, Any]
     layers: MutableMapping[str, StoredLayer] = field(default_factory=dict[str, StoredLayer])
     images: MutableMapping[str, StoredImage] = field(default_factory=dict[str, StoredImage])
-    # Tag -> digest of an image, and digest -> its tags.
-    tags: MutableMapping[str, str] = field(default_factory=dict[str, str])
-    tags_by_digest: dict[str, set[str]] = field(default_factory=dict[str, set[str]])
+    tags: MutableMapping[str, str] = field(default_factory=dict[str, str])  # tag -> digest
+    resource_tags: MutableMapping[str, str] = field(default_factory=dict[str, str])
+    policies: MutableMapping[str, str] = field(default_factory=dict[str, str])
     uploads: MutableMapping[str, Upload] = field(default_factory=dict[str, "Upload"])
     row_id: int = 0
+    indexes: Indexes = field(default_factory=Indexes)
 
     @property
     def name(self) -> str:
@@ -141,6 +163,11 @@ class StoredRepository:
     def registry_id(self) -> str:
         """The account of the registry that has the repository."""
         return str(self.description["registryId"])
+
+    @property
+    def identity(self) -> Row:
+        """The members with which many responses begin."""
+        return {"registryId": self.registry_id, "repositoryName": self.name}
 
     @property
     def place(self) -> str:
@@ -155,23 +182,31 @@ class StoredRepository:
 
     def tags_of(self, digest: str) -> list[str]:
         """Return the tags of an image, sorted."""
-        return sorted(self.tags_by_digest.get(digest, ()))
+        return sorted(self.indexes.tags_of(digest))
+
+    def images_naming(self, digest: str) -> list[StoredImage]:
+        """Return the images that name a digest as a blob, a child or their subject, sorted."""
+        return [self.images[each] for each in sorted(self.indexes.images_naming(digest))]
 
     def archive(self, image: StoredImage, now: float) -> None:
         """Archive an image, and the layers that only archived images have (assumed)."""
-        self.images[image.digest] = replace(image, archived_at=now)
+        self.images[image.digest] = replace(image, archived=True, last_archived_at=now)
+        self._set_availability(image)
 
-        active = {
-            digest
-            for other in self.images.values()
-            if other.archived_at is None
-            for digest in other.blobs
-        }
-        self.hold(
-            replace(self.layers[digest], archived=True)
-            for digest in image.blobs.keys() - active
-            if digest in self.layers
-        )
+    def restore(self, image: StoredImage, at: float) -> None:
+        """Restore an archived image and its layers. They are archived until `at` (assumed)."""
+        self.images[image.digest] = replace(image, archived=False, last_activated_at=at)
+        self._set_availability(image)
+
+    def _set_availability(self, image: StoredImage) -> None:
+        """Give each layer of an image the availability that its images give it."""
+        for layer in [self.layers[digest] for digest in image.blobs if digest in self.layers]:
+            times = [
+                other.last_activated_at or 0.0
+                for other in self.images_naming(layer.digest)
+                if layer.digest in other.blobs and not other.archived
+            ]
+            self.hold([replace(layer, archived=not times, restored_at=min(times, default=0.0))])
 
     def discard_uploads(self) -> None:
         """Drop the uploads in progress, with their bytes."""
@@ -186,6 +221,10 @@ class StoredRepository:
         return AwsError(code, f"{what} {self.place}")
 
 
+# The members of a repository that a revision changes.
+MAPPINGS = ("description", "layers", "images", "tags", "resource_tags", "policies", "uploads")
+
+
 class Revision(StoredRepository):
     """A repository with changes that are not applied yet. Nobody else sees them.
 
@@ -194,17 +233,11 @@ class Revision(StoredRepository):
 
     def __init__(self, stored: StoredRepository) -> None:
         """Start without changes."""
-        layers, images, tags = Pending(stored.layers), Pending(stored.images), Pending(stored.tags)
-        uploads = Pending(stored.uploads)
-        super().__init__(
-            stored.description, layers, images, tags, uploads=uploads, row_id=stored.row_id
-        )
         self.pending: dict[str, Pending[Any]] = {
-            "layers": layers,
-            "images": images,
-            "tags": tags,
-            "uploads": uploads,
+            name: Pending(getattr(stored, name)) for name in MAPPINGS
         }
+        members: dict[str, Any] = {**self.pending}
+        super().__init__(**members, row_id=stored.row_id)
         self._stored = stored
 
     def tags_of(self, digest: str) -> list[str]:
@@ -213,14 +246,23 @@ class Revision(StoredRepository):
         kept = {tag for tag in self._stored.tags_of(digest) if tag not in changed}
         return sorted(kept.union(tag for tag, tagged in changed.items() if tagged == digest))
 
+    def images_naming(self, digest: str) -> list[StoredImage]:
+        """Return the images that name a digest with the changes, sorted."""
+        changed: dict[str, StoredImage | None] = self.pending["images"].changed
+        kept = [each for each in self._stored.images_naming(digest) if each.digest not in changed]
+        new = [each for each in changed.values() if each is not None and digest in each.names]
+        return sorted([*kept, *new], key=attrgetter("digest"))
+
     def apply(self) -> StoredRepository:
         """Apply the changes, and return the changed repository."""
-        tags, by_digest = self._stored.tags, self._stored.tags_by_digest
+        stored, indexes = self._stored, self._stored.indexes
         for tag, digest in self.pending["tags"].changed.items():
-            if tag in tags and (its := by_digest.pop(tags[tag]) - {tag}):
-                by_digest[tags[tag]] = its
-            if digest is not None:
-                by_digest.setdefault(digest, set()).add(tag)
+            indexes.move_tag(tag, stored.tags.get(tag), digest)
+        for digest, image in self.pending["images"].changed.items():
+            if digest in stored.images:
+                indexes.remove_image(digest, stored.images[digest].names)
+            if image is not None:
+                indexes.add_image(digest, image.names)
 
         for pending in self.pending.values():
             pending.apply()

@@ -48,7 +48,7 @@ async def get_blob(exchange: Exchange) -> Reply:
         layer = repository.layers.get(digest)
     blob = exchange.registry.store.get(digest)
     # One that was seeded has no bytes.
-    if layer is None or layer.archived or blob is None:
+    if layer is None or layer.is_archived(exchange.registry.now()) or blob is None:
         raise _unknown(digest)
 
     headers = {

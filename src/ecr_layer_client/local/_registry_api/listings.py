@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import json
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from .exchange import checked_digest, reply
 
 if TYPE_CHECKING:
     from ecr_layer_client.local._protocol import Reply
-    from ecr_layer_client.local._registry.state import Row, StoredImage
+    from ecr_layer_client.local._registry.state import Row
 
     from .exchange import Exchange
 
@@ -54,20 +53,15 @@ async def referrers(exchange: Exchange) -> Reply:
 
     Assumed: all of them are on one page, and archived images are left out.
     """
-    subject, wanted = checked_digest(exchange.route.reference), exchange.parameters
+    subject = checked_digest(exchange.route.reference)
     with exchange.registry.viewing(exchange.route.name, exchange.account) as repository:
-        images = [
-            image
-            for image in repository.images.values()
-            if image.subject == subject and image.archived_at is None
-        ]
+        rows = exchange.registry.referrers.descriptors(repository, subject)
 
     headers: dict[str, str] = {}
-    if artifact_type := wanted.get("artifactType"):
-        images = [image for image in images if image.artifact_type == artifact_type]
+    if artifact_type := exchange.parameters.get("artifactType"):
+        rows = [row for row in rows if row.get("artifactType") == artifact_type]
         headers["oci-filters-applied"] = "artifactType"
-    manifests = [_descriptor(exchange, image) for image in images]
-    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": manifests}
+    index = {"schemaVersion": 2, "mediaType": OCI_INDEX, "manifests": rows}
     return reply(HTTPStatus.OK, headers, json_bytes(index), OCI_INDEX)
 
 
@@ -98,16 +92,3 @@ def _listed(exchange: Exchange, body: Row, names: list[str], *, is_last: bool) -
         parameters = {"last": names[-1], **({"n": asked} if asked else {})}
         headers["link"] = f'<{exchange.url(path, **parameters)}>; rel="next"'
     return reply(HTTPStatus.OK, headers, json_bytes(body))
-
-
-def _descriptor(exchange: Exchange, image: StoredImage) -> Row:
-    manifest = exchange.registry.store.get(image.digest)
-    data = manifest[:] if manifest is not None else b"{}"
-    descriptor = {
-        "mediaType": image.media_type,
-        "digest": image.digest,
-        "size": len(data),
-        "artifactType": image.artifact_type,
-        "annotations": json.loads(data).get("annotations"),
-    }
-    return {name: value for name, value in descriptor.items() if value is not None}
