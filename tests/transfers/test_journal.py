@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import pathlib
+import threading
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -197,6 +199,22 @@ async def test_a_directory_in_place_of_a_file(
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError, match=r"journal' can't be used: Is a directory"):
             await client.push("app", source, journal=journal)
+
+
+async def test_the_event_loop_does_not_wait(
+    ecr: LocalECR, source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The directory is made in a thread, because its disk may be slow. Locks come later."""
+    mkdir, seen = pathlib.Path.mkdir, list[threading.Thread]()
+
+    def recorded(path: pathlib.Path, *args: Any, **options: Any) -> None:
+        seen.append(threading.current_thread())
+        mkdir(path, *args, **options)
+
+    monkeypatch.setattr("pathlib.Path.mkdir", recorded)
+    await pushed(ecr, source, journal=tmp_path / "journal")
+
+    assert seen[0] is not threading.main_thread()
 
 
 async def test_a_full_disk(ecr: LocalECR, source: ImageSource, tmp_path: Path) -> None:

@@ -157,11 +157,12 @@ class MadeContent:
 async def _chunks_of(name: str, made: object) -> AsyncGenerator[bytes, None]:
     """Yield the chunks of a blob that was made. A blocking source is read in a thread."""
     if isinstance(made, AsyncIterable):
-        aclose: Callable[[], Awaitable[object]] | None = getattr(made, "aclose", None)
+        chunks = cast("AsyncIterable[object]", made)
+        aclose: Callable[[], Awaitable[object]] | None = getattr(chunks, "aclose", None)
         async with AsyncExitStack() as opened:
             if aclose is not None:
                 opened.push_async_callback(aclose)
-            async for chunk in cast("AsyncIterable[object]", made):
+            async for chunk in chunks:
                 yield _bytes(name, chunk)
         return
 

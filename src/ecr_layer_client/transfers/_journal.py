@@ -5,34 +5,26 @@ An entry has no key, no URL and no content. It says what is being uploaded, to w
 
 from __future__ import annotations
 
-import asyncio
 import os
-import tempfile
 import time
 from collections.abc import MutableMapping
-from contextlib import asynccontextmanager, contextmanager, suppress
-from functools import partial
+from contextlib import asynccontextmanager
 from hashlib import sha256
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from pydantic import BaseModel, Field, ValidationError
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.quotas import MAX_PART_BYTES
 from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client.images._files import why
 
-from ._threads import finish_in_thread
+from ._journal_directory import JournalDirectory
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Generator, Iterable, Sequence
+    from collections.abc import AsyncGenerator, Iterable, Sequence
 
 Journal = str | os.PathLike[str] | MutableMapping[str, str]
 """Where uploads are written down: a directory, or a mutable mapping of str to str."""
-
-_ONLY_OWNER = 0o700
-_MAX_ENTRY_BYTES = 4096  # an entry has less than 500
 
 
 class Target(NamedTuple):
@@ -127,10 +119,10 @@ class UploadJournal:
     """
 
     def __init__(self, place: Journal | None) -> None:
-        self._directory: _Directory | None = None
+        self._directory: JournalDirectory | None = None
         self._store: _Store = _Nothing()
         if isinstance(place, str | os.PathLike):
-            self._store = self._directory = _Directory(place)
+            self._store = self._directory = JournalDirectory(place)
         elif isinstance(place, MutableMapping):
             self._store = _Mapping(place)
         elif place is not None:
@@ -188,115 +180,3 @@ class _Mapping:
     async def forget(self, keys: Sequence[str]) -> None:
         for key in keys:
             self._entries.pop(key, None)
-
-
-class _Directory:
-    """One file for each entry, replaced by a rename, and one lock beside it."""
-
-    def __init__(self, place: str | os.PathLike[str]) -> None:
-        named = os.fspath(place)
-        self._name = quoted(named)
-        if not named:
-            msg = (
-                f"journal={self._name} is empty: pass a directory ('.' is the current one), or None"
-            )
-            raise InvalidInputError(msg)
-        try:
-            from filelock import FileLock  # noqa: PLC0415 (optional)
-        except ImportError:
-            msg = (
-                f"journal={self._name}: a directory needs filelock: "
-                "pip install 'ecr_layer_client[transfers]', or pass a mapping"
-            )
-            raise InvalidInputError(msg) from None
-        self._lock: Any = FileLock
-        self._path = Path(named)
-        with self._usable():
-            self._path.mkdir(mode=_ONLY_OWNER, parents=True, exist_ok=True)
-            # A directory that can't be written is found before the first byte is sent.
-            with tempfile.TemporaryFile(dir=self._path):
-                pass
-
-    @contextmanager
-    def _usable(self) -> Generator[None]:
-        """Turn an error of the system into one that names the argument.
-
-        filelock raises NotImplementedError if the file system has no locks.
-        """
-        try:
-            yield
-        except (OSError, NotImplementedError) as error:
-            msg = (
-                f"journal={self._name} can't be used: {why(error)}: pass another directory, or None"
-            )
-            raise InvalidInputError(msg) from error
-
-    @contextmanager
-    def locked(self, key: str) -> Generator[bool]:
-        """Lock an entry. The value is whether that worked: another process may have it.
-
-        It does not wait, so it needs no thread, which a cancellation would leave with the lock.
-        """
-        path = self._path / f"{key}.lock"
-        lock = self._lock(path, blocking=False)
-        with self._usable():
-            is_mine = _try(lock)
-        try:
-            yield is_mine
-        finally:
-            if is_mine:
-                self._unlock(lock, path, is_needed=(self._path / key).exists())
-
-    def _unlock(self, lock: Any, path: Path, *, is_needed: bool) -> None:
-        # Windows removes no open file. There, filelock itself removes the file afterwards.
-        with suppress(PermissionError):
-            if not is_needed:
-                path.unlink(missing_ok=True)
-        lock.release()
-
-    async def get(self, key: str) -> str | None:
-        return await asyncio.to_thread(self._read, key)
-
-    def _read(self, key: str) -> str | None:
-        with self._usable(), suppress(FileNotFoundError), (self._path / key).open("rb") as file:
-            return file.read(_MAX_ENTRY_BYTES).decode(errors="replace")
-        return None
-
-    async def set(self, key: str, text: str | None) -> None:
-        await finish_in_thread(partial(self._write, key, text))
-
-    def _write(self, key: str, text: str | None) -> None:
-        with self._usable():
-            if text is None:
-                (self._path / key).unlink(missing_ok=True)
-                return
-            # mkstemp makes the file for its owner alone.
-            descriptor, name = tempfile.mkstemp(dir=self._path, prefix=f"{key}.")
-            try:
-                with open(descriptor, "w", encoding="utf-8") as file:  # noqa: PTH123 (a descriptor)
-                    file.write(text)
-                Path(name).replace(self._path / key)
-            except BaseException:
-                Path(name).unlink(missing_ok=True)
-                raise
-
-    async def forget(self, keys: Sequence[str]) -> None:
-        await asyncio.to_thread(self._forget, keys)
-
-    def _forget(self, keys: Sequence[str]) -> None:
-        with self._usable():
-            for key in keys:
-                if (self._path / key).exists():
-                    with self.locked(key) as is_mine:
-                        if is_mine:
-                            (self._path / key).unlink()
-
-
-def _try(lock: Any) -> bool:
-    from filelock import Timeout  # noqa: PLC0415 (optional)
-
-    try:
-        lock.acquire()
-    except Timeout:
-        return False
-    return True

@@ -1,4 +1,4 @@
-"""The input of a push: its images and tags, and the checks of whether ECR can take them."""
+"""The input of a push and of a copy, and the checks of whether ECR can take it."""
 
 from __future__ import annotations
 
@@ -10,17 +10,24 @@ from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.quotas import MAX_LAYER_BYTES
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._descriptor import TAG
+from ecr_layer_client.images._operations import checked_reference
 from ecr_layer_client.images._source import maker_of, opener_of
 
 from ._contents import FileContent, MadeContent
+from ._journal import UploadJournal
 from ._layer_source import LayerSource
 
 if TYPE_CHECKING:
+    from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._source import ImageSource
 
     from ._contents import Content
+    from ._journal import Journal
+    from ._protocols import ImagePusher
 
+# Of a copy: the client and the repository, and the tags and the journal of the push.
+CopyTarget = tuple["ImagePusher", "Repository", "Iterable[str] | None", "Journal | None"]
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 
 
@@ -136,3 +143,41 @@ def _problem(blob: Descriptor) -> str | None:
     if blob.size > MAX_LAYER_BYTES:
         return f"has {blob.size} bytes, and ECR accepts at most {MAX_LAYER_BYTES} (52,000 MiB)"
     return None
+
+
+def checked_references(references: str | Iterable[str]) -> list[str]:
+    """Return the argument `references=`, each reference once, if they are valid.
+
+    Raises:
+        InvalidInputError: They are not, or there are none.
+    """
+    given = [references] if isinstance(references, str) else references
+    if not isinstance(given, Iterable):
+        msg = f"references={quoted(references)} must be a tag or a digest, or several of them"
+        raise InvalidInputError(msg)
+    found = [checked_reference(each) for each in given]
+    if not found:
+        msg = "references is empty: name the tags or digests to copy"
+        raise InvalidInputError(msg)
+    return list(dict.fromkeys(found))
+
+
+def checked_target(
+    pusher: ImagePusher,
+    repository: Repository,
+    tags: Iterable[str] | None,
+    journal: Journal | None,
+) -> CopyTarget:
+    """Return the target of a copy, if it is valid; for a thread.
+
+    Raises:
+        InvalidInputError: It is not.
+    """
+    if not callable(getattr(pusher, "push", None)):
+        msg = (
+            f"to={quoted(pusher)} must be an open client, such as that of another Region, "
+            "or another ImagePusher"
+        )
+        raise InvalidInputError(msg)
+    UploadJournal(journal)
+    return pusher, repository, None if tags is None else checked_tags(tags), journal

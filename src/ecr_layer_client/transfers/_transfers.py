@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Iterable
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,8 +12,6 @@ from ecr_layer_client._calls.caller import Caller, OperationState
 from ecr_layer_client._calls.rate_limiter import rate_limiter_for
 from ecr_layer_client._models.call_errors import OperationTimeoutError
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import quoted
-from ecr_layer_client.images._operations import checked_reference
 from ecr_layer_client.images._reader import together
 from ecr_layer_client.images._source import checked_path, sources_of, with_maker
 
@@ -23,12 +20,18 @@ from ._layer_source import LayerSource, download_transport
 from ._layout_writer import LayoutWriter
 from ._pull import Pull
 from ._push import Push, PushInput
-from ._sources import Contents, checked_tags, refuse_what_cannot_be_pushed, tags_of_push
+from ._sources import (
+    Contents,
+    checked_references,
+    checked_target,
+    refuse_what_cannot_be_pushed,
+    tags_of_push,
+)
 from ._tools import Calls, TransferTools
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import AsyncGenerator, Callable, Coroutine, Sequence
+    from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Sequence
 
     from ecr_layer_client._calls.connection import Connection
     from ecr_layer_client._calls.observer import SafeObserver
@@ -42,15 +45,12 @@ if TYPE_CHECKING:
     from ecr_layer_client.images._source import ImageSource
 
     from ._journal import Journal
-    from ._protocols import ImagePusher
     from ._result import TransferResult
+    from ._sources import CopyTarget
 
 _CHECK = "BatchCheckLayerAvailability"
 _DOWNLOADS_IN_FLIGHT = 64
 _MIN_SECONDS = 0.001  # of a push that has no time left
-
-# Of a copy: the client and the repository, and the tags and the journal of the push.
-CopyTarget = tuple["ImagePusher", "Repository", "Iterable[str] | None", "Journal | None"]
 
 
 class ClientParts(NamedTuple):
@@ -100,8 +100,9 @@ class Transfers:
     ) -> TransferResult:
         """Push images; as `ECRLayerClient.push`."""
         images = sources_of(sources)
-        wanted, uploads = tags_of_push(images, tags), UploadJournal(journal)
-        refuse_what_cannot_be_pushed(images)
+        wanted = tags_of_push(images, tags)
+        uploads = await asyncio.to_thread(UploadJournal, journal)
+        await asyncio.to_thread(refuse_what_cannot_be_pushed, images)
         given = PushInput(images, wanted, Contents(images), uploads)
 
         async def pushed() -> TransferResult:
@@ -142,7 +143,8 @@ class Transfers:
             platform: Of an index, the image to copy.
             to: The target: its client and repository, and the tags and journal of the push.
         """
-        given, target = _references(references), _checked_target(*to)
+        given = checked_references(references)
+        target = await asyncio.to_thread(checked_target, *to)
         loop = asyncio.get_running_loop()
         began = loop.time()
 
@@ -188,7 +190,7 @@ class Transfers:
                 "pass the new tags, or another repository or client"
             )
             raise InvalidInputError(msg)
-        given = _references(references)
+        given = checked_references(references)
 
         async def retagged() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
@@ -275,32 +277,3 @@ def _patient(config: ClientConfig) -> ClientConfig:
     if config.retry.max_attempts == 1:
         return config
     return config.replace({"retry": config.retry.replace({"max_attempts": sys.maxsize})})
-
-
-def _references(references: str | Iterable[str]) -> list[str]:
-    given = [references] if isinstance(references, str) else references
-    if not isinstance(given, Iterable):
-        msg = f"references={quoted(references)} must be a tag or a digest, or several of them"
-        raise InvalidInputError(msg)
-    found = [checked_reference(each) for each in given]
-    if not found:
-        msg = "references is empty: name the tags or digests to copy"
-        raise InvalidInputError(msg)
-    return list(dict.fromkeys(found))
-
-
-def _checked_target(
-    pusher: ImagePusher,
-    repository: Repository,
-    tags: Iterable[str] | None,
-    journal: Journal | None,
-) -> CopyTarget:
-    """Check the target of a copy before the first request, and return it."""
-    if not callable(getattr(pusher, "push", None)):
-        msg = (
-            f"to={quoted(pusher)} must be an open client, such as that of another Region, "
-            "or another ImagePusher"
-        )
-        raise InvalidInputError(msg)
-    UploadJournal(journal)
-    return pusher, repository, None if tags is None else checked_tags(tags), journal
