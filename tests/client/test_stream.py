@@ -90,6 +90,37 @@ async def test_repeats_of_a_stream(ecr: LocalECR) -> None:
     assert (outcomes.count(first), len(outcomes)) == (2, 20_002)
 
 
+@pytest.mark.parametrize("count", [200, 12_000])
+async def test_a_list_is_valid_before_any_of_it_is_sent(ecr: LocalECR, count: int) -> None:
+    """A wrong item at the end of a list, short or long, is refused before any request."""
+    digests: list[Any] = [*(f"sha256:{number:064x}" for number in range(count)), None]
+    async with ecr.client() as client:
+        with pytest.raises(InvalidInputError, match=rf"digests\[{count}\] is None"):
+            await client.check_layers("app", digests)
+    assert ecr.stats.requests == 0
+
+
+async def test_a_long_list_keeps_its_order(ecr: LocalECR) -> None:
+    """A list that is taken in steps has each digest once, in order, and its total is known."""
+    digests = [f"sha256:{number:064x}" for number in range(12_000)]
+    seen: list[Progress] = []
+    async with ecr.client() as client:
+        result = await client.check_layers("app", [*digests, *digests], progress=seen.append)
+    assert (*result.absent,) == (*digests,)
+    assert {progress.total for progress in seen} == {12_000}
+
+
+async def test_a_long_list_is_unanswered_after_a_timeout(ecr: LocalECR) -> None:
+    """A timeout while a long list is checked names each digest of it, answered or not."""
+    digests = [f"sha256:{number:064x}" for number in range(12_000)]
+    async with ecr.client() as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.check_layers("app", digests, timeout=0.5)
+    partial = raised.value.partial
+    assert partial is not None
+    assert sorted([*partial.absent, *partial.unanswered]) == digests
+
+
 async def test_repeats_of_a_collected_stream(ecr: LocalECR) -> None:
     """A collected stream checks each digest once, however far apart its repeats are."""
     digests = [f"sha256:{number:064x}" for number in range(10_001)]

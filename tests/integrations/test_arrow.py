@@ -508,3 +508,10 @@ def test_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(ImportError, match=r"^to_pandas\(\) needs pandas: pip install pandas$"):
         result().to_pandas()
+
+
+def test_without_polars(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without polars, the error of `to_polars` says what to install."""
+    monkeypatch.setitem(sys.modules, "polars", None)
+    with pytest.raises(ImportError, match=r"^to_polars\(\) needs polars: pip install polars$"):
+        result().to_polars()

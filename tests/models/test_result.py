@@ -8,7 +8,7 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from ecr_layer_client import (
     InvalidInputError,
@@ -268,6 +268,13 @@ def test_groups_that_do_not_agree(given: object) -> None:
     members = json.loads(MIXED.model_dump_json()) | {"absent": given}
     with pytest.raises(ValidationError, match="does not agree with the outcomes"):
         LayerCheckResult.model_validate(members)
+
+
+def test_a_result_validates_as_itself() -> None:
+    """A result that is given where a result is wanted is taken as it is, and a text is refused."""
+    assert TypeAdapter(LayerCheckResult).validate_python(MIXED) is MIXED
+    with pytest.raises(ValidationError, match="valid dictionary"):
+        LayerCheckResult.model_validate("team/app")
 
 
 def test_result_is_immutable() -> None:
