@@ -476,8 +476,9 @@ def test_pandas_of_a_plan() -> None:
 
 def test_a_requested_schema_of_a_plan() -> None:
     """A plan is read with other types of its columns, if Arrow can cast to them."""
-    schema = pa.schema([(name, pa.large_string()) for name in PLAN_COLUMNS if name != "size"])
-    wanted = schema.insert(PLAN_COLUMNS.index("size"), pa.field("size", pa.int64()))
+    kinds: dict[str, Any] = dict.fromkeys(PLAN_COLUMNS, pa.large_string())
+    kinds["size"] = pa.int64()
+    wanted = pa.schema(kinds)
     assert pa.table(push(), schema=wanted).schema == wanted
 
 
