@@ -1,11 +1,15 @@
 """Locks on files and directories, between tasks, threads and processes of one machine.
 
-A lock ends with its holder. Windows can't lock a directory, and does not rename an open file.
-There, one of two pulls that write the same layer into one layout fails.
+A lock ends with its holder. Some network file systems have no locks, or none for directories. Pulls
+work there, too, but not several into one layout at the same time.
+
+Windows can't lock a directory, and does not rename an open file. There, one of two pulls that write
+the same layer into one layout fails.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from contextlib import contextmanager
@@ -14,6 +18,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Generator
     from pathlib import Path
+
+_log = logging.getLogger("ecr_layer_client")
 
 if sys.platform == "win32":  # pragma: no cover
 
@@ -34,6 +40,8 @@ else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
+        except OSError as error:
+            _log.info("no lock on this file system, so one pull at a time must use it: %s", error)
         return True
 
     @contextmanager
@@ -41,7 +49,10 @@ else:
         """Wait for the lock of a directory, and hold it in the block; for a thread."""
         descriptor = os.open(directory, os.O_RDONLY)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                _log.info("no lock on %s: %s", directory, error)
             yield
         finally:
             os.close(descriptor)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
@@ -321,3 +322,18 @@ async def test_a_directory_in_place_of_a_blob(ecr: LocalECR, image: Image, tmp_p
             await client.pull("app", "v1", tmp_path / "pulled")
 
     assert str(blob) in {raised.value.filename, raised.value.filename2}
+
+
+async def test_a_file_system_without_locks(
+    ecr: LocalECR, layout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A file system that has no locks, as some network file systems, can be pulled to."""
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", refuse)
+    async with ecr.client() as client:
+        await client.pull("app", "v1", tmp_path / "pulled")
+
+    assert blobs_of(tmp_path / "pulled") == blobs_of(layout)
