@@ -150,6 +150,16 @@ async def test_the_retry_budget_is_no_addition_to_a_backoff(backoff: float, wait
     assert calls.delays.seconds == [pytest.approx(wait)]
 
 
+async def test_a_wait_that_ends_at_the_bound() -> None:
+    """A call is not retried if `max_elapsed` seconds would have passed by then."""
+    errors = [TransportError("reset", retryable=True) for _ in range(3)]
+    policy = RetryPolicy(initial_backoff=0.5, max_backoff=0.5, max_elapsed=1.0)
+    calls = Calls(*errors, retry=policy)
+    with pytest.raises(TransportError):
+        await calls.call()
+    assert (calls.transport.requests, now()) == (2, 0.5)
+
+
 async def test_the_retry_budget_counts_against_no_bound() -> None:
     """What the retry budget adds to the waits is no part of `max_elapsed`."""
     errors = [TransportError("reset", retryable=True) for _ in range(8)]
