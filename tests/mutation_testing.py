@@ -32,6 +32,7 @@ FOUND = Path("mutants")
 SHARE_TO_KILL = 0.95
 # A mutant that never ends times out. One that the kernel kills for its CPU time is a "segfault".
 KILLED = {"killed", "timeout", "segfault"}
+SURVIVED = {0, 5, 33}  # exit codes of mutmut; the last two mean that there was no test
 UNTESTED = {"not checked", "check was interrupted by user"}
 ENVIRONMENT = {"HYPOTHESIS_PROFILE": "mutants", "PYTHONPATH": str(Path(__file__).parent)}
 SECONDS_PER_MUTANT = 20.0
@@ -121,7 +122,7 @@ def forget_survivors(equivalent: set[Change]) -> None:
         meta = json.loads(file.read_text())
         codes = meta["exit_code_by_key"]
         for mutant, code in codes.items():
-            if code == 0 and change(mutant) not in equivalent:
+            if code in SURVIVED and change(mutant) not in equivalent:
                 codes[mutant] = None
         file.write_text(json.dumps(meta, indent=4))
 

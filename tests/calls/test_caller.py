@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from client.steps import QuietObserver
+from client.steps import QuietObserver, now
 from ecr_layer_client import (
     CallError,
     ClientConfig,
@@ -148,6 +148,33 @@ async def test_the_retry_budget_is_no_addition_to_a_backoff(backoff: float, wait
         calls.limiter.budget.spend(0.0)
     await calls.call()
     assert calls.delays.seconds == [pytest.approx(wait)]
+
+
+async def test_a_wait_that_ends_at_the_bound() -> None:
+    """A call is not retried if `max_elapsed` seconds would have passed by then."""
+    errors = [TransportError("reset", retryable=True) for _ in range(3)]
+    policy = RetryPolicy(initial_backoff=0.5, max_backoff=0.5, max_elapsed=1.0)
+    calls = Calls(*errors, retry=policy)
+    with pytest.raises(TransportError):
+        await calls.call()
+    assert (calls.transport.requests, now()) == (2, 0.5)
+
+
+async def test_the_retry_budget_counts_against_no_bound() -> None:
+    """What the retry budget adds to the waits is no part of `max_elapsed`."""
+    errors = [TransportError("reset", retryable=True) for _ in range(8)]
+    policy = RetryPolicy(initial_backoff=0.01, max_backoff=0.01, max_elapsed=0.1)
+    calls = Calls(*errors, retry=policy)
+    for _ in range(11):
+        calls.limiter.budget.spend(0.0)
+    assert (await calls.call(), now() > 5 * policy.max_elapsed) == ("settled", True)
+
+
+async def test_a_retry_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A retry is logged with its wait, the number of attempts, and the error."""
+    caplog.set_level("INFO", "ecr_layer_client")
+    await Calls(TransportError("reset", retryable=True)).call()
+    assert caplog.messages == ["retry in 0.050 s, after attempt 1: reset"]
 
 
 @pytest.mark.parametrize(

@@ -469,6 +469,19 @@ def test_more_than_the_noise_lowers_a_rate() -> None:
     assert (rates[:4], rates[4] < rates[0]) == ([rates[0]] * 4, True)
 
 
+def test_the_noise_allows_whole_responses() -> None:
+    """Beside noise of an eighth, the sixth throttled response in a row lowers the rate."""
+    made, now = in_trial(nth=2)
+    now = play(made, now, 40, nth=8)
+    now = play(made, now, 40, nth=1_000)
+    rates: list[float] = []
+    # Each response adds a quarter to what is allowed, up to 4, and each allowed one takes 1.
+    for late in range(1, 7):
+        throttle(made, now + late, round_trip=0.001)
+        rates.append(rate_of(made))
+    assert (made.noise, rates[:5], rates[5] < rates[0]) == (0.125, [rates[0]] * 5, True)
+
+
 @pytest.mark.parametrize(
     ("nth", "tried"), [(15, False), (10, False), (5, True)], ids=["little", "twice", "much"]
 )

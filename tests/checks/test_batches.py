@@ -160,6 +160,22 @@ def test_lazy_input_is_pulled_batch_by_batch() -> None:
     assert list(digests) == DIGESTS[10:]
 
 
+def test_an_input_of_repeats_is_pulled_in_parts() -> None:
+    """Other tasks may run after 5,000 items that fill no batch."""
+    repeats = iter(["latest"] * 12_000)
+    fill(started(repeats))
+    assert len(list(repeats)) == 7_000
+
+
+def test_a_long_sized_input_is_pulled_in_parts() -> None:
+    """Other tasks may run after 5,000 items of an input with a length, and nothing is left out."""
+    source = started([f"sha256:{number:064x}" for number in range(12_000)], batch_size=100)
+    pulled: list[int] = []
+    while fill(source):
+        pulled.append(len(source.seen.spellings))
+    assert (pulled, source.total, len(source.ready)) == ([5_000, 10_000], 12_000, 120)
+
+
 def test_sized_input_is_pulled_at_the_start() -> None:
     """An input with a length is pulled completely at the start, so that its total is known."""
     source = started([*DIGESTS, DIGESTS[0].upper(), "LATEST"])

@@ -40,6 +40,32 @@ async def test_yields_every_outcome(ecr: LocalECR, digests: list[str]) -> None:
     assert (sorted(digests_of(outcomes)), stream.repository.name) == (digests, "app")
 
 
+async def test_a_repeat_after_the_window(ecr: LocalECR, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stream that is iterated forgets digests after its window, and checks a repeat again."""
+    monkeypatch.setattr("ecr_layer_client._checks.stream.STREAM_WINDOW", 10)
+    given = [f"sha256:{number:064x}" for number in (*range(25), 24, 0)]
+    async with ecr.client(batch_size=5) as client:
+        await read(client.stream_layers("app", iter(given)))
+    assert ecr.stats.digests_checked == 26
+
+
+@PLAIN_AND_ASYNC
+async def test_others_run_beside_an_input_of_repeats(
+    ecr: LocalECR, shaped: Callable[[Iterable[str]], Any]
+) -> None:
+    """Other tasks run while a stream reads an input that needs no request."""
+    others: list[str] = []
+
+    def repeats() -> Iterator[str]:
+        yield from ["sha256:aa"] * 12_000
+        others.append("end of the input")
+
+    async with ecr.client() as client:
+        asyncio.get_running_loop().call_soon(others.append, "another task")
+        await read(client.stream_layers("app", shaped(repeats())))
+    assert others == ["another task", "end of the input"]
+
+
 async def test_nothing_before_the_first_pull(ecr: LocalECR) -> None:
     """A stream reads no input and sends no request before the first pull."""
     digests = _endless()

@@ -165,6 +165,14 @@ def test_one_platform_of_two(
     assert repr(source).endswith(" bytes, 1 image not saved>")
 
 
+def test_an_image_without_a_platform_that_was_not_saved(tmp_path: Path) -> None:
+    """An image of an index without platforms is named by its digest."""
+    both = packed(mediaType=INDEX, manifests=[entry(A.manifest, IMAGE), entry(B.manifest, IMAGE)])
+    files = layout_files([entry(both, INDEX)], [both, A.manifest, *A.blobs])
+    [warning] = plan(ImageSource.from_path(write(tmp_path, files)), {}).warnings
+    assert warning.startswith(f"{sha256(B.manifest)} was not saved: ")
+
+
 def test_the_plan_of_one_platform_of_two(tmp_path: Path) -> None:
     """A plan warns of the image that was not saved."""
     files = layout_files([entry(BOTH, INDEX)], [BOTH, ARM.manifest, *ARM.blobs])

@@ -183,7 +183,7 @@ def test_final_failure(error: Exception, advice: str) -> None:
         (None, "can't be reached: check HTTPS_PROXY, HTTP_PROXY and NO_PROXY", True),
         (407, "requires credentials: put them into HTTPS_PROXY or HTTP_PROXY, in the form ", False),
         (403, "refused the connection (HTTP 403): check HTTPS_PROXY, ", False),
-        (503, "refused the connection (HTTP 503): check HTTPS_PROXY, ", True),
+        (500, "refused the connection (HTTP 500): check HTTPS_PROXY, ", True),
     ],
 )
 def test_proxy(status: int | None, words: str, *, retryable: bool) -> None:

@@ -38,7 +38,7 @@ def parse_response(
         ResponseError: It is not JSON, has a name twice, or is not of the promised shape.
     """
     try:
-        parsed = adapter.validate_json(body, strict=True, by_alias=True, by_name=False)
+        parsed = adapter.validate_json(body, strict=True)
     except ValidationError as error:
         where, message, value, _ = first_problem(error)
         msg = (
