@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
-CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transfers transport)
+CORE_TESTS := $(addprefix tests/, calls checks client display distributed images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
 
 # Silence the announcement that mkdocs-material prints at every build.

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from ecr_layer_client.protocols import CredentialsProvider, ECRApi, SessionLike
 
 
@@ -115,6 +117,18 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
             "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
         )
         raise InvalidInputError(msg)
+
+
+def identity_of(provider: CredentialsProvider | None) -> Hashable:
+    """Return a value that is equal for equal providers, such as a method that is read twice.
+
+    Hold the provider as long as the value, because another object could get the same id.
+    """
+    try:
+        hash(provider)
+    except TypeError:
+        return id(provider)
+    return cast("Hashable", provider)
 
 
 def is_loopback(host: str) -> bool:
