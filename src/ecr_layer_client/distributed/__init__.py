@@ -4,6 +4,7 @@ An engine reads the tables, splits them, and repeats what was lost. This package
 a table, in whichever process the engine calls it. Needs the extra `arrow`. It imports no engine.
 """
 
+from ._roles import AssumedRole
 from ._table_checker import TableChecker
 
-__all__ = ["TableChecker"]
+__all__ = ["AssumedRole", "TableChecker"]
