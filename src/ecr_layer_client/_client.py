@@ -429,13 +429,17 @@ class ECRLayerClient:
         """
         return await self._image_reader(repository).verify(reference)
 
-    def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
-        """Yield a report of each image that the repository has now, without archived ones.
+    def audit(
+        self, repository: str | Repository, *, archived: bool = False
+    ) -> AsyncIterator[ImageReport]:
+        """Yield a report of each image that the repository has now.
 
-        An image that is deleted or archived meanwhile is left out.
+        An image that is deleted meanwhile is left out.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
+            archived: Whether archived images have a report, too, whose `problem` is "archived".
+                Default False: an image that is archived, also meanwhile, is left out.
 
         Raises:
             InvalidInputError: The repository is not valid.
@@ -449,7 +453,7 @@ class ECRLayerClient:
                     print(report)
             ```
         """
-        return self._image_reader(repository).audit()
+        return self._image_reader(repository).audit(archived=archived)
 
     def list_repositories(self, *, registry_id: str | None = None) -> AsyncIterator[Repository]:
         """Yield the repositories of a registry, with its id and Region.
