@@ -5,6 +5,7 @@ a table, in whichever process the engine calls it. Needs the extra `arrow`. It i
 """
 
 from ._roles import AssumedRole
+from ._table_auditor import TableAuditor
 from ._table_checker import TableChecker
 
-__all__ = ["AssumedRole", "TableChecker"]
+__all__ = ["AssumedRole", "TableAuditor", "TableChecker"]

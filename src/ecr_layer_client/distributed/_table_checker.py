@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from ecr_layer_client._models.config import ClientConfig
 from ecr_layer_client._models.digest import canonical
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.record_batches import outcome_columns, pa, record_batch
-from ecr_layer_client._models.repository import Repository
 from ecr_layer_client.images._reader import together
 
 from ._clients import located_faults
 from ._columns import check_names, check_schema, check_table, texts
 from ._kernel import TableKernel
+from ._problems import NO_DIGEST, NO_PROBLEM, Problem, parsed, problem_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.outcomes import Row
+    from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._models.result import LayerCheckResult
     from ecr_layer_client.protocols import CredentialsProvider, Observer
 
@@ -33,24 +34,6 @@ _ADDED = pa.schema(
 _NOTHING = None, None, None  # an availability, a size and a media type
 
 
-class _Problem(NamedTuple):
-    """Why a row has no outcome: the name of an exception's class, and its message."""
-
-    error: str | None
-    message: str | None
-
-
-_NONE = _Problem(None, None)
-_NO_DIGEST = _Problem("InvalidInputError", "the digest is null: give a digest, or drop the row")
-_NO_REPOSITORY = _Problem(
-    "InvalidInputError", "the repository is null: give its name, its registry URI or its ARN"
-)
-
-
-def _problem_of(error: Exception) -> _Problem:
-    return _Problem(type(error).__name__, str(error))
-
-
 @dataclass(slots=True, eq=False)
 class _Group:
     """The digests of one repository, and what became of them."""
@@ -58,7 +41,7 @@ class _Group:
     repository: Repository | None = None
     digests: list[str] = field(default_factory=list[str])
     rows: dict[str, Row] = field(default_factory=dict[str, "Row"])
-    problem: _Problem = _NONE
+    problem: Problem = NO_PROBLEM
 
     def settle(self, result: LayerCheckResult) -> None:
         """Keep what was answered."""
@@ -195,7 +178,7 @@ class TableChecker(TableKernel):
             with located_faults(group.repository):
                 client = await clients.client_for(group.repository)
             if isinstance(client, InvalidInputError):
-                group.problem = _problem_of(client)
+                group.problem = problem_of(client)
             else:
                 by_client.setdefault(client, {})[group.repository] = group
         await together(_check_groups(client, its) for client, its in by_client.items())
@@ -213,12 +196,9 @@ class _GroupReader(dict["str | None", _Group]):
         return group
 
     def _group_of(self, text: str | None) -> _Group:
-        if text is None:
-            return _Group(problem=_NO_REPOSITORY)
-        try:
-            repository = Repository.parse(text)
-        except InvalidInputError as error:
-            return _Group(problem=_problem_of(error))
+        repository = parsed(text)
+        if isinstance(repository, Problem):
+            return _Group(problem=repository)
         return self._by_repository.setdefault(repository, _Group(repository))
 
 
@@ -230,21 +210,21 @@ async def _check_groups(client: ECRLayerClient, groups: dict[Repository, _Group]
         if error is None:
             group.settle(results[repository])
         else:
-            group.problem = _problem_of(error)
+            group.problem = problem_of(error)
             group.settle(cast("LayerCheckResult", error.partial))
 
 
 def _with_outcomes(rows: Any, groups: list[_Group], digests: list[str | None]) -> pa.Table:
     """Return the table with the outcome or the problem of each row."""
     given: list[Any] = []
-    problems: list[_Problem] = []
+    problems: list[Problem] = []
     for group, digest in zip(groups, digests, strict=True):
         row = None if digest is None else group.rows.get(canonical(digest))
         given.append(_NOTHING if row is None else row)
         if row is not None:
-            problems.append(_NONE)
+            problems.append(NO_PROBLEM)
         else:
-            problems.append(_NO_DIGEST if digest is None else group.problem)
+            problems.append(NO_DIGEST if digest is None else group.problem)
 
     schema: Any = _with_added(rows.schema)
     if not given:
