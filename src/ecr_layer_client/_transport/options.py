@@ -13,12 +13,12 @@ from ecr_layer_client._text.quoting import quoted
 if TYPE_CHECKING:
     from collections.abc import Hashable
 
-    from ecr_layer_client.protocols import CredentialsProvider, ECRApi, SessionLike
+    from ecr_layer_client.protocols import CredentialsProvider, ECRApi, Limiter, SessionLike
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The arguments of a client that say where to send requests, and who signs them.
+    """The arguments of a client that say where to send requests, who signs them, and when.
 
     botocore's own configuration chain finds what is None.
     """
@@ -29,6 +29,8 @@ class ConnectionOptions:
     session: SessionLike | None = None
     client: ECRApi | None = None
     credentials: CredentialsProvider | None = None
+    limiter: Limiter | None = None
+    limiter_scope: str | None = None
 
     def check(self, *, allow_insecure_endpoint: bool) -> None:
         """Check the options.
@@ -37,7 +39,7 @@ class ConnectionOptions:
             InvalidInputError: An option has the wrong type, a profile or a provider is given
                 together with a session, or the endpoint is not a safe URL.
         """
-        for name in ("region_name", "profile_name", "endpoint_url"):
+        for name in ("region_name", "profile_name", "endpoint_url", "limiter_scope"):
             _check_text(name, getattr(self, name))
 
         if self.session is not None:
@@ -46,6 +48,12 @@ class ConnectionOptions:
             msg = (
                 f"credentials=<{type(self.credentials).__name__}> must be "
                 "an async function without arguments that returns AWSKeys"
+            )
+            raise InvalidInputError(msg)
+        if self.limiter is not None and not callable(getattr(self.limiter, "acquire", None)):
+            msg = (
+                f"limiter=<{type(self.limiter).__name__}> must be an object with the async method "
+                "acquire"
             )
             raise InvalidInputError(msg)
         if self.endpoint_url is not None:

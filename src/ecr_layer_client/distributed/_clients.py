@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client.protocols import CredentialsProvider, Observer
+    from ecr_layer_client.protocols import CredentialsProvider, Limiter, Observer
 
 # Each client has connections of its own, so a program that makes a provider for each repository
 # would open thousands of them.
@@ -40,6 +40,7 @@ class ClientOptions:
     credentials: CredentialsProvider | None
     credentials_for: Callable[[Repository], CredentialsProvider] | None
     observer: Observer | None
+    limiter: Limiter | None
 
     def __post_init__(self) -> None:
         """Check the options where they are given, and not in a process far away."""
@@ -73,6 +74,7 @@ class ClientOptions:
             credentials=credentials,
             config=self.config,
             observer=self.observer,
+            limiter=self.limiter,
         )
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client.protocols import CredentialsProvider, Observer
+    from ecr_layer_client.protocols import CredentialsProvider, Limiter, Observer
 
 _ADDED = (pa.field(name, pa.string()) for name in ("error", "message"))
 _FIELDS: list[Any] = [*IMAGE_SCHEMA, *_ADDED]
@@ -50,6 +50,7 @@ class TableAuditor(TableKernel):
         credentials_for: As for `TableChecker`.
         repository: The column of repositories. Default "repository".
         observer: As for `TableChecker`.
+        limiter: As for `TableChecker`.
 
     Raises:
         InvalidInputError: An argument is not valid.
@@ -78,6 +79,7 @@ class TableAuditor(TableKernel):
         credentials_for: Callable[[Repository], CredentialsProvider] | None = None,
         repository: str = "repository",
         observer: Observer | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._columns = check_names(repository=repository)
         self._archived = archived
@@ -91,6 +93,7 @@ class TableAuditor(TableKernel):
                 "credentials_for": credentials_for,
                 "repository": repository,
                 "observer": observer,
+                "limiter": limiter,
             }
         )
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._models.result import LayerCheckResult
-    from ecr_layer_client.protocols import CredentialsProvider, Observer
+    from ecr_layer_client.protocols import CredentialsProvider, Limiter, Observer
 
 _ADDED = pa.schema(
     [(name, pa.string()) for name in ("availability", "code", "reason")]
@@ -83,6 +83,7 @@ class TableChecker(TableKernel):
             "repository".
         digest: The column of digests. Default "digest".
         observer: As for `ECRLayerClient`. Default None.
+        limiter: As for `ECRLayerClient`, for all processes. Default None.
 
     Raises:
         InvalidInputError: An argument is not valid.
@@ -113,6 +114,7 @@ class TableChecker(TableKernel):
         repository: str = "repository",
         digest: str = "digest",
         observer: Observer | None = None,
+        limiter: Limiter | None = None,
     ) -> None:
         self._columns = check_names(repository=repository, digest=digest)
         super().__init__(
@@ -125,6 +127,7 @@ class TableChecker(TableKernel):
                 "repository": repository,
                 "digest": digest,
                 "observer": observer,
+                "limiter": limiter,
             }
         )
 
