@@ -108,8 +108,8 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 
 $(VENV)/.programs: $(VENV)/.made
 	@echo "installing docker, skopeo, podman and buildah if they are missing (once)"
-	@command -v dockerd >/dev/null && command -v skopeo >/dev/null && command -v podman >/dev/null && command -v buildah >/dev/null \
-		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends docker.io skopeo podman buildah >/dev/null; } \
+	@command -v dockerd >/dev/null && command -v skopeo >/dev/null && command -v podman >/dev/null && command -v buildah >/dev/null && command -v redis-server >/dev/null \
+		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends docker.io skopeo podman buildah redis-server >/dev/null; } \
 		|| echo "docker, skopeo, podman or buildah was not found, so tests of clients are skipped: install them, for example with apt-get install docker.io skopeo podman buildah"
 	@touch $@
 

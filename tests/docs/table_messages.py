@@ -6,9 +6,10 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pytest
 
 from ecr_layer_client import AWSKeys, ECRLayerClient
-from ecr_layer_client.distributed import AssumedRole, TableChecker
+from ecr_layer_client.distributed import AssumedRole, RedisLimiter, TableChecker
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -23,6 +24,7 @@ _NOT_UTF8: Any = pa.Array.from_buffers(
 )
 # A value that type checkers would refuse.
 _any: Any = object()
+_none: Any = None
 
 
 def _checked(**columns: Any) -> Case:
@@ -33,6 +35,16 @@ def _checked(**columns: Any) -> Case:
         await TableChecker()(pa.table(columns_of_table))
 
     return check
+
+
+def _not_found(_: str) -> None:
+    """Find no module."""
+
+
+def _without_redis() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("ecr_layer_client.distributed._redis_limiter.find_spec", _not_found)
+        RedisLimiter("redis://localhost", 1)
 
 
 def _made(make: Callable[[], object]) -> Case:
@@ -88,6 +100,14 @@ TABLES: dict[str, Case] = {
     "session_name=… is not valid: …": _made(
         lambda: AssumedRole("arn:aws:iam::123456789012:role/layers", session_name="")
     ),
+    "the URL of the Redis server has a password, …": _made(
+        lambda: pickle.dumps(RedisLimiter("redis://:secret@localhost", 1))
+    ),
+    "url must be the URL of a Redis server, …": _made(lambda: RedisLimiter("localhost", 1)),
+    "requests_per_second=None must be a number, …": _made(
+        lambda: RedisLimiter("redis://localhost", _none)
+    ),
+    "RedisLimiter needs redis: …": _made(_without_redis),
     "limiter=… must be an object with the async method acquire": _made(
         lambda: ECRLayerClient(limiter=_any)
     ),

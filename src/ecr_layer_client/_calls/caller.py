@@ -175,8 +175,9 @@ class Caller:
         at_front = False
         operation = call.operation
         while True:
-            # It comes before the pacer, which takes the time that it waits for a response.
-            await self._limit.acquire(operation.name, operation.repository, self.region_name)
+            # Not after the pacer, which would mistake this wait for that for a response.
+            if self._limit.is_on:
+                await self._limit.acquire(operation.name, operation.repository, self.region_name)
             await self._credentials.ready()
             await self._rate_limiter.acquire(at_front=at_front)
             generation = self._credentials.generation

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ecr_layer_client.protocols import Quota
 
@@ -20,20 +20,23 @@ class SharedLimit:
     Args:
         limiter: The limiter.
         scope: The account of repositories that name none.
+
+    Attributes:
+        is_on: Whether there is a limiter.
     """
 
     def __init__(self, limiter: Limiter | None, scope: str | None) -> None:
+        self.is_on: bool = limiter is not None
         self._limiter = limiter
         self._scope = scope
         self._has_failed = False
 
     async def acquire(self, operation: str, repository: Repository, region_name: str) -> None:
-        """Wait until the limiter allows a request."""
-        if self._limiter is None:
-            return
-        quota = Quota(operation, repository.registry_id or self._scope, region_name)
+        """Wait until the limiter, which there must be, allows a request."""
+        limiter = cast("Limiter", self._limiter)
         try:
-            await self._limiter.acquire(quota)
+            account = repository.registry_id or self._scope
+            await limiter.acquire(Quota(operation, account, region_name))
         except Exception:  # noqa: BLE001 (the limiter is the caller's code, as an observer is)
             # The pacer still slows down where ECR throttles.
             if not self._has_failed:

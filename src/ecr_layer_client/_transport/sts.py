@@ -29,7 +29,7 @@ async def assume_role(
         source: The keys to sign with. None: as botocore finds them.
         any_region: Where to send the request if the AWS configuration has no Region.
     """
-    session = new_session(None)
+    session: Any = new_session(None)
     await warm_up_in_thread(session)
     own: dict[str, Any] = {}
     if source is not None:
@@ -42,7 +42,7 @@ async def assume_role(
     config = aio_config(session, ClientConfig(), []).merge(AioConfig(retries=_RETRIES))
     async with session.create_client("sts", region_name=region, config=config, **own) as sts:
         response = await sts.assume_role(**members)
-    keys = response["Credentials"]
+    keys: Any = response["Credentials"]
     return AWSKeys(
         keys["AccessKeyId"], keys["SecretAccessKey"], keys["SessionToken"], keys["Expiration"]
     )

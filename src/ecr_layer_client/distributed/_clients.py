@@ -13,6 +13,8 @@ from ecr_layer_client._models.call_errors import CallError, CredentialsError
 from ecr_layer_client._models.errors import InvalidInputError, copied
 from ecr_layer_client._transport.options import identity_of
 
+from ._redis_limiter import RedisLimiter
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Hashable
 
@@ -129,6 +131,8 @@ class Clients:
         self._providers.clear()
         for client in clients.values():
             await client.aclose()
+        if isinstance(self._options.limiter, RedisLimiter):
+            await self._options.limiter.aclose()
 
 
 @contextmanager
