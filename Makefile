@@ -107,10 +107,10 @@ $(VENV)/.browser: $(VENV)/.made pyproject.toml
 	@touch $@
 
 $(VENV)/.programs: $(VENV)/.made
-	@echo "installing docker, skopeo, podman and buildah if they are missing (once)"
+	@echo "installing docker, skopeo, podman, buildah and redis-server if they are missing (once)"
 	@command -v dockerd >/dev/null && command -v skopeo >/dev/null && command -v podman >/dev/null && command -v buildah >/dev/null && command -v redis-server >/dev/null \
 		|| { [ "$$(id -u)" = 0 ] && apt-get update -qq && apt-get install -y -qq --no-install-recommends docker.io skopeo podman buildah redis-server >/dev/null; } \
-		|| echo "docker, skopeo, podman or buildah was not found, so tests of clients are skipped: install them, for example with apt-get install docker.io skopeo podman buildah"
+		|| echo "docker, skopeo, podman, buildah or redis-server was not found, so some tests are skipped: install them, for example with apt-get install docker.io skopeo podman buildah redis-server"
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

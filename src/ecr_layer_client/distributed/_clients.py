@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 # Each client has connections of its own, so a program that makes a provider for each repository
 # would open thousands of them.
-_MAX_PROVIDERS = 32  # for one account and Region
+_MAX_PROVIDERS = 256  # for one account and Region, or for names alone
 _ANY_REGION = "us-east-1"
 
 

@@ -59,11 +59,10 @@ class RedisLimiter:
             # The value may contain a password.
             msg = "url must be the URL of a Redis server, redis://HOST[:PORT], or return it"
             raise InvalidInputError(msg)
-        given: object = requests_per_second
-        if given is None:
+        # It also checks the numbers and the names of the operations.
+        if ClientConfig(requests_per_second=requests_per_second).requests_per_second is None:
             msg = "requests_per_second=None must be a number, or a mapping of operations to numbers"
             raise InvalidInputError(msg)
-        ClientConfig(requests_per_second=requests_per_second)
         if find_spec("redis") is None:
             msg = "RedisLimiter needs redis: pip install 'ecr-layer-client[redis]'"
             raise ImportError(msg)
