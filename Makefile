@@ -4,10 +4,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
-CORE_TESTS := $(addprefix tests/, calls checks client display images integrations models property text transfers transport)
+CORE_TESTS := $(addprefix tests/, calls checks client display distributed images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
-# Debian's packages of other people's clients. Go brings the sources of AWS's client, too.
-PROGRAMS := awscli buildah docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman skopeo
+# Debian's packages of other people's clients and servers. Go brings the sources of AWS's client, too.
+PROGRAMS := awscli buildah docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman redis-server skopeo
 
 # Silence the announcement that mkdocs-material prints at every build.
 export NO_MKDOCS_2_WARNING := 1

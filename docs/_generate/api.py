@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 _FOLDER = Path(__file__).parents[1] / "reference"
 _PAGES = (
     *("client", "values", "options", "errors", "protocols"),
-    *("images", "transfers", "local", "integrations", "testing"),
+    *("images", "transfers", "distributed", "local", "integrations", "testing"),
 )
 _PACKAGE = "ecr_layer_client"
 _ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)

@@ -47,8 +47,10 @@ if TYPE_CHECKING:
     from .protocols import CredentialsProvider as CredentialsProvider
     from .protocols import ECRApi as ECRApi
     from .protocols import LayerChecker as LayerChecker
+    from .protocols import Limiter as Limiter
     from .protocols import Observer as Observer
     from .protocols import OutcomeStream as OutcomeStream
+    from .protocols import Quota as Quota
     from .protocols import SessionLike as SessionLike
 
 _MODULES = {
@@ -68,7 +70,9 @@ _MODULES = {
     "_models.repository": "Repository",
     "_models.result": "LayerCheckResult LayerFailuresError OutcomesByDigest",
     "_models.results": "ByRepository LayerCheckResults",
-    "protocols": "CredentialsProvider ECRApi LayerChecker Observer OutcomeStream SessionLike",
+    "protocols": (
+        "CredentialsProvider ECRApi LayerChecker Limiter Observer OutcomeStream Quota SessionLike"
+    ),
 }
 _MODULE_OF = {name: module for module, names in _MODULES.items() for name in names.split()}
 

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from ._models.results import LayerCheckResults
     from .images import ImageReport, ImageSource, ImageSummary, Platform, PushPlan
     from .images._reader import ImageReader
-    from .protocols import CredentialsProvider, ECRApi, Observer, SessionLike
+    from .protocols import CredentialsProvider, ECRApi, Limiter, Observer, SessionLike
     from .transfers import ImagePusher, Journal, TransferProgress, TransferResult
     from .transfers._transfers import Transfers
 
@@ -80,6 +80,10 @@ class ECRLayerClient:
             one session for all clients of the event loop and profile.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
         observer: Notified of operations, attempts, retries and throttling. Default None.
+        limiter: Asked before each request, for a limit that several processes share; see
+            `Limiter`. Default None.
+        limiter_scope: The account that the limiter is told for repositories without a registry id.
+            Default None.
 
     Raises:
         InvalidInputError: An argument is not valid.
@@ -103,9 +107,17 @@ class ECRLayerClient:
         session: SessionLike | None = None,
         config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
         observer: Observer | None = None,
+        limiter: Limiter | None = None,
+        limiter_scope: str | None = None,
     ) -> None:
         options = ConnectionOptions(
-            region_name, profile_name, endpoint_url, session, credentials=credentials
+            region_name,
+            profile_name,
+            endpoint_url,
+            session,
+            credentials=credentials,
+            limiter=limiter,
+            limiter_scope=limiter_scope,
         )
         self._set_up(options, config, observer)
 
@@ -429,13 +441,17 @@ class ECRLayerClient:
         """
         return await self._image_reader(repository).verify(reference)
 
-    def audit(self, repository: str | Repository) -> AsyncIterator[ImageReport]:
-        """Yield a report of each image that the repository has now, without archived ones.
+    def audit(
+        self, repository: str | Repository, *, archived: bool = False
+    ) -> AsyncIterator[ImageReport]:
+        """Yield a report of each image that the repository has now.
 
-        An image that is deleted or archived meanwhile is left out.
+        An image that is deleted meanwhile is left out.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
+            archived: Whether archived images have a report, too, whose `problem` is "archived".
+                Default False: an image that is archived, also meanwhile, is left out.
 
         Raises:
             InvalidInputError: The repository is not valid.
@@ -449,7 +465,7 @@ class ECRLayerClient:
                     print(report)
             ```
         """
-        return self._image_reader(repository).audit()
+        return self._image_reader(repository).audit(archived=archived)
 
     def list_repositories(self, *, registry_id: str | None = None) -> AsyncIterator[Repository]:
         """Yield the repositories of a registry, with its id and Region.

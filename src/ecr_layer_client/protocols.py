@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Hashable
 from contextvars import Context, ContextVar
-from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, Self, runtime_checkable
 
 from ecr_layer_client._models.keys import AWSKeys
 from ecr_layer_client._models.progress import Progress
@@ -25,9 +25,11 @@ __all__ = [
     "CredentialsProvider",
     "ECRApi",
     "LayerChecker",
+    "Limiter",
     "Observer",
     "OutcomeStream",
     "Progress",
+    "Quota",
     "SessionLike",
 ]
 
@@ -61,6 +63,32 @@ class CredentialsProvider(Protocol):
     async def __call__(self) -> AWSKeys:
         """Return the keys."""
         ...
+
+
+class Quota(NamedTuple):
+    """What ECR counts requests by.
+
+    Attributes:
+        operation: The API operation.
+        account: The account of the repository, or the client's `limiter_scope`. None if neither is
+            known.
+        region: The Region.
+    """
+
+    operation: str
+    account: str | None
+    region: str
+
+
+class Limiter(Protocol):
+    """An object that says when a request may be sent, so that many processes share one limit."""
+
+    async def acquire(self, quota: Quota, /) -> None:
+        """Wait until one more request may be sent.
+
+        It is called before each request, also before retries. If it raises an exception, this is
+        logged once, and the request is sent.
+        """
 
 
 class OutcomeStream(Protocol):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import ecr_layer_client
+import ecr_layer_client.distributed
 import ecr_layer_client.images
 import ecr_layer_client.local
 from ecr_layer_client import ECRLayerError
@@ -28,7 +29,12 @@ ERRORS = importlib.import_module(ECRLayerError.__module__)
 MODULES = {f"ecr_layer_client.{module}" for module in ecr_layer_client._MODULE_OF.values()}
 ROOT = Path(ecr_layer_client.__file__).parent
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())
-PUBLIC = [ecr_layer_client, ecr_layer_client.images, ecr_layer_client.local]
+PUBLIC = [
+    ecr_layer_client,
+    ecr_layer_client.distributed,
+    ecr_layer_client.images,
+    ecr_layer_client.local,
+]
 SOURCES = sorted(ROOT.rglob("*.py"))
 
 Documented = ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef
@@ -208,6 +214,7 @@ HEAVY = (
     "rich",
     "tqdm",
     "typer",
+    "ecr_layer_client.distributed",
     "ecr_layer_client.images",
     "ecr_layer_client.local",
     "ecr_layer_client.cli",

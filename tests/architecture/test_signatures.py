@@ -15,6 +15,7 @@ from pydantic_core import PydanticUndefined
 
 import ecr_layer_client
 import ecr_layer_client.arrow
+import ecr_layer_client.distributed
 import ecr_layer_client.images
 import ecr_layer_client.local
 import ecr_layer_client.otel
@@ -31,11 +32,12 @@ MODULES = (
     ecr_layer_client.images,
     ecr_layer_client.local,
     ecr_layer_client.arrow,
+    ecr_layer_client.distributed,
     ecr_layer_client.otel,
 )
 # These magic methods are public.
 PUBLIC_MAGIC_METHODS = {
-    *("__init__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
+    *("__init__", "__call__", "__aenter__", "__aexit__", "__aiter__", "__anext__", "__bool__"),
     *("__contains__", "__getitem__", "__iter__", "__len__", "__str__"),
 }
 
@@ -87,8 +89,7 @@ def own_members(cls: type[Any]) -> dict[str, Any]:
     members: dict[str, Any] = {}
     for base in reversed(cls.__mro__):
         if base is cls or (
-            base.__module__.startswith("ecr_layer_client._")
-            and not hasattr(ecr_layer_client, base.__name__)
+            "._" in base.__module__ and not hasattr(ecr_layer_client, base.__name__)
         ):
             members |= vars(base)
     return members

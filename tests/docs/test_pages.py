@@ -29,7 +29,7 @@ from ecr_layer_client import (
     RetryPolicy,
 )
 from ecr_layer_client._models import errors
-from ecr_layer_client._transport.opening import _aio_config
+from ecr_layer_client._transport.opening import aio_config
 from ecr_layer_client.cli.app import app
 from ecr_layer_client.cli.output import JSONLines
 from ecr_layer_client.images import ImageSource
@@ -224,7 +224,7 @@ def _options_of_ours() -> list[str]:
     """Return the options that the library's source passes to `AioConfig`."""
     calls = [
         node
-        for node in ast.walk(ast.parse(inspect.getsource(_aio_config)))
+        for node in ast.walk(ast.parse(inspect.getsource(aio_config)))
         if isinstance(node, ast.Call)
     ]
     (made,) = [call for call in calls if ast.unparse(call.func) == "AioConfig"]
@@ -243,7 +243,7 @@ def _botocore_default(option: str) -> str:
 def test_the_page_has_each_option_as_it_is_here(root: Path) -> None:
     """The page has the values that the library gives to its aiobotocore clients."""
     session: Any = AioSession()
-    config = _aio_config(session, ClientConfig(), [])
+    config = aio_config(session, ClientConfig(), [])
     row = re.compile(r"^\| `(\w+)` \| .+? \| `(.+?)` \| .+ \|$", re.MULTILINE)
     here = dict(row.findall(_page(root, "botocore.md")))
 

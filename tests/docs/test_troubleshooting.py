@@ -22,6 +22,7 @@ from aiobotocore.session import AioSession
 
 import ecr_layer_client
 from docs.image_messages import FILES
+from docs.table_messages import TABLES
 from docs.transfer_messages import TRANSFERS
 from ecr_layer_client import (
     AWSKeys,
@@ -47,7 +48,10 @@ _PAGE = Path(__file__).parents[2] / "docs/troubleshooting.md"
 _ENTRY = re.compile(r"^(?:### |\| )`([^`]+(?:`async with[^`]*`[^`]*)*)`", re.MULTILINE)
 _ENTRIES = _ENTRY.findall(_PAGE.read_text(encoding="utf-8"))
 _ROOT = Path(ecr_layer_client.__file__).parent
-_PACKAGES = ("_calls", "_checks", "_models", "_text", "_transport", "images", "transfers")
+_PACKAGES = (
+    *("_calls", "_checks", "_models", "_text", "_transport"),
+    *("distributed", "images", "transfers"),
+)
 _SOURCES = [
     *sorted(_ROOT.glob("*.py")),
     *(path for package in _PACKAGES for path in sorted((_ROOT / package).rglob("*.py"))),
@@ -493,6 +497,7 @@ _CASES: dict[str, Case] = {
     ),
     **{message: _made(read) for message, read in FILES.items()},
     **TRANSFERS,
+    **TABLES,
     "a manifest has at most … bytes (4 MiB), but this one has …": _made(
         lambda: parse_manifest(b" " * (4 * 2**20 + 1))
     ),

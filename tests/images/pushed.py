@@ -71,10 +71,10 @@ async def verify(ecr: LocalECR, reference: str = "v1") -> ImageReport:
         return await client.verify_image(REPOSITORY, reference)
 
 
-async def audit(ecr: LocalECR) -> list[ImageReport]:
+async def audit(ecr: LocalECR, *, archived: bool = False) -> list[ImageReport]:
     """Audit the repository."""
     async with ecr.client() as client:
-        return [report async for report in client.audit(REPOSITORY)]
+        return [report async for report in client.audit(REPOSITORY, archived=archived)]
 
 
 def raws(source: ImageSource) -> list[bytes]:

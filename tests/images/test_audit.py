@@ -102,6 +102,17 @@ async def test_audit_of_a_repeated_page(ecr: LocalECR, tokens: list[str]) -> Non
     assert calls(ecr) == {"ListImages": len(tokens)}
 
 
+async def test_audit_of_archived_images(ecr: LocalECR) -> None:
+    """With `archived=True`, an archived image has a report, which says that it is archived."""
+    push_both(ecr)
+    ecr.archive(REPOSITORY, ARM_DIGEST)
+    expected = {
+        ARM_DIGEST: (f"archived: {ARM_DIGEST}",),
+        BOTH_DIGEST: (f"linux/arm64: archived: {ARM_DIGEST}",),
+    }
+    assert defects_of(await audit(ecr, archived=True)) == expected
+
+
 async def test_audit_leaves_archived_images_out(ecr: LocalECR) -> None:
     """An archived image has no report, but is a defect of an index that names it."""
     push_both(ecr)

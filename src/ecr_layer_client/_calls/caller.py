@@ -90,6 +90,7 @@ class Caller:
         self._credentials = resources.credentials
         self._rate_limiter = resources.rate_limiter
         self._slots = resources.slots
+        self._limit = resources.limit
         self.observer: SafeObserver = observer
         self._jitter = jitter
 
@@ -172,7 +173,11 @@ class Caller:
         goes back to the front of the line.
         """
         at_front = False
+        operation = call.operation
         while True:
+            # Not after the pacer, which would mistake this wait for that for a response.
+            if self._limit.is_on:
+                await self._limit.acquire(operation.name, operation.repository, self.region_name)
             await self._credentials.ready()
             await self._rate_limiter.acquire(at_front=at_front)
             generation = self._credentials.generation

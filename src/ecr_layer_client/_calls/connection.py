@@ -14,6 +14,7 @@ from ecr_layer_client._models.quotas import ceiling_of
 
 from .bounds import Bounds
 from .rate_limiter import RateLimiter, rate_limiter_for
+from .shared_limit import NO_LIMIT, SharedLimit
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterable, Sequence
@@ -50,6 +51,7 @@ class Resources(NamedTuple):
     rate_limiter: RateLimiter
     slots: asyncio.Semaphore
     endpoint_url: str = ""
+    limit: SharedLimit = NO_LIMIT
 
 
 class Connection:
@@ -74,6 +76,7 @@ class Connection:
         self.bounds: Bounds = bounds or Bounds.of(config)
         # Closing ends their work.
         self.users: WeakSet[ConnectionUser] = WeakSet()
+        self._limit = SharedLimit(options.limiter, options.limiter_scope)
         self._modules = (_OPENING, *modules)
         self._opened: OpenedTransport | None = None
         self._resources: dict[str, Resources] = {}
@@ -157,6 +160,7 @@ class Connection:
             limiter,
             self._slots,
             identity.endpoint_url,
+            self._limit,
         )
         self._resources[operation] = resources
         return resources

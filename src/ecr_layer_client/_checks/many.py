@@ -10,7 +10,7 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from ecr_layer_client._calls.caller import OperationState
-from ecr_layer_client._models.call_errors import CallError, ServiceError
+from ecr_layer_client._models.call_errors import CallError, concerns_one_repository
 from ecr_layer_client._models.errors import InvalidInputError, copied
 from ecr_layer_client._models.progress import Progress
 from ecr_layer_client._models.repository import Repository
@@ -230,8 +230,8 @@ class ManyCheck:
         """
         if group.error is not None:
             group.error.add_note(f"another error: {type(error).__name__}: {error}")
-        elif isinstance(error, ServiceError) and not error.retryable:
-            group.error = error
+        elif concerns_one_repository(error):
+            group.error = cast("CallError", error)
             self._run.finish_attempts(group.state)
         else:
             self._run.fail(error)

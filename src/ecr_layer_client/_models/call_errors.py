@@ -108,6 +108,11 @@ class ServiceError(CallError):
         self.status = status
 
 
+def concerns_one_repository(error: BaseException) -> bool:
+    """Return whether an error says nothing about calls on other repositories."""
+    return isinstance(error, ServiceError) and not error.retryable
+
+
 class RepositoryNotFoundError(ServiceError):
     """The registry has no repository with this name. The message says where ECR looked."""
 

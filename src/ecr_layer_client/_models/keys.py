@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 
 from .call_errors import CredentialsError
 from .errors import InvalidInputError
@@ -12,6 +13,8 @@ from .errors import InvalidInputError
 @dataclass(frozen=True, slots=True)
 class AWSKeys:
     """The keys that a `CredentialsProvider` returns. The repr shows none of them.
+
+    They can't be pickled or copied.
 
     Attributes:
         access_key: The access key id.
@@ -48,6 +51,14 @@ class AWSKeys:
             kind = type(self.expires).__name__
             msg = f"AWSKeys expires=<{kind}> must be a datetime with a time zone, or None"
             raise InvalidInputError(msg)
+
+    def __reduce__(self) -> NoReturn:
+        """Raise TypeError, because keys must not leave the process."""
+        msg = (
+            "AWS keys can't be pickled, so that they don't leave this process: pass a credentials "
+            "provider, such as AssumedRole, which gets keys where they are used"
+        )
+        raise TypeError(msg)
 
 
 def refuse_unprintable(keys: object) -> None:

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from .outcomes import Row
 
 
-__all__ = ["outcome_reader", "pa", "record_batch", "stream", "to_pandas", "to_polars"]
+__all__ = [
+    "outcome_columns",
+    "outcome_reader",
+    "pa",
+    "record_batch",
+    "stream",
+    "to_pandas",
+    "to_polars",
+]
 
 # pyarrow without types, because its stubs are incomplete.
 _ARROW: Any = pa
@@ -114,23 +122,23 @@ def _chunks(
 
 
 def _outcome_batch(names: list[str], digests: list[str], rows: list[Row]) -> pa.RecordBatch:
-    are_plain = set(map(type, rows)) == {tuple}
-    columns = _plain_columns(rows) if are_plain else [*zip(*map(_values, rows), strict=True)]
-    return record_batch(_OUTCOME, [names, digests, *columns])
+    return record_batch(_OUTCOME, [names, digests, *outcome_columns(rows)])
 
 
-def _plain_columns(rows: list[Any]) -> list[Sequence[Any]]:
-    """Return what `_values` returns, by column and many times as fast, for rows without models."""
+def outcome_columns(rows: list[Any]) -> list[Sequence[Any]]:
+    """Return columns: kind of outcome, availability, code, reason, size and media type.
+
+    An unknown value has ECR's spelling.
+    """
+    if set(map(type, rows)) != {tuple}:
+        return [*zip(*map(_values, rows), strict=True)]
+    # Many times as fast as `_values`, for rows without models.
     availability, size, media_type = ([*map(itemgetter(index), rows)] for index in range(3))
     none = [None] * len(rows)
     return [["layer"] * len(rows), availability, none, none, size, media_type]
 
 
 def _values(row: Row) -> tuple[str | int | None, ...]:
-    """Return the kind of an outcome, its availability, code, reason, size and media type.
-
-    An unknown value has ECR's spelling.
-    """
     if isinstance(row, tuple):
         availability, size, media_type = row
         return "layer", availability, None, None, size, media_type

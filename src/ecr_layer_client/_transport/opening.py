@@ -117,7 +117,7 @@ async def _make_client(
         "ecr",
         region_name=options.region_name,
         endpoint_url=options.endpoint_url,
-        config=_aio_config(session, config, made),
+        config=aio_config(session, config, made),
     )
     return client
 
@@ -140,7 +140,7 @@ async def _refuse_unknown_region(
         raise unknown_region(region, known, unread_region(options, region))
 
 
-def _aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> AioConfig:
+def aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> AioConfig:
     """Return the options of a client, which take precedence over the session's."""
     default = session.get_default_client_config() if isinstance(session, AioSession) else None
     http_session_cls: type[Any] = getattr(default, "http_session_cls", AIOHTTPSession)

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
-    from ecr_layer_client.protocols import CredentialsProvider, ECRApi, SessionLike
+    from collections.abc import Hashable
+
+    from ecr_layer_client.protocols import CredentialsProvider, ECRApi, Limiter, SessionLike
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionOptions:
-    """The arguments of a client that say where to send requests, and who signs them.
+    """The arguments of a client that say where to send requests, who signs them, and when.
 
     botocore's own configuration chain finds what is None.
     """
@@ -27,6 +29,8 @@ class ConnectionOptions:
     session: SessionLike | None = None
     client: ECRApi | None = None
     credentials: CredentialsProvider | None = None
+    limiter: Limiter | None = None
+    limiter_scope: str | None = None
 
     def check(self, *, allow_insecure_endpoint: bool) -> None:
         """Check the options.
@@ -35,7 +39,7 @@ class ConnectionOptions:
             InvalidInputError: An option has the wrong type, a profile or a provider is given
                 together with a session, or the endpoint is not a safe URL.
         """
-        for name in ("region_name", "profile_name", "endpoint_url"):
+        for name in ("region_name", "profile_name", "endpoint_url", "limiter_scope"):
             _check_text(name, getattr(self, name))
 
         if self.session is not None:
@@ -44,6 +48,12 @@ class ConnectionOptions:
             msg = (
                 f"credentials=<{type(self.credentials).__name__}> must be "
                 "an async function without arguments that returns AWSKeys"
+            )
+            raise InvalidInputError(msg)
+        if self.limiter is not None and not callable(getattr(self.limiter, "acquire", None)):
+            msg = (
+                f"limiter=<{type(self.limiter).__name__}> must be an object with the async method "
+                "acquire"
             )
             raise InvalidInputError(msg)
         if self.endpoint_url is not None:
@@ -115,6 +125,18 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
             "use https, or ClientConfig(allow_insecure_endpoint=True) if you trust the network"
         )
         raise InvalidInputError(msg)
+
+
+def identity_of(provider: CredentialsProvider | None) -> Hashable:
+    """Return a value that is equal for equal providers, such as a method that is read twice.
+
+    Hold the provider as long as the value, because another object could get the same id.
+    """
+    try:
+        hash(provider)
+    except TypeError:
+        return id(provider)
+    return cast("Hashable", provider)
 
 
 def is_loopback(host: str) -> bool:

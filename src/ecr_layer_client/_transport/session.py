@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
@@ -18,6 +18,7 @@ from botocore.loaders import JSONFileLoader, Loader, create_loader
 from .client_errors import FETCH_TIMEOUT_SECONDS
 from .credential_process import end_process_when_cancelled
 from .credentials import ProvidedKeys, SharedCredentials
+from .options import identity_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Hashable
@@ -46,7 +47,7 @@ async def own_session(
     profile_name: str | None, provider: CredentialsProvider | None = None
 ) -> AsyncGenerator[OwnSession, None]:
     """Give the session of a loop, profile and provider, until its last client is closed."""
-    key = asyncio.get_running_loop(), profile_name, _identity(provider)
+    key = asyncio.get_running_loop(), profile_name, identity_of(provider)
     own = _own_sessions.get(key)
     if own is None:
         credentials = _credentials(profile_name, provider)
@@ -61,16 +62,6 @@ async def own_session(
         if own.clients == 0:
             del _own_sessions[key]
             await own.credentials.aclose()
-
-
-def _identity(provider: CredentialsProvider | None) -> Hashable:
-    """Return a value that is equal for equal providers, such as a method that is read twice."""
-    try:
-        hash(provider)
-    except TypeError:
-        # The session holds the provider, so no other object gets the same id.
-        return id(provider)
-    return cast("Hashable", provider)
 
 
 def _credentials(

@@ -182,16 +182,18 @@ class GetImages:
 
 @dataclass(frozen=True, slots=True)
 class ListImages:
-    """Ask for a page of the images of a repository, without the archived ones.
+    """Ask for a page of the images of a repository.
 
     Attributes:
         repository: The repository.
         token: Of the page, from the page before it. Default None: the first page.
+        archived: Whether to list archived images, too. Default False.
     """
 
     name: ClassVar[str] = "ListImages"
     repository: Repository
     token: str | None = None
+    archived: bool = False
 
     @property
     def count(self) -> int:
@@ -200,8 +202,13 @@ class ListImages:
 
     def request(self) -> bytes:
         """Return the body of the request."""
-        more = {} if self.token is None else {"nextToken": self.token}
-        return to_json({**members_of(self.repository), "maxResults": PAGE_SIZE, **more})
+        members: dict[str, object] = {**members_of(self.repository), "maxResults": PAGE_SIZE}
+        if self.token is not None:
+            members["nextToken"] = self.token
+        if self.archived:
+            # ECR model: without a filter, only ACTIVE images are listed.
+            members["filter"] = {"imageStatus": "ANY"}
+        return to_json(members)
 
     def parse(self, body: bytes) -> Page:
         """Return the page.

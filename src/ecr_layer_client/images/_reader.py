@@ -32,6 +32,7 @@ if TYPE_CHECKING:
         AsyncIterator,
         Awaitable,
         Callable,
+        Collection,
         Coroutine,
         Iterable,
         Mapping,
@@ -122,17 +123,21 @@ class ImageReader:
         [report] = await self._run(self._reports([reference], {}, tags))
         return report
 
-    async def audit(self) -> AsyncIterator[ImageReport]:
+    async def audit(self, *, archived: bool) -> AsyncIterator[ImageReport]:
         """Yield a report of every image of the repository, in the order in which ECR lists them.
 
         An image that disappears after it was listed is left out.
+
+        Args:
+            archived: Whether archived images have a report, too.
         """
-        tags = await self._run(self._list_tags())
+        tags = await self._run(self._list_tags(archived=archived))
+        gone = {NOT_FOUND} if archived else {NOT_FOUND, INACCESSIBLE}
         digests = list(tags)
         outcomes: dict[str, LayerOutcome] = {}
         for begin in range(0, len(digests), _IMAGES_PER_ROUND):
             some = digests[begin : begin + _IMAGES_PER_ROUND]
-            for report in await self._run(self._reports(some, outcomes, tags, listed=True)):
+            for report in await self._run(self._reports(some, outcomes, tags, gone)):
                 yield report
 
             for digest in list(outcomes)[: max(0, len(outcomes) - _REMEMBERED_OUTCOMES)]:
@@ -182,7 +187,7 @@ class ImageReader:
         text = f"{what}: {said}: {advice}"
         raise ServiceError(text, code=held.code, message=held.reason, status=_OK, **facts)
 
-    async def _list_tags(self) -> dict[str, tuple[str, ...]]:
+    async def _list_tags(self, *, archived: bool) -> dict[str, tuple[str, ...]]:
         """Return the tags of every image by its digest. They may be on different pages."""
         caller, state = self._caller_of(ListImages.name), OperationState()
         tags: dict[str, tuple[str, ...]] = {}
@@ -190,7 +195,8 @@ class ImageReader:
         tokens: set[str] = set()
         with self._span(caller, ListImages.name):
             while True:
-                page = await caller.call(ListImages(self._repository, token), state)
+                operation = ListImages(self._repository, token, archived)
+                page = await caller.call(operation, state)
                 for row in page.rows:
                     tags[row.digest] = tags.get(row.digest, ()) + (
                         () if row.tag is None else (row.tag,)
@@ -200,7 +206,7 @@ class ImageReader:
                 if token is None:
                     return tags
                 if token in tokens:
-                    raise repeated_page(ListImages(self._repository))
+                    raise repeated_page(operation)
                 tokens.add(token)
 
     async def _reports(
@@ -208,8 +214,7 @@ class ImageReader:
         references: Sequence[str],
         outcomes: dict[str, LayerOutcome],
         tags: Mapping[str, tuple[str, ...]],
-        *,
-        listed: bool = False,
+        gone: Collection[str] = (),
     ) -> list[ImageReport]:
         """Return a report for each reference.
 
@@ -217,12 +222,11 @@ class ImageReader:
             references: Tags or digests.
             outcomes: Those known already; new ones are added.
             tags: By reference.
-            listed: Whether ECR listed the images. Those that are not found any more were deleted
-                or archived meanwhile, and get no report.
+            gone: ECR's codes of images that were deleted or archived after they were listed. They
+                get no report.
         """
         found = await self._fetch_trees(references)
-        if listed:
-            references = [each for each in references if not _has_gone(found[each])]
+        references = [each for each in references if not _has_gone(found[each], gone)]
 
         manifests = [each for each in found.values() if not isinstance(each, NotGiven)]
         named = dict.fromkeys(blob.digest for each in manifests for blob in each.blobs)
@@ -288,8 +292,8 @@ def _read(held: Held | NotGiven) -> Manifest | NotGiven:
         return NotGiven(str(error))
 
 
-def _has_gone(held: Manifest | NotGiven) -> bool:
-    return isinstance(held, NotGiven) and held.code in {NOT_FOUND, INACCESSIBLE}
+def _has_gone(held: Manifest | NotGiven, gone: Collection[str]) -> bool:
+    return isinstance(held, NotGiven) and held.code in gone
 
 
 def _below(manifest: Manifest, found: Found) -> tuple[Descriptor, ...]:

@@ -22,7 +22,7 @@ _BLOB = pa.schema(
 )
 
 
-_IMAGE = pa.schema(
+IMAGE_SCHEMA = pa.schema(
     [
         *((name, pa.string()) for name in ("repository", "digest")),
         ("tags", pa.list_(pa.string())),
@@ -38,10 +38,10 @@ _ROWS_PER_BATCH = 1_000
 def image_reader(rows: Iterator[Sequence[object]]) -> pa.RecordBatchReader:
     """Return a reader of one row for each image, as `image_rows` gives them."""
     batches = (
-        record_batch(_IMAGE, [*zip(*some, strict=True)])
+        record_batch(IMAGE_SCHEMA, [*zip(*some, strict=True)])
         for some in iter(lambda: [*islice(rows, _ROWS_PER_BATCH)], [])
     )
-    return pa.RecordBatchReader.from_batches(_IMAGE, batches)
+    return pa.RecordBatchReader.from_batches(IMAGE_SCHEMA, batches)
 
 
 def blob_reader(repository: Repository | None, rows: Sequence[Row]) -> pa.RecordBatchReader:

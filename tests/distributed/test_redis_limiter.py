@@ -1,0 +1,183 @@
+"""`RedisLimiter`: arguments and pickles, without its server, and on a real one."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import logging
+import pickle
+import shutil
+import socket
+import subprocess
+import time
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from distributed.steps import column, digest, table
+from ecr_layer_client import InvalidInputError, Quota
+from ecr_layer_client.distributed import RedisLimiter
+from virtual_time import VirtualTimeLoop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from ecr_layer_client.distributed import TableChecker
+    from ecr_layer_client.local import LocalECR
+
+NOBODY = "redis://127.0.0.1:1"
+CHECK = Quota("BatchCheckLayerAvailability", "123456789012", "us-east-1")
+
+
+async def _acquire(limiter: RedisLimiter, quota: Quota, count: int) -> float:
+    """Acquire at once, and return the seconds that it took."""
+    loop = asyncio.get_running_loop()
+    begin = loop.time()
+    await asyncio.gather(*(limiter.acquire(quota) for _ in range(count)))
+    seconds = loop.time() - begin
+    await limiter.aclose()
+    return seconds
+
+
+def _in_virtual_time(limiter: RedisLimiter, quota: Quota, count: int) -> float:
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        return runner.run(_acquire(limiter, quota, count))
+
+
+def _not_found(_: str) -> None:
+    """Find no module."""
+
+
+def _url() -> str:
+    return NOBODY
+
+
+def test_unreachable(caplog: pytest.LogCaptureFixture) -> None:
+    """Without its server, a limiter paces the requests of its process, and logs it once."""
+    seconds = _in_virtual_time(RedisLimiter(_url, 10), CHECK, 101)
+    assert seconds == pytest.approx(10.0)
+    logged = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+    words = "ConnectionError; 10 requests per second from now on"
+    assert logged == [f"the Redis server of the limiter can't be reached: {words}"]
+
+
+def test_operations_without_a_ceiling() -> None:
+    """A mapping limits the operations that it names, and no other."""
+    limiter = RedisLimiter(NOBODY, {CHECK.operation: 1})
+    seconds = [
+        _in_virtual_time(limiter, quota, 3) for quota in (CHECK, CHECK._replace(operation="Other"))
+    ]
+    assert seconds == [pytest.approx(2.0), 0.0]
+
+
+def test_other_loops() -> None:
+    """A limiter serves one event loop after another, also where one was not closed for it."""
+    limiter = RedisLimiter(NOBODY, 1000)
+    for _ in range(2):
+        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+            runner.run(limiter.acquire(CHECK))
+    assert len(limiter._of_loop) == 1
+
+
+def test_pickle() -> None:
+    """A limiter is a value that can be pickled."""
+    limiter = RedisLimiter(_url, {CHECK.operation: 95.0})
+    assert repr(pickle.loads(pickle.dumps(limiter))) == repr(limiter)
+
+
+def test_a_password_in_a_pickle() -> None:
+    """A URL with a password is refused in what is pickled, and is not in the repr."""
+    limiter = RedisLimiter("redis://:a-secret@limits.example.com", 95)
+    with pytest.raises(TypeError, match="has a password, which a pickle would carry") as raised:
+        pickle.dumps(limiter)
+    assert "a-secret" not in f"{raised.value}{limiter!r}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("localhost", 1), "url must be the URL of a Redis server"),
+        ((None, 1), "url must be the URL of a Redis server"),
+        ((NOBODY, 0), "requests_per_second=0: Input should be greater than 0"),
+        ((NOBODY, None), "requests_per_second=None must be a number"),
+        ((NOBODY, {"Other": 1}), "'Other' is not an operation"),
+    ],
+    ids=["host", "none", "zero", "no-rate", "operation"],
+)
+def test_bad_arguments(arguments: Any, message: str) -> None:
+    """Arguments that are not valid are refused where the limiter is made."""
+    with pytest.raises(InvalidInputError, match=message):
+        RedisLimiter(*arguments)
+
+
+def test_without_redis(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the extra, the error says what to install."""
+    module = "ecr_layer_client.distributed._redis_limiter.find_spec"
+    monkeypatch.setattr(module, _not_found)
+    with pytest.raises(ImportError, match=r"pip install 'ecr-layer-client\[redis\]'"):
+        RedisLimiter(NOBODY, 1)
+
+
+def test_of_a_checker(ecr: LocalECR, checker_of: Callable[..., TableChecker]) -> None:
+    """A checker asks its limiter, and closes it."""
+    ecr.seed("team/app", [(digest(1), 1)])
+    checker = checker_of(limiter=RedisLimiter(NOBODY, 1000))
+    checked = checker.run(table(("team/app", digest(1))))
+    assert column(checked, "availability") == ["AVAILABLE"]
+
+
+@pytest.fixture
+def redis_url(tmp_path: Path) -> Iterator[str]:
+    """Give the URL of a Redis server of this test."""
+    program = shutil.which("redis-server")
+    if program is None:
+        pytest.skip("redis-server was not found: install it, for example with apt-get install")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
+    with subprocess.Popen([program, *options], stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        next(line for line in server.stdout if "Ready to accept connections" in line)
+        yield f"redis://127.0.0.1:{port}/0"
+        server.terminate()
+        server.stdout.read()
+
+
+@pytest.mark.full
+def test_processes_share_a_server(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """Two limiters of one server together stay under the ceiling; another quota is its own."""
+
+    async def main() -> float:
+        limiters = [RedisLimiter(redis_url, 100) for _ in range(3)]
+        quotas = [CHECK, CHECK, CHECK._replace(region="eu-west-1")]
+        begin = time.monotonic()
+        await asyncio.gather(*map(_acquire, limiters[:2], quotas[:2], [50, 50]))
+        seconds = time.monotonic() - begin
+        await _acquire(limiters[2], quotas[2], 1)
+        return seconds
+
+    # A machine that is slow can only make it longer.
+    assert asyncio.run(main()) >= 0.98
+    assert [record for record in caplog.records if record.levelno > logging.INFO] == []
+
+
+@pytest.mark.full
+def test_server_that_ends(redis_url: str, caplog: pytest.LogCaptureFixture) -> None:
+    """When its server ends, a limiter goes on with its share of the processes that it knew."""
+
+    async def main() -> None:
+        redis: Any = importlib.import_module("redis.asyncio").Redis.from_url(redis_url)
+        limiters = [RedisLimiter(redis_url, 1000) for _ in range(2)]
+        for limiter in limiters:
+            await limiter.acquire(CHECK)
+        async with redis:
+            await redis.shutdown(nosave=True)
+        for limiter in limiters:
+            await asyncio.gather(*(limiter.acquire(CHECK) for _ in range(3)))
+            await limiter.aclose()
+
+    asyncio.run(main())
+    logged = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+    assert "500 requests per second from now on" in logged[-1]
