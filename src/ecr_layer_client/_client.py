@@ -82,8 +82,8 @@ class ECRLayerClient:
         observer: Notified of operations, attempts, retries and throttling. Default None.
         limiter: Asked before each request, for a limit that several processes share; see
             `Limiter`. Default None.
-        limiter_scope: The account that the limiter is told for repositories without a registry id.
-            Default None.
+        limiter_scope: The account in the `Quota` of repositories without a registry id. Default
+            None.
 
     Raises:
         InvalidInputError: An argument is not valid.

@@ -23,7 +23,7 @@ def _background_loop() -> asyncio.AbstractEventLoop:
     with _starting:
         if process not in _loops:
             loop = _loops[process] = asyncio.new_event_loop()
-            # A daemon thread, because nothing says when the last caller has called.
+            # A daemon thread, because any later call needs it, too.
             thread = threading.Thread(target=loop.run_forever, name="ecr-layer-client", daemon=True)
             thread.start()
         return _loops[process]
