@@ -62,6 +62,60 @@ def test_unreachable(caplog: pytest.LogCaptureFixture) -> None:
     assert logged == [f"the Redis server of the limiter can't be reached: {words}"]
 
 
+def _no_url() -> str:
+    msg = "REDIS_URL"
+    raise LookupError(msg)
+
+
+def test_no_url(caplog: pytest.LogCaptureFixture) -> None:
+    """A function that can't return the URL is as a server that can't be reached."""
+    seconds = _in_virtual_time(RedisLimiter(_no_url, 10), CHECK, 11)
+    assert seconds == pytest.approx(1.0)
+    assert "LookupError; 10 requests per second" in caplog.messages[-1]
+
+
+class Windows:
+    """A server that answers after a second: it gives windows that begin at once, and then fails."""
+
+    answers = 2
+
+    def __init__(self, url: str, worker: str) -> None:
+        """Take the arguments of `RedisWindows`."""
+
+    async def next(self, quota: str, count: int, spacing: float) -> tuple[float, int]:
+        """Return that a window begins now, and that there are four processes."""
+        await asyncio.sleep(1.0)
+        if not self.answers:
+            raise ConnectionError
+        self.answers -= 1
+        return 0.0, 4
+
+    async def aclose(self) -> None:
+        """Close nothing."""
+
+
+def test_share_of_the_processes(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Without its server, a limiter goes on at its share, asks again, and logs it once."""
+    monkeypatch.setattr("ecr_layer_client.distributed._redis_windows.RedisWindows", Windows)
+
+    async def main() -> list[float]:
+        limiter, times = RedisLimiter(NOBODY, 4), list[float]()
+        for _ in range(9):
+            await limiter.acquire(CHECK)
+            times.append(asyncio.get_running_loop().time())
+        await limiter.aclose()
+        return times
+
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+        times = runner.run(main())
+    logged = [record.getMessage() for record in caplog.records if record.levelno > logging.INFO]
+    # Two turns of the server; then one in a second, but for the second that the server takes.
+    assert times == [1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert len([each for each in logged if "1 requests per second from now on" in each]) == 1
+
+
 def test_operations_without_a_ceiling() -> None:
     """A mapping limits the operations that it names, and no other."""
     limiter = RedisLimiter(NOBODY, {CHECK.operation: 1})
@@ -74,10 +128,18 @@ def test_operations_without_a_ceiling() -> None:
 def test_other_loops() -> None:
     """A limiter serves one event loop after another, also where one was not closed for it."""
     limiter = RedisLimiter(NOBODY, 1000)
-    for _ in range(2):
-        with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-            runner.run(limiter.acquire(CHECK))
-    assert len(limiter._of_loop) == 1
+    with asyncio.Runner(loop_factory=VirtualTimeLoop) as open_one:
+        open_one.run(limiter.acquire(CHECK))
+        for _ in range(3):
+            with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
+                runner.run(limiter.acquire(CHECK))
+        assert len(limiter._of_loop) == 2
+
+
+def test_closed_before_its_use() -> None:
+    """A limiter that was not used has nothing to close."""
+    limiter = RedisLimiter(NOBODY, 1000)
+    assert [asyncio.run(limiter.aclose()) for _ in range(2)] == [None, None]
 
 
 def test_pickle() -> None:
