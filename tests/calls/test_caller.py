@@ -42,10 +42,12 @@ class Transport:
     def __init__(self, errors: Iterable[CallError]) -> None:
         self._errors = iter(errors)
         self.requests = 0
+        self.seconds = 0.0
 
     async def send(self, _: object) -> Any:
-        """Send a request."""
+        """Send a request, which takes `seconds`."""
         self.requests += 1
+        await asyncio.sleep(self.seconds)
         for error in self._errors:
             raise error
         return "settled"
@@ -109,9 +111,9 @@ class Calls:
         config = ClientConfig(retry=retry or RetryPolicy())
         self.caller = Caller(resources, config, SafeObserver(self.delays), max)
 
-    async def call(self) -> Any:
+    async def call(self, on_attempt: Any = None) -> Any:
         """Make a call."""
-        return await self.caller.call(Check(APP, ["sha256:aa"]), self.state)
+        return await self.caller.call(Check(APP, ["sha256:aa"]), self.state, on_attempt)
 
 
 @pytest.mark.parametrize(
@@ -158,6 +160,21 @@ async def test_a_wait_that_ends_at_the_bound() -> None:
     with pytest.raises(TransportError):
         await calls.call()
     assert (calls.transport.requests, now()) == (2, 0.5)
+
+
+async def test_an_attempt_that_may_move_its_deadline() -> None:
+    """The time of a first attempt that may make progress is no part of `max_elapsed`."""
+    calls = Calls(TransportError("reset", retryable=True), retry=RetryPolicy(max_elapsed=1.0))
+    calls.transport.seconds = 5.0
+    assert await calls.call(lambda _: None) == "settled"
+
+
+async def test_an_attempt_with_a_fixed_deadline() -> None:
+    """The time of other attempts is part of `max_elapsed`."""
+    calls = Calls(TransportError("reset", retryable=True), retry=RetryPolicy(max_elapsed=1.0))
+    calls.transport.seconds = 5.0
+    with pytest.raises(TransportError):
+        await calls.call()
 
 
 async def test_the_retry_budget_counts_against_no_bound() -> None:
