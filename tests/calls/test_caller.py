@@ -24,7 +24,7 @@ from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 pytestmark = pytest.mark.asyncio
 
@@ -111,7 +111,7 @@ class Calls:
         config = ClientConfig(retry=retry or RetryPolicy())
         self.caller = Caller(resources, config, SafeObserver(self.delays), max)
 
-    async def call(self, on_attempt: Any = None) -> Any:
+    async def call(self, on_attempt: Callable[[asyncio.Timeout], None] | None = None) -> Any:
         """Make a call."""
         return await self.caller.call(Check(APP, ["sha256:aa"]), self.state, on_attempt)
 
