@@ -152,6 +152,36 @@ async def test_the_retry_budget_is_no_addition_to_a_backoff(backoff: float, wait
     assert calls.delays.seconds == [pytest.approx(wait)]
 
 
+async def test_a_throttled_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A throttled request is logged with the rate from then on."""
+    caplog.set_level("INFO", "ecr_layer_client")
+    calls = Calls(throttled())
+    calls.limiter.pacer.ceiling = 5.0
+    await calls.call()
+    assert caplog.messages == ["throttled: 5 requests a second from now on"]
+
+
+async def test_throttling_ends_at_the_bound() -> None:
+    """A throttled call waits for no other turn once `max_elapsed` seconds brought no success."""
+    calls = Calls(*(throttled() for _ in range(3)), retry=RetryPolicy(max_elapsed=1.0))
+    calls.limiter.pacer.throttled(now(), 0.0)
+    calls.transport.seconds = 0.5
+    with pytest.raises(ThrottledError):
+        await calls.call()
+    assert (calls.transport.requests, now()) == (2, 1.0)
+
+
+async def test_the_facts_of_an_error() -> None:
+    """An error knows the operation, the repository, its attempts and its seconds."""
+    errors = [TransportError("reset", retryable=True) for _ in range(2)]
+    calls = Calls(*errors, retry=RetryPolicy(max_attempts=2, initial_backoff=0.5))
+    with pytest.raises(TransportError) as raised:
+        await calls.call()
+    error = raised.value
+    facts = error.operation, error.repository, error.attempts, error.elapsed
+    assert facts == ("BatchCheckLayerAvailability", APP, 2, 0.5)
+
+
 async def test_a_wait_that_ends_at_the_bound() -> None:
     """A call is not retried if `max_elapsed` seconds would have passed by then."""
     errors = [TransportError("reset", retryable=True) for _ in range(3)]
