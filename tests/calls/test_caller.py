@@ -24,7 +24,7 @@ from ecr_layer_client._calls.rate_limiter import RateLimiter
 from ecr_layer_client._checks.operation import Check
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,10 +42,12 @@ class Transport:
     def __init__(self, errors: Iterable[CallError]) -> None:
         self._errors = iter(errors)
         self.requests = 0
+        self.seconds = 0.0
 
     async def send(self, _: object) -> Any:
-        """Send a request."""
+        """Send a request, which takes `seconds`."""
         self.requests += 1
+        await asyncio.sleep(self.seconds)
         for error in self._errors:
             raise error
         return "settled"
@@ -109,9 +111,9 @@ class Calls:
         config = ClientConfig(retry=retry or RetryPolicy())
         self.caller = Caller(resources, config, SafeObserver(self.delays), max)
 
-    async def call(self) -> Any:
+    async def call(self, on_attempt: Callable[[asyncio.Timeout], None] | None = None) -> Any:
         """Make a call."""
-        return await self.caller.call(Check(APP, ["sha256:aa"]), self.state)
+        return await self.caller.call(Check(APP, ["sha256:aa"]), self.state, on_attempt)
 
 
 @pytest.mark.parametrize(
@@ -150,6 +152,36 @@ async def test_the_retry_budget_is_no_addition_to_a_backoff(backoff: float, wait
     assert calls.delays.seconds == [pytest.approx(wait)]
 
 
+async def test_a_throttled_request_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A throttled request is logged with the rate from then on."""
+    caplog.set_level("INFO", "ecr_layer_client")
+    calls = Calls(throttled())
+    calls.limiter.pacer.ceiling = 5.0
+    await calls.call()
+    assert caplog.messages == ["throttled: 5 requests a second from now on"]
+
+
+async def test_throttling_ends_at_the_bound() -> None:
+    """A throttled call waits for no other turn once `max_elapsed` seconds brought no success."""
+    calls = Calls(*(throttled() for _ in range(3)), retry=RetryPolicy(max_elapsed=1.0))
+    calls.limiter.pacer.throttled(now(), 0.0)
+    calls.transport.seconds = 0.5
+    with pytest.raises(ThrottledError):
+        await calls.call()
+    assert (calls.transport.requests, now()) == (2, 1.0)
+
+
+async def test_the_facts_of_an_error() -> None:
+    """An error knows the operation, the repository, its attempts and its seconds."""
+    errors = [TransportError("reset", retryable=True) for _ in range(2)]
+    calls = Calls(*errors, retry=RetryPolicy(max_attempts=2, initial_backoff=0.5))
+    with pytest.raises(TransportError) as raised:
+        await calls.call()
+    error = raised.value
+    facts = error.operation, error.repository, error.attempts, error.elapsed
+    assert facts == ("BatchCheckLayerAvailability", APP, 2, 0.5)
+
+
 async def test_a_wait_that_ends_at_the_bound() -> None:
     """A call is not retried if `max_elapsed` seconds would have passed by then."""
     errors = [TransportError("reset", retryable=True) for _ in range(3)]
@@ -158,6 +190,21 @@ async def test_a_wait_that_ends_at_the_bound() -> None:
     with pytest.raises(TransportError):
         await calls.call()
     assert (calls.transport.requests, now()) == (2, 0.5)
+
+
+async def test_an_attempt_that_may_move_its_deadline() -> None:
+    """The time of a first attempt that may make progress is no part of `max_elapsed`."""
+    calls = Calls(TransportError("reset", retryable=True), retry=RetryPolicy(max_elapsed=1.0))
+    calls.transport.seconds = 5.0
+    assert await calls.call(lambda _: None) == "settled"
+
+
+async def test_an_attempt_with_a_fixed_deadline() -> None:
+    """The time of other attempts is part of `max_elapsed`."""
+    calls = Calls(TransportError("reset", retryable=True), retry=RetryPolicy(max_elapsed=1.0))
+    calls.transport.seconds = 5.0
+    with pytest.raises(TransportError):
+        await calls.call()
 
 
 async def test_the_retry_budget_counts_against_no_bound() -> None:

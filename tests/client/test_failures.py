@@ -297,7 +297,8 @@ async def test_running_attempts_finish(ecr: LocalECR, digests: list[str]) -> Non
             await client.check_layers("app", digests)
 
     assert (len(partial_of(raised.value)), ecr.stats.requests) == (50, 3)
-    assert [note.partition(":")[0] for note in raised.value.__notes__] == ["another error"]
+    notes = [note.split(": ")[:2] for note in raised.value.__notes__]
+    assert notes == [["another error", "AccessDeniedError"]]
 
 
 async def test_timeout(ecr: LocalECR, digests: list[str]) -> None:

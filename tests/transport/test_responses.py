@@ -116,6 +116,16 @@ def test_members_of_an_error_response() -> None:
 
 
 @pytest.mark.parametrize(
+    ("length", "kept"), [(64 * 1024, {"uploadId": "f00d"}), (64 * 1024 + 1, {})]
+)
+def test_members_of_a_long_error_response(length: int, kept: dict[str, str]) -> None:
+    """Of an error response of more than 64 KiB, only the code and the message are kept."""
+    body = b'{"__type": "UploadNotFoundException", "uploadId": "f00d"}'.ljust(length)
+    response = ErrorResponse.read(400, HEADERS, body)
+    assert (response.code, response.members) == ("UploadNotFoundException", kept)
+
+
+@pytest.mark.parametrize(
     ("given", "kept"),
     [("x" * 201, "x" * 200), (f"id-{KEY}-", "id-***-"), ("Signature=a1", "[the rest is left out")],
     ids=["long", "a key", "a signature"],
