@@ -298,7 +298,7 @@ async def test_running_attempts_finish(ecr: LocalECR, digests: list[str]) -> Non
 
     assert (len(partial_of(raised.value)), ecr.stats.requests) == (50, 3)
     notes = [note.split(": ")[:2] for note in raised.value.__notes__]
-    assert notes == [["another error", "AccessDeniedError"]]
+    assert notes == [["another error", "ServerError"]]
 
 
 async def test_timeout(ecr: LocalECR, digests: list[str]) -> None:

@@ -219,7 +219,7 @@ async def test_closing_ends_what_is_running(
         task = asyncio.create_task(running(client))
         await asyncio.sleep(seconds)
     with pytest.raises(
-        ClientStateError, match="^the client was closed while this operation was running$"
+        ClientStateError, match=r"^the client was closed while this operation was running$"
     ):
         await task
 
