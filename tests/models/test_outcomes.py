@@ -46,6 +46,17 @@ def test_rows_are_read_as_models() -> None:
     assert ([*OUTCOMES[1:3]], OUTCOMES[0], OUTCOMES[-1]) == ([*MODELS[1:3]], MODELS[0], MODELS[-1])
 
 
+@pytest.mark.parametrize("availability", ["AVAILABLE", "UNAVAILABLE", "ARCHIVED"])
+def test_a_layer_of_a_row_is_as_if_validated(availability: str) -> None:
+    """A layer that is made from a row has all that pydantic gives to a validated one."""
+    [made] = Outcomes((HELD,), ((availability, 7, "text/plain"),))
+    given = {"digest": HELD, "availability": availability, "size": 7, "media_type": "text/plain"}
+    validated = Layer.model_validate(given)
+    assert (made, made.__getstate__()) == (validated, validated.__getstate__())
+    assert (pickle.loads(pickle.dumps(made)), made.model_copy()) == (validated, validated)
+    assert (repr(made), hash(made)) == (repr(validated), hash(validated))
+
+
 def test_a_given_model_is_kept() -> None:
     """A model that was given, or that is a failure, is the same object each time it is read."""
     assert OUTCOMES[2] is BAD_FAILURE

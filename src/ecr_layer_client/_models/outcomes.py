@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeAlias, cast, overload
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel
 from pydantic_core import core_schema
 
 from .layer import (
     GROUPS,
     Group,
     Layer,
+    LayerAvailability,
     LayerOutcome,
     TaggedOutcome,
     group_of,
@@ -35,7 +36,11 @@ A tuple of a known availability, the size and the media type; or else the outcom
 """
 
 _MODELS_AT_ONCE = 100
-_LAYERS = TypeAdapter(list[Layer])
+_AVAILABILITIES: dict[str, LayerAvailability] = {each.value: each for each in LayerAvailability}
+_SET_BY_ECR = {"digest", "availability", "size", "media_type"}
+_new, _set_members = object.__new__, object.__setattr__
+_SLOTS = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+_set_fields_set, _set_extra, _set_private = (BaseModel.__dict__[slot].__set__ for slot in _SLOTS)
 _ONLY_TUPLES = {tuple}
 
 
@@ -51,13 +56,29 @@ def outcomes_of(digests: Iterable[str], rows: Iterable[Row]) -> Sequence[LayerOu
     rows = list(rows)
     if set(map(type, rows)) != _ONLY_TUPLES:
         return [outcome_of(digest, row) for digest, row in zip(digests, rows, strict=True)]
-    facts = cast("list[_Facts]", rows)
-    return _LAYERS.validate_python(
-        [
-            {"digest": digest, "availability": availability, "size": size, "media_type": media_type}
-            for digest, (availability, size, media_type) in zip(digests, facts, strict=True)
-        ]
-    )
+    return [*map(_layer, digests, cast("list[_Facts]", rows))]
+
+
+def _layer(digest: str, facts: _Facts) -> Layer:
+    """Return the layer that `Layer(...)` makes, in two thirds of its time.
+
+    The facts are known to be valid. These are the slots of every pydantic model.
+    """
+    availability, size, media_type = facts
+    layer = _new(Layer)
+    members = {
+        "digest": digest,
+        "availability": _AVAILABILITIES[availability],
+        "size": size,
+        "media_type": media_type,
+        "raw_availability": None,
+        "outcome": "layer",
+    }
+    _set_members(layer, "__dict__", members)
+    _set_fields_set(layer, _SET_BY_ECR)
+    _set_extra(layer, None)
+    _set_private(layer, None)
+    return layer
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
