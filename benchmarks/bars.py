@@ -125,7 +125,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "time of a check at 50 ms, 10 requests in flight, x ideal",
             1.08,
             walls[0],
-            "the first requests, with which the pacer looks for a quota, take a round trip more",
+            "responses come in waves, and wait for the CPU of those before them",
         ),
         Bar(
             "time of a check at 50 ms, 50 requests in flight, x ideal",
