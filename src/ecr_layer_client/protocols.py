@@ -66,7 +66,7 @@ class CredentialsProvider(Protocol):
 
 
 class Quota(NamedTuple):
-    """What ECR counts requests by.
+    """The key by which ECR counts requests.
 
     Attributes:
         operation: The API operation.

@@ -1,4 +1,4 @@
-"""What requests set on a repository or an account: mutability, scanning, tags, policies."""
+"""Settings of a repository or an account: mutability, scanning, tags, policies."""
 
 from __future__ import annotations
 

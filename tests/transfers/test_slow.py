@@ -1,4 +1,4 @@
-"""What is slow, but makes progress, is neither ended nor repeated."""
+"""Slow transfers that make progress are neither ended nor repeated."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ _media_type, _reason = map(itemgetter, ("media_type", "reason"))
 
 @dataclass(frozen=True, slots=True)
 class Settled:
-    """What one response says of each digest, spelled as in the request.
+    """The rows of one response by their digests, spelled as in the request.
 
     `ignored` counts the rows that settle nothing: they are about another digest, repeated, or
     contradicted by an earlier row.

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 _Facts: TypeAlias = tuple[str, int | None, str | None]
 Row: TypeAlias = _Facts | LayerOutcome
-"""What a response says of one digest.
+"""The part of a response that is about one digest.
 
 A tuple of a known availability, the size and the media type; or else the outcome itself.
 """

@@ -1,4 +1,4 @@
-"""What the ids in a request name: images by digest, by tag, or by both."""
+"""The ids in a request: they name images by digest, by tag, or by both."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a repository finds without reading every image: tags, references, sorted digests. Pure.
+"""Indexes of a repository, which spare reading all images: tags, references, digests. Pure.
 
 Everything here follows from the images and tags of the repository, and is not saved.
 """
