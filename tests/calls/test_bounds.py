@@ -62,7 +62,7 @@ async def test_a_budget(sizes: list[int], admitted: list[bool]) -> None:
     [(5, 7, True), (5, 8, False), (3, 5, True), (3, 6, False)],
 )
 async def test_room_that_is_given_back(released: int, size: int, is_admitted: bool) -> None:
-    """What is given back has room for others, besides what is still held."""
+    """Bytes that are given back make room for others, beside those still held."""
     budget = ByteBudget(10)
     await budget.acquire(5)
     await budget.acquire(3)

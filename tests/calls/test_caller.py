@@ -208,7 +208,7 @@ async def test_an_attempt_with_a_fixed_deadline() -> None:
 
 
 async def test_the_retry_budget_counts_against_no_bound() -> None:
-    """What the retry budget adds to the waits is no part of `max_elapsed`."""
+    """The seconds that the retry budget adds to the waits are no part of `max_elapsed`."""
     errors = [TransportError("reset", retryable=True) for _ in range(8)]
     policy = RetryPolicy(initial_backoff=0.01, max_backoff=0.01, max_elapsed=0.1)
     calls = Calls(*errors, retry=policy)

@@ -156,7 +156,7 @@ async def test_a_single_digest(ecr: LocalECR, digest: Any, what: str) -> None:
 
 
 async def test_digests_of_many(ecr: LocalECR) -> None:
-    """What is neither a mapping nor pairs is refused, and the message says what to pass."""
+    """An input that is neither a mapping nor pairs is refused with what to pass instead."""
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError, match=r"^digests is 7: pass a mapping of .*, or an"):
             await client.check_many(7)  # type: ignore[arg-type]

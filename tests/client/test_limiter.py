@@ -118,6 +118,6 @@ async def test_unreachable(
     ids=["limiter", "scope"],
 )
 def test_bad_arguments(options: dict[str, Any], message: str) -> None:
-    """What is no limiter, or no account, is refused when the client is made."""
+    """A value that is not a limiter, or not an account, is refused when the client is made."""
     with pytest.raises(InvalidInputError, match=message):
         ECRLayerClient(**options)

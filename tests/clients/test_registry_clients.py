@@ -135,7 +135,7 @@ def pulled(ecr: LocalECR, tag: str, path: Path) -> ImageSource:
 
 
 def test_skopeo_pushes(ecr: LocalECR, host: str, run: Run, tmp_path: Path) -> None:
-    """What skopeo pushes is complete for our client, which pulls the same manifests."""
+    """An image that skopeo pushes is complete for our client, which pulls the same manifests."""
     source = f"oci:{layout(tmp_path / 'layout')}:both"
     run(
         "skopeo",
@@ -153,7 +153,7 @@ def test_skopeo_pushes(ecr: LocalECR, host: str, run: Run, tmp_path: Path) -> No
 
 
 def test_skopeo_pulls(ecr: LocalECR, host: str, run: Run, tmp_path: Path) -> None:
-    """What our client pushed is pulled by skopeo byte for byte."""
+    """An image that our client pushed is pulled by skopeo byte for byte."""
     push_ours(ecr, AMD)
     target = f"dir:{tmp_path / 'pulled'}"
     run("skopeo", "copy", "--quiet", f"--src{TLS[1:]}", f"docker://{host}/ours:1.0", target)
@@ -200,7 +200,7 @@ def test_buildah_builds_and_pushes(ecr: LocalECR, host: str, run: Run, tmp_path:
 
 
 def test_podman_pulls_and_pushes(ecr: LocalECR, host: str, run: Run) -> None:
-    """What our client pushed is pulled by podman, and pushed on as an image that is complete."""
+    """An image that our client pushed is pulled by podman, and is complete when pushed on."""
     push_ours(ecr, AMD)
     image = run("podman", "pull", "--quiet", TLS, f"{host}/ours:1.0")
     run("podman", "tag", image, f"{host}/team/app:1.0")
@@ -258,7 +258,7 @@ def docker(ecr: LocalECR, host: str, short_path: Path) -> Iterator[Run]:
 
 
 def test_docker_pushes_and_pulls(ecr: LocalECR, host: str, docker: Run, tmp_path: Path) -> None:
-    """What docker pushes is complete for our client, and what we push comes back in docker."""
+    """Our client finds complete what docker pushes, and docker pulls what we push."""
     with tarfile.open(tmp_path / "files.tar", "w") as archive:
         archive.add(ORAS, "file")
     docker("import", tmp_path / "files.tar", f"{host}/team/app:1.0")

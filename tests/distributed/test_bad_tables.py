@@ -1,4 +1,4 @@
-"""What a checker refuses: arguments, tables and columns. Each message names the column."""
+"""A checker refuses wrong arguments, tables and columns, in a message that names the column."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `make generate` writes is up to date, and the schemas describe what is printed."""
+"""The files of `make generate` are up to date, and the schemas describe what is printed."""
 
 from __future__ import annotations
 

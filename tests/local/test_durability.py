@@ -333,7 +333,7 @@ READING: dict[str, dict[str, Any]] = {
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 20))
 @settings(max_examples=40, derandomize=True, database=None, deadline=None)
 def test_a_damaged_database_is_named_or_served(seed: int, count: int) -> None:
-    """Whatever bytes change, the error names the file in one line, or every operation works."""
+    """If any bytes change, the error names the file in one line, or every operation works."""
     with tempfile.TemporaryDirectory() as data:
         path = Path(data, "us-east-1", DATABASE)
         path.parent.mkdir()

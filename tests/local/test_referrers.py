@@ -98,7 +98,7 @@ def test_a_page_has_at_most_fifty_referrers() -> None:
     ids=["list", "text", "null", "number"],
 )
 def test_only_annotations_of_text_are_listed(annotations: Any, seen: Any) -> None:
-    """What the manifest has as annotations, the response follows the service model."""
+    """A response lists only annotations of text, whatever the manifest has."""
     repository = OneRepository()
     repository.put(an_artifact(ABSENT, annotations=annotations))
     assert [row.get("annotations") for row in referrers(repository, ABSENT)] == [seen]
@@ -113,7 +113,7 @@ def test_a_deleted_artifact_is_not_listed() -> None:
 
 
 def test_a_malformed_subject_is_rejected() -> None:
-    """What is not a digest is InvalidParameterException (assumed)."""
+    """A text that is not a digest is InvalidParameterException (assumed)."""
     code, message = OneRepository().rejected(
         "ListImageReferrers", subjectId={"imageDigest": "latest"}
     )

@@ -167,7 +167,7 @@ async def test_a_manifest_without_its_blobs_is_refused(client: Docker) -> None:
     ids=["no-json", "no-utf-8", "empty", "above-4-MiB", "no-manifest", "another-type"],
 )
 async def test_a_malformed_manifest_is_refused(client: Docker, manifest: bytes, kind: str) -> None:
-    """What is not a manifest gets 405 UNSUPPORTED, as in ECR, and no tag."""
+    """A body that is not a manifest gets 405 UNSUPPORTED, as in ECR, and no tag."""
     answer = await client.put("1.0", manifest, kind)
     assert (answer.error[:2], await tags(client)) == ((405, "UNSUPPORTED"), [])
 
@@ -542,5 +542,6 @@ async def test_clients_in_memory_reach_it() -> None:
         async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as theirs:
             url = f"{ecr.endpoint_url}/v2/app/blobs/uploads/?digest={sha256(b'blob')}"
             request = AWSRequest(method="POST", url=url, data=b"blob").prepare()
+            # aiobotocore has no public name for the HTTP session of a client.
             answer = await theirs._endpoint.http_session.send(request)
     assert (answer.status_code, json.loads(await answer.content or b"null")) == (201, None)

@@ -159,7 +159,7 @@ def test_the_limit_of_tags_counts_those_of_earlier_requests() -> None:
 def test_a_resource_is_a_repository_of_the_region(
     operation: str, members: dict[str, Any], arn: str
 ) -> None:
-    """What is not the ARN of a repository in this Region is InvalidParameterException."""
+    """A text that is not the ARN of a repository in this Region is InvalidParameterException."""
     assert OneRepository().rejected(operation, resourceArn=arn, **members) == (
         "InvalidParameterException",
         "Invalid parameter at 'resourceArn' failed to satisfy constraint: 'Invalid ARN'",

@@ -477,7 +477,7 @@ text = st.text(alphabet=st.characters(), max_size=40)
 def test_garbage_is_rejected_in_aws_words(
     authorization: str, date: str, headers: dict[str, str], path: str
 ) -> None:
-    """Whatever the headers contain, the response is one of AWS's errors."""
+    """With any headers, the response is one of AWS's errors."""
     request = Request(
         "POST", path, {**headers, "authorization": authorization, "x-amz-date": date}, b""
     )

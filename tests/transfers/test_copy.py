@@ -1,4 +1,4 @@
-"""What a copy checks before its first request, and how it ends early."""
+"""A copy checks its arguments before its first request, and ends early in the right way."""
 
 from __future__ import annotations
 

@@ -189,7 +189,7 @@ async def test_a_journal_that_cannot_be_written(
 async def test_a_directory_in_place_of_a_file(
     ecr: LocalECR, source: ImageSource, tmp_path: Path, suffix: str
 ) -> None:
-    """What is not a file in the journal is an error that names the journal."""
+    """An entry of the journal that is not a file is an error that names the journal."""
     journal = tmp_path / "journal"
     await interrupted(ecr, source, journal, after=6)
     for path in [*journal.iterdir()]:

@@ -223,8 +223,8 @@ class DigestSource(Batcher):
     def _end(self) -> None:
         self.finish()
         if self._length is not None:
-            self.ready.extendleft(reversed(self._unsent))
-            self._unsent.clear()
+            self._unsent.extend(self.ready)
+            self.ready, self._unsent = self._unsent, deque()
             self.total = sum(map(len, self.ready))
 
     async def fill(self) -> bool:

@@ -184,19 +184,19 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         """The digests that the repository holds. A push may skip them."""
         return self._groups["available"]
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as above
     @cached_property
     def archived(self) -> tuple[str, ...]:
         """The digests that only archived images hold. A pull fails until they are restored."""
         return self._groups["archived"]
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as above
     @cached_property
     def absent(self) -> tuple[str, ...]:
         """The digests that the registry says it does not hold. Upload these."""
         return self._groups["absent"]
 
-    @computed_field  # type: ignore[prop-decorator]
+    @computed_field  # type: ignore[prop-decorator]  # as above
     @cached_property
     def undetermined(self) -> tuple[str, ...]:
         """The digests with a failure other than "absent", or with an unknown availability."""

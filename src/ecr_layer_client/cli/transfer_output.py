@@ -92,7 +92,7 @@ class TransferReport:
         broken = [report for report in verified or () if not report.deployable]
         if self._as_json:
             is_complete = None if verified is None else not broken
-            await self._output.write(json.dumps(_result_members(result, is_complete)))
+            await self._output.write(json.dumps(_result_members(result, is_complete=is_complete)))
         elif not broken:
             for uri in _uris(result):
                 await self._output.write(uri)
@@ -123,7 +123,7 @@ def _uris(result: TransferResult) -> list[str]:
     return [f"{result.repository}@{image.digest}" for image in result.images]
 
 
-def _result_members(result: TransferResult, is_complete: bool | None) -> dict[str, Any]:  # noqa: FBT001
+def _result_members(result: TransferResult, *, is_complete: bool | None) -> dict[str, Any]:
     members: dict[str, Any] = result.model_dump(mode="json", exclude={"plan"})
     own = {"repository": str(result.repository), "uris": _uris(result), "complete": is_complete}
     return {"event": "result"} | members | own

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("ecr_layer_client")
 
-if sys.platform == "win32":  # pragma: no cover
+if sys.platform == "win32":  # pragma: no cover (Windows has no flock, and the tests run on Linux)
 
     def try_lock(descriptor: int) -> bool:  # noqa: ARG001
         """Return True."""

@@ -313,7 +313,7 @@ async def test_a_file_that_cannot_be_written(ecr: LocalECR, image: Image, tmp_pa
 
 
 async def test_a_directory_in_place_of_a_blob(ecr: LocalECR, image: Image, tmp_path: Path) -> None:
-    """What can't be replaced is an error that names it."""
+    """A file that can't be replaced is an error that names it."""
     blob = tmp_path / "pulled" / "blobs" / "sha256" / sha256(image.config)[7:]
     write(tmp_path / "pulled", {"oci-layout": LAYOUT, "index.json": packed(manifests=[])})
     write(blob, {"file": b""})
