@@ -18,8 +18,8 @@ _DESCRIPTION = re.compile(r"^description: (.+)$", re.MULTILINE)
 _BEGIN = """\
 # ecr_layer_client
 
-> Typed, async Python client for the layer half of Amazon ECR. It checks which layers a repository
-> already holds, plans pushes, verifies images, and pushes, pulls and copies them.
+> Typed, async Python client for the layers and images in Amazon ECR. It checks which layers a
+> repository already holds, plans pushes, verifies images, and pushes, pulls and copies them.
 
 The package is `ecr_layer_client`, for Python 3.11 or newer. `ECRLayerClient` is the client, and
 `ecr_layer_client.local.LocalECR` a local ECR for tests, without an AWS account.

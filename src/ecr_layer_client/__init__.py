@@ -1,4 +1,4 @@
-"""Typed, async client for the layer half of Amazon ECR.
+"""Typed, async client for the layers and images in Amazon ECR.
 
 It checks which layers a repository already holds. A name is imported when it is first used, so that
 importing an error class does not import the client.

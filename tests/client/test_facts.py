@@ -73,7 +73,7 @@ async def test_a_wait_ends_in_any_check(ecr: LocalECR, after: int) -> None:
             await client.wait_until_available("app", [AA, BB], timeout=5.0)
     assert (now(), str(raised.value.repository)) == (5.0, "app")
     assert str(raised.value) == (
-        f"{ON_APP}: 2 of 2 layers are not available yet within timeout=5.0 s: allow more time; "
+        f"{ON_APP}: 2 of 2 layers were not available within timeout=5.0 s: allow more time; "
         ".partial has the outcomes that were received"
     )
 

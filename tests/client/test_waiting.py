@@ -140,7 +140,7 @@ async def test_the_last_pauses(ecr: LocalECR) -> None:
 async def test_timeout(ecr: LocalECR) -> None:
     """A timeout says how many layers are missing; `.partial` has them and what is known of them."""
     ecr.seed("app", [(BB, 1)])
-    message = r"2 of 3 layers are not available yet within timeout=20 s: allow"
+    message = r"2 of 3 layers were not available within timeout=20 s: allow"
     async with ecr.client() as client:
         with pytest.raises(OperationTimeoutError, match=message) as raised:
             await client.wait_until_available("app", [AA, BB, CC], timeout=20)

@@ -470,7 +470,9 @@ _CASES: dict[str, Case] = {
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
     "a LayerStream can be read only inside its own block: …": _called(_read_outside),
-    "the block of the stream ended while another task still read the stream": _called(_block_left),
+    "the async with block ended while another task was still reading the stream": _called(
+        _block_left
+    ),
     "a LayerStream can be read only once, …": _called(_read_twice),
     "a LayerStream can be entered only once: …": _called(_stream_entered_twice),
     "another task is already reading this LayerStream: …": _called(_two_readers),
@@ -704,9 +706,9 @@ _NOT_SPECIFIC = {
     "…: …: check the network, or allow more time",
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…: … within timeout=… s: …",  # filled in with "allow more time"
-    "…; an attempt had failed: …",  # added to "within timeout"
+    "…; the last attempt before it failed: …",  # added to "within timeout"
     "the client was closed while it was being opened",
-    "the body of a request has … than the … bytes it announced",  # to what makes such a body
+    "the body of a request has … bytes than its length, …",  # to what makes such a body
     # What follows "not a valid manifest":
     (
         "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "

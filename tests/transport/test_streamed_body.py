@@ -189,8 +189,8 @@ class Lengthened(Part):
     ("body", "error", "words"),
     [
         (Failing, PermissionError, "the disk is gone"),
-        (Shortened, InvalidInputError, r"a request has less than the \d+ bytes it announced"),
-        (Lengthened, InvalidInputError, r"a request has more than the \d+ bytes it announced"),
+        (Shortened, InvalidInputError, r"a request has fewer bytes than its length, \d+"),
+        (Lengthened, InvalidInputError, r"a request has more bytes than its length, \d+"),
     ],
 )
 @pytest.mark.parametrize("requests", [1, 2], ids=["client", "signed"])

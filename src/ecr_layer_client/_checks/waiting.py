@@ -114,7 +114,7 @@ class Waiting:
     ) -> OperationTimeoutError:
         partial = self._result(unanswered)
         total = len(partial) + len(partial.unanswered)
-        outcome = f"{total - self._available()} of {total} layers are not available yet"
+        outcome = f"{total - self._available()} of {total} layers were not available"
         error = timed_out(self.what, outcome, self.timeout, ".partial", cause)
         error.repository = self.repository
         error.partial = partial

@@ -40,7 +40,7 @@ class SentBody:
             raise self.failure from None
 
         if sent != length:
-            more_or_less = "more" if sent > length else "less"
-            msg = f"the body of a request has {more_or_less} than the {length} bytes it announced"
+            more_or_fewer = "more" if sent > length else "fewer"
+            msg = f"the body of a request has {more_or_fewer} bytes than its length, {length}"
             self.failure = BodyError(InvalidInputError(msg))
             raise self.failure

@@ -1,4 +1,4 @@
-"""A local ECR: the layer half of Amazon ECR's API, for tests, demos and documentation.
+"""A local ECR with the layers and images of Amazon ECR's API, for tests, demos and documentation.
 
 The local ECR needs neither Docker nor an AWS account.
 
