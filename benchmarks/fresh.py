@@ -21,11 +21,16 @@ _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") els
 
 
 def _environment() -> dict[str, str]:
-    """Return this process's environment with the contenders' AWS settings and without proxies."""
+    """Return this process's environment with the contenders' AWS settings and without proxies.
+
+    Python may write bytecode. The library under test runs from its source, and it would be compiled
+    for each trial, where the others were compiled when they were installed.
+    """
     kept = {
         name: value
         for name, value in os.environ.items()
         if not (name.startswith("AWS_") or name.lower().endswith("_proxy"))
+        and name != "PYTHONDONTWRITEBYTECODE"
     }
     return (
         kept

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 try:
@@ -45,6 +44,10 @@ _OUTCOME = pa.schema(
         for name in ("repository", "digest", "outcome", "availability", "code", "reason")
     ]
     + [("size", pa.int64()), ("media_type", pa.string())]
+)
+# The members of a row without a model.
+_FACTS = pa.struct(
+    [("availability", pa.string()), ("size", pa.int64()), ("media_type", pa.string())]
 )
 
 
@@ -130,12 +133,15 @@ def outcome_columns(rows: list[Any]) -> list[Sequence[Any]]:
 
     An unknown value has ECR's spelling.
     """
-    if set(map(type, rows)) != {tuple}:
+    try:
+        # Many times as fast as `_values`, for rows without models.
+        availability, size, media_type = _ARROW.array(rows, _FACTS).flatten()
+    except pa.ArrowTypeError:
         return [*zip(*map(_values, rows), strict=True)]
-    # Many times as fast as `_values`, for rows without models.
-    availability, size, media_type = ([*map(itemgetter(index), rows)] for index in range(3))
-    none = [None] * len(rows)
-    return [["layer"] * len(rows), availability, none, none, size, media_type]
+
+    none = _ARROW.nulls(len(rows), pa.string())
+    layer = _ARROW.repeat("layer", len(rows))
+    return [layer, availability, none, none, size, media_type]
 
 
 def _values(row: Row) -> tuple[str | int | None, ...]:
@@ -154,9 +160,12 @@ def record_batch(schema: Any, columns: list[Sequence[Any]]) -> pa.RecordBatch:
     return batch
 
 
-def _array(values: Sequence[Any], kind: Any) -> Any:
+def _array(values: Any, kind: Any) -> Any:
+    if isinstance(values, _ARROW.Array):
+        return values
+
     try:
-        if values and values.count(values[0]) == len(values):
+        if values and values[0] == values[-1] and values.count(values[0]) == len(values):
             # Many columns have one value, and Arrow repeats it in a tenth of the time.
             return _ARROW.repeat(_ARROW.scalar(values[0], kind), len(values))
         return _ARROW.array(values, kind)
