@@ -260,7 +260,8 @@ class DigestSource(Batcher):
             else:
                 async for item in self._async_items:
                     chunk.append(item)
-                    if len(chunk) == room:
+                    room -= 1
+                    if not room:
                         break
         finally:
             self.add_all(chunk)

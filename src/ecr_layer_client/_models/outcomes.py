@@ -38,9 +38,10 @@ A tuple of a known availability, the size and the media type; or else the outcom
 _MODELS_AT_ONCE = 100
 _AVAILABILITIES: dict[str, LayerAvailability] = {each.value: each for each in LayerAvailability}
 _SET_BY_ECR = {"digest", "availability", "size", "media_type"}
-_new, _set_members = object.__new__, object.__setattr__
-_SLOTS = ("__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
-_set_fields_set, _set_extra, _set_private = (BaseModel.__dict__[slot].__set__ for slot in _SLOTS)
+_SLOTS = ("__dict__", "__pydantic_fields_set__", "__pydantic_extra__", "__pydantic_private__")
+_set_members, _set_fields_set, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__ for slot in _SLOTS
+)
 _ONLY_TUPLES = {tuple}
 
 
@@ -56,29 +57,31 @@ def outcomes_of(digests: Iterable[str], rows: Iterable[Row]) -> Sequence[LayerOu
     rows = list(rows)
     if set(map(type, rows)) != _ONLY_TUPLES:
         return [outcome_of(digest, row) for digest, row in zip(digests, rows, strict=True)]
-    return [*map(_layer, digests, cast("list[_Facts]", rows))]
+    return _layers(digests, cast("list[_Facts]", rows))
 
 
-def _layer(digest: str, facts: _Facts) -> Layer:
-    """Return the layer that `Layer(...)` makes, in two thirds of its time.
+def _layers(digests: Iterable[str], rows: Iterable[_Facts]) -> list[Layer]:
+    """Return the layers that `Layer(...)` makes, in half of its time.
 
     The facts are known to be valid. These are the slots of every pydantic model.
     """
-    availability, size, media_type = facts
-    layer = _new(Layer)
-    members = {
-        "digest": digest,
-        "availability": _AVAILABILITIES[availability],
-        "size": size,
-        "media_type": media_type,
-        "raw_availability": None,
-        "outcome": "layer",
-    }
-    _set_members(layer, "__dict__", members)
-    _set_fields_set(layer, _SET_BY_ECR)
-    _set_extra(layer, None)
-    _set_private(layer, None)
-    return layer
+    layers: list[Layer] = []
+    for digest, (availability, size, media_type) in zip(digests, rows, strict=True):
+        members = {
+            "digest": digest,
+            "availability": _AVAILABILITIES[availability],
+            "size": size,
+            "media_type": media_type,
+            "raw_availability": None,
+            "outcome": "layer",
+        }
+        layer = object.__new__(Layer)
+        _set_members(layer, members)
+        _set_fields_set(layer, _SET_BY_ECR)
+        _set_extra(layer, None)
+        _set_private(layer, None)
+        layers.append(layer)
+    return layers
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)

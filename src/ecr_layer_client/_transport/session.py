@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-import json
 import weakref
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiobotocore.session import AioSession
 from botocore.loaders import JSONFileLoader, Loader, create_loader
+from pydantic_core import from_json
 
 from .client_errors import FETCH_TIMEOUT_SECONDS
 from .credential_process import end_process_when_cancelled
@@ -91,8 +91,9 @@ class _DataFiles(JSONFileLoader):
     def load_file(self, file_path: str) -> Any:
         for ending, opened in ((".json", open), (".json.gz", gzip.open)):
             if Path(file_path + ending).is_file():
+                # `json` would keep the event loop waiting half as long again.
                 with opened(file_path + ending, "rb") as file:
-                    return _without_other_services(json.load(file))
+                    return _without_other_services(from_json(file.read()))
         return None
 
 
