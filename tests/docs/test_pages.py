@@ -340,8 +340,9 @@ def test_the_home_page_has_the_figures_of_the_demo(root: Path) -> None:
 
     sentences = (
         "For a sample of {} real images, `ecr-layers demo` makes {} requests. A program that "
-        "checks one image at a time, in batches of 100 layers, makes {}. A program that sends one "
-        "request for each layer of each image makes {}. A push of all these images would skip {}"
+        "checks one image at a time, in batches of 100 layers, makes {} requests. A program that "
+        "sends one request for each layer of each image makes {}. A push of all these images would "
+        "skip {}"
     )
     pages = [
         " ".join(_page(root, "index.md").split()),
