@@ -96,6 +96,22 @@ def test_malformed_digests() -> None:
     assert (batch.digests, list(batch.refused.values()), len(batch)) == ([DIGESTS[0]], refused, 3)
 
 
+@pytest.mark.parametrize(
+    ("digest", "advice"),
+    [
+        ("0" * 64, "; write 'sha256:' before it"),
+        (f" {DIGESTS[0]}\n", "; remove the white space around it"),
+        ("app.tar", ""),
+    ],
+)
+def test_the_reason_of_a_malformed_digest_has_advice(digest: str, advice: str) -> None:
+    """The outcome of a digest without its algorithm, or with space around it, says what to do."""
+    [batch] = drawn(started([digest]))
+    invalid = LayerFailureCode.INVALID_LAYER_DIGEST
+    expected = LayerFailure(digest=digest, code=invalid, reason=f"{REASON}{advice}")
+    assert batch.refused == {digest: expected}
+
+
 @pytest.mark.parametrize("shaped", [list, iter, as_async])
 def test_malformed_digests_make_no_batch_smaller(shaped: Callable[[list[str]], Any]) -> None:
     """Good digests fill their batches although there are many malformed ones between them."""

@@ -98,6 +98,18 @@ def test_without_a_repository_no_permission_is_checked(doctor: Doctor, own: Loca
     )
 
 
+def test_a_botocore_that_does_not_fit(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A botocore that aiobotocore does not accept is a warning, with a command that repairs it."""
+    monkeypatch.setattr(diagnosis, "requires", lambda _: ["aiohttp>=3", "botocore<1.43,>=1.42"])
+    found = doctor("team/app")
+    assert (statuses(found), found["versions"]["to_do"], found["code"]) == (
+        {"versions": "warn"},
+        "run pip install ecr-layer-client boto3, which finds versions that fit",
+        1,
+    )
+    assert found["versions"]["found"].endswith("; aiobotocore requires botocore<1.43,>=1.42")
+
+
 def test_what_is_found_is_named(doctor: Doctor, own: LocalECR) -> None:
     """Region, key, endpoint and clock are named, each with its source."""
     found = doctor("team/app")

@@ -321,6 +321,12 @@ def refused(digest: str) -> LayerFailure:
     """Return the outcome of a malformed digest, for which no request is sent."""
     reason = (
         "not sent: it does not match ECR's pattern for a digest, "
-        "'algorithm:hex' of at most 1000 characters"
+        f"'algorithm:hex' of at most 1000 characters{_advice(digest)}"
     )
     return LayerFailure(digest=digest, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=reason)
+
+
+def _advice(digest: str) -> str:
+    if is_well_formed(digest.strip()):
+        return "; remove the white space around it"
+    return "; write 'sha256:' before it" if is_well_formed(f"sha256:{digest}") else ""

@@ -7,8 +7,10 @@ import os
 import platform
 from contextlib import nullcontext
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from typing import TYPE_CHECKING
+
+from packaging.requirements import Requirement
 
 from ecr_layer_client._models.call_errors import (
     AccessDeniedError,
@@ -188,7 +190,14 @@ class Examination:
             *(f"{name} {version(name)}" for name in _DEPENDENCIES),
             f"Python {platform.python_version()} on {platform.system()}",
         ]
-        return Finding("versions", Status.OK, ", ".join(versions))
+        found = ", ".join(versions)
+        requirements = map(Requirement, requires("aiobotocore") or ())
+        needed = next(each for each in requirements if each.name == "botocore")
+        if not needed.specifier.contains(version("botocore")):
+            found = f"{found}; aiobotocore requires {needed}"
+            to_do = "run pip install ecr-layer-client boto3, which finds versions that fit"
+            return Finding("versions", Status.WARN, found, to_do)
+        return Finding("versions", Status.OK, found)
 
     def _configuration(self) -> Finding:
         try:
