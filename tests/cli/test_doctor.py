@@ -100,7 +100,8 @@ def test_without_a_repository_no_permission_is_checked(doctor: Doctor, own: Loca
 
 def test_a_botocore_that_does_not_fit(doctor: Doctor, monkeypatch: pytest.MonkeyPatch) -> None:
     """A botocore that aiobotocore does not accept is a warning, with a command that repairs it."""
-    monkeypatch.setattr(diagnosis, "requires", lambda _: ["aiohttp>=3", "botocore<1.43,>=1.42"])
+    requirements = ["aiohttp>=3", "botocore<1.43,>=1.42"]
+    monkeypatch.setattr(diagnosis, "requires", {"aiobotocore": requirements}.get)
     found = doctor("team/app")
     assert (statuses(found), found["versions"]["to_do"], found["code"]) == (
         {"versions": "warn"},
