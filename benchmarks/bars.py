@@ -56,7 +56,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "parsing of the rows of each response",
         ),
         Bar(
-            f"the same with {more:,} digests",
+            f"CPU of `check_layers` and its four groups, {more:,} digests, x aiobotocore",
             0.48,
             cpu(work("signed-groups", more), work("aiobotocore", more)),
             "parsing of the rows of each response",
@@ -71,13 +71,13 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "CPU of `check_layers` and each model, x aiobotocore",
             0.55,
             cpu(work("signed-each", count)),
-            "a model for each digest",
+            "it makes a model for each digest",
         ),
         Bar(
             "CPU of `stream_layers` over an iterator, x aiobotocore",
             0.42,
             cpu(streamed(count, shape="iterator")),
-            "a model for each digest",
+            "it makes a model for each digest",
         ),
         Bar(
             "CPU of `stream_layers` over an async generator, x aiobotocore",
@@ -89,13 +89,13 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "CPU of `check_layers`, client transport, x aiobotocore",
             0.90,
             cpu(work("client", count)),
-            "aiobotocore's own client method takes most of it",
+            "aiobotocore's own client method takes most of the CPU time",
         ),
         Bar(
             "CPU of `stream_layers`, client transport, x aiobotocore",
             0.78,
             cpu(work("client-streamed", count)),
-            "aiobotocore's own client method takes most of it",
+            "aiobotocore's own client method takes most of the CPU time",
         ),
         Bar(
             "memory of a result, x aiobotocore",
@@ -107,7 +107,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "additional memory of a stream ten times as long, MiB",
             4.0,
             _more(figures, longer, shorter),
-            "what is in flight",
+            "the batches in flight",
         ),
         Bar(
             "longest stall of the event loop during a check, ms",
@@ -116,7 +116,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "the longest piece of work without an `await`",
         ),
         Bar(
-            "the same, x aiobotocore with models",
+            "longest stall during a check, x aiobotocore with models",
             0.25,
             figures.ratio(late, Trial("late", "aiobotocore-models", count), "stall"),
             "the longest piece of work without an `await`",
@@ -125,13 +125,13 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "time of a check at 50 ms, 10 requests in flight, x ideal",
             1.08,
             walls[0],
-            "responses come in waves, and wait for the CPU of those before them",
+            "responses arrive together, and each waits for the CPU time of those before it",
         ),
         Bar(
             "time of a check at 50 ms, 50 requests in flight, x ideal",
             1.30,
             walls[1],
-            "CPU time, which the waits are too short to hide",
+            "the CPU time is longer than the waits",
         ),
         Bar(
             "import, x capo-ecr",
@@ -143,7 +143,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "longest stall of the event loop while opening, x aiobotocore",
             0.25,
             _of_aiobotocore(figures, "stall", "stall"),
-            "one visit of the garbage collector, while a thread imports aiobotocore",
+            "one visit of the garbage collector while a thread imports aiobotocore",
         ),
         Bar(
             "first response of a new process, x aiobotocore",
