@@ -199,6 +199,13 @@ def test_buildah_builds_and_pushes(ecr: LocalECR, host: str, run: Run, tmp_path:
     assert (again, len(pulled(ecr, "1.0", tmp_path / "pulled").blobs)) == (image, 2)
 
 
+def test_buildah_pulls_what_our_client_pushed(ecr: LocalECR, host: str, run: Run) -> None:
+    """Buildah, which checks each layer against the config, gets the image byte for byte."""
+    push_ours(ecr, AMD)
+    image = run("buildah", "pull", "--quiet", TLS, f"{host}/ours:1.0")
+    assert image == sha256(AMD.config).removeprefix("sha256:")
+
+
 def test_podman_pulls_and_pushes(ecr: LocalECR, host: str, run: Run) -> None:
     """An image that our client pushed is pulled by podman, and is complete when pushed on."""
     push_ours(ecr, AMD)

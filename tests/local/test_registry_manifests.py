@@ -366,10 +366,11 @@ def source(client: Docker) -> str:
     return f"/v2/target/blobs/uploads/?mount={sha256(APP.layers[0])}&from=app"
 
 
-def enable_mounts(ecr: LocalECR) -> None:
+async def enable_mounts(ecr: LocalECR) -> None:
     """Turn the account setting on, which is off in a new account."""
-    setting = {"name": "BLOB_MOUNTING", "value": "ENABLED"}
-    ecr._registry.run("PutAccountSetting", setting)  # pyright: ignore[reportPrivateUsage]
+    session: Any = ecr.session()
+    async with session.create_client("ecr", endpoint_url=ecr.endpoint_url) as theirs:
+        await theirs.put_account_setting(name="BLOB_MOUNTING", value="ENABLED")
 
 
 async def test_a_mount_is_off_at_first(client: Docker, source: str) -> None:
@@ -380,7 +381,7 @@ async def test_a_mount_is_off_at_first(client: Docker, source: str) -> None:
 
 async def test_a_mount(client: Docker, source: str) -> None:
     """With the account setting, the blob is in the other repository at once."""
-    enable_mounts(client.ecr)
+    await enable_mounts(client.ecr)
     digest = sha256(APP.layers[0])
     answer = await client.send("POST", source)
     head = await client.send("HEAD", f"/v2/target/blobs/{digest}")
@@ -400,7 +401,7 @@ async def test_a_mount(client: Docker, source: str) -> None:
 )
 async def test_what_cannot_be_mounted_is_uploaded(client: Docker, source: str, query: str) -> None:
     """A blob that the source does not have, or that no image refers to, is not mounted."""
-    enable_mounts(client.ecr)
+    await enable_mounts(client.ecr)
     client.ecr.put_layer("app", b"no image")
     answer = await client.send("POST", f"{source.partition('?')[0]}?{query}")
     assert answer.status == 202
@@ -408,7 +409,7 @@ async def test_what_cannot_be_mounted_is_uploaded(client: Docker, source: str, q
 
 async def test_a_mount_needs_the_same_encryption(client: Docker, source: str) -> None:
     """A blob of a repository with another encryption is not mounted."""
-    enable_mounts(client.ecr)
+    await enable_mounts(client.ecr)
     session: Any = client.ecr.session()
     kms = {"encryptionType": "KMS", "kmsKey": "arn:aws:kms:us-east-1:123456789012:key/1"}
     async with session.create_client("ecr", endpoint_url=client.ecr.endpoint_url) as theirs:
@@ -528,7 +529,7 @@ async def test_a_mounted_blob_is_saved(tmp_path: Any) -> None:
             ecr.put_layer("app", blob)
         ecr.put_image("app", APP.manifest, "1.0")
         ecr.create_repository("target")
-        enable_mounts(ecr)
+        await enable_mounts(ecr)
         await client.send("POST", f"/v2/target/blobs/uploads/?mount={digest}&from=app")
     async with LocalECR(data=tmp_path) as ecr, docker(ecr) as client:
         assert (await client.send("HEAD", f"/v2/target/blobs/{digest}")).status == 200
