@@ -142,7 +142,7 @@ def test_item_is_not_a_str(item: Any) -> None:
     with pytest.raises(InvalidInputError) as caught:
         source.start()
     what = f"digests[26] is {item!r}, of type {type(item).__name__}"
-    assert str(caught.value) == f"{what}: every digest is a str"
+    assert str(caught.value) == f"{what}: every digest must be a str"
 
 
 @pytest.mark.parametrize("count", [0, 5, 10], ids=["at once", "within a batch", "after a batch"])

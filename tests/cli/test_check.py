@@ -146,7 +146,7 @@ def test_utf_16_is_an_error(run: Run, encoding: str) -> None:
     ran = run("check", "team/app", stdin=f"\ufeff{HELD[0]}\n".encode(encoding))
     message = (
         "error: standard input is UTF-16, which PowerShell's `>` writes: convert it to UTF-8, "
-        "such as with `Out-File -Encoding utf8`\n"
+        "for example with `Out-File -Encoding utf8`\n"
     )
     assert (ran.returncode, ran.stdout, ran.stderr) == (2, "", message)
 
@@ -247,7 +247,7 @@ def test_an_explicit_endpoint_is_asked(
         (
             ["team/app", ABSENT, "--region", ""],
             "",
-            "error: --region '' is empty; give it a value, or leave it out\n",
+            "error: --region '' is empty: pass a value, or leave out the option\n",
         ),
         (
             ["team/app", ABSENT],

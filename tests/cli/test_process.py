@@ -266,7 +266,7 @@ def test_a_terminal_without_digests_is_not_read() -> None:
     ran = finished([*COMMAND, "check", "team/app"], stdin=theirs)
     os.close(theirs)
     os.close(ours)
-    said = "no digests: pass them as arguments, or pipe them in, one per line"
+    said = "no digests were given: pass them as arguments, or on standard input, one per line"
     assert (ran.returncode, ran.stdout, said in ran.stderr) == (2, "", True)
 
 

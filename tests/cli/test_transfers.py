@@ -200,7 +200,7 @@ def test_copy_gives_a_tag(run: Run, ecr: LocalECR, full: str) -> None:
 def test_copy_without_a_new_tag(run: Run, full: str) -> None:
     """A copy of an image onto itself is an error that names the option."""
     ran = run("copy", full, "full")
-    said = "error: a copy of a repository onto itself needs --tag: pass the new tags"
+    said = "error: a copy within one repository needs --tag: pass the new tags"
     assert (ran.returncode, ran.stderr.startswith(said)) == (2, True)
 
 
@@ -232,7 +232,9 @@ def test_copy_to_two_regions(run: Run, ecr: LocalECR, full: str) -> None:
     """Another --to-region than the target's own is refused before any request."""
     before = requests(ecr)
     ran = run("copy", full, f"{HOST}/app", "--to-region", "eu-west-1")
-    said = f"error: --to-region 'eu-west-1' is not the Region of '{HOST}/app': leave it out\n"
+    said = (
+        f"error: --to-region 'eu-west-1' is not the Region of '{HOST}/app': leave out --to-region\n"
+    )
     assert (ran.returncode, ran.stderr, requests(ecr)) == (2, said, before)
 
 

@@ -152,7 +152,7 @@ async def test_a_single_digest(ecr: LocalECR, digest: Any, what: str) -> None:
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError) as raised:
             await client.check_layer("app", digest)
-    assert str(raised.value) == f"digest is {what}: a digest is a str"
+    assert str(raised.value) == f"digest is {what}: a digest must be a str"
 
 
 async def test_digests_of_many(ecr: LocalECR) -> None:

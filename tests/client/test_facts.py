@@ -107,5 +107,5 @@ async def test_a_third_item_that_is_not_a_pair(ecr: LocalECR) -> None:
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError) as raised:
             await client.check_many([("app", AA), ("app", BB), "x"])  # type: ignore[list-item]
-    message = "digests[2] is 'x': every item is a pair (repository, digest)"
+    message = "digests[2] is 'x': every item must be a pair (repository, digest)"
     assert str(raised.value) == message

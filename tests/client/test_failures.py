@@ -328,7 +328,7 @@ async def test_timeout_while_a_call_is_retried(
 ) -> None:
     """A timeout during retries names the last failed attempt, and is caused by it."""
     ecr.faults.add(status=503)
-    message = r"; the last attempt before it failed: .*the endpoint returned HTTP 503:"
+    message = r"; the last failed attempt before the timeout: .*the endpoint returned HTTP 503:"
     async with ecr.client() as client:
         with pytest.raises(OperationTimeoutError, match=message) as raised:
             await check(client, digests)

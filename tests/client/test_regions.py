@@ -128,7 +128,7 @@ async def test_only_aws_region_is_set(environment: pytest.MonkeyPatch) -> None:
     environment.delenv("AWS_DEFAULT_REGION")
     assert await opening_error(ECRLayerClient()) == (
         f"found no AWS Region{NOTE}: "
-        "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+        "pass region_name=, set AWS_DEFAULT_REGION, or set a region in the profile"
     )
 
 

@@ -151,7 +151,7 @@ def test_pickle() -> None:
 def test_a_password_in_a_pickle() -> None:
     """A URL with a password is refused in what is pickled, and is not in the repr."""
     limiter = RedisLimiter("redis://:a-secret@limits.example.com", 95)
-    with pytest.raises(TypeError, match="has a password, which a pickle would carry") as raised:
+    with pytest.raises(TypeError, match="has a password, which a pickle would contain") as raised:
         pickle.dumps(limiter)
     assert "a-secret" not in f"{raised.value}{limiter!r}"
 

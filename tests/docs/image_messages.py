@@ -164,11 +164,11 @@ FILES: dict[str, Callable[[], object]] = {
     "… is not an image index, but …": _of_layout(_laid_out(), ("index.json", _APP.manifest)),
     "… is not a regular file…": _directory_in_place_of_a_file,
     "… is not a valid layout file: …": _of_layout(_laid_out(), ("oci-layout", b"{}")),
-    "… says imageLayoutVersion …: …": _of_layout(
+    "… has imageLayoutVersion …: …": _of_layout(
         _laid_out(), ("oci-layout", b'{"imageLayoutVersion": "2.0.0"}')
     ),
     "… has two sizes in the manifests, …": _of_two_sizes,
-    "… lies within more than … indexes": _nested,
+    "… is nested in more than … indexes": _nested,
     "… does not say what its images contain: …": lambda: ImageSource.from_manifest(
         index({"linux/amd64": _APP.manifest})
     ),
@@ -215,7 +215,7 @@ FILES: dict[str, Callable[[], object]] = {
     "… is compressed with …": _of_xz,
     "there is no … in this …": _of_archive(_listed(_saved(), Layers=["other"])),
     "… bytes: at most … are read": _of_archive({"manifest.json": b" " * (4 * 2**20 + 1)}),
-    "… has more than … members, so it is not an image": _of_many_members,
+    "… has more than … files, so it is not an image": _of_many_members,
     "… is not what docker save writes: …": _of_archive({"manifest.json": b"[1]"}),
     "has … layers, but manifest.json lists …": _of_archive(_listed(_saved(), Layers=[])),
     "… is not a valid image config: …": _of_archive(_saved(config=b"{}")),

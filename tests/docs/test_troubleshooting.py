@@ -469,21 +469,21 @@ _CASES: dict[str, Case] = {
     "the client was opened before this process was forked: …": _forked,
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
-    "a LayerStream can be read only inside its own block: …": _called(_read_outside),
+    "a LayerStream can be read only inside its async with block: …": _called(_read_outside),
     "the async with block ended while another task was still reading the stream": _called(
         _block_left
     ),
     "a LayerStream can be read only once, …": _called(_read_twice),
     "a LayerStream can be entered only once: …": _called(_stream_entered_twice),
     "another task is already reading this LayerStream: …": _called(_two_readers),
-    "… layers of … are not available; …": _called(_one_way),
-    "… layers of … could not be determined; …": _called(_failed),
+    "… of … layers of … are not available: …; …": _called(_one_way),
+    "… of … layers of … could not be determined: …; …": _called(_failed),
     "… are malformed and can never become available, …": _called(
         lambda client: client.wait_until_available(_APP, ["latest"], timeout=1.0)
     ),
     "LayerCheckResult has no truth value: …": _called(_as_a_bool),
     "LayerCheckResults has no truth value: …": _called(_many_as_a_bool),
-    "… is named but missing …": _made(_changed_layout(Path.unlink)),
+    "… is missing, but a manifest lists it …": _made(_changed_layout(Path.unlink)),
     "…: it was changed…": _made(_changed_layout(_flipped)),
     "… is not a complete tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
@@ -543,13 +543,13 @@ _CASES: dict[str, Case] = {
     "a repository must be a str or a Repository, not …": _made(lambda: Repository.parse(_any)),
     "digests is one str, …: pass …": _called(lambda client: client.check_layers(_APP, _NEW)),
     "digests is …: pass …": _called(lambda client: client.check_layers(_APP, _any)),
-    "digests[…] is …, of type …: every digest is a str": _called(
+    "digests[…] is …, of type …: every digest must be a str": _called(
         lambda client: client.check_layers(_APP, [_any])
     ),
-    "digest is …, of type …: a digest is a str": _called(
+    "digest is …, of type …: a digest must be a str": _called(
         lambda client: client.check_layer(_APP, _any)
     ),
-    "digests[…] is …: every item is a pair (repository, digest)": _called(
+    "digests[…] is …: every item must be a pair (repository, digest)": _called(
         lambda client: client.check_many([_any])
     ),
     "… is an async iterable: pass an async iterable of pairs …": _called(_many_async),
@@ -706,7 +706,7 @@ _NOT_SPECIFIC = {
     "…: …: check the network, or allow more time",
     "… of … layers of … …: …",  # filled in with "are not available", or "could not be determined"
     "…: … within timeout=… s: …",  # filled in with "allow more time"
-    "…; the last attempt before it failed: …",  # added to "within timeout"
+    "…; the last failed attempt before the timeout: …",  # added to "within timeout"
     "the client was closed while it was being opened",
     "the body of a request has … bytes than its length, …",  # to what makes such a body
     # What follows "not a valid manifest":
@@ -716,7 +716,7 @@ _NOT_SPECIFIC = {
     ),
     "its media type is …, but it has the JSON keys of …",
     "it has no 'config'",
-    "it begins with a byte order mark: JSON is UTF-8 without one",
+    "it begins with a byte order mark: JSON must be UTF-8 without one",
     "…: the descriptor of … has no …",
     "…: … has … …, but … in …",
     "…: … (the layer …)",  # filled in with "there is no … in this archive", for example

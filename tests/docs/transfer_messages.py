@@ -165,11 +165,11 @@ TRANSFERS: dict[str, Case] = {
     "the tag … would name two images, …": _push(_TWO, tags=["v1"]),
     "path=… looks like an archive: …": _pull("image.tar"),
     "path=… is neither empty nor an OCI layout: …": _into_other_files,
-    "… to pull, and … are free": _on_a_full_disk,
+    "the layers to pull have …, but only … are free": _on_a_full_disk,
     "… can't be pulled: only sha256 and sha512 digests can": _answered(
         _pull(), "BatchGetImage", {"images": [_GOT]}
     ),
-    "a copy of a repository onto itself needs tags=: …": _copy(tags=None),
+    "a copy within one repository needs tags=: …": _copy(tags=None),
     "push to repository …: timeout=… s expired, …": _faulty(
         _push(timeout=0.1), "InitiateLayerUpload", latency=5.0
     ),
@@ -188,7 +188,7 @@ TRANSFERS: dict[str, Case] = {
     "ECR's download URL of … is not a URL with a host, …": _answered(
         _pull(), "GetDownloadUrlForLayer", {"downloadUrl": "ftp://example.com/"}
     ),
-    "the download of … is longer than the range of the request": _faulty(
+    "the response for … has more bytes than the requested range": _faulty(
         _pull(), "GetLayer", body=b"longer", status=206
     ),
     "the response ended … bytes early": _faulty(_pull(), "GetLayer", body=b"{", status=206),
@@ -210,7 +210,7 @@ TRANSFERS: dict[str, Case] = {
     "a transfer of … has no single digest: read result.images": _made(
         lambda: TransferResult().digest
     ),
-    "the id of the registry is not known, so neither is the URI: …": _made(
+    "the id of the registry is not known, so there is no URI: …": _made(
         lambda: TransferResult.of(_APP, images={_OTHER: []}).uri
     ),
     "journal=… must be a directory (str or Path), …": _push(journal=_any),

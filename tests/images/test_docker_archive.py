@@ -88,7 +88,7 @@ def test_a_layer_that_is_another(tmp_path: Path, layer: bytes, found: str, gzipp
     with pytest.raises(InvalidInputError) as raised:
         ImageSource.from_docker_archive(path)
     assert str(raised.value) == (
-        f"{path}: 'a/layer.tar' should be {sha256(BASE)}, but is {found}: "
+        f"{path}: 'a/layer.tar' should have the digest {sha256(BASE)}, but has {found}: "
         "it was changed or truncated"
     )
 

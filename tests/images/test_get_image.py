@@ -201,7 +201,7 @@ async def test_blobs_of_get_image(ecr: LocalECR) -> None:
     """Opening a blob of a fetched image is refused, because only its manifests were fetched."""
     push(ecr, APP, tag="v1")
     source = await get(ecr)
-    message = f"team/app:v1: {sha256(APP.config)} is named but missing .* has only manifests"
+    message = f"team/app:v1: {sha256(APP.config)} is missing, .* has only manifests"
     with pytest.raises(InvalidInputError, match=message):
         source.open(source.blobs[0])
 

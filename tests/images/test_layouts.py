@@ -108,7 +108,7 @@ def test_nesting_is_bounded(tmp_path: Path, depth: int) -> None:
     if depth == 8:
         assert len(ImageSource.from_oci_layout(path).manifests) == 10
     else:
-        with pytest.raises(InvalidInputError, match="lies within more than 8 indexes"):
+        with pytest.raises(InvalidInputError, match="is nested in more than 8 indexes"):
             ImageSource.from_oci_layout(path)
 
 
@@ -140,7 +140,10 @@ def test_a_pipe_in_a_layout(tmp_path: Path, name: str) -> None:
 def test_absent_blob(lay_out: LayOut, absent: bytes) -> None:
     """A layout without a named blob is refused with the layout and the digest."""
     path = lay_out(without(ONE_IMAGE, absent))
-    with pytest.raises(InvalidInputError, match=f"{path}.*: {sha256(absent)} is named but missing"):
+    with pytest.raises(
+        InvalidInputError,
+        match=f"{path}.*: {sha256(absent)} is missing, but a manifest lists it",
+    ):
         ImageSource.from_oci_layout(path)
 
 
@@ -199,7 +202,7 @@ def test_a_device_is_no_blob(tmp_path: Path) -> None:
     """A directory or a device in place of a blob is not opened."""
     path = write(tmp_path, without(ONE_IMAGE, b"layer base"))
     (path / "blobs" / sha256(b"layer base").replace(":", "/")).mkdir()
-    with pytest.raises(InvalidInputError, match="is named but missing"):
+    with pytest.raises(InvalidInputError, match="is missing, but a manifest lists it"):
         ImageSource.from_oci_layout(path)
 
 

@@ -88,11 +88,11 @@ def test_from_path_of_no_image(tmp_path: Path, data: bytes | None, why: str) -> 
         (b"[]", "Input should be an object"),
         (
             b"\xef\xbb\xbf" + APP.manifest,
-            "it begins with a byte order mark: JSON is UTF-8 without one",
+            "it begins with a byte order mark: JSON must be UTF-8 without one",
         ),
         (
             APP.manifest.decode().encode("utf-16"),
-            "it begins with a byte order mark: JSON is UTF-8 without one",
+            "it begins with a byte order mark: JSON must be UTF-8 without one",
         ),
     ],
     ids=["shape", "truncated", "list", "utf-8-mark", "utf-16"],
@@ -132,7 +132,7 @@ def test_from_path_of_a_pipe(tmp_path: Path) -> None:
     """A pipe is refused without waiting for it."""
     os.mkfifo(tmp_path / "image")
     with pytest.raises(
-        InvalidInputError, match="is not a regular file: an archive is read in more than one pass"
+        InvalidInputError, match="is not a regular file: an archive is read more than once"
     ):
         ImageSource.from_path(tmp_path / "image")
 
@@ -225,7 +225,7 @@ def test_from_manifest() -> None:
     assert [blob.digest for blob in source.blobs] == [sha256(blob) for blob in APP.blobs]
     with pytest.raises(
         InvalidInputError,
-        match=f"a manifest: {sha256(APP.config)} is named but missing .* has only manifests",
+        match=f"a manifest: {sha256(APP.config)} is missing, .* has only manifests",
     ):
         source.open(source.blobs[0])
 
@@ -252,7 +252,8 @@ def test_from_an_index() -> None:
 def test_from_an_index_without_a_child() -> None:
     """An index is refused if one of its children is missing, and the error names one."""
     with pytest.raises(
-        InvalidInputError, match=f"a manifest: {sha256(ARM.manifest)} is named but missing"
+        InvalidInputError,
+        match=f"a manifest: {sha256(ARM.manifest)} is missing, but a manifest lists it",
     ):
         ImageSource.from_manifest(BOTH, [APP.manifest])
 

@@ -198,7 +198,7 @@ async def test_indexes_without_end(ecr: LocalECR) -> None:
 
     assert (await verify(ecr, "within-8")).deployable
     [defect] = (await verify(ecr, "within-9")).defects
-    assert defect == f"it lies within more than 8 indexes: {DIGEST}"
+    assert defect == f"it is nested in more than 8 indexes: {DIGEST}"
 
 
 async def test_undetermined_blobs(ecr: LocalECR) -> None:

@@ -104,9 +104,9 @@ def test_backoffs_that_contradict_each_other() -> None:
     [
         (
             {"profile_name": "dev"},
-            "profile_name='dev' can't be used with session=: give",
+            "profile_name='dev' can't be used with session=: set",
         ),
-        ({"credentials": print}, "credentials= can't be used with session=: give the"),
+        ({"credentials": print}, "credentials= can't be used with session=: set those"),
     ],
     ids=["profile", "credentials"],
 )

@@ -154,7 +154,7 @@ async def test_missing_content(
     """A file that is gone is refused before any request."""
     (layout / "blobs" / "sha256" / sha256(image.layers[0])[7:]).unlink()
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="is named but missing"):
+        with pytest.raises(InvalidInputError, match="is missing, but a manifest lists it"):
             await client.push("app", source)
 
     assert ecr.stats.requests == 0

@@ -24,7 +24,7 @@ def test_a_result_of_ones_own() -> None:
 
 def test_the_uri_of_an_unknown_registry() -> None:
     """A result that does not know its registry has no URI, and says so."""
-    with pytest.raises(ValueError, match="so neither is the URI"):
+    with pytest.raises(ValueError, match="so there is no URI"):
         _ = TransferResult.of("team/app", images={A: []}).uri
 
 

@@ -103,7 +103,7 @@ def test_credentials_that_take_too_long(cause: Exception | None, details: str) -
 def test_no_region() -> None:
     """Without a Region, the error names three ways to give one."""
     error = opening_error(botocore.NoRegionError())
-    ways = "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+    ways = "pass region_name=, set AWS_DEFAULT_REGION, or set a region in the profile"
     assert (type(error), str(error)) == (InvalidInputError, f"found no AWS Region: {ways}")
 
 

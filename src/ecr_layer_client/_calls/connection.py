@@ -101,8 +101,8 @@ class Connection:
         loop = _running_loop()
         if loop is None:
             msg = (
-                "the client needs asyncio, and no asyncio event loop is running: start it with "
-                "asyncio.run(...); in a trio program, run it inside trio-asyncio's open_loop()"
+                "the client needs asyncio, and no asyncio event loop is running: start your code "
+                "with asyncio.run(...); in a trio program, run it inside trio-asyncio's open_loop()"
             )
             raise ClientStateError(msg)
         if self._home is not None:
@@ -250,7 +250,7 @@ class Connection:
             msg = "the client was opened before this process was forked: open one in each process"
             raise ClientStateError(msg)
         if loop is not _running_loop():
-            msg = "the client was opened on another event loop: open one on each loop"
+            msg = "the client was opened on another event loop: open a client on each event loop"
             raise ClientStateError(msg)
 
 

@@ -128,7 +128,7 @@ class Batcher:
         if not isinstance(item, str):
             msg = (
                 f"{self._name}[{self._index}] is {quoted(item)}, of type {type(item).__name__}: "
-                "every digest is a str"
+                "every digest must be a str"
             )
             raise InvalidInputError(msg)
 

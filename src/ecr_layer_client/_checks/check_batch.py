@@ -199,7 +199,8 @@ def timed_out(
     advice = f"allow more time; {kept} has the outcomes that were received"
     msg = f"{what}: {outcome} within timeout={timeout} s: {advice}"
     if cause is not None:
-        msg = f"{msg}; the last attempt before it failed: {str(cause).removeprefix(f'{what}: ')}"
+        failed = str(cause).removeprefix(f"{what}: ")
+        msg = f"{msg}; the last failed attempt before the timeout: {failed}"
     error = OperationTimeoutError(msg, elapsed=timeout)
     error.__cause__ = cause
     return error

@@ -92,7 +92,7 @@ class Coalescer:
     async def _check(self, digest: str) -> LayerOutcome:
         if not isinstance(digest, str):
             kind = type(digest).__name__
-            msg = f"digest is {quoted(digest)}, of type {kind}: a digest is a str"
+            msg = f"digest is {quoted(digest)}, of type {kind}: a digest must be a str"
             raise InvalidInputError(msg)
 
         asked = canonical(digest)

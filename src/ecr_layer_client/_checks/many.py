@@ -172,7 +172,7 @@ class ManyCheck:
         if not isinstance(item, tuple | list) or len(pair) != _PAIR_LENGTH:
             msg = (
                 f"digests[{self._pairs}] is {quoted(pair)}: "
-                "every item is a pair (repository, digest)"
+                "every item must be a pair (repository, digest)"
             )
             raise InvalidInputError(msg)
 

@@ -236,14 +236,14 @@ class LayerStream(DisplayMixin):
         self._check_home()
         if self._phase in (_Phase.NEW, _Phase.CLOSED):
             msg = (
-                "a LayerStream can be read only inside its own block: "
+                "a LayerStream can be read only inside its async with block: "
                 "async with client.stream_layers(...) as stream"
             )
             raise ClientStateError(msg)
         if self._is_being_read:
             msg = (
                 "another task is already reading this LayerStream: "
-                "let one task read it, and pass the outcomes on"
+                "let one task read it and pass the outcomes to the others"
             )
             raise ClientStateError(msg)
         if self._phase is not _Phase.ENTERED:

@@ -72,6 +72,6 @@ def refuse_unprintable(keys: object) -> None:
         if isinstance(value, str) and not value.isprintable():
             msg = (
                 f"the AWS keys are not valid: {name} has a character that can't be printed, "
-                "such as a newline at its end; remove it where you set the keys"
+                "such as a newline at its end; remove this character where you set the keys"
             )
             raise CredentialsError(msg)

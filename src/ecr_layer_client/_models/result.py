@@ -248,7 +248,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
                 f"{quoted(failure.digest)} ({escaped(failure.raw_code or failure.code)})"
                 for failure in failed
             ]
-            self._fail(shown, "could not be determined; see .failures for the reasons")
+            self._fail(shown, "could not be determined", "see .failures for the reasons")
         return self
 
     def raise_if_not_available(self) -> Self:
@@ -259,7 +259,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         """
         if self.not_available:
             shown = [quoted(digest) for digest in self.not_available]
-            self._fail(shown, "are not available; see .not_available for all")
+            self._fail(shown, "are not available", ".not_available has all of them")
         return self
 
     def _reader(self) -> pa.RecordBatchReader:
@@ -267,11 +267,11 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
 
         return outcome_reader([(str(self.repository), self.outcomes)])
 
-    def _fail(self, shown: list[str], what: str) -> NoReturn:
+    def _fail(self, shown: list[str], what: str, advice: str) -> NoReturn:
         total = len(self) + len(self.unanswered)
         more = ", ..." if len(shown) > _MAX_DIGESTS_NAMED else ""
         named = ", ".join(shown[:_MAX_DIGESTS_NAMED]) + more
-        msg = f"{len(shown)} of {total} layers of {self.repository} {what}: {named}"
+        msg = f"{len(shown)} of {total} layers of {self.repository} {what}: {named}; {advice}"
         raise LayerFailuresError(msg, self)
 
     @property

@@ -141,7 +141,9 @@ class LayerCheckResults(TableMixin, DisplayMixin):
         results = list(results)
         self._results = ByRepository({result.repository: result for result in results})
         if len(self) < len(results):
-            msg = "two of the results are of the same repository: give one for each repository"
+            msg = (
+                "two of the results are of the same repository: pass one result for each repository"
+            )
             raise InvalidInputError(msg)
 
         self.errors: ByRepository[CallError] = ByRepository(

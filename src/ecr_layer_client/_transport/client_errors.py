@@ -45,7 +45,7 @@ _NO_CREDENTIALS = (
     "name a profile (AWS_PROFILE or profile_name=), "
     "log in (`aws sso login`), or run where a role provides them"
 )
-_NO_REGION = "pass region_name=, set AWS_DEFAULT_REGION, or give the profile a region"
+_NO_REGION = "pass region_name=, set AWS_DEFAULT_REGION, or set a region in the profile"
 # Another attempt fails in the same way.
 _LASTING = FileNotFoundError, PermissionError, ssl.SSLError, botocore.InvalidProxiesConfigError
 _NETWORK = "check the network, the proxies, and the spelling of the Region and of endpoint_url"

@@ -63,7 +63,7 @@ class ConnectionOptions:
         if self.profile_name is not None:
             msg = (
                 f"profile_name={quoted(self.profile_name)} can't be used with session=: "
-                "give the profile to the session"
+                "set the profile of the session instead"
             )
             raise InvalidInputError(msg)
 
@@ -75,7 +75,7 @@ class ConnectionOptions:
             raise InvalidInputError(msg)
 
         if self.credentials is not None:
-            msg = "credentials= can't be used with session=: give the credentials to the session"
+            msg = "credentials= can't be used with session=: set those of the session instead"
             raise InvalidInputError(msg)
 
 
@@ -99,7 +99,7 @@ def _check_endpoint(endpoint_url: str, *, allow_insecure: bool) -> None:
     if "@" in url.netloc:
         msg = (
             "endpoint_url contains a user name or password: "
-            "leave it out, because requests are signed with AWS credentials"
+            "remove them, because requests are signed with AWS credentials"
         )
         raise InvalidInputError(msg)
 

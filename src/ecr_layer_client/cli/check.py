@@ -104,7 +104,9 @@ def check(  # noqa: PLR0913 (the options)
     arguments = [] if digests is None or digests == _STDIN else digests
     is_typed = not arguments and sys.stdin is not None and sys.stdin.isatty()
     if not digests and (sys.stdin is None or is_typed):
-        message = "no digests: pass them as arguments, or pipe them in, one per line"
+        message = (
+            "no digests were given: pass them as arguments, or on standard input, one per line"
+        )
         raise typer.BadParameter(message, param_hint="DIGEST")
     if is_typed and not quiet:
         print_line("type digests, one per line; Ctrl-D ends the input")

@@ -212,7 +212,7 @@ class Examination:
         note = note_on_aws_region(region)
         if not region:
             found = "none" if region is None else f"none: {source} is empty"
-            to_do = "pass --region, set AWS_DEFAULT_REGION, or give the profile a region"
+            to_do = "pass --region, set AWS_DEFAULT_REGION, or set a region in the profile"
             return Finding("region", Status.FAIL, f"{found}{note}", to_do)
 
         found = f"{region}, from {source}{note}"

@@ -97,7 +97,7 @@ _REPLACEMENTS = {
     "reference=": "in REPOSITORY:TAG, ",
     # The command has printed what was answered.
     "; .partial has the outcomes that were received": "",
-    "must be a str that is not empty, or None": "is empty; give it a value, or leave it out",
+    "must be a str that is not empty, or None": "is empty: pass a value, or leave out the option",
 }
 _OPTION_BESIDE_VALUE = re.compile(r"(--(?:region|profile))(?=['\"])")
 _ARGUMENT = re.compile(rf"\b({'|'.join(map(re.escape, _REPLACEMENTS))})")

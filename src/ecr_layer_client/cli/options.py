@@ -110,7 +110,9 @@ def make_client(  # noqa: PLR0913 (the options)
 
     own_region = None if repository is None else repository.region
     if region is not None and own_region not in (None, region):
-        message = f"--region {region!r} is not the Region of {str(repository)!r}: leave it out"
+        message = (
+            f"--region {region!r} is not the Region of {str(repository)!r}: leave out --region"
+        )
         raise InvalidInputError(message)
 
     return ECRLayerClient(

@@ -99,7 +99,7 @@ class StandardInput:
 
             message = (
                 "standard input is UTF-16, which PowerShell's `>` writes: convert it to UTF-8, "
-                "such as with `Out-File -Encoding utf8`"
+                "for example with `Out-File -Encoding utf8`"
             )
             raise InvalidInputError(message)
 

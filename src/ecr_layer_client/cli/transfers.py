@@ -323,7 +323,9 @@ def _target_region(goal: Repository, to_region: str | None) -> str | None:
     if to_region is None:
         return goal.region
     if goal.region not in {None, to_region}:
-        message = f"--to-region {to_region!r} is not the Region of {str(goal)!r}: leave it out"
+        message = (
+            f"--to-region {to_region!r} is not the Region of {str(goal)!r}: leave out --to-region"
+        )
         raise InvalidInputError(message)
     return to_region
 

@@ -50,7 +50,7 @@ class ClientOptions:
         if self.credentials_for is None:
             return
         if self.credentials is not None:
-            msg = "credentials= can't be used with credentials_for=: give one of them"
+            msg = "credentials= can't be used with credentials_for=: pass only one of them"
             raise InvalidInputError(msg)
         if not callable(self.credentials_for):
             kind = type(self.credentials_for).__name__
@@ -120,8 +120,8 @@ class Clients:
         if self._providers[place] > _MAX_PROVIDERS:
             msg = (
                 f"credentials_for= returned more than {_MAX_PROVIDERS} different providers for "
-                f"{_place(repository)}: return equal ones for one account, such as AssumedRole, or "
-                "keep each provider and return it again"
+                f"{_place(repository)}: for one account, always return the same "
+                "provider, or equal ones such as AssumedRole"
             )
             raise InvalidInputError(msg)
 

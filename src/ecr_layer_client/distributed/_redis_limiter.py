@@ -57,7 +57,10 @@ class RedisLimiter:
     ) -> None:
         if not (callable(url) or (isinstance(url, str) and "://" in url)):
             # The value may contain a password.
-            msg = "url must be the URL of a Redis server, redis://HOST[:PORT], or return it"
+            msg = (
+                "url must be the URL of a Redis server, redis://HOST[:PORT], "
+                "or a function that returns it"
+            )
             raise InvalidInputError(msg)
         # It also checks the numbers and the names of the operations.
         if ClientConfig(requests_per_second=requests_per_second).requests_per_second is None:
@@ -100,7 +103,7 @@ class RedisLimiter:
         """Return what an equal limiter is made from, unless it would carry a password."""
         if isinstance(self._url, str) and urlsplit(self._url).password:
             msg = (
-                "the URL of the Redis server has a password, which a pickle would carry: "
+                "the URL of the Redis server has a password, which a pickle would contain: "
                 "pass a function that returns the URL"
             )
             raise TypeError(msg)

@@ -197,7 +197,10 @@ def located(blobs: Blobs, descriptor: Descriptor) -> File:
     if found is None:
         kind = quoted(descriptor.media_type or "a layer")
         reason = blobs.why_missing(descriptor.digest)
-        msg = f"{blobs.name}: {descriptor.digest} is named but missing ({kind}): {reason}"
+        msg = (
+            f"{blobs.name}: {descriptor.digest} is missing, but a manifest lists it "
+            f"({kind}): {reason}"
+        )
         raise InvalidInputError(msg)
     if descriptor.size not in {None, found.size}:
         msg = (

@@ -185,8 +185,8 @@ class Composer:
         digest, unpacked = self._hashes(file, diff_id)
         if unpacked != diff_id:
             msg = (
-                f"{self._files.name}: {quoted(name)} should be {diff_id}, but is {unpacked}: "
-                "it was changed or truncated"
+                f"{self._files.name}: {quoted(name)} should have the digest {diff_id}, "
+                f"but has {unpacked}: it was changed or truncated"
             )
             raise InvalidInputError(msg)
 

@@ -31,7 +31,7 @@ def read_document(adapter: TypeAdapter[T], data: bytes) -> T:
             twice, so that two programs may read it as two different documents.
     """
     if data.startswith(_BYTE_ORDER_MARKS):
-        msg = "it begins with a byte order mark: JSON is UTF-8 without one"
+        msg = "it begins with a byte order mark: JSON must be UTF-8 without one"
         raise InvalidDocumentError(msg)
 
     try:

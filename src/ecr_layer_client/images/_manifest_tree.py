@@ -75,7 +75,7 @@ class ManifestTree:
         manifest, digest = self._parse(descriptor), descriptor.digest
         if digest not in self._standing:
             if within > DEEPEST:
-                msg = f"{self._blobs.name}: {digest} lies within more than {DEEPEST} indexes"
+                msg = f"{self._blobs.name}: {digest} is nested in more than {DEEPEST} indexes"
                 raise InvalidInputError(msg)
             self._standing[digest] = self._complete(manifest, within)
         return self._standing[digest]

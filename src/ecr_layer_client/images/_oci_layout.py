@@ -67,7 +67,7 @@ def _check_version(files: Files) -> None:
 
     if _SUPPORTED_VERSION.fullmatch(version) is None:
         msg = (
-            f"{files.name}: {LAYOUT} says imageLayoutVersion {quoted(version)}: "
+            f"{files.name}: {LAYOUT} has imageLayoutVersion {quoted(version)}: "
             "only layouts of version 1 can be read"
         )
         raise InvalidInputError(msg)

@@ -255,7 +255,7 @@ class ImageReader:
                 level = [digest for digest in _named_by(found, level) if digest not in found]
                 if not level:
                     break
-        too_deep = NotGiven(f"it lies within more than {DEEPEST} indexes")
+        too_deep = NotGiven(f"it is nested in more than {DEEPEST} indexes")
         return found | dict.fromkeys(level, too_deep)
 
     async def _fetch(

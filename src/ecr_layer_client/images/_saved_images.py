@@ -137,7 +137,7 @@ def _why_no_image(files: Files, *, has_rows: bool) -> str:
     elif files.find(LIST) is not None:
         reason = (
             f"{LIST} is not the list of docker save. If it is the manifest of one image, as in "
-            "skopeo's dir:, copy the image into an OCI layout first, such as with skopeo copy"
+            "skopeo's dir:, copy the image into an OCI layout first, for example with skopeo copy"
         )
     elif folder is not None:
         reason = (

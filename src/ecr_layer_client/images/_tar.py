@@ -108,7 +108,7 @@ class Tar:
 
             count += 1
             if count > _MAX_MEMBERS:
-                msg = f"{self.path} has more than {_MAX_MEMBERS} members, so it is not an image"
+                msg = f"{self.path} has more than {_MAX_MEMBERS} files, so it is not an image"
                 raise InvalidInputError(msg)
             if member.size < 0 or member.offset <= reached:
                 msg = "a header points backwards"
@@ -202,7 +202,9 @@ def _is_gzipped(path: Path) -> bool:
         InvalidInputError: The path is not a regular file, or the archive has another compression.
     """
     if not S_ISREG(path.stat().st_mode):
-        msg = f"{path} is not a regular file: an archive is read in more than one pass"
+        msg = (
+            f"{path} is not a regular file: an archive is read more than once, so save it to a file"
+        )
         raise InvalidInputError(msg)
 
     with path.open("rb") as begin:
@@ -210,8 +212,8 @@ def _is_gzipped(path: Path) -> bool:
     compression = compression_of(head)
     if compression is not None:
         msg = (
-            f"{path} is compressed with {compression}: decompress it first, because archives "
-            "are read plain or gzipped"
+            f"{path} is compressed with {compression}: decompress it first, because only plain "
+            "and gzipped archives can be read"
         )
         raise InvalidInputError(msg)
     return head.startswith(GZIP)

@@ -111,7 +111,7 @@ def _per_operation(
     if given is None:
         return {}
     if not operations:
-        message = f"{name} needs a quota: give quota, too"
+        message = f"{name} needs a quota: pass quota=, too"
         raise ValueError(message)
 
     rates = given if isinstance(given, Mapping) else dict.fromkeys(operations, given)

@@ -147,7 +147,7 @@ class RangeDownload:
             ResponseError: There are more bytes than the range has.
         """
         if len(chunk) > self.left.size:
-            msg = f"the download of {self.layer.digest} is longer than the range of the request"
+            msg = f"the response for {self.layer.digest} has more bytes than the requested range"
             raise ResponseError(msg, retryable=False)
         # The time that the bandwidth or a disk takes is not ECR's.
         self.deadline.allow(None)

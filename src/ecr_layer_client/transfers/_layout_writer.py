@@ -88,7 +88,8 @@ class LayoutWriter:
         size = sum((blob.size or 0) - self.incoming(blob).written for blob in blobs)
         free = shutil.disk_usage(self.path).free
         if free < size:
-            msg = f"{human_bytes(size)} to pull, and {human_bytes(free)} are free"
+            needed, left = human_bytes(size), human_bytes(free)
+            msg = f"the layers to pull have {needed}, but only {left} are free"
             raise OSError(errno.ENOSPC, msg, str(self.path))
 
     def incoming(self, blob: Descriptor) -> IncomingBlob:

@@ -93,7 +93,7 @@ class TransferResult(BaseModel, frozen=True):
         """
         uri = None if self.repository is None else self.repository.uri
         if uri is None:
-            msg = "the id of the registry is not known, so neither is the URI: read result.digest"
+            msg = "the id of the registry is not known, so there is no URI: read result.digest"
             raise ValueError(msg)
         return f"{uri}@{self.digest}"
 

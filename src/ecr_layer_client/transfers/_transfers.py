@@ -186,7 +186,7 @@ class Transfers:
         """Give images of the repository other tags, without moving a byte."""
         if tags is None:
             msg = (
-                "a copy of a repository onto itself needs tags=: "
+                "a copy within one repository needs tags=: "
                 "pass the new tags, or another repository or client"
             )
             raise InvalidInputError(msg)

@@ -120,7 +120,7 @@ async def test_a_second_retag(ecr: LocalECR) -> None:
 async def test_a_copy_onto_itself_needs_tags(ecr: LocalECR) -> None:
     """Without tags there is nothing to do, so something was forgotten."""
     async with ecr.client() as client:
-        with pytest.raises(InvalidInputError, match="onto itself needs tags="):
+        with pytest.raises(InvalidInputError, match="a copy within one repository needs tags="):
             await client.copy("app", "v1")
 
 

@@ -59,7 +59,7 @@ async def test_too_many_bytes(ecr: LocalECR, tmp_path: Path) -> None:
     """More bytes than the range has are refused."""
     ecr.faults.add(operation="GetLayer", body=b"x" * 40_000, status=206)
     async with ecr.client() as client:
-        with pytest.raises(ResponseError, match="is longer than the range of the request"):
+        with pytest.raises(ResponseError, match="has more bytes than the requested range"):
             await client.pull("app", "v1", tmp_path / "pulled")
 
 
