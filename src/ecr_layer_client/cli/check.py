@@ -54,7 +54,7 @@ def check(  # noqa: PLR0913 (the options)
         list[str] | None,
         typer.Argument(
             metavar="DIGEST",
-            help="Layer digests. Without any, or with '-', they are read from standard input.",
+            help="Layer digests. If there are none, or '-', standard input is read.",
             show_default=False,
         ),
     ] = None,
@@ -84,18 +84,19 @@ def check(  # noqa: PLR0913 (the options)
       ecr-layers check team/app --json < digests.txt |
         jq -r 'select(.availability != "AVAILABLE") | .digest'
 
-    Standard input has one digest per line. It can have any number of lines. To type digests at a
-    terminal, pass '-'. Outcomes are printed in the order of the input, as soon as they are known. A
-    digest that is among the last 10,000 digests is not checked or printed again. If the input
-    pauses, the digests before the pause no longer count. A malformed digest is an outcome, not an
-    error.
+    Standard input has one digest per line. It can have any number of lines. To type digests in a
+    terminal, pass '-'. Outcomes are printed in the order of the input, as soon as they are known.
+
+    If a digest is the same as one of the last 10,000 digests, it is not checked or printed again.
+    After a pause in the input, it is. A malformed digest does not end the command: its outcome is
+    undetermined.
 
     \b
     The outcome of a digest is one word:
       available     the repository has the layer: a push may skip it
-      archived      only archived images have it: restore one, or push again
+      archived      only archived images have the layer: restore or push the image
       absent        the repository does not have the layer: a push must upload it
-      undetermined  all other digests, with the reason
+      undetermined  it is not known: the line says why
 
     If the command ends early, it first prints the outcomes that are already known.
 

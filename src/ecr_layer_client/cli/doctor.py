@@ -51,15 +51,15 @@ def doctor(  # noqa: PLR0913 (the options)
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Find out whether a check works, and if not, why.
+    """Find out whether a check works, and why not if it fails.
 
-    It prints one line for each part that a check depends on. If a part has a problem, the line says
-    what to do.
+    The doctor examines the parts on which a check depends, and prints one line for each. If a part
+    has a problem, the line says what to do.
 
     \b
     Examples:
       ecr-layers doctor                         does ECR respond?
-      ecr-layers doctor team/app --profile ci   may you check that repository?
+      ecr-layers doctor team/app --profile ci   may you check this repository?
 
     \b
     The parts:
@@ -67,14 +67,14 @@ def doctor(  # noqa: PLR0913 (the options)
       configuration  the profile, and the files that AWS tools read
       region         the Region, and where it is set
       credentials    the key id, its source and expiration; never a secret
-      endpoint       whether it responds; the certificates and the proxy
+      endpoint       whether the endpoint responds; the certificates and the proxy
       clock          whether this machine's clock agrees with AWS's clock
       check          whether you may check REPOSITORY: one digest is checked
       quota          the highest request rate, and whether ECR throttled the check
 
-    The doctor sends two harmless requests. The second one needs the IAM action
-    ecr:BatchCheckLayerAvailability on the repository. The doctor ends within half a minute, even
-    if something does not respond.
+    The doctor sends at most two harmless requests. The second one, which checks REPOSITORY, needs
+    the IAM action ecr:BatchCheckLayerAvailability. The doctor ends within half a minute, even if
+    a server does not respond.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def examine() -> int:

@@ -91,14 +91,14 @@ def plan(  # noqa: PLR0913 (the options)
       ecr-layers plan app.tar.gz team/app --json
 
     \b
-    Each blob is printed with one word:
+    Each blob (a layer or a config) is printed with one word:
       upload   the repository does not have the blob; a note says if only archived
                images have it, or if ECR gave no clear answer
       present  the repository has the blob: a push skips it
       skip     a foreign layer, which registries do not store
 
-    The command does not check whether the manifests exist, because a push always uploads them.
-    To check that an image exists, use ecr-layers verify.
+    The command does not check whether the repository has the manifests. To check that an image
+    exists, use ecr-layers verify.
 
     The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
@@ -132,7 +132,7 @@ def verify(  # noqa: PLR0913 (the options)
             metavar="REPOSITORY:TAG",
             help=(
                 "An image: team/app:1.0 or team/app@sha256:... "
-                "If there is a digest, a tag is ignored."
+                "If you pass both, the tag is ignored."
             ),
             show_default=False,
         ),

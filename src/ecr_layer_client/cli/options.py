@@ -55,7 +55,7 @@ Region = Annotated[
     str | None,
     typer.Option(
         metavar="REGION",
-        help="The Region. Default: that of the repository's URI, or of the AWS configuration.",
+        help="The Region. Default: the Region in the repository's URI or the AWS configuration.",
         autocompletion=regions_like,
     ),
 ]
@@ -83,10 +83,13 @@ Timeout = Annotated[
 ]
 Quiet = Annotated[
     bool,
-    typer.Option("--quiet", "-q", help="Print only errors: the exit code is the result."),
+    typer.Option("--quiet", "-q", help="Print only errors. The exit code is the result."),
 ]
 Concurrency = Annotated[
-    int, typer.Option(min=1, metavar="N", help="The most requests in flight at the same time.")
+    int,
+    typer.Option(
+        min=1, metavar="N", help="The most requests that wait for a response at the same time."
+    ),
 ]
 
 

@@ -51,8 +51,8 @@ def serve(  # noqa: PLR0913 (the options)
         str,
         typer.Option(
             help=(
-                "The address to listen on. If it is not a loopback address, other machines have "
-                "access."
+                "The address to listen on. Other machines can connect, unless it is a loopback "
+                "address."
             )
         ),
     ] = "127.0.0.1",
@@ -64,10 +64,10 @@ def serve(  # noqa: PLR0913 (the options)
         typer.Option(
             metavar="DIRECTORY",
             help=(
-                "A directory that keeps the contents when the local ECR ends. Only one local ECR "
-                "at a time can use it."
+                "A directory in which the contents are saved for the next time. Only one local "
+                "ECR at a time can use a directory."
             ),
-            show_default="nothing is kept",
+            show_default="nothing is saved",
         ),
     ] = None,
     region: Annotated[str, typer.Option(help="The Region to emulate.")] = "us-east-1",
@@ -75,7 +75,7 @@ def serve(  # noqa: PLR0913 (the options)
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A repository to create, unless it exists. Repeat the option for several.",
+            help="A repository to create if it does not exist. You can repeat this option.",
             show_default="none",
         ),
     ] = None,
@@ -83,13 +83,13 @@ def serve(  # noqa: PLR0913 (the options)
         str | None,
         typer.Option(
             metavar="HOST:PORT",
-            help="Where Docker and other clients reach it, for the URIs of repositories.",
+            help="The address of the local ECR for Docker and in the URIs of repositories.",
             show_default="AWS's host",
         ),
     ] = None,
     account: Annotated[
         str,
-        typer.Option(help="The registry for requests that name none: 12 digits."),
+        typer.Option(help="The registry id for requests without one: 12 digits."),
     ] = "123456789012",
     absent: Annotated[
         _Absent,
@@ -105,7 +105,7 @@ def serve(  # noqa: PLR0913 (the options)
     burst: Annotated[
         float | None,
         typer.Option(
-            help="The most requests of an operation that are accepted at once, after a pause.",
+            help="How many requests of an operation are accepted at once after a pause.",
             show_default="one second's quota",
         ),
     ] = None,
@@ -130,20 +130,20 @@ def serve(  # noqa: PLR0913 (the options)
 ) -> None:
     """Serve a local ECR on this machine to any program that uses ECR.
 
-    It needs no AWS account.
+    You need no AWS account.
 
-    When the server is ready, it prints to standard output the environment variables that programs
-    need to connect, as shell commands. Then it closes standard output. All other messages go to
-    standard error, such as the command with which Docker logs in.
+    When the server is ready, it prints shell commands to standard output and then closes standard
+    output. The commands set the environment variables that other programs need to connect. All
+    other messages go to standard error, such as the command for docker login.
 
     \b
     Examples:
-      In a separate terminal, to copy the variables into another one:
+      In a separate terminal, from which you copy the variables:
         ecr-layers serve --port 4510
-      In this shell, which gets the variables when the local ECR responds:
+      In this shell, in which eval sets the variables:
         eval "$(ecr-layers serve &)"
         aws ecr create-repository --repository-name team/app
-      To keep the contents for the next time, and to log each request:
+      To save the contents for the next time, and to log each request:
         ecr-layers serve --data ~/ecr --verbose
       With a repository for `docker push localhost:4510/team/app`:
         ecr-layers serve --port 4510 --repository team/app

@@ -38,14 +38,15 @@ def _bytes_per_second(text: str) -> float:
 
 
 Tags = Annotated[
-    list[str] | None, typer.Option("--tag", metavar="TAG", help="A further tag. Repeatable.")
+    list[str] | None,
+    typer.Option("--tag", metavar="TAG", help="Another tag. You can repeat this option."),
 ]
 PlatformName = Annotated[
     str | None,
     typer.Option(
         "--platform",
         metavar="OS/ARCH",
-        help="The image to take from an index, such as linux/arm64.",
+        help="The platform whose image is taken from an index, such as linux/arm64.",
         show_default="the index and all its images",
     ),
 ]
@@ -71,12 +72,12 @@ JournalDirectory = Annotated[
         "--journal",
         metavar="DIR",
         path_type=str,
-        help="The directory of the journal, so that the next run can continue uploads.",
+        help="A directory that records the state of uploads, so that the next run can continue.",
         show_default="in the user's state directory",
     ),
 ]
 NoResume = Annotated[
-    bool, typer.Option("--no-resume", help="Use no journal: every layer starts from its beginning.")
+    bool, typer.Option("--no-resume", help="Use no journal: start every layer from its beginning.")
 ]
 MaxBandwidth = Annotated[
     float | None,
@@ -95,7 +96,7 @@ RetryFor = Annotated[
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and transfer nothing.")]
 Verify = Annotated[
-    bool, typer.Option("--verify", help="Check afterwards that the image is complete.")
+    bool, typer.Option("--verify", help="At the end, check that the image is complete.")
 ]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print JSON lines: progress, layers and the result.")

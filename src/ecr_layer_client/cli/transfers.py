@@ -99,11 +99,12 @@ def push(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Push an image from files, without Docker: upload what the repository lacks.
+    """Push an image from files, without Docker: upload the layers that the repository lacks.
 
-    The repository must exist. Write its whole URI to name another account. Requests are signed with
-    your AWS credentials, so there is no login. Without a tag, the image gets the tags that the
-    layout or archive has. The URI of the image, by its digest, is printed on standard output.
+    The repository must exist. For a repository of another account, write its whole URI. No login is
+    needed, because requests are signed with your AWS credentials. If you name no tag, the image
+    gets the tags that it has in the layout or archive. Standard output has the URI of the image
+    with its digest.
 
     \b
     Examples:
@@ -112,7 +113,7 @@ def push(  # noqa: PLR0913 (the options)
       ecr-layers push app.tar team/app --tag 1.0 --tag latest
 
     If a push is interrupted, run the same command again to continue it. Exit code 75 means
-    that this is possible.
+    that another run may succeed.
 
     The caller needs the IAM actions ecr:BatchCheckLayerAvailability, ecr:BatchGetImage,
     ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the
@@ -165,7 +166,7 @@ def pull(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="PATH",
-            help="The directory of an OCI layout. It is created, or the image is added to it.",
+            help="The directory of a new or existing OCI layout.",
             show_default=False,
         ),
     ],
@@ -181,10 +182,10 @@ def pull(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Pull an image into an OCI layout, without Docker: download what the directory lacks.
+    """Pull an image into an OCI layout, without Docker: download the layers that the layout lacks.
 
-    The directory is created, or the image is added to the layout that is there. The URI of the
-    image, by its digest, is printed on standard output.
+    The layout is created, or the image is added to an existing layout. Standard output has the URI
+    of the image with its digest.
 
     \b
     Examples:
@@ -193,7 +194,7 @@ def pull(  # noqa: PLR0913 (the options)
       skopeo copy oci:./app docker-daemon:app:1.0
 
     If a pull is interrupted, run the same command again to continue it. Exit code 75 means
-    that this is possible.
+    that another run may succeed.
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer on the
     repository.
@@ -252,10 +253,10 @@ def copy(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Copy an image to another repository, account or Region, through memory.
+    """Copy an image to another repository, account or Region.
 
-    Only the journal is written to the disk. Without a tag, the copy gets the tag of the source.
-    Within one repository, a copy adds the tag and moves no layer.
+    The layers go through memory, and are not written to the disk. If you name no tag, the copy gets
+    the tag of the source. Within one repository, a copy only adds the tag.
 
     \b
     Examples:
@@ -264,10 +265,10 @@ def copy(  # noqa: PLR0913 (the options)
       ecr-layers copy team/app:1.0 mirror/app --to-profile production
 
     If a copy is interrupted, run the same command again to continue it. Exit code 75 means
-    that this is possible. Referrers of the image, such as signatures, are not copied.
+    that another run may succeed. Signatures and attestations of the image are not copied.
 
     The caller needs the IAM actions ecr:BatchGetImage and ecr:GetDownloadUrlForLayer at the source.
-    At the target, the caller needs those that `ecr-layers push --help` lists.
+    At the target, the caller needs the IAM actions that `ecr-layers push --help` lists.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
