@@ -868,7 +868,8 @@ def _seconds(timeout: object, *, is_needed: bool = False) -> Any:
     is_bool = isinstance(timeout, bool)
     if isinstance(timeout, int | float) and not is_bool and 0 < timeout < _MAX_SECONDS:
         return timeout
-    msg = f"timeout={quoted(timeout)} must be a number of seconds greater than 0"
+    rule = "must be a number of seconds greater than 0 and less than 1,000,000,000"
+    msg = f"timeout={quoted(timeout)} {rule}"
     raise InvalidInputError(msg)
 
 

@@ -558,7 +558,7 @@ _CASES: dict[str, Case] = {
             {Repository(name=_APP): 1, Repository(name=_APP, region="us-east-1"): 2}
         )
     ),
-    "timeout=… must be a number of seconds greater than 0": _called(
+    "timeout=… must be a number of seconds greater than 0 and less than 1,000,000,000": _called(
         lambda client: client.check_layers(_APP, [_NEW], timeout=0)
     ),
     "progress=… must be True, False, or a function (not async) that takes a Progress": _called(
