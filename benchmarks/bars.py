@@ -83,7 +83,7 @@ def bars(figures: Figures, count: int) -> list[Bar]:
             "CPU of `stream_layers` over an async generator, x aiobotocore",
             0.45,
             cpu(streamed(count, shape="async generator")),
-            "the steps of the generator",
+            "each step of the generator costs time",
         ),
         Bar(
             "CPU of `check_layers`, client transport, x aiobotocore",
