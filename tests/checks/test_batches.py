@@ -209,6 +209,27 @@ def test_window_of_a_stream() -> None:
     assert (STREAM_WINDOW, checked[25_000:]) == (10_000, [digests[9_999]])
 
 
+def test_a_whole_batch_of_repeats_in_a_window() -> None:
+    """A batch whose digests came before the newest ones, but in the window, is not sent again."""
+    repeated = iter([*DIGESTS[:15], *DIGESTS[:5]])
+    source = started(repeated, batch_size=5, window=10)
+    assert [digest for batch in drawn(source) for digest in batch.digests] == DIGESTS[:15]
+
+
+def test_a_window_that_no_number_of_batches_fills() -> None:
+    """A stream forgets digests, too, if its window is not a multiple of the batch size."""
+    source = started(iter(DIGESTS), batch_size=7, window=10)
+    drawn(source)
+    assert list(source.seen.spellings) == DIGESTS[20:]
+
+
+def test_a_settled_batch_has_nothing_left() -> None:
+    """A batch whose digests all have a row is empty."""
+    batch = Batch(DIGESTS[:2])
+    batch.settle(dict.fromkeys(DIGESTS[:2], ("AVAILABLE", 1, None)))
+    assert (batch.digests, batch.remaining, len(batch)) == ([], [], 0)
+
+
 def test_seen_is_every_distinct_digest_in_order() -> None:
     """`seen` maps the registry's spelling of each distinct digest to the caller's, in order."""
     spellings = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"]).seen.spellings

@@ -179,6 +179,15 @@ def test_row_with_a_repeated_member(member: str) -> None:
                 settle(response, [row["layerDigest"]])
 
 
+def test_failure_with_a_repeated_member() -> None:
+    """A failure without a reason that has its code three times breaks the contract."""
+    response = body(failures=[failure_row(ONE)]).replace(
+        b'"failureCode"', b'"failureCode": "", "failureCode": "", "failureCode"'
+    )
+    with pytest.raises(ResponseError, match="it has the key 'failureCode' twice"):
+        settle(response, [ONE])
+
+
 def test_a_plain_response_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A response that has only the known members is not searched for repeated ones."""
     monkeypatch.setattr(contract, "refuse_repeated_names", None)

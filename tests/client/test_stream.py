@@ -203,8 +203,12 @@ async def test_collected_after_a_read(
     """A stream that was iterated or collected cannot be collected."""
     async with ecr.client() as client, client.stream_layers("app", digests) as stream:
         await read_first(stream)
-        with pytest.raises(ClientStateError, match="read only once"):
+        with pytest.raises(ClientStateError) as raised:
             await stream.collect()
+    assert str(raised.value) == (
+        "a LayerStream can be read only once, by `async for` or by collect(): "
+        "make another with stream_layers()"
+    )
 
 
 async def test_one_reader(ecr: LocalECR) -> None:

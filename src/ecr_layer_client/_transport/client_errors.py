@@ -74,7 +74,7 @@ def redacted_cause(error: BaseException) -> BaseException | None:
 
 def drop_frames(error: BaseException) -> None:
     """Drop the frames of an error and its causes, and what `redacted_cause` left out."""
-    error.__context__ = error.__cause__
+    error.__context__ = None
     for link in _links(error):
         link.__traceback__ = None
 
