@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from ._models.layer import LayerFailureCode as LayerFailureCode
     from ._models.layer import LayerOutcome as LayerOutcome
     from ._models.progress import Progress as Progress
+    from ._models.public_repository import PublicRepository as PublicRepository
     from ._models.repository import Repository as Repository
     from ._models.result import LayerCheckResult as LayerCheckResult
     from ._models.result import LayerFailuresError as LayerFailuresError
@@ -67,6 +68,7 @@ _MODULES = {
     "_models.keys": "AWSKeys",
     "_models.layer": "Layer LayerAvailability LayerFailure LayerFailureCode LayerOutcome",
     "_models.progress": "Progress",
+    "_models.public_repository": "PublicRepository",
     "_models.repository": "Repository",
     "_models.result": "LayerCheckResult LayerFailuresError OutcomesByDigest",
     "_models.results": "ByRepository LayerCheckResults",

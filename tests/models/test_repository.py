@@ -98,22 +98,18 @@ def test_uri_of_other_endpoints(host: str, region: str) -> None:
 
 NO_PORT = "begins with a host and a port, but an ECR registry has no port"
 LOCAL = "and name a local registry with endpoint_url"
+ELSEWHERE = "is a repository of ECR Public: use ECRPublicLayerClient"
 ADVICE = {
     "team/app:v1": "names more than a repository: leave out the tag, and use 'team/app'",
     "team/app@sha256:aa": "names more than a repository: leave out the digest, and use 'team/app'; "
     "pass the digest in the list of digests",
     f"https://{HOST}/app": "names more than a repository: leave out the scheme, and use "
     f"'{HOST}/app'",
-    "public.ecr.aws/team/app": "is a repository of ECR Public, which has a different API: "
-    "name a repository of a private registry",
-    "ecr-public.aws.com/alias/app": "is a repository of ECR Public, which has a different API: "
-    "name a repository of a private registry",
-    "gallery.ecr.aws/alias/app": "is a repository of ECR Public, which has a different API: "
-    "name a repository of a private registry",
-    "https://public.ecr.aws/alias/app": "is a repository of ECR Public, which has a different "
-    "API: name a repository of a private registry",
-    f"arn:aws:ecr-public::{ACCOUNT}:repository/app": "is a repository of ECR Public, which has a "
-    "different API: name a repository of a private registry",
+    "public.ecr.aws/team/app": ELSEWHERE,
+    "ecr-public.aws.com/alias/app": ELSEWHERE,
+    "gallery.ecr.aws/alias/app": ELSEWHERE,
+    "https://public.ecr.aws/alias/app": ELSEWHERE,
+    f"arn:aws:ecr-public::{ACCOUNT}:repository/app": ELSEWHERE,
     "localhost:5000/team/app": f"{NO_PORT}: use 'team/app', {LOCAL}",
     "http://localhost:5000/team/app:v1@sha256:aa": f"{NO_PORT}: use 'team/app', {LOCAL}",
     "000000000000.dkr.ecr.us-east-1.localhost.localstack.cloud:4566/team/app": f"{NO_PORT}: "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from pydantic import BaseModel, ValidationError, field_validator
 
@@ -15,6 +15,7 @@ from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._text.validation_errors import first_problem
 
 from .errors import InvalidInputError
+from .services import ECR, ECR_PUBLIC, Service
 
 # ECR model: RepositoryName
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
@@ -48,7 +49,7 @@ _AWS_DOMAINS = (
     ".on.amazonwebservices.com.cn",
 )
 # The hosts of ECR Public: its registry, also the dual-stack one, and its website.
-_PUBLIC_HOSTS = frozenset({"public.ecr.aws", "ecr-public.aws.com", "gallery.ecr.aws"})
+PUBLIC_HOSTS = frozenset({"public.ecr.aws", "ecr-public.aws.com", "gallery.ecr.aws"})
 _PUBLIC_ARN = "arn:aws:ecr-public:"
 _EXAMPLE_HOST = "123456789012.dkr.ecr.eu-west-1.amazonaws.com"
 _ARN = re.compile(
@@ -72,6 +73,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         >>> Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app")
         Repository(name='team/app', registry_id='123456789012', region='eu-west-1')
     """
+
+    service: ClassVar[Service] = ECR
+    _arn: ClassVar[re.Pattern[str]] = _ARN
 
     name: str
     registry_id: str | None = None
@@ -142,7 +146,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         Raises:
             InvalidInputError: The text is not valid, names more than a repository (a `:tag`, an
                 `@digest`, a scheme), begins with a host and a port, or names a repository of ECR
-                Public, which has a different API.
+                Public: that is a `PublicRepository`.
 
         Example:
             >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name
@@ -152,11 +156,17 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             kind = type(text).__name__
             msg = f"a repository must be a str or a Repository, not {kind} {quoted(text)}"
             raise InvalidInputError(msg)
-        _refuse_ecr_public(text)
+        its = service_named_by(text)
+        if its not in {None, cls.service}:
+            raise _of_another_service(text, its)
         if text.startswith("arn:"):
             return cls._from_arn(text)
-
         _refuse_more_than_a_repository(text)
+        return cls._from_name(text)
+
+    @classmethod
+    def _from_name(cls, text: str) -> Self:
+        """Parse a name, or a registry URI."""
         host, slash, name = text.partition("/")
         found = _HOST.fullmatch(host)
         if found is None and _LIKE_A_REGISTRY.search(host):
@@ -169,20 +179,17 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             return cls(name=text)
 
         if not slash:
-            msg = (
-                f"{quoted(text)} names a registry but no repository: "
-                "append '/' and the name of the repository"
-            )
-            raise InvalidInputError(msg)
+            raise registry_alone(text)
         return cls(name=name, registry_id=found["registry_id"], region=found["region"])
 
     @classmethod
     def _from_arn(cls, text: str) -> Self:
-        found = _ARN.fullmatch(text)
+        found = cls._arn.fullmatch(text)
         if found is None:
+            parts = {"region": "REGION", "account": "ACCOUNT", "name": "NAME"}
+            form = cls.service.arn.format(partition="aws", **parts)
             msg = (
-                f"{quoted(text)} is not the ARN of an ECR repository: "
-                "use 'arn:aws:ecr:REGION:ACCOUNT:repository/NAME'"
+                f"{quoted(text)} is not the ARN of an {cls.service.title} repository: use '{form}'"
             )
             raise InvalidInputError(msg)
 
@@ -207,8 +214,10 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             Repository(name='team/app', registry_id=None, region=None)
         """
         if isinstance(value, Repository):
+            if value.service is not cls.service:
+                raise _of_another_service(str(value), value.service)
             return value
-        return _parsed(value) if isinstance(value, str) else cls.parse(value)
+        return _parsed(cls, value) if isinstance(value, str) else cls.parse(value)
 
     def __str__(self) -> str:
         """Return the URI if it is known, else the name."""
@@ -217,8 +226,17 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
 
 # A service passes the same repositories again and again, with each digest.
 @lru_cache(maxsize=1024)
-def _parsed(text: str) -> Repository:
-    return Repository.parse(text)
+def _parsed(cls: type[Repository], text: str) -> Repository:
+    return cls.parse(text)
+
+
+def account_of(repository: Repository) -> str | None:
+    """Return the account that owns the registry of a repository, if it is known.
+
+    In ECR Public, an alias may be known in its place. An alias begins with a letter.
+    """
+    registry_id = repository.registry_id
+    return registry_id if registry_id is not None and registry_id.isdigit() else None
 
 
 def partition_of(region: str) -> tuple[str, str]:
@@ -239,14 +257,26 @@ def looks_like_a_host(name: str) -> str | None:
     return first if slash and "." in first else None
 
 
-def _refuse_ecr_public(text: str) -> None:
+def service_named_by(text: str) -> Service | None:
+    """Return the service of a registry URI or an ARN. None: the text may be of either service."""
     host = re.split("[:/]", _without_scheme(text), maxsplit=1)[0]
-    if host.lower() in _PUBLIC_HOSTS or text.startswith(_PUBLIC_ARN):
-        msg = (
-            f"{quoted(text)} is a repository of ECR Public, which has a different API: "
-            "name a repository of a private registry"
-        )
-        raise InvalidInputError(msg)
+    if host.lower() in PUBLIC_HOSTS or text.startswith(_PUBLIC_ARN):
+        return ECR_PUBLIC
+    return ECR if _HOST.fullmatch(host) or _ARN.fullmatch(text) else None
+
+
+def _of_another_service(text: str, service: Service) -> InvalidInputError:
+    msg = f"{quoted(text)} is a repository of {service.title}: use {service.client}"
+    return InvalidInputError(msg)
+
+
+def registry_alone(text: str) -> InvalidInputError:
+    """Return the error for a registry URI without a repository."""
+    msg = (
+        f"{quoted(text)} names a registry but no repository: "
+        "append '/' and the name of the repository"
+    )
+    return InvalidInputError(msg)
 
 
 def _refuse_more_than_a_repository(text: str) -> None:
@@ -266,7 +296,7 @@ def _refuse_more_than_a_repository(text: str) -> None:
 
 def _without_a_port(host: str, name: str) -> str:
     """Return what to do about the port. Only AWS's own hosts name the repository's registry."""
-    if _HOST.fullmatch(host) and host.endswith(_AWS_DOMAINS):
+    if host in PUBLIC_HOSTS or (_HOST.fullmatch(host) and host.endswith(_AWS_DOMAINS)):
         return f"leave out the port, and use {quoted(f'{host}/{name}')}"
     to_do = f"use {quoted(name)}" if name else "use the name of the repository"
     return f"{to_do}, and name a local registry with endpoint_url"

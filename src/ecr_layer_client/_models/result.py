@@ -26,6 +26,7 @@ from .layer import (
     group_of,
 )
 from .outcomes import Outcomes, Row
+from .public_repository import PublicRepository, any_repository
 from .repository import Repository
 from .tables import TableMixin
 
@@ -123,7 +124,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         (True, False, True)
     """
 
-    repository: Repository
+    repository: Repository | PublicRepository
     outcomes: Annotated[Sequence[LayerOutcome], Outcomes]
     unanswered: tuple[str, ...] = ()
 
@@ -166,7 +167,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
             ('sha256:aa',)
         """
         made = Outcomes.of(outcomes_from_mapping(outcomes, "outcomes").values())
-        return cls(repository=Repository.coerce(repository), outcomes=made)
+        return cls(repository=any_repository(repository), outcomes=made)
 
     @cached_property
     def layers(self) -> tuple[Layer, ...]:

@@ -12,6 +12,7 @@ from ecr_layer_client._text.truth import no_truth_value
 from ecr_layer_client.display import MOST_ROWS, Description, DisplayMixin, first_rows
 
 from .errors import InvalidInputError, copied
+from .public_repository import any_repository
 from .repository import Repository
 from .result import COUNTED, LayerCheckResult, result_parts, verdict
 from .tables import TableMixin
@@ -62,7 +63,7 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
             KeyError: The mapping has no such repository.
             InvalidInputError: The str is not a valid repository.
         """
-        wanted = Repository.coerce(repository)
+        wanted = any_repository(repository)
         its, value = self._values.get(_key(wanted), (None, None))
         if its is None or (its.region and wanted.region and its.region != wanted.region):
             raise KeyError(str(wanted))
@@ -147,7 +148,7 @@ class LayerCheckResults(TableMixin, DisplayMixin):
             raise InvalidInputError(msg)
 
         self.errors: ByRepository[CallError] = ByRepository(
-            {Repository.coerce(name): error for name, error in errors.items()}
+            {any_repository(name): error for name, error in errors.items()}
         )
 
     @property

@@ -12,7 +12,7 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ecr_layer_client._models import call_errors as errors
-from ecr_layer_client._models.repository import looks_like_a_host, partition_of
+from ecr_layer_client._models.repository import account_of, looks_like_a_host, partition_of
 from ecr_layer_client._text.quoting import escaped, quoted
 from ecr_layer_client._text.redaction import redact
 
@@ -249,9 +249,10 @@ def _where_it_looked(repository: Repository, region_note: str) -> str:
 
 def arn_of(repository: Repository) -> str:
     """Return the ARN of a repository, with '*' for an unknown Region or account."""
-    region, account = repository.region or "*", repository.registry_id or "*"
+    region, account = repository.region or "*", account_of(repository) or "*"
     partition, _ = partition_of(region)
-    return f"arn:{partition}:ecr:{region}:{account}:repository/{repository.name}"
+    place = {"partition": partition, "region": region, "account": account}
+    return repository.service.arn.format(**place, name=repository.name)
 
 
 def skew_of(date: str | None, now: datetime) -> float | None:

@@ -18,6 +18,7 @@ from ecr_layer_client._models.layer import (
     LayerOutcome,
     group_of,
 )
+from ecr_layer_client._models.public_repository import PublicRepository, any_repository
 from ecr_layer_client._models.quotas import (
     MAX_BATCH_SIZE,
     MAX_PART_BYTES,
@@ -107,7 +108,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
         (0.1, False)
     """
 
-    repository: Repository | None
+    repository: Repository | PublicRepository | None
     manifests: tuple[Descriptor, ...]
     to_upload: tuple[Descriptor, ...]
     present: tuple[Descriptor, ...]
@@ -358,7 +359,7 @@ def plan(
         if isinstance(held, LayerCheckResult)
         else (outcomes_from_mapping(held, "held"), None)
     )
-    where = where if repository is None else Repository.coerce(repository)
+    where = where if repository is None else any_repository(repository)
 
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}

@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._models.call_errors import CallError, ResponseError
-from ecr_layer_client._models.repository import Repository
 from ecr_layer_client.images._reader import together
 from ecr_layer_client.images._source import blobs_of
 
@@ -83,7 +82,7 @@ class Pull:
         await asyncio.to_thread(self._layout.add_image, self._source.manifests, root, tags)
         self._tally.end()
         return TransferResult(
-            repository=Repository.coerce(self._layers.repository),
+            repository=self._layers.repository,
             moved=tuple(missing),
             resumed=tuple(blob for blob in missing if blob.digest in self._tally.resumed),
             present=tuple(present),

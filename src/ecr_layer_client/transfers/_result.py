@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from pydantic import BaseModel
 
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.public_repository import PublicRepository, any_repository
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
@@ -58,7 +59,7 @@ class TransferResult(BaseModel, frozen=True):
         ('sha256:aaa', ('latest',))
     """
 
-    repository: Repository | None = None
+    repository: Repository | PublicRepository | None = None
     plan: PushPlan | None = None
     moved: tuple[Descriptor, ...] = ()
     resumed: tuple[Descriptor, ...] = ()
@@ -123,7 +124,7 @@ class TransferResult(BaseModel, frozen=True):
         """
         layers = tuple(moved)
         return cls(
-            repository=Repository.coerce(repository),
+            repository=any_repository(repository),
             moved=layers,
             present=tuple(present),
             images=tuple(
