@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ecr_layer_client.local._registry import uploads
 from ecr_layer_client.local._registry.blob_store import Store
 from ecr_layer_client.local._registry.errors import AwsError
-from ecr_layer_client.local._registry.limits import MAX_PARTS, MIN_PART_SIZE
+from ecr_layer_client.local._registry.limits import MAX_PARTS, MIN_PART_SIZE, Limits
 from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
 from ecr_layer_client.local._registry.uploads import Upload
@@ -309,10 +308,9 @@ def test_an_upload_has_a_bounded_number_of_parts() -> None:
         parts.add(MAX_PARTS, MAX_PARTS, b"x")
 
 
-def test_an_upload_has_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_has_a_bounded_size() -> None:
     """One byte more than ECR's largest layer (here: 10 bytes) is LimitExceededException."""
-    monkeypatch.setattr(uploads, "MAX_LAYER", 10)
-    parts = Upload("app", ACCOUNT, "id", Store().draft())
+    parts = Upload("app", ACCOUNT, "id", Store().draft(), Limits(layer=10))
     parts.add(0, 9, b"x" * 10)
     with pytest.raises(AwsError, match="LimitExceededException"):
         parts.add(10, 10, b"x")

@@ -1,4 +1,4 @@
-"""ECR's service model as botocore ships it, read once per process."""
+"""The service models of ECR and ECR Public as botocore ships them, read once per process."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import Any
 
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
+
+from ecr_layer_client._models.services import SERVICES
 
 
 @functools.cache
@@ -20,12 +22,17 @@ def data_loader() -> Any:
 
 
 @functools.cache
-def service_model() -> Any:
-    """Return the newest ECR service model that the installed botocore has."""
-    return ServiceModel(data_loader().load_service_model("ecr", "service-2"), service_name="ecr")
+def service_model(name: str = "ecr") -> Any:
+    """Return the newest model of a service that the installed botocore has."""
+    return ServiceModel(data_loader().load_service_model(name, "service-2"), service_name=name)
 
 
 @functools.cache
 def error_codes() -> frozenset[str]:
-    """Return the error codes of the service model."""
-    return frozenset(name for name in service_model().shape_names if name.endswith("Exception"))
+    """Return the error codes of the service models."""
+    return frozenset(
+        shape
+        for service in SERVICES
+        for shape in service_model(service).shape_names
+        if shape.endswith("Exception")
+    )

@@ -12,12 +12,12 @@ from ecr_layer_client._text.validation_errors import first_problem
 from ._aws_model import error_codes
 from ._protocol import GET_LAYER
 from ._registry.errors import COMMON_CODES
-from ._registry.operations import OPERATIONS
+from ._registry.public import ALL_OPERATIONS
 
 REDIRECTS = (301, 302, 303, 307, 308)
 BODILESS = (204, 205, 304)
 
-_SERVED = (*OPERATIONS, GET_LAYER)
+_SERVED = (*ALL_OPERATIONS, GET_LAYER)
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]

@@ -12,6 +12,8 @@ from ._registry_api import errors as registry_api_errors
 from ._registry_api.route import is_registry_path
 
 if TYPE_CHECKING:
+    from ecr_layer_client._models.services import ServiceName
+
     from ._fault_options import Script
     from ._protocol import Reply, Request
     from ._registry.errors import AwsError
@@ -31,6 +33,11 @@ class Call:
     at: float
     route: Route | None = None
     scripts: list[Script] = field(default_factory=list["Script"])
+
+    @property
+    def service(self) -> ServiceName:
+        """The service that the request names."""
+        return protocol.service_of(self.request)
 
     def error_reply(self, error: AwsError) -> Reply:
         """Return the error response, in the format that clients of this path read."""

@@ -13,12 +13,15 @@ from ._in_memory import MemoryServer
 from ._options import (
     check_limits,
     check_options,
+    check_public_alias,
     check_registry_host,
     data_directory,
     served_regions,
 )
 from ._passwords import Passwords
 from ._quotas import Quotas, Rates
+from ._registry.public import REGIONS as PUBLIC_REGIONS
+from ._registry.public import PublicRegistry
 from ._registry.registry import Registry
 from ._registry.state import DEFAULT_MEDIA_TYPE
 from ._registry_api.auth import Registries
@@ -46,7 +49,8 @@ if TYPE_CHECKING:
 class ClientKwargs(TypedDict):
     """The arguments that connect an ECR client of boto3 or aiobotocore to a `LocalECR`.
 
-    Pass them to `boto3.client("ecr", ...)` or to `create_client("ecr", ...)` of a session.
+    Pass them to `boto3.client("ecr", ...)` or to `create_client("ecr", ...)` of a session; for the
+    API of ECR Public, to a client of "ecr-public".
     """
 
     endpoint_url: str
@@ -58,7 +62,8 @@ class ClientKwargs(TypedDict):
 class LocalECR:
     """A local ECR: it serves the layers and images of ECR's API, over HTTP or in memory.
 
-    At `/v2/` it serves the Docker Registry API, for docker, skopeo and other such clients.
+    It also serves the API of ECR Public, with repositories of its own. At `/v2/` it serves the
+    Docker Registry API, for docker, skopeo and other such clients.
 
     Over HTTP it listens at a free port of 127.0.0.1. Its contents live in this object. You can add
     contents before or after you open it. Closing keeps the contents, and you can open it again, at
@@ -109,6 +114,8 @@ class LocalECR:
             port, such as "localhost:4510". `repositoryUri` and `proxyEndpoint` name it, for the
             default account and the first Region. Default None: they name AWS's host, and the
             clients have to be given the local one.
+        public_alias: the alias of the default account's registry in ECR Public, as in
+            `public.ecr.aws/local/app`. Default "local".
         seed: the seed of the random numbers of `faults`. Default 0.
 
     Raises:
@@ -119,6 +126,7 @@ class LocalECR:
             - `absent` is neither word
             - `host` or `data` is empty
             - `registry_host` is not a host with a port
+            - `public_alias` is not an alias
             - a number is out of range
             - `data` contains a database of another version, or a damaged one
         OSError: `data` is not a directory to write to, contains a link, or is used by another
@@ -156,6 +164,7 @@ class LocalECR:
         max_layers_per_image: int | None = None,
         restore_time: float = 0.0,
         registry_host: str | None = None,
+        public_alias: str = "local",
         seed: int | str = 0,
     ) -> None:
         """Create an empty registry. Nothing listens before `open()`."""
@@ -172,12 +181,14 @@ class LocalECR:
         served = served_regions(region, regions)
         home = data_directory(data)
         check_registry_host(registry_host)
+        check_public_alias(public_alias)
 
         self._signatures = Signatures(
             region=region, clock=self._clock, is_on=auth, further_regions=served
         )
         self._signatures.add(ACCESS_KEY, Key(SECRET_KEY))
 
+        now = self._clock.in_loop if in_memory else self._clock.now
         registries: list[Registry] = []
         # If one registry cannot be opened, none of the others stays open.
         with ExitStack() as opened:
@@ -188,17 +199,30 @@ class LocalECR:
                         account=account,
                         region=each,
                         absent=absent,
-                        now=self._clock.in_loop if in_memory else self._clock.now,
+                        now=now,
                         directory=directory,
                         limits=limits,
                         host=registry_host if each == region else None,
                     )
                 )
+                registries[-1].open()
                 opened.callback(registries[-1].close)
             opened.pop_all()
 
+        # It is opened when it is used, because local ECRs of different Regions may share `data`.
+        public = PublicRegistry(
+            account=account,
+            region=PUBLIC_REGIONS[0],
+            alias=public_alias,
+            absent=absent,
+            now=now,
+            directory=None if home is None else home / "public",
+            limits=limits,
+        )
+
         self._registry = registries[0]
-        self._contents = Contents(registries)
+        self._registries = (*registries, public)
+        self._contents = Contents(registries, public)
 
         # Faults come first, because they may affect rejected requests, too. Signatures come before
         # quotas, because a request that is not authenticated spends no quota.
@@ -208,6 +232,7 @@ class LocalECR:
             self._registry,
             interceptors,
             further=registries[1:],
+            public=public,
             round_trip=latency,
             intake=intake,
             clock=self._clock,
@@ -252,7 +277,7 @@ class LocalECR:
         """
         self._is_open = False
         await self._server.aclose()
-        for registry in self._service.registries.values():
+        for registry in self._registries:
             registry.close()
 
     async def __aenter__(self) -> Self:
@@ -343,6 +368,7 @@ class LocalECR:
         """
         return {
             "AWS_ENDPOINT_URL_ECR": self.endpoint_url,
+            "AWS_ENDPOINT_URL_ECR_PUBLIC": self.endpoint_url,
             "AWS_REGION": self.region,
             # boto3 reads only this variable.
             "AWS_DEFAULT_REGION": self.region,
@@ -545,7 +571,7 @@ class LocalECR:
 
         Requests with their ids get UploadNotFoundException.
         """
-        for registry in self._service.registries.values():
+        for registry in self._registries:
             registry.expire_uploads()
 
     # -- behaviour

@@ -6,9 +6,10 @@ import asyncio
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from ._aws_model import service_model
 from ._registry.layers import ACCEPTED_BYTES
-from ._registry.operations import CHANGING, OPERATIONS
-from ._validation import request_parser
+from ._registry.operations import CHANGING
+from ._validation import known_members, request_parser
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -60,14 +61,20 @@ class Operations:
         scripts: Sequence[Script] = (),
     ) -> Row:
         """Run an operation as the faults in `scripts` change it. Raises AwsError."""
-        if operation in OPERATIONS:
-            members = request_parser(operation)(members)
+        service = registry.service.name
+        if operation in registry.operations:
+            members = request_parser(operation, service)(members)
         _apply(scripts, registry, members)
         result = registry.run(operation, members)
 
         if operation == "BatchCheckLayerAvailability":
             self._stats.count_digests(len(members["layerDigests"]))
-        return result
+        if service == "ecr":
+            return result
+        # The registry's own functions return what private repositories have, too.
+        shape = service_model(service).operation_model(operation).output_shape
+        known: Row = known_members(result, shape)
+        return known
 
 
 def _apply(scripts: Sequence[Script], registry: Registry, members: dict[str, Any]) -> None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 MAX_PORT = 65_535
 
 _is_account = re.compile("[0-9]{12}").fullmatch  # ECR model: RegistryId
+_is_alias = re.compile("(?=.{2,50}$)[a-z][a-z0-9]+(?:[._-][a-z0-9]+)*").fullmatch
 _is_registry_host = re.compile(r"(?:[A-Za-z0-9.-]+|\[[0-9a-fA-F:]+\])(?::[0-9]{1,5})?").fullmatch
 _is_region = re.compile("[a-z]{2,}(-[a-z0-9]+)+").fullmatch
 
@@ -48,7 +49,8 @@ def check_limits(
     >>> check_limits(
     ...     intake=None, max_part_size=part_size, max_layers_per_image=None, restore_time=60
     ... )
-    Limits(part_size=10485760, layers_per_image=None, restore_time=60)
+    Limits(part_size=10485760, layers_per_image=None, restore_time=60, parts=4200,
+    layer=54525952000)
     """
     check_number("restore_time", restore_time, at_least=0.0)
     if intake is not None:
@@ -92,6 +94,18 @@ def check_registry_host(host: Any) -> None:
     """
     if host is not None and (not isinstance(host, str) or not _is_registry_host(host)):
         _reject("registry_host", "a host with its port, such as 'localhost:4510'", host)
+
+
+def check_public_alias(alias: Any) -> None:
+    """Raise ValueError unless this is an alias of a registry of ECR Public.
+
+    >>> check_public_alias("Team")
+    Traceback (most recent call last):
+    ...
+    ValueError: public_alias must be an alias of 2 to 50 characters, such as 'team', not 'Team'
+    """
+    if not isinstance(alias, str) or not _is_alias(alias):
+        _reject("public_alias", "an alias of 2 to 50 characters, such as 'team'", alias)
 
 
 def data_directory(data: str | os.PathLike[str] | None) -> Path | None:

@@ -11,7 +11,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 from xml.sax.saxutils import escape
 
 from pydantic import TypeAdapter
@@ -20,8 +20,13 @@ from pydantic_core import PydanticSerializationError, from_json, to_json
 from ._registry.blob_store import Base64Bytes, Blob
 from ._registry.errors import AwsError
 
+if TYPE_CHECKING:
+    from ecr_layer_client._models.services import ServiceName
+
 CONTENT_TYPE = "application/x-amz-json-1.1"
 TARGET_PREFIX = "AmazonEC2ContainerRegistry_V20150921"  # ECR model: targetPrefix
+PUBLIC_TARGET_PREFIX = "SpencerFrontendService"  # ECR Public model: targetPrefix
+_SERVICES: dict[str, ServiceName] = {TARGET_PREFIX: "ecr", PUBLIC_TARGET_PREFIX: "ecr-public"}
 # The path of downloads.
 LAYERS_PATH = "/layers/"
 # The name of a download in faults and statistics. ECR has no operation of this name.
@@ -107,11 +112,17 @@ def operation_of(request: Request) -> str:
 
     target = request.headers.get("x-amz-target", "")
     prefix, dot, operation = target.partition(".")
-    if prefix != TARGET_PREFIX or not dot:
-        expected = f"'{TARGET_PREFIX}.<operation>'"
+    if prefix not in _SERVICES or not dot:
+        expected = " or ".join(f"'{each}.<operation>'" for each in _SERVICES)
         message = f"The header X-Amz-Target must be {expected}, not {target[:200]!r}"
         raise AwsError(code, message)
     return operation
+
+
+def service_of(request: Request) -> ServiceName:
+    """Return the service that a request names. It is ECR if the request names none."""
+    prefix = request.headers.get("x-amz-target", "").partition(".")[0]
+    return _SERVICES.get(prefix, "ecr")
 
 
 def members_of(request: Request) -> dict[str, Any]:

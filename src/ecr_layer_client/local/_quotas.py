@@ -9,12 +9,17 @@ from typing import TYPE_CHECKING
 
 from ._registry.errors import error_of
 from ._registry.operations import OPERATIONS
+from ._registry.public import ALL_OPERATIONS
+from ._registry.public import OPERATIONS as PUBLIC_OPERATIONS
 
 if TYPE_CHECKING:
     from ._interceptors import Call
     from ._protocol import Reply
 
 Rates = float | Mapping[str, float]
+
+# ECR and ECR Public count apart, also where their operations have the same name.
+_OPERATIONS = {"ecr": OPERATIONS, "ecr-public": PUBLIC_OPERATIONS}
 
 # Tokens. 0.1 s at 10 requests per second is one request, also after floats are rounded.
 ROUNDING = 1e-9
@@ -63,7 +68,7 @@ class Quotas:
 
     def __init__(self, quota: Rates | None = None, burst: Rates | None = None) -> None:
         """Start with the limits that `change` describes."""
-        self._buckets: dict[str, Bucket] = {}
+        self._buckets: dict[tuple[str, str], Bucket] = {}
         self.change(quota, burst)
 
     def change(self, quota: Rates | None, burst: Rates | None) -> None:
@@ -71,7 +76,7 @@ class Quotas:
 
         Raises ValueError.
         """
-        rates = _per_operation("quota", quota, OPERATIONS, at_least=0.0)
+        rates = _per_operation("quota", quota, ALL_OPERATIONS, at_least=0.0)
         bursts = _per_operation("burst", burst, tuple(rates), at_least=1.0)
         if any(rate == 0 for rate in rates.values()):
             message = (
@@ -81,13 +86,15 @@ class Quotas:
             raise ValueError(message)
 
         self._buckets = {
-            name: self._bucket(name, rate, bursts.get(name, max(1.0, rate)))
+            (service, name): self._bucket(service, name, rate, bursts.get(name, max(1.0, rate)))
+            for service, names in _OPERATIONS.items()
             for name, rate in rates.items()
+            if name in names
         }
 
     async def before(self, call: Call) -> Reply | None:
         """Reject a request whose bucket is empty. The service calls this method."""
-        bucket = self._buckets.get(call.operation)
+        bucket = self._buckets.get((call.service, call.operation))
         # Not the time of arrival, because faults may have delayed the call since then.
         if bucket is not None and not bucket.take(asyncio.get_running_loop().time()):
             code = "ThrottlingException"
@@ -99,8 +106,8 @@ class Quotas:
         """Return the reply unchanged."""
         return reply
 
-    def _bucket(self, name: str, rate: float, burst: float) -> Bucket:
-        bucket = self._buckets.get(name) or Bucket(rate, burst)
+    def _bucket(self, service: str, name: str, rate: float, burst: float) -> Bucket:
+        bucket = self._buckets.get((service, name)) or Bucket(rate, burst)
         bucket.change(rate, burst, _now())
         return bucket
 

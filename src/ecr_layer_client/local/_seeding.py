@@ -9,7 +9,8 @@ from dataclasses import replace
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._models.public_repository import any_repository
+from ecr_layer_client._models.services import ECR_PUBLIC
 
 from ._registry.errors import AwsError
 from ._registry.manifest import DIGEST, OCI_CONFIG, OCI_LAYER, OCI_MANIFEST
@@ -19,6 +20,9 @@ from ._validation import request_parser
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
 
+    from ecr_layer_client._models.repository import Repository
+
+    from ._registry.public import PublicRegistry
     from ._registry.registry import Registry
 
 ManifestLike = bytes | str | dict[str, Any]
@@ -30,8 +34,12 @@ class Contents:
     `LocalECR` documents the methods.
     """
 
-    def __init__(self, registries: Sequence[Registry]) -> None:
-        """Change these registries. A repository without a Region belongs to the first one."""
+    def __init__(self, registries: Sequence[Registry], public: PublicRegistry) -> None:
+        """Change these registries. A repository without a Region belongs to the first one.
+
+        Those that are named as in ECR Public belong to `public`.
+        """
+        self._public = public
         self._registries = {registry.region: registry for registry in registries}
         self._first = registries[0]
 
@@ -72,6 +80,7 @@ class Contents:
         Raises ValueError.
         """
         registry, place = self._place(repository, registry_id)
+        parse = request_parser("PutImage", registry.service.name)
         text = _text(manifest)
         request = {
             "repositoryName": place.name,
@@ -82,7 +91,7 @@ class Contents:
 
         with self._changing(repository, registry_id):
             try:
-                image = registry.run("PutImage", request_parser("PutImage")(request))["image"]
+                image = registry.run("PutImage", parse(request))["image"]
             except AwsError as error:
                 if error.code != "ImageAlreadyExistsException":
                     raise ValueError(str(error)) from None
@@ -118,8 +127,11 @@ class Contents:
         return self.put_image(repository, manifest, tag, registry_id)
 
     def archive(self, repository: str | Repository, digest: str, registry_id: str | None) -> None:
-        """Archive an image, or a layer. Raises LookupError."""
+        """Archive an image, or a layer. Raises LookupError, and ValueError in ECR Public."""
         registry, place = self._place(repository, registry_id)
+        if registry is self._public:
+            message = f"{str(repository)!r} is in ECR Public, which archives no images"
+            raise ValueError(message)
         try:
             registry.archive(place.name, digest.lower(), place.registry_id)
         except (AwsError, KeyError):
@@ -145,11 +157,13 @@ class Contents:
     def _place(
         self, repository: str | Repository, registry_id: str | None
     ) -> tuple[Registry, Repository]:
-        place = Repository.coerce(repository)
+        place = any_repository(repository)
         if registry_id is not None:
-            place = Repository(name=place.name, registry_id=registry_id, region=place.region)
+            place = type(place)(name=place.name, registry_id=registry_id, region=place.region)
+        if place.service is ECR_PUBLIC:
+            return self._place_in_public(place)
 
-        registry = self._registries.get(place.region or self._first.region)
+        registry: Registry | None = self._registries.get(place.region or self._first.region)
         if registry is None:
             message = (
                 f"this LocalECR serves {', '.join(self._registries)} and not {place.region}: "
@@ -160,6 +174,19 @@ class Contents:
         # A registry that was closed must not write into a directory that another one locked.
         registry.open()
         return registry, place
+
+    def _place_in_public(self, place: Repository) -> tuple[Registry, Repository]:
+        registry_id = place.registry_id
+        if registry_id == self._public.alias:
+            registry_id = self._public.account
+        elif registry_id is not None and not registry_id.isdigit():
+            message = (
+                f"this LocalECR has the alias {self._public.alias!r} in ECR Public, and not "
+                f"{registry_id!r}: set it with LocalECR(public_alias=...)"
+            )
+            raise ValueError(message)
+        self._public.open()
+        return self._public, place.model_copy(update={"registry_id": registry_id})
 
 
 def _put(registry: Registry, data: bytes, media_type: str) -> StoredLayer:

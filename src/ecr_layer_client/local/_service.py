@@ -21,6 +21,7 @@ from ._interceptors import Call, Interceptor, error_reply
 from ._operations import Operations
 from ._protocol import GET_LAYER, Reply
 from ._registry.errors import AwsError
+from ._registry.public import REGIONS as PUBLIC_REGIONS
 from ._registry_api.api import RegistryAPI
 from ._registry_api.auth import Registries
 from ._registry_api.route import is_registry_path, route_of
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from ._protocol import Request
+    from ._registry.public import PublicRegistry
     from ._registry.registry import Registry
     from ._registry_api.route import Route
 
@@ -60,18 +62,21 @@ class Service:
         interceptors: Sequence[Interceptor] = (),
         *,
         further: Sequence[Registry] = (),
+        public: PublicRegistry | None = None,
         round_trip: float = 0.0,
         intake: float | None = None,
         clock: Clock | None = None,
     ) -> None:
         """Serve `registry`, and the `further` ones to requests signed for their Regions.
 
+        Requests to ECR Public get the registry `public`, if there is one.
         Requests and responses together take `round_trip` seconds. Each connection takes `intake`
         bytes of request bodies per second. `before` runs in the order of the
         interceptors, `after` in the reverse order.
         """
         self.registries = {each.region: each for each in (registry, *further)}
         self.registry = registry
+        self.public = public
         self.interceptors = list(interceptors)
         self.round_trip = round_trip
         self.intake = intake
@@ -162,7 +167,7 @@ class Service:
             if call.operation == GET_LAYER:
                 return self.downloads.answer(call.request)
             members = protocol.members_of(call.request)
-            registry = self._registry_of(call.request)
+            registry = self._registry_of(call)
             result = self.operations.run(registry, call.operation, members, call.scripts)
         except AwsError as error:
             return call.error_reply(error)
@@ -173,10 +178,19 @@ class Service:
             result["downloadUrl"] = url
         return protocol.ok(result)
 
-    def _registry_of(self, request: Request) -> Registry:
+    def _registry_of(self, call: Call) -> Registry:
+        if call.service == "ecr-public":
+            return self._public_registry(region_of(call.request))
         if len(self.registries) == 1:
             return self.registry
-        return self.registries.get(region_of(request) or "", self.registry)
+        return self.registries.get(region_of(call.request) or "", self.registry)
+
+    def _public_registry(self, region: str | None) -> Registry:
+        if self.public is None or region not in {None, *PUBLIC_REGIONS}:
+            # ECR Public model: the error is about the Region.
+            code = "UnsupportedCommandException"
+            raise AwsError(code, f"The action is not supported in the Region '{region}'")
+        return self.public
 
 
 async def _before(interceptor: Interceptor, call: Call) -> Reply | None:

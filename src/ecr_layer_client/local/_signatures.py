@@ -19,8 +19,9 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final, Self
 from urllib.parse import quote, unquote
 
-from ._protocol import GET_LAYER
+from ._protocol import GET_LAYER, service_of
 from ._registry.errors import AwsError, error_of
+from ._registry.public import REGIONS as PUBLIC_REGIONS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
 
 ALGORITHM = "AWS4-HMAC-SHA256"
 MAX_SKEW_SECONDS = 5 * 60  # "- 5 min." in the wording that users quote in public issues
-SERVICE = "ecr"
 TERMINATOR = "aws4_request"
 # AWS's URI encoding leaves these characters unchanged, beside letters and digits.
 UNRESERVED = "-_.~"
@@ -48,7 +48,9 @@ SPACES = " \t"
 # Access key, date, Region, service, terminator.
 SCOPE_PARTS = 5
 
-_SCOPE = re.compile(rf"Credential=[^,]*/[0-9]{{8}}/([a-z0-9-]+)/{SERVICE}/{TERMINATOR}").search
+_SCOPE = re.compile(
+    rf"Credential=[^,]*/[0-9]{{8}}/([a-z0-9-]+)/ecr(?:-public)?/{TERMINATOR}"
+).search
 
 
 @dataclass(slots=True)
@@ -60,7 +62,7 @@ class Key:
     expires: float | None = None
     _derived: tuple[tuple[str, str, str], bytes] = field(default=(("", "", ""), b""), repr=False)
 
-    def signing_key(self, date: str, region: str, service: str = SERVICE) -> bytes:
+    def signing_key(self, date: str, region: str, service: str = "ecr") -> bytes:
         """Return the signing key for this day, Region and service.
 
         The last signing key is cached.
@@ -167,7 +169,7 @@ class Signatures:
 
     def _verify(self, request: Request, given: Authorization) -> None:
         key = self._key(given.access_key, request.headers.get("x-amz-security-token"))
-        self._check_scope(given)
+        self._check_scope(given, service_of(request))
         timestamp = _timestamp(request.headers)
         self._check_time(timestamp, given.date)
         _check_signed_headers(request.headers, given.signed_headers)
@@ -191,12 +193,13 @@ class Signatures:
             raise error_of(EXPIRED)
         return key
 
-    def _check_scope(self, given: Authorization) -> None:
-        if given.region not in self._regions:
+    def _check_scope(self, given: Authorization, service: str) -> None:
+        regions = self._regions if service == "ecr" else self._regions.union(PUBLIC_REGIONS)
+        if given.region not in regions:
             where = f"a valid region, not '{given.region[:200]}'. "
             raise AwsError(INVALID, f"Credential should be scoped to {where}")
-        if given.service != SERVICE:
-            where = f"correct service: '{SERVICE}'. "
+        if given.service != service:
+            where = f"correct service: '{service}'. "
             raise AwsError(INVALID, f"Credential should be scoped to {where}")
 
     def _check_time(self, timestamp: str, date: str) -> None:

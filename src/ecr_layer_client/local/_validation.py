@@ -40,14 +40,28 @@ VALUES = {
 
 
 @functools.cache
-def request_parser(operation: str) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
+def request_parser(
+    operation: str, service: str = "ecr"
+) -> Callable[[Mapping[str, Any]], dict[str, Any]]:
     """Return the function that validates a request of `operation` and returns its members.
 
     >>> request_parser("InitiateLayerUpload")({"repositoryName": "app", "unheard": 1})
     {'repositoryName': 'app'}
     """
-    parse = _structure(service_model().operation_model(operation).input_shape)
+    parse = _structure(service_model(service).operation_model(operation).input_shape)
     return lambda members: parse(members, "")
+
+
+def known_members(value: Any, shape: Any) -> Any:
+    """Return a value without the members that its shape does not have."""
+    match shape.type_name:
+        case "structure":
+            known = [name for name in value if name in shape.members]
+            return {name: known_members(value[name], shape.members[name]) for name in known}
+        case "list":
+            return [known_members(item, shape.member) for item in value]
+        case _:
+            return value
 
 
 def _parser(shape: Any) -> Parser:

@@ -12,6 +12,8 @@ from .errors import invalid_parameter
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from ecr_layer_client._models.services import Service
+
     from .state import Row, StoredRepository
 
 MUTABILITY = "imageTagMutability"
@@ -19,9 +21,9 @@ FILTERS = "imageTagMutabilityExclusionFilters"
 
 
 def new_description(
-    request: Mapping[str, Any], *, registry_id: str, region: str, host: str, now: float
+    request: Mapping[str, Any], *, registry_id: str, region: str, service: Service, now: float
 ) -> Row:
-    """Return the description of the repository that CreateRepository creates at a host."""
+    """Return the description of the repository that CreateRepository creates, without its URI."""
     partition, _ = partition_of(region)
     name: str = request["repositoryName"]
     scanning: Row = request.get("imageScanningConfiguration", {})
@@ -30,11 +32,11 @@ def new_description(
         # As in Terraform's acceptance test, which runs against ECR: without a key, ECR's own.
         encryption = {"kmsKey": _own_key(partition, region, registry_id)} | encryption
 
+    place = {"partition": partition, "region": region, "account": registry_id, "name": name}
     return {
-        "repositoryArn": f"arn:{partition}:ecr:{region}:{registry_id}:repository/{name}",
+        "repositoryArn": service.arn.format(**place),
         "registryId": registry_id,
         "repositoryName": name,
-        "repositoryUri": f"{host}/{name}",
         "createdAt": now,
         **_mutability({MUTABILITY: "MUTABLE"} | dict(request)),
         "imageScanningConfiguration": {"scanOnPush": False} | scanning,

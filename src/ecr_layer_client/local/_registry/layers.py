@@ -35,7 +35,7 @@ class Layers:
         """Keep the bytes of layers in `store`."""
         self._now = now
         self._absent = absent
-        self._max_part_size = limits.part_size
+        self._limits = limits
         self._store = store
 
     def check(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
@@ -61,19 +61,23 @@ class Layers:
         """Run InitiateLayerUpload."""
         upload_id = str(uuid.uuid4())
         repository.uploads[upload_id] = Upload(
-            repository.name, repository.registry_id, upload_id, self._store.draft()
+            repository.name,
+            repository.registry_id,
+            upload_id,
+            self._store.draft(),
+            self._limits,
         )
-        return {"uploadId": upload_id, "partSize": min(PART_SIZE, self._max_part_size)}
+        return {"uploadId": upload_id, "partSize": min(PART_SIZE, self._limits.part_size)}
 
     def upload_part(self, repository: StoredRepository, request: Mapping[str, Any]) -> Row:
         """Run UploadLayerPart. A fault may limit how many bytes of the part are accepted."""
         upload = _upload(repository, request["uploadId"])
         first, last = request["partFirstByte"], request["partLastByte"]
         data = request["layerPartBlob"]
-        if len(data) > self._max_part_size and not isinstance(data, Draft):
+        if len(data) > self._limits.part_size and not isinstance(data, Draft):
             # Assumed: the words are those of the model's limit.
             where, rule = "layerPartBlob", "Member must have length less than or equal to"
-            raise invalid_parameter(where, f"{rule} {self._max_part_size}")
+            raise invalid_parameter(where, f"{rule} {self._limits.part_size}")
 
         with upload.lock:
             # It may have ended meanwhile.

@@ -17,9 +17,15 @@ class Limits:
     """The limits of a registry.
 
     ECR limits the layers of an image, too. The number is not known, so that None means no limit.
-    Restoring an archived image takes `restore_time` seconds.
+    Restoring an archived image takes `restore_time` seconds. A layer has at most `parts` parts and
+    `layer` bytes.
     """
 
     part_size: int = MAX_PART_SIZE
     layers_per_image: int | None = None
     restore_time: float = 0.0
+    parts: int = MAX_PARTS
+    layer: int = MAX_LAYER
+
+
+DEFAULT_LIMITS = Limits()

@@ -13,9 +13,10 @@ import base64
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 from ecr_layer_client._models.repository import partition_of
+from ecr_layer_client._models.services import ECR, Service
 
 from .account_settings import BLOB_MOUNTING, DEFAULTS, checked_setting
 from .blob_store import Store
@@ -23,7 +24,7 @@ from .database import Database
 from .descriptions import new_description
 from .errors import AwsError, invalid_parameter
 from .layers import AbsentAs, is_mountable
-from .limits import Limits
+from .limits import DEFAULT_LIMITS, Limits
 from .operations import CHANGING, OPERATIONS, operations_in_a_repository
 from .paging import page_of
 from .referrers import Referrers
@@ -34,8 +35,6 @@ from .tokens import Tokens
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping
     from pathlib import Path
-
-DEFAULT_LIMITS = Limits()
 
 
 class Registry:
@@ -55,6 +54,9 @@ class Registry:
     [{'layerDigest': 'sha256:00', 'layerAvailability': 'UNAVAILABLE'}]
     """
 
+    service: ClassVar[Service] = ECR
+    operations: ClassVar[tuple[str, ...]] = OPERATIONS
+
     def __init__(  # noqa: PLR0913  (each an option of its own)
         self,
         *,
@@ -66,7 +68,7 @@ class Registry:
         limits: Limits = DEFAULT_LIMITS,
         host: str | None = None,
     ) -> None:
-        """Start as `open()` does."""
+        """Start closed. What needs its contents opens it."""
         self.account: Final = account
         self.region: Final = region
         self.store: Final = Store()
@@ -87,7 +89,6 @@ class Registry:
         self._operations_in_a_repository = operations_in_a_repository(
             self.store, now, absent, limits, self.referrers
         )
-        self.open()
 
     def open(self) -> None:
         """Lock the directory, if any, and load its repositories.
@@ -141,6 +142,11 @@ class Registry:
             return self._run(operation, request)
 
     def _run(self, operation: str, request: Mapping[str, Any]) -> Row:
+        if operation not in self.operations:
+            code = "UnknownOperationException"
+            served = f"it serves {', '.join(self.operations)}"
+            raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; {served}")
+
         in_a_repository = self._operations_in_a_repository.get(operation)
         if in_a_repository is not None:
             repository = self._named_by(request)
@@ -149,13 +155,7 @@ class Registry:
             with self._revised(repository) as revision:
                 return in_a_repository(revision, request)
 
-        of_repositories = self._operations_of_repositories().get(operation)
-        if of_repositories is not None:
-            return of_repositories(request)
-
-        code = "UnknownOperationException"
-        served = f"it serves {', '.join(OPERATIONS)}"
-        raise AwsError(code, f"The local ECR does not serve {operation[:200]!r}; {served}")
+        return self._operations_of_repositories()[operation](request)
 
     def _named_by(self, request: Mapping[str, Any]) -> StoredRepository:
         if "resourceArn" not in request:
@@ -165,7 +165,7 @@ class Registry:
 
     def repository(self, name: str, registry_id: str | None = None) -> StoredRepository:
         """Return a repository. Raises AwsError RepositoryNotFoundException."""
-        registry_id = registry_id or self.account
+        registry_id = self._account_of(registry_id)
         stored = self._repositories.get((registry_id, name))
         if stored is None:
             code = "RepositoryNotFoundException"
@@ -291,9 +291,10 @@ class Registry:
             request,
             registry_id=registry_id,
             region=self.region,
-            host=self._host_of(registry_id),
+            service=self.service,
             now=self.now(),
         )
+        description["repositoryUri"] = f"{self._host_of(registry_id)}/{name}"
         stored = StoredRepository(description)
         add_tags(stored, request.get("tags", []))
         if self._database is not None:
@@ -371,6 +372,10 @@ class Registry:
             "expiresAt": expires_at,
             "proxyEndpoint": f"{scheme}://{host}",
         }
+
+    def _account_of(self, registry_id: str | None) -> str:
+        """Return the account that a request names."""
+        return registry_id or self.account
 
     def _host_of(self, registry_id: str) -> str:
         """Return where Docker's clients reach a registry."""

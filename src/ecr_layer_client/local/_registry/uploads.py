@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from .blob_store import pieces_of
 from .errors import AwsError, invalid_parameter
-from .limits import MAX_LAYER, MAX_PARTS, MIN_PART_SIZE
+from .limits import DEFAULT_LIMITS, MIN_PART_SIZE, Limits
 
 if TYPE_CHECKING:
     from .blob_store import Base64Bytes, Draft
@@ -30,6 +30,7 @@ class Upload:
     registry_id: str
     upload_id: str
     draft: Draft
+    limits: Limits = DEFAULT_LIMITS
     parts: int = 0
     first_part: int = 0
     last_part_size: int = 0
@@ -59,9 +60,9 @@ class Upload:
         """
         if first != self.received or last - first + 1 != len(data) or not data:
             raise self._out_of_place(first, last, len(data))
-        if self.parts == MAX_PARTS or last >= MAX_LAYER:
+        if self.parts == self.limits.parts or last >= self.limits.layer:
             code = "LimitExceededException"
-            limit = f"{MAX_PARTS} layer parts, and of {MAX_LAYER} bytes"
+            limit = f"{self.limits.parts} layer parts, and of {self.limits.layer} bytes"
             what = f"The upload with id '{self.upload_id}'"
             raise AwsError(code, f"{what} goes beyond the maximum of {limit}")
 
