@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from ._models.result import OutcomesByDigest as OutcomesByDigest
     from ._models.results import ByRepository as ByRepository
     from ._models.results import LayerCheckResults as LayerCheckResults
+    from ._public_client import ECRPublicLayerClient as ECRPublicLayerClient
     from .protocols import CredentialsProvider as CredentialsProvider
     from .protocols import ECRApi as ECRApi
     from .protocols import LayerChecker as LayerChecker
@@ -58,6 +59,7 @@ _MODULES = {
     "_models.version": "__version__",
     "_checks.stream": "LayerStream",
     "_client": "ECRLayerClient",
+    "_public_client": "ECRPublicLayerClient",
     "_models.call_errors": (
         "AccessDeniedError CallError ClockSkewError CredentialsError InvalidParameterError "
         "OperationTimeoutError RepositoryNotFoundError ResponseError ServerError ServiceError "

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from ._models.layer import LayerOutcome
     from ._models.repository import Repository
     from ._models.result import LayerCheckResult
+    from ._models.services import ServiceName
 
 __all__ = [
     "CALLERS",
@@ -73,11 +74,13 @@ class Quota(NamedTuple):
         account: The account of the repository, or the client's `limiter_scope`. None if neither is
             known.
         region: The Region.
+        service: `"ecr"`, or `"ecr-public"` for ECR Public. Default `"ecr"`.
     """
 
     operation: str
     account: str | None
     region: str
+    service: ServiceName = "ecr"
 
 
 class Limiter(Protocol):

@@ -151,8 +151,10 @@ class Connection:
             raise ClientStateError(msg)
 
         transport, identity, credentials = self._opened
-        limiter = rate_limiter_for(operation, identity)
-        limiter.set_ceiling(self, ceiling_of(operation, self.config.requests_per_second))
+        service = self.options.service
+        limiter = rate_limiter_for(service.name, operation, identity)
+        rate = ceiling_of(operation, self.config.requests_per_second, service.quotas)
+        limiter.set_ceiling(self, rate)
         resources = Resources(
             transport,
             identity.region_name,

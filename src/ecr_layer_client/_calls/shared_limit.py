@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
+from ecr_layer_client._models.repository import account_of
 from ecr_layer_client.protocols import Quota
 
 if TYPE_CHECKING:
@@ -35,8 +36,9 @@ class SharedLimit:
         """Wait until the limiter, which there must be, allows a request."""
         limiter = cast("Limiter", self._limiter)
         try:
-            account = repository.registry_id or self._scope
-            await limiter.acquire(Quota(operation, account, region_name))
+            account = account_of(repository) or self._scope
+            quota = Quota(operation, account, region_name, repository.service.name)
+            await limiter.acquire(quota)
         except Exception:  # noqa: BLE001 (the limiter is the caller's code, as an observer is)
             # The pacer still slows down where ECR throttles.
             if not self._has_failed:

@@ -32,10 +32,12 @@ MAX_LAYER_BYTES = 52_000 * 1024 * 1024
 
 
 def ceiling_of(
-    operation: str, requests_per_second: float | Mapping[str, float] | None = None
+    operation: str,
+    requests_per_second: float | Mapping[str, float] | None = None,
+    quotas: Mapping[str, float] = QUOTAS,
 ) -> float:
     """Return the highest request rate that a client with this option allows itself."""
-    default = DEFAULT_SHARE * QUOTAS[operation]
+    default = DEFAULT_SHARE * quotas[operation]
     if isinstance(requests_per_second, Mapping):
         return requests_per_second.get(operation, default)
     return default if requests_per_second is None else requests_per_second

@@ -10,7 +10,7 @@ from .quotas import MAX_LAYER_BYTES, MAX_PARTS, QUOTAS
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-MIB = 1024 * 1024
+MIB = 1024 * 1024  # bytes
 
 ServiceName = Literal["ecr", "ecr-public"]
 

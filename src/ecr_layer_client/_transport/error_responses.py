@@ -49,6 +49,7 @@ _WRONG_SCOPE = re.compile(
     r"'?[a-z0-9-]{1,63}'?\.? ?)+"
 )
 _SKEWED = _codes("RequestExpired RequestTimeTooSkewed")
+_NOT_FOUND = _codes("RepositoryNotFoundException RegistryNotFoundException")
 _INVALID_PARAMETER = _codes("InvalidParameterException ValidationException")
 # A hard quota and the state of a key: another attempt changes neither.
 _FINAL = _codes("LimitExceededException KmsException")
@@ -128,6 +129,7 @@ _RENEW_YOURS = (
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
 _INVALID = "ECR refused a parameter that this library accepted: check it, and report this as a bug"
+_UNSUPPORTED = "ECR Public has endpoints in us-east-1 and us-west-2: use region_name='us-east-1'"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
@@ -220,23 +222,27 @@ def _class_of(
         advice = f"{signed_for}: check that endpoint_url is an endpoint of this Region"
         return errors.ServiceError, advice, False
 
-    if code == "RepositoryNotFoundException":
+    if code in _NOT_FOUND:
         return errors.RepositoryNotFoundError, _where_it_looked(repository, region_note), False
     if code in _ACCESS_DENIED:
-        advice = f"allow the IAM action ecr:{operation} on {arn_of(repository)}"
+        advice = (
+            f"allow the IAM action {repository.service.name}:{operation} on {arn_of(repository)}"
+        )
         return errors.AccessDeniedError, advice, False
     if code in _INVALID_PARAMETER:
         return errors.InvalidParameterError, _INVALID, False
     is_transient = code in _TRANSIENT or status in _TRANSIENT_STATUS
     if code not in _FINAL and (is_transient or status >= _FIRST_SERVER_ERROR):
         return errors.ServerError, _SERVER, is_transient
-    return errors.ServiceError, "", False
+    return errors.ServiceError, _UNSUPPORTED if code == "UnsupportedCommandException" else "", False
 
 
 def _where_it_looked(repository: Repository, region_note: str) -> str:
     named = repository.registry_id
     registry = f"registry {named}" if named else "the registry of your own account"
-    account = "account" if named else "account (for another one, pass a full URI)"
+    account = "account (for another one, pass a full URI)"
+    if named:
+        account = "account" if account_of(repository) else "alias"
     host = looks_like_a_host(repository.name)
     note = (
         "" if host is None else f"; the first part of the name, {quoted(host)}, looks like a host"

@@ -112,9 +112,9 @@ async def _make_client(
     if options.region_name is None and variable is not None and variable("region") == "":
         raise NoRegionError
 
-    await warm_up_in_thread(session)
+    await warm_up_in_thread(session, options.service.name)
     client: AbstractAsyncContextManager[Any] = session.create_client(
-        "ecr",
+        options.service.name,
         region_name=options.region_name,
         endpoint_url=options.endpoint_url,
         config=aio_config(session, config, made),

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, cast
 from urllib.parse import urlsplit
 
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.services import ECR, Service
 from ecr_layer_client._text.quoting import quoted
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class ConnectionOptions:
     credentials: CredentialsProvider | None = None
     limiter: Limiter | None = None
     limiter_scope: str | None = None
+    service: Service = ECR
 
     def check(self, *, allow_insecure_endpoint: bool) -> None:
         """Check the options.

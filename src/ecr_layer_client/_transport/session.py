@@ -37,9 +37,10 @@ class OwnSession:
 
 _Key = tuple[asyncio.AbstractEventLoop, str | None, "Hashable"]
 _own_sessions: weakref.WeakValueDictionary[_Key, OwnSession] = weakref.WeakValueDictionary()
-_warm: weakref.WeakSet[Loader] = weakref.WeakSet()
-# The name of ECR in botocore's data on endpoints.
-_ENDPOINTS = {"api.ecr"}
+# The services whose data a loader has read.
+_warm: weakref.WeakKeyDictionary[Loader, set[str]] = weakref.WeakKeyDictionary()
+# The names of ECR and ECR Public in botocore's data on endpoints.
+_ENDPOINTS = {"api.ecr", "api.ecr-public"}
 
 
 @asynccontextmanager
@@ -121,17 +122,17 @@ def _loader(data_path: str | None) -> Loader:
     return _Loader(create_loader(data_path).search_paths, include_default_search_paths=False)
 
 
-def _warm_up(loader: Loader) -> None:
-    """Read the data that a client of ECR is made from, so that making one is quick."""
+def _warm_up(loader: Loader, service: str) -> None:
+    """Read the data that a client of a service is made from, so that making one is quick."""
     for kind in ("service-2", "endpoint-rule-set-1"):
-        loader.load_service_model("ecr", kind)
+        loader.load_service_model(service, kind)
     for name in ("partitions", "endpoints", "sdk-default-configuration", "_retry"):
         loader.load_data(name)
-    _warm.add(loader)
+    _warm.setdefault(loader, set()).add(service)
 
 
-async def warm_up_in_thread(session: SessionLike) -> None:
+async def warm_up_in_thread(session: SessionLike, service: str = "ecr") -> None:
     """Read that data in a thread, unless it was read before, so that the loop does not stall."""
     loader = session.get_component("data_loader") if isinstance(session, AioSession) else None
-    if loader is not None and loader not in _warm:
-        await asyncio.to_thread(_warm_up, loader)
+    if loader is not None and service not in _warm.get(loader, ()):
+        await asyncio.to_thread(_warm_up, loader, service)

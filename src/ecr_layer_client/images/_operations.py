@@ -18,7 +18,7 @@ from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from ecr_layer_client._models.repository import Repository
 
@@ -139,14 +139,8 @@ class GetImages:
 
         Without the accepted types, ECR may return a manifest of another type than it holds.
         """
-        ids = [
-            {"imageDigest" if is_digest(reference) else "imageTag": reference}
-            for reference in self.references
-        ]
-        types = sorted(MANIFEST_TYPES)
-        return to_json(
-            {**members_of(self.repository), "imageIds": ids, "acceptedMediaTypes": types}
-        )
+        members = {**members_of(self.repository), "imageIds": image_ids(self.references)}
+        return to_json({**members, "acceptedMediaTypes": sorted(MANIFEST_TYPES)})
 
     def parse(self, body: bytes) -> dict[str, Held | NotGiven]:
         """Return what became of each reference.
@@ -230,6 +224,14 @@ def members_of(repository: Repository) -> dict[str, str]:
     """Return the members of a request that name the repository."""
     more = {} if repository.registry_id is None else {"registryId": repository.registry_id}
     return {"repositoryName": repository.name, **more}
+
+
+def image_ids(references: Iterable[str]) -> list[dict[str, str]]:
+    """Return the member of a request that names images."""
+    return [
+        {"imageDigest" if is_digest(reference) else "imageTag": reference}
+        for reference in references
+    ]
 
 
 def _held(image: _Image) -> Held:

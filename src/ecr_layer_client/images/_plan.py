@@ -24,11 +24,11 @@ from ecr_layer_client._models.quotas import (
     MAX_PART_BYTES,
     MIN_PART_BYTES,
     PART_BYTES,
-    QUOTAS,
     part_bytes,
 )
 from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
+from ecr_layer_client._models.services import ECR, SERVICES, ServiceName
 from ecr_layer_client._models.tables import TableMixin
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
@@ -95,6 +95,8 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
             counts once for each repeat.
         warnings: One line for each blob or manifest that ECR refuses, and for each image that an
             index names but the source lacks. Default none.
+        service: The service whose quotas count: `"ecr"`, or `"ecr-public"` for ECR Public. Default
+            `"ecr"`.
 
     Example:
         >>> import json
@@ -118,6 +120,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
     calls: dict[str, int]
     shared_bytes: int
     warnings: tuple[str, ...] = ()
+    service: ServiceName = "ecr"
 
     @property
     def bytes_to_upload(self) -> int:
@@ -151,7 +154,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
         """
         return max(
             self.calls[operation] / quota
-            for operation, quota in QUOTAS.items()
+            for operation, quota in SERVICES[self.service].quotas.items()
             if operation in self.calls
         )
 
@@ -172,11 +175,17 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
         each, and it is in the sum twice.
 
         Raises:
-            InvalidInputError: There is no plan, or one of the values is not a plan.
+            InvalidInputError: There is no plan, one of the values is not a plan, or the plans are
+                for both ECR and ECR Public.
         """
         given = tuple(plans) if isinstance(plans, Iterable) else ()
         if not given or not all(isinstance(plan, PushPlan) for plan in given):
             msg = f"plans={quoted(plans)} must be one or more PushPlan objects"
+            raise InvalidInputError(msg)
+
+        services = {plan.service for plan in given}
+        if len(services) > 1:
+            msg = "plans for ECR and for ECR Public have no total, because they share no quotas"
             raise InvalidInputError(msg)
 
         parts = ("manifests", "to_upload", "present", "foreign", "archived", "undetermined")
@@ -190,6 +199,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
             calls={operation: sum(plan.calls[operation] for plan in given) for operation in _CALLS},
             shared_bytes=sum(plan.shared_bytes for plan in given),
             warnings=tuple(warning for plan in given for warning in plan.warnings),
+            service=given[0].service,
         )
 
     def _reader(self) -> pa.RecordBatchReader:
@@ -360,6 +370,7 @@ def plan(
         else (outcomes_from_mapping(held, "held"), None)
     )
     where = where if repository is None else any_repository(repository)
+    service = ECR if where is None else where.service
 
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}
@@ -380,12 +391,15 @@ def plan(
         calls={
             "BatchCheckLayerAvailability": -(-len(blobs) // MAX_BATCH_SIZE),
             "InitiateLayerUpload": len(to_upload),
-            "UploadLayerPart": sum(_parts(blob.size or 0, part_size) for blob in to_upload),
+            "UploadLayerPart": sum(
+                _parts(blob.size or 0, part_size, service.max_parts) for blob in to_upload
+            ),
             "CompleteLayerUpload": len(to_upload),
             "PutImage": _puts(manifests, given),
         },
         shared_bytes=shared_bytes(given, blobs),
         warnings=warnings_of(given, to_upload),
+        service=service.name,
     )
 
 
@@ -401,13 +415,13 @@ def _puts(manifests: Iterable[str], sources: tuple[ImageSource, ...]) -> int:
     return sum(max(1, len(named)) for named in tags)
 
 
-def _parts(size: int, part_size: int) -> int:
+def _parts(size: int, part_size: int, most_parts: int) -> int:
     """Return the number of parts in which a layer is uploaded.
 
     It is at least one, because ECR rejects an upload without parts. The largest layers are uploaded
     in larger parts, so that the number stays under ECR's limit.
     """
-    return max(1, -(-size // part_bytes(size, part_size)))
+    return max(1, -(-size // part_bytes(size, part_size, most_parts)))
 
 
 def _bytes(blobs: Iterable[Descriptor]) -> int:

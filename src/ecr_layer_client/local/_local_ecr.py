@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.config import ClientConfigChanges
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._public_client import ECRPublicLayerClient
     from ecr_layer_client.protocols import Observer, SessionLike
 
     from ._registry.layers import AbsentAs
@@ -424,6 +425,29 @@ class LocalECR:
 
         return ECRLayerClient(
             region_name=self.region,
+            endpoint_url=self.endpoint_url,
+            session=self.session(),
+            config=ClientConfig(**options),
+            observer=observer,
+        )
+
+    def public_client(
+        self, *, observer: Observer | None = None, **options: Unpack[ClientConfigChanges]
+    ) -> ECRPublicLayerClient:
+        """Return an `ECRPublicLayerClient` for this local ECR. Enter it with `async with`.
+
+        Args:
+            observer: as in `ECRPublicLayerClient`. Default None.
+            options: as of `client`.
+
+        Raises:
+            RuntimeError: it is not open.
+            InvalidInputError: `ClientConfig` rejects an option.
+        """
+        from ecr_layer_client._models.config import ClientConfig  # noqa: PLC0415
+        from ecr_layer_client._public_client import ECRPublicLayerClient  # noqa: PLC0415
+
+        return ECRPublicLayerClient(
             endpoint_url=self.endpoint_url,
             session=self.session(),
             config=ClientConfig(**options),

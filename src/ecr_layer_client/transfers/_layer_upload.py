@@ -107,7 +107,8 @@ class LayerUpload:
         upload = known
         if upload is None:
             started = await self._calls.call(InitiateLayerUpload(self._tools.repository))
-            part_size = part_bytes(self._size, started.part_size)
+            most = self._tools.repository.service.max_parts
+            part_size = part_bytes(self._size, started.part_size, most)
             upload = Upload(upload_id=started.upload_id, part_size=part_size)
             if self._size > part_size:
                 await entry.write(upload)

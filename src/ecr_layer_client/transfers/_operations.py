@@ -12,12 +12,23 @@ from pydantic_core import to_json
 from ecr_layer_client._models.call_errors import ResponseError
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client._transport.contract import parse_response
-from ecr_layer_client.images._operations import members_of
+from ecr_layer_client.images._operations import (
+    GetImages,
+    Held,
+    NotGiven,
+    image_ids,
+    members_of,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client._transport.operation import StreamedBody
+    from ecr_layer_client._models.services import ServiceName
+    from ecr_layer_client._transport.operation import Operation, StreamedBody
     from ecr_layer_client.images._manifest_tree import Manifest
+
+    NamedImages = Operation[Mapping[str, "Held | KnownImage | NotGiven"]]
 
 
 class _Started(BaseModel):
@@ -80,11 +91,22 @@ class DescribedRepository(BaseModel):
         return self.mutability.startswith("IMMUTABLE") is not is_exception
 
 
+class _ImageDetail(BaseModel):
+    digest: str = Field(validation_alias="imageDigest")
+    tags: list[str] = Field(default_factory=list[str], validation_alias="imageTags")
+    registry_id: str | None = Field(default=None, validation_alias="registryId")
+
+
+class _ImageDetails(BaseModel):
+    details: list[_ImageDetail] = Field(validation_alias="imageDetails")
+
+
 class _Described(BaseModel):
     repositories: list[DescribedRepository]
 
 
 _DESCRIBED = TypeAdapter(_Described)
+_IMAGE_DETAILS = TypeAdapter(_ImageDetails)
 _STARTED = TypeAdapter(_Started)
 _RECEIVED = TypeAdapter(_Received)
 _COMPLETED = TypeAdapter(_Completed)
@@ -266,6 +288,57 @@ class GetDownloadUrlForLayer(_OneThing):
             ResponseError: The response is malformed.
         """
         return parse_response(_URL, body).url
+
+
+class KnownImage(NamedTuple):
+    """An image that the repository has, and the registry if ECR says it."""
+
+    digest: str
+    registry_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DescribeNamedImages:
+    """Ask which images some references name.
+
+    If the repository lacks one of the images, the response is the error ImageNotFoundException.
+
+    Attributes:
+        repository: The repository.
+        references: Tags and digests, at most 100.
+    """
+
+    name: ClassVar[str] = "DescribeImages"
+    repository: Repository
+    references: Sequence[str]
+
+    @property
+    def count(self) -> int:
+        """The number of images."""
+        return len(self.references)
+
+    def request(self) -> bytes:
+        """Return the body of the request."""
+        return to_json({**members_of(self.repository), "imageIds": image_ids(self.references)})
+
+    def parse(self, body: bytes) -> Mapping[str, KnownImage]:
+        """Return the images by their digests and tags.
+
+        Raises:
+            ResponseError: The response is malformed.
+        """
+        return {
+            name: KnownImage(detail.digest, detail.registry_id)
+            for detail in parse_response(_IMAGE_DETAILS, body).details
+            for name in (detail.digest, *detail.tags)
+        }
+
+
+# By service, the operation that asks which images some references name.
+NAMED_IMAGES: Mapping[ServiceName, Callable[[Repository, Sequence[str]], NamedImages]] = {
+    "ecr": GetImages,
+    "ecr-public": DescribeNamedImages,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,24 +17,25 @@ from ecr_layer_client._models.call_errors import (
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.layer import LayerAvailability
 from ecr_layer_client._models.quotas import MIN_PART_BYTES
-from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._models.repository import account_of
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._manifest import ImageIndex
-from ecr_layer_client.images._operations import MAX_IMAGE_IDS, GetImages, Held, NotGiven
+from ecr_layer_client.images._operations import MAX_IMAGE_IDS, Held, NotGiven
 from ecr_layer_client.images._plan import plan
 from ecr_layer_client.images._reader import together
 from ecr_layer_client.images._source import blobs_of
 
 from ._journal import Target, UploadJournal
 from ._layer_upload import LayerUpload
-from ._operations import DescribeRepository, PutImage
+from ._operations import NAMED_IMAGES, DescribeRepository, KnownImage, PutImage
 from ._progress import Tally
 from ._result import TransferredImage, TransferResult
 from ._tools import Calls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Iterable, Mapping
+    from collections.abc import Callable, Coroutine, Iterable, Mapping, Sequence
 
+    from ecr_layer_client._models.repository import Repository
     from ecr_layer_client._models.transfers import TransferProgress
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._manifest_tree import Manifest
@@ -48,7 +49,8 @@ if TYPE_CHECKING:
 _MAX_PUTS = 3
 _log = logging.getLogger("ecr_layer_client")
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
-_Found = dict[str, Held | NotGiven]
+# The images that the repository has, by their digests and tags.
+_Found = dict[str, Held | KnownImage]
 
 
 class PushInput(NamedTuple):
@@ -154,15 +156,28 @@ class Push:
         tags = [tag for its in self._tags.values() for tag in its]
         names = list(dict.fromkeys((*self._manifests, *tags)))
         batches = [names[at : at + MAX_IMAGE_IDS] for at in range(0, len(names), MAX_IMAGE_IDS)]
-        calls = [self._calls.call(GetImages(self.repository, batch)) for batch in batches]
 
         found: _Found = {}
-        for answers in await together(calls):
-            found |= answers
+        for images in await together([self._images_named(batch) for batch in batches]):
+            found |= images
         for image in found.values():
-            if isinstance(image, Held) and self._registry_id is None:
-                self._registry_id = image.registry_id
+            self._registry_id = self._registry_id or image.registry_id
         return found
+
+    async def _images_named(self, names: Sequence[str]) -> _Found:
+        """Return the images that the repository has. What is left out is put."""
+        if self.repository.registry_id != account_of(self.repository):
+            # ECR Public model: DescribeImages takes no alias.
+            return {}
+        operation = NAMED_IMAGES[self.repository.service.name](self.repository, names)
+        try:
+            images = await self._calls.call(operation)
+        except ServiceError as error:
+            # DescribeImages does not say which of the images is absent.
+            if error.code != "ImageNotFoundException":
+                raise
+            return {}
+        return {name: image for name, image in images.items() if not isinstance(image, NotGiven)}
 
     async def _check_tags(self, found: _Found) -> None:
         """Refuse to move a tag that can't be moved, before any byte is sent.
@@ -238,7 +253,7 @@ class Push:
 
     def _tags_to_put(self, manifest: Manifest, found: _Found) -> list[str | None]:
         tags = self._tags.get(manifest.digest, ())
-        if not isinstance(found.get(manifest.digest), Held):
+        if manifest.digest not in found:
             return [*tags] or [None]
         return [tag for tag in tags if _digest(found, tag) != manifest.digest]
 
@@ -281,11 +296,8 @@ class Push:
 
     def _result(self, planned: PushPlan, seconds: float) -> TransferResult:
         tally, to_upload = self._tally, planned.to_upload
-        where = Repository(
-            name=self.repository.name,
-            registry_id=self._registry_id,
-            region=self._tools.region_name,
-        )
+        place = {"registry_id": self._registry_id, "region": self._tools.region_name}
+        where = self.repository.model_copy(update=place)
         roots = {root.digest: None for source in self._sources for root in source.roots}
         return TransferResult(
             repository=where,
@@ -308,4 +320,4 @@ class Push:
 def _digest(found: _Found, tag: str) -> str | None:
     """Return the digest of the image that a tag names in the repository."""
     image = found.get(tag)
-    return image.digest if isinstance(image, Held) else None
+    return None if image is None else image.digest

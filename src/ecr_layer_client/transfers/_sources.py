@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.quotas import MAX_LAYER_BYTES
+from ecr_layer_client._models.public_repository import any_repository
+from ecr_layer_client._models.services import MIB
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._descriptor import TAG
 from ecr_layer_client.images._operations import checked_reference
@@ -19,6 +20,7 @@ from ._layer_source import LayerSource
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._models.services import Service
     from ecr_layer_client.images._descriptor import Descriptor
     from ecr_layer_client.images._source import ImageSource
 
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
     from ._protocols import ImagePusher
 
 # Of a copy: the client and the repository, and the tags and the journal of the push.
-CopyTarget = tuple["ImagePusher", "Repository", "Iterable[str] | None", "Journal | None"]
+CopyTarget = tuple["ImagePusher", "str | Repository", "Iterable[str] | None", "Journal | None"]
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 
 
@@ -114,8 +116,8 @@ def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
     return given
 
 
-def refuse_what_cannot_be_pushed(sources: Iterable[ImageSource]) -> None:
-    """Refuse what ECR would refuse after the upload.
+def refuse_what_cannot_be_pushed(sources: Iterable[ImageSource], service: Service) -> None:
+    """Refuse what the service would refuse after the upload.
 
     Raises:
         InvalidInputError: A blob is empty, too large, of unknown size or not sha256; or a source
@@ -123,7 +125,7 @@ def refuse_what_cannot_be_pushed(sources: Iterable[ImageSource]) -> None:
     """
     for source in sources:
         for blob in source.blobs:
-            problem = _problem(blob)
+            problem = _problem(blob, service)
             if problem is not None:
                 msg = f"{source.name}: {blob.digest} {problem}"
                 raise InvalidInputError(msg)
@@ -131,7 +133,7 @@ def refuse_what_cannot_be_pushed(sources: Iterable[ImageSource]) -> None:
                 opener_of(source, blob)
 
 
-def _problem(blob: Descriptor) -> str | None:
+def _problem(blob: Descriptor, service: Service) -> str | None:
     if not _SHA256.fullmatch(blob.digest):
         return "can't be pushed, because ECR accepts sha256 digests only"
     if blob.size is None:
@@ -140,8 +142,10 @@ def _problem(blob: Descriptor) -> str | None:
         )
     if blob.size == 0:
         return "has 0 bytes, and ECR refuses empty blobs"
-    if blob.size > MAX_LAYER_BYTES:
-        return f"has {blob.size} bytes, and ECR accepts at most {MAX_LAYER_BYTES} (52,000 MiB)"
+    most = service.max_layer_bytes
+    if blob.size > most:
+        mib = f"{most // MIB:,} MiB"
+        return f"has {blob.size} bytes, and {service.title} accepts at most {most} ({mib})"
     return None
 
 
@@ -164,7 +168,7 @@ def checked_references(references: str | Iterable[str]) -> list[str]:
 
 def checked_target(
     pusher: ImagePusher,
-    repository: Repository,
+    repository: str | Repository,
     tags: Iterable[str] | None,
     journal: Journal | None,
 ) -> CopyTarget:
@@ -179,5 +183,6 @@ def checked_target(
             "or another ImagePusher"
         )
         raise InvalidInputError(msg)
+    any_repository(repository)
     UploadJournal(journal)
     return pusher, repository, None if tags is None else checked_tags(tags), journal

@@ -102,7 +102,8 @@ class Transfers:
         images = sources_of(sources)
         wanted = tags_of_push(images, tags)
         uploads = await asyncio.to_thread(UploadJournal, journal)
-        await asyncio.to_thread(refuse_what_cannot_be_pushed, images)
+        service = self._parts.repository.service
+        await asyncio.to_thread(refuse_what_cannot_be_pushed, images, service)
         given = PushInput(images, wanted, Contents(images), uploads)
 
         async def pushed() -> TransferResult:

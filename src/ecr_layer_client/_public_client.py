@@ -1,0 +1,73 @@
+"""`ECRPublicLayerClient`: the client of ECR Public."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from ._base_client import BaseLayerClient
+from ._models.config import ClientConfig
+from ._models.public_repository import PublicRepository
+from ._transport.options import ConnectionOptions
+
+if TYPE_CHECKING:
+    from ._models.repository import Repository
+    from .protocols import CredentialsProvider, Limiter, Observer, SessionLike
+
+
+class ECRPublicLayerClient(BaseLayerClient):
+    """Checks which layers a repository of ECR Public holds, and pushes images to it.
+
+    It is used as `ECRLayerClient` is, with the methods that the API of ECR Public supports. A
+    repository is a name, a URI such as `public.ecr.aws/ALIAS/NAME`, an ARN or a `PublicRepository`.
+
+    Args:
+        region_name: The Region of the endpoint: `us-east-1` or `us-west-2`. Default `us-east-1`,
+            whatever the AWS configuration says.
+        profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
+        endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
+            Default None.
+        credentials: As of `ECRLayerClient`. Default None: as botocore finds them.
+        session: As of `ECRLayerClient`. Default None: one session for all clients of the event loop
+            and profile.
+        config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
+        observer: Notified of operations, attempts, retries and throttling. Default None.
+        limiter: Asked before each request; see `Limiter`. Default None.
+        limiter_scope: The account in the `Quota` of repositories without an account. Default None.
+
+    Raises:
+        InvalidInputError: An argument is not valid.
+
+    Example:
+        ```python
+        async with ECRPublicLayerClient() as client:
+            result = await client.check_layers("public.ecr.aws/local/app", digests)
+        print(len(result.absent), "to upload")
+        ```
+    """
+
+    _repository_class: ClassVar[type[Repository]] = PublicRepository
+
+    def __init__(  # noqa: PLR0913 (all by keyword)
+        self,
+        *,
+        region_name: str = "us-east-1",
+        profile_name: str | None = None,
+        endpoint_url: str | None = None,
+        credentials: CredentialsProvider | None = None,
+        session: SessionLike | None = None,
+        config: ClientConfig = ClientConfig(),  # noqa: B008 (an immutable value)
+        observer: Observer | None = None,
+        limiter: Limiter | None = None,
+        limiter_scope: str | None = None,
+    ) -> None:
+        options = ConnectionOptions(
+            region_name,
+            profile_name,
+            endpoint_url,
+            session,
+            credentials=credentials,
+            limiter=limiter,
+            limiter_scope=limiter_scope,
+            service=PublicRepository.service,
+        )
+        self._set_up(options, config, observer)
