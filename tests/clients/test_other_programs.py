@@ -54,6 +54,24 @@ SEEN: dict[str, Any] = {
         "ImageAlreadyExistsException",
     ],
 }
+SEEN_IN_PUBLIC: dict[str, Any] = {
+    "uri": "public.ecr.aws/local/team/app",
+    "alias": "local",
+    "token": ["authorizationToken", "expiresAt"],
+    "before": SEEN["before"],
+    "uploaded": SEEN["uploaded"],
+    "after": SEEN["after"],
+    "put": True,
+    "described": [True],
+    "named": "arn:aws:ecr-public::123456789012:repository/team/app",
+    "errors": [
+        "RepositoryAlreadyExistsException",
+        "ImageAlreadyExistsException",
+        "RegistryNotFoundException",
+        "RepositoryNotFoundException",
+        "ImageNotFoundException",
+    ],
+}
 POLICY = json.dumps(
     {
         "rules": [
@@ -153,6 +171,17 @@ def test_a_python_client_pushes_and_pulls(
     python = environment(tmp_path / client, requirement) / "python"
     told = seen(python, PROGRAMS / "journey.py", client, POLICY)
     assert told == {**SEEN, **dict.fromkeys(hidden)}
+
+
+@pytest.mark.parametrize(("client", "requirement"), [("boto3", "boto3"), ("aws", "awscli")])
+def test_a_python_client_pushes_to_ecr_public(
+    ecr: LocalECR, tmp_path: Path, client: str, requirement: str
+) -> None:
+    """A Python client pushes to ECR Public in parts, and reads each error code."""
+    python = environment(tmp_path / client, requirement) / "python"
+    told = ran(python, PROGRAMS / "public_journey.py", client, **ecr.environment)
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert json.loads(told.stdout) == SEEN_IN_PUBLIC
 
 
 @pytest.mark.skipif(not AWS_2.exists(), reason="needs Debian's package awscli, of version 2")

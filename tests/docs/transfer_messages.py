@@ -210,7 +210,7 @@ TRANSFERS: dict[str, Case] = {
     "a transfer of … has no single digest: read result.images": _made(
         lambda: TransferResult().digest
     ),
-    "the id of the registry is not known, so there is no URI: …": _made(
+    "… is not known, so there is no URI: …": _made(
         lambda: TransferResult.of(_APP, images={_OTHER: []}).uri
     ),
     "journal=… must be a directory (str or Path), …": _push(journal=_any),

@@ -11,14 +11,15 @@ from hypothesis import strategies as st
 
 from ecr_layer_client import RetryPolicy
 from ecr_layer_client._models.digest import canonical
-from ecr_layer_client.local import LocalECR
+from services import ECRS
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine, Iterable, Mapping
 
-    from ecr_layer_client import ECRLayerClient
+    from ecr_layer_client import ECRLayerClient, ECRPublicLayerClient
 
+    Client = ECRLayerClient | ECRPublicLayerClient
     Plan = list[tuple[dict[str, Any], int, int]]
 
 T = TypeVar("T")
@@ -39,13 +40,14 @@ def plans(faults: list[dict[str, Any]], max_size: int) -> st.SearchStrategy[Plan
 def checked(
     held: Mapping[str, Iterable[str]],
     plan: Plan,
-    check: Callable[[ECRLayerClient], Coroutine[Any, Any, T]],
+    check: Callable[[Client], Coroutine[Any, Any, T]],
+    service: str,
     **options: Any,
 ) -> T:
     """Run a check of repositories that hold digests, and see that it leaves nothing behind."""
 
     async def run() -> T:
-        async with LocalECR(in_memory=True, latency=0.05) as ecr:
+        async with ECRS[service](in_memory=True, latency=0.05) as ecr:
             for name, digests in held.items():
                 ecr.seed(name, [(digest, 1) for digest in digests])
             for fault, times, after in plan:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client import CallError, ECRLayerClient, LayerCheckResult
+from ecr_layer_client import CallError, LayerCheckResult
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from property.running import checked, distinct, plans, quick, retries
+from services import ECRS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from property.running import Plan
+    from property.running import Client, Plan
 
 POOL = [f"sha256:{number:x}" for number in range(8, 40)]
 HELD = frozenset(POOL[::2])
@@ -38,18 +40,18 @@ async def as_async(digests: list[str]) -> AsyncIterator[str]:
 
 
 def check(
-    digests: Any, plan: Plan, timeout: float | None = None, **options: Any
+    service: str, digests: Any, plan: Plan, timeout: float | None = None, **options: Any
 ) -> tuple[LayerCheckResult, bool]:
     """Return the result of a check, or the part that its error keeps, and whether it is all."""
 
-    async def run(client: ECRLayerClient) -> tuple[LayerCheckResult, bool]:
+    async def run(client: Client) -> tuple[LayerCheckResult, bool]:
         try:
             return await client.check_layers("app", digests, timeout=timeout), True
         except CallError as error:
             assert error.partial is not None
             return error.partial, False
 
-    return checked({"app": HELD}, plan, run, retry=retries(3), **options)
+    return checked({"app": HELD}, plan, run, service, retry=retries(3), **options)
 
 
 def wrong(result: LayerCheckResult) -> list[str]:
@@ -62,11 +64,13 @@ def wrong(result: LayerCheckResult) -> list[str]:
     ]
 
 
+@pytest.mark.parametrize("service", ECRS)
 @quick(60)
 @given(
     DIGESTS, st.integers(1, 12), st.integers(1, 6), PLANS, st.sampled_from([list, iter, as_async])
 )
 def test_every_digest_is_accounted_for(
+    service: str,
     digests: list[str],
     batch_size: int,
     max_concurrency: int,
@@ -75,7 +79,7 @@ def test_every_digest_is_accounted_for(
 ) -> None:
     """The outcomes and the unanswered are the distinct digests, and no outcome is wrong."""
     result, is_complete = check(
-        shaped(digests), plan, batch_size=batch_size, max_concurrency=max_concurrency
+        service, shaped(digests), plan, batch_size=batch_size, max_concurrency=max_concurrency
     )
     found = [outcome.digest for outcome in result]
     assert wrong(result) == []
@@ -91,13 +95,14 @@ def test_every_digest_is_accounted_for(
     assert set(accounted) in (parts[-1:] if shaped is list else parts)
 
 
+@pytest.mark.parametrize("service", ECRS)
 @quick(60)
 @given(DIGESTS, st.integers(1, 12), PLANS, st.floats(0.01, 20.0))
 def test_every_digest_is_accounted_for_in_time(
-    digests: list[str], batch_size: int, plan: Plan, timeout: float
+    service: str, digests: list[str], batch_size: int, plan: Plan, timeout: float
 ) -> None:
     """Each digest is accounted for when the timeout expires at any moment."""
-    result, _ = check(digests, plan, timeout, batch_size=batch_size, max_concurrency=2)
+    result, _ = check(service, digests, plan, timeout, batch_size=batch_size, max_concurrency=2)
     accounted = [*(outcome.digest for outcome in result), *result.unanswered]
     assert sorted(accounted) == sorted(distinct(digests).values())
     assert wrong(result) == []

@@ -6,6 +6,7 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -20,16 +21,19 @@ from ecr_layer_client import (
     ClientConfig,
     ClientStateError,
     ECRLayerClient,
+    ECRPublicLayerClient,
     LayerOutcome,
 )
-from ecr_layer_client.local import LocalECR
 from property.running import quick, retries
+from services import ECRS
 from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import Awaitable, Callable
 
     from ecr_layer_client import SessionLike
+    from ecr_layer_client.local import LocalECR
+    from property.running import Client
 
 POOL = [f"sha256:{number:x}" for number in range(16, 28)]
 GIVEN = [*POOL, *map(str.upper, POOL), "latest"]
@@ -47,13 +51,20 @@ SECONDS = [0.0, 0.001, 0.002, 0.026, 0.05, 0.052, 1.0, 20.0]
 class CheckLayer(RuleBasedStateMachine):
     """Many callers of two repositories, through two views."""
 
-    def __init__(self, runner: asyncio.Runner, ecr: LocalECR, session: SessionLike) -> None:
+    def __init__(
+        self,
+        runner: asyncio.Runner,
+        ecr: LocalECR,
+        session: SessionLike,
+        make: Callable[..., Client],
+    ) -> None:
         super().__init__()
         self.runner = runner
         self.ecr = ecr
         self.session = session
-        self.client = ECRLayerClient()
-        self.views: list[ECRLayerClient] = []
+        self.make = make
+        self.client: Client = make()
+        self.views: list[Client] = []
         self.waiting: dict[asyncio.Task[LayerOutcome], tuple[str, str]] = {}
         self.cancelled: set[asyncio.Task[LayerOutcome]] = set()
 
@@ -70,7 +81,7 @@ class CheckLayer(RuleBasedStateMachine):
     )
     def open(self, batch_size: int, slots: int, window: float) -> None:
         """Open the client, and make two views of it."""
-        self.client = ECRLayerClient(
+        self.client = self.make(
             region_name=self.ecr.region,
             endpoint_url=self.ecr.endpoint_url,
             session=self.session,
@@ -167,12 +178,16 @@ class CheckLayer(RuleBasedStateMachine):
         self._run(self.client.aclose())
 
 
-def test_check_layer() -> None:
+CLIENTS = {"ecr": ECRLayerClient, "ecr-public": ECRPublicLayerClient}
+
+
+@pytest.mark.parametrize("service", ECRS)
+def test_check_layer(service: str) -> None:
     """Each caller has its outcome, its error or its cancellation, whatever else happens."""
     with asyncio.Runner(loop_factory=VirtualTimeLoop) as runner:
-        ecr = runner.run(LocalECR(in_memory=True, latency=0.05).open())
+        ecr = runner.run(ECRS[service](in_memory=True, latency=0.05).open())
         for name, held in HELD.items():
             ecr.seed(name, [(digest, 1) for digest in held])
-        make: Any = partial(CheckLayer, runner, ecr, ecr.session())
+        make: Any = partial(CheckLayer, runner, ecr, ecr.session(), CLIENTS[service])
         run_state_machine_as_test(make, settings=quick(60, stateful_step_count=30))
         runner.run(ecr.aclose())

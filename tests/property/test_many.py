@@ -6,16 +6,18 @@ import asyncio
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ecr_layer_client import CallError, ECRLayerClient, LayerCheckResult, LayerCheckResults
+from ecr_layer_client import CallError, LayerCheckResult, LayerCheckResults
 from property.running import checked, distinct, plans, quick, retries
+from services import ECRS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
-    from property.running import Plan
+    from property.running import Client, Plan
 
     Pair = tuple[str, str]
 
@@ -48,17 +50,17 @@ async def as_async(pairs: list[Pair]) -> AsyncIterator[Pair]:
         yield pair
 
 
-def check(pairs: Any, plan: Plan, **options: Any) -> LayerCheckResults:
+def check(service: str, pairs: Any, plan: Plan, **options: Any) -> LayerCheckResults:
     """Return the results of a check, or those that its error keeps."""
 
-    async def run(client: ECRLayerClient) -> LayerCheckResults:
+    async def run(client: Client) -> LayerCheckResults:
         try:
             return await client.check_many(pairs)
         except CallError as error:
             assert error.partials is not None
             return error.partials
 
-    return checked(HELD, plan, run, retry=retries(2), **options)
+    return checked(HELD, plan, run, service, retry=retries(2), **options)
 
 
 def wrong(result: LayerCheckResult) -> list[str]:
@@ -68,6 +70,7 @@ def wrong(result: LayerCheckResult) -> list[str]:
     return available + [digest for digest in result.absent if digest.lower() in held]
 
 
+@pytest.mark.parametrize("service", ECRS)
 @quick(30)
 @given(
     PAIRS,
@@ -77,6 +80,7 @@ def wrong(result: LayerCheckResult) -> list[str]:
     st.sampled_from([list, as_mapping, iter, as_async]),
 )
 def test_every_digest_is_accounted_for(
+    service: str,
     pairs: list[Pair],
     batch_size: int,
     max_concurrency: int,
@@ -84,7 +88,9 @@ def test_every_digest_is_accounted_for(
     shaped: Callable[[list[Pair]], Any],
 ) -> None:
     """Results, and the parts that errors keep, have the distinct digests; no outcome is wrong."""
-    results = check(shaped(pairs), plan, batch_size=batch_size, max_concurrency=max_concurrency)
+    results = check(
+        service, shaped(pairs), plan, batch_size=batch_size, max_concurrency=max_concurrency
+    )
     given_by_name = as_mapping(pairs)
     expected = {name: list(distinct(given).values()) for name, given in given_by_name.items()}
 

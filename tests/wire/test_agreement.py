@@ -14,6 +14,7 @@ from botocore.config import Config
 
 from ecr_layer_client import ECRLayerClient, Layer
 from ecr_layer_client.local import LocalECR
+from services import ECRS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Iterator
@@ -63,21 +64,30 @@ def rows(result: LayerCheckResult) -> dict[str, Row]:
     }
 
 
+@pytest.fixture
+def service() -> str:
+    """Return the service of the local ECR."""
+    return "ecr"
+
+
 @pytest_asyncio.fixture
-async def mixed() -> AsyncIterator[LocalECR]:
-    """Give a local ECR that holds a mix of layers, image configurations and archived layers."""
-    async with LocalECR() as ecr:
+async def mixed(service: str) -> AsyncIterator[LocalECR]:
+    """Give a local ECR that holds a mix of layers, image configurations and archived layers.
+
+    ECR Public archives nothing.
+    """
+    async with ECRS[service]() as ecr:
         ecr.seed("app", [(digest, size, media_type) for digest, (size, media_type) in HELD.items()])
-        for digest in ARCHIVED:
+        for digest in ARCHIVED if service == "ecr" else ():
             ecr.archive("app", digest)
         yield ecr
 
 
-def boto(**options: Any) -> Any:
-    """Return boto3's default ECR client, without retries."""
+def boto(service: str = "ecr", **options: Any) -> Any:
+    """Return boto3's default client of a service, without retries."""
     boto3: Any = importlib.import_module("boto3")  # it has no types
     config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-    return boto3.client("ecr", **options, config=config)
+    return boto3.client(service, **options, config=config)
 
 
 def checked_one_by_one(client: Any, digests: Iterable[str]) -> dict[str, Row]:
@@ -97,9 +107,12 @@ def checked_one_by_one(client: Any, digests: Iterable[str]) -> dict[str, Row]:
     return found
 
 
-async def test_boto3_one_by_one_agrees(mixed: LocalECR) -> None:
+@pytest.mark.parametrize("service", ECRS)
+async def test_boto3_one_by_one_agrees(mixed: LocalECR, service: str) -> None:
     """boto3, which checks 1,000 digests one by one, gets the same rows as one check of ours."""
-    theirs = await asyncio.to_thread(checked_one_by_one, boto(**mixed.client_kwargs), DIGESTS)
+    client = boto(service, **mixed.client_kwargs)
+    theirs = await asyncio.to_thread(checked_one_by_one, client, DIGESTS)
+    assert len(theirs) == len(DIGESTS)
     async with mixed.client() as client:
         assert rows(await client.check_layers("app", DIGESTS)) == theirs
 

@@ -94,7 +94,8 @@ class TransferResult(BaseModel, frozen=True):
         """
         uri = None if self.repository is None else self.repository.uri
         if uri is None:
-            msg = "the id of the registry is not known, so there is no URI: read result.digest"
+            what = "the id of the registry (in ECR Public, its alias)"
+            msg = f"{what} is not known, so there is no URI: read result.digest"
             raise ValueError(msg)
         return f"{uri}@{self.digest}"
 

@@ -39,10 +39,10 @@ class ResponseError(Exception):
 
 
 class Boto3:
-    """boto3's client."""
+    """boto3's client of a service."""
 
-    def __init__(self) -> None:
-        self._client: Any = importlib.import_module("boto3").client("ecr")
+    def __init__(self, service: str = "ecr") -> None:
+        self._client: Any = importlib.import_module("boto3").client(service)
         self._error: Any = importlib.import_module("botocore.exceptions").ClientError
 
     def ask(self, operation: str, **members: Any) -> dict[str, Any]:
@@ -79,9 +79,10 @@ class Capo:
 
 
 class Aws:
-    """The AWS command line: one process for each request."""
+    """The AWS command line: one process for each request to a service."""
 
-    def __init__(self) -> None:
+    def __init__(self, service: str = "ecr") -> None:
+        self._service = service
         self._program = [str(Path(sys.executable).with_name("aws"))]
         if len(sys.argv) > PROGRAM:
             endpoint = os.environ["AWS_ENDPOINT_URL_ECR"]
@@ -97,7 +98,7 @@ class Aws:
             ]
             command = [
                 *self._program,
-                "ecr",
+                self._service,
                 operation.replace("_", "-"),
                 "--output",
                 "json",
