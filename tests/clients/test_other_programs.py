@@ -179,7 +179,7 @@ def test_a_python_client_pushes_to_ecr_public(
 ) -> None:
     """A Python client pushes to ECR Public in parts, and reads each error code."""
     python = environment(tmp_path / client, requirement) / "python"
-    told = ran(python, PROGRAMS / "public_journey.py", client, **ecr.environment)
+    told = ran(python, PROGRAMS / "journey.py", client, "ecr-public", **ecr.environment)
     assert told.returncode == 0, told.stderr[-2000:]
     assert json.loads(told.stdout) == SEEN_IN_PUBLIC
 

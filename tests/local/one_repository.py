@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from ecr_layer_client.local._registry.errors import AwsError
+from ecr_layer_client.local._registry.limits import DEFAULT_LIMITS
 from ecr_layer_client.local._registry.manifest import (
     OCI_CONFIG,
     OCI_INDEX,
     OCI_LAYER,
     OCI_MANIFEST,
 )
-from ecr_layer_client.local._registry.registry import DEFAULT_LIMITS, Registry
+from ecr_layer_client.local._registry.registry import Registry
 from ecr_layer_client.local._registry.state import StoredLayer
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import boto3
+import boto3  # type: ignore[import-untyped]  # boto3 has no types
 import pytest
 from botocore.exceptions import ClientError
 

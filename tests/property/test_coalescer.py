@@ -178,7 +178,7 @@ class CheckLayer(RuleBasedStateMachine):
         self._run(self.client.aclose())
 
 
-CLIENTS = {"ecr": ECRLayerClient, "ecr-public": ECRPublicLayerClient}
+CLIENTS: dict[str, type[Client]] = {"ecr": ECRLayerClient, "ecr-public": ECRPublicLayerClient}
 
 
 @pytest.mark.parametrize("service", ECRS)

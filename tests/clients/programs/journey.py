@@ -1,6 +1,7 @@
 """A push and a pull by another client: `journey.py CLIENT POLICY [PROGRAM]`.
 
-CLIENT is `boto3`, `capo` or `aws`, and POLICY is a lifecycle policy. The program runs in an
+CLIENT is `boto3`, `capo` or `aws`, and POLICY is a lifecycle policy. With `ecr-public` in its
+place, the client pushes to ECR Public. The program runs in an
 environment of that client, finds the registry by environment variables, and prints the results as
 JSON. PROGRAM is an AWS command line elsewhere, which may be too old to read its endpoint from the
 environment.
@@ -22,6 +23,7 @@ from typing import Any, cast
 
 PARTS = (bytes(5 * 1024 * 1024), b"the rest")
 CONFIG = b"{}"
+PUBLIC = "ecr-public"
 PROGRAM = 3  # the position of an argument
 TYPES = {
     "layer": "application/vnd.oci.image.layer.v1.tar+gzip",
@@ -324,7 +326,54 @@ def main(client: Any, policy: str) -> dict[str, Any]:
     return seen
 
 
+def push_to_public(client: Any) -> dict[str, Any]:
+    """Push an image to ECR Public, send some invalid requests, and return the results."""
+    app = {"repository_name": "team/app"}
+    repository = client.ask("create_repository", **app)["repository"]
+    [registry] = client.ask("describe_registries")["registries"]
+    seen: dict[str, Any] = {
+        "uri": repository["repositoryUri"],
+        "alias": registry["aliases"][0]["name"],
+        "token": sorted(client.ask("get_authorization_token")["authorizationData"]),
+    }
+
+    layer, config = digest_of(b"".join(PARTS)), digest_of(CONFIG)
+    seen["before"] = availability(client, layer, config)
+    seen["uploaded"] = [upload(client, *PARTS) == layer, upload(client, CONFIG) == config]
+    seen["after"] = availability(client, layer, config)
+
+    blobs = {"mediaType": TYPES["config"], "digest": config, "size": len(CONFIG)}
+    layers = [{"mediaType": TYPES["layer"], "digest": layer, "size": sum(map(len, PARTS))}]
+    document = {
+        "schemaVersion": 2,
+        "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": blobs,
+        "layers": layers,
+    }
+    put = {**app, "image_manifest": json.dumps(document, indent=3), "image_tag": "1.0"}
+    image = client.ask("put_image", **put)["image"]["imageId"]["imageDigest"]
+    seen["put"] = image == digest_of(put["image_manifest"].encode())
+
+    described = client.ask("describe_images", **app, image_ids=[{"imageTag": "1.0"}])
+    seen["described"] = [each["imageDigest"] == image for each in described["imageDetails"]]
+    [named] = client.ask("describe_repositories", repository_names=["team/app"])["repositories"]
+    seen["named"] = named["repositoryArn"]
+    check = {"repository_name": "team/app", "layer_digests": [layer]}
+    seen["errors"] = [
+        rejection(client, "create_repository", **app).code,
+        rejection(client, "put_image", **put).code,
+        rejection(client, "batch_check_layer_availability", **check, registry_id="gone").code,
+        rejection(client, "describe_images", repository_name="team/none").code,
+        rejection(client, "describe_images", **app, image_ids=[{"imageTag": "none"}]).code,
+    ]
+    return seen
+
+
 if __name__ == "__main__":
     # The test reads this output.
-    client = {"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]()
-    print(json.dumps(main(client, sys.argv[2])))  # noqa: T201
+    if sys.argv[2] == PUBLIC:
+        public = {"boto3": Boto3, "aws": Aws}[sys.argv[1]](PUBLIC)
+        print(json.dumps(push_to_public(public)))  # noqa: T201
+    else:
+        client = {"boto3": Boto3, "capo": Capo, "aws": Aws}[sys.argv[1]]()
+        print(json.dumps(main(client, sys.argv[2])))  # noqa: T201
