@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     from .protocols import CredentialsProvider, Limiter, Observer, SessionLike
 
 
+# AWS, "Amazon ECR Public endpoints and quotas"; the API has another endpoint in us-west-2.
+PUBLIC_REGION = "us-east-1"
+
+
 class ECRPublicLayerClient(BaseLayerClient):
     """Checks which layers a repository of ECR Public holds, and pushes images to it.
 
@@ -50,7 +54,7 @@ class ECRPublicLayerClient(BaseLayerClient):
     def __init__(  # noqa: PLR0913 (all by keyword)
         self,
         *,
-        region_name: str = "us-east-1",
+        region_name: str = PUBLIC_REGION,
         profile_name: str | None = None,
         endpoint_url: str | None = None,
         credentials: CredentialsProvider | None = None,

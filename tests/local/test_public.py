@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import base64
+import importlib
 import json
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
-import boto3  # type: ignore[import-untyped]  # boto3 has no types
 import pytest
 from botocore.exceptions import ClientError
 
@@ -49,10 +49,15 @@ def public(ecr: LocalECR) -> Any:
     return public_client(ecr)
 
 
+def boto(service: str, ecr: LocalECR, **options: str) -> Any:
+    """Return boto3's client of a service."""
+    boto3: Any = importlib.import_module("boto3")  # it has no types
+    return boto3.client(service, **{**ecr.client_kwargs, **options})
+
+
 def public_client(ecr: LocalECR, **options: str) -> Any:
     """Return boto3's client of ECR Public."""
-    create: Any = boto3.client
-    return create("ecr-public", **{**ecr.client_kwargs, **options})
+    return boto("ecr-public", ecr, **options)
 
 
 def pushed(public: Any, **registry: str) -> Any:
@@ -214,8 +219,7 @@ def test_the_parts_of_a_layer_are_limited(public: Any, ecr: LocalECR) -> None:
 def test_quotas_are_counted_apart(ecr: LocalECR, public: Any) -> None:
     """A private request takes nothing from the quota of ECR Public."""
     ecr.set_quota(0.001, burst=1)
-    create: Any = boto3.client
-    create("ecr", **ecr.client_kwargs).describe_repositories()
+    boto("ecr", ecr).describe_repositories()
     assert len(public.describe_repositories()["repositories"]) == 1
     assert code_of(public.describe_repositories) == "ThrottlingException"
 
@@ -226,8 +230,7 @@ def test_contents_are_kept_in_the_data_directory(tmp_path: Path) -> None:
     with LocalECR(data=tmp_path) as ecr:
         where = {"repositoryName": "app", "layerDigests": [DIGEST]}
         [row] = public_client(ecr).batch_check_layer_availability(**where)["layers"]
-        create: Any = boto3.client
-        private = create("ecr", **ecr.client_kwargs).describe_repositories()["repositories"]
+        private = boto("ecr", ecr).describe_repositories()["repositories"]
     assert (row["layerAvailability"], private) == ("AVAILABLE", [])
 
 

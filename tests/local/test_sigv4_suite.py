@@ -70,7 +70,7 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture(autouse=True)
 def _the_suites_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_signatures, "service_of", lambda _request: SERVICE)
+    monkeypatch.setattr(_signatures, "service_of", lambda *_: SERVICE)
 
 
 def read(case: Path, kind: str) -> str:

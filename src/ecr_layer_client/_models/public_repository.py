@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import ClassVar, Literal, Self
+from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator
 
@@ -97,6 +97,14 @@ class PublicRepository(Repository, frozen=True):
         if not name:
             raise registry_alone(text)
         return cls(name=name, registry_id=alias)
+
+
+# The type of a field that is read from JSON. For type checkers, a public repository is a
+# repository.
+if TYPE_CHECKING:
+    AnyRepository: TypeAlias = Repository
+else:
+    AnyRepository = Repository | PublicRepository
 
 
 def any_repository(value: str | Repository) -> Repository:

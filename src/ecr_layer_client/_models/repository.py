@@ -157,7 +157,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             msg = f"a repository must be a str or a Repository, not {kind} {quoted(text)}"
             raise InvalidInputError(msg)
         its = service_named_by(text)
-        if its not in {None, cls.service}:
+        if its is not None and its is not cls.service:
             raise _of_another_service(text, its)
         if text.startswith("arn:"):
             return cls._from_arn(text)

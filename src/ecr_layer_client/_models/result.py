@@ -26,8 +26,7 @@ from .layer import (
     group_of,
 )
 from .outcomes import Outcomes, Row
-from .public_repository import PublicRepository, any_repository
-from .repository import Repository
+from .public_repository import AnyRepository, any_repository
 from .tables import TableMixin
 
 if TYPE_CHECKING:
@@ -35,6 +34,8 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
     from pydantic import ModelWrapValidatorHandler
+
+    from .repository import Repository
 
 # An error names this many digests, and only counts the others.
 _MAX_DIGESTS_NAMED = 3
@@ -124,7 +125,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         (True, False, True)
     """
 
-    repository: Repository | PublicRepository
+    repository: AnyRepository
     outcomes: Annotated[Sequence[LayerOutcome], Outcomes]
     unanswered: tuple[str, ...] = ()
 

@@ -95,6 +95,7 @@ def _ecr_layers(
       AWS_PROFILE, AWS_ACCESS_KEY_ID, ...    the credentials
       AWS_DEFAULT_REGION                     the Region
       AWS_ENDPOINT_URL_ECR                   the endpoint
+      AWS_ENDPOINT_URL_ECR_PUBLIC            the endpoint of ECR Public
       HTTPS_PROXY, NO_PROXY, AWS_CA_BUNDLE   the proxy, and the certificates to trust
       NO_COLOR                               print without colours
       ECR_LAYERS_TRACEBACK                   if 1, show tracebacks, and the logs of libraries

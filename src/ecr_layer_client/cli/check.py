@@ -18,7 +18,7 @@ from .options import (
     Quiet,
     Region,
     Timeout,
-    make_client,
+    make_client_of_service,
 )
 from .output import HEADER, InputOrder, JSONLines, Tally, row
 from .progress import counting
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator
     from contextlib import AbstractContextManager
 
-    from ecr_layer_client._client import ECRLayerClient
+    from ecr_layer_client._base_client import BaseLayerClient
     from ecr_layer_client._models.layer import LayerOutcome
     from ecr_layer_client._models.repository import Repository
 
@@ -46,7 +46,7 @@ def check(  # noqa: PLR0913 (the options)
         str,
         typer.Argument(
             metavar="REPOSITORY",
-            help="A repository's name (team/app), registry URI or ARN.",
+            help="A repository's name (team/app), registry URI or ARN, also of ECR Public.",
             show_default=False,
         ),
     ],
@@ -80,6 +80,7 @@ def check(  # noqa: PLR0913 (the options)
     Examples:
       ecr-layers check team/app sha256:4f4f...b1 sha256:9c2a...07
       ecr-layers check team/app --region eu-west-1 < digests.txt
+      ecr-layers check public.ecr.aws/team/app < digests.txt
       grep -o 'sha256:[0-9a-f]*' manifest.json | ecr-layers check team/app --json
       ecr-layers check team/app --json < digests.txt |
         jq -r 'select(.availability != "AVAILABLE") | .digest'
@@ -100,7 +101,8 @@ def check(  # noqa: PLR0913 (the options)
 
     If the command ends early, it first prints the outcomes that are already known.
 
-    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
+    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository. For ECR
+    Public, IAM actions begin with ecr-public in place of ecr.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     arguments = [] if digests is None or digests == _STDIN else digests
     is_typed = not arguments and sys.stdin is not None and sys.stdin.isatty()
@@ -114,9 +116,9 @@ def check(  # noqa: PLR0913 (the options)
 
     async def check_all() -> int:
         from ecr_layer_client._models.config import ClientConfig
-        from ecr_layer_client._models.repository import Repository
+        from ecr_layer_client._models.public_repository import any_repository
 
-        parsed = Repository.parse(repository)
+        parsed = any_repository(repository)
         config = ClientConfig(
             batch_size=batch_size,
             max_concurrency=concurrency,
@@ -125,7 +127,8 @@ def check(  # noqa: PLR0913 (the options)
         order = InputOrder(max(_MAX_HELD_BACK, 2 * batch_size * concurrency))
         printer = _Printer(parsed, order, len(set(arguments)) or None, as_json=as_json, quiet=quiet)
 
-        async with make_client(parsed, region, profile, endpoint_url, config) as client:
+        client = make_client_of_service(parsed, region, profile, endpoint_url, config)
+        async with client:
             outcomes = (
                 _check_arguments(client, parsed, arguments, timeout, order)
                 if arguments
@@ -142,7 +145,7 @@ def check(  # noqa: PLR0913 (the options)
 
 
 async def _check_arguments(
-    client: ECRLayerClient,
+    client: BaseLayerClient,
     repository: Repository,
     digests: list[str],
     # The error of the library's own timeout keeps what was answered.
@@ -156,7 +159,7 @@ async def _check_arguments(
 
 
 async def _check_stdin(
-    client: ECRLayerClient,
+    client: BaseLayerClient,
     repository: Repository,
     timeout: float | None,  # noqa: ASYNC109 (as above)
     order: InputOrder,

@@ -79,11 +79,11 @@ def doctor(  # noqa: PLR0913 (the options)
 
     async def examine() -> int:
         from ecr_layer_client._models.config import ClientConfig
-        from ecr_layer_client._models.repository import Repository
 
         from .diagnosis import Examination
+        from .references import private_repository
 
-        parsed = None if repository is None else Repository.parse(repository)
+        parsed = None if repository is None else private_repository(repository, "doctor")
         config = ClientConfig(allow_insecure_endpoint=allow_insecure_endpoint)
         examination = Examination(parsed, region, profile, endpoint_url, config)
 

@@ -39,9 +39,10 @@ from .options import (
     Region,
     Timeout,
     make_client,
+    make_client_of_service,
 )
 from .progress import waiting
-from .references import check_image_source, split_reference
+from .references import check_image_source, private_repository, split_reference
 from .stdio import Output, in_thread
 
 if TYPE_CHECKING:
@@ -87,6 +88,7 @@ def plan(  # noqa: PLR0913 (the options)
     \b
     Examples:
       ecr-layers plan ./layout team/app
+      ecr-layers plan ./layout public.ecr.aws/team/app
       docker save app:1 | gzip > app.tar.gz
       ecr-layers plan app.tar.gz team/app --json
 
@@ -100,16 +102,17 @@ def plan(  # noqa: PLR0913 (the options)
     The command does not check whether the repository has the manifests. To check that an image
     exists, use ecr-layers verify.
 
-    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository.
+    The caller needs the IAM action ecr:BatchCheckLayerAvailability on the repository. For ECR
+    Public, IAM actions begin with ecr-public in place of ecr.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def make_plan() -> int:
-        from ecr_layer_client._models.repository import Repository
+        from ecr_layer_client._models.public_repository import any_repository
         from ecr_layer_client.images import ImageSource
 
-        parsed = Repository.parse(repository)
+        parsed = any_repository(repository)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
-        client = make_client(parsed, region, profile, endpoint_url, config)
+        client = make_client_of_service(parsed, region, profile, endpoint_url, config)
 
         with waiting("reading the image", quiet=quiet) as show_step:
             # In a daemon thread, Ctrl-C need not wait for the read.
@@ -162,11 +165,10 @@ def verify(  # noqa: PLR0913 (the options)
 
     async def verify_one() -> int:
         from ecr_layer_client._models.call_errors import RepositoryNotFoundError
-        from ecr_layer_client._models.repository import Repository
         from ecr_layer_client.images._report_builder import NO_SUCH_IMAGE
 
         name, reference = split_reference(image)
-        parsed = Repository.parse(name)
+        parsed = private_repository(name, "verify")
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         async with make_client(parsed, region, profile, endpoint_url, config) as client:
             try:
@@ -225,9 +227,7 @@ def audit(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
 
     async def audit_all() -> int:
-        from ecr_layer_client._models.repository import Repository
-
-        parsed = Repository.parse(repository)
+        parsed = private_repository(repository, "audit")
         printer = _AuditPrinter(as_json=as_json, quiet=quiet)
         config = _config(concurrency, allow_http=allow_insecure_endpoint)
         async with make_client(parsed, region, profile, endpoint_url, config) as client:

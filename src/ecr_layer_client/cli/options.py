@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from ecr_layer_client._base_client import BaseLayerClient
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
@@ -124,4 +125,29 @@ def make_client(  # noqa: PLR0913 (the options)
         endpoint_url=endpoint_url,
         config=config or ClientConfig(),
         observer=observer,
+    )
+
+
+def make_client_of_service(
+    repository: Repository,
+    region: str | None,
+    profile: str | None,
+    endpoint_url: str | None,
+    config: ClientConfig,
+) -> BaseLayerClient:
+    """Return a client for one repository of private ECR or of ECR Public.
+
+    Raises:
+        InvalidInputError: As of `make_client`.
+    """
+    from ecr_layer_client._models.services import ECR
+    from ecr_layer_client._public_client import PUBLIC_REGION, ECRPublicLayerClient
+
+    if repository.service is ECR:
+        return make_client(repository, region, profile, endpoint_url, config)
+    return ECRPublicLayerClient(
+        region_name=region or PUBLIC_REGION,
+        profile_name=profile,
+        endpoint_url=endpoint_url,
+        config=config,
     )

@@ -35,6 +35,26 @@ def check_image_source(path: str, argument: str) -> None:
         raise typer.BadParameter(message, param_hint=argument)
 
 
+def private_repository(name: str, command: str) -> Repository:
+    """Return a repository for a command that does not work with ECR Public.
+
+    Raises:
+        InvalidInputError: The name is not valid, or is one of ECR Public.
+    """
+    from ecr_layer_client._models.errors import InvalidInputError
+    from ecr_layer_client._models.public_repository import any_repository
+    from ecr_layer_client._models.services import ECR
+
+    repository = any_repository(name)
+    if repository.service is not ECR:
+        message = (
+            f"{name!r} is a repository of ECR Public, and {command} needs a private one: "
+            "with ECR Public, use check, plan, push, or copy to it"
+        )
+        raise InvalidInputError(message)
+    return repository
+
+
 def split_reference(image: str) -> tuple[str, str]:
     """Return the repository and the reference of an image's name.
 
@@ -72,14 +92,14 @@ def split_target(
         InvalidInputError: The repository or a tag is not valid.
     """
     from ecr_layer_client._models.errors import InvalidInputError
-    from ecr_layer_client._models.repository import Repository
+    from ecr_layer_client._models.public_repository import any_repository
     from ecr_layer_client.transfers._sources import checked_tags
 
     if "@" in target:
         message = f"{target!r} names a digest: name a repository, and give tags with ':' or --tag"
         raise InvalidInputError(message)
     name, tag = _split_tag(target)
-    repository = Repository.parse(name)
+    repository = any_repository(name)
     given = [*(() if tag is None else (tag,)), *(further_tags or ())]
     return repository, checked_tags(given) or None
 

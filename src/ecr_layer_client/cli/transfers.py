@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import AsyncExitStack, closing
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -29,9 +29,10 @@ from .options import (
     Region,
     Timeout,
     make_client,
+    make_client_of_service,
 )
 from .progress import waiting
-from .references import check_image_source, split_reference, split_target
+from .references import check_image_source, private_repository, split_reference, split_target
 from .stdio import in_thread
 from .transfer_options import (
     AsJson,
@@ -54,6 +55,7 @@ from .transfer_output import TransferReport
 if TYPE_CHECKING:
     from collections.abc import Coroutine
 
+    from ecr_layer_client._base_client import BaseLayerClient
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.call_errors import CallError
     from ecr_layer_client._models.repository import Repository
@@ -111,13 +113,15 @@ def push(  # noqa: PLR0913 (the options)
       docker save app:1.0 --output app.tar
       ecr-layers push app.tar team/app:1.0
       ecr-layers push app.tar team/app --tag 1.0 --tag latest
+      ecr-layers push app.tar public.ecr.aws/team/app:1.0
 
     If a push is interrupted, run the same command again to continue it. Exit code 75 means
     that another run may succeed.
 
     The caller needs the IAM actions ecr:BatchCheckLayerAvailability, ecr:BatchGetImage,
     ecr:InitiateLayerUpload, ecr:UploadLayerPart, ecr:CompleteLayerUpload and ecr:PutImage on the
-    repository. To move a tag, also ecr:DescribeRepositories.
+    repository. To move a tag, also ecr:DescribeRepositories. For ECR Public, IAM actions begin with
+    ecr-public in place of ecr, and ecr-public:DescribeImages replaces ecr:BatchGetImage.
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
@@ -126,7 +130,8 @@ def push(  # noqa: PLR0913 (the options)
 
         repository, tags = split_target(target, tag)
         config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
-        client = make_client(repository, region, profile, endpoint_url, config)
+        client = make_client_of_service(repository, region, profile, endpoint_url, config)
+        verifier = _verifier(client, repository) if verify else None
 
         with waiting("reading the image", quiet=quiet):
             # In a daemon thread, Ctrl-C need not wait for the read.
@@ -145,7 +150,7 @@ def push(  # noqa: PLR0913 (the options)
                 result = await client.push(
                     repository, source, tags=tags, journal=place, progress=report.show
                 )
-                checked = await _verified(client, repository, result) if verify else None
+                checked = await _verified(verifier, repository, result) if verifier else None
         return await _printed(report, result, checked)
 
     check_image_source(path, "PATH")
@@ -202,10 +207,8 @@ def pull(  # noqa: PLR0913 (the options)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
     async def pulled() -> int:
-        from ecr_layer_client._models.repository import Repository
-
         name, reference = split_reference(image)
-        repository = Repository.parse(name)
+        repository = private_repository(name, "pull")
         config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
         async with make_client(repository, region, profile, endpoint_url, config) as client:
             with report:
@@ -253,7 +256,7 @@ def copy(  # noqa: PLR0913 (the options)
     as_json: AsJson = False,
     quiet: Quiet = False,
 ) -> None:
-    """Copy an image to another repository, account or Region.
+    """Copy an image to another repository, account or Region, or to ECR Public.
 
     The layers go through memory, and are not written to the disk. If you name no tag, the copy gets
     the tag of the source. Within one repository, a copy only adds the tag.
@@ -263,6 +266,7 @@ def copy(  # noqa: PLR0913 (the options)
       ecr-layers copy team/app:1.0 team/app:stable
       ecr-layers copy team/app:1.0 team/app --to-region eu-west-1
       ecr-layers copy team/app:1.0 mirror/app --to-profile production
+      ecr-layers copy team/app:1.0 public.ecr.aws/team/app
 
     If a copy is interrupted, run the same command again to continue it. Exit code 75 means
     that another run may succeed. Signatures and attestations of the image are not copied.
@@ -273,17 +277,18 @@ def copy(  # noqa: PLR0913 (the options)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
     async def copied() -> int:
-        from ecr_layer_client._models.repository import Repository
-
         name, reference = split_reference(source)
-        origin = Repository.parse(name)
+        origin = private_repository(name, "the source of copy")
         goal, tags = split_target(target, tag)
         config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
-        client = there = make_client(origin, region, profile, endpoint_url, config)
+        client = make_client(origin, region, profile, endpoint_url, config)
+        there: BaseLayerClient = client
         wanted = _target_region(goal, to_region)
         is_elsewhere = wanted not in {None, origin.region or region}
-        if to_profile is not None or is_elsewhere:
-            there = make_client(goal, wanted, to_profile or profile, endpoint_url, config)
+        if to_profile is not None or is_elsewhere or goal.service is not origin.service:
+            its_profile = to_profile or profile
+            there = make_client_of_service(goal, wanted, its_profile, endpoint_url, config)
+        verifier = _verifier(there, goal) if verify else None
 
         async with AsyncExitStack() as opened:
             for each in dict.fromkeys((client, there)):
@@ -306,7 +311,7 @@ def copy(  # noqa: PLR0913 (the options)
                     journal=place,
                     progress=report.show,
                 )
-                checked = await _verified(there, goal, result) if verify else None
+                checked = await _verified(verifier, goal, result) if verifier else None
         return await _printed(report, result, checked)
 
     check_journal(journal, no_resume=no_resume)
@@ -329,6 +334,16 @@ def _target_region(goal: Repository, to_region: str | None) -> str | None:
         )
         raise InvalidInputError(message)
     return to_region
+
+
+def _verifier(client: BaseLayerClient, repository: Repository) -> ECRLayerClient:
+    """Return the client of a target, if it can verify images.
+
+    Raises:
+        InvalidInputError: The target is in ECR Public.
+    """
+    private_repository(str(repository), "--verify")
+    return cast("ECRLayerClient", client)
 
 
 async def _verified(

@@ -18,7 +18,7 @@ from ecr_layer_client._models.layer import (
     LayerOutcome,
     group_of,
 )
-from ecr_layer_client._models.public_repository import PublicRepository, any_repository
+from ecr_layer_client._models.public_repository import AnyRepository, any_repository
 from ecr_layer_client._models.quotas import (
     MAX_BATCH_SIZE,
     MAX_PART_BYTES,
@@ -26,7 +26,6 @@ from ecr_layer_client._models.quotas import (
     PART_BYTES,
     part_bytes,
 )
-from ecr_layer_client._models.repository import Repository
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
 from ecr_layer_client._models.services import ECR, SERVICES, ServiceName
 from ecr_layer_client._models.tables import TableMixin
@@ -53,6 +52,7 @@ if TYPE_CHECKING:
 
     import pyarrow as pa
 
+    from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.display import Table
 
 
@@ -110,7 +110,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
         (0.1, False)
     """
 
-    repository: Repository | PublicRepository | None
+    repository: AnyRepository | None
     manifests: tuple[Descriptor, ...]
     to_upload: tuple[Descriptor, ...]
     present: tuple[Descriptor, ...]

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 from pydantic import BaseModel
 
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._models.public_repository import PublicRepository, any_repository
-from ecr_layer_client._models.repository import Repository
+from ecr_layer_client._models.public_repository import AnyRepository, any_repository
 from ecr_layer_client._text.byte_sizes import human_bytes
 from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import quoted
@@ -18,6 +17,8 @@ from ecr_layer_client.images._plan import PushPlan
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
+
+    from ecr_layer_client._models.repository import Repository
 
 _INSTEAD_OF_TRUTH = "a transfer that fails raises an error; see result.moved"
 _OF_BLOBS = ("moved", "resumed", "raced", "present", "foreign")
@@ -59,7 +60,7 @@ class TransferResult(BaseModel, frozen=True):
         ('sha256:aaa', ('latest',))
     """
 
-    repository: Repository | PublicRepository | None = None
+    repository: AnyRepository | None = None
     plan: PushPlan | None = None
     moved: tuple[Descriptor, ...] = ()
     resumed: tuple[Descriptor, ...] = ()
