@@ -19,7 +19,9 @@ _PAGES = (
     *("images", "transfers", "distributed", "local", "integrations", "testing"),
 )
 _PACKAGE = "ecr_layer_client"
-_ENTRY = re.compile(r"^::: (\S+)$", re.MULTILINE)
+_ENTRY = re.compile(
+    r"^::: (\S+)$(?P<inherits>\n    options:\n      inherited_members: true)?", re.MULTILINE
+)
 _TITLE = re.compile(r"^# (.+)$", re.MULTILINE)
 _BEGIN = """\
 ---
@@ -42,19 +44,20 @@ def files() -> dict[str, str]:
 def _section(page: str) -> str:
     text = (_FOLDER / f"{page}.md").read_text(encoding="utf-8")
     title = _TITLE.search(text)
-    rows = "".join(row for entry in _ENTRY.findall(text) for row in _rows(page, entry))
+    entries = _ENTRY.finditer(text)
+    rows = "".join(row for found in entries for row in _rows(page, found[1], found["inherits"]))
     head = "| Name | What it is or does |\n|---|---|\n"
     return f"\n## {title[1] if title else page}\n\n{head}{rows}"
 
 
-def _rows(page: str, entry: str) -> Iterator[str]:
+def _rows(page: str, entry: str, inherits: str | None) -> Iterator[str]:
     """Yield the row of a name, and those of its methods and properties."""
     module, _, name = entry.rpartition(".")
     value = getattr(import_module(module), name)
     yield _row(f"{page}.md#{entry}", name + _call(value), _sentence(value, name) + _fields(value))
 
     if inspect.isclass(value) and not issubclass(value, BaseException):
-        for member, method in _members(value):
+        for member, method in _members(value, is_whole=inherits is not None):
             link = f"{page}.md#{entry}.{member}"
             yield _row(link, f".{member}{_call(method)}", _sentence(method))
 
@@ -63,9 +66,14 @@ def _row(link: str, name: str, sentence: str) -> str:
     return f"| [`{name}`]({link}) | {sentence} |\n"
 
 
-def _members(kind: type) -> Iterator[tuple[str, Any]]:
-    """Yield what a class defines itself, without its fields and special methods."""
-    for name, value in vars(kind).items():
+def _members(kind: type, *, is_whole: bool) -> Iterator[tuple[str, Any]]:
+    """Yield what a class defines, without its fields and special methods.
+
+    What it inherits is included if the page shows the whole class.
+    """
+    bases = reversed(kind.__mro__) if is_whole else [kind]
+    members = {name: value for base in bases for name, value in vars(base).items()}
+    for name, value in members.items():
         held = getattr(value, "__func__", getattr(value, "fget", getattr(value, "func", value)))
         if not name.startswith("_") and inspect.isfunction(held):
             yield name, value

@@ -44,7 +44,7 @@ class ECRPublicLayerClient(BaseLayerClient):
     Example:
         ```python
         async with ECRPublicLayerClient() as client:
-            result = await client.check_layers("public.ecr.aws/local/app", digests)
+            result = await client.check_layers("public.ecr.aws/team/app", digests)
         print(len(result.absent), "to upload")
         ```
     """

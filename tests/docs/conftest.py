@@ -159,10 +159,11 @@ def aws() -> Iterator[LocalECR]:
 
     Such code is boto3, and `asyncio.run`. Each page has one of its own, because pages push images.
     """
-    with LocalECR(region="eu-west-1", regions=["us-east-1"]) as ecr:
+    with LocalECR(region="eu-west-1", regions=["us-east-1"], public_alias="team") as ecr:
         there = "123456789012.dkr.ecr.us-east-1.amazonaws.com/team/app"
         ecr.create_repository(there)
         ecr.seed("team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
+        ecr.seed("public.ecr.aws/team/app", [(digest, 1_000) for digest in DIGESTS[::2]])
         for blob in IMAGE.blobs:
             ecr.put_layer("team/app", blob)
         ecr.put_image("team/app", IMAGE.manifest, "latest")

@@ -29,15 +29,19 @@ from ecr_layer_client import (
     ByRepository,
     ClientConfig,
     ECRLayerClient,
+    ECRPublicLayerClient,
     LayerAvailability,
     LayerCheckResult,
     LayerCheckResults,
     LayerFailureCode,
+    PublicRepository,
     Repository,
     RetryPolicy,
 )
-from ecr_layer_client.images import ImageSource, parse_manifest, plan
+from ecr_layer_client.cli.references import private_repository
+from ecr_layer_client.images import ImageSource, PushPlan, parse_manifest, plan
 from ecr_layer_client.local import LocalECR
+from images.making import image
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
@@ -526,8 +530,32 @@ _CASES: dict[str, Case] = {
     "… begins with a host and a port, …": _made(
         lambda: Repository.parse("localhost:5000/team/app")
     ),
-    "… is a repository of ECR Public, …": _made(
+    "… is a repository of ECR Public: use ECRPublicLayerClient": _made(
         lambda: Repository.parse("public.ecr.aws/team/app")
+    ),
+    "… is a repository of ECR: use ECRLayerClient": _made(
+        lambda: PublicRepository.coerce(Repository(name=_APP))
+    ),
+    "… is a repository of ECR Public, and … needs a private one: …": _made(
+        lambda: private_repository("public.ecr.aws/team/app", "verify")
+    ),
+    "… is not a valid repository name of ECR Public: …": _made(
+        lambda: PublicRepository(name="Team/App")
+    ),
+    "… is not a valid registry of ECR Public: …": _made(
+        lambda: PublicRepository.parse("public.ecr.aws/Team/app")
+    ),
+    "ECR Public has endpoints in us-east-1 and us-west-2: …": _faulty(
+        error="UnsupportedCommandException"
+    ),
+    "the client is one of …: use ….from_client": _of_the_borrowed(ECRPublicLayerClient.from_client),
+    "plans for ECR and for ECR Public have no total, …": _made(
+        lambda: PushPlan.total(
+            [
+                plan(ImageSource.from_manifest(image("app", "base").manifest), {}, repository=name)
+                for name in (_APP, "public.ecr.aws/team/app")
+            ]
+        )
     ),
     "… is not a valid registry URI: …": _made(
         lambda: Repository.parse("1234.dkr.ecr.eu-west-1.amazonaws.com/team/app")
@@ -535,7 +563,7 @@ _CASES: dict[str, Case] = {
     "… names a registry but no repository: …": _made(
         lambda: Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com")
     ),
-    "… is not the ARN of an ECR repository: …": _made(
+    "… is not the ARN of an … repository: …": _made(
         lambda: Repository.parse("arn:aws:s3:::bucket")
     ),
     "… is not a valid registry id: …": _made(lambda: Repository(name=_APP, registry_id="12")),

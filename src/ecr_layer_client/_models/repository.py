@@ -187,10 +187,8 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         found = cls._arn.fullmatch(text)
         if found is None:
             parts = {"region": "REGION", "account": "ACCOUNT", "name": "NAME"}
-            form = cls.service.arn.format(partition="aws", **parts)
-            msg = (
-                f"{quoted(text)} is not the ARN of an {cls.service.title} repository: use '{form}'"
-            )
+            title, form = cls.service.title, cls.service.arn.format(partition="aws", **parts)
+            msg = f"{quoted(text)} is not the ARN of an {title} repository: use '{form}'"
             raise InvalidInputError(msg)
 
         shorter = _untagged(text)
