@@ -16,7 +16,7 @@ from ._calls.observer import SafeObserver
 from ._checks.progress import shown
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
-from ._models.repository import Repository
+from ._models.repository import Repository, service_of
 from ._models.services import SERVICES
 from ._text.quoting import quoted
 from ._transport.options import ConnectionOptions
@@ -116,7 +116,7 @@ class BaseLayerClient:
         if is_blocking or not all(hasattr(client, name) for name in needed):
             msg = f"from_client takes an open aiobotocore ECR client, not <{type(client).__name__}>"
             raise InvalidInputError(msg)
-        service = cls._repository_class.service
+        service = service_of(cls._repository_class)
         _check_service(client, service)
 
         _warn_of_retries(client)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from ._base_client import BaseLayerClient
 from ._models.config import ClientConfig
 from ._models.public_repository import PublicRepository
+from ._models.services import ECR_PUBLIC
 from ._transport.options import ConnectionOptions
 
 if TYPE_CHECKING:
@@ -72,6 +73,6 @@ class ECRPublicLayerClient(BaseLayerClient):
             credentials=credentials,
             limiter=limiter,
             limiter_scope=limiter_scope,
-            service=PublicRepository.service,
+            service=ECR_PUBLIC,
         )
         self._set_up(options, config, observer)

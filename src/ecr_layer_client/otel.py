@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING
 
 from ._models.call_errors import NO_CODE, CallError, ServiceError
 from ._models.errors import ECRLayerError
+from ._models.repository import service_of
+from ._models.services import ECR
 from ._models.version import __version__
 from .protocols import CALLERS
 
@@ -41,7 +43,7 @@ _NAME = "ecr_layer_client"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 # The conventions for AWS SDK client spans require `rpc.system` and `rpc.service`, although both are
 # deprecated as attributes.
-_AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api", "rpc.service": "ECR"}
+_AWS_API = {"rpc.system": "aws-api", "rpc.system.name": "aws-api"}
 
 # The conventions for RPC metrics advise these buckets for requests. Operations take longer.
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
@@ -120,7 +122,7 @@ class OpenTelemetryObserver:
             "Rate to which requests are limited since one was throttled.",
         )
 
-        self._known: dict[tuple[str, str | None], dict[str, str]] = {}
+        self._known: dict[tuple[str, str, str | None], dict[str, str]] = {}
 
     def operation(
         self, operation: str, repository: Repository, /
@@ -130,23 +132,22 @@ class OpenTelemetryObserver:
         span = self._tracer.start_span(f"{_NAME}.{operation}", attributes=_where(repository))
         context = contexts.set_value(_OPERATION, span, trace.set_span_in_context(span))
         return _Current(
-            span, context, self._operation_seconds, self._facts(operation, repository.region), {}
+            span, context, self._operation_seconds, self._facts(operation, repository), {}
         )
 
     def attempt(
         self, operation: str, repository: Repository, number: int, digests: int, /
     ) -> AbstractContextManager[object]:
         """Return a span of kind CLIENT for one request."""
-        facts = self._facts(operation, repository.region)
+        facts = self._facts(operation, repository)
         parent, links = _parent_and_links()
         span = self._tracer.start_span(
-            f"ECR.{operation}",
+            f"{facts['rpc.service']}.{operation}",
             parent,
             trace.SpanKind.CLIENT,
-            _AWS_API
+            facts
             | _where(repository)
             | {
-                "rpc.method": operation,
                 f"{_NAME}.attempt.number": number,
                 f"{_NAME}.attempt.digests": digests,
             },
@@ -164,7 +165,7 @@ class OpenTelemetryObserver:
     ) -> None:
         """Count a retry, and add an event to the span of its operation."""
         failed = {"error.type": _type_of(error)}
-        self._retries.add(1, self._facts(operation, repository.region) | failed)
+        self._retries.add(1, self._facts(operation, repository) | failed)
         _add_event("retry", failed | {f"{_NAME}.retry.delay": delay})
 
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
@@ -174,16 +175,19 @@ class OpenTelemetryObserver:
         self._rate.set(rate, facts)
         _add_event("throttled", {f"{_NAME}.pacer.rate": rate, f"{_NAME}.throttled.share": share})
 
-    def _facts(self, operation: str, region: str | None) -> dict[str, str]:
+    def _facts(self, operation: str, repository: Repository | None) -> dict[str, str]:
         """Return the attributes of measurements.
 
         The repository is not among them, because it has too many values.
         """
-        facts = self._known.get((operation, region))
+        service, region = ECR.title, None
+        if repository is not None:
+            service, region = service_of(repository).title, repository.region
+        facts = self._known.get((service, operation, region))
         if facts is None:
-            facts = self._known[operation, region] = (
-                _AWS_API | {"rpc.method": operation} | ({"cloud.region": region} if region else {})
-            )
+            called = {"rpc.service": service, "rpc.method": operation}
+            where = {"cloud.region": region} if region else {}
+            facts = self._known[service, operation, region] = _AWS_API | called | where
         return facts
 
 

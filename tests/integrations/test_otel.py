@@ -675,3 +675,15 @@ def test_without_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
     message = r"^traces and metrics need opentelemetry-api: pip install 'ecr-layer-client\[otel\]'$"
     with pytest.raises(ImportError, match=message):
         importlib.import_module("ecr_layer_client.otel")
+
+
+@pytest.mark.asyncio
+async def test_ecr_public_is_another_service(ecr: LocalECR, telemetry: Telemetry) -> None:
+    """The spans and metrics of a client of ECR Public name its service."""
+    ecr.create_repository("public.ecr.aws/local/app")
+    async with ecr.public_client(observer=telemetry.observer) as client:
+        await client.check_layers("public.ecr.aws/local/app", DIGESTS[:1])
+    attempt = telemetry.span(f"ECR Public.{CHECK}")
+    (point,) = telemetry.points("rpc.client.call.duration")
+    service = rpc_attributes.RPC_SERVICE
+    assert attempt.attributes[service] == point.attributes[service] == "ECR Public"

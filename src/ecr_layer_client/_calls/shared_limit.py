@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, cast
 
-from ecr_layer_client._models.repository import account_of
+from ecr_layer_client._models.repository import account_of, service_of
 from ecr_layer_client.protocols import Quota
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class SharedLimit:
         limiter = cast("Limiter", self._limiter)
         try:
             account = account_of(repository) or self._scope
-            quota = Quota(operation, account, region_name, repository.service.name)
+            quota = Quota(operation, account, region_name, service_of(repository).name)
             await limiter.acquire(quota)
         except Exception:  # noqa: BLE001 (the limiter is the caller's code, as an observer is)
             # The pacer still slows down where ECR throttles.

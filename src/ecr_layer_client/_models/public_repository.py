@@ -41,7 +41,7 @@ class PublicRepository(Repository, frozen=True):
         PublicRepository(name='images/app', registry_id='team', region=None)
     """
 
-    service: ClassVar[Service] = ECR_PUBLIC
+    _service: ClassVar[Service] = ECR_PUBLIC
     _arn: ClassVar[re.Pattern[str]] = _ARN
 
     public: Literal[True] = Field(default=True, repr=False)

@@ -74,7 +74,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         Repository(name='team/app', registry_id='123456789012', region='eu-west-1')
     """
 
-    service: ClassVar[Service] = ECR
+    _service: ClassVar[Service] = ECR
     _arn: ClassVar[re.Pattern[str]] = _ARN
 
     name: str
@@ -157,7 +157,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             msg = f"a repository must be a str or a Repository, not {kind} {quoted(text)}"
             raise InvalidInputError(msg)
         its = service_named_by(text)
-        if its is not None and its is not cls.service:
+        if its is not None and its is not cls._service:
             raise _of_another_service(text, its)
         if text.startswith("arn:"):
             return cls._from_arn(text)
@@ -187,7 +187,7 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
         found = cls._arn.fullmatch(text)
         if found is None:
             parts = {"region": "REGION", "account": "ACCOUNT", "name": "NAME"}
-            title, form = cls.service.title, cls.service.arn.format(partition="aws", **parts)
+            title, form = cls._service.title, cls._service.arn.format(partition="aws", **parts)
             msg = f"{quoted(text)} is not the ARN of an {title} repository: use '{form}'"
             raise InvalidInputError(msg)
 
@@ -212,8 +212,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
             Repository(name='team/app', registry_id=None, region=None)
         """
         if isinstance(value, Repository):
-            if value.service is not cls.service:
-                raise _of_another_service(str(value), value.service)
+            its = service_of(value)
+            if its is not cls._service:
+                raise _of_another_service(str(value), its)
             return value
         return _parsed(cls, value) if isinstance(value, str) else cls.parse(value)
 
@@ -226,6 +227,11 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
 @lru_cache(maxsize=1024)
 def _parsed(cls: type[Repository], text: str) -> Repository:
     return cls.parse(text)
+
+
+def service_of(repository: Repository | type[Repository]) -> Service:
+    """Return the service that has a repository, or the repositories of a class."""
+    return repository._service  # noqa: SLF001 (of this module's class)
 
 
 def account_of(repository: Repository) -> str | None:

@@ -12,7 +12,12 @@ from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from ecr_layer_client._models import call_errors as errors
-from ecr_layer_client._models.repository import account_of, looks_like_a_host, partition_of
+from ecr_layer_client._models.repository import (
+    account_of,
+    looks_like_a_host,
+    partition_of,
+    service_of,
+)
 from ecr_layer_client._text.quoting import escaped, quoted
 from ecr_layer_client._text.redaction import redact
 
@@ -225,9 +230,8 @@ def _class_of(
     if code in _NOT_FOUND:
         return errors.RepositoryNotFoundError, _where_it_looked(repository, region_note), False
     if code in _ACCESS_DENIED:
-        advice = (
-            f"allow the IAM action {repository.service.name}:{operation} on {arn_of(repository)}"
-        )
+        action = f"{service_of(repository).name}:{operation}"
+        advice = f"allow the IAM action {action} on {arn_of(repository)}"
         return errors.AccessDeniedError, advice, False
     if code in _INVALID_PARAMETER:
         return errors.InvalidParameterError, _INVALID, False
@@ -258,7 +262,7 @@ def arn_of(repository: Repository) -> str:
     region, account = repository.region or "*", account_of(repository) or "*"
     partition, _ = partition_of(region)
     place = {"partition": partition, "region": region, "account": account}
-    return repository.service.arn.format(**place, name=repository.name)
+    return service_of(repository).arn.format(**place, name=repository.name)
 
 
 def skew_of(date: str | None, now: datetime) -> float | None:

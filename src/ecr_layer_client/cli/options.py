@@ -140,10 +140,11 @@ def make_client_of_service(
     Raises:
         InvalidInputError: As of `make_client`.
     """
+    from ecr_layer_client._models.repository import service_of
     from ecr_layer_client._models.services import ECR
     from ecr_layer_client._public_client import PUBLIC_REGION, ECRPublicLayerClient
 
-    if repository.service is ECR:
+    if service_of(repository) is ECR:
         return make_client(repository, region, profile, endpoint_url, config)
     return ECRPublicLayerClient(
         region_name=region or PUBLIC_REGION,

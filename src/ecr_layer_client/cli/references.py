@@ -43,10 +43,11 @@ def private_repository(name: str, command: str) -> Repository:
     """
     from ecr_layer_client._models.errors import InvalidInputError
     from ecr_layer_client._models.public_repository import any_repository
+    from ecr_layer_client._models.repository import service_of
     from ecr_layer_client._models.services import ECR
 
     repository = any_repository(name)
-    if repository.service is not ECR:
+    if service_of(repository) is not ECR:
         message = (
             f"{name!r} is a repository of ECR Public, and {command} needs a private one: "
             "with ECR Public, use check, plan, push, or copy to it"

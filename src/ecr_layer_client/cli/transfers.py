@@ -277,6 +277,8 @@ def copy(  # noqa: PLR0913 (the options)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
     async def copied() -> int:
+        from ecr_layer_client._models.repository import service_of
+
         name, reference = split_reference(source)
         origin = private_repository(name, "the source of copy")
         goal, tags = split_target(target, tag)
@@ -285,7 +287,7 @@ def copy(  # noqa: PLR0913 (the options)
         there: BaseLayerClient = client
         wanted = _target_region(goal, to_region)
         is_elsewhere = wanted not in {None, origin.region or region}
-        if to_profile is not None or is_elsewhere or goal.service is not origin.service:
+        if to_profile is not None or is_elsewhere or service_of(goal) is not service_of(origin):
             its_profile = to_profile or profile
             there = make_client_of_service(goal, wanted, its_profile, endpoint_url, config)
         verifier = _verifier(there, goal) if verify else None

@@ -26,6 +26,7 @@ from ecr_layer_client._models.quotas import (
     PART_BYTES,
     part_bytes,
 )
+from ecr_layer_client._models.repository import service_of
 from ecr_layer_client._models.result import LayerCheckResult, outcomes_from_mapping
 from ecr_layer_client._models.services import ECR, SERVICES, ServiceName
 from ecr_layer_client._models.tables import TableMixin
@@ -370,7 +371,7 @@ def plan(
         else (outcomes_from_mapping(held, "held"), None)
     )
     where = where if repository is None else any_repository(repository)
-    service = ECR if where is None else where.service
+    service = ECR if where is None else service_of(where)
 
     blobs = blobs_of(given)
     stored = {blob.digest for blob in blobs}

@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from ecr_layer_client._models.public_repository import any_repository
+from ecr_layer_client._models.repository import service_of
 from ecr_layer_client._models.services import ECR_PUBLIC
 
 from ._registry.errors import AwsError
@@ -160,7 +161,7 @@ class Contents:
         place = any_repository(repository)
         if registry_id is not None:
             place = type(place)(name=place.name, registry_id=registry_id, region=place.region)
-        if place.service is ECR_PUBLIC:
+        if service_of(place) is ECR_PUBLIC:
             return self._place_in_public(place)
 
         registry: Registry | None = self._registries.get(place.region or self._first.region)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from ecr_layer_client._models.call_errors import ServiceError
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.quotas import part_bytes
+from ecr_layer_client._models.repository import service_of
 
 from ._journal import Upload
 from ._operations import CompleteLayerUpload, InitiateLayerUpload, UploadLayerPart
@@ -107,7 +108,7 @@ class LayerUpload:
         upload = known
         if upload is None:
             started = await self._calls.call(InitiateLayerUpload(self._tools.repository))
-            most = self._tools.repository.service.max_parts
+            most = service_of(self._tools.repository).max_parts
             part_size = part_bytes(self._size, started.part_size, most)
             upload = Upload(upload_id=started.upload_id, part_size=part_size)
             if self._size > part_size:

@@ -17,7 +17,7 @@ from ecr_layer_client._models.call_errors import (
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.layer import LayerAvailability
 from ecr_layer_client._models.quotas import MIN_PART_BYTES
-from ecr_layer_client._models.repository import account_of
+from ecr_layer_client._models.repository import account_of, service_of
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._manifest import ImageIndex
 from ecr_layer_client.images._operations import MAX_IMAGE_IDS, Held, NotGiven
@@ -169,7 +169,7 @@ class Push:
         if self.repository.registry_id != account_of(self.repository):
             # ECR Public model: DescribeImages takes no alias.
             return {}
-        operation = NAMED_IMAGES[self.repository.service.name](self.repository, names)
+        operation = NAMED_IMAGES[service_of(self.repository).name](self.repository, names)
         try:
             images = await self._calls.call(operation)
         except ServiceError as error:

@@ -12,6 +12,7 @@ from ecr_layer_client._calls.caller import Caller, OperationState
 from ecr_layer_client._calls.rate_limiter import rate_limiter_for
 from ecr_layer_client._models.call_errors import OperationTimeoutError
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.repository import service_of
 from ecr_layer_client.images._reader import together
 from ecr_layer_client.images._source import checked_path, sources_of, with_maker
 
@@ -102,7 +103,7 @@ class Transfers:
         images = sources_of(sources)
         wanted = tags_of_push(images, tags)
         uploads = await asyncio.to_thread(UploadJournal, journal)
-        service = self._parts.repository.service
+        service = service_of(self._parts.repository)
         await asyncio.to_thread(refuse_what_cannot_be_pushed, images, service)
         given = PushInput(images, wanted, Contents(images), uploads)
 
