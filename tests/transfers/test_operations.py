@@ -7,19 +7,22 @@ from typing import Any
 
 import pytest
 
-from ecr_layer_client import Repository, ResponseError
+from ecr_layer_client import PublicRepository, Repository, ResponseError
 from ecr_layer_client.images import ImageManifest, parse_manifest
 from ecr_layer_client.transfers._operations import (
     CompleteLayerUpload,
+    DescribeNamedImages,
     DescribeRepository,
     GetDownloadUrlForLayer,
     InitiateLayerUpload,
+    KnownImage,
     PutImage,
     UploadLayerPart,
 )
 from images.making import IMAGE, entry, packed
 
 APP = Repository(name="app", registry_id="123456789012")
+PUBLIC = PublicRepository(name="app", registry_id="123456789012")
 DIGEST, OTHER = "sha256:" + "a" * 64, "sha256:" + "b" * 64
 MANIFEST = parse_manifest(packed(mediaType=IMAGE, config=entry(b"{}", "a/b"), layers=[]))
 PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
@@ -45,6 +48,7 @@ PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
         ),
         (GetDownloadUrlForLayer(APP, DIGEST), {"downloadUrl": ""}, "downloadUrl"),
         (DescribeRepository(APP), {"repositories": []}, "does not describe the repository 'app'"),
+        (DescribeNamedImages(PUBLIC, ["v1"]), {"imageDetails": [{}]}, "imageDigest"),
     ],
     ids=[
         "a part beyond its end",
@@ -56,12 +60,27 @@ PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
         "another image",
         "no URL",
         "another repository",
+        "an image without a digest",
     ],
 )
 def test_responses(operation: Any, response: dict[str, Any], problem: str) -> None:
     """A response about something else, or of the wrong shape, breaks the contract."""
     with pytest.raises(ResponseError, match=problem):
         operation.parse(json.dumps(response).encode())
+
+
+def test_the_names_of_images() -> None:
+    """A request to ECR Public names digests and tags, and its response is read by both."""
+    operation = DescribeNamedImages(PUBLIC, [DIGEST, "v1"])
+    details = [{"imageDigest": DIGEST, "imageTags": ["v1"], "registryId": "123456789012"}]
+    assert json.loads(operation.request()) == {
+        "registryId": "123456789012",
+        "repositoryName": "app",
+        "imageIds": [{"imageDigest": DIGEST}, {"imageTag": "v1"}],
+    }
+    image = KnownImage(DIGEST, "123456789012")
+    answer = operation.parse(json.dumps({"imageDetails": details}).encode())
+    assert (answer, operation.count) == ({DIGEST: image, "v1": image}, 2)
 
 
 @pytest.mark.parametrize(

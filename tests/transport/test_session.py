@@ -17,29 +17,36 @@ if TYPE_CHECKING:
 OWN, BOTOCORE = _loader(None), create_loader()
 
 
-def test_data() -> None:
-    """ECR's model, and data that belongs to no service, are botocore's."""
+@pytest.mark.parametrize("service", ["ecr", "ecr-public"])
+def test_models(service: str) -> None:
+    """The models of ECR and ECR Public are botocore's."""
     for kind in ("service-2", "endpoint-rule-set-1"):
-        assert OWN.load_service_model("ecr", kind) == BOTOCORE.load_service_model("ecr", kind)
+        assert OWN.load_service_model(service, kind) == BOTOCORE.load_service_model(service, kind)
+
+
+def test_data() -> None:
+    """Data that belongs to no service is botocore's."""
     for name in ("partitions", "sdk-default-configuration", "_retry"):
         assert OWN.load_data(name) == BOTOCORE.load_data(name)
 
 
-def test_endpoints() -> None:
-    """The loader has botocore's endpoints of ECR in every Region, and of no other service."""
+@pytest.mark.parametrize(("service", "least"), [("api.ecr", 40), ("api.ecr-public", 2)])
+def test_endpoints(service: str, least: int) -> None:
+    """The loader has botocore's endpoints of a service in every Region, and of no others."""
     own, botocore = (EndpointResolver(loader.load_data("endpoints")) for loader in (OWN, BOTOCORE))
     places = [
-        ("api.ecr", region, partition)
+        (service, region, partition)
         for partition in own.get_available_partitions()
-        for region in own.get_available_endpoints("api.ecr", partition, allow_non_regional=True)
+        for region in own.get_available_endpoints(service, partition, allow_non_regional=True)
     ]
 
-    assert len(places) > 40
+    assert len(places) >= least
     assert [own.construct_endpoint(*place) for place in places] == [
         botocore.construct_endpoint(*place) for place in places
     ]
     partitions = OWN.load_data("endpoints")["partitions"]
-    assert {name for partition in partitions for name in partition["services"]} == {"api.ecr"}
+    names = {name for partition in partitions for name in partition["services"]}
+    assert names == {"api.ecr", "api.ecr-public"}
 
 
 def test_unknown_name() -> None:

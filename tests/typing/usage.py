@@ -21,6 +21,7 @@ from ecr_layer_client import (
     ClientConfig,
     CredentialsProvider,
     ECRLayerClient,
+    ECRPublicLayerClient,
     Layer,
     LayerAvailability,
     LayerChecker,
@@ -34,6 +35,7 @@ from ecr_layer_client import (
     Observer,
     OutcomeStream,
     Progress,
+    PublicRepository,
     Repository,
     RetryPolicy,
     ServiceError,
@@ -47,6 +49,7 @@ if TYPE_CHECKING:
     from aiobotocore.session import AioSession
 
     from ecr_layer_client.images import PushPlan
+    from ecr_layer_client.transfers import ImagePusher
 
 
 def generated() -> Iterator[str]:
@@ -336,6 +339,17 @@ def tables(result: LayerCheckResult, results: LayerCheckResults, plan: PushPlan)
     assert_type(result.to_pandas(), pd.DataFrame)
     assert_type(results.to_pandas(), pd.DataFrame)
     assert_type(plan.to_pandas(), pd.DataFrame)
+
+
+async def publish(client: ECRLayerClient, public: ECRPublicLayerClient) -> None:
+    """Use a client of ECR Public."""
+    pusher: ImagePusher = public
+    checker: LayerChecker = public
+    result = await checker.check_layers(PublicRepository(name="app"), [])
+    assert_type(result.repository, Repository)
+    copied = await client.copy("app", "latest", to=pusher)
+    assert_type(copied.repository, Repository | None)
+    await public.pull("app", "latest", "layout")  # type: ignore[attr-defined]
 
 
 def observe() -> None:
