@@ -68,9 +68,13 @@ def cases(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return sorted(path.parent for path in folder.rglob("*.sreq"))
 
 
+def _service_of(_: object) -> str:
+    return SERVICE
+
+
 @pytest.fixture(autouse=True)
 def _the_suites_service(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_signatures, "service_of", lambda *_: SERVICE)
+    monkeypatch.setattr(_signatures, "service_of", _service_of)
 
 
 def read(case: Path, kind: str) -> str:

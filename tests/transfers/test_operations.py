@@ -48,7 +48,11 @@ PART: Any = UploadLayerPart(APP, 10, 19, body=None)  # type: ignore[arg-type]
         ),
         (GetDownloadUrlForLayer(APP, DIGEST), {"downloadUrl": ""}, "downloadUrl"),
         (DescribeRepository(APP), {"repositories": []}, "does not describe the repository 'app'"),
-        (DescribeNamedImages(PUBLIC, ["v1"]), {"imageDetails": [{}]}, "imageDigest"),
+        (
+            DescribeNamedImages(PUBLIC, ["v1"]),
+            {"imageDetails": [{"imageTags": ["v1"]}]},
+            "imageDigest",
+        ),
     ],
     ids=[
         "a part beyond its end",

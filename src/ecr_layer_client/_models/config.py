@@ -138,8 +138,9 @@ class ClientConfig(_Options, frozen=True):
         requests_per_second: A ceiling for the request rate, shared by all clients of the same
             account and endpoint in this process: one number that applies to every API operation, or
             a mapping with numbers for single operations, such as `{"BatchGetImage": 500}`. Default
-            None: 80 % of ECR's default quota of the operation (800 for the check, 1600 for
-            `BatchGetImage`), and 80 for `ListImages`, for which AWS publishes no quota.
+            None: 80 % of the service's default quota of the operation (800 for the check, 1600 for
+            `BatchGetImage`; of ECR Public, 160 for the check), and 80 for `ListImages`, for which
+            AWS publishes no quota.
         coalesce_window: Seconds that a single check (`check_layer`) waits, so that other single
             checks can share its request. While another batch of its repository is in flight, it
             waits up to 25 times as long. 0: until the next iteration of the event loop. Default
