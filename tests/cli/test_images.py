@@ -89,7 +89,7 @@ def test_plan_as_json(run: Run, layout: str) -> None:
 
 
 PLANNED = """repository manifests to_upload present foreign archived undetermined calls shared_bytes
-warnings bytes_to_upload bytes_present bytes_foreign seconds_at_quota all_blobs_present"""
+warnings service bytes_to_upload bytes_present bytes_foreign seconds_at_quota all_blobs_present"""
 REPORTED = """repository reference tags digest media_type platform problem
 available archived absent undetermined wrong_size children deployable defects"""
 BLOB = "digest size media_type platform urls artifact_type annotations"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import Field, field_validator
@@ -117,5 +118,10 @@ def any_repository(value: str | Repository) -> Repository:
     """
     if isinstance(value, Repository):
         return value
-    is_public = isinstance(value, str) and service_named_by(value) is ECR_PUBLIC
-    return (PublicRepository if is_public else Repository).coerce(value)
+    return _parsed(value) if isinstance(value, str) else Repository.parse(value)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(text: str) -> Repository:
+    is_public = service_named_by(text) is ECR_PUBLIC
+    return (PublicRepository if is_public else Repository).parse(text)
