@@ -296,8 +296,11 @@ class Push:
 
     def _result(self, planned: PushPlan, seconds: float) -> TransferResult:
         tally, to_upload = self._tally, planned.to_upload
-        place = {"registry_id": self._registry_id, "region": self._tools.region_name}
-        where = self.repository.model_copy(update=place)
+        where = type(self.repository)(
+            name=self.repository.name,
+            registry_id=self._registry_id,
+            region=self._tools.region_name,
+        )
         roots = {root.digest: None for source in self._sources for root in source.roots}
         return TransferResult(
             repository=where,
