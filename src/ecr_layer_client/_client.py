@@ -150,10 +150,11 @@ class ECRLayerClient:
         config: ClientConfig = ClientConfig(),  # noqa: B008
         observer: Observer | None = None,
     ) -> Self:
-        """Borrow an open aiobotocore ECR client, with its hooks, Region, credentials and pool.
+        """Return a client that sends its requests through your open aiobotocore ECR client.
 
-        It is never closed. Its own retries and timeouts stay as they are, under this library's. If
-        attempts would multiply, you get a warning.
+        The hooks, Region, credentials, connections, retries and timeouts of your client stay as
+        they are. It is never closed. If both clients retry, you get a warning, because the numbers
+        of attempts multiply.
 
         Args:
             client: What `async with session.create_client("ecr", ...)` returned.
@@ -184,7 +185,7 @@ class ECRLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
-        """Check any number of digests and return what became of each, in input order.
+        """Check any number of digests and return their outcomes, in input order.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -211,7 +212,9 @@ class ECRLayerClient:
         *,
         timeout: float | None = None,
     ) -> LayerStream:
-        """Check any number of digests, in bounded memory; see `LayerStream`.
+        """Check any number of digests and yield outcomes as they arrive; see `LayerStream`.
+
+        The memory does not grow with the number of digests.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -235,7 +238,7 @@ class ECRLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (as of check_layers)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResults:
-        """Check digests of many repositories and return what became of each, by repository.
+        """Check digests of many repositories and return the outcomes, by repository.
 
         Full batches of one repository are sent at once, and the rest of each repository at the end
         of the input, so its order does not matter. It is held in memory. If ECR refuses a
@@ -340,7 +343,7 @@ class ECRLayerClient:
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
     ) -> ImageSource:
-        """Fetch the manifests of an image, and those that an index names, with their exact bytes.
+        """Fetch the exact bytes of the manifests of an image, or of an index and its images.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -391,7 +394,9 @@ class ECRLayerClient:
     async def plan_pushes(
         self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
     ) -> tuple[PushPlan, ...]:
-        """Return what pushes to several repositories would upload; `PushPlan.total` adds them up.
+        """Return what pushes to several repositories would upload, one plan for each.
+
+        `PushPlan.total` returns the sum of the plans.
 
         Args:
             sources: By repository, an `ImageSource` or several. Two spellings of one repository are
@@ -420,9 +425,10 @@ class ECRLayerClient:
         return tuple(plan(its, results[where]) for where, its in given.items())
 
     async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
-        """Check that every manifest of an image exists, and every blob in its manifest's size.
+        """Check that an image is complete: every manifest and every blob exists.
 
-        What is missing is in the report, even the image itself.
+        The report lists what is missing or has another size. No error is raised, even if the image
+        does not exist.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -569,7 +575,7 @@ class ECRLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (the layout keeps what was received)
         progress: bool | Callable[[TransferProgress], None] = False,
     ) -> TransferResult:
-        """Pull an image into an OCI layout, which is created or added to.
+        """Pull an image into a new or existing OCI layout.
 
         Layers that the layout has are not downloaded. An interrupted pull continues where it was.
 
@@ -732,7 +738,9 @@ class ECRLayerClient:
         return ImageReader(where, tools)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
-        """Return a view of this client with other options, which borrows its connection.
+        """Return a client with other options that uses the connection of this client.
+
+        Such a client is called a view. Closing a view does nothing.
 
         Args:
             **changes: Options of `ClientConfig`, except those of the connection:
@@ -760,9 +768,10 @@ class ECRLayerClient:
         return view
 
     def for_region(self, region_name: str) -> Self:
-        """Return a client of another Region, not open yet, with the same session and credentials.
+        """Return a client for another Region, with the same session and credentials.
 
-        The transfers of both share `max_bytes_in_flight` and `max_bandwidth`.
+        Open the new client before you use it. The transfers of both clients share
+        `max_bytes_in_flight` and `max_bandwidth`.
 
         Args:
             region_name: The Region. An explicit `endpoint_url` is kept.

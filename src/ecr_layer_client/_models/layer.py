@@ -100,7 +100,7 @@ class Layer(BaseModel, frozen=True):
 
 
 class LayerFailure(BaseModel, frozen=True):
-    """ECR's failure entry for one digest. The other digests of the call are answered.
+    """The reason why ECR gave no availability for a digest, as an outcome.
 
     Attributes:
         digest: The digest, spelled as in the input.

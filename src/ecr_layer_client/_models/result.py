@@ -84,7 +84,7 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
 
 
 class LayerFailuresError(ECRLayerError):
-    """A result has failures that do not merely mean absent, or layers that are not available.
+    """A result has failures that do not mean "absent", or layers that are not available.
 
     Attributes:
         result: The result.
