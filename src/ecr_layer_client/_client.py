@@ -17,6 +17,7 @@ from ._checks.progress import shown
 from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository
+from ._models.timeouts import MAX_TIMEOUT_SECONDS, TIMEOUT_RULE
 from ._text.quoting import quoted
 from ._transport.options import ConnectionOptions
 from ._transport.regions import unread_region
@@ -46,7 +47,6 @@ Where = TypeVar("Where", bound=str | Repository)
 
 _CHECK = "BatchCheckLayerAvailability"
 _OBSERVER_METHODS = ("operation", "attempt", "retry", "throttle")
-_MAX_SECONDS = 1e9  # of a timeout
 _IMPORTED_AT_OPENING = ("ecr_layer_client._checks.stream",)
 _OF_THE_CONNECTION = (
     "max_concurrency",
@@ -875,10 +875,9 @@ def _seconds(timeout: object, *, is_needed: bool = False) -> Any:
     if timeout is None and not is_needed:
         return None
     is_bool = isinstance(timeout, bool)
-    if isinstance(timeout, int | float) and not is_bool and 0 < timeout < _MAX_SECONDS:
+    if isinstance(timeout, int | float) and not is_bool and 0 < timeout < MAX_TIMEOUT_SECONDS:
         return timeout
-    rule = "must be a number of seconds greater than 0 and less than 1,000,000,000"
-    msg = f"timeout={quoted(timeout)} {rule}"
+    msg = f"timeout={quoted(timeout)} {TIMEOUT_RULE}"
     raise InvalidInputError(msg)
 
 
