@@ -63,26 +63,28 @@ _OF_THE_CONNECTION = (
 class ECRLayerClient:
     """Checks which layers a repository of Amazon ECR holds.
 
-    Nothing is sent or read before `async with client:` or `await client.open()`. One client serves
-    all tasks of its event loop.
+    Making a client sends no request and reads no file: `async with client:` and `await
+    client.open()` do this. All tasks of an event loop can use one client.
 
     Args:
-        region_name: The Region. Default None: `AWS_DEFAULT_REGION`, or the profile's. One that
-            botocore does not know is refused, unless there is an endpoint.
-        profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
-        endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
-            Default None.
-        credentials: Returns the keys to sign with, such as those of an assumed role; see
-            `CredentialsProvider`. It is called once for all clients that have it in common, five
-            minutes before the keys expire, and when AWS refuses them. Default None: as botocore
-            finds them.
-        session: Your own aiobotocore session, with your hooks. It is never closed. Default None:
-            one session for all clients of the event loop and profile.
+        region_name: The Region. Default None: the Region in `AWS_DEFAULT_REGION` or in the profile.
+            If you set no endpoint, a Region that botocore does not know is refused.
+        profile_name: A profile of the AWS configuration. Default None: the profile in
+            `AWS_PROFILE`, or the default profile.
+        endpoint_url: The endpoint to use instead of the Region's own. It must be https, or on this
+            machine. Default None.
+        credentials: An async function that returns the keys, such as those of an assumed role; see
+            `CredentialsProvider`. It is called once for all clients that have it. It is called
+            again five minutes before the keys expire, and when AWS refuses the keys. Default None:
+            botocore finds the keys.
+        session: Your own aiobotocore session, with your hooks. The client never closes it. Default
+            None: all clients with the same event loop and profile share a session.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
-        observer: Notified of operations, attempts, retries and throttling. Default None.
-        limiter: Asked before each request, for a limit that several processes share; see
-            `Limiter`. Default None.
-        limiter_scope: The account in the `Quota` of repositories without a registry id. Default
+        observer: An object that is notified of operations, attempts, retries and throttling.
+            Default None.
+        limiter: An object that says when the next request may be sent, so that several processes
+            can share one limit; see `Limiter`. Default None.
+        limiter_scope: The account that `limiter` gets for a repository that is only a name. Default
             None.
 
     Raises:
@@ -157,8 +159,8 @@ class ECRLayerClient:
         of attempts multiply.
 
         Args:
-            client: What `async with session.create_client("ecr", ...)` returned.
-            config: As for the class; `connect_timeout` is the borrowed client's own.
+            client: The open client, which `async with session.create_client("ecr", ...)` returned.
+            config: As for the class, but `connect_timeout` has no effect.
             observer: As for the class.
 
         Raises:
@@ -190,16 +192,16 @@ class ECRLayerClient:
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             digests: Any iterable or async iterable of str. Duplicates are checked once.
-            timeout: Seconds for the whole operation, waits included; the error keeps what was
-                answered. Default None: no limit.
-            progress: True shows a bar if tqdm is installed. A callable is given a `Progress` after
-                each batch. Default False.
+            timeout: Seconds for the whole operation, including waits. If the operation takes
+                longer, the error has the outcomes that were received. Default None: no limit.
+            progress: True shows a progress bar if tqdm is installed. A function is called with a
+                `Progress` after each batch. Default False.
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed, or `timeout` expired; `.partial` holds what was
-                answered and what was not.
+            CallError: A call failed, or `timeout` expired. `.partial` has the outcomes that were
+                received, and the digests without an outcome.
         """
         with shown(progress) as show:
             async with self.stream_layers(repository, digests, timeout=timeout) as stream:
@@ -218,9 +220,10 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: Any iterable or async iterable of str. A repeat among the last 10,000 distinct
-                digests is checked once.
-            timeout: Seconds for the whole operation, from the first pull. Default None: no limit.
+            digests: Any iterable or async iterable of str. A duplicate of one of the last 10,000
+                distinct digests is ignored.
+            timeout: Seconds for the whole operation, from the moment when you read the first
+                outcome. Default None: no limit.
 
         Raises:
             InvalidInputError: The repository or an option is not valid, or `digests` is not an
@@ -240,22 +243,23 @@ class ECRLayerClient:
     ) -> LayerCheckResults:
         """Check digests of many repositories and return the outcomes, by repository.
 
-        Full batches of one repository are sent at once, and the rest of each repository at the end
-        of the input, so its order does not matter. It is held in memory. If ECR refuses a
-        repository, because it is unknown or access is denied, its error is in `.errors`.
+        Pairs may come in any order: a full batch of a repository is sent at once, and batches that
+        are not full are sent at the end of the input. The whole input is held in memory. If ECR
+        refuses a repository, because it is unknown or access is denied, the error is in `.errors`.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
-                (repository, digest). Two spellings of one repository are one. Duplicates are
-                checked once.
+                (repository, digest). A URI and an ARN of one repository count as one repository.
+                Duplicates are checked once.
             timeout: As of `check_layers`.
             progress: As of `check_layers`.
 
         Raises:
             InvalidInputError: A repository, an option or an item is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: What failed concerns all repositories (a transient error that outlasted the
-                retries, credentials, the clock), or `timeout` expired; see `.partials`.
+            CallError: The problem concerns all repositories: a transient error after all retries,
+                the credentials or the clock. Or `timeout` expired. `.partials` has the outcomes
+                that were received.
 
         Example:
             ```python
@@ -275,18 +279,18 @@ class ECRLayerClient:
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest. Callers that check at about the same time share requests.
 
-        Single checks of one repository are gathered into batches for `coalesce_window` seconds.
-        Callers that check a digest which is in flight share its outcome. Nothing is remembered: a
-        later caller checks again.
+        Single checks of one repository are gathered into batches for `coalesce_window` seconds. If
+        a request with the digest is already waiting for its response, a new caller gets the outcome
+        of that request. Nothing is cached: a later call checks again.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digest: The digest; its outcome has the same spelling.
+            digest: The digest. The outcome has it in the same spelling.
 
         Raises:
             InvalidInputError: The repository is not valid, or the digest is not a str.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: The call failed. `.partial` is about this digest alone.
+            CallError: The call failed. `.partial` has only this digest.
 
         Example:
             ```python
@@ -306,23 +310,24 @@ class ECRLayerClient:
     ) -> LayerCheckResult:
         """Wait until the repository holds every digest, and return the result, in input order.
 
-        Use it for layers that are on their way: a replication, a restore, a push by somebody else.
-        What is not available is checked again after a pause of at most 0.5 seconds, then of twice
-        as much, up to 15 seconds. Each pause is drawn between half of that and all of it.
+        Use it if the layers will come soon, for example by a replication, a restore or another
+        push. Digests that are not available are checked again after a pause. The first pause is at
+        most 0.5 seconds. This maximum doubles with each pause, up to 15 seconds. Each pause is a
+        random time between half of its maximum and the maximum.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             digests: As of `check_layers`. They are held in memory.
             timeout: Seconds for the whole operation.
-            progress: As of `check_layers`, but when more layers are available; `answered` counts
-                them.
+            progress: As in `check_layers`, but the function is called when more layers are
+                available, and `answered` is the number of available layers.
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
             LayerFailuresError: A digest is malformed, so it can never become available.
-            CallError: A call failed, or `timeout` expired; `.partial.not_available` is
-                what is still missing.
+            CallError: A call failed, or `timeout` expired. `.partial.not_available` has the digests
+                that are still missing.
 
         Example:
             ```python
@@ -348,15 +353,16 @@ class ECRLayerClient:
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             reference: A tag, or a digest in either letter case.
-            platform: Of an index, the image to take, such as `linux/arm64`: of several variants the
-                architecture's own (`linux/arm` is `linux/arm/v7`), else the first, and of several
-                versions of Windows the newest. Default None: the index and all its images.
+            platform: The platform whose image is taken from an index, such as `linux/arm64`. If you
+                name no variant, the default variant of the architecture is taken (`linux/arm/v7`
+                for `linux/arm`), or the first variant. Of several versions of Windows, the newest
+                is taken. Default None: the index and all its images.
 
         Raises:
             InvalidInputError: An argument is not valid, or the index has no image for `platform`.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            ServiceError: ECR has no such image, or not everything that an index names; `.code` is
-                `ImageNotFound` or another of ECR's codes.
+            ServiceError: ECR does not have the image, or not all images that the index lists.
+                `.code` is `ImageNotFound` or another code of ECR.
             CallError: A call failed.
 
         Example:
@@ -374,7 +380,7 @@ class ECRLayerClient:
 
         Args:
             repository: The target: a name, a registry URI, an ARN or a `Repository`.
-            sources: An `ImageSource`, or several; what they share counts once.
+            sources: An `ImageSource`, or several. A blob that they share counts once.
 
         Raises:
             InvalidInputError: An argument is not valid.
@@ -399,13 +405,13 @@ class ECRLayerClient:
         `PushPlan.total` returns the sum of the plans.
 
         Args:
-            sources: By repository, an `ImageSource` or several. Two spellings of one repository are
-                one, with one plan.
+            sources: A mapping of repositories to an `ImageSource` or several. A URI and an ARN of
+                one repository count as one repository, with one plan.
 
         Raises:
             InvalidInputError: An argument is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed: the error of the first repository that failed.
+            CallError: A call failed. This is the error of the first repository that failed.
 
         Example:
             ```python
@@ -452,12 +458,13 @@ class ECRLayerClient:
     ) -> AsyncIterator[ImageReport]:
         """Yield a report of each image that the repository has now.
 
-        An image that is deleted meanwhile is left out.
+        An image that is deleted during the audit has no report.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            archived: Whether archived images have a report, too, whose `problem` is "archived".
-                Default False: an image that is archived, also meanwhile, is left out.
+            archived: Whether archived images also have a report. The `problem` of such a report is
+                "archived". Default False: they have no report, even if they are archived during the
+                audit.
 
         Raises:
             InvalidInputError: The repository is not valid.
@@ -477,7 +484,7 @@ class ECRLayerClient:
         """Yield the repositories of a registry, with its id and Region.
 
         Args:
-            registry_id: The account that owns the registry. Default None: the caller's own.
+            registry_id: The account that owns the registry. Default None: your own account.
 
         Raises:
             InvalidInputError: The registry id is not valid.
@@ -536,13 +543,13 @@ class ECRLayerClient:
         Args:
             repository: The target: a name, a registry URI, an ARN or a `Repository`.
             sources: An `ImageSource`, or several. A layer that they share is uploaded once.
-            tags: The tags of the images. Default None: the tags of the sources; `()`: none.
-            journal: Where uploads are written down, so that a later push continues them: a
-                directory, or a mutable mapping of str to str. Default None: nowhere.
+            tags: The tags of the images. Default None: the tags of the sources. `()`: no tags.
+            journal: The record of uploads in progress, so that a later push can continue them: a
+                directory, or a mutable mapping of str to str. Default None: no record.
             timeout: Seconds for the whole push. Default None: no limit.
-            progress: True shows a bar of bytes if tqdm is installed. A callable is given a
-                `TransferProgress`, at most ten times a second and at the end of each part. Default
-                False.
+            progress: True shows a progress bar of bytes if tqdm is installed. A function is called
+                with a `TransferProgress`, at most ten times a second and at the end of each part.
+                Default False.
 
         Raises:
             InvalidInputError: An argument is not valid, ECR would refuse the image, a source can't
@@ -577,7 +584,8 @@ class ECRLayerClient:
     ) -> TransferResult:
         """Pull an image into a new or existing OCI layout.
 
-        Layers that the layout has are not downloaded. An interrupted pull continues where it was.
+        Layers that the layout has are not downloaded. A pull continues where an interrupted pull
+        ended.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
@@ -621,17 +629,17 @@ class ECRLayerClient:
     ) -> TransferResult:
         """Copy images to another repository, account or Region, through memory.
 
-        Layers are not written to the disk. Within one repository, only tags change. Referrers, such
-        as signatures, are not copied.
+        Layers are not written to the disk. Within one repository, a copy only adds tags. Signatures
+        and attestations of an image are not copied.
 
         Args:
             repository: The source: a name, a registry URI, an ARN or a `Repository`.
-            references: A tag or a digest, or several.
+            references: A tag or a digest of an image, or several.
             to: The client of the target. Default None: this one.
             to_repository: The target. Default None: the name of the source.
             platform: As in `get_image`. The copied image gets the tag. Default None: the index and
                 all its images.
-            tags: The tags at the target. Default None: the references that are tags; `()`: none.
+            tags: The tags at the target. Default None: the tags in `references`. `()`: no tags.
             journal: As in `push`.
             timeout: Seconds for the whole copy. Default None: no limit.
             progress: As in `push`.
@@ -745,7 +753,7 @@ class ECRLayerClient:
         Args:
             **changes: Options of `ClientConfig`, except those of the connection:
                 `max_concurrency`, `connect_timeout`, `max_response_bytes`, `requests_per_second`,
-                `transport` and `allow_insecure_endpoint`.
+                `transport`, `max_bytes_in_flight`, `max_bandwidth` and `allow_insecure_endpoint`.
 
         Raises:
             InvalidInputError: An option is unknown or not valid, or belongs to the connection.
@@ -774,11 +782,11 @@ class ECRLayerClient:
         `max_bytes_in_flight` and `max_bandwidth`.
 
         Args:
-            region_name: The Region. An explicit `endpoint_url` is kept.
+            region_name: The Region. The new client keeps an `endpoint_url` that you passed.
 
         Raises:
-            InvalidInputError: It is not a Region's name, or this client borrows an aiobotocore
-                client, which is bound to its own Region.
+            InvalidInputError: The name of the Region is not valid, or this client uses an
+                aiobotocore client, whose Region can't change.
         """
         Repository(name="any", region=region_name or "")
         options = self._connection.options
@@ -799,8 +807,8 @@ class ECRLayerClient:
 
         Raises:
             ClientStateError: The client is open already.
-            InvalidInputError: There is no Region, or the AWS configuration can't be used.
-            CredentialsError: The credential chain failed.
+            InvalidInputError: There is no Region, or the AWS configuration is not valid.
+            CredentialsError: botocore failed to look for credentials.
         """
         if not self._is_view:
             await self._connection.open()
