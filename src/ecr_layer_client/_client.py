@@ -352,7 +352,7 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
+            reference: A tag, or a digest in upper or lower case.
             platform: The platform whose image is taken from an index, such as `linux/arm64`. If you
                 name no variant, the default variant of the architecture is taken (`linux/arm/v7`
                 for `linux/arm`), or the first variant. Of several versions of Windows, the newest
@@ -438,7 +438,7 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
+            reference: A tag, or a digest in upper or lower case.
 
         Raises:
             InvalidInputError: An argument is not valid.
@@ -589,7 +589,7 @@ class ECRLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
+            reference: A tag, or a digest in upper or lower case.
             path: The directory of the layout.
             platform: As in `get_image`. Default None: the index and all its images.
             timeout: Seconds for the whole pull. Default None: no limit.
