@@ -18,6 +18,7 @@ from ._models.config import ClientConfig, ClientConfigChanges
 from ._models.errors import InvalidInputError
 from ._models.repository import Repository, service_of
 from ._models.services import SERVICES
+from ._models.timeouts import MAX_TIMEOUT_SECONDS, TIMEOUT_RULE
 from ._text.quoting import quoted
 from ._transport.options import ConnectionOptions
 from ._transport.regions import unread_region
@@ -47,7 +48,6 @@ Where = TypeVar("Where", bound=str | Repository)
 
 _CHECK = "BatchCheckLayerAvailability"
 _OBSERVER_METHODS = ("operation", "attempt", "retry", "throttle")
-_MAX_SECONDS = 1e9  # of a timeout
 _IMPORTED_AT_OPENING = ("ecr_layer_client._checks.stream",)
 _OF_THE_CONNECTION = (
     "max_concurrency",
@@ -95,15 +95,16 @@ class BaseLayerClient:
         config: ClientConfig = ClientConfig(),  # noqa: B008
         observer: Observer | None = None,
     ) -> Self:
-        """Borrow an open aiobotocore client of the service, with its hooks, Region and credentials.
+        """Return a client that sends its requests through your open aiobotocore client.
 
-        It is never closed. Its own retries and timeouts stay as they are, under this library's. If
-        attempts would multiply, you get a warning.
+        The hooks, Region, credentials, connections, retries and timeouts of your client stay as
+        they are. It is never closed. If both clients retry, you get a warning, because the numbers
+        of attempts multiply.
 
         Args:
-            client: What `async with session.create_client("ecr", ...)` returned; of ECR Public,
-                `create_client("ecr-public", ...)`.
-            config: As for the class; `connect_timeout` is the borrowed client's own.
+            client: The open client of the same service, which `async with
+                session.create_client(...)` returned.
+            config: As for the class, but `connect_timeout` has no effect.
             observer: As for the class.
 
         Raises:
@@ -132,21 +133,21 @@ class BaseLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (it keeps what was answered)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResult:
-        """Check any number of digests and return what became of each, in input order.
+        """Check any number of digests and return their outcomes, in input order.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             digests: Any iterable or async iterable of str. Duplicates are checked once.
-            timeout: Seconds for the whole operation, waits included; the error keeps what was
-                answered. Default None: no limit.
-            progress: True shows a bar if tqdm is installed. A callable is given a `Progress` after
-                each batch. Default False.
+            timeout: Seconds for the whole operation, including waits. If the operation takes
+                longer, the error has the outcomes that were received. Default None: no limit.
+            progress: True shows a progress bar if tqdm is installed. A function is called with a
+                `Progress` after each batch. Default False.
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed, or `timeout` expired; `.partial` holds what was
-                answered and what was not.
+            CallError: A call failed, or `timeout` expired. `.partial` has the outcomes that were
+                received, and the digests without an outcome.
         """
         with shown(progress) as show:
             async with self.stream_layers(repository, digests, timeout=timeout) as stream:
@@ -159,13 +160,16 @@ class BaseLayerClient:
         *,
         timeout: float | None = None,
     ) -> LayerStream:
-        """Check any number of digests, in bounded memory; see `LayerStream`.
+        """Check any number of digests and yield outcomes as they arrive; see `LayerStream`.
+
+        The memory does not grow with the number of digests.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: Any iterable or async iterable of str. A repeat among the last 10,000 distinct
-                digests is checked once.
-            timeout: Seconds for the whole operation, from the first pull. Default None: no limit.
+            digests: Any iterable or async iterable of str. A duplicate of one of the last 10,000
+                distinct digests is ignored.
+            timeout: Seconds for the whole operation, from the moment when you read the first
+                outcome. Default None: no limit.
 
         Raises:
             InvalidInputError: The repository or an option is not valid, or `digests` is not an
@@ -183,24 +187,25 @@ class BaseLayerClient:
         timeout: float | None = None,  # noqa: ASYNC109 (as of check_layers)
         progress: bool | Callable[[Progress], None] = False,
     ) -> LayerCheckResults:
-        """Check digests of many repositories and return what became of each, by repository.
+        """Check digests of many repositories and return the outcomes, by repository.
 
-        Full batches of one repository are sent at once, and the rest of each repository at the end
-        of the input, so its order does not matter. It is held in memory. If ECR refuses a
-        repository, because it is unknown or access is denied, its error is in `.errors`.
+        Pairs may come in any order: a full batch of a repository is sent at once, and batches that
+        are not full are sent at the end of the input. The whole input is held in memory. If ECR
+        refuses a repository, because it is unknown or access is denied, the error is in `.errors`.
 
         Args:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
-                (repository, digest). Two spellings of one repository are one. Duplicates are
-                checked once.
+                (repository, digest). A URI and an ARN of one repository count as one repository.
+                Duplicates are checked once.
             timeout: As of `check_layers`.
             progress: As of `check_layers`.
 
         Raises:
             InvalidInputError: A repository, an option or an item is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: What failed concerns all repositories (a transient error that outlasted the
-                retries, credentials, the clock), or `timeout` expired; see `.partials`.
+            CallError: The problem concerns all repositories: a transient error after all retries,
+                the credentials or the clock. Or `timeout` expired. `.partials` has the outcomes
+                that were received.
 
         Example:
             ```python
@@ -220,18 +225,18 @@ class BaseLayerClient:
     async def check_layer(self, repository: str | Repository, digest: str) -> LayerOutcome:
         """Check one digest. Callers that check at about the same time share requests.
 
-        Single checks of one repository are gathered into batches for `coalesce_window` seconds.
-        Callers that check a digest which is in flight share its outcome. Nothing is remembered: a
-        later caller checks again.
+        Single checks of one repository are gathered into batches for `coalesce_window` seconds. If
+        a request with the digest is already waiting for its response, a new caller gets the outcome
+        of that request. Nothing is cached: a later call checks again.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digest: The digest; its outcome has the same spelling.
+            digest: The digest. The outcome has it in the same spelling.
 
         Raises:
             InvalidInputError: The repository is not valid, or the digest is not a str.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: The call failed. `.partial` is about this digest alone.
+            CallError: The call failed. `.partial` has only this digest.
 
         Example:
             ```python
@@ -251,23 +256,24 @@ class BaseLayerClient:
     ) -> LayerCheckResult:
         """Wait until the repository holds every digest, and return the result, in input order.
 
-        Use it for layers that are on their way: a replication, a restore, a push by somebody else.
-        What is not available is checked again after a pause of at most 0.5 seconds, then of twice
-        as much, up to 15 seconds. Each pause is drawn between half of that and all of it.
+        Use it if the layers will come soon, for example by a replication, a restore or another
+        push. Digests that are not available are checked again after a pause. The first pause is at
+        most 0.5 seconds. This maximum doubles with each pause, up to 15 seconds. Each pause is a
+        random time between half of its maximum and the maximum.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
             digests: As of `check_layers`. They are held in memory.
             timeout: Seconds for the whole operation.
-            progress: As of `check_layers`, but when more layers are available; `answered` counts
-                them.
+            progress: As in `check_layers`, but the function is called when more layers are
+                available, and `answered` is the number of available layers.
 
         Raises:
             InvalidInputError: The repository, an option or an item of `digests` is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
             LayerFailuresError: A digest is malformed, so it can never become available.
-            CallError: A call failed, or `timeout` expired; `.partial.not_available` is
-                what is still missing.
+            CallError: A call failed, or `timeout` expired. `.partial.not_available` has the digests
+                that are still missing.
 
         Example:
             ```python
@@ -292,7 +298,7 @@ class BaseLayerClient:
 
         Args:
             repository: The target: a name, a registry URI, an ARN or a `Repository`.
-            sources: An `ImageSource`, or several; what they share counts once.
+            sources: An `ImageSource`, or several. A blob that they share counts once.
 
         Raises:
             InvalidInputError: An argument is not valid.
@@ -312,16 +318,18 @@ class BaseLayerClient:
     async def plan_pushes(
         self, sources: Mapping[Where, ImageSource | Iterable[ImageSource]]
     ) -> tuple[PushPlan, ...]:
-        """Return what pushes to several repositories would upload; `PushPlan.total` adds them up.
+        """Return what pushes to several repositories would upload, one plan for each.
+
+        `PushPlan.total` returns the sum of the plans.
 
         Args:
-            sources: By repository, an `ImageSource` or several. Two spellings of one repository are
-                one, with one plan.
+            sources: A mapping of repositories to an `ImageSource` or several. A URI and an ARN of
+                one repository count as one repository, with one plan.
 
         Raises:
             InvalidInputError: An argument is not valid.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            CallError: A call failed: the error of the first repository that failed.
+            CallError: A call failed. This is the error of the first repository that failed.
 
         Example:
             ```python
@@ -355,13 +363,13 @@ class BaseLayerClient:
         Args:
             repository: The target: a name, a registry URI, an ARN or a `Repository`.
             sources: An `ImageSource`, or several. A layer that they share is uploaded once.
-            tags: The tags of the images. Default None: the tags of the sources; `()`: none.
-            journal: Where uploads are written down, so that a later push continues them: a
-                directory, or a mutable mapping of str to str. Default None: nowhere.
+            tags: The tags of the images. Default None: the tags of the sources. `()`: no tags.
+            journal: The record of uploads in progress, so that a later push can continue them: a
+                directory, or a mutable mapping of str to str. Default None: no record.
             timeout: Seconds for the whole push. Default None: no limit.
-            progress: True shows a bar of bytes if tqdm is installed. A callable is given a
-                `TransferProgress`, at most ten times a second and at the end of each part. Default
-                False.
+            progress: True shows a progress bar of bytes if tqdm is installed. A function is called
+                with a `TransferProgress`, at most ten times a second and at the end of each part.
+                Default False.
 
         Raises:
             InvalidInputError: An argument is not valid, ECR would refuse the image, a source can't
@@ -461,12 +469,14 @@ class BaseLayerClient:
         return ImageReader(where, tools)
 
     def with_config(self, **changes: Unpack[ClientConfigChanges]) -> Self:
-        """Return a view of this client with other options, which borrows its connection.
+        """Return a client with other options that uses the connection of this client.
+
+        Such a client is called a view. Closing a view does nothing.
 
         Args:
             **changes: Options of `ClientConfig`, except those of the connection:
                 `max_concurrency`, `connect_timeout`, `max_response_bytes`, `requests_per_second`,
-                `transport` and `allow_insecure_endpoint`.
+                `transport`, `max_bytes_in_flight`, `max_bandwidth` and `allow_insecure_endpoint`.
 
         Raises:
             InvalidInputError: An option is unknown or not valid, or belongs to the connection.
@@ -489,16 +499,17 @@ class BaseLayerClient:
         return view
 
     def for_region(self, region_name: str) -> Self:
-        """Return a client of another Region, not open yet, with the same session and credentials.
+        """Return a client for another Region, with the same session and credentials.
 
-        The transfers of both share `max_bytes_in_flight` and `max_bandwidth`.
+        Open the new client before you use it. The transfers of both clients share
+        `max_bytes_in_flight` and `max_bandwidth`.
 
         Args:
-            region_name: The Region. An explicit `endpoint_url` is kept.
+            region_name: The Region. The new client keeps an `endpoint_url` that you passed.
 
         Raises:
-            InvalidInputError: It is not a Region's name, or this client borrows an aiobotocore
-                client, which is bound to its own Region.
+            InvalidInputError: The name of the Region is not valid, or this client uses an
+                aiobotocore client, whose Region can't change.
         """
         self._repository_class(name="any", region=region_name or "")
         options = self._connection.options
@@ -519,8 +530,8 @@ class BaseLayerClient:
 
         Raises:
             ClientStateError: The client is open already.
-            InvalidInputError: There is no Region, or the AWS configuration can't be used.
-            CredentialsError: The credential chain failed.
+            InvalidInputError: There is no Region, or the AWS configuration is not valid.
+            CredentialsError: botocore failed to look for credentials.
         """
         if not self._is_view:
             await self._connection.open()
@@ -595,10 +606,9 @@ def checked_seconds(timeout: object, *, is_needed: bool = False) -> Any:
     if timeout is None and not is_needed:
         return None
     is_bool = isinstance(timeout, bool)
-    if isinstance(timeout, int | float) and not is_bool and 0 < timeout < _MAX_SECONDS:
+    if isinstance(timeout, int | float) and not is_bool and 0 < timeout < MAX_TIMEOUT_SECONDS:
         return timeout
-    rule = "must be a number of seconds greater than 0 and less than 1,000,000,000"
-    msg = f"timeout={quoted(timeout)} {rule}"
+    msg = f"timeout={quoted(timeout)} {TIMEOUT_RULE}"
     raise InvalidInputError(msg)
 
 

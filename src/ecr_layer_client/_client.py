@@ -27,26 +27,28 @@ if TYPE_CHECKING:
 class ECRLayerClient(BaseLayerClient):
     """Checks which layers a repository of Amazon ECR holds.
 
-    Nothing is sent or read before `async with client:` or `await client.open()`. One client serves
-    all tasks of its event loop.
+    Making a client sends no request and reads no file: `async with client:` and `await
+    client.open()` do this. All tasks of an event loop can use one client.
 
     Args:
-        region_name: The Region. Default None: `AWS_DEFAULT_REGION`, or the profile's. One that
-            botocore does not know is refused, unless there is an endpoint.
-        profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
-        endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
-            Default None.
-        credentials: Returns the keys to sign with, such as those of an assumed role; see
-            `CredentialsProvider`. It is called once for all clients that have it in common, five
-            minutes before the keys expire, and when AWS refuses them. Default None: as botocore
-            finds them.
-        session: Your own aiobotocore session, with your hooks. It is never closed. Default None:
-            one session for all clients of the event loop and profile.
+        region_name: The Region. Default None: the Region in `AWS_DEFAULT_REGION` or in the profile.
+            If you set no endpoint, a Region that botocore does not know is refused.
+        profile_name: A profile of the AWS configuration. Default None: the profile in
+            `AWS_PROFILE`, or the default profile.
+        endpoint_url: The endpoint to use instead of the Region's own. It must be https, or on this
+            machine. Default None.
+        credentials: An async function that returns the keys, such as those of an assumed role; see
+            `CredentialsProvider`. It is called once for all clients that have it. It is called
+            again five minutes before the keys expire, and when AWS refuses the keys. Default None:
+            botocore finds the keys.
+        session: Your own aiobotocore session, with your hooks. The client never closes it. Default
+            None: all clients with the same event loop and profile share a session.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
-        observer: Notified of operations, attempts, retries and throttling. Default None.
-        limiter: Asked before each request, for a limit that several processes share; see
-            `Limiter`. Default None.
-        limiter_scope: The account in the `Quota` of repositories without a registry id. Default
+        observer: An object that is notified of operations, attempts, retries and throttling.
+            Default None.
+        limiter: An object that says when the next request may be sent, so that several processes
+            can share one limit; see `Limiter`. Default None.
+        limiter_scope: The account that `limiter` gets for a repository that is only a name. Default
             None.
 
     Raises:
@@ -88,20 +90,21 @@ class ECRLayerClient(BaseLayerClient):
     async def get_image(
         self, repository: str | Repository, reference: str, platform: str | Platform | None = None
     ) -> ImageSource:
-        """Fetch the manifests of an image, and those that an index names, with their exact bytes.
+        """Fetch the exact bytes of the manifests of an image, or of an index and its images.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
-            platform: Of an index, the image to take, such as `linux/arm64`: of several variants the
-                architecture's own (`linux/arm` is `linux/arm/v7`), else the first, and of several
-                versions of Windows the newest. Default None: the index and all its images.
+            reference: A tag, or a digest in upper or lower case.
+            platform: The platform whose image is taken from an index, such as `linux/arm64`. If you
+                name no variant, the default variant of the architecture is taken (`linux/arm/v7`
+                for `linux/arm`), or the first variant. Of several versions of Windows, the newest
+                is taken. Default None: the index and all its images.
 
         Raises:
             InvalidInputError: An argument is not valid, or the index has no image for `platform`.
             ClientStateError: The client is not open, or belongs to another event loop or process.
-            ServiceError: ECR has no such image, or not everything that an index names; `.code` is
-                `ImageNotFound` or another of ECR's codes.
+            ServiceError: ECR does not have the image, or not all images that the index lists.
+                `.code` is `ImageNotFound` or another code of ECR.
             CallError: A call failed.
 
         Example:
@@ -113,13 +116,14 @@ class ECRLayerClient(BaseLayerClient):
         return await self._image_reader(repository).get(reference, platform)
 
     async def verify_image(self, repository: str | Repository, reference: str) -> ImageReport:
-        """Check that every manifest of an image exists, and every blob in its manifest's size.
+        """Check that an image is complete: every manifest and every blob exists.
 
-        What is missing is in the report, even the image itself.
+        The report lists what is missing or has another size. No error is raised, even if the image
+        does not exist.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
+            reference: A tag, or a digest in upper or lower case.
 
         Raises:
             InvalidInputError: An argument is not valid.
@@ -139,12 +143,13 @@ class ECRLayerClient(BaseLayerClient):
     ) -> AsyncIterator[ImageReport]:
         """Yield a report of each image that the repository has now.
 
-        An image that is deleted meanwhile is left out.
+        An image that is deleted during the audit has no report.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            archived: Whether archived images have a report, too, whose `problem` is "archived".
-                Default False: an image that is archived, also meanwhile, is left out.
+            archived: Whether archived images also have a report. The `problem` of such a report is
+                "archived". Default False: they have no report, even if they are archived during the
+                audit.
 
         Raises:
             InvalidInputError: The repository is not valid.
@@ -164,7 +169,7 @@ class ECRLayerClient(BaseLayerClient):
         """Yield the repositories of a registry, with its id and Region.
 
         Args:
-            registry_id: The account that owns the registry. Default None: the caller's own.
+            registry_id: The account that owns the registry. Default None: your own account.
 
         Raises:
             InvalidInputError: The registry id is not valid.
@@ -218,13 +223,14 @@ class ECRLayerClient(BaseLayerClient):
         timeout: float | None = None,  # noqa: ASYNC109 (the layout keeps what was received)
         progress: bool | Callable[[TransferProgress], None] = False,
     ) -> TransferResult:
-        """Pull an image into an OCI layout, which is created or added to.
+        """Pull an image into a new or existing OCI layout.
 
-        Layers that the layout has are not downloaded. An interrupted pull continues where it was.
+        Layers that the layout has are not downloaded. A pull continues where an interrupted pull
+        ended.
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            reference: A tag, or a digest in either letter case.
+            reference: A tag, or a digest in upper or lower case.
             path: The directory of the layout.
             platform: As in `get_image`. Default None: the index and all its images.
             timeout: Seconds for the whole pull. Default None: no limit.
@@ -264,17 +270,17 @@ class ECRLayerClient(BaseLayerClient):
     ) -> TransferResult:
         """Copy images to another repository, account or Region, through memory.
 
-        Layers are not written to the disk. Within one repository, only tags change. Referrers, such
-        as signatures, are not copied.
+        Layers are not written to the disk. Within one repository, a copy only adds tags. Signatures
+        and attestations of an image are not copied.
 
         Args:
             repository: The source: a name, a registry URI, an ARN or a `Repository`.
-            references: A tag or a digest, or several.
+            references: A tag or a digest of an image, or several.
             to: The client of the target. Default None: this one.
             to_repository: The target. Default None: the name of the source.
             platform: As in `get_image`. The copied image gets the tag. Default None: the index and
                 all its images.
-            tags: The tags at the target. Default None: the references that are tags; `()`: none.
+            tags: The tags at the target. Default None: the tags in `references`. `()`: no tags.
             journal: As in `push`.
             timeout: Seconds for the whole copy. Default None: no limit.
             progress: As in `push`.

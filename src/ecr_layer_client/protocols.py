@@ -163,13 +163,13 @@ Empty for any other attempt.
 class Observer(Protocol):
     """An object that a client notifies of its operations, attempts, retries and throttling.
 
-    Its methods are called synchronously, on the event loop, so they must be quick. An exception
-    that a method raises is logged and ends no operation. No argument contains a secret. Each
-    repository has the Region in which the client looks for it.
+    The client calls the methods on the event loop, so they must return quickly. If a method raises
+    an exception, the client logs it and continues. No argument contains a secret. Each repository
+    has the Region in which the client looks for it.
 
     The methods about an attempt run in a copy of the context in which the operation was started or
-    read. An attempt that single checks share belongs to none of them, so its methods run in an
-    empty context, in which `ecr_layer_client.protocols.CALLERS` holds the contexts of the callers.
+    read. If several single checks share an attempt, its methods run in an empty context. In this
+    context, `ecr_layer_client.protocols.CALLERS` has the contexts of the callers.
     """
 
     def operation(
@@ -183,7 +183,8 @@ class Observer(Protocol):
     ) -> AbstractContextManager[object]:
         """Return a context manager that spans one attempt.
 
-        `number` counts the requests of a call from 1, and `digests` the digests or images in it.
+        `number` is 1 for the first request of a call. `digests` is the number of digests or images
+        in the request.
         """
         ...
 
@@ -195,6 +196,6 @@ class Observer(Protocol):
     def throttle(self, operation: str, rate: float, share: float, /) -> None:
         """Note that a request was throttled.
 
-        `rate` is the requests per second that are sent from now on, and `share` the share of recent
-        requests that were throttled, 0 to 1.
+        `rate` is the new limit, in requests per second. `share` is the share of recent requests
+        that were throttled, 0 to 1.
         """

@@ -210,7 +210,7 @@ def test_an_explicit_endpoint_is_asked(
         (
             ["team/app", ABSENT, "--timeout", "0"],
             "",
-            "error: --timeout 0 must be a number of seconds greater than 0\n",
+            "error: --timeout 0 must be a number of seconds greater than 0 and less than 1,",
         ),
         (
             ["team/app", ABSENT, "--profile", "none"],

@@ -106,8 +106,15 @@ def test_a_timeout_that_is_not_valid(run: Run, command: str) -> None:
     ran = run(*command.split(), "--timeout", "0")
     assert (ran.returncode, ran.stderr.splitlines()[-1]) == (
         2,
-        "error: --timeout 0 must be a number of seconds greater than 0",
+        "error: --timeout 0 must be a number of seconds greater than 0 and less than 1,000,000,000",
     )
+
+
+def test_a_timeout_that_is_too_long(run: Run) -> None:
+    """A --timeout of 31 years or more is an error, as it is in the client."""
+    ran = run("demo", "--timeout", "1e9")
+    rule = "must be a number of seconds greater than 0 and less than 1,000,000,000"
+    assert (ran.returncode, ran.stderr) == (2, f"error: --timeout 1000000000 {rule}\n")
 
 
 @pytest.mark.parametrize(

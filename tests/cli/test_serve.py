@@ -171,8 +171,8 @@ def test_it_warns_of_other_machines(run: Run) -> None:
     ended = run("serve", "--host", "192.0.2.1")
     warning, error = ended.stderr.splitlines()
     expected = (
-        "warning: 192.0.2.1 is not a loopback address: every machine that reaches it can use the "
-        "local ECR, because its keys are not secret"
+        "warning: 192.0.2.1 is not a loopback address: every machine that can reach this address "
+        "can use the local ECR, because the keys are not secret"
     )
     assert (ended.returncode, warning, error.partition(":")[0]) == (2, expected, "error")
 

@@ -326,7 +326,7 @@ def test_what_does_not_exist(run: Run, command: str) -> None:
         ("push nosuch app", "Invalid value for PATH: 'nosuch' does not exist"),
         ("push layout app --journal /proc", "--journal '/proc' can't be used: "),
         ("push layout app --journal /proc", ": use --journal with another directory, or --no-res"),
-        ("push layout app --journal=", "--journal '' is empty: leave --journal out for the def"),
+        ("push layout app --journal=", "--journal '' is empty: leave out --journal to use the"),
         (
             "push layout app --journal j --no-resume",
             "Invalid value for --journal: it can't be used",

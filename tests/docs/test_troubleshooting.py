@@ -492,7 +492,7 @@ _CASES: dict[str, Case] = {
     "… is not a complete tar archive, plain or gzipped: …": _made(_cut_archive),
     "… can't be read: …": _made(lambda: ImageSource.from_path("no-such-file")),
     "… has no image for …: …": _other_platform,
-    "ECR has no such image (…), …": _called(lambda client: client.get_image(_APP, "gone")),
+    "ECR has no such image (…: …): …": _called(lambda client: client.get_image(_APP, "gone")),
     "ECR's response gives the digest … for a manifest whose bytes have the digest …": _answered(
         _IMAGES_OF_ANOTHER
     ),

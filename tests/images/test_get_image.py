@@ -209,7 +209,7 @@ async def test_blobs_of_get_image(ecr: LocalECR) -> None:
 async def test_get_image_not_found(ecr: LocalECR) -> None:
     """An absent image is an error with ECR's code and what to check."""
     ecr.create_repository(REPOSITORY)
-    message = r"team/app:v9: ECR has no such image \(ImageNotFound\).*check the tag or digest"
+    message = r"team/app:v9: ECR has no such image \(ImageNotFound: .*check the tag or digest"
     with pytest.raises(ServiceError, match=message) as raised:
         await get(ecr, "v9")
     error = raised.value
@@ -221,7 +221,7 @@ async def test_get_image_archived(ecr: LocalECR) -> None:
     """An archived image is an error that says what to do."""
     push(ecr, APP, tag="v1")
     ecr.archive(REPOSITORY, DIGEST)
-    with pytest.raises(ServiceError, match=r"\(ImageInaccessible\).*it is archived: restore it"):
+    with pytest.raises(ServiceError, match=r"\(ImageInaccessible: .*it is archived: restore it"):
         await get(ecr)
 
 

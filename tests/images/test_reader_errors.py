@@ -47,8 +47,8 @@ async def test_not_found(ecr: LocalECR) -> None:
     assert (error.operation, error.code) == ("BatchGetImage", "ImageNotFound")
     assert (error.message, error.status) == ("Requested image not found", 200)
     assert str(error) == (
-        "BatchGetImage: team/app:v9: ECR has no such image (ImageNotFound), saying "
-        "'Requested image not found': check the tag or digest, and the repository"
+        "BatchGetImage: team/app:v9: ECR has no such image (ImageNotFound: "
+        "'Requested image not found'): check the tag or digest, and the repository"
     )
 
 

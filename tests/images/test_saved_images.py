@@ -283,7 +283,7 @@ def test_a_member_given_twice(lay_out: LayOut, name: str) -> None:
     ("change", "why"),
     [
         ({"oci-layout": None}, "there is no 'oci-layout' in this .*: add it with the content"),
-        ({"index.json": None}, "there is no 'index.json' in this .*: save it again"),
+        ({"index.json": None}, "there is no 'index.json' in this .*: save the layout again"),
         (
             {"index.json": None, "oci-layout": None},
             r"there is neither an OCI layout .* nor an archive of docker save \(manifest\.json\)",

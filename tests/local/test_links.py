@@ -29,7 +29,7 @@ def test_no_file_is_changed_through_a_link(name: str, kind: str, tmp_path: Path)
     place.parent.mkdir(parents=True)
     (place.symlink_to if kind == "symbolic" else place.hardlink_to)(target)
 
-    with pytest.raises(OSError, match="it is a link, and the local ECR opens") as caught:
+    with pytest.raises(OSError, match="it is a link, and the local ECR follows no") as caught:
         LocalECR(data=tmp_path / "data")
     assert (str(place) in str(caught.value), target.read_text()) == (True, "a file of the user")
 

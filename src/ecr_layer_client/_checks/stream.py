@@ -46,11 +46,11 @@ class _Phase(Enum):
 
 
 class LayerStream(DisplayMixin):
-    """The outcomes of one check, as their batches complete; or, collected, in input order.
+    """The outcomes of one check, in the order in which batches complete.
 
-    `ECRLayerClient.stream_layers` makes it. No request is sent before the first outcome is pulled.
-    At most `max_concurrency` batches are in flight, and none is started while nobody reads. One
-    task reads it.
+    `ECRLayerClient.stream_layers` makes it. The first request is sent when you read the first
+    outcome. At most `max_concurrency` batches are in flight. While you do not read, no new batch
+    starts. Only one task may read a stream. `collect()` returns the outcomes in input order.
 
     Example:
         ```python
@@ -97,7 +97,7 @@ class LayerStream(DisplayMixin):
     def progress(self) -> Progress:
         """How far the check is, in distinct digests.
 
-        `total` is None until the first outcome is pulled, and for an input without a length.
+        `total` is None until the first outcome is read. It stays None if the input has no length.
         """
         return Progress(self._source.pulled, self._answered, self._source.total)
 
@@ -175,7 +175,8 @@ class LayerStream(DisplayMixin):
             on_progress: Called after each batch. Default None.
 
         Raises:
-            CallError: A call failed; `.partial` holds what was answered and what was not.
+            CallError: A call failed. `.partial` has the outcomes that were received, and the
+                digests without an outcome.
             ClientStateError: The stream is read outside `async with`, or was iterated before.
         """
         if self._phase in (_Phase.READING, _Phase.ENDED):

@@ -25,16 +25,18 @@ class CallError(ECRLayerError):
 
     Attributes:
         operation: The API operation, as AWS spells it.
-        repository: The repository of the call. None if the failure came before there was one.
-        attempts: Requests made for the failed call. 0 if it failed before the first one.
+        repository: The repository of the call. None if the error does not concern a repository.
+        attempts: The number of requests of the failed call. 0 if it failed before the first
+            request.
         elapsed: Seconds from the first attempt of the failed call to its end.
-        retryable: Whether the same call may succeed later without a change on your side.
-        throttled: Whether ECR refused the call because of its rate.
-        request_id: The id that AWS gave the last request, for AWS Support. None without a response.
-        partial: What was answered before the failure, and what was not (`.partial.unanswered`).
-            None if nothing was asked.
-        partials: The same by repository, for an operation on several. Default None.
-        transfer: How far a push, a pull or a copy came. Default None.
+        retryable: Whether the same call may succeed later without any change.
+        throttled: Whether ECR refused the call because there were too many requests.
+        request_id: The id of the last request, for AWS Support. None if there was no response.
+        partial: The outcomes that were received before the failure, and the digests without an
+            outcome (`.partial.unanswered`). None if the error is not from a check.
+        partials: The partial results by repository, if the operation had several repositories.
+            Default None.
+        transfer: The state of a push, a pull or a copy when it failed. Default None.
     """
 
     retryable: bool = False
@@ -77,7 +79,7 @@ class CallError(ECRLayerError):
 
 
 class OperationTimeoutError(CallError, TimeoutError):
-    """The `timeout=` of an operation expired. `.partial` keeps what was answered.
+    """The `timeout=` of an operation expired. `.partial` has the outcomes that were received.
 
     `elapsed` is the timeout, and `attempts` is 0.
     """
@@ -93,8 +95,8 @@ class ServiceError(CallError):
         message: AWS's message without secrets, at most 2,000 characters, not escaped. Escape it
             before you log it.
         status: The HTTP status.
-        members: The other members of the error response that are numbers or short texts, such as
-            `lastValidByteReceived`.
+        members: The other keys of the error response whose values are numbers or short texts, such
+            as `lastValidByteReceived`.
     """
 
     members: Mapping[str, str | int] = MappingProxyType({})
@@ -163,7 +165,8 @@ class ClockSkewError(CallError):
     """The clock of this machine is too far off for AWS to accept a signature.
 
     Attributes:
-        skew: Seconds that this clock is ahead of AWS's (negative: behind). None: AWS sent no date.
+        skew: The seconds by which this clock is ahead of AWS's clock. Negative if it is behind.
+            None if AWS sent no date.
     """
 
     def __init__(self, message: str, *, skew: float | None = None, **facts: Any) -> None:

@@ -89,15 +89,14 @@ class RetryPolicy(_Options, frozen=True):
     """How a failed API call is retried.
 
     Attributes:
-        max_attempts: Requests for one call, the first included. 1 turns retries off. A throttled
-            request does not count: `max_elapsed` limits how long a throttled call is retried.
-            Default 10.
+        max_attempts: The most requests for one call, including the first. 1 turns retries off.
+            Throttled requests do not count: `max_elapsed` limits how long a throttled call is
+            retried. Default 10.
         initial_backoff: The upper bound of the first wait, in seconds. A wait is a random time
             between 0 and its bound. The bound doubles with each further wait. Default 0.05.
         max_backoff: The largest upper bound of a wait, in seconds. Default 20.0.
         max_elapsed: A call is retried for this many seconds after its first attempt. A throttled
-            call is retried for longer, as long as other calls of this process succeed. Default
-            120.0.
+            call is retried longer if other calls of this process succeed. Default 120.0.
 
     Raises:
         InvalidInputError: An option is unknown or breaks its rule.
@@ -128,23 +127,22 @@ class ClientConfig(_Options, frozen=True):
 
     Attributes:
         batch_size: Digests in one request, 1 to 100 (ECR's limit). Default 100.
-        max_concurrency: Requests in flight at once. The connection pool has the same size. Default
-            10.
+        max_concurrency: The largest number of requests in flight. The connection pool has the same
+            size. Default 10.
         connect_timeout: Seconds to reach the endpoint. Default 3.0.
         attempt_timeout: Seconds for one request, from the wait for a connection to the end of the
             response. Default 10.0.
         max_response_bytes: The largest body of a response that is accepted, in bytes. Default 4 MiB
             (a response for 100 layers has about 20 KiB).
-        requests_per_second: A ceiling for the request rate, shared by all clients of the same
-            account and endpoint in this process: one number that applies to every API operation, or
-            a mapping with numbers for single operations, such as `{"BatchGetImage": 500}`. Default
-            None: 80 % of the service's default quota of the operation (800 for the check, 1600 for
-            `BatchGetImage`; of ECR Public, 160 for the check), and 80 for `ListImages`, for which
+        requests_per_second: The highest request rate. All clients of the same account and endpoint
+            in this process share it: one number that applies to every API operation, or a mapping
+            with numbers for single operations, such as `{"BatchGetImage": 500}`. Default None: 80 %
+            of the service's default quota of the operation (800 for the check, 1600 for
+            `BatchGetImage`; in ECR Public, 160 for the check), and 80 for `ListImages`, for which
             AWS publishes no quota.
-        coalesce_window: Seconds that a single check (`check_layer`) waits, so that other single
-            checks can share its request. While another batch of its repository is in flight, it
-            waits up to 25 times as long. 0: until the next iteration of the event loop. Default
-            0.002.
+        coalesce_window: Seconds that a single check (`check_layer`) waits for other single checks
+            to share its request. It waits up to 25 times as long while another batch of its
+            repository is in flight. 0: until the next iteration of the event loop. Default 0.002.
         transport: How requests are sent.
 
             - `"client"`: Each request goes through aiobotocore's client method, with its events.

@@ -23,8 +23,8 @@ class AWSKeys:
         expires: When the keys expire, with a time zone. Default None: never.
 
     Raises:
-        InvalidInputError: A part is empty or not a str, or `expires` has no time zone.
-        CredentialsError: A part has a character that no key of AWS has, such as a newline.
+        InvalidInputError: A key is empty or not a str, or `expires` has no time zone.
+        CredentialsError: A key has a character that AWS keys never have, such as a newline.
 
     Example:
         >>> AWSKeys("AKIAIOSFODNN7EXAMPLE", "a secret", "a token")

@@ -65,14 +65,15 @@ class LayerFailureCode(StrEnum):
 class Layer(BaseModel, frozen=True):
     """ECR's response for one digest.
 
-    In a layer from a response, `model_fields_set` names all four members of ECR, given or not.
+    If a layer comes from a response, `model_fields_set` always names the four fields that ECR can
+    send.
 
     Attributes:
         digest: The digest, spelled as in the input.
         availability: Whether the repository holds the layer.
         size: Bytes, if ECR gives them (not for an absent layer). Default None.
         media_type: The media type of the layer, if ECR gives it. Default None.
-        raw_availability: ECR's own spelling, if `availability` is UNKNOWN. Default None.
+        raw_availability: ECR's value, if `availability` is UNKNOWN. Default None.
         outcome: `"layer"`; distinguishes the two kinds of outcome in JSON.
 
     Example:
@@ -100,13 +101,13 @@ class Layer(BaseModel, frozen=True):
 
 
 class LayerFailure(BaseModel, frozen=True):
-    """ECR's failure entry for one digest. The other digests of the call are answered.
+    """The reason why ECR gave no availability for a digest, as an outcome.
 
     Attributes:
         digest: The digest, spelled as in the input.
         code: Why ECR gave no availability.
         reason: ECR's explanation, if it gives one. Default None.
-        raw_code: ECR's own spelling, if `code` is UNKNOWN. Default None.
+        raw_code: ECR's code, if `code` is UNKNOWN. Default None.
         outcome: `"failure"`; distinguishes the two kinds of outcome in JSON.
 
     Example:

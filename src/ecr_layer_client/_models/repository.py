@@ -62,12 +62,12 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
     """One repository of a private ECR registry.
 
     Attributes:
-        name: The name, namespaces included, such as `team/app`: 2 to 256 characters.
-        registry_id: The account that owns the registry, 12 digits. Default None: the caller's own.
+        name: The name with its namespaces, such as `team/app`: 2 to 256 characters.
+        registry_id: The account that owns the registry, 12 digits. Default None: your own account.
         region: The Region of the repository. Default None: the Region of the client.
 
     Raises:
-        InvalidInputError: A part breaks ECR's rule. The message names the value and the rule.
+        InvalidInputError: One of the values is not valid. The message names the value and the rule.
 
     Example:
         >>> Repository.parse("123456789012.dkr.ecr.eu-west-1.amazonaws.com/team/app")
@@ -144,9 +144,9 @@ class Repository(BaseModel, frozen=True, extra="forbid"):
                 every partition are accepted.
 
         Raises:
-            InvalidInputError: The text is not valid, names more than a repository (a `:tag`, an
-                `@digest`, a scheme), begins with a host and a port, or names a repository of ECR
-                Public: that is a `PublicRepository`.
+            InvalidInputError: The text is not valid. It may have a tag, a digest or a scheme, begin
+                with a host and a port, or name a repository of ECR Public, which is a
+                `PublicRepository`.
 
         Example:
             >>> Repository.parse("arn:aws:ecr:eu-west-1:123456789012:repository/team/app").name

@@ -54,7 +54,7 @@ COUNTED = tuple(_TONES)
 class OutcomesByDigest(Mapping[str, LayerOutcome]):
     """A read-only mapping of digests to outcomes, in input order.
 
-    You can look up a digest in either letter case.
+    You can look up a digest in upper or lower case.
     """
 
     __slots__ = ("_indices", "_outcomes")
@@ -66,7 +66,7 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
         self._indices = {canonical(digest): index for index, digest in enumerate(digests)}
 
     def __getitem__(self, digest: str) -> LayerOutcome:
-        """Return the outcome of a digest, in either letter case."""
+        """Return the outcome of a digest, in upper or lower case."""
         index = self._indices.get(canonical(digest)) if isinstance(digest, str) else None
         if index is None:
             raise KeyError(digest)
@@ -86,7 +86,7 @@ class OutcomesByDigest(Mapping[str, LayerOutcome]):
 
 
 class LayerFailuresError(ECRLayerError):
-    """A result has failures that do not merely mean absent, or layers that are not available.
+    """A result has failures that do not mean "absent", or layers that are not available.
 
     Attributes:
         result: The result.
@@ -108,9 +108,9 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
 
     Attributes:
         repository: The repository that was checked.
-        outcomes: One for each distinct digest, in input order.
-        unanswered: Digests that were taken from the input and not answered. Only in a
-            `CallError.partial`.
+        outcomes: One outcome for each distinct digest, in input order.
+        unanswered: The digests that were read from the input but have no outcome. Only the
+            `.partial` of a `CallError` has them.
 
     Example:
         >>> held, new = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -156,7 +156,8 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            outcomes: For each digest its outcome, or only its availability or failure code.
+            outcomes: A mapping of digests. The value of a digest is its outcome, its availability
+                or its failure code.
 
         Raises:
             InvalidInputError: The repository is not valid, a digest is given in two letter cases,
@@ -228,7 +229,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
 
     @cached_property
     def by_digest(self) -> OutcomesByDigest:
-        """The outcomes by digest. You can look up a digest in either letter case."""
+        """The outcomes by digest. You can look up a digest in upper or lower case."""
         return OutcomesByDigest(self._held)
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -242,7 +243,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         """Return the result itself.
 
         Raises:
-            LayerFailuresError: The result has failures that do not merely mean absent.
+            LayerFailuresError: The result has failures that do not mean "absent".
         """
         failed = [failure for failure in self.failures if not failure.is_absent]
         if failed:
@@ -285,7 +286,7 @@ class LayerCheckResult(TableMixin, DisplayMixin, BaseModel, frozen=True, extra="
         return {group: tuple(digests) for group, digests in self._held.groups.items()}
 
     def __getitem__(self, digest: str) -> LayerOutcome:
-        """Return the outcome of a digest, in either letter case."""
+        """Return the outcome of a digest, in upper or lower case."""
         return self.by_digest[digest]
 
     def __contains__(self, digest: object) -> bool:

@@ -34,7 +34,8 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
     """A read-only mapping of repositories to values, in input order.
 
     You can look up a repository by its name, URI, ARN or `Repository`. A name is found with and
-    without its Region, but not by a URI: only you know whether its registry is your own.
+    without its Region. It is not found by a URI, because the mapping does not know the id of your
+    own registry.
 
     Example:
         >>> found = ByRepository({Repository(name="team/app"): 1})
@@ -101,18 +102,17 @@ class ByRepository(Mapping[str | Repository, V], Generic[V]):
 class LayerCheckResults(TableMixin, DisplayMixin):
     """The results of checks in several repositories, from `check_many` or made for tests.
 
-    You read them like a mapping of each answered repository to its `LayerCheckResult`, in input
-    order. A repository that failed is in `errors` instead. Looking it up raises its error, so that
-    you can't mistake it for a repository without layers. As a table, they have one row for each
-    outcome of an answered repository.
+    This is a mapping of repositories to `LayerCheckResult`, in input order. A repository that
+    failed is not in the mapping, but in `errors`. If you look it up, its error is raised, so you
+    can't mistake it for a repository without layers. As a table, there is one row for each outcome.
 
     Args:
-        results: One for each answered repository.
+        results: One result for each repository that did not fail.
         errors: The error of each repository that failed. Default none.
 
     Attributes:
-        errors: The error of each repository that failed, in input order. Its `.partial` keeps what
-            was answered nevertheless.
+        errors: The error of each repository that failed, in input order. The `.partial` of such an
+            error has the outcomes that were received.
 
     Example:
         >>> app = LayerCheckResult.of("team/app", {"sha256:aa": LayerAvailability.AVAILABLE})
@@ -165,7 +165,7 @@ class LayerCheckResults(TableMixin, DisplayMixin):
         """Return the results themselves.
 
         Raises:
-            CallError: A repository failed: the first error, with the others as its notes.
+            CallError: A repository failed. This is the first error. The other errors are its notes.
         """
         for first in self.errors.values():
             error = copied(first)

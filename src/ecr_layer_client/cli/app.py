@@ -58,7 +58,7 @@ for _command, _short_help in (
     (push, "Push an image, and continue an interrupted push."),
     (pull, "Pull an image into an OCI layout."),
     (copy, "Copy an image to another repository, account or Region."),
-    (doctor, "Find out whether a check works, and if not, why."),
+    (doctor, "Find out whether a check works, and why not if it fails."),
     (serve, "Serve a local ECR to any program that uses ECR."),
 ):
     app.command(help=help_of(_command), short_help=_short_help)(_command)

@@ -89,7 +89,7 @@ _REPLACEMENTS = {
     "path=": "PATH ",
     "journal=": "--journal ",
     "pass another directory, or None": "use --journal with another directory, or --no-resume",
-    "pass a directory ('.' is the current one), or None": "leave --journal out for the default",
+    "pass a directory ('.' is the current one), or None": "leave out --journal to use the default",
     "or another repository or client": "or another repository, --to-region or --to-profile",
     # No option gives an image no tags.
     ", or pass tags=()": "",
@@ -164,14 +164,15 @@ async def time_limit(seconds: float | None) -> AsyncGenerator[None]:
     """Cancel what runs in the block after some seconds. None is no limit.
 
     Raises:
-        InvalidInputError: The number is not greater than 0.
+        InvalidInputError: The number is not a valid timeout.
         OperationTimeoutError: The time is over.
     """
     from ecr_layer_client._models.call_errors import OperationTimeoutError
     from ecr_layer_client._models.errors import InvalidInputError
+    from ecr_layer_client._models.timeouts import MAX_TIMEOUT_SECONDS, TIMEOUT_RULE
 
-    if seconds is not None and not seconds > 0:
-        msg = f"timeout={seconds} must be a number of seconds greater than 0"
+    if seconds is not None and not 0 < seconds < MAX_TIMEOUT_SECONDS:
+        msg = f"timeout={seconds} {TIMEOUT_RULE}"
         raise InvalidInputError(msg)
     limit = asyncio.timeout(seconds)
     try:

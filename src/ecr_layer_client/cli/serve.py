@@ -29,8 +29,8 @@ _ARGUMENT = re.compile("^(account|burst|host|latency|port|quota|region|registry_
 _ADVICE_FOR_TESTS = ": to refuse every request"
 
 _OPEN_TO_OTHERS = (
-    "warning: {host} is not a loopback address: every machine that reaches it can use the local "
-    "ECR, because its keys are not secret"
+    "warning: {host} is not a loopback address: every machine that can reach this address "
+    "can use the local ECR, because the keys are not secret"
 )
 
 

@@ -94,10 +94,7 @@ class ManifestsAlone:
 
     def why_missing(self, digest: str) -> str:  # noqa: ARG002 (of the protocol)
         """Return the reason why `find` finds no manifest, for a message."""
-        return (
-            "this source has only manifests: read the blobs from the place where the manifests "
-            "came from"
-        )
+        return "this source has only manifests: use a layout or an archive with the blobs"
 
 
 class VerifyingReader(io.RawIOBase):

@@ -148,7 +148,7 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
 
     @property
     def seconds_at_quota(self) -> float:
-        """The least seconds that the push takes at ECR's default quotas.
+        """The shortest time of the push, in seconds, that ECR's default quotas allow.
 
         This is the number of calls of the slowest operation, divided by its quota, if nothing else
         uses the account. Network time and ECR's response time are additional.

@@ -183,7 +183,7 @@ class ImageReader:
         advice = "check the tag or digest, and the repository"
         if held.code == INACCESSIBLE:
             advice = _RESTORE
-        said = f"ECR has no such image ({escaped(held.code)}), saying {quoted(held.reason)}"
+        said = f"ECR has no such image ({escaped(held.code)}: {quoted(held.reason)})"
         text = f"{what}: {said}: {advice}"
         raise ServiceError(text, code=held.code, message=held.reason, status=_OK, **facts)
 

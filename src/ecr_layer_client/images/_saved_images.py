@@ -126,7 +126,9 @@ def _why_no_image(files: Files, *, has_rows: bool) -> str:
     has_layout, has_index = files.find(LAYOUT) is not None, files.find(INDEX) is not None
     folder = files.folder_with((INDEX, LIST))
     if has_layout:
-        reason = f"{files.why_missing(INDEX)}, but an OCI layout has that file: save it again"
+        reason = (
+            f"{files.why_missing(INDEX)}, but an OCI layout has that file: save the layout again"
+        )
     elif has_index:
         reason = (
             f"{files.why_missing(LAYOUT)}, but an OCI layout has that file: add it with the "

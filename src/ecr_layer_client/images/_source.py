@@ -125,7 +125,7 @@ class ImageSource:
 
     @classmethod
     def from_path(cls, path: str | os.PathLike[str]) -> Self:
-        """Read the image at a path, whichever format it has.
+        """Read the image at a path, and detect its format.
 
         The formats are an OCI layout, an archive of one, an archive of `docker save`, and the JSON
         of a manifest.

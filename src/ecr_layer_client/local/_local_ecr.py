@@ -329,7 +329,7 @@ class LocalECR:
 
     @property
     def account(self) -> str:
-        """The id of the registry of requests that name none."""
+        """The id of the registry for requests without one."""
         return self._registry.account
 
     @property

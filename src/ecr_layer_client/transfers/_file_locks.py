@@ -41,7 +41,9 @@ else:
         except BlockingIOError:
             return False
         except OSError as error:
-            _log.info("no lock on this file system, so one pull at a time must use it: %s", error)
+            _log.info(
+                "this file system has no locks, so only one pull at a time may use it: %s", error
+            )
         return True
 
     @contextmanager

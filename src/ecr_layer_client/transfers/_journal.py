@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Iterable, Sequence
 
 Journal = str | os.PathLike[str] | MutableMapping[str, str]
-"""Where uploads are written down: a directory, or a mutable mapping of str to str."""
+"""The record of uploads in progress: a directory, or a mutable mapping of str to str."""
 
 
 class Target(NamedTuple):

@@ -107,7 +107,7 @@ class Directory:
 
     def is_a_link(self, name: str) -> OSError:
         """Return the error for an entry that is a link."""
-        rule = "it is a link, and the local ECR opens nothing in its data directory through a link"
+        rule = "it is a link, and the local ECR follows no links in its data directory"
         return OSError(errno.ELOOP, f"{rule}: remove it", str(self.path / name))
 
     def _place(self, name: str) -> str | Path:
