@@ -65,9 +65,9 @@ _CURRENT = contexts.create_key(f"{_NAME}.current")
 class OpenTelemetryObserver:
     """An `Observer` that records spans and metrics of a client's work.
 
-    Each operation, such as a whole `check_layers`, has a span. Each request has a span under that
-    of its operation, and is the current span while the request runs. Single checks that share a
-    request have a span each: the request's span is under the first of them, and links to the
+    Each operation, such as a whole `check_layers`, has a span. Each request has a span, which is a
+    child of the operation's span, and the current span while the request runs. If several single
+    checks share a request, its span is a child of the first check's span, and has links to the
     others. If the application has set up no SDK, nothing is recorded.
 
     Args:

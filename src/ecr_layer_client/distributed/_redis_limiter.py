@@ -30,18 +30,20 @@ _RETRY_SECONDS = 5.0  # before an unreachable server is asked again
 class RedisLimiter:
     """A `Limiter` that keeps all processes together under a number of requests per second.
 
-    A process leases windows of time from a Redis server, and fetches the next one while it uses
-    one, so its requests don't wait for the server. If the server can't be reached, this is logged,
-    and each process goes on at the ceiling divided by the number of processes that it last knew.
+    A process asks a Redis server for a window of time in which it may send a number of requests. It
+    fetches the next window while it uses one, so its requests don't wait for the server. If the
+    server can't be reached, this is logged, and each process continues with its share: the ceiling
+    divided by the last known number of processes.
 
-    It is a value that can be pickled. Needs the extra `redis`.
+    It can be pickled. It needs the extra `redis`.
 
     Args:
-        url: The server, such as `redis://limits.example.com:6379/0`. A URL with a password can't be
-            pickled; pass a function that returns the URL, which is called in each process.
-        requests_per_second: The ceiling for each account and Region: a number for each operation,
-            or a mapping such as `{"BatchCheckLayerAvailability": 950}`. Operations that it does not
-            name have no ceiling.
+        url: The URL of the server, such as `redis://limits.example.com:6379/0`, or a function that
+            returns it. Pass a function if the URL has a password, because such a URL can't be
+            pickled. The function is called in each process.
+        requests_per_second: The ceiling for each account and Region: one number for every
+            operation, or a mapping such as `{"BatchCheckLayerAvailability": 950}`. Operations that
+            are not in the mapping have no ceiling.
 
     Raises:
         InvalidInputError: An argument is not valid.

@@ -22,17 +22,18 @@ _REGION = "us-east-1"
 
 @dataclass(frozen=True)
 class AssumedRole:
-    """A credentials provider that assumes a role with AWS STS, wherever it is called.
+    """A credentials provider that assumes a role with AWS STS, in the process that needs the keys.
 
-    It is a value without keys: it can be pickled, and equals another one with the same members. So
-    all clients of a process with equal providers assume the role once, and again before its keys
-    expire. STS is called in the Region of the AWS configuration.
+    It holds no keys, so it can be pickled. Two objects with the same arguments are equal, and all
+    clients of a process with equal providers share the keys. So a process assumes a role once, and
+    again before the keys expire. STS is called in the Region of the AWS configuration.
 
     Attributes:
         role_arn: The ARN of the role.
         session_name: The name of the session, which CloudTrail shows. Default "ecr-layers".
         external_id: The external id that the role's trust policy may require. Default None.
-        source: Returns the keys to assume the role with. Default None: as botocore finds them.
+        source: A function that returns the keys with which the role is assumed. Default None:
+            botocore finds the keys.
 
     Raises:
         InvalidInputError: The ARN is not that of a role, or the name is not valid.

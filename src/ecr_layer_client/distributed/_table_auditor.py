@@ -34,12 +34,12 @@ _REPOSITORIES_AT_ONCE = 10
 class TableAuditor(TableKernel):
     """Audits tables of repositories: one row for each of their images comes out.
 
-    It is a value that engines pickle and call in other processes, as a `TableChecker` is.
+    Engines can pickle it and call it in other processes, as a `TableChecker`.
 
     The columns of the output are those of `ecr_layer_client.arrow.images`, with `repository` as the
     input has it, then `error` and `message`. A repository that is null, malformed, unknown or
-    denied has one row, with its error. A repository without images has none. The images of a
-    repository that the input repeats are repeated, too.
+    denied has one row, with its error. A repository without images has no row. If the input has a
+    repository twice, the output has its images twice.
 
     Args:
         archived: Whether archived images have rows, too. Default False.

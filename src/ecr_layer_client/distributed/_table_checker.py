@@ -52,9 +52,9 @@ class _Group:
 class TableChecker(TableKernel):
     """Checks tables of digests: each row comes out once, in order, with its outcome.
 
-    A checker is a value. Engines pickle it and call it in other processes. It has no keys and no
-    connections: in each process and event loop, it opens one client for each of the credentials and
-    Regions, when a row needs it. Close them with `aclose`, where a program goes on without them.
+    A checker holds only options, so engines can pickle it and call it in other processes. When a
+    row needs a client, the checker opens it: in each process and event loop one client for each
+    pair of credentials and Region. `aclose` closes the clients.
 
     The output has the columns of the input, then:
 
@@ -65,20 +65,20 @@ class TableChecker(TableKernel):
     | `size`, `media_type` | Of the layer, if ECR gives them |
     | `error`, `message` | Why the row has no outcome: the name of an error class, and its message |
 
-    A malformed digest is an outcome, with the code `InvalidLayerDigest`. A digest or repository
-    that is null, and a repository that is malformed, unknown or denied, is the error of its rows.
-    An error that concerns all rows is raised, so that the engine repeats the table.
+    A malformed digest is an outcome, with the code `InvalidLayerDigest`. A row has an error if its
+    digest or repository is null, or if its repository is malformed, unknown or denied. An error
+    that concerns all rows is raised, so that the engine repeats the table.
 
     Args:
-        region_name: The Region of repositories that are given by name. Default None:
-            `AWS_DEFAULT_REGION`, or the profile's. A URI or an ARN names its own Region.
+        region_name: The Region of repositories that are only names. Default None: the Region in
+            `AWS_DEFAULT_REGION` or in the profile. A URI or an ARN has its own Region.
         endpoint_url: As for `ECRLayerClient`, for all Regions.
         config: As for `ECRLayerClient`. Default `ClientConfig()`.
-        credentials: Returns the keys to sign with, called in each process. Default None: as
-            botocore finds them.
-        credentials_for: Returns the credentials provider for a repository, in place of
-            `credentials`; called in each process. Let it return equal providers for one account.
-            Default None.
+        credentials: A function that returns the keys. It is called in each process. Default None:
+            botocore finds the keys.
+        credentials_for: A function that returns the credentials provider for a repository, instead
+            of `credentials`. It is called in each process. It must return equal providers for one
+            account. Default None.
         repository: The column of repositories: names, registry URIs and ARNs, also mixed. Default
             "repository".
         digest: The column of digests. Default "digest".

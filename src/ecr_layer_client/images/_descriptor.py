@@ -143,7 +143,7 @@ class Platform(BaseModel, frozen=True, validate_by_name=True, validate_by_alias=
     def accepts(self, other: Platform) -> bool:
         """Return whether the other platform fulfils this one.
 
-        Where this platform gives no variant or no version, any is accepted.
+        If this platform has no variant or no version, any variant or version is accepted.
 
         Example:
             >>> Platform.parse("linux/arm64").accepts(Platform.parse("linux/arm64/v8"))
@@ -210,11 +210,10 @@ class Descriptor(BaseModel, frozen=True, validate_by_name=True, validate_by_alia
 
     @property
     def is_foreign(self) -> bool:
-        """Whether this, as a layer, is one that registries don't store and a push leaves out.
+        """Whether this is a foreign layer: a layer that registries don't store and a push skips.
 
-        A layer is foreign if its media type says so or if it has `urls`. Docker looks at the URLs.
-        Other clients look at the media type: Docker's `foreign` layers, OCI's `nondistributable`
-        layers. A config is always stored.
+        A layer is foreign if it has `urls`, as Docker defines it, or if its media type has the word
+        `foreign` (Docker) or `nondistributable` (OCI). A config is never foreign.
         """
         return bool(self.urls) or (self.media_type or "").startswith(_FOREIGN)
 

@@ -47,14 +47,13 @@ class ImageManifest(BaseModel, frozen=True):
 
     Attributes:
         raw: The exact bytes.
-        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, Docker's registries use
-            the digest of the bytes without the signatures instead. This one is the digest of all
-            the bytes.
+        digest: The sha256 digest of `raw`. For a signed schema 1 manifest, this is the digest of
+            all bytes. Docker's registries use the digest of the bytes without the signatures.
         media_type: The media type.
         config: The config. None for a schema 1 manifest, which has no config, and for an artifact
             without one.
-        layers: The layers in the order of the manifest, with repeats: the base layer is first. In
-            a schema 1 manifest the base layer is last, and no layer has a size.
+        layers: The layers in the order of the manifest, with duplicates. The base layer is first.
+            In a schema 1 manifest, the base layer is last, and no layer has a size.
         artifact_type: The type of an artifact. Default None.
         subject: The manifest that this manifest refers to, such as the image that a signature
             signs. It need not be in the registry. Default None.
@@ -118,7 +117,7 @@ class ImageIndex(BaseModel, frozen=True):
         raw: The exact bytes.
         digest: The sha256 digest of `raw`.
         media_type: The media type.
-        manifests: The descriptors in the order of the index, with repeats. Each may have a
+        manifests: The descriptors in the order of the index, with duplicates. Each may have a
             platform.
         artifact_type: The type of an artifact. Default None.
         subject: The manifest that this manifest refers to. Default None.
@@ -154,8 +153,8 @@ class ImageIndex(BaseModel, frozen=True):
     def blobs(self) -> tuple[Descriptor, ...]:
         """The blobs that a registry stores for this index, each digest once.
 
-        An ordinary index has none. Some indexes, such as a build cache, also name blobs that are
-        not manifests.
+        An ordinary index has no blobs. Some indexes, such as a build cache, also list blobs that
+        are not manifests.
         """
         return each_once(
             blob
@@ -217,14 +216,14 @@ _DOCUMENT = TypeAdapter(_Document)
 def parse_manifest(data: bytes, media_type: str | None = None) -> ImageManifest | ImageIndex:
     """Parse a manifest of any format: Docker schema 2 and 1, OCI image and index, artifacts.
 
-    The bytes are kept as they are. Members that the formats don't define are ignored, and an
-    unknown media type is kept. A document that two programs may read as two different images is
-    refused: one that has a duplicate JSON key, or gives one digest two sizes or media types.
+    The bytes are kept unchanged. JSON keys that the formats don't define are ignored, and an
+    unknown media type is kept. A manifest that two programs may read as two different images is
+    refused: if it has a duplicate JSON key, or two sizes or media types for one digest.
 
     Args:
         data: The exact bytes, at most 4 MiB.
-        media_type: The media type that the registry or an index gives. Default None: the manifest's
-            own `mediaType`, or else the type that its members show.
+        media_type: The media type that the registry or an index gives. Default None: the
+            `mediaType` of the manifest, or the type to which its JSON keys belong.
 
     Raises:
         InvalidInputError: The data is not a valid manifest, or not a manifest of the given type.

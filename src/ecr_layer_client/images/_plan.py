@@ -81,21 +81,21 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
 
     Attributes:
         repository: The target of the push. Default None: not given.
-        manifests: The manifests to put, children before the indexes that name them. A registry
-            accepts them in this order.
-        to_upload: The configs and layers to upload: all that the repository is not certain to hold.
+        manifests: The manifests to put. The children come before the indexes that list them,
+            because a registry accepts them only in this order.
+        to_upload: The configs and layers to upload: those that the repository does not have, or may
+            not have.
         present: The configs and layers that the repository holds. A push skips them.
         foreign: Foreign layers, which no registry stores.
-        archived: The part of `to_upload` that only archived images hold. A push uploads them again.
-            You can restore the images instead, without an upload.
-        undetermined: The part of `to_upload` for which ECR gave no clear answer. A careful push
-            uploads them.
-        calls: API calls by operation, without retries: the checks behind this plan, the uploads and
-            the manifests.
-        shared_bytes: The bytes that one push of all images saves: a blob that several images name
-            counts once for each repeat.
+        archived: The blobs of `to_upload` that only archived images have. If you restore these
+            images, no upload is needed.
+        undetermined: The blobs of `to_upload` for which ECR gave no clear answer.
+        calls: The number of API calls of each operation, without retries: the checks for this plan,
+            the uploads and the manifests.
+        shared_bytes: The bytes that one push of all images saves, because a blob that several
+            images share is uploaded once.
         warnings: One line for each blob or manifest that ECR refuses, and for each image that an
-            index names but the source lacks. Default none.
+            index lists but the source lacks. Default none.
         service: The service whose quotas count: `"ecr"`, or `"ecr-public"` for ECR Public. Default
             `"ecr"`.
 
@@ -140,9 +140,10 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
 
     @property
     def unknown_sizes(self) -> tuple[Descriptor, ...]:
-        """The part of `to_upload` whose size is unknown, as with schema 1 manifests.
+        """The blobs of `to_upload` whose size is unknown. Schema 1 manifests have no sizes.
 
-        If there are any, the numbers of bytes and calls are lower bounds.
+        If there are such blobs, the push can upload more bytes and need more calls than the plan
+        says.
         """
         return tuple(blob for blob in self.to_upload if blob.size is None)
 
@@ -163,8 +164,8 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
     def all_blobs_present(self) -> bool:
         """Whether the repository holds every blob, so that a push uploads none.
 
-        The plan does not check manifests, because a push always uploads them. Only `verify_image`
-        tells you whether the repository holds the image.
+        A plan does not check whether the repository holds the manifests. To check this, use
+        `verify_image`.
         """
         return not self.to_upload
 
@@ -172,8 +173,8 @@ class PushPlan(TableMixin, DisplayMixin, BaseModel, frozen=True):
     def total(cls, plans: Iterable[PushPlan]) -> Self:
         """Add up plans for several repositories of one account and Region, which share its quotas.
 
-        A layer belongs to one repository. So a digest that goes to two repositories is uploaded to
-        each, and it is in the sum twice.
+        Repositories don't share layers. So a layer that two repositories need is uploaded to both,
+        and counts twice.
 
         Raises:
             InvalidInputError: There is no plan, one of the values is not a plan, or the plans are

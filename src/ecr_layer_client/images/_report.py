@@ -39,7 +39,7 @@ _INSTEAD_OF_TRUTH = "report.deployable"
 
 
 class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
-    """The state of an image's manifest and of each blob that it names.
+    """The state of an image's manifest and of each blob in it.
 
     The report of an index also has a report for each of its children. As a table, a report has one
     row for each of its `images`.
@@ -47,7 +47,7 @@ class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
     Attributes:
         repository: The repository of the image.
         reference: The tag or digest that was requested.
-        tags: The known tags of the image: the requested one, or all of them in an audit.
+        tags: The known tags of the image: the requested tag, or in an audit all tags.
         digest: The digest of the manifest. None if the manifest does not exist.
         media_type: The media type of the manifest. None if the manifest does not exist.
         platform: The platform that an index gives for this child. Default None.
@@ -58,8 +58,8 @@ class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
         absent: Blobs that the repository does not hold.
         undetermined: Blobs for which ECR gave no clear answer.
         wrong_size: Blobs that the repository holds with another size than the manifest says.
-        children: The reports of an index's children, in the order of the index. An image that
-            serves several platforms is there once for each.
+        children: One report for each child of an index, in the order of the index. If an index
+            lists an image for several platforms, there is one report for each of these.
 
     Example:
         >>> repository = Repository(name="team/app")
@@ -104,7 +104,7 @@ class ImageReport(TableMixin, DisplayMixin, BaseModel, frozen=True):
 
     @property
     def images(self) -> tuple[ImageReport, ...]:
-        """The reports of the single images: those of an index's children, or else this report."""
+        """The reports of all images of an index, or only this report for a single image."""
         if not self.children:
             return (self,)
         return tuple(image for child in self.children for image in child.images)

@@ -41,19 +41,20 @@ _TAR = slice(257, 262)
 class ImageSource:
     """One or more images with all their manifests.
 
-    They come from an OCI layout, an archive of `docker save`, a manifest, or a repository.
+    The images come from an OCI layout, an archive of `docker save`, a manifest, or a repository.
 
     Making a source reads and verifies the manifests, and checks that the other blobs exist with the
     right sizes. Only `open` reads the bytes of the blobs. Nothing is written to disk.
 
     Attributes:
-        name: The place that the images come from, for messages.
-        roots: The manifests that no other of them names: those to push, deploy or tag.
-        manifests: Every manifest once, children before the indexes that name them. A registry
-            accepts them in this order.
-        tags: Tags by the digest of the manifest that they name, if the source has tags.
-        missing: The images that an index names, but that were not saved with it. The index is left
-            out of `manifests`, and its images that exist count.
+        name: The name of the file or repository that the images come from, for messages.
+        roots: The manifests that no other manifest of the source lists. You push, deploy or tag
+            these.
+        manifests: Every manifest once. The children come before the indexes that list them, because
+            a registry accepts them only in this order.
+        tags: The tags of each manifest, by its digest, if the source has tags.
+        missing: The images that an index lists, but that were not saved. The source then ignores
+            the index and uses the images that were saved.
 
     Example:
         >>> import json
@@ -82,16 +83,16 @@ class ImageSource:
     def from_oci_layout(cls, path: str | os.PathLike[str]) -> Self:
         """Read an OCI layout.
 
-        An index that names images that were not saved with it is left out, and its images that
-        exist count; see `missing`. If the layout also has the `manifest.json` of `docker save`, it
-        is read as by `from_docker_archive`.
+        If some images of an index were not saved, the source ignores the index and uses the images
+        that were saved; see `missing`. If the layout also has the `manifest.json` of `docker save`,
+        it is read as in `from_docker_archive`.
 
         Args:
             path: The directory of the layout, or a tar archive of that directory, plain or gzipped.
 
         Raises:
-            InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a named
-                blob is missing or has another size, or a manifest has another digest.
+            InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a blob is
+                missing or has another size, or a manifest has another digest.
         """
         where = checked_path(path)
         return cls(str(where), read_images(_files(where), needs_layout=True))
@@ -100,24 +101,23 @@ class ImageSource:
     def from_docker_archive(cls, path: str | os.PathLike[str]) -> Self:
         """Read an archive that `docker save` wrote, or that another tool wrote in its format.
 
-        Since Docker 25 an archive also has an OCI layout, whose manifests are used as they are. An
-        image that `manifest.json` lists and the layout lacks, or has with fewer layers, is read as
+        Since Docker 25, an archive also has an OCI layout, whose manifests are used unchanged. If
+        the layout lacks an image of `manifest.json`, or some of its layers, the image is read as
         from an older archive.
 
-        An older archive has no manifest. One is composed of the config and the layers as they are
-        stored, which is mostly uncompressed. A push of that manifest is accepted. But `docker load`
-        and `docker push` would compress the layers first, and so upload other layers with other
-        digests.
+        An older archive has no manifest. The source makes a manifest from the config and the
+        layers, which are usually uncompressed. ECR accepts a push of this manifest. But `docker
+        load` and `docker push` compress the layers first, so they upload layers with other digests.
 
-        For such an image, only the config says what a layer should be, and nothing says its size.
-        So each layer is read once and hashed when the source is made, and gzipped layers are
-        unpacked for this. It takes seconds for gigabytes, so call this method in a thread.
+        Only the config of such an image has digests of its layers, and nothing has their sizes. So
+        when the source is made, each layer is read, decompressed and hashed once. This takes
+        seconds for gigabytes, so call this method in a thread.
 
         Args:
             path: The archive, plain or gzipped, or the directory that it was unpacked into.
 
         Raises:
-            InvalidInputError: The path is not such an archive, or it is incomplete: a named file is
+            InvalidInputError: The path is not such an archive, or it is incomplete: a file is
                 missing, or a layer does not match its digest.
         """
         where = checked_path(path)
@@ -127,12 +127,12 @@ class ImageSource:
     def from_path(cls, path: str | os.PathLike[str]) -> Self:
         """Read the image at a path, and detect its format.
 
-        The formats are an OCI layout, an archive of one, an archive of `docker save`, and the JSON
-        of a manifest.
+        The formats are an OCI layout, a tar archive of an OCI layout, an archive of `docker save`,
+        and the JSON of a manifest.
 
         Args:
-            path: A directory or a file. The JSON of an index is not accepted on its own, because it
-                does not say what its images contain.
+            path: A directory or a file. The JSON of an index alone is refused, because it does not
+                say what its images contain.
 
         Raises:
             InvalidInputError: The path has none of these formats, or the image is incomplete.
@@ -164,20 +164,21 @@ class ImageSource:
     ) -> Self:
         """Make a source from the exact bytes of a manifest.
 
-        The source knows only the digests and sizes of the blobs that the manifest names, unless
-        `blobs` makes their bytes.
+        Without `blobs`, the source has only the digests and sizes of the blobs, and not their
+        bytes.
 
         Args:
             data: The manifest.
-            children: For an index: the manifests that it names, and those that they name, in any
-                order. Default none.
-            blobs: Makes the bytes of a blob for a push: an open binary file, or chunks of bytes. It
-                is called in a thread, only for the blobs that the repository lacks, and again from
-                the start when an upload is continued. Default None: the source can't be pushed.
+            children: For an index, the manifests that it lists, directly or through another index,
+                in any order. Default none.
+            blobs: A function that returns the bytes of a blob for a push: an open binary file, or
+                chunks of bytes. It is called in a thread, only for blobs that the repository lacks.
+                If an upload is continued, it is called again. Default None: the source can't be
+                pushed.
 
         Raises:
-            InvalidInputError: One of them is not a valid manifest, or an index names a manifest
-                that is not in `children`, or `blobs` is not a function.
+            InvalidInputError: The data is not a valid manifest, an index lists a manifest that is
+                not in `children`, or `blobs` is not a function.
         """
         if blobs is not None and not callable(blobs):
             msg = f"blobs={quoted(blobs)} must be a function that takes a Descriptor"
@@ -203,8 +204,8 @@ class ImageSource:
         Args:
             reference: A tag of the source, or the digest of one of its manifests. Default None: the
                 source has one image.
-            platform: Of an index, the image to take, such as `linux/arm64`. Default None: the index
-                and all its images.
+            platform: The platform whose image is taken from an index, such as `linux/arm64`.
+                Default None: the index and all its images.
 
         Raises:
             InvalidInputError: There is no such image, or several images are possible.
@@ -263,15 +264,15 @@ class ImageSource:
         )
 
     def open(self, blob: Descriptor) -> BinaryIO:
-        """Open a blob to read its bytes. Reading them to the end verifies them.
+        """Open a blob to read its bytes. If you read to the end, the bytes are verified.
 
         Args:
             blob: One of `blobs`.
 
         Raises:
             InvalidInputError: `blob` is not a descriptor, the source does not have the blob (a
-                source of manifests has none), or the bytes do not match the descriptor. The last
-                may be found only while you read.
+                source of manifests has no blobs), or the bytes do not match the descriptor. A
+                mismatch may be found only while you read.
         """
         if not isinstance(blob, Descriptor):
             msg = f"blob={quoted(blob)} must be a Descriptor from source.blobs"

@@ -40,15 +40,15 @@ class TransferResult(BaseModel, frozen=True):
     """The result of a push, a pull or a copy.
 
     Attributes:
-        repository: The repository that the images went to, or came from, with its registry and
+        repository: The target of a push or a copy, or the source of a pull, with its registry and
             Region. None in the sum of several repositories.
         plan: The plan of a push or a copy. Default None.
         moved: The layers and configs that were transferred, each digest once.
-        resumed: The part of `moved` that continued what an earlier run had begun.
-        raced: The part of `moved` that another push completed first.
+        resumed: Those of `moved` that continued an interrupted transfer.
+        raced: Those of `moved` that another push completed first.
         present: The layers and configs that the target had.
         foreign: Foreign layers, which are not transferred.
-        images: The images at the target: those that nothing else in the transfer names.
+        images: The images at the target, without images that are listed in a transferred index.
         bytes_moved: The bytes of layers and configs that this run sent or received, each byte once.
         bytes_repeated: The bytes that were sent or received again, because a part failed.
         calls: API calls by operation, without retries.
@@ -91,7 +91,7 @@ class TransferResult(BaseModel, frozen=True):
         """The URI of the image by its digest, which you can deploy.
 
         Raises:
-            ValueError: There are several images, or none; or the registry is not known.
+            ValueError: There are several images or no image, or the registry is not known.
         """
         uri = None if self.repository is None else self.repository.uri
         if uri is None:
@@ -139,7 +139,7 @@ class TransferResult(BaseModel, frozen=True):
 
     @classmethod
     def total(cls, results: Iterable[TransferResult]) -> Self:
-        """Add up results. The seconds are those of the longest.
+        """Return the sum of results. `seconds` is the longest duration.
 
         Raises:
             InvalidInputError: There is no result, or one of the values is not a result.
