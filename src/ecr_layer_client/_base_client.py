@@ -197,8 +197,8 @@ class BaseLayerClient:
             digests: A mapping of repositories to digests, or an iterable or async iterable of pairs
                 (repository, digest). A URI and an ARN of one repository count as one repository.
                 Duplicates are checked once.
-            timeout: As of `check_layers`.
-            progress: As of `check_layers`.
+            timeout: As in `check_layers`.
+            progress: As in `check_layers`.
 
         Raises:
             InvalidInputError: A repository, an option or an item is not valid.
@@ -263,7 +263,7 @@ class BaseLayerClient:
 
         Args:
             repository: A name, a registry URI, an ARN or a `Repository`.
-            digests: As of `check_layers`. They are held in memory.
+            digests: As in `check_layers`. They are held in memory.
             timeout: Seconds for the whole operation.
             progress: As in `check_layers`, but the function is called when more layers are
                 available, and `answered` is the number of available layers.

@@ -22,22 +22,25 @@ PUBLIC_REGION = "us-east-1"
 class ECRPublicLayerClient(BaseLayerClient):
     """Checks which layers a repository of ECR Public holds, and pushes images to it.
 
-    It is used as `ECRLayerClient` is, with the methods that the API of ECR Public supports. A
-    repository is a name, a URI such as `public.ecr.aws/ALIAS/NAME`, an ARN or a `PublicRepository`.
+    It has those methods of `ECRLayerClient` that the API of ECR Public supports. A repository is a
+    name, a URI such as `public.ecr.aws/ALIAS/NAME`, an ARN or a `PublicRepository`.
 
     Args:
         region_name: The Region of the endpoint: `us-east-1` or `us-west-2`. Default `us-east-1`,
             whatever the AWS configuration says.
-        profile_name: A profile of the AWS configuration. Default None: `AWS_PROFILE`.
-        endpoint_url: The endpoint, in place of the Region's own one; https, or this machine.
-            Default None.
-        credentials: As of `ECRLayerClient`. Default None: as botocore finds them.
-        session: As of `ECRLayerClient`. Default None: one session for all clients of the event loop
-            and profile.
+        profile_name: A profile of the AWS configuration. Default None: the profile in
+            `AWS_PROFILE`, or the default profile.
+        endpoint_url: The endpoint to use instead of the Region's own. It must be https, or on this
+            machine. Default None.
+        credentials: As in `ECRLayerClient`. Default None: botocore finds the keys.
+        session: As in `ECRLayerClient`. Default None: all clients with the same event loop and
+            profile share a session.
         config: Batch size, concurrency, timeouts, retries. Default `ClientConfig()`.
-        observer: Notified of operations, attempts, retries and throttling. Default None.
-        limiter: Asked before each request; see `Limiter`. Default None.
-        limiter_scope: The account in the `Quota` of repositories without an account. Default None.
+        observer: An object that is notified of operations, attempts, retries and throttling.
+            Default None.
+        limiter: An object that says when the next request may be sent; see `Limiter`. Default None.
+        limiter_scope: The account that `limiter` gets for a repository without an account. Default
+            None.
 
     Raises:
         InvalidInputError: An argument is not valid.
