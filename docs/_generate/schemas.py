@@ -94,8 +94,14 @@ def _report_line() -> dict[str, Any]:
 def _transfer_line() -> dict[str, Any]:
     result = _of(TransferResult)
     del result["properties"]["plan"]
-    complete = {"type": ["boolean", "null"]}
-    _with(result, event={"const": "result"}, repository=_TEXT, uris=_TEXTS, complete=complete)
+    _with(
+        result,
+        event={"const": "result"},
+        repository=_TEXT,
+        uris=_TEXTS,
+        warnings=_TEXTS,
+        complete={"type": ["boolean", "null"]},
+    )
     progress = _with(_of(TransferProgress), event={"enum": ["progress", "layer"]})
 
     shared = {

@@ -15,7 +15,17 @@ from ecr_layer_client.images import ImageSource
 from ecr_layer_client.local import LocalECR
 from ecr_layer_client.local._registry import layers, uploads
 from ecr_layer_client.transfers import _push
-from images.making import IMAGE, Image, entry, layout_files, sha256, write
+from images.making import (
+    IMAGE,
+    INDEX,
+    Image,
+    docker_25,
+    entry,
+    index,
+    layout_files,
+    sha256,
+    write,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -347,6 +357,38 @@ def test_a_bad_option(run: Run, ecr: LocalECR, command: str, said: str) -> None:
     assert (ran.returncode, ran.stdout, ran.stderr.count("\n")) == (2, "", 1)
     assert said in ran.stderr
     assert requests(ecr) == before
+
+
+@pytest.fixture
+def archive(tmp_path: Path, image: Image) -> Path:
+    """Write an archive of `docker save` with one of the two platforms that its index names."""
+    both = index({"linux/amd64": image.manifest, "linux/arm64": Image(b"{}", ()).manifest})
+    files = docker_25([], [entry(both, INDEX)], both, image.manifest, *image.blobs)
+    return write(tmp_path / "archive", files)
+
+
+@pytest.mark.usefixtures("archive")
+def test_a_push_warns_of_what_was_not_saved(run: Run) -> None:
+    """A push prints the warnings of its plan on standard error, one per line."""
+    warning = "warning: linux/arm64 was not saved: the push leaves out the index"
+    ran = run("push", "archive", "app:v1")
+    found = [line for line in ran.stderr.splitlines() if line.startswith(warning)]
+    assert (ran.returncode, len(found)) == (0, 1)
+
+
+@pytest.mark.usefixtures("archive")
+def test_the_result_has_the_warnings(run: Run) -> None:
+    """With --json, the result has the warnings of the plan."""
+    [warning] = lines(run("push", "archive", "app:v1", "--json"))[-1]["warnings"]
+    assert warning.startswith("linux/arm64 was not saved: ")
+
+
+@pytest.mark.usefixtures("archive")
+@pytest.mark.parametrize("platform", ["linux/arm64", "linux/s390x"])
+def test_a_push_of_a_platform_that_was_not_saved(run: Run, ecr: LocalECR, platform: str) -> None:
+    """A platform that was not saved is refused, and nothing else is pushed in its place."""
+    ran = run("push", "archive", "app:v1", "--platform", platform)
+    assert (ran.returncode, "it has linux/amd64" in ran.stderr, requests(ecr)) == (2, True, {})
 
 
 @pytest.mark.parametrize("options", [[], ["--json"]], ids=["people", "json"])

@@ -18,6 +18,7 @@ from images.making import (
     IMAGE,
     INDEX,
     LAYER,
+    docker_25,
     docker_files,
     entry,
     image,
@@ -128,6 +129,12 @@ def _of_many_members() -> None:
         ImageSource.from_path(tar(Path("other.tar"), _laid_out()))
 
 
+def _platform_not_saved() -> None:
+    both = index({"linux/amd64": _APP.manifest, "linux/arm64": image("arm").manifest})
+    files = docker_25([], [entry(both, INDEX)], both, _APP.manifest, *_APP.blobs)
+    ImageSource.from_path(write(Path("other"), files)).select(platform="linux/arm64")
+
+
 def _of_xz() -> None:
     packing = io.BytesIO()
     with tarfile.open(fileobj=packing, mode="w:xz"):
@@ -207,6 +214,7 @@ FILES: dict[str, Callable[[], object]] = {
     "blobs=… must be a function that takes a Descriptor": lambda: ImageSource.from_manifest(
         _APP.manifest, blobs=_any
     ),
+    "… is named by the index, but was not saved; …": _platform_not_saved,
     "… has …: select one of …": lambda: ImageSource.from_manifest(_APP.manifest).select("gone"),
     "it has …, which is not JSON": lambda: parse_manifest(_APP.manifest[:-1] + b', "a": NaN}'),
     "children=… must be the manifests that an index names, each as bytes": lambda: (

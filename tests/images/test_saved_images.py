@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -15,6 +16,7 @@ from ecr_layer_client import InvalidInputError
 from ecr_layer_client.images import ImageSource, plan
 from ecr_layer_client.images._tar import Tar
 from images.making import (
+    CONFIG,
     IMAGE,
     INDEX,
     Image,
@@ -146,36 +148,85 @@ def test_a_row_of_an_image_in_an_index(lay_out: LayOut) -> None:
     assert ([root.raw for root in source.roots], source.tags) == ([both], {sha256(both): ("1",)})
 
 
-@pytest.mark.parametrize("is_listed", [True, False], ids=["manifest.json", "layout alone"])
 @READERS
-def test_one_platform_of_two(
-    lay_out: LayOut, read: Callable[[Path], ImageSource], is_listed: bool
-) -> None:
+def test_one_platform_of_two(lay_out: LayOut, read: Callable[[Path], ImageSource]) -> None:
     """An index of which one image was saved is left out: that image counts, with its tag.
 
     The source says which image is missing.
     """
     name = entry(BOTH, INDEX, annotations={REF: "1.2"})
     files = docker_25([row(ARM, "team/x:1.2")], [name], BOTH, ARM.manifest, *ARM.blobs)
-    if not is_listed:
-        del files["manifest.json"]
     source = read(lay_out(files))
     assert (raws(source), source.tags) == ([ARM.manifest], {sha256(ARM.manifest): ("1.2",)})
     assert [str(child.platform) for child in source.missing] == ["linux/s390x"]
     assert repr(source).endswith(" bytes, 1 image not saved>")
 
 
+@READERS
+@pytest.mark.parametrize("blobs", [[], [S390X.manifest]], ids=["nothing", "manifest"])
+def test_a_layout_lacks_a_platform(
+    lay_out: LayOut, read: Callable[[Path], ImageSource], blobs: list[bytes]
+) -> None:
+    """An index in an OCI layout, without `docker save`, must have all its images.
+
+    Else its tag would move to the images that are left.
+    """
+    files = layout_files([entry(BOTH, INDEX)], [BOTH, ARM.manifest, *ARM.blobs, *blobs])
+    lacking, media_type = (S390X.config, CONFIG) if blobs else (S390X.manifest, IMAGE)
+    platform = "" if blobs else " for linux/s390x"
+    why = f"{sha256(lacking)} is named but missing ('{media_type}'{platform}): there is no"
+    with pytest.raises(InvalidInputError, match=re.escape(why)):
+        read(lay_out(files))
+
+
+@pytest.mark.parametrize("rows", [[], [row(ARM, "team/x:1.2")]], ids=["no row", "row"])
+def test_a_platform_of_an_index_that_is_left_out(
+    lay_out: LayOut, rows: list[dict[str, Any]]
+) -> None:
+    """A platform is selected by the entries of the index, although the index is left out."""
+    files = docker_25(rows, [entry(BOTH, INDEX)], BOTH, ARM.manifest, *ARM.blobs)
+    source = ImageSource.from_path(lay_out(files))
+    assert raws(source.select(platform="linux/arm64")) == [ARM.manifest]
+
+
+def test_a_platform_of_several_that_were_saved(tmp_path: Path) -> None:
+    """A platform is selected among the images that were saved of an index."""
+    three = index({"linux/amd64": A.manifest, "linux/arm64": B.manifest, "linux/s390x": C.manifest})
+    blobs = (three, A.manifest, B.manifest, *A.blobs, *B.blobs)
+    source = ImageSource.from_path(write(tmp_path, docker_25([], [entry(three, INDEX)], *blobs)))
+    assert raws(source.select(platform="linux/arm64")) == [B.manifest]
+
+
+@pytest.mark.parametrize("reference", [None, "1.2", sha256(ARM.manifest)])
+@pytest.mark.parametrize(
+    ("platform", "why"),
+    [
+        ("linux/s390x", ": linux/s390x is named by the index, but was not saved; it has linux/arm"),
+        ("linux/amd64", " has no image for linux/amd64: it has linux/arm64"),
+    ],
+)
+def test_a_platform_that_was_not_saved(
+    tmp_path: Path, reference: str | None, platform: str, why: str
+) -> None:
+    """A platform that was not saved is refused, and no other image takes its place."""
+    name = entry(BOTH, INDEX, annotations={REF: "1.2"})
+    files = docker_25([row(ARM, "x:1.2")], [name], BOTH, ARM.manifest, *ARM.blobs)
+    source = ImageSource.from_path(write(tmp_path, files))
+    with pytest.raises(InvalidInputError, match=f"{tmp_path}{why}"):
+        source.select(reference, platform=platform)
+
+
 def test_an_image_without_a_platform_that_was_not_saved(tmp_path: Path) -> None:
     """An image of an index without platforms is named by its digest."""
     both = packed(mediaType=INDEX, manifests=[entry(A.manifest, IMAGE), entry(B.manifest, IMAGE)])
-    files = layout_files([entry(both, INDEX)], [both, A.manifest, *A.blobs])
+    files = docker_25([], [entry(both, INDEX)], both, A.manifest, *A.blobs)
     [warning] = plan(ImageSource.from_path(write(tmp_path, files)), {}).warnings
     assert warning.startswith(f"{sha256(B.manifest)} was not saved: ")
 
 
 def test_the_plan_of_one_platform_of_two(tmp_path: Path) -> None:
     """A plan warns of the image that was not saved."""
-    files = layout_files([entry(BOTH, INDEX)], [BOTH, ARM.manifest, *ARM.blobs])
+    files = docker_25([], [entry(BOTH, INDEX)], BOTH, ARM.manifest, *ARM.blobs)
     planned = plan(ImageSource.from_path(write(tmp_path, files)), {})
     [warning] = planned.warnings
     assert warning.startswith(
@@ -208,7 +259,7 @@ def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
     """
     outer = packed(mediaType=INDEX, manifests=[entry(BOTH, INDEX), entry(ARM.manifest, IMAGE)])
     entries = [entry(outer, INDEX, annotations={REF: "v1"}), entry(BOTH, INDEX)]
-    files = layout_files(entries, (outer, BOTH, ARM.manifest, *ARM.blobs))
+    files = docker_25([], entries, outer, BOTH, ARM.manifest, *ARM.blobs)
     source = ImageSource.from_path(write(tmp_path, files))
     assert (raws(source), source.tags) == ([ARM.manifest], {sha256(ARM.manifest): ("v1",)})
     assert [child.digest for child in source.missing] == [sha256(S390X.manifest)]
@@ -216,7 +267,7 @@ def test_an_index_of_an_index_that_is_left_out(tmp_path: Path) -> None:
 
 def test_nothing_that_is_named_was_saved(tmp_path: Path) -> None:
     """An index of which no image exists is not an image, and the message names its platforms."""
-    path = write(tmp_path, layout_files([entry(BOTH, INDEX)], [BOTH]))
+    path = write(tmp_path, docker_25([], [entry(BOTH, INDEX)], BOTH))
     why = "of its indexes, these were not saved: 'linux/arm64, linux/s390x'"
     with pytest.raises(InvalidInputError, match=why):
         ImageSource.from_path(path)

@@ -99,6 +99,8 @@ class TransferReport:
         await self._output.drain()
 
         if not (self._as_json or self._quiet):
+            for warning in _warnings(result):
+                print_line(f"warning: {warning}")
             print_line(_summary(result))
         for report in broken:
             print_line(f"error: the image is not complete: {report}")
@@ -125,8 +127,17 @@ def _uris(result: TransferResult) -> list[str]:
 
 def _result_members(result: TransferResult, *, is_complete: bool | None) -> dict[str, Any]:
     members: dict[str, Any] = result.model_dump(mode="json", exclude={"plan"})
-    own = {"repository": str(result.repository), "uris": _uris(result), "complete": is_complete}
+    own = {
+        "repository": str(result.repository),
+        "uris": _uris(result),
+        "warnings": _warnings(result),
+        "complete": is_complete,
+    }
     return {"event": "result"} | members | own
+
+
+def _warnings(result: TransferResult) -> list[str]:
+    return [] if result.plan is None else [*result.plan.warnings]
 
 
 def _summary(result: TransferResult) -> str:

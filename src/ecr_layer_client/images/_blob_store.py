@@ -6,7 +6,7 @@ import io
 from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 from ecr_layer_client._models.errors import InvalidInputError
-from ecr_layer_client._text.quoting import quoted
+from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._descriptor import Descriptor, digest_of, hash_of
 from ._files import CANNOT_BE_READ, HEAD, File, why
@@ -193,6 +193,7 @@ def located(blobs: Blobs, descriptor: Descriptor) -> File:
     found = blobs.find(descriptor.digest)
     if found is None:
         kind = quoted(descriptor.media_type or "a layer")
+        kind += f" for {escaped(str(descriptor.platform))}" if descriptor.platform else ""
         reason = blobs.why_missing(descriptor.digest)
         msg = (
             f"{blobs.name}: {descriptor.digest} is missing, but a manifest lists it "

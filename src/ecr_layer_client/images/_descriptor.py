@@ -238,11 +238,23 @@ def each_for_its_platform(children: Iterable[Descriptor]) -> tuple[Descriptor, .
     return tuple(first.values())
 
 
-def digest_for(children: Iterable[Descriptor], wanted: Platform, name: str) -> str:
-    """Return the digest of the child of an index that serves a platform.
+def child_for(children: Iterable[Descriptor], wanted: Platform) -> str | None:
+    """Return the digest of the child of an index that serves a platform. None: there is none.
 
     It is one of exactly that variant, or else one that the platform can run. Of several, it is the
     one with the newest version of the operating system, or else the first in the index.
+    """
+    platforms = [(child.digest, child.platform) for child in children if child.platform is not None]
+    for serves in (wanted.is_exactly, wanted.accepts):
+        serving = [each for each in platforms if serves(each[1])]
+        if serving:
+            newest, _ = max(serving, key=lambda each: _version(each[1]))
+            return newest
+    return None
+
+
+def digest_for(children: Iterable[Descriptor], wanted: Platform, name: str) -> str:
+    """Return the digest of the child of an index that serves a platform, as `child_for`.
 
     Args:
         children: The children.
@@ -252,16 +264,18 @@ def digest_for(children: Iterable[Descriptor], wanted: Platform, name: str) -> s
     Raises:
         InvalidInputError: There is none.
     """
-    platforms = [(child.digest, child.platform) for child in children if child.platform is not None]
-    for serves in (wanted.is_exactly, wanted.accepts):
-        serving = [each for each in platforms if serves(each[1])]
-        if serving:
-            newest, _ = max(serving, key=lambda each: _version(each[1]))
-            return newest
+    given = tuple(children)
+    found = child_for(given, wanted)
+    if found is None:
+        msg = f"{name} has no image for {wanted}: it has {platforms_of(given)}"
+        raise InvalidInputError(msg)
+    return found
 
-    offered = ", ".join(dict.fromkeys(str(platform) for _, platform in platforms))
-    msg = f"{name} has no image for {wanted}: it has {escaped(offered or 'none at all')}"
-    raise InvalidInputError(msg)
+
+def platforms_of(children: Iterable[Descriptor]) -> str:
+    """Return the platforms of some children of an index, each once, for a message."""
+    platforms = dict.fromkeys(str(child.platform) for child in children if child.platform)
+    return escaped(", ".join(platforms) or "none at all")
 
 
 def _version(platform: Platform) -> tuple[int, ...]:

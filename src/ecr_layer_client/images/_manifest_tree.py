@@ -28,6 +28,7 @@ class Images(NamedTuple):
         tags: Tags by the digest of the manifest that they name.
         missing: Images that an index names, but that were not saved with it.
         blobs: The place that holds the blobs.
+        left_out: The indexes that name them. Default none.
     """
 
     manifests: dict[str, Manifest]
@@ -35,6 +36,7 @@ class Images(NamedTuple):
     tags: dict[str, tuple[str, ...]]
     missing: tuple[Descriptor, ...]
     blobs: Blobs
+    left_out: tuple[ImageIndex, ...] = ()
 
 
 class ManifestTree:
@@ -42,24 +44,27 @@ class ManifestTree:
 
     Args:
         blobs: The place that holds the manifests and blobs.
-        alone: Whether only the manifests exist: all of them, and no other blob. Default False: an
-            index may name images that were not saved. The index is then left out, and its images
-            that exist take its place.
+        alone: Whether only the manifests exist: all of them, and no other blob. Default False.
+        may_lack: Whether an index may name images that were not saved. The index is then left out,
+            and its images that exist take its place. Default False.
 
     Attributes:
         found: The complete manifests by digest, children before the indexes that name them.
         missing: What indexes name, but was not saved.
+        left_out: The indexes that name it.
     """
 
-    def __init__(self, blobs: Blobs, *, alone: bool = False) -> None:
+    def __init__(self, blobs: Blobs, *, alone: bool = False, may_lack: bool = False) -> None:
         self._blobs = blobs
         self._alone = alone
+        self._may_lack = may_lack
         self._parsed: dict[str, Manifest] = {}
         # The manifests that stand for each manifest: itself, or the images of an incomplete index.
         self._standing: dict[str, tuple[Manifest, ...]] = {}
         self._sizes: dict[str, int | None] = {}
         self.found: dict[str, Manifest] = {}
         self.missing: list[Descriptor] = []
+        self.left_out: list[ImageIndex] = []
 
     def read(self, descriptor: Descriptor, within: int = 0) -> tuple[Manifest, ...]:
         """Return a manifest, or the images that exist of an index that lacks others.
@@ -82,18 +87,11 @@ class ManifestTree:
 
     def _complete(self, manifest: Manifest, within: int) -> tuple[Manifest, ...]:
         """Return a manifest with everything that it names, or what stands for it."""
-        existing: dict[str, Manifest] = {}
-        lacks_any = False
-        for child in manifest.children if isinstance(manifest, ImageIndex) else ():
-            standing: tuple[Manifest, ...] = ()
-            if self._is_saved(child):
-                standing = self.read(child, within + 1)
-            else:
-                self.missing.append(child)
-            existing |= {each.digest: each for each in standing}
-            lacks_any |= self._parsed.get(child.digest) not in standing
-        if lacks_any:
-            return tuple(existing.values())
+        if isinstance(manifest, ImageIndex):
+            standing, lacks_any = self._children(manifest, within)
+            if lacks_any:
+                self.left_out.append(manifest)
+                return standing
 
         for blob in manifest.blobs:
             if self._alone:
@@ -102,6 +100,20 @@ class ManifestTree:
                 located(self._blobs, blob)
         self.found[manifest.digest] = manifest
         return (manifest,)
+
+    def _children(self, index: ImageIndex, within: int) -> tuple[tuple[Manifest, ...], bool]:
+        """Return what stands for the children of an index, and whether it lacks any."""
+        existing: dict[str, Manifest] = {}
+        lacks_any = False
+        for child in index.children:
+            standing: tuple[Manifest, ...] = ()
+            if self._is_saved(child):
+                standing = self.read(child, within + 1)
+            else:
+                self.missing.append(child)
+            existing |= {each.digest: each for each in standing}
+            lacks_any |= self._parsed.get(child.digest) not in standing
+        return tuple(existing.values()), lacks_any
 
     def _check_size(self, blob: Descriptor) -> None:
         """Check that all manifests give a blob one size, because its bytes are not there."""
@@ -116,7 +128,7 @@ class ManifestTree:
 
         Of an image that was not saved, the manifest may exist, but never the config.
         """
-        if self._alone:
+        if not self._may_lack:
             return True
         if self._blobs.find(child.digest) is None:
             return False

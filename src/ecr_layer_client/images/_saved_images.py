@@ -42,7 +42,7 @@ def read_images(files: Files, *, needs_layout: bool = False) -> Images:
         raise InvalidInputError(_why_no_image(files, has_rows=rows is not None))
 
     blobs = FileBlobs(files)
-    reading = _Reading(ManifestTree(blobs), Composer(files, blobs))
+    reading = _Reading(ManifestTree(blobs, may_lack=rows is not None), Composer(files, blobs))
     reading.add_entries(entries or ())
     reading.add_rows(rows or ())
     if not reading.roots:
@@ -50,7 +50,7 @@ def read_images(files: Files, *, needs_layout: bool = False) -> Images:
 
     tags = {digest: tuple(its) for digest, its in reading.tags.items() if its}
     roots, missing = tuple(reading.roots.values()), tuple(reading.tree.missing)
-    return Images(reading.manifests, roots, tags, missing, blobs)
+    return Images(reading.manifests, roots, tags, missing, blobs, tuple(reading.tree.left_out))
 
 
 class _Reading:

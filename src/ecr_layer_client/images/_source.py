@@ -16,7 +16,15 @@ from ecr_layer_client._text.plurals import counted
 from ecr_layer_client._text.quoting import escaped, quoted
 
 from ._blob_store import ManifestsAlone, located, open_verified
-from ._descriptor import Descriptor, Platform, digest_for, each_for_its_platform, each_once
+from ._descriptor import (
+    Descriptor,
+    Platform,
+    child_for,
+    digest_for,
+    each_for_its_platform,
+    each_once,
+    platforms_of,
+)
 from ._files import Directory
 from ._manifest import MAX_MANIFEST_BYTES, ImageIndex, ImageManifest, parse_manifest
 from ._manifest_tree import Images, Manifest, images_alone
@@ -53,8 +61,8 @@ class ImageSource:
         manifests: Every manifest once. The children come before the indexes that list them, because
             a registry accepts them only in this order.
         tags: The tags of each manifest, by its digest, if the source has tags.
-        missing: The images that an index lists, but that were not saved. The source then ignores
-            the index and uses the images that were saved.
+        missing: The images that the index of a `docker save` archive lists, but that were not
+            saved. The source then ignores the index and uses the images that were saved.
 
     Example:
         >>> import json
@@ -78,21 +86,21 @@ class ImageSource:
         self.missing = each_for_its_platform(images.missing)
         self.manifests = tuple(images.manifests.values())
         self._blobs = images.blobs
+        self._left_out = images.left_out
 
     @classmethod
     def from_oci_layout(cls, path: str | os.PathLike[str]) -> Self:
         """Read an OCI layout.
 
-        If some images of an index were not saved, the source ignores the index and uses the images
-        that were saved; see `missing`. If the layout also has the `manifest.json` of `docker save`,
-        it is read as in `from_docker_archive`.
+        If the layout also has the `manifest.json` of `docker save`, it is read as in
+        `from_docker_archive`.
 
         Args:
             path: The directory of the layout, or a tar archive of that directory, plain or gzipped.
 
         Raises:
-            InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a blob is
-                missing or has another size, or a manifest has another digest.
+            InvalidInputError: The path is not an OCI layout, or the layout is incomplete: a blob or
+                manifest is missing or has another size, or a manifest has another digest.
         """
         where = checked_path(path)
         return cls(str(where), read_images(_files(where), needs_layout=True))
@@ -103,7 +111,8 @@ class ImageSource:
 
         Since Docker 25, an archive also has an OCI layout, whose manifests are used unchanged. If
         the layout lacks an image of `manifest.json`, or some of its layers, the image is read as
-        from an older archive.
+        from an older archive. If some images of an index were not saved, the source ignores the
+        index and uses the images that were saved; see `missing`.
 
         An older archive has no manifest. The source makes a manifest from the config and the
         layers, which are usually uncompressed. ECR accepts a push of this manifest. But `docker
@@ -204,32 +213,67 @@ class ImageSource:
         Args:
             reference: A tag of the source, or the digest of one of its manifests. Default None: the
                 source has one image.
-            platform: The platform whose image is taken from an index, such as `linux/arm64`.
-                Default None: the index and all its images.
+            platform: The platform whose image is taken from an index, such as `linux/arm64`. It
+                has no effect on an image without an index. Default None: the index and all its
+                images.
 
         Raises:
-            InvalidInputError: There is no such image, or several images are possible.
+            InvalidInputError: There is no such image, or it was not saved, or several images are
+                possible.
 
         Example:
             ```python
             source = ImageSource.from_oci_layout("layout").select(platform="linux/amd64")
             ```
         """
-        root = self._root(reference)
+        found = self._named(reference)
         by_digest = {manifest.digest: manifest for manifest in self.manifests}
         wanted = Platform.parse(platform) if isinstance(platform, str) else platform
-        if wanted is not None and isinstance(root, ImageIndex):
-            root = by_digest[digest_for(root.children, wanted, self.name)]
+        index = None if wanted is None else self._index_of(found)
+        if wanted is None or index is None:
+            root = self._only(found, reference)
+        else:
+            root = by_digest[self._digest_for(index, wanted, by_digest)]
         return type(self)(self.name, _images_under(root, by_digest, self))
 
-    def _root(self, reference: str | None) -> Manifest:
-        """Return the manifest that a reference names."""
+    def _named(self, reference: str | None) -> list[Manifest]:
+        """Return the manifests that a reference names."""
         tagged = [digest for digest, tags in self.tags.items() if reference in tags]
-        found = [
+        return [
             manifest
             for manifest in (self.roots if reference is None else self.manifests)
             if reference is None or manifest.digest in (reference, *tagged)
         ]
+
+    def _index_of(self, found: list[Manifest]) -> ImageIndex | None:
+        """Return the one index among some manifests, or the left-out index that names them."""
+        if len(found) == 1 and isinstance(found[0], ImageIndex):
+            return found[0]
+        digests = {manifest.digest for manifest in found}
+        for index in self._left_out if digests else ():
+            if digests <= {child.digest for child in index.children}:
+                return index
+        return None
+
+    def _digest_for(
+        self, index: ImageIndex, wanted: Platform, by_digest: Mapping[str, Manifest]
+    ) -> str:
+        """Return the digest of the image of an index for a platform.
+
+        Raises:
+            InvalidInputError: There is none, or it was not saved.
+        """
+        saved = [child for child in index.children if child.digest in by_digest]
+        if child_for(index.children, wanted) in {None, *by_digest}:
+            return digest_for(saved, wanted, self.name)
+        msg = (
+            f"{self.name}: {wanted} is named by the index, but was not saved; "
+            f"it has {platforms_of(saved)}"
+        )
+        raise InvalidInputError(msg)
+
+    def _only(self, found: list[Manifest], reference: str | None) -> Manifest:
+        """Return the one manifest that a reference names."""
         if len(found) == 1:
             return found[0]
 
