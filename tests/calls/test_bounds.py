@@ -93,6 +93,19 @@ async def test_a_large_part_that_is_cancelled() -> None:
     assert large.cancelled()
 
 
+async def test_all_are_cancelled_at_once() -> None:
+    """If the holder and those in line end together, as at a timeout, nobody gets room or fails."""
+    budget = ByteBudget(10)
+    await budget.acquire(10)
+    tasks = await _begun(*map(budget.acquire, (5, 6, 7)))
+    for task in tasks:
+        task.cancel()
+    budget.release(10)
+    await asyncio.wait(tasks)
+    assert [task.cancelled() for task in tasks] == [True, True, True]
+    await budget.acquire(10)
+
+
 async def test_a_budget_serves_in_order() -> None:
     """The task that waits longest for room is next, and a cancelled task takes none."""
     budget, order = ByteBudget(10), list[str]()

@@ -397,7 +397,20 @@ def test_a_push_to_run_again(run: Run, ecr: LocalECR, options: list[str]) -> Non
     ecr.faults.add(operation="UploadLayerPart", error="ServerException")
     ran = run("push", "layout", "app", "--retry-for", "0.05", *options)
     assert ran.returncode == 75
-    assert ran.stderr.endswith(f"; 0 of 3 layers transferred: {TO_CONTINUE}\n")
+    said = f"; 0 of 3 layers and 0 bytes of 44.0 kB transferred: {TO_CONTINUE}\n"
+    assert ran.stderr.endswith(said)
+
+
+@pytest.mark.parametrize(
+    ("kept", "advice"),
+    [(0, "nothing was kept: allow more time than one part"), (1, TO_CONTINUE)],
+)
+def test_a_timeout_of_a_push(run: Run, ecr: LocalECR, kept: int, advice: str) -> None:
+    """A timeout says whether another run continues, or would begin again for ever."""
+    ecr.faults.add(operation="UploadLayerPart", latency=30.0, after=kept)
+    ran = run("push", "layout", "app", "--timeout", "1")
+    *_, said = ran.stderr.splitlines()
+    assert (ran.returncode, f" of 44.0 kB transferred: {advice}" in said) == (75, True)
 
 
 @pytest.mark.parametrize(

@@ -69,7 +69,7 @@ def test_a_push_that_is_interrupted(
     process.send_signal(number)
     out, said = process.communicate()
     fault.remove()
-    line = f"interrupted; 0 of 1 layer transferred: {TO_CONTINUE}\n"
+    line = f"interrupted; 0 of 1 layer and 10.5 MB of 11.5 MB transferred: {TO_CONTINUE}\n"
     assert (process.returncode, out, said) == (code, "", line)
 
     second = subprocess.run([*push, "--json"], capture_output=True, text=True, check=True)

@@ -257,6 +257,23 @@ async def test_timeout(ecr: LocalECR, source: ImageSource) -> None:
     assert state.unfinished
 
 
+@pytest.mark.parametrize(
+    ("kept", "said"),
+    [
+        (0, "0 of 5 layers and 0 bytes of 64.0 kB uploaded: nothing was kept: allow more time"),
+        (1, "of 64.0 kB uploaded: push again to continue"),
+    ],
+)
+async def test_the_message_of_a_timeout(
+    ecr: LocalECR, source: ImageSource, kept: int, said: str
+) -> None:
+    """The message has the bytes that ECR holds, and says if another push would be no further."""
+    ecr.faults.add(operation="UploadLayerPart", latency=30, after=kept)
+    async with ecr.client(attempt_timeout=60.0) as client:
+        with pytest.raises(OperationTimeoutError, match=said):
+            await client.push("app", source, timeout=2)
+
+
 async def test_a_failure_says_how_far_it_came(ecr: LocalECR, source: ImageSource) -> None:
     """The one error that ended the push has the state of the transfer."""
     ecr.faults.add(operation="CompleteLayerUpload", error="KmsException", after=2)

@@ -9,7 +9,7 @@ import pytest
 
 from ecr_layer_client import OperationTimeoutError, ResponseError, RetryPolicy, TransportError
 from images.making import IMAGE, entry, packed
-from transfers.making import BLOBS, PARTS, requests
+from transfers.making import BLOBS, PART, PARTS, requests
 from transfers.memory_downloads import download_from_memory
 
 if TYPE_CHECKING:
@@ -64,6 +64,19 @@ async def test_a_bandwidth_below_a_piece_per_timeout(
             "pull": {"UploadLayerPart": 0, "GetLayer": BLOBS},
         }[verb]
     )
+
+
+async def test_a_low_bandwidth_ends_one_part_after_another(
+    ecr: LocalECR, source: ImageSource
+) -> None:
+    """Layers don't share a low bandwidth: what a timeout allows for one part, it keeps."""
+    async with ecr.client(max_bandwidth=4000.0) as client:
+        with pytest.raises(OperationTimeoutError) as raised:
+            await client.push("app", source, timeout=6)
+
+    state = raised.value.transfer
+    assert state is not None
+    assert max(layer.received for layer in state.unfinished) == PART
 
 
 async def test_a_long_part_that_fails_is_sent_again(ecr: LocalECR, source: ImageSource) -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 MAX_LAYERS_IN_FLIGHT = 32
 _MAX_THREADS = 1
+# Parts that share a low bandwidth end late, all of them. A run with a timeout keeps only the parts
+# that ended, so no more parts are in flight than the bandwidth carries in this time.
+_SECONDS_IN_FLIGHT = 4.0
 
 T = TypeVar("T")
 
@@ -43,11 +46,10 @@ class ByteBudget:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():
-                self.release(size)
-            else:
-                self._waiting.remove((size, turn))
+            if turn.cancelled():
                 self._admit()
+            else:
+                self.release(size)
             raise
 
     def release(self, size: int) -> None:
@@ -56,10 +58,12 @@ class ByteBudget:
         self._admit()
 
     def _admit(self) -> None:
-        while self._waiting and self._fits(self._waiting[0][0]):
+        while self._waiting and (self._waiting[0][1].done() or self._fits(self._waiting[0][0])):
             size, turn = self._waiting.popleft()
-            self._used += size
-            turn.set_result(None)
+            # Who was cancelled may still stand in the line.
+            if not turn.done():
+                self._used += size
+                turn.set_result(None)
 
     def _fits(self, size: int) -> bool:
         return self._used + size <= self._limit or not self._used
@@ -145,8 +149,10 @@ class Bounds(NamedTuple):
     @classmethod
     def of(cls, config: ClientConfig) -> Self:
         """Return the bounds of a client with some options."""
-        budget, bandwidth = ByteBudget(config.max_bytes_in_flight), Bandwidth(config.max_bandwidth)
-        return cls(budget, bandwidth, LayerTurns(), Threads())
+        limit, rate = config.max_bytes_in_flight, config.max_bandwidth
+        if rate is not None:
+            limit = int(min(limit, rate * _SECONDS_IN_FLIGHT))
+        return cls(ByteBudget(limit), Bandwidth(rate), LayerTurns(), Threads())
 
     def for_another_connection(self) -> Bounds:
         """Return bounds with the same memory and bandwidth, and their own layers in flight."""

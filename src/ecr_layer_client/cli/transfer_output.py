@@ -116,9 +116,17 @@ class TransferReport:
 
     def __str__(self) -> str:
         """Return in a few words how far the transfer has come."""
-        if self._latest is None:
+        latest = self._latest
+        if latest is None:
             return "nothing was transferred yet"
-        return f"{self._latest.layers_done} of {counted(self._latest.layers, 'layer')} transferred"
+        layers = f"{latest.layers_done} of {counted(latest.layers, 'layer')}"
+        size = f"{human_bytes(latest.confirmed)} of {human_bytes(latest.total)}"
+        return f"{layers} and {size} transferred"
+
+    @property
+    def has_kept(self) -> bool:
+        """Whether the target has any byte of what is to be transferred."""
+        return self._latest is not None and self._latest.confirmed > 0
 
 
 def _uris(result: TransferResult) -> list[str]:

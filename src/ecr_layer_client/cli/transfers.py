@@ -371,7 +371,8 @@ async def _to_exit_code(
         InvalidInputError: The timeout is not valid.
         OSError: Standard output, or the pipe behind it, is closed or full.
     """
-    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
+    from ecr_layer_client.transfers._progress import NOTHING_KEPT
 
     try:
         with closing(transfer):
@@ -379,7 +380,9 @@ async def _to_exit_code(
                 return await transfer
     except CallError as error:
         code = _code_of(error)
-        note = f"; {report}: {_CONTINUE}" if code == RUN_AGAIN else ""
+        is_too_short = isinstance(error, OperationTimeoutError) and not report.has_kept
+        advice = NOTHING_KEPT if is_too_short else _CONTINUE
+        note = f"; {report}: {advice}" if code == RUN_AGAIN else ""
         print_line(f"error: {with_option_names(str(error))}{note}")
         return code
     except asyncio.CancelledError:

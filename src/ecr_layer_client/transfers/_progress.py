@@ -7,12 +7,14 @@ from math import inf
 from typing import TYPE_CHECKING
 
 from ecr_layer_client._models.transfers import TransferProgress, TransferState, UnfinishedLayer
+from ecr_layer_client._text.byte_sizes import human_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from ecr_layer_client.images._descriptor import Descriptor
 
+NOTHING_KEPT = "nothing was kept: allow more time than one part of a layer needs, usually 10 MiB"
 _SECONDS_BETWEEN_REPORTS = 0.1  # unless a part or a layer ends
 
 
@@ -107,6 +109,10 @@ class Tally:
     def bytes_moved(self) -> int:
         """The bytes that were transferred, each once."""
         return sum(self._confirmed[digest] - began for digest, began in self._began.items())
+
+    def __str__(self) -> str:
+        """Return the bytes that the target has, of how many."""
+        return f"{human_bytes(self._total_confirmed)} of {human_bytes(self._total)}"
 
     @property
     def state(self) -> TransferState:

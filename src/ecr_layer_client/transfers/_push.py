@@ -28,7 +28,7 @@ from ecr_layer_client.images._source import blobs_of
 from ._journal import Target, UploadJournal
 from ._layer_upload import LayerUpload
 from ._operations import NAMED_IMAGES, DescribeRepository, KnownImage, PutImage
-from ._progress import Tally
+from ._progress import NOTHING_KEPT, Tally
 from ._result import TransferredImage, TransferResult
 from ._tools import Calls
 
@@ -284,10 +284,12 @@ class Push:
 
     def _timed_out(self, seconds: float | None) -> OperationTimeoutError:
         state = self._tally.state
+        layers = f"{len(state.moved)} of {len(state.moved) + len(state.unfinished)} layers"
+        is_kept = state.moved or any(layer.received for layer in state.unfinished)
+        advice = "push again to continue" if is_kept else NOTHING_KEPT
         msg = (
             f"push to repository {self.repository.name!r}: timeout={seconds} s expired, with "
-            f"{len(state.moved)} of {len(state.moved) + len(state.unfinished)} layers uploaded: "
-            "push again to continue"
+            f"{layers} and {self._tally} uploaded: {advice}"
         )
         facts: dict[str, Any] = {"operation": "push", "repository": self.repository}
         error = OperationTimeoutError(msg, elapsed=seconds or 0.0, **facts)
