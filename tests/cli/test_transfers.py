@@ -214,6 +214,13 @@ def test_copy_without_a_new_tag(run: Run, full: str) -> None:
     assert (ran.returncode, ran.stderr.startswith(said)) == (2, True)
 
 
+def test_copy_onto_itself_by_a_profile(run: Run, full: str, other: str) -> None:
+    """A profile whose endpoint is the same, as with AWS_ENDPOINT_URL_ECR, changes nothing."""
+    ran = run("copy", full, "full", "--to-profile", other)
+    said = "error: a copy within one repository needs --tag: pass the new tags"
+    assert (ran.returncode, ran.stdout, ran.stderr.startswith(said)) == (2, "", True)
+
+
 def test_copy_to_another_repository(run: Run, full: str) -> None:
     """Without a tag, the copy has the tag of the source."""
     ran = run("copy", full, "app", "--verify")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -78,6 +79,39 @@ async def test_timeout(ecr: LocalECR, source: ImageSource) -> None:
 
     assert raised.value.transfer is not None
     assert raised.value.transfer.unfinished
+
+
+@pytest.mark.parametrize("reference", ["v1", "digest"])
+async def test_onto_itself_by_another_client(
+    ecr: LocalECR, source: ImageSource, reference: str
+) -> None:
+    """A repository is not copied onto itself, also if `to=` is another client of the same ECR."""
+    named = source.roots[0].digest if reference == "digest" else reference
+    async with ecr.client() as client, ecr.client() as there:
+        await client.push("app", source)
+        with pytest.raises(InvalidInputError, match="a copy within one repository needs tag"):
+            await client.copy("app", named, to=there)
+
+
+async def test_a_new_tag_by_another_client(ecr: LocalECR, source: ImageSource) -> None:
+    """With new tags, another client of the same ECR puts them, and moves no layer."""
+    async with ecr.client() as client, ecr.client() as there:
+        await client.push("app", source)
+        result = await client.copy("app", "v1", to=there, tags=["v2"])
+
+    assert (result.moved, result.images[0].tags) == ((), ("v2",))
+
+
+async def test_a_registry_that_is_not_known(ecr: LocalECR, source: ImageSource) -> None:
+    """A copy whose source has no known registry is not taken for one onto itself."""
+    async with ecr.client() as client, ecr.client() as there:
+        await client.push("app", source)
+        unnamed = {"imageId": {"imageDigest": source.roots[0].digest, "imageTag": "v1"}}
+        answer = {"images": [unnamed | {"imageManifest": source.roots[0].raw.decode()}]}
+        ecr.faults.add(operation="BatchGetImage", body=json.dumps(answer).encode(), times=1)
+        result = await client.copy("app", "v1", to=there)
+
+    assert result.moved == ()
 
 
 async def test_a_timeout_in_the_first_request(ecr: LocalECR, source: ImageSource) -> None:

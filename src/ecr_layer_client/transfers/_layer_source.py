@@ -7,7 +7,7 @@ import os
 import ssl
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import aiohttp
 
@@ -37,6 +37,15 @@ _CA_BUNDLES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")  # as botocore reads them,
 _CONNECTIONS = 64
 
 
+class Origin(NamedTuple):
+    """A repository, and where its requests are sent."""
+
+    endpoint_url: str
+    region_name: str
+    registry_id: str | None
+    name: str
+
+
 class LayerSource:
     """Downloads layers of one repository.
 
@@ -44,6 +53,7 @@ class LayerSource:
         tools: Given by the client.
         calls: Makes the calls, and counts them.
         transport: Sends the requests of downloads.
+        registry_id: The registry of the repository, if it is known.
         allow_insecure: Whether a URL may be plain http on another machine.
     """
 
@@ -52,11 +62,15 @@ class LayerSource:
         tools: TransferTools,
         calls: Calls,
         transport: DownloadTransport,
+        registry_id: str | None,
         *,
         allow_insecure: bool,
     ) -> None:
         self.repository: Repository = tools.repository
         self.region_name: str = tools.region_name
+        self.origin: Origin = Origin(
+            tools.endpoint_url, tools.region_name, registry_id, tools.repository.name
+        )
         self.calls: Calls = calls
         self._tools = tools
         self._download = tools.downloads_through(transport)

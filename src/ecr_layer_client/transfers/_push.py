@@ -26,10 +26,12 @@ from ecr_layer_client.images._reader import together
 from ecr_layer_client.images._source import blobs_of
 
 from ._journal import Target, UploadJournal
+from ._layer_source import Origin
 from ._layer_upload import LayerUpload
 from ._operations import NAMED_IMAGES, DescribeRepository, KnownImage, PutImage
 from ._progress import NOTHING_KEPT, Tally
 from ._result import TransferredImage, TransferResult
+from ._sources import ONTO_ITSELF
 from ._tools import Calls
 
 if TYPE_CHECKING:
@@ -61,12 +63,14 @@ class PushInput(NamedTuple):
         tags: The tags of each manifest, by its digest.
         contents: Opens the bytes of the blobs.
         journal: Where uploads are written down.
+        keeps_tags: Whether the tags are those of the sources.
     """
 
     sources: tuple[ImageSource, ...]
     tags: Mapping[str, tuple[str, ...]]
     contents: Contents
     journal: UploadJournal
+    keeps_tags: bool
 
 
 class Push:
@@ -89,7 +93,7 @@ class Push:
     ) -> None:
         self._tools = tools
         self.repository: Repository = tools.repository
-        self._sources, self._tags, self._contents, self._journal = given
+        self._sources, self._tags, self._contents, self._journal, self._keeps_tags = given
         self._show = show
         self._is_here = is_here
         self._calls = Calls(tools, OperationState())
@@ -125,6 +129,7 @@ class Push:
 
     async def _push(self) -> PushPlan:
         held, found = self._all_here() if self._is_here else await self._look()
+        self._refuse_copy_onto_itself()
         planned = plan(self._sources, held, repository=self.repository)
         self._tally = Tally(planned.to_upload, self._show)
 
@@ -178,6 +183,16 @@ class Push:
                 raise
             return {}
         return {name: image for name, image in images.items() if not isinstance(image, NotGiven)}
+
+    def _refuse_copy_onto_itself(self) -> None:
+        """Refuse to copy a repository onto itself without new tags, by way of another client.
+
+        A copy of one platform would move the tag of the index.
+        """
+        tools, name = self._tools, self.repository.name
+        here = Origin(tools.endpoint_url, tools.region_name, self._registry_id, name)
+        if self._keeps_tags and here in self._contents.origins:
+            raise InvalidInputError(ONTO_ITSELF)
 
     async def _check_tags(self, found: _Found) -> None:
         """Refuse to move a tag that can't be moved, before any byte is sent.

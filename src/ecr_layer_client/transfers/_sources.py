@@ -16,7 +16,7 @@ from ecr_layer_client.images._source import maker_of, opener_of
 
 from ._contents import FileContent, MadeContent
 from ._journal import UploadJournal
-from ._layer_source import LayerSource
+from ._layer_source import LayerSource, Origin
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.repository import Repository
@@ -30,6 +30,10 @@ if TYPE_CHECKING:
 
 # Of a copy: the client and the repository, and the tags and the journal of the push.
 CopyTarget = tuple["ImagePusher", "str | Repository", "Iterable[str] | None", "Journal | None"]
+ONTO_ITSELF = (
+    "a copy within one repository needs tags=: "
+    "pass the new tags, or another repository or client"
+)
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 
 
@@ -40,6 +44,13 @@ class Contents:
         self._sources = {
             blob.digest: source for source in reversed(tuple(sources)) for blob in source.blobs
         }
+
+    @property
+    def origins(self) -> set[Origin]:
+        """The repositories that the blobs are copied from, if their registries are known."""
+        makers = [maker_of(source) for source in self._sources.values()]
+        origins = {make.origin for make in makers if isinstance(make, LayerSource)}
+        return {origin for origin in origins if origin.registry_id is not None}
 
     async def prepare(self, blobs: Iterable[Descriptor]) -> None:
         """Find out whether the blobs of other repositories can be downloaded."""

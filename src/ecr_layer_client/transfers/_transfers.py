@@ -22,6 +22,7 @@ from ._layout_writer import LayoutWriter
 from ._pull import Pull
 from ._push import Push, PushInput
 from ._sources import (
+    ONTO_ITSELF,
     Contents,
     checked_references,
     checked_target,
@@ -105,7 +106,7 @@ class Transfers:
         uploads = await asyncio.to_thread(UploadJournal, journal)
         service = service_of(self._parts.repository)
         await asyncio.to_thread(refuse_what_cannot_be_pushed, images, service)
-        given = PushInput(images, wanted, Contents(images), uploads)
+        given = PushInput(images, wanted, Contents(images), uploads, tags is None)
 
         async def pushed() -> TransferResult:
             push = Push(await self._tools(), given, self._show)
@@ -187,18 +188,14 @@ class Transfers:
     ) -> TransferResult:
         """Give images of the repository other tags, without moving a byte."""
         if tags is None:
-            msg = (
-                "a copy within one repository needs tags=: "
-                "pass the new tags, or another repository or client"
-            )
-            raise InvalidInputError(msg)
+            raise InvalidInputError(ONTO_ITSELF)
         given = checked_references(references)
 
         async def retagged() -> TransferResult:
             fetches = [self._parts.images.get(reference, platform) for reference in given]
             images = tuple(await self._within(partial(together, fetches), "copy"))
             wanted = tags_of_push(images, tags)
-            put = PushInput(images, wanted, Contents(()), UploadJournal(None))
+            put = PushInput(images, wanted, Contents(()), UploadJournal(None), keeps_tags=False)
             tools = await self._tools()
             result = await Push(tools, put, self._show, is_here=True).run(self._seconds)
             return self._located(result, tools.region_name)
@@ -245,7 +242,11 @@ class Transfers:
         calls = Calls(tools, OperationState())
         async with download_transport(config.connect_timeout) as transport:
             yield LayerSource(
-                tools, calls, transport, allow_insecure=config.allow_insecure_endpoint
+                tools,
+                calls,
+                transport,
+                self._parts.images.registry_id,
+                allow_insecure=config.allow_insecure_endpoint,
             )
 
     async def _tools(self) -> TransferTools:
