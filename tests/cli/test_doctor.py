@@ -400,7 +400,10 @@ def test_an_unknown_region_with_an_endpoint(
 def test_another_region_than_the_endpoints(doctor: Doctor) -> None:
     """If the Region is not the endpoint's, the advice is to check both, not to try again."""
     found = doctor("team/app", "--region", "eu-west-1")
-    to_do = "check that --endpoint-url is an endpoint of this Region"
+    to_do = (
+        "check that the endpoint (from --endpoint-url, AWS_ENDPOINT_URL_ECR or the AWS "
+        "configuration) is one of this Region"
+    )
     assert (statuses(found), found["check"]["to_do"]) == ({"check": "fail"}, to_do)
 
 

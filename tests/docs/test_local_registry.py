@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import importlib
 import os
+import re
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from typer.testing import CliRunner
 
+from ecr_layer_client.cli.app import app
 from ecr_layer_client.local import LocalECR
+from images.making import IMAGE, Image, entry, layout_files, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -24,6 +28,30 @@ def page(root: Path, blocks: Callable[..., list[Block]]) -> dict[str, str]:
     """Return the last block of each language of the page."""
     text = (root / "docs" / "local-registry.md").read_text(encoding="utf-8")
     return {block.language: block.text for block in blocks(text)}
+
+
+def test_the_example_of_two_registries_runs(
+    page: dict[str, str], root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The profiles and commands of the page copy an image from one local ECR to another."""
+    text = (root / "docs" / "local-registry.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^ecr-layers (.* --profile .*)$", text, re.MULTILINE)
+    one = Image(b"{}", (b"a layer",))
+    write(
+        tmp_path / "layout", layout_files([entry(one.manifest, IMAGE)], [one.manifest, *one.blobs])
+    )
+    monkeypatch.chdir(tmp_path)
+
+    with LocalECR() as first, LocalECR() as second:
+        profiles = page["ini"].replace("http://127.0.0.1:4510", first.endpoint_url)
+        profiles = profiles.replace("http://127.0.0.1:4511", second.endpoint_url)
+        (tmp_path / "config").write_text(profiles, encoding="utf-8")
+        monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+        for ecr in (first, second):
+            ecr.create_repository("team/app")
+        codes = [CliRunner().invoke(app, command.split()).exit_code for command in commands]
+
+    assert codes == [0, 0, 0]
 
 
 @pytest.fixture

@@ -183,7 +183,8 @@ ADVICE = {
     "SignatureDoesNotMatch": ": the secret access key does not belong to the access key id: "
     "check the credentials",
     "InvalidSignatureException": f": the request was signed for ECR in Region {REGION}: "
-    "check that endpoint_url is an endpoint of this Region",
+    "check that the endpoint (from endpoint_url, AWS_ENDPOINT_URL_ECR or the AWS configuration) "
+    "is one of this Region",
     "RequestExpired": ": this machine's clock is wrong: set the clock, for example with NTP",
     "LimitExceededException": "",
 }

@@ -224,7 +224,10 @@ def _class_of(
     if code in _WRONG_SIGNATURE:
         # All other signature errors are CredentialsErrors or ClockSkewErrors.
         signed_for = f"the request was signed for ECR in Region {repository.region}{region_note}"
-        advice = f"{signed_for}: check that endpoint_url is an endpoint of this Region"
+        advice = (
+            f"{signed_for}: check that the endpoint (from endpoint_url, AWS_ENDPOINT_URL_ECR or "
+            "the AWS configuration) is one of this Region"
+        )
         return errors.ServiceError, advice, False
 
     if code in _NOT_FOUND:

@@ -1,6 +1,7 @@
 """Records of uploads, so that another process can continue them.
 
-An entry has no key, no URL and no content. It says what is being uploaded, to where.
+An entry says what is being uploaded, to where: it has the URL of the endpoint. It has no key and no
+content.
 """
 
 from __future__ import annotations
