@@ -367,6 +367,55 @@ def test_a_bad_option(run: Run, ecr: LocalECR, command: str, said: str) -> None:
 
 
 @pytest.fixture
+def two(tmp_path: Path, image: Image) -> str:
+    """Write a layout with two images, `v1` and `v2`, and return its path."""
+    second = Image(b'{"os": "other"}', image.layers)
+    names = {"v1": image.manifest, "v2": second.manifest}
+    roots = [
+        entry(manifest, IMAGE, annotations={"org.opencontainers.image.ref.name": name})
+        for name, manifest in names.items()
+    ]
+    blobs = [*names.values(), *image.blobs, *second.blobs]
+    return str(write(tmp_path / "two", layout_files(roots, blobs)))
+
+
+@pytest.mark.parametrize("by_digest", [False, True], ids=["tag", "digest"])
+def test_one_image_of_several(run: Run, two: str, image: Image, *, by_digest: bool) -> None:
+    """--image pushes one image of a layout, named by its tag or digest."""
+    named = sha256(image.manifest) if by_digest else "v1"
+    ran = run("push", two, "app:new", "--image", named)
+    assert (ran.returncode, ran.stdout) == (0, f"{HOST}/app@{sha256(image.manifest)}\n")
+
+
+def test_the_plan_of_one_image_of_several(run: Run, two: str) -> None:
+    """--image plans one image of a layout."""
+    ran = run("plan", two, "app", "--image", "v2", "--json")
+    assert len(lines(ran)[-1]["manifests"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("push two app:new", "the tag 'new' would name two images, v1 and v2: push one of them"),
+        (
+            "push two app --image v3",
+            "two has no image 'v3': choose one of them with --image: v1",
+        ),
+        ("push two app --platform linux/arm64", "several images: choose one of them with --image"),
+        (
+            "plan two app --image v3",
+            "two has no image 'v3': choose one of them with --image: v1",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("two")
+def test_which_image_of_several(run: Run, command: str, said: str) -> None:
+    """A message about several images names the option that chooses one."""
+    ran = run(*command.split())
+    assert (ran.returncode, "--image" in ran.stderr, said in ran.stderr) == (2, True, True)
+
+
+@pytest.fixture
 def archive(tmp_path: Path, image: Image) -> Path:
     """Write an archive of `docker save` with one of the two platforms that its index names."""
     both = index({"linux/amd64": image.manifest, "linux/arm64": Image(b"{}", ()).manifest})

@@ -105,8 +105,8 @@ def test_the_only_image() -> None:
 @pytest.mark.parametrize(
     ("reference", "platform", "problem"),
     [
-        (None, None, "has several images: select one of both, one, sha256:"),
-        ("gone", None, "has no image 'gone': select one of both, one"),
+        (None, None, "has several images: select one of them: both, one$"),
+        ("gone", None, "has no image 'gone': select one of them: both, one$"),
         ("both", "windows/amd64", "has no image for windows/amd64: it has linux/amd64, linux/arm"),
     ],
     ids=["several", "unknown", "platform"],
@@ -117,6 +117,19 @@ def test_not_selected(
     """The error says what can be selected."""
     with pytest.raises(InvalidInputError, match=problem):
         source.select(reference, platform=platform)
+
+
+def test_every_image_is_offered(tmp_path: Path) -> None:
+    """The error names all tags in full, and the digest of an image without a tag."""
+    tags = [f"tag-{number}" for number in range(60)]
+    roots = [entry(AMD.manifest, IMAGE, annotations={NAME: tag}) for tag in tags]
+    files = layout_files(
+        [*roots, entry(ARM.manifest, IMAGE)], [AMD.manifest, ARM.manifest, *AMD.blobs, *ARM.blobs]
+    )
+    source = ImageSource.from_path(write(tmp_path / "many", files))
+    offered = ", ".join([*tags, sha256(ARM.manifest)])
+    with pytest.raises(InvalidInputError, match=f"select one of them: {offered}$"):
+        source.select()
 
 
 def test_blobs_that_are_no_function() -> None:

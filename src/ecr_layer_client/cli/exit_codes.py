@@ -95,6 +95,8 @@ _REPLACEMENTS = {
     ", or pass tags=()": "",
     "tags=": "--tag",
     "reference=": "in REPOSITORY:TAG, ",
+    "select one of them: ": "choose one of them with --image: ",
+    "push one of them": "push one of them with --image",
     # The command has printed what was answered.
     "; .partial has the outcomes that were received": "",
     "must be a str that is not empty, or None": "is empty: pass a value, or leave out the option",

@@ -34,6 +34,7 @@ from .options import (
     AllowInsecureEndpoint,
     Concurrency,
     EndpointUrl,
+    ImageName,
     Profile,
     Quiet,
     Region,
@@ -74,6 +75,7 @@ def plan(  # noqa: PLR0913 (the options)
     ],
     repository: Annotated[str, _REPOSITORY],
     *,
+    image: ImageName = None,
     region: Region = None,
     profile: Profile = None,
     endpoint_url: EndpointUrl = None,
@@ -117,6 +119,8 @@ def plan(  # noqa: PLR0913 (the options)
         with waiting("reading the image", quiet=quiet) as show_step:
             # In a daemon thread, Ctrl-C need not wait for the read.
             source = await in_thread(partial(ImageSource.from_path, image_source))
+            if image is not None:
+                source = source.select(image)
             show_step("checking its blobs")
             async with client:
                 planned = await client.plan_push(parsed, source)

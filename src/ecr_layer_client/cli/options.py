@@ -76,6 +76,15 @@ AllowInsecureEndpoint = Annotated[
         "--allow-insecure-endpoint", help="Allow plain http to an endpoint on another machine."
     ),
 ]
+ImageName = Annotated[
+    str | None,
+    typer.Option(
+        "--image",
+        metavar="REFERENCE",
+        help="The tag or digest of one image of the layout or archive.",
+        show_default="all its images",
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(

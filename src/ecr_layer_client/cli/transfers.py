@@ -24,6 +24,7 @@ from .image_output import print_plan
 from .options import (
     AllowInsecureEndpoint,
     EndpointUrl,
+    ImageName,
     Profile,
     Quiet,
     Region,
@@ -86,6 +87,7 @@ def push(  # noqa: PLR0913 (the options)
     ],
     *,
     tag: Tags = None,
+    image: ImageName = None,
     platform: PlatformName = None,
     journal: JournalDirectory = None,
     no_resume: NoResume = False,
@@ -136,8 +138,8 @@ def push(  # noqa: PLR0913 (the options)
         with waiting("reading the image", quiet=quiet):
             # In a daemon thread, Ctrl-C need not wait for the read.
             source = await in_thread(partial(ImageSource.from_path, path))
-        if platform is not None:
-            source = source.select(platform=platform)
+        if image is not None or platform is not None:
+            source = source.select(image, platform=platform)
 
         async with client:
             if dry_run:

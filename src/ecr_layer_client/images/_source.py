@@ -277,10 +277,11 @@ class ImageSource:
         if len(found) == 1:
             return found[0]
 
+        # Tags have no characters to escape, and all of them are needed.
         tags = [tag for its in self.tags.values() for tag in its]
-        offered = ", ".join((*tags, *(root.digest for root in self.roots)))
+        untagged = [root.digest for root in self.roots if not self.tags.get(root.digest)]
         what = "several images" if reference is None else f"no image {quoted(reference)}"
-        msg = f"{self.name} has {what}: select one of {escaped(offered)}"
+        msg = f"{self.name} has {what}: select one of them: {', '.join((*tags, *untagged))}"
         raise InvalidInputError(msg)
 
     @property

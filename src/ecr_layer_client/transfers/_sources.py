@@ -86,9 +86,10 @@ def tags_of_push(
         InvalidInputError: A tag is not valid, or is meant for two images.
     """
     wanted: dict[str, dict[str, None]] = {}
-    roots = {root.digest: None for source in sources for root in source.roots}
+    images = tuple(sources)
+    roots = {root.digest: None for source in images for root in source.roots}
     if tags is None:
-        for source in sources:
+        for source in images:
             for digest, its in source.tags.items():
                 wanted.setdefault(digest, {}).update(dict.fromkeys(its))
     else:
@@ -99,12 +100,19 @@ def tags_of_push(
     for digest, of_digest in wanted.items():
         for tag in of_digest:
             if named.setdefault(tag, digest) != digest:
+                first, second = (_name_of(each, tag, images) for each in (named[tag], digest))
                 msg = (
-                    f"the tag {quoted(tag)} would name two images, {named[tag]} and {digest}: "
+                    f"the tag {quoted(tag)} would name two images, {first} and {second}: "
                     "push one of them, or pass tags=()"
                 )
                 raise InvalidInputError(msg)
     return {digest: tuple(of_digest) for digest, of_digest in wanted.items()}
+
+
+def _name_of(digest: str, tag: str, sources: Iterable[ImageSource]) -> str:
+    """Return another tag of an image than one, or else its digest."""
+    others = (its for source in sources for its in source.tags.get(digest, ()) if its != tag)
+    return next(others, digest)
 
 
 def checked_tags(tags: Iterable[str]) -> tuple[str, ...]:
