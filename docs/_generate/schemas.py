@@ -31,6 +31,20 @@ class _CheckLine(BaseModel):
     media_type: str | None
 
 
+class _UnfinishedLayer(BaseModel):
+    digest: str
+    size: int | None
+    received: int
+
+
+class _ErrorLine(BaseModel):
+    event: Literal["error"]
+    message: str
+    exit_code: int
+    moved: list[str] | None
+    unfinished: list[_UnfinishedLayer] | None
+
+
 def files() -> dict[str, str]:
     """Return each schema by the path of its file in docs."""
     made = {
@@ -108,4 +122,6 @@ def _transfer_line() -> dict[str, Any]:
         name: result["$defs"][name] for name in ("Descriptor", "Platform", "TransferredImage")
     }
     del result["$defs"]
-    return {"title": "TransferLine", "oneOf": [progress, result], "$defs": shared}
+    failed = _of(_ErrorLine)
+    shared |= failed.pop("$defs")
+    return {"title": "TransferLine", "oneOf": [progress, result, failed], "$defs": shared}

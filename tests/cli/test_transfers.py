@@ -133,7 +133,23 @@ def test_lines_of_a_push(run: Run, image: Image) -> None:
     assert [line.partition(",")[0] for line in each] == ["1/3 layers", "2/3 layers", "3/3 layers"]
     assert {line.rpartition(" ")[2] for line in each} == {sha256(blob) for blob in image.blobs}
     assert summary.startswith("3 layers transferred, 44.0 kB; 0 present; ")
+    assert summary.endswith(" s; tags: v1")
     assert "\x1b" not in ran.stderr
+
+
+@pytest.mark.usefixtures("full")
+def test_the_summary_without_a_tag(run: Run, image: Image) -> None:
+    """The summary says if an image got no tag, and how to give one."""
+    copied = run("copy", f"full@{sha256(image.manifest)}", "app").stderr
+    pulled = run("pull", f"full@{sha256(image.manifest)}", "pulled").stderr
+    assert copied.endswith("; no tag: name one with --tag\n")
+    assert pulled.endswith("; no tag\n")
+
+
+def test_the_summary_of_a_repeated_part(run: Run, ecr: LocalECR) -> None:
+    """The summary says how many bytes were transferred again."""
+    ecr.faults.add(operation="UploadLayerPart", error="ServerException", times=1)
+    assert " transferred again; 0 present; " in run("push", "layout", "app").stderr
 
 
 def test_a_bar_on_a_terminal(run: Run, monkeypatch: pytest.MonkeyPatch, image: Image) -> None:
@@ -154,6 +170,55 @@ def test_json_lines_of_a_push(run: Run, image: Image) -> None:
     result = lines(ran)[-1]
     assert (result["uris"], result["complete"]) == ([f"{HOST}/app@{sha256(image.manifest)}"], None)
     assert (result["repository"], ran.stderr) == (f"{HOST}/app", "")
+
+
+def test_json_of_an_error(run: Run, ecr: LocalECR, image: Image) -> None:
+    """With --json, the last line of a failed push says how far each layer came."""
+    ecr.faults.add(operation="UploadLayerPart", error="ServerException", after=3)
+    ran = run("push", "layout", "app", "--retry-for", "0.05", "--json")
+    last = lines(ran)[-1]
+    digests = {*last["moved"], *(layer["digest"] for layer in last["unfinished"])}
+    assert (last["event"], last["exit_code"], digests) == (
+        "error",
+        75,
+        {sha256(blob) for blob in image.blobs},
+    )
+    assert ran.stderr.endswith(f"error: {last['message']}\n")
+    assert {*last["unfinished"][0]} == {"digest", "size", "received"}
+
+
+def test_json_of_a_timeout(run: Run, ecr: LocalECR, image: Image) -> None:
+    """The error of a timeout has the layers, too."""
+    ecr.faults.add(operation="UploadLayerPart", latency=30.0)
+    last = lines(run("push", "layout", "app", "--timeout", "1", "--json"))[-1]
+    unfinished = [
+        (layer["digest"], layer["size"], layer["received"]) for layer in last["unfinished"]
+    ]
+    assert sorted(unfinished) == sorted((sha256(blob), len(blob), 0) for blob in image.blobs)
+
+
+@pytest.mark.usefixtures("full")
+@pytest.mark.parametrize(
+    ("command", "code", "message"),
+    [
+        ("pull full:none pulled", 3, "BatchGetImage: full:none: ECR has no such image"),
+        ("pull full:v1 layout/blobs", 2, "PATH 'layout/blobs' is neither empty"),
+        ("pull full:v1 layout/index.json/x", 2, "layout/index.json/x: Not a directory"),
+        ("push layout app --timeout 0.001", 75, "not done within --timeout 0.001 s; nothing was"),
+    ],
+    ids=["not found", "argument", "file", "before the transfer"],
+)
+def test_json_of_an_early_error(run: Run, command: str, code: int, message: str) -> None:
+    """An error before the transfer has no layers."""
+    ran = run(*command.split(), "--json")
+    [last] = lines(ran)
+    assert (ran.returncode, last["exit_code"], last["moved"], last["unfinished"]) == (
+        code,
+        code,
+        None,
+        None,
+    )
+    assert last["message"].startswith(message)
 
 
 MEMBERS = "event sent confirmed total repeated layers_done layers digest"

@@ -135,11 +135,8 @@ def run(command: Coroutine[Any, Any, int], timeout: float | None = None) -> NoRe
         # The reader, such as `head`, closed the pipe.
         discard_output()
         code = _PIPE_CLOSED
-    except ECRLayerError as error:
+    except (ECRLayerError, OSError) as error:
         print_error(error)
-        code = ERROR
-    except OSError as error:
-        print_line(f"error: {system_message(error)}")
         code = ERROR
     except Exception as error:  # noqa: BLE001 (users get one line, and how to see the traceback)
         if os.environ.get(_TRACEBACK_VARIABLE):
@@ -162,7 +159,7 @@ async def _within(
 
 
 @contextlib.asynccontextmanager
-async def time_limit(seconds: float | None) -> AsyncGenerator[None]:
+async def time_limit(seconds: float | None) -> AsyncGenerator[asyncio.Timeout]:
     """Cancel what runs in the block after some seconds. None is no limit.
 
     Raises:
@@ -179,7 +176,7 @@ async def time_limit(seconds: float | None) -> AsyncGenerator[None]:
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
-            yield
+            yield limit
     except TimeoutError:
         if not limit.expired():
             raise
@@ -230,8 +227,15 @@ def system_message(error: OSError) -> str:
 
 
 def print_error(error: Exception) -> None:
-    """Print an error of the library in one line, with the names of the options."""
-    print_line(f"error: {with_option_names(str(error))}")
+    """Print an error in one line, with the names of the options."""
+    print_line(f"error: {message_of(error)}")
+
+
+def message_of(error: Exception) -> str:
+    """Return the message of an error of the library or of the operating system."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return system_message(error)
+    return with_option_names(str(error))
 
 
 def print_line(text: str) -> None:

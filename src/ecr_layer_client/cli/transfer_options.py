@@ -94,12 +94,19 @@ RetryFor = Annotated[
         metavar="SECONDS", help="The most seconds without progress. After that, the command ends."
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Print the plan, and transfer nothing.")]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the plan, and transfer nothing. Whether a tag can be moved is not checked.",
+    ),
+]
 Verify = Annotated[
     bool, typer.Option("--verify", help="At the end, check that the image is complete.")
 ]
 AsJson = Annotated[
-    bool, typer.Option("--json", help="Print JSON lines: progress, layers and the result.")
+    bool,
+    typer.Option("--json", help="Print JSON lines: progress, layers, and the result or error."),
 ]
 
 

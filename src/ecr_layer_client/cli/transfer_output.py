@@ -19,6 +19,7 @@ from .stdio import Output
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ecr_layer_client._models.transfers import TransferState
     from ecr_layer_client.images import ImageReport
     from ecr_layer_client.transfers import TransferProgress, TransferResult
 
@@ -106,6 +107,21 @@ class TransferReport:
             print_line(f"error: the image is not complete: {report}")
         return not broken
 
+    def fail(self, message: str, exit_code: int, state: TransferState | None) -> None:
+        """Print the JSON line of an error, if there are to be JSON lines.
+
+        Args:
+            message: The error.
+            exit_code: The exit code of the command.
+            state: How far the transfer came. None: it had not begun, or it is not known.
+
+        Raises:
+            OSError: As of `show`.
+        """
+        if self._as_json:
+            members = _error_members(state) | {"message": message, "exit_code": exit_code}
+            self._output.put(json.dumps({"event": "error"} | members))
+
     async def drain(self) -> None:
         """Wait until all JSON lines are written.
 
@@ -124,9 +140,9 @@ class TransferReport:
         return f"{layers} and {size} transferred"
 
     @property
-    def has_kept(self) -> bool:
-        """Whether the target has any byte of what is to be transferred."""
-        return self._latest is not None and self._latest.confirmed > 0
+    def is_without_a_part(self) -> bool:
+        """Whether the transfer has begun, and the target has no byte of its layers."""
+        return self._latest is not None and not self._latest.confirmed
 
 
 def _uris(result: TransferResult) -> list[str]:
@@ -144,6 +160,13 @@ def _result_members(result: TransferResult, *, is_complete: bool | None) -> dict
     return {"event": "result"} | members | own
 
 
+def _error_members(state: TransferState | None) -> dict[str, Any]:
+    if state is None:
+        return {"moved": None, "unfinished": None}
+    unfinished = [layer._asdict() for layer in state.unfinished]
+    return {"moved": [*state.moved], "unfinished": unfinished}
+
+
 def _warnings(result: TransferResult) -> list[str]:
     return [] if result.plan is None else [*result.plan.warnings]
 
@@ -151,4 +174,11 @@ def _warnings(result: TransferResult) -> list[str]:
 def _summary(result: TransferResult) -> str:
     moved = f"{counted(len(result.moved), 'layer')} transferred, {human_bytes(result.bytes_moved)}"
     resumed = f" ({len(result.resumed)} continued)" if result.resumed else ""
-    return f"{moved}{resumed}; {len(result.present)} present; {result.seconds:.1f} s"
+    repeated = human_bytes(result.bytes_repeated)
+    again = f"; {repeated} transferred again" if result.bytes_repeated else ""
+    tags = ", ".join(dict.fromkeys(tag for image in result.images for tag in image.tags))
+    # A pull has no plan, and gives no tags.
+    none = "no tag" if result.plan is None else "no tag: name one with --tag"
+    named = f"tags: {tags}" if tags else none
+    present = f"{len(result.present)} present"
+    return f"{moved}{resumed}{again}; {present}; {result.seconds:.1f} s; {named}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack, closing
+from contextlib import AsyncExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
@@ -15,6 +15,7 @@ from .exit_codes import (
     NOT_ALL_AVAILABLE,
     NOT_FOUND,
     RUN_AGAIN,
+    message_of,
     print_line,
     run,
     time_limit,
@@ -54,7 +55,7 @@ from .transfer_options import (
 from .transfer_output import TransferReport
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine
+    from collections.abc import Callable, Coroutine, Generator
 
     from ecr_layer_client._base_client import BaseLayerClient
     from ecr_layer_client._client import ECRLayerClient
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 # ECR's codes for an image that does not exist, of BatchGetImage and of the other operations.
 _NOT_FOUND_CODES = frozenset({"ImageNotFound", "ImageNotFoundException"})
+_MIN_SECONDS = 0.001  # of a transfer that has no time left
 _CONTINUE = "run the same command again to continue"
 
 
@@ -127,7 +129,7 @@ def push(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
-    async def pushed() -> int:
+    async def pushed(limit: asyncio.Timeout) -> int:
         from ecr_layer_client.images import ImageSource
 
         repository, tags = split_target(target, tag)
@@ -149,15 +151,21 @@ def push(  # noqa: PLR0913 (the options)
 
             place = journal_in(journal, no_resume=no_resume)
             with report:
-                result = await client.push(
-                    repository, source, tags=tags, journal=place, progress=report.show
-                )
+                with _given_to_client(limit) as seconds:
+                    result = await client.push(
+                        repository,
+                        source,
+                        tags=tags,
+                        journal=place,
+                        timeout=seconds,
+                        progress=report.show,
+                    )
                 checked = await _verified(verifier, repository, result) if verifier else None
         return await _printed(report, result, checked)
 
     check_image_source(path, "PATH")
     check_journal(journal, no_resume=no_resume)
-    run(_to_exit_code(pushed(), report, timeout))
+    run(_to_exit_code(pushed, report, timeout))
 
 
 def pull(  # noqa: PLR0913 (the options)
@@ -208,18 +216,23 @@ def pull(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
-    async def pulled() -> int:
+    async def pulled(limit: asyncio.Timeout) -> int:
         name, reference = split_reference(image)
         repository = private_repository(name, "pull")
         config = transfer_config(max_bandwidth, retry_for, allow_http=allow_insecure_endpoint)
         async with make_client(repository, region, profile, endpoint_url, config) as client:
-            with report:
+            with report, _given_to_client(limit) as seconds:
                 result = await client.pull(
-                    repository, reference, path, platform=platform, progress=report.show
+                    repository,
+                    reference,
+                    path,
+                    platform=platform,
+                    timeout=seconds,
+                    progress=report.show,
                 )
         return await _printed(report, result, None)
 
-    run(_to_exit_code(pulled(), report, timeout))
+    run(_to_exit_code(pulled, report, timeout))
 
 
 def copy(  # noqa: PLR0913 (the options)
@@ -278,7 +291,7 @@ def copy(  # noqa: PLR0913 (the options)
     """  # noqa: D301 (typer's mark of lines to keep as they are)
     report = TransferReport(as_json=as_json, quiet=quiet)
 
-    async def copied() -> int:
+    async def copied(limit: asyncio.Timeout) -> int:
         from ecr_layer_client._models.repository import service_of
 
         name, reference = split_reference(source)
@@ -305,21 +318,23 @@ def copy(  # noqa: PLR0913 (the options)
 
             place = journal_in(journal, no_resume=no_resume)
             with report:
-                result = await client.copy(
-                    origin,
-                    reference,
-                    to=there,
-                    to_repository=goal,
-                    platform=platform,
-                    tags=tags,
-                    journal=place,
-                    progress=report.show,
-                )
+                with _given_to_client(limit) as seconds:
+                    result = await client.copy(
+                        origin,
+                        reference,
+                        to=there,
+                        to_repository=goal,
+                        platform=platform,
+                        tags=tags,
+                        journal=place,
+                        timeout=seconds,
+                        progress=report.show,
+                    )
                 checked = await _verified(verifier, goal, result) if verifier else None
         return await _printed(report, result, checked)
 
     check_journal(journal, no_resume=no_resume)
-    run(_to_exit_code(copied(), report, timeout))
+    run(_to_exit_code(copied, report, timeout))
 
 
 def _target_region(goal: Repository, to_region: str | None) -> str | None:
@@ -363,35 +378,59 @@ async def _printed(
 
 
 async def _to_exit_code(
-    transfer: Coroutine[Any, Any, int],
+    transfer: Callable[[asyncio.Timeout], Coroutine[Any, Any, int]],
     report: TransferReport,
     timeout: float | None,  # noqa: ASYNC109 (the error says how far the transfer came)
 ) -> int:
     """Run a transfer within a timeout, and return its exit code. Errors say how far it came.
 
     Raises:
-        InvalidInputError: The timeout is not valid.
-        OSError: Standard output, or the pipe behind it, is closed or full.
+        InvalidInputError: The timeout, or an argument of the transfer, is not valid.
+        OSError: A file can't be written, or standard output is closed or full.
     """
-    from ecr_layer_client._models.call_errors import CallError, OperationTimeoutError
-    from ecr_layer_client.transfers._progress import NOTHING_KEPT
+    from ecr_layer_client._models.call_errors import CallError
+    from ecr_layer_client._models.errors import ECRLayerError
 
     try:
-        with closing(transfer):
-            async with time_limit(timeout):
-                return await transfer
+        async with time_limit(timeout) as limit:
+            return await transfer(limit)
     except CallError as error:
-        code = _code_of(error)
-        is_too_short = isinstance(error, OperationTimeoutError) and not report.has_kept
-        advice = NOTHING_KEPT if is_too_short else _CONTINUE
-        note = f"; {report}: {advice}" if code == RUN_AGAIN else ""
-        print_line(f"error: {with_option_names(str(error))}{note}")
+        code, message = _code_of(error), _message_of(error, report, timeout)
+        print_line(f"error: {message}")
+        report.fail(message, code, error.transfer)
         return code
+    except (ECRLayerError, OSError) as error:
+        report.fail(message_of(error), ERROR, None)
+        raise
     except asyncio.CancelledError:
         print_line(f"interrupted; {report}: {_CONTINUE}")
         raise
     finally:
         await report.drain()
+
+
+@contextmanager
+def _given_to_client(limit: asyncio.Timeout) -> Generator[float | None]:
+    """Give the seconds that are left to a client, whose error says how far a transfer came."""
+    when = limit.when()
+    if when is None or limit.expired():
+        yield None
+        return
+    limit.reschedule(None)
+    yield max(when - asyncio.get_running_loop().time(), _MIN_SECONDS)
+    limit.reschedule(when)
+
+
+def _message_of(error: CallError, report: TransferReport, seconds: float | None) -> str:
+    """Return the message of an error, with what another run would do."""
+    from ecr_layer_client._models.call_errors import OperationTimeoutError
+    from ecr_layer_client.transfers._progress import NOTHING_KEPT
+
+    if isinstance(error, OperationTimeoutError):
+        advice = NOTHING_KEPT if report.is_without_a_part else _CONTINUE
+        return f"not done within --timeout {seconds:g} s; {report}: {advice}"
+    message = with_option_names(str(error))
+    return f"{message}; {report}: {_CONTINUE}" if _code_of(error) == RUN_AGAIN else message
 
 
 def _code_of(error: CallError) -> int:
