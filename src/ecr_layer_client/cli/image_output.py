@@ -31,13 +31,20 @@ async def print_lines(lines: Iterable[str], *, quiet: bool) -> None:
     await output.drain()
 
 
-async def print_plan(planned: PushPlan, *, as_json: bool, quiet: bool) -> None:
+async def print_plan(planned: PushPlan, *, as_json: bool, quiet: bool, verb: str = "push") -> None:
     """Print a plan, as JSON or as a table and a summary.
+
+    Args:
+        planned: The plan.
+        as_json: Whether to print JSON.
+        quiet: Whether to print nothing.
+        verb: What is planned. Default a push.
 
     Raises:
         OSError: As of `print_lines`.
     """
-    lines = [_plan_json(planned)] if as_json else [*_plan_rows(planned), str(planned)]
+    summary = f"{verb}{str(planned).removeprefix('push')}"
+    lines = [_plan_json(planned)] if as_json else [*_plan_rows(planned), summary]
     await print_lines(lines, quiet=quiet)
 
 

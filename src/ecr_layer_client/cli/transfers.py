@@ -313,7 +313,7 @@ def copy(  # noqa: PLR0913 (the options)
             if dry_run:
                 image = await client.get_image(origin, reference, platform=platform)
                 planned = await there.plan_push(goal, image)
-                await print_plan(planned, as_json=as_json, quiet=quiet)
+                await print_plan(planned, as_json=as_json, quiet=quiet, verb="copy")
                 return ALL_AVAILABLE
 
             place = journal_in(journal, no_resume=no_resume)

@@ -80,13 +80,14 @@ class LayoutWriter:
         return blob.size in {None, size}
 
     def require_space(self, blobs: Iterable[Descriptor]) -> None:
-        """Check that the bytes that some blobs still lack fit.
+        """Check that the bytes that some blobs still lack fit. The directory need not exist yet.
 
         Raises:
             OSError: They don't.
         """
         size = sum((blob.size or 0) - self.incoming(blob).written for blob in blobs)
-        free = shutil.disk_usage(self.path).free
+        places = (self.path, *self.path.absolute().parents)
+        free = shutil.disk_usage(next(path for path in places if path.exists())).free
         if free < size:
             needed, left = human_bytes(size), human_bytes(free)
             msg = f"the layers to pull have {needed}, but only {left} are free"

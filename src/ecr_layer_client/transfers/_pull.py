@@ -96,12 +96,12 @@ class Pull:
 
     def _prepare(self) -> tuple[list[Descriptor], list[Descriptor]]:
         """Create the layout, and return the blobs that it has, and those that it lacks."""
-        self._layout.create()
         present: list[Descriptor] = []
         missing: list[Descriptor] = []
         for blob in blobs_of([self._source]):
             (present if self._layout.has(blob) else missing).append(blob)
         self._layout.require_space(missing)
+        self._layout.create()
         return present, missing
 
     async def _fetch(self, blob: Descriptor) -> None:

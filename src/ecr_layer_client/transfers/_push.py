@@ -220,7 +220,7 @@ class Push:
             if repository.is_immutable(tag):
                 msg = (
                     f"the tag {quoted(tag)} already names another image, and repository "
-                    f"{self.repository.name!r} has immutable tags: push with another tag"
+                    f"{self.repository.name!r} has immutable tags: use another tag"
                 )
                 raise InvalidInputError(msg)
 
