@@ -174,7 +174,7 @@ def test_a_layout_lacks_a_platform(
     files = layout_files([entry(BOTH, INDEX)], [BOTH, ARM.manifest, *ARM.blobs, *blobs])
     lacking, media_type = (S390X.config, CONFIG) if blobs else (S390X.manifest, IMAGE)
     platform = "" if blobs else " for linux/s390x"
-    why = f"{sha256(lacking)} is named but missing ('{media_type}'{platform}): there is no"
+    why = f"{sha256(lacking)} is missing, but a manifest lists it ('{media_type}'{platform}): "
     with pytest.raises(InvalidInputError, match=re.escape(why)):
         read(lay_out(files))
 

@@ -31,8 +31,7 @@ if TYPE_CHECKING:
 # Of a copy: the client and the repository, and the tags and the journal of the push.
 CopyTarget = tuple["ImagePusher", "str | Repository", "Iterable[str] | None", "Journal | None"]
 ONTO_ITSELF = (
-    "a copy within one repository needs tags=: "
-    "pass the new tags, or another repository or client"
+    "a copy within one repository needs tags=: pass the new tags, or another repository or client"
 )
 _SHA256 = re.compile(r"sha256:[a-f0-9]{64}")
 
