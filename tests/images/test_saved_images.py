@@ -197,6 +197,18 @@ def test_a_platform_of_several_that_were_saved(tmp_path: Path) -> None:
     assert raws(source.select(platform="linux/arm64")) == [B.manifest]
 
 
+def test_a_platform_of_one_of_two_images(tmp_path: Path) -> None:
+    """Of two images whose indexes are left out, a tag names the one whose platform is selected."""
+    other = index({"linux/arm64": A.manifest, "linux/s390x": B.manifest})
+    entries = [
+        entry(BOTH, INDEX, annotations={REF: "1"}),
+        entry(other, INDEX, annotations={REF: "2"}),
+    ]
+    blobs = (BOTH, other, ARM.manifest, A.manifest, *ARM.blobs, *A.blobs)
+    source = ImageSource.from_path(write(tmp_path, docker_25([], entries, *blobs)))
+    assert raws(source.select("2", platform="linux/arm64")) == [A.manifest]
+
+
 @pytest.mark.parametrize("reference", [None, "1.2", sha256(ARM.manifest)])
 @pytest.mark.parametrize(
     ("platform", "why"),
