@@ -119,8 +119,8 @@ class TransferReport:
             OSError: As of `show`.
         """
         if self._as_json:
-            members = _error_members(state) | {"message": message, "exit_code": exit_code}
-            self._output.put(json.dumps({"event": "error"} | members))
+            members = {"event": "error", "message": message, "exit_code": exit_code}
+            self._output.put(json.dumps(members | _error_members(state)))
 
     async def drain(self) -> None:
         """Wait until all JSON lines are written.
