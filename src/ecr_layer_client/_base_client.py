@@ -617,7 +617,7 @@ def _check_service(client: ECRApi, service: Service) -> None:
     model = getattr(client.meta, "service_model", None)
     other = SERVICES.get(getattr(model, "service_name", service.name))
     if other is not service and other is not None:
-        msg = f"the client is one of {other.name}: use {other.client}.from_client"
+        msg = f"this is a client of {other.name}: pass it to {other.client}.from_client"
         raise InvalidInputError(msg)
 
 

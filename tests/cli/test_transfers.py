@@ -464,12 +464,15 @@ def test_the_plan_of_one_image_of_several(run: Run, two: str) -> None:
         ("push two app:new", "the tag 'new' would name two images, v1 and v2: push one of them"),
         (
             "push two app --image v3",
-            "two has no image 'v3': choose one of them with --image: v1",
+            "two has no image 'v3': choose one of its images with --image: v1",
         ),
-        ("push two app --platform linux/arm64", "several images: choose one of them with --image"),
+        (
+            "push two app --platform linux/arm64",
+            "several images: choose one of its images with --image",
+        ),
         (
             "plan two app --image v3",
-            "two has no image 'v3': choose one of them with --image: v1",
+            "two has no image 'v3': choose one of its images with --image: v1",
         ),
     ],
 )

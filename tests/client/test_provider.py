@@ -144,7 +144,9 @@ def test_signs_with_them(is_expired: bool, runs: int) -> None:
 def test_a_provider_that_fails() -> None:
     """A provider that fails is a CredentialsError, caused by what the provider raised."""
     error = LookupError("the vault is shut")
-    words = "the provider passed as credentials= did not return AWS keys: 'LookupError: the vault"
+    words = (
+        "the provider passed as credentials= did not return valid AWS keys: 'LookupError: the vault"
+    )
 
     async def check(ecr: LocalECR) -> BaseException:
         async with _client(ecr, Provider(error, takes=0)) as client:

@@ -231,7 +231,7 @@ async def test_a_borrowed_client_of_the_other_service(
     async with _borrowed(ecr, service) as borrowed:
         with pytest.raises(InvalidInputError) as caught:
             cls.from_client(borrowed)
-    assert str(caught.value) == f"the client is one of {service}: use {other}.from_client"
+    assert str(caught.value) == f"this is a client of {service}: pass it to {other}.from_client"
 
 
 async def test_no_signed_transport_of_a_borrowed_client(ecr: LocalECR) -> None:

@@ -215,7 +215,7 @@ FILES: dict[str, Callable[[], object]] = {
         _APP.manifest, blobs=_any
     ),
     "… is named by the index, but was not saved; …": _platform_not_saved,
-    "… has …: select one of them: …": lambda: ImageSource.from_manifest(_APP.manifest).select(
+    "… has …: select one of its images: …": lambda: ImageSource.from_manifest(_APP.manifest).select(
         "gone"
     ),
     "it has …, which is not JSON": lambda: parse_manifest(_APP.manifest[:-1] + b', "a": NaN}'),

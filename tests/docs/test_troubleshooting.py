@@ -425,7 +425,7 @@ _CASES: dict[str, Case] = {
         error="InvalidSignatureException", message="Signature expired: too old"
     ),
     "the AWS keys are not valid: …": _newline_in_a_secret,
-    "the provider passed as credentials= did not return AWS keys: …": _opened(
+    "the provider passed as credentials= did not return valid AWS keys: …": _opened(
         credentials=_keys_of_the_provider
     ),
     "found no AWS Region…: …": _without("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -548,7 +548,9 @@ _CASES: dict[str, Case] = {
     "ECR Public has endpoints in us-east-1 and us-west-2: …": _faulty(
         error="UnsupportedCommandException"
     ),
-    "the client is one of …: use ….from_client": _of_the_borrowed(ECRPublicLayerClient.from_client),
+    "this is a client of …: pass it to ….from_client": _of_the_borrowed(
+        ECRPublicLayerClient.from_client
+    ),
     "plans for ECR and for ECR Public have no total, …": _made(
         lambda: PushPlan.total(
             [
@@ -736,7 +738,7 @@ _NOT_SPECIFIC = {
     "…: … within timeout=… s: …",  # filled in with "allow more time"
     "…; the last failed attempt before the timeout: …",  # added to "within timeout"
     "the client was closed while it was being opened",
-    "the body of a request has … bytes than its length, …",  # to what makes such a body
+    "the body of a request must have … bytes, but has …",  # to what makes such a body
     # What follows "not a valid manifest":
     (
         "not a valid digest: a digest is an algorithm, ':' and a value in lower-case "

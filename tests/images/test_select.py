@@ -105,8 +105,8 @@ def test_the_only_image() -> None:
 @pytest.mark.parametrize(
     ("reference", "platform", "problem"),
     [
-        (None, None, "has several images: select one of them: both, one$"),
-        ("gone", None, "has no image 'gone': select one of them: both, one$"),
+        (None, None, "has several images: select one of its images: both, one$"),
+        ("gone", None, "has no image 'gone': select one of its images: both, one$"),
         ("both", "windows/amd64", "has no image for windows/amd64: it has linux/amd64, linux/arm"),
     ],
     ids=["several", "unknown", "platform"],
@@ -128,7 +128,7 @@ def test_every_image_is_offered(tmp_path: Path) -> None:
     )
     source = ImageSource.from_path(write(tmp_path / "many", files))
     offered = ", ".join([*tags, sha256(ARM.manifest)])
-    with pytest.raises(InvalidInputError, match=f"select one of them: {offered}$"):
+    with pytest.raises(InvalidInputError, match=f"select one of its images: {offered}$"):
         source.select()
 
 

@@ -189,8 +189,8 @@ class Lengthened(Part):
     ("body", "error", "words"),
     [
         (Failing, PermissionError, "the disk is gone"),
-        (Shortened, InvalidInputError, r"a request has fewer bytes than its length, \d+"),
-        (Lengthened, InvalidInputError, r"a request has more bytes than its length, \d+"),
+        (Shortened, InvalidInputError, r"a request must have \d+ bytes, but has fewer"),
+        (Lengthened, InvalidInputError, r"a request must have \d+ bytes, but has more"),
     ],
 )
 @pytest.mark.parametrize("requests", [1, 2], ids=["client", "signed"])

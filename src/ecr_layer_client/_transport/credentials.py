@@ -250,5 +250,5 @@ class ProvidedKeys:
 
 
 def _no_keys(words: str) -> CredentialsError:
-    msg = f"the provider passed as credentials= did not return AWS keys: {quoted(words)}"
+    msg = f"the provider passed as credentials= did not return valid AWS keys: {quoted(words)}"
     return CredentialsError(msg)

@@ -41,6 +41,6 @@ class SentBody:
 
         if sent != length:
             more_or_fewer = "more" if sent > length else "fewer"
-            msg = f"the body of a request has {more_or_fewer} bytes than its length, {length}"
+            msg = f"the body of a request must have {length} bytes, but has {more_or_fewer}"
             self.failure = BodyError(InvalidInputError(msg))
             raise self.failure

@@ -95,7 +95,7 @@ _REPLACEMENTS = {
     ", or pass tags=()": "",
     "tags=": "--tag",
     "reference=": "in REPOSITORY:TAG, ",
-    "select one of them: ": "choose one of them with --image: ",
+    "select one of its images: ": "choose one of its images with --image: ",
     "push one of them": "push one of them with --image",
     # The command has printed what was answered.
     "; .partial has the outcomes that were received": "",

@@ -281,7 +281,7 @@ class ImageSource:
         tags = [tag for its in self.tags.values() for tag in its]
         untagged = [root.digest for root in self.roots if not self.tags.get(root.digest)]
         what = "several images" if reference is None else f"no image {quoted(reference)}"
-        msg = f"{self.name} has {what}: select one of them: {', '.join((*tags, *untagged))}"
+        msg = f"{self.name} has {what}: select one of its images: {', '.join((*tags, *untagged))}"
         raise InvalidInputError(msg)
 
     @property
