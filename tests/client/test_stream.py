@@ -392,7 +392,7 @@ async def test_left_while_another_task_reads(ecr: LocalECR) -> None:
             reader = asyncio.create_task(stream.collect())
             await asyncio.sleep(0.2)
         requests = ecr.stats.requests
-        with pytest.raises(ClientStateError, match="the async with block ended"):
+        with pytest.raises(ClientStateError, match="the 'async with' block ended"):
             await reader
         await asyncio.sleep(60)
     assert ecr.stats.requests == requests

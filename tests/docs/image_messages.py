@@ -226,7 +226,7 @@ FILES: dict[str, Callable[[], object]] = {
     "there is no … in this …": _of_archive(_listed(_saved(), Layers=["other"])),
     "… bytes: at most … are read": _of_archive({"manifest.json": b" " * (4 * 2**20 + 1)}),
     "… has more than … files, so it is not an image": _of_many_members,
-    "… is not what docker save writes: …": _of_archive({"manifest.json": b"[1]"}),
+    "… does not have the format of 'docker save': …": _of_archive({"manifest.json": b"[1]"}),
     "has … layers, but manifest.json lists …": _of_archive(_listed(_saved(), Layers=[])),
     "… is not a valid image config: …": _of_archive(_saved(config=b"{}")),
     "plans=… must be one or more PushPlan objects": lambda: PushPlan.total([]),

@@ -474,7 +474,7 @@ _CASES: dict[str, Case] = {
     "the client was closed while …": _closed_under_way,
     "a client holds connections and credentials and can't be pickled: …": _called(pickle.dumps),
     "a LayerStream can be read only inside its async with block: …": _called(_read_outside),
-    "the async with block ended while another task was still reading the stream": _called(
+    "the 'async with' block ended while another task was still reading the stream": _called(
         _block_left
     ),
     "a LayerStream can be read only once, …": _called(_read_twice),

@@ -373,7 +373,7 @@ def test_a_member_given_twice(lay_out: LayOut, name: str) -> None:
         ({"oci-layout": b" " * 5_000_000}, "'oci-layout' has 5000000 bytes: at most 4194304"),
         (
             {"manifest.json": b"[1]"},
-            "manifest.json is not what docker save writes: 0: Input should",
+            "manifest.json does not have the format of 'docker save': 0: Input should",
         ),
     ],
     ids=range(12),

@@ -138,7 +138,7 @@ class LayerStream(DisplayMixin):
             self._check_home()
             self._current = iter(())
             self._settled.clear()
-            msg = "the async with block ended while another task was still reading the stream"
+            msg = "the 'async with' block ended while another task was still reading the stream"
             await self._abort(ClientStateError(msg))
             self._phase = _Phase.CLOSED
         finally:

@@ -81,7 +81,7 @@ def read_rows(files: Files) -> list[Row] | None:
     try:
         return read_document(_ROWS, data)
     except InvalidDocumentError as error:
-        msg = f"{files.name}: {LIST} is not what docker save writes: {error}"
+        msg = f"{files.name}: {LIST} does not have the format of 'docker save': {error}"
         raise InvalidInputError(msg) from None
 
 
