@@ -137,7 +137,7 @@ class Clients:
 
 @contextmanager
 def located_faults(repository: Repository) -> Generator[None, None, None]:
-    """Say in an error of credentials which account and Region it is about.
+    """Add to an error of credentials which account and Region it is about.
 
     What an error keeps of the check is dropped, because the engine repeats all of it.
     """
