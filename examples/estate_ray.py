@@ -1,0 +1,58 @@
+"""Check or audit many repositories with Ray Data.
+
+    pip install 'ecr-layer-client[ray]' duckdb
+    python examples/estate_local.py ray                      # a sample, in a local ECR
+    python examples/estate_plan.py 'inventory/*.parquet' estate/plan
+    python examples/estate_ray.py $PWD/estate/plan $PWD/estate/ray --role layers
+
+The folders are absolute paths, or URLs such as s3://bucket/plan. Ray notes in `estate/ray.done`
+which rows are written. If the program is killed, run it again: it goes on with the other rows. On a
+cluster, use `--address auto`.
+"""
+
+import argparse
+from functools import partial
+
+import ray
+from ray.data import ActorPoolStrategy, DataContext
+from ray.data.checkpoint import CheckpointConfig
+
+from ecr_layer_client import Repository
+from ecr_layer_client.distributed import AssumedRole, TableAuditor, TableChecker
+
+
+def role_of(name: str, repository: Repository) -> AssumedRole:
+    return AssumedRole(f"arn:aws:iam::{repository.registry_id}:role/{name}")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("plan", help="the folder of the plan")
+    parser.add_argument("checked", help="the folder of the results")
+    parser.add_argument("--role", help="the name of a role in each account; default: no role")
+    parser.add_argument("--audit", action="store_true", help="audit: the plan has repositories")
+    parser.add_argument("--rows", type=int, default=10_000, help="rows of a block")
+    parser.add_argument("--address", help="the address of a cluster; default: this machine alone")
+    parser.add_argument("--actors", type=int, default=2, help="processes that send requests")
+    arguments = parser.parse_args()
+    roles = partial(role_of, arguments.role) if arguments.role else None
+    DataContext.get_current().checkpoint_config = CheckpointConfig(
+        id_column="repository" if arguments.audit else "id",
+        checkpoint_path=f"{arguments.checked}.done",
+        delete_checkpoint_on_success=False,
+    )
+    ray.init(arguments.address, include_dashboard=False)
+    plan = ray.data.read_parquet(arguments.plan)
+    # Each block is one table. A killed program repeats the blocks that were in flight.
+    plan.repartition(target_num_rows_per_block=arguments.rows).map_batches(
+        TableAuditor if arguments.audit else TableChecker,
+        fn_constructor_kwargs={"credentials_for": roles},
+        compute=ActorPoolStrategy(size=arguments.actors, max_tasks_in_flight_per_actor=2),
+        num_cpus=0.5,  # of an actor, which mostly waits
+        batch_size=None,
+        batch_format="pyarrow",
+    ).write_parquet(arguments.checked)
+
+
+if __name__ == "__main__":
+    main()
