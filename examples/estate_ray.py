@@ -31,24 +31,26 @@ def main() -> None:
     parser.add_argument("checked", help="the folder of the results")
     parser.add_argument("--role", help="the name of a role in each account; default: no role")
     parser.add_argument("--audit", action="store_true", help="audit: the plan has repositories")
-    parser.add_argument("--rows", type=int, default=10_000, help="rows of a block")
     parser.add_argument("--address", help="the address of a cluster; default: this machine alone")
     parser.add_argument("--actors", type=int, default=2, help="processes that send requests")
     arguments = parser.parse_args()
     roles = partial(role_of, arguments.role) if arguments.role else None
-    DataContext.get_current().checkpoint_config = CheckpointConfig(
+    context = DataContext.get_current()
+    context.checkpoint_config = CheckpointConfig(
         id_column="repository" if arguments.audit else "id",
         checkpoint_path=f"{arguments.checked}.done",
         delete_checkpoint_on_success=False,
     )
-    ray.init(arguments.address, include_dashboard=False)
-    plan = ray.data.read_parquet(arguments.plan)
-    # Each block is one table. A killed program repeats the blocks that were in flight.
-    plan.repartition(target_num_rows_per_block=arguments.rows).map_batches(
+    # Each file is a block, and each block a table. The newer reader would join small files.
+    context.use_datasource_v2 = False
+    # Reading, filtering what is done, checking and writing run at the same time.
+    here = {"num_cpus": arguments.actors + 4, "include_dashboard": False}
+    ray.init(arguments.address, **({} if arguments.address else here))
+    files = ray.data.read_parquet(arguments.plan).input_files()
+    ray.data.read_parquet(files, override_num_blocks=len(files)).map_batches(
         TableAuditor if arguments.audit else TableChecker,
         fn_constructor_kwargs={"credentials_for": roles},
         compute=ActorPoolStrategy(size=arguments.actors, max_tasks_in_flight_per_actor=2),
-        num_cpus=0.5,  # of an actor, which mostly waits
         batch_size=None,
         batch_format="pyarrow",
     ).write_parquet(arguments.checked)

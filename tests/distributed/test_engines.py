@@ -37,7 +37,7 @@ HOSTS = [
 SIZES = {f"{HOSTS[number % 4]}/team/app-{number}": 955 + 10 * number for number in range(20)}
 COUNT = sum(SIZES.values())
 IDEAL = sum(ceil(size / 100) for size in SIZES.values())
-ROWS = 1_000  # of a file, and of a block
+ROWS = 1_000  # of a file
 CHECK = "BatchCheckLayerAvailability"
 
 
@@ -54,7 +54,7 @@ ENGINES = [
     # A file of each of two processes, cut where a request is full.
     Engine("dask", (), 2 * (ROWS + 99)),
     # Two blocks of each of two actors, and one that is written.
-    Engine("ray", ("--rows", str(ROWS)), 5 * ROWS),
+    Engine("ray", (), 5 * (ROWS + 99)),
     # A micro-batch of two files.
     Engine("spark", ("--files", "2"), 2 * (ROWS + 99)),
 ]
