@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from engine_runs import EXAMPLES
 
-from distributed.engines import EXAMPLES
 from distributed.steps import digest, table
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ ROWS = [
 
 
 def _planned(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, PROGRAM, "inventory-*.parquet", "plan", *options]
+    command = [sys.executable, str(PROGRAM), "inventory-*.parquet", "plan", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
 
 

@@ -1,4 +1,4 @@
-"""Runs of the programs in `examples/`: their processes, and what they wrote."""
+"""Runs of the programs in `examples/`: their processes, and what they wrote. For the tests, too."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
@@ -18,13 +19,11 @@ import pyarrow.parquet as pq
 import ecr_layer_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
     import pyarrow as pa
 
-    from ecr_layer_client.local import LocalECR
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
+EXAMPLES = Path(__file__).parents[1] / "examples"
 # The environment that `make test-full` makes beside that of the tests.
 PYTHON = Path(sys.prefix) / "engines/bin/python"
 _HERE = {
@@ -45,16 +44,14 @@ class Run:
     """A program in `examples/` that runs, with all processes that it started.
 
     Args:
-        ecr: The local ECR that it checks.
+        environment: The variables by which it reaches its ECR.
         command: The name of the program, and its arguments.
         folder: Where it runs.
-        variables: Further environment variables.
     """
 
-    ecr: LocalECR
+    environment: Mapping[str, str]
     command: tuple[str, ...]
     folder: Path
-    variables: dict[str, str] = field(default_factory=dict[str, str])
 
     def __enter__(self) -> Self:
         """Start the program."""
@@ -63,11 +60,11 @@ class Run:
         name, value = "ESTATE_RUN", uuid4().hex
         self._mark = f"{name}={value}".encode()
         homes = {"HOME": self._home.name, "RAY_TMPDIR": self._home.name}
-        own = _HERE | homes | self.ecr.environment | self.variables | {name: value}
+        own = _HERE | homes | dict(self.environment) | {name: value}
         program, *arguments = self.command
         self._log = self.folder / f"{value}.log"
         with self._log.open("w", encoding="utf-8") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603
                 [PYTHON, EXAMPLES / program, *arguments],
                 cwd=self.folder,
                 env=os.environ | own,
@@ -91,12 +88,27 @@ class Run:
     def wait_until(self, reached: Callable[[], object]) -> None:
         """Wait for something that the program does."""
         while not reached():
-            assert self._process.poll() is None, self.log
+            if self._process.poll() is not None:
+                raise RuntimeError(self.log)
             time.sleep(0.01)
 
     def finish(self) -> None:
         """Wait for the end of the program, which must succeed."""
-        assert self._process.wait() == 0, self.log
+        if self._process.wait():
+            raise RuntimeError(self.log)
+
+    def cpu(self) -> float:
+        """Wait for the end of the program, and return the CPU seconds of all its processes."""
+        ticks: dict[int, int] = {}
+        while self._process.poll() is None:
+            for process in self._processes():
+                with suppress(OSError):
+                    stat = Path(f"/proc/{process}/stat").read_text(encoding="ascii")
+                    # utime and stime, after the name of the program, which may have spaces.
+                    ticks[process] = sum(map(int, stat.rpartition(")")[2].split()[11:13]))
+            time.sleep(0.05)
+        self.finish()
+        return sum(ticks.values()) / os.sysconf("SC_CLK_TCK")
 
     def kill_driver(self) -> None:
         """Kill the program, and wait until the other processes have ended by themselves."""
@@ -107,10 +119,9 @@ class Run:
 
     def kill_worker(self) -> None:
         """Kill a process that sends requests to the local ECR."""
-        sockets = _sockets_to(int(self.ecr.endpoint_url.rpartition(":")[2]))
-        worker = next(each for each in self._processes() if sockets & _sockets_of(each))
-        assert worker != self._process.pid
-        os.kill(worker, signal.SIGKILL)
+        sockets = _sockets_to(int(self.environment["AWS_ENDPOINT_URL_ECR"].rpartition(":")[2]))
+        others = (each for each in self._processes() if each != self._process.pid)
+        os.kill(next(each for each in others if sockets & _sockets_of(each)), signal.SIGKILL)
 
     def _processes(self) -> Iterator[int]:
         for folder in Path("/proc").glob("[0-9]*"):
