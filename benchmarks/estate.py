@@ -62,7 +62,8 @@ def planned(folder: Path, count: int) -> Path:
     """Write a plan, and return its folder."""
     write(rows_of(count), folder / "inventory.parquet")
     plan = folder / "plan"
-    command = [sys.executable, EXAMPLES / "estate_plan.py", folder / "inventory.parquet", plan]
+    program, inventory = str(EXAMPLES / "estate_plan.py"), str(folder / "inventory.parquet")
+    command = [sys.executable, program, inventory, str(plan)]
     subprocess.run([*command, "--rows", str(ROWS)], check=True, stdout=subprocess.DEVNULL)  # noqa: S603
     return plan
 
