@@ -45,7 +45,7 @@ class Run:
 
     Args:
         environment: The variables by which it reaches its ECR.
-        command: The name of the program, and its arguments.
+        command: The program, in `examples/` or with its path, and its arguments.
         folder: Where it runs.
     """
 
@@ -55,7 +55,7 @@ class Run:
 
     def __enter__(self) -> Self:
         """Start the program."""
-        self._home = TemporaryDirectory()
+        self._home = TemporaryDirectory(ignore_cleanup_errors=True)
         # All processes of the run inherit this variable.
         name, value = "ESTATE_RUN", uuid4().hex
         self._mark = f"{name}={value}".encode()
