@@ -1,6 +1,6 @@
 """Check many repositories with Dask: each file of a plan is a task.
 
-    pip install 'ecr-layer-client[dask]' duckdb
+    pip install '.[dask]' duckdb
     python examples/estate_local.py dask                     # a sample, in a local ECR
     python examples/estate_plan.py 'inventory/*.parquet' estate/plan
     python examples/estate_dask.py estate/plan estate/dask --role layers

@@ -1,6 +1,6 @@
 """Run a program beside this one against a local ECR, with a sample of 40,000 rows.
 
-    pip install 'ecr-layer-client[dask]' duckdb
+    pip install '.[dask]' duckdb
     python examples/estate_local.py dask
 
 The other engines are `ray` and `spark`. The results are in the folder `estate`. If you end it in

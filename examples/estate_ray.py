@@ -1,6 +1,6 @@
 """Check or audit many repositories with Ray Data.
 
-    pip install 'ecr-layer-client[ray]' duckdb
+    pip install '.[ray]' duckdb
     python examples/estate_local.py ray                      # a sample, in a local ECR
     python examples/estate_plan.py 'inventory/*.parquet' estate/plan
     python examples/estate_ray.py $PWD/estate/plan $PWD/estate/ray --role layers

@@ -1,6 +1,6 @@
 """Check many repositories with Spark: a stream of the files of a plan, which ends.
 
-    pip install 'ecr-layer-client[spark]' duckdb             # and Java 17 or 21
+    pip install '.[spark]' duckdb                           # and Java 17 or 21
     python examples/estate_local.py spark                    # a sample, in a local ECR
     python examples/estate_plan.py 'inventory/*.parquet' estate/plan
     spark-submit examples/estate_spark.py estate/plan estate/spark --role layers

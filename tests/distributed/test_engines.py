@@ -238,7 +238,7 @@ def test_audit(audited_ecr: LocalECR, tmp_path: Path) -> None:
     auditor = TableAuditor(
         region_name=ecr.region, endpoint_url=ecr.endpoint_url, credentials=local_keys
     )
-    expected = auditor.run(pa.table({"repository": REPOSITORIES}))
+    expected: Any = auditor.run(pa.table({"repository": REPOSITORIES}))
     asyncio.run(auditor.aclose())
     ecr.stats.reset()
 
@@ -251,7 +251,7 @@ def test_audit(audited_ecr: LocalECR, tmp_path: Path) -> None:
     with _run(ecr, audit, tmp_path) as run:
         run.finish()
 
-    found = pa.concat_tables(written(tmp_path / "checked")).sort_by("repository")
-    assert found.to_pylist() == expected.sort_by("repository").to_pylist()
+    found: Any = pa.concat_tables(written(tmp_path / "checked"))
+    assert found.sort_by("repository").to_pylist() == expected.sort_by("repository").to_pylist()
     repeated = ecr.stats.by_operation["BatchGetImage"]["ok"] - (len(REPOSITORIES) - 1)
     assert repeated <= audit.in_flight
