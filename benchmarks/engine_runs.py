@@ -82,20 +82,24 @@ class Run:
 
     @property
     def log(self) -> str:
-        """The last lines that the program wrote."""
-        return self._log.read_text(encoding="utf-8")[-3000:]
+        """What the processes wrote."""
+        return self._log.read_text(encoding="utf-8")
 
     def wait_until(self, reached: Callable[[], object]) -> None:
         """Wait for something that the program does."""
         while not reached():
             if self._process.poll() is not None:
-                raise RuntimeError(self.log)
+                raise RuntimeError(self.log[-3000:])
             time.sleep(0.01)
 
     def finish(self) -> None:
         """Wait for the end of the program, which must succeed."""
-        if self._process.wait():
-            raise RuntimeError(self.log)
+        if self.wait():
+            raise RuntimeError(self.log[-3000:])
+
+    def wait(self) -> int:
+        """Wait for the end of the program, and return its exit code."""
+        return self._process.wait()
 
     def cpu(self) -> float:
         """Wait for the end of the program, and return the CPU seconds of all its processes."""

@@ -26,12 +26,13 @@ def role_of(name: str, repository: Repository) -> AssumedRole:
     return AssumedRole(f"arn:aws:iam::{repository.registry_id}:role/{name}")
 
 
-def check_file(source: Path, folder: Path, checker: TableChecker) -> int:
-    rows = checker.run(pq.read_table(source))
-    unfinished = folder / f".{source.name}.{uuid4().hex}"
-    pq.write_table(rows, unfinished)
-    unfinished.replace(folder / source.name)
-    return rows.num_rows
+def check_file(source: Path, folder: Path, checker: TableChecker) -> None:
+    # Dask repeats finished tasks, too, if their worker was lost.
+    if not (folder / source.name).exists():
+        rows = checker.run(pq.read_table(source))
+        unfinished = folder / f".{source.name}.{uuid4().hex}"
+        pq.write_table(rows, unfinished)
+        unfinished.replace(folder / source.name)
 
 
 def main() -> None:
@@ -45,13 +46,13 @@ def main() -> None:
     folder = arguments.checked.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     files = sorted(arguments.plan.absolute().glob("*.parquet"))
-    rest = [file for file in files if not (folder / file.name).exists()]
     here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with Client(arguments.scheduler or LocalCluster(**here)) as client:
         checker = TableChecker(credentials_for=roles)
-        tasks = client.map(check_file, rest, folder=folder, checker=checker, pure=False)
-        for done, task in enumerate(as_completed(tasks), len(files) - len(rest) + 1):
-            print(f"{done} of {len(files)} files: {task.result():,} rows", flush=True)
+        tasks = client.map(check_file, files, folder=folder, checker=checker, retries=3)
+        for done, task in enumerate(as_completed(tasks), 1):
+            task.result()
+            print(f"{done} of {len(files)} files", flush=True)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ Each program runs in processes of its own, against a local ECR of the test's pro
 from __future__ import annotations
 
 import asyncio
+import re
 import subprocess
 import sys
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -208,6 +209,18 @@ def test_roles(ecr: LocalECR, folder: Path) -> None:
         "arn:aws:iam::444455556666:role/layers",
     }
     assert len(sts.requests) <= 2 * 4  # processes, accounts in each of two Regions
+
+
+@every_engine
+def test_no_credentials(ecr: LocalECR, folder: Path, engine: Engine) -> None:
+    """If a role can't be assumed, the program fails, and its error names an account."""
+    keys = ecr.client_kwargs
+    roles = replace(engine, options=(*engine.options, "--role", "layers"))
+    with sts_server(keys["aws_access_key_id"], keys["aws_secret_access_key"]) as sts:
+        sts.is_denied = True
+        with _run(ecr, roles, folder, AWS_ENDPOINT_URL_STS=sts.url) as run:
+            assert run.wait() != 0
+            assert re.search(r"CredentialsError.* of account (111122223333|444455556666)", run.log)
 
 
 @pytest.mark.parametrize("engine", ["dask", "ray", "spark"])
