@@ -4,8 +4,8 @@
     python examples/estate_plan.py 'inventory/*.parquet' estate/plan
 
 The inventory is Parquet files with the columns `repository` and `digest`. The rows of the plan are
-distinct, sorted by repository and numbered (`id`). Its files have the same number of rows, and are
-cut where a request is full. So a check of one file at a time sends as few requests as possible.
+distinct, sorted by repository and numbered (`id`). Its files have about equally many rows, and end
+where a request is full. So a check of one file at a time sends as few requests as possible.
 """
 
 import argparse
