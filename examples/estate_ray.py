@@ -14,7 +14,7 @@ import argparse
 from functools import partial
 
 import ray
-from ray.data import ActorPoolStrategy, DataContext
+from ray.data import DataContext
 from ray.data.checkpoint import CheckpointConfig
 
 from ecr_layer_client import Repository
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--role", help="the name of a role in each account; default: no role")
     parser.add_argument("--audit", action="store_true", help="audit: the plan has repositories")
     parser.add_argument("--address", help="the address of a cluster; default: this machine alone")
-    parser.add_argument("--actors", type=int, default=2, help="processes that send requests")
+    parser.add_argument("--tasks", type=int, default=2, help="files that are checked at once")
     arguments = parser.parse_args()
     roles = partial(role_of, arguments.role) if arguments.role else None
     context = DataContext.get_current()
@@ -43,17 +43,18 @@ def main() -> None:
     )
     # Each file is a block, and each block a table. The newer reader would join small files.
     context.use_datasource_v2 = False
-    # Reading, filtering what is done, checking and writing run at the same time.
-    here = {"num_cpus": arguments.actors + 4, "include_dashboard": False}
+    # Another process filters what is done, and others read.
+    here = {"num_cpus": arguments.tasks + 4, "include_dashboard": False}
     ray.init(arguments.address, **({} if arguments.address else here))
     files = ray.data.read_parquet(arguments.plan).input_files()
+    kernel = TableAuditor if arguments.audit else TableChecker
+    # Ray reads, checks and writes a block in one task.
     ray.data.read_parquet(files, override_num_blocks=len(files)).map_batches(
-        TableAuditor if arguments.audit else TableChecker,
-        fn_constructor_kwargs={"credentials_for": roles},
-        compute=ActorPoolStrategy(size=arguments.actors, max_tasks_in_flight_per_actor=2),
+        kernel(credentials_for=roles).run,
         batch_size=None,
         batch_format="pyarrow",
-    ).write_parquet(arguments.checked)
+        concurrency=arguments.tasks,
+    ).write_parquet(arguments.checked, concurrency=arguments.tasks)
 
 
 if __name__ == "__main__":

@@ -58,10 +58,9 @@ class Engine:
 
 
 ENGINES = [
-    # A file of each of two processes, cut where a request is full.
+    # Two files at once, cut where a request is full.
     Engine("dask", (), 2 * (ROWS + 99)),
-    # Two blocks of each of two actors, and one that is written.
-    Engine("ray", (), 5 * (ROWS + 99)),
+    Engine("ray", (), 2 * (ROWS + 99)),
     # A micro-batch of two files.
     Engine("spark", ("--files", "2"), 2 * (ROWS + 99)),
 ]
@@ -255,7 +254,7 @@ def test_audit(audited_ecr: LocalECR, tmp_path: Path) -> None:
     asyncio.run(auditor.aclose())
     ecr.stats.reset()
 
-    audit = Engine("ray", ("--audit",), 5 * 50)
+    audit = Engine("ray", ("--audit",), 2 * 50)
     slow = ecr.faults.add(operation="BatchGetImage", after=500, latency=2.0)
     with _run(ecr, audit, tmp_path) as run:
         run.wait_until(lambda: slow.played)

@@ -53,5 +53,5 @@ def test_actor(
         run.finish()
     assert run.log.splitlines()[-1].split() == [
         *(["AVAILABLE", "UNAVAILABLE"] * 2),
-        *("BatchCheckLayerAvailability", "None", "eu-west-1", "1"),
+        *("BatchCheckLayerAvailability", "None", "eu-west-1", "ecr", "1"),
     ]
