@@ -43,8 +43,7 @@ def main() -> None:
     )
     # Each file is a block, and each block a table. The newer reader would join small files.
     context.use_datasource_v2 = False
-    # Another process filters what is done, and others read.
-    here = {"num_cpus": arguments.tasks + 4, "include_dashboard": False}
+    here = {"num_cpus": arguments.tasks + 4, "include_dashboard": False}  # some filter and read
     ray.init(arguments.address, **({} if arguments.address else here))
     files = ray.data.read_parquet(arguments.plan).input_files()
     kernel = TableAuditor if arguments.audit else TableChecker
