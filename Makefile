@@ -6,14 +6,14 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet --quiet
 
 CORE_TESTS := $(addprefix tests/, calls checks client display distributed images integrations models property text transfers transport)
 OTHER_TESTS := $(addprefix tests/, architecture benchmarks cli clients docs local packaging sim wire)
-# Debian's packages of other people's clients and servers. Go brings the sources of AWS's client, too.
-PROGRAMS := awscli buildah docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman redis-server skopeo
+# Debian's packages of other people's clients and servers. Go brings the sources of AWS's client, too. Spark needs Java.
+PROGRAMS := awscli buildah default-jre-headless docker.io golang-go golang-github-aws-aws-sdk-go-dev nodejs npm podman redis-server skopeo
 
 # Silence the announcement that mkdocs-material prints at every build.
 export NO_MKDOCS_2_WARNING := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-full mutants lint types docs generate check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers clean
+.PHONY: help demo test test-full mutants lint types docs generate check bench bench-pacing bench-pacer-constants bench-coalescing bench-integrations bench-local bench-transfers bench-estate clean
 
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-16s %s\n", $$1, $$2}'
@@ -25,7 +25,7 @@ test: $(VENV)/.test ## Run the tests; the core tests must cover every branch of 
 	$(BIN)/pytest -q -n 2 --cov --cov-fail-under=100 $(CORE_TESTS)
 	$(BIN)/pytest -q -n 2 $(OTHER_TESTS)
 
-test-full: $(VENV)/.dev $(VENV)/.browser $(VENV)/.programs ## Run all tests, the slow ones too: long property runs, a browser, other clients in their own environments
+test-full: $(VENV)/.dev $(VENV)/.browser $(VENV)/.programs $(VENV)/.engines ## Run all tests, the slow ones too: long property runs, a browser, other clients in their own environments
 	HYPOTHESIS_PROFILE=full $(BIN)/pytest -m "full or not full" --timeout 900
 
 mutants: $(VENV)/.mutants ## Change the code in thousands of small ways and print how many changes the tests notice; resumable
@@ -66,6 +66,9 @@ bench-local: $(VENV)/.test ## Compare the cost of a check in the local ECR and i
 
 bench-transfers: $(VENV)/.test ## Compare the cost of a push, a pull and a copy with what others do for it
 	$(BIN)/python benchmarks/transfer_costs.py
+
+bench-estate: $(VENV)/.test $(VENV)/.programs $(VENV)/.engines ## Compare engines that check one table, and limiters of eight processes
+	$(BIN)/python benchmarks/estate.py
 
 bench-integrations: $(VENV)/.test ## Compare the cost of tables and traces with that of the check
 	$(BIN)/python benchmarks/integrations.py
@@ -112,6 +115,13 @@ $(VENV)/.programs: $(VENV)/.made
 	@echo "installing the clients that are no Python packages (once): $(PROGRAMS)"
 	@{ [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && apt-get update -qq && apt-get install -y -qq --no-install-recommends $(PROGRAMS) >/dev/null; } \
 		|| echo "They could not be installed, so the tests of those that are missing are skipped: as root, run apt-get install $(PROGRAMS)"
+	@touch $@
+
+# In an environment of their own, because they narrow the versions of other packages.
+$(VENV)/.engines: $(VENV)/.made pyproject.toml
+	@echo "installing Dask, Ray and Spark (once)"
+	@$(PYTHON) -m venv $(VENV)/engines
+	@$(VENV)/engines/bin/python -m pip --disable-pip-version-check --quiet --quiet install --editable '.[dask,ray,spark,redis]' duckdb
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.made pyproject.toml

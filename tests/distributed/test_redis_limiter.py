@@ -6,13 +6,11 @@ import asyncio
 import importlib
 import logging
 import pickle
-import shutil
-import socket
-import subprocess
 import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from redis_server import redis_server
 
 from distributed.steps import column, digest, table
 from ecr_layer_client import InvalidInputError, Quota
@@ -21,7 +19,6 @@ from virtual_time import VirtualTimeLoop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
     from ecr_layer_client.distributed import TableChecker
     from ecr_layer_client.local import LocalECR
@@ -190,21 +187,13 @@ def test_of_a_checker(ecr: LocalECR, checker_of: Callable[..., TableChecker]) ->
 
 
 @pytest.fixture
-def redis_url(tmp_path: Path) -> Iterator[str]:
+def redis_url() -> Iterator[str]:
     """Give the URL of a Redis server of this test."""
-    program = shutil.which("redis-server")
-    if program is None:
-        pytest.skip("redis-server was not found: install it, for example with apt-get install")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(tmp_path)]
-    with subprocess.Popen([program, *options], stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        next(line for line in server.stdout if "Ready to accept connections" in line)
-        yield f"redis://127.0.0.1:{port}/0"
-        server.terminate()
-        server.stdout.read()
+    try:
+        with redis_server() as url:
+            yield url
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
 
 
 @pytest.mark.full

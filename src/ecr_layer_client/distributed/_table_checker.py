@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, cast
+from itertools import chain, groupby, islice
+from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._models.config import ClientConfig
 from ecr_layer_client._models.digest import canonical
 from ecr_layer_client._models.errors import InvalidInputError
+from ecr_layer_client._models.outcomes import Outcomes
 from ecr_layer_client._models.record_batches import outcome_columns, pa, record_batch
 from ecr_layer_client.images._reader import together
 
@@ -18,12 +20,11 @@ from ._kernel import TableKernel
 from ._problems import NO_DIGEST, NO_PROBLEM, Problem, parsed, problem_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from ecr_layer_client._client import ECRLayerClient
     from ecr_layer_client._models.outcomes import Row
     from ecr_layer_client._models.repository import Repository
-    from ecr_layer_client._models.result import LayerCheckResult
     from ecr_layer_client.protocols import CredentialsProvider, Limiter, Observer
 
 _ADDED = pa.schema(
@@ -32,21 +33,33 @@ _ADDED = pa.schema(
     + [(name, pa.string()) for name in ("media_type", "error", "message")]
 )
 _NOTHING = None, None, None  # an availability, a size and a media type
+_NO_OUTCOMES = Outcomes((), ())
 
 
 @dataclass(slots=True, eq=False)
 class _Group:
-    """The digests of one repository, and what became of them."""
+    """The digests of one repository, in the order of their rows, and what became of them."""
 
-    repository: Repository | None = None
-    digests: list[str] = field(default_factory=list[str])
-    rows: dict[str, Row] = field(default_factory=dict[str, "Row"])
-    problem: Problem = NO_PROBLEM
+    repository: Repository | Problem
+    problem: Problem = NO_PROBLEM  # of the digests without an outcome
+    digests: list[str | None] = field(default_factory=list["str | None"])
+    answered: Outcomes = _NO_OUTCOMES
 
-    def settle(self, result: LayerCheckResult) -> None:
-        """Keep what was answered."""
-        held: Any = result.outcomes
-        self.rows = dict(zip(map(canonical, held.digests), held.rows, strict=True))
+    def given(self) -> list[str]:
+        """Return the digests that are not null."""
+        return [digest for digest in self.digests if digest is not None]
+
+    def outcomes(self) -> Sequence[Row | Problem]:
+        """Return what became of each digest."""
+        if len(self.answered) == len(self.digests):
+            # No digest is null, repeated or unanswered.
+            return self.answered.rows
+        digests, rows = self.answered.digests, self.answered.rows
+        by_digest = dict(zip(map(canonical, digests), rows, strict=True))
+        return [
+            NO_DIGEST if digest is None else by_digest.get(canonical(digest), self.problem)
+            for digest in self.digests
+        ]
 
 
 class TableChecker(TableKernel):
@@ -145,9 +158,9 @@ class TableChecker(TableKernel):
         """
         check_table(rows, self._columns, _ADDED.names)
         # In threads, because a large table takes a while.
-        groups, digests = await asyncio.to_thread(self._read, rows)
-        await self._check(dict.fromkeys(groups))
-        return await asyncio.to_thread(_with_outcomes, rows, groups, digests)
+        runs = await asyncio.to_thread(self._read, rows)
+        await self._check(dict.fromkeys(group for group, _ in runs))
+        return await asyncio.to_thread(_with_outcomes, rows, runs)
 
     def schema(self, rows: pa.Schema) -> pa.Schema:
         """Return the schema of the output, for engines that need it before the first row.
@@ -161,29 +174,32 @@ class TableChecker(TableKernel):
         check_schema(rows, self._columns, _ADDED.names)
         return _with_added(rows)
 
-    def _read(self, rows: pa.Table) -> tuple[list[_Group], list[str | None]]:
-        """Return the group and the digest of each row."""
-        names, digests = (texts(rows, column) for column in self._columns)
-        reader = _GroupReader()
-        groups = [reader[name] for name in names]
-        for group, digest in zip(groups, digests, strict=True):
-            if digest is not None:
-                group.digests.append(digest)
-        return groups, digests
+    def _read(self, rows: pa.Table) -> list[tuple[_Group, int]]:
+        """Return the runs of rows with one repository: the group, and how many rows."""
+        repositories, digests = (texts(rows, column) for column in self._columns)
+        reader, runs, begin = _GroupReader(), list[tuple[_Group, int]](), 0
+        for name, of_one in groupby(repositories):
+            count = len([*of_one])
+            group = reader[name]
+            group.digests += digests[begin : begin + count]
+            begin += count
+            runs.append((group, count))
+        return runs
 
     async def _check(self, groups: Iterable[_Group]) -> None:
         """Check the digests of all groups, those of each client at once."""
         by_client: dict[ECRLayerClient, dict[Repository, _Group]] = {}
         clients = self._clients()
         for group in groups:
-            if group.repository is None or not group.digests:
+            repository = group.repository
+            if isinstance(repository, Problem) or all(each is None for each in group.digests):
                 continue
-            with located_faults(group.repository):
-                client = await clients.client_for(group.repository)
+            with located_faults(repository):
+                client = await clients.client_for(repository)
             if isinstance(client, InvalidInputError):
                 group.problem = problem_of(client)
             else:
-                by_client.setdefault(client, {})[group.repository] = group
+                by_client.setdefault(client, {})[repository] = group
         await together(_check_groups(client, its) for client, its in by_client.items())
 
 
@@ -201,40 +217,38 @@ class _GroupReader(dict["str | None", _Group]):
     def _group_of(self, text: str | None) -> _Group:
         repository = parsed(text)
         if isinstance(repository, Problem):
-            return _Group(problem=repository)
+            return _Group(repository, repository)
         return self._by_repository.setdefault(repository, _Group(repository))
 
 
 async def _check_groups(client: ECRLayerClient, groups: dict[Repository, _Group]) -> None:
     with located_faults(next(iter(groups))):
-        results = await client.check_many({each: its.digests for each, its in groups.items()})
+        results = await client.check_many({each: its.given() for each, its in groups.items()})
     for repository, group in groups.items():
         error = results.errors.get(repository)
-        if error is None:
-            group.settle(results[repository])
-        else:
+        if error is not None:
             group.problem = problem_of(error)
-            group.settle(cast("LayerCheckResult", error.partial))
+        result: Any = results[repository] if error is None else error.partial
+        group.answered = result.outcomes
 
 
-def _with_outcomes(rows: Any, groups: list[_Group], digests: list[str | None]) -> pa.Table:
+def _with_outcomes(rows: Any, runs: list[tuple[_Group, int]]) -> pa.Table:
     """Return the table with the outcome or the problem of each row."""
-    given: list[Any] = []
-    problems: list[Problem] = []
-    for group, digest in zip(groups, digests, strict=True):
-        row = None if digest is None else group.rows.get(canonical(digest))
-        given.append(_NOTHING if row is None else row)
-        if row is not None:
-            problems.append(NO_PROBLEM)
-        else:
-            problems.append(NO_DIGEST if digest is None else group.problem)
-
     schema: Any = _with_added(rows.schema)
-    if not given:
+    if not runs:
         empty: pa.Table = schema.empty_table()
         return empty
+
+    rest = {group: iter(group.outcomes()) for group in dict.fromkeys(group for group, _ in runs)}
+    given: list[Any] = [*chain.from_iterable(islice(rest[group], count) for group, count in runs)]
+    problems: list[Sequence[Any]] = [[None] * len(given)] * len(NO_PROBLEM)
+    if Problem in set(map(type, given)):
+        of_rows = [each if isinstance(each, Problem) else NO_PROBLEM for each in given]
+        given = [_NOTHING if isinstance(each, Problem) else each for each in given]
+        problems = [*zip(*of_rows, strict=True)]
+
     _, *outcomes = outcome_columns(given)
-    added: Any = record_batch(_ADDED, [*outcomes, *zip(*problems, strict=True)])
+    added: Any = record_batch(_ADDED, [*outcomes, *problems])
     return pa.Table.from_arrays([*rows.columns, *added.columns], schema=schema)
 
 
