@@ -183,8 +183,12 @@ async def test_outside_its_block(ecr: LocalECR, digests: list[str]) -> None:
     """A stream cannot be read before its block or after it, and is entered once."""
     async with ecr.client() as client:
         stream = client.stream_layers("app", digests)
-        with pytest.raises(ClientStateError, match="async with"):
+        with pytest.raises(ClientStateError) as raised:
             await anext(stream)
+        assert str(raised.value) == (
+            "a LayerStream can be read only inside its async with block: "
+            "async with client.stream_layers(...) as stream"
+        )
         with pytest.raises(ClientStateError, match="async with"):
             await stream.collect()
 

@@ -14,6 +14,7 @@ from ecr_layer_client import (
     LayerAvailability,
     LayerCheckResult,
     LayerFailureCode,
+    PublicRepository,
 )
 from ecr_layer_client.images import ImageSource, PushPlan, plan
 from images.making import (
@@ -202,6 +203,26 @@ def test_parts(size: int, parts: int) -> None:
         "CompleteLayerUpload": 1,
         "PutImage": 1,
     }
+
+
+def test_a_plan_for_ecr_public() -> None:
+    """A plan for ECR Public counts its parts, at most 1,000 for a layer, and its quotas."""
+    planned = plan(of_sizes(20_480 * MIB), {}, repository=PublicRepository(name="app"))
+    total = PushPlan.total([planned])
+    assert (planned.service, planned.calls["UploadLayerPart"]) == ("ecr-public", 1000 + 1)
+    assert (total.service, total.seconds_at_quota) == ("ecr-public", planned.seconds_at_quota)
+
+
+def test_no_total_of_both_services() -> None:
+    """Plans for ECR and for ECR Public have no total."""
+    both = [
+        plan(source(APP), {}, repository=each) for each in ("app", PublicRepository(name="app"))
+    ]
+    with pytest.raises(InvalidInputError) as raised:
+        PushPlan.total(both)
+    assert str(raised.value) == (
+        "plans for ECR and for ECR Public have no total, because they share no quotas"
+    )
 
 
 def test_part_size() -> None:
