@@ -65,24 +65,24 @@ class Change(NamedTuple):
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Select all cases of a test that has an id with a backslash, which pytest does not find.
+    """Keep the quickest tests of the package of a mutant, by the time that mutmut measured.
 
+    Of a test that has an id with a backslash, which pytest does not find, all cases are selected:
     mutmut would take the error for a mutant that is killed.
     """
+    _, _, mutated = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
+    if mutated:
+        config.args = quickest(config.args, FOLDERS[mutated.partition(".")[0]])
     config.args = [arg.partition("[")[0] if "\\" in arg else arg for arg in config.args]
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the quickest tests of the package of a mutant, by the time that mutmut measured."""
-    _, _, mutated = os.environ.get("MUTANT_UNDER_TEST", "").partition(".")
-    if not mutated:
-        return
-    folders = FOLDERS[mutated.partition(".")[0]]
+def quickest(tests: list[str], folders: set[str]) -> list[str]:
+    """Return the tests in some folders that take no more than `SECONDS_PER_MUTANT` together."""
     seconds = json.loads(Path("mutmut-stats.json").read_text())["duration_by_test"]
-    near = [item for item in items if item.nodeid.split("/")[1] in folders]
-    near.sort(key=lambda item: seconds.get(item.nodeid, 0.0))
-    elapsed = list(accumulate(seconds.get(item.nodeid, 0.0) for item in near))
-    items[:] = near[: bisect_left(elapsed, SECONDS_PER_MUTANT)]
+    near = [test for test in tests if test.split("/")[1] in folders]
+    near.sort(key=lambda test: seconds.get(test, 0.0))
+    elapsed = list(accumulate(seconds.get(test, 0.0) for test in near))
+    return near[: bisect_left(elapsed, SECONDS_PER_MUTANT)]
 
 
 def change(mutant: str) -> Change:
