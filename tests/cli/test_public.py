@@ -70,6 +70,27 @@ def test_push(run: Run, target: str) -> None:
     assert (ran.returncode, ran.stdout) == (0, URI)
 
 
+def test_a_push_to_an_arn(run: Run) -> None:
+    """Without an alias there is no URI, so standard output has the ARN with the digest."""
+    ran = run("push", "layout", ARN)
+    assert (ran.returncode, ran.stdout) == (0, URI.replace(APP, ARN))
+
+
+def test_the_json_of_a_push_to_an_arn(run: Run) -> None:
+    """Without an alias, the JSON has the ARN in place of the URI."""
+    ran = run("push", "layout", ARN, "--json")
+    result = json.loads(ran.stdout.splitlines()[-1])
+    assert (result["repository"], result["uris"]) == (ARN, [URI.replace(APP, ARN).strip()])
+
+
+def test_a_push_to_an_arn_is_not_verified(run: Run, ecr: LocalECR) -> None:
+    """`--verify` is refused for an ARN of ECR Public, too."""
+    assert f"'{ARN}' is a repository of ECR Public" in error_of(
+        run("push", "layout", ARN, "--verify")
+    )
+    assert ecr.stats.requests == 0
+
+
 def test_push_to_a_dry_run(run: Run, ecr: LocalECR) -> None:
     """A dry run prints the plan and uploads nothing."""
     ran = run("push", "layout", APP, "--dry-run")

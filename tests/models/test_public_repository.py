@@ -103,12 +103,24 @@ def test_each_service_refuses_the_other_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("registry_id", "uri"), [("team", "public.ecr.aws/team/app"), (ACCOUNT, None), (None, None)]
+    ("registry_id", "uri", "text"),
+    [
+        ("team", "public.ecr.aws/team/app", "public.ecr.aws/team/app"),
+        (ACCOUNT, None, f"{ARN}/app"),
+        (None, None, "app"),
+    ],
 )
-def test_uri_and_text(registry_id: str | None, uri: str | None) -> None:
-    """A repository whose alias is known has a URI, which is its text; else the name."""
+def test_uri_and_text(registry_id: str | None, uri: str | None, text: str) -> None:
+    """The text of a repository is its URI if the alias is known, else its ARN, else its name."""
     repository = PublicRepository(name="app", registry_id=registry_id)
-    assert (repository.uri, str(repository)) == (uri, uri or "app")
+    assert (repository.uri, str(repository)) == (uri, text)
+
+
+@pytest.mark.parametrize("registry_id", ["team", ACCOUNT])
+def test_the_text_is_read_back(registry_id: str) -> None:
+    """The text of a repository with a known registry means the same repository."""
+    repository = PublicRepository(name="app", registry_id=registry_id)
+    assert PublicRepository.parse(str(repository)) == repository
 
 
 @pytest.mark.parametrize(("registry_id", "account"), [(ACCOUNT, ACCOUNT), ("team", "*")])

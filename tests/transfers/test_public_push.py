@@ -118,6 +118,13 @@ async def test_the_registry_of_the_result(ecr: LocalECR, source: ImageSource) ->
         _ = result.uri
 
 
+async def test_the_text_of_a_result_without_an_alias(ecr: LocalECR, source: ImageSource) -> None:
+    """The last line of a result has the ARN, because a name alone means a private repository."""
+    async with ecr.public_client() as client:
+        result = await client.push("app", source)
+    assert str(result).splitlines()[-1] == f"{ARN}@{result.digest}"
+
+
 async def test_another_error_of_describe_images(ecr: LocalECR, source: ImageSource) -> None:
     """An error response that does not mean "absent" ends the push."""
     ecr.faults.add(operation="DescribeImages", error="AccessDeniedException")

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator
 
 from ecr_layer_client._text.quoting import quoted
 
-from .repository import PUBLIC_HOSTS, Repository, registry_alone, service_named_by
+from .repository import PUBLIC_HOSTS, Repository, account_of, registry_alone, service_named_by
 from .services import ECR_PUBLIC, Service
 
 _NAME = re.compile(r"(?:[a-z0-9]+(?:[._-][a-z0-9]+)*/)*[a-z0-9]+(?:[._-][a-z0-9]+)*")
@@ -86,6 +86,16 @@ class PublicRepository(Repository, frozen=True):
         if self.registry_id is None or self.registry_id.isdigit():
             return None
         return f"public.ecr.aws/{self.registry_id}/{self.name}"
+
+    def __str__(self) -> str:
+        """Return the URI if it is known, else the ARN if that is known, else the name.
+
+        A name alone means a private repository, so it is used only for your own registry.
+        """
+        account = account_of(self)
+        if account is None:
+            return super().__str__()
+        return ECR_PUBLIC.arn.format(partition="aws", account=account, name=self.name)
 
     @classmethod
     def _from_name(cls, text: str) -> Self:

@@ -110,7 +110,8 @@ def push(  # noqa: PLR0913 (the options)
     The repository must exist. For a repository of another account, write its whole URI. No login is
     needed, because requests are signed with your AWS credentials. If you name no tag, the image
     gets the tags that it has in the layout or archive. Standard output has the URI of the image
-    with its digest.
+    with its digest. If you name a repository of ECR Public by its ARN, its URI is not known, and
+    standard output has the ARN in place of the URI.
 
     \b
     Examples:
@@ -274,7 +275,8 @@ def copy(  # noqa: PLR0913 (the options)
     """Copy an image to another repository, account or Region, or to ECR Public.
 
     The layers go through memory, and are not written to the disk. If you name no tag, the copy gets
-    the tag of the source. Within one repository, a copy only adds the tag.
+    the tag of the source. Within one repository, a copy only adds the tag. Standard output has the
+    URI of the copy with its digest, or an ARN as `ecr-layers push --help` says.
 
     \b
     Examples:

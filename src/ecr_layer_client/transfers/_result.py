@@ -180,7 +180,7 @@ class TransferResult(BaseModel, frozen=True):
         yield from (("bytes_moved", self.bytes_moved), ("calls", sum(self.calls.values())))
 
     def __str__(self) -> str:
-        """Return a few lines for people. The last one is the URI of each image."""
+        """Return a few lines for people. The last ones name each image by its digest."""
         moved = f"{counted(len(self.moved), 'blob')}, {human_bytes(self.bytes_moved)}"
         lines = [f"moved {moved}, in {self.seconds:.1f} s"]
         if self.resumed:
@@ -189,5 +189,5 @@ class TransferResult(BaseModel, frozen=True):
         if self.foreign:
             lines.append(f"foreign, left out {counted(len(self.foreign), 'blob')}")
 
-        where = "" if self.repository is None else self.repository.uri or self.repository.name
+        where = "" if self.repository is None else str(self.repository)
         return "\n".join([*lines, *(f"{where}@{image.digest}" for image in self.images)])
