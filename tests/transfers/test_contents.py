@@ -29,7 +29,7 @@ pytestmark = pytest.mark.asyncio
 
 DATA = bytes(range(100))
 BLOB = Descriptor(digest="sha256:" + "a" * 64, size=len(DATA))
-TARGET = Target("https://ecr", "eu-west-1", None, "app", BLOB.digest, 100)
+TARGET = Target("ecr", "https://ecr", "eu-west-1", None, "app", BLOB.digest, 100)
 
 
 async def read(content: Any, *spans: tuple[int, int]) -> list[bytes]:

@@ -69,6 +69,18 @@ async def test_a_finished_push_leaves_no_entry(ecr: LocalECR, source: ImageSourc
     assert journal == {}
 
 
+async def test_the_other_service_has_its_own_entries(ecr: LocalECR, source: ImageSource) -> None:
+    """A push to ECR Public leaves the entries of a private repository of the same name alone."""
+    journal: dict[str, str] = {}
+    await interrupted(ecr, source, journal, after=6)
+    before = dict(journal)
+    ecr.create_repository("public.ecr.aws/local/app")
+    async with ecr.public_client() as public:
+        await public.push("app", source, journal=journal)
+
+    assert journal == before
+
+
 async def test_a_finished_push_leaves_no_file(
     ecr: LocalECR, source: ImageSource, tmp_path: Path
 ) -> None:
@@ -192,8 +204,10 @@ async def test_a_directory_in_place_of_a_file(
     """An entry of the journal that is not a file is an error that names the journal."""
     journal = tmp_path / "journal"
     await interrupted(ecr, source, journal, after=6)
-    for path in [*journal.iterdir()]:
+    files = [*journal.iterdir()]
+    for path in files:
         path.unlink()
+    for path in files:
         if not path.suffix:
             path.with_name(f"{path.name}{suffix}").mkdir()
     async with ecr.client() as client:

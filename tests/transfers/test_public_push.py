@@ -197,6 +197,19 @@ async def test_a_copy_to_ecr_public(
     assert (tagged(ecr), len(result.moved)) == (source.roots[0].digest, BLOBS)
 
 
+async def test_a_second_copy_to_ecr_public(
+    ecr: LocalECR, source: ImageSource, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A repository of the same name in ECR Public is another one, so a copy to it works."""
+    ecr.create_repository("app")
+    download_from_memory(ecr, monkeypatch)
+    async with ecr.client() as private, ecr.public_client() as public:
+        await private.push("app", source)
+        await private.copy("app", "v1", to=public)
+        result = await private.copy("app", "v1", to=public)
+    assert result.moved == ()
+
+
 async def test_a_copy_to_ecr_public_without_its_client(ecr: LocalECR, source: ImageSource) -> None:
     """A public target is refused with the class to use, if the client is a private one."""
     ecr.create_repository("app")

@@ -29,8 +29,12 @@ Journal = str | os.PathLike[str] | MutableMapping[str, str]
 
 
 class Target(NamedTuple):
-    """Where a layer goes. An upload continues at the same target only."""
+    """Where a layer goes. An upload continues at the same target only.
 
+    Private ECR and ECR Public may have one endpoint: that of a local ECR.
+    """
+
+    service: str
     endpoint_url: str
     region_name: str
     registry_id: str | None

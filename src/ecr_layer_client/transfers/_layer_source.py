@@ -7,12 +7,13 @@ import os
 import ssl
 from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import aiohttp
 
 from ecr_layer_client._models.call_errors import CallError
 from ecr_layer_client._models.quotas import PART_BYTES
+from ecr_layer_client._models.repository import service_of
 from ecr_layer_client.images._reader import together
 
 from ._download import DownloadTransport, DownloadUrl, RangeDownload
@@ -40,10 +41,17 @@ _CONNECTIONS = 64
 class Origin(NamedTuple):
     """A repository, and where its requests are sent."""
 
+    service: str
     endpoint_url: str
     region_name: str
     registry_id: str | None
     name: str
+
+    @classmethod
+    def of(cls, tools: TransferTools, registry_id: str | None) -> Self:
+        """Return the repository of a transfer, with the registry that ECR named."""
+        service, name = service_of(tools.repository).name, tools.repository.name
+        return cls(service, tools.endpoint_url, tools.region_name, registry_id, name)
 
 
 class LayerSource:
@@ -68,9 +76,7 @@ class LayerSource:
     ) -> None:
         self.repository: Repository = tools.repository
         self.region_name: str = tools.region_name
-        self.origin: Origin = Origin(
-            tools.endpoint_url, tools.region_name, registry_id, tools.repository.name
-        )
+        self.origin: Origin = Origin.of(tools, registry_id)
         self.calls: Calls = calls
         self._tools = tools
         self._download = tools.downloads_through(transport)

@@ -189,8 +189,7 @@ class Push:
 
         A copy of one platform would move the tag of the index.
         """
-        tools, name = self._tools, self.repository.name
-        here = Origin(tools.endpoint_url, tools.region_name, self._registry_id, name)
+        here = Origin.of(self._tools, self._registry_id)
         if self._keeps_tags and here in self._contents.origins:
             raise InvalidInputError(ONTO_ITSELF)
 
@@ -251,7 +250,8 @@ class Push:
     def _target(self, layer: Descriptor) -> Target:
         where, size = self.repository, layer.size or 0
         endpoint, region = self._tools.endpoint_url, self._tools.region_name
-        return Target(endpoint, region, where.registry_id, where.name, layer.digest, size)
+        service = service_of(where).name
+        return Target(service, endpoint, region, where.registry_id, where.name, layer.digest, size)
 
     async def _put(self, found: _Found) -> None:
         """Put the manifests that the repository lacks: images first, then the indexes of them."""
