@@ -301,9 +301,11 @@ class ECRLayerClient(BaseLayerClient):
         where, seconds = self._resolve_repository(repository), checked_seconds(timeout)
         pusher: ImagePusher = self if to is None else to
         # Another client has another registry or Region, so only the name is the same there.
-        target: str | Repository = where.name if to_repository is None else to_repository
-        if pusher is self:
-            target = where if to_repository is None else self._resolve_repository(to_repository)
+        same: str | Repository = where if pusher is self else where.name
+        target = same if to_repository is None else to_repository
+        if isinstance(pusher, BaseLayerClient):
+            target = pusher._resolve_repository(target)  # noqa: SLF001 (of a client)
+
         with shown(progress, in_bytes=True) as show:
             transfers = self._transfers(where, seconds, show)
             if pusher is self and target == where:

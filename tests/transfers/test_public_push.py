@@ -6,7 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from ecr_layer_client import InvalidInputError, PublicRepository, ServiceError
+from ecr_layer_client import (
+    ClientStateError,
+    InvalidInputError,
+    PublicRepository,
+    Repository,
+    ServiceError,
+)
 from ecr_layer_client.images import ImageSource, PushPlan, plan
 from images.making import IMAGE, INDEX, Image, entry, index, layout_files, packed, sha256, write
 from transfers.making import BLOBS, PARTS, requests
@@ -219,10 +225,34 @@ async def test_a_copy_to_ecr_public_without_its_client(ecr: LocalECR, source: Im
             await private.copy("app", "v1", to_repository=ALIAS)
 
 
-async def test_a_malformed_target(ecr: LocalECR) -> None:
-    """A target that is a repository of neither service is refused before any request."""
+@pytest.mark.parametrize(
+    ("target", "problem"),
+    [
+        ("UP", "'UP' is not a valid repository name of ECR Public"),
+        (Repository(name="app"), "'app' is a repository of ECR: use ECRLayerClient"),
+        (
+            PublicRepository(name="app", region="us-west-2"),
+            "repository 'app' is in Region 'us-west-2', but this client is for 'us-east-1'",
+        ),
+    ],
+    ids=["malformed", "private", "another Region"],
+)
+async def test_a_target_that_is_not_of_its_client(
+    ecr: LocalECR, target: str | Repository, problem: str
+) -> None:
+    """A target that its client can't push to is refused before any request."""
     ecr.create_repository("app")
     async with ecr.client() as private, ecr.public_client() as public:
-        with pytest.raises(InvalidInputError, match="'UP' is not a valid ECR repository name"):
-            await private.copy("app", "v1", to=public, to_repository="UP")
-    assert requests(ecr) == {}
+        with pytest.raises(InvalidInputError) as caught:
+            await private.copy("app", "v1", to=public, to_repository=target)
+    assert str(caught.value).startswith(problem)
+    assert ecr.stats.requests == 0
+
+
+async def test_a_closed_target(ecr: LocalECR) -> None:
+    """A copy to a client that is not open is refused before any request."""
+    ecr.create_repository("app")
+    async with ecr.client() as private:
+        with pytest.raises(ClientStateError):
+            await private.copy("app", "v1", to=ecr.public_client())
+    assert ecr.stats.requests == 0
