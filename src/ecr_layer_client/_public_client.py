@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from .protocols import CredentialsProvider, Limiter, Observer, SessionLike
 
 
-# AWS, "Amazon ECR Public endpoints and quotas"; the API has another endpoint in us-west-2.
-PUBLIC_REGION = "us-east-1"
-
-
 class ECRPublicLayerClient(BaseLayerClient):
     """Checks which layers a repository of ECR Public holds, and pushes images to it.
 
@@ -26,8 +22,8 @@ class ECRPublicLayerClient(BaseLayerClient):
     name, a URI such as `public.ecr.aws/ALIAS/NAME`, an ARN or a `PublicRepository`.
 
     Args:
-        region_name: The Region of the endpoint: `us-east-1` or `us-west-2`. Default `us-east-1`,
-            whatever the AWS configuration says.
+        region_name: The Region of the endpoint: `us-east-1` or `us-west-2`, or any Region if you
+            pass `endpoint_url`. Default None: `us-east-1`, whatever the AWS configuration says.
         profile_name: A profile of the AWS configuration. Default None: the profile in
             `AWS_PROFILE`, or the default profile.
         endpoint_url: The endpoint to use instead of the Region's own. It must be https, or on this
@@ -58,7 +54,7 @@ class ECRPublicLayerClient(BaseLayerClient):
     def __init__(  # noqa: PLR0913 (all by keyword)
         self,
         *,
-        region_name: str = PUBLIC_REGION,
+        region_name: str | None = None,
         profile_name: str | None = None,
         endpoint_url: str | None = None,
         credentials: CredentialsProvider | None = None,
@@ -69,7 +65,7 @@ class ECRPublicLayerClient(BaseLayerClient):
         limiter_scope: str | None = None,
     ) -> None:
         options = ConnectionOptions(
-            region_name,
+            ECR_PUBLIC.regions[0] if region_name is None else region_name,
             profile_name,
             endpoint_url,
             session,

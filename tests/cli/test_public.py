@@ -127,10 +127,28 @@ def test_other_commands_refuse(run: Run, ecr: LocalECR, arguments: list[str], wh
     assert ecr.stats.requests == 0
 
 
-def test_another_region(run: Run) -> None:
-    """A Region that has no endpoint of ECR Public is refused with the option to leave out."""
-    message = error_of(run("check", APP, "sha256:aa", "--region", "eu-west-1"))
-    assert "ECR Public has endpoints in us-east-1 and us-west-2: use --region" in message
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["check", APP, "sha256:aa", "--region", "eu-west-1"],
+        ["plan", "layout", APP, "--region", "eu-west-1"],
+        ["push", "layout", APP, "--region", "eu-west-1"],
+        ["copy", "app:v1", APP, "--to-region", "eu-west-1"],
+    ],
+    ids=lambda arguments: arguments[0],
+)
+def test_another_region(run: Run, ecr: LocalECR, arguments: list[str]) -> None:
+    """A Region that has no endpoint of ECR Public is refused before any request."""
+    assert error_of(run(*arguments)) == (
+        "error: ECR Public has no endpoint in Region 'eu-west-1': use 'us-east-1' or "
+        "'us-west-2', or pass --endpoint-url"
+    )
+    assert ecr.stats.requests == 0
+
+
+def test_its_other_region(run: Run) -> None:
+    """A Region with an endpoint of ECR Public is accepted."""
+    assert run("push", "layout", APP, "--region", "us-west-2").returncode == 0
 
 
 def test_an_unknown_alias(run: Run) -> None:

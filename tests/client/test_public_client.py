@@ -132,15 +132,65 @@ async def test_access_denied(ecr: LocalECR, public: ECRPublicLayerClient) -> Non
     )
 
 
-async def test_an_unsupported_region(ecr: LocalECR, public: ECRPublicLayerClient) -> None:
-    """The error for a Region without ECR Public names the Regions that have it."""
+ADVICE = "ECR Public has endpoints in us-east-1 and us-west-2 only: use one of them"
+
+
+async def unsupported(ecr: LocalECR, client: Any) -> str:
+    """Return the message of a client about a request that is not supported."""
+    ecr.create_repository("app")
     ecr.faults.add(error="UnsupportedCommandException")
-    async with public:
+    async with client:
         with pytest.raises(ServiceError) as caught:
-            await public.check_layers("app", ["sha256:aa"])
-    assert str(caught.value).endswith(
-        "ECR Public has endpoints in us-east-1 and us-west-2: use region_name='us-east-1'"
-    )
+            await client.check_layers("app", ["sha256:aa"])
+    return str(caught.value)
+
+
+async def test_an_unsupported_region(ecr: LocalECR, public: ECRPublicLayerClient) -> None:
+    """The error for a Region that an endpoint does not serve names those of ECR Public."""
+    assert (await unsupported(ecr, public.for_region("eu-west-1"))).endswith(ADVICE)
+
+
+async def test_an_unsupported_request(ecr: LocalECR, public: ECRPublicLayerClient) -> None:
+    """The error has no advice about a Region that ECR Public has."""
+    assert ADVICE not in await unsupported(ecr, public)
+
+
+async def test_an_unsupported_request_of_a_private_registry(
+    ecr: LocalECR, transport: TransportName
+) -> None:
+    """The error of private ECR has no advice about the Regions of ECR Public."""
+    assert ADVICE not in await unsupported(ecr, ecr.client(transport=transport))
+
+
+NO_ENDPOINT = (
+    "ECR Public has no endpoint in Region 'eu-west-1': use 'us-east-1' or 'us-west-2', or pass "
+    "endpoint_url"
+)
+
+
+async def test_a_region_without_an_endpoint() -> None:
+    """A Region without an endpoint of ECR Public is refused."""
+    with pytest.raises(InvalidInputError) as caught:
+        ECRPublicLayerClient(region_name="eu-west-1")
+    assert str(caught.value) == NO_ENDPOINT
+
+
+async def test_another_region_without_an_endpoint() -> None:
+    """`for_region` refuses a Region without an endpoint of ECR Public."""
+    with pytest.raises(InvalidInputError) as caught:
+        ECRPublicLayerClient().for_region("eu-west-1")
+    assert str(caught.value) == NO_ENDPOINT
+
+
+@pytest.mark.parametrize("region", ["us-east-1", "us-west-2"])
+async def test_a_region_with_an_endpoint(region: str) -> None:
+    """Both Regions of ECR Public are accepted."""
+    assert f"region_name='{region}'" in repr(ECRPublicLayerClient(region_name=region))
+
+
+async def test_no_region() -> None:
+    """None means us-east-1."""
+    assert "region_name='us-east-1'" in repr(ECRPublicLayerClient(region_name=None))
 
 
 async def test_the_ceiling_is_of_its_own_quota(

@@ -90,6 +90,12 @@ def _faulty(**fault: Any) -> Case:
     return ask
 
 
+async def _unsupported(ecr: LocalECR) -> None:
+    ecr.faults.add(error="UnsupportedCommandException")
+    async with ecr.public_client().for_region("eu-west-1") as client:
+        await client.check_layers(_APP, ["sha256:aa"])
+
+
 def _called(call: Callable[[ECRLayerClient], Any]) -> Case:
     """Return a case that calls an open client."""
 
@@ -545,8 +551,9 @@ _CASES: dict[str, Case] = {
     "… is not a valid registry of ECR Public: …": _made(
         lambda: PublicRepository.parse("public.ecr.aws/Team/app")
     ),
-    "ECR Public has endpoints in us-east-1 and us-west-2: …": _faulty(
-        error="UnsupportedCommandException"
+    "ECR Public has endpoints in us-east-1 and us-west-2 only: …": _unsupported,
+    "… has no endpoint in Region …: …": _made(
+        lambda: ECRPublicLayerClient(region_name="eu-west-1")
     ),
     "this is a client of …: pass it to ….from_client": _of_the_borrowed(
         ECRPublicLayerClient.from_client

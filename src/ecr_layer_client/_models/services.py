@@ -27,6 +27,8 @@ class Service:
         quotas: Requests per second by operation, for each account and Region.
         max_parts: The most parts of a layer.
         max_layer_bytes: The largest layer.
+        regions: The Regions that have an endpoint, the default one first. Empty: botocore knows
+            them.
     """
 
     name: ServiceName
@@ -36,6 +38,7 @@ class Service:
     quotas: Mapping[str, float] = field(repr=False)
     max_parts: int
     max_layer_bytes: int
+    regions: tuple[str, ...] = ()
 
 
 ECR = Service(
@@ -64,5 +67,7 @@ ECR_PUBLIC = Service(
     },
     max_parts=1000,
     max_layer_bytes=10_000 * MIB,
+    # Source: AWS, "Amazon ECR Public endpoints and quotas".
+    regions=("us-east-1", "us-west-2"),
 )
 SERVICES = {service.name: service for service in (ECR, ECR_PUBLIC)}

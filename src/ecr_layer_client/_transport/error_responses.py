@@ -134,7 +134,6 @@ _RENEW_YOURS = (
 _WRONG_KEY = "the secret access key does not belong to the access key id: check the credentials"
 _THROTTLED = "lower requests_per_second, or ask AWS to raise the quota"
 _INVALID = "ECR refused a parameter that this library accepted: check it, and report this as a bug"
-_UNSUPPORTED = "ECR Public has endpoints in us-east-1 and us-west-2: use region_name='us-east-1'"
 _SERVER = "try again later; the request id helps AWS Support"
 
 
@@ -241,7 +240,16 @@ def _class_of(
     is_transient = code in _TRANSIENT or status in _TRANSIENT_STATUS
     if code not in _FINAL and (is_transient or status >= _FIRST_SERVER_ERROR):
         return errors.ServerError, _SERVER, is_transient
-    return errors.ServiceError, _UNSUPPORTED if code == "UnsupportedCommandException" else "", False
+    is_unsupported = code == "UnsupportedCommandException"
+    return errors.ServiceError, _unsupported(repository) if is_unsupported else "", False
+
+
+def _unsupported(repository: Repository) -> str:
+    """Return the advice about an unsupported request. Empty: the Region is not the cause."""
+    service = service_of(repository)
+    if not service.regions or repository.region in service.regions:
+        return ""
+    return f"{service.title} has endpoints in {' and '.join(service.regions)} only: use one of them"
 
 
 def _where_it_looked(repository: Repository, region_note: str) -> str:

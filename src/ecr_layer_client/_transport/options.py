@@ -39,7 +39,8 @@ class ConnectionOptions:
 
         Raises:
             InvalidInputError: An option has the wrong type, a profile or a provider is given
-                together with a session, or the endpoint is not a safe URL.
+                together with a session, the endpoint is not a safe URL, or the service has no
+                endpoint in the Region.
         """
         for name in ("region_name", "profile_name", "endpoint_url", "limiter_scope"):
             _check_text(name, getattr(self, name))
@@ -60,6 +61,17 @@ class ConnectionOptions:
             raise InvalidInputError(msg)
         if self.endpoint_url is not None:
             _check_endpoint(self.endpoint_url, allow_insecure=allow_insecure_endpoint)
+        elif self.client is None:
+            self._check_region()
+
+    def _check_region(self) -> None:
+        regions = self.service.regions
+        if regions and self.region_name not in regions:
+            msg = (
+                f"{self.service.title} has no endpoint in Region {quoted(self.region_name)}: "
+                f"use {' or '.join(map(quoted, regions))}, or pass endpoint_url"
+            )
+            raise InvalidInputError(msg)
 
     def _check_session(self, session: SessionLike) -> None:
         if self.profile_name is not None:

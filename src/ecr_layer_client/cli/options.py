@@ -151,12 +151,12 @@ def make_client_of_service(
     """
     from ecr_layer_client._models.repository import service_of
     from ecr_layer_client._models.services import ECR
-    from ecr_layer_client._public_client import PUBLIC_REGION, ECRPublicLayerClient
+    from ecr_layer_client._public_client import ECRPublicLayerClient
 
     if service_of(repository) is ECR:
         return make_client(repository, region, profile, endpoint_url, config)
     return ECRPublicLayerClient(
-        region_name=region or PUBLIC_REGION,
+        region_name=region,
         profile_name=profile,
         endpoint_url=endpoint_url,
         config=config,

@@ -55,7 +55,7 @@ ToRegion = Annotated[
     typer.Option(
         metavar="REGION",
         help="The target's Region. Default: that of its URI, or AWS_DEFAULT_REGION, or that of "
-        "--to-profile. Without --to-profile: that of the source.",
+        "--to-profile. Without --to-profile: that of the source. In ECR Public: us-east-1.",
         autocompletion=regions_like,
     ),
 ]
