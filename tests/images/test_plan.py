@@ -345,6 +345,21 @@ def test_warning_of_an_empty_blob() -> None:
     assert plan(of_sizes(0), {f"sha256:{0:064x}": HELD}).warnings == ()
 
 
+LARGEST = {"app": ("ECR", 52_000), "public.ecr.aws/team/app": ("ECR Public", 10_000)}  # MiB
+
+
+@pytest.mark.parametrize("repository", LARGEST)
+def test_warning_of_a_layer_that_is_too_large(repository: str) -> None:
+    """A plan warns of each layer that is larger than its service accepts."""
+    service, mib = LARGEST[repository]
+    most = mib * 1024 * 1024
+    [warning] = plan(of_sizes(most, most + 1), {}, repository=repository).warnings
+    assert warning == (
+        f"sha256:{1:064x} ('a/b') has {most + 1} bytes, and {service} accepts at most {most} "
+        f"({mib:,} MiB): make the image again with smaller layers"
+    )
+
+
 @pytest.mark.parametrize("media_type", ["a/b", FOREIGN], ids=["layer", "foreign"])
 def test_warning_of_a_build_cache(media_type: str) -> None:
     """A plan warns of an index of layers, as that of a build cache, because ECR refuses it."""

@@ -400,7 +400,7 @@ def plan(
             "PutImage": _puts(manifests, given),
         },
         shared_bytes=shared_bytes(given, blobs),
-        warnings=warnings_of(given, to_upload),
+        warnings=warnings_of(given, to_upload, service),
         service=service.name,
     )
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client._models.public_repository import any_repository
-from ecr_layer_client._models.services import MIB
 from ecr_layer_client._text.quoting import quoted
 from ecr_layer_client.images._descriptor import TAG
 from ecr_layer_client.images._operations import checked_reference
 from ecr_layer_client.images._source import maker_of, opener_of
+from ecr_layer_client.images._warnings import too_large
 
 from ._contents import FileContent, MadeContent
 from ._journal import UploadJournal
@@ -160,11 +160,7 @@ def _problem(blob: Descriptor, service: Service) -> str | None:
         )
     if blob.size == 0:
         return "has 0 bytes, and ECR refuses empty blobs"
-    most = service.max_layer_bytes
-    if blob.size > most:
-        mib = f"{most // MIB:,} MiB"
-        return f"has {blob.size} bytes, and {service.title} accepts at most {most} ({mib})"
-    return None
+    return too_large(blob, service)
 
 
 def checked_references(references: str | Iterable[str]) -> list[str]:
