@@ -122,7 +122,8 @@ def test_other_commands_refuse(run: Run, ecr: LocalECR, arguments: list[str], wh
     """A command that ECR Public's API can't do is refused without a request, with what can."""
     assert error_of(run(*arguments)) == (
         f"error: '{APP}' is a repository of ECR Public, and {what} needs a private one: "
-        "with ECR Public, use check, plan, push, or copy to it"
+        "with ECR Public, use check, plan, push, or copy to it, and pull from it with docker, "
+        "skopeo or crane"
     )
     assert ecr.stats.requests == 0
 

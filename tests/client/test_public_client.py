@@ -102,11 +102,14 @@ async def test_a_private_name_is_refused(public: ECRPublicLayerClient, name: Any
 
 @pytest.mark.parametrize("name", [ALIAS, ARN, PublicRepository(name="app")], ids=str)
 async def test_a_public_name_is_refused(ecr: LocalECR, name: Any) -> None:
-    """A public repository is refused by the client of private ones, with the class to use."""
+    """A public repository is refused by the client of private ones, with what to use."""
     async with ecr.client() as client:
         with pytest.raises(InvalidInputError) as caught:
             await client.check_layers(name, [])
-    assert str(caught.value) == f"'{name}' is a repository of ECR Public: use ECRPublicLayerClient"
+    assert str(caught.value) == (
+        f"'{name}' is a repository of ECR Public: check layers and push with "
+        "ECRPublicLayerClient, and pull with docker, skopeo or crane"
+    )
 
 
 async def test_an_unknown_registry(public: ECRPublicLayerClient) -> None:

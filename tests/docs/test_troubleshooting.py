@@ -536,7 +536,7 @@ _CASES: dict[str, Case] = {
     "… begins with a host and a port, …": _made(
         lambda: Repository.parse("localhost:5000/team/app")
     ),
-    "… is a repository of ECR Public: use ECRPublicLayerClient": _made(
+    "… is a repository of ECR Public: …": _made(
         lambda: Repository.parse("public.ecr.aws/team/app")
     ),
     "… is a repository of ECR: use ECRLayerClient": _made(
@@ -544,6 +544,11 @@ _CASES: dict[str, Case] = {
     ),
     "… is a repository of ECR Public, and … needs a private one: …": _made(
         lambda: private_repository("public.ecr.aws/team/app", "verify")
+    ),
+    "… has a Region, but ARNs of ECR Public have none: …": _made(
+        lambda: PublicRepository.parse(
+            "arn:aws:ecr-public:us-east-1:123456789012:repository/team/app"
+        )
     ),
     "… is not a valid repository name of ECR Public: …": _made(
         lambda: PublicRepository(name="Team/App")

@@ -21,8 +21,16 @@ ACCOUNT = "123456789012"
 ARN = f"arn:aws:ecr-public::{ACCOUNT}:repository"
 APP = PublicRepository(name="images/app", registry_id="team")
 NAME_RULE = "is not a valid repository name of ECR Public: use 2 to 205 characters"
-ALIAS_RULE = "is not a valid registry of ECR Public: use its alias, 2 to 50 lower-case letters"
+ALIAS_RULE = (
+    "is not a valid registry of ECR Public: use its alias, 2 to 50 characters (a lower-case "
+    "letter, at least one more lower-case letter or digit, and then more of them, also after a "
+    "single '.', '_' or '-'), or the 12 digits of its account"
+)
 ELSEWHERE = "is a repository of ECR: use ECRLayerClient"
+IN_ECR_PUBLIC = (
+    "is a repository of ECR Public: check layers and push with ECRPublicLayerClient, and pull with "
+    "docker, skopeo or crane"
+)
 RESULT = LayerCheckResult.of(APP, {"sha256:aa": LayerAvailability.AVAILABLE})
 
 
@@ -67,6 +75,8 @@ ADVICE = {
     "use 'public.ecr.aws/team/app'",
     "public.ecr.aws:443/team/app": f"{NO_PORT}: leave out the port, and use "
     "'public.ecr.aws/team/app'",
+    f"arn:aws:ecr-public:us-east-1:{ACCOUNT}:repository/app": "has a Region, but ARNs of ECR "
+    f"Public have none: leave out the Region, and use '{ARN}/app'",
     "arn:aws:ecr-public::1234:repository/app": "is not the ARN of an ECR Public repository: use "
     "'arn:aws:ecr-public::ACCOUNT:repository/NAME'",
 }
@@ -82,7 +92,10 @@ def test_refused_with_advice(text: str) -> None:
     ("text", "rule"),
     [
         *((name, NAME_RULE) for name in ("a", "a" * 206, "App", "a__b", "a--b", "team//app")),
-        *((f"public.ecr.aws/{alias}/app", ALIAS_RULE) for alias in ("a", "Team", "1a", "a--b")),
+        *(
+            (f"public.ecr.aws/{alias}/app", ALIAS_RULE)
+            for alias in ("a", "Team", "1a", "a-b", "aa--b")
+        ),
         (f"public.ecr.aws/{'a' * 51}/app", ALIAS_RULE),
         ("public.ecr.aws/12345/app", ALIAS_RULE),
     ],
@@ -98,7 +111,7 @@ def test_each_service_refuses_the_other_one() -> None:
     private = Repository(name="team/app")
     with pytest.raises(InvalidInputError) as caught:
         Repository.coerce(APP)
-    assert str(caught.value) == f"'{APP}' is a repository of ECR Public: use ECRPublicLayerClient"
+    assert str(caught.value) == f"'{APP}' {IN_ECR_PUBLIC}"
     assert refusal_of(private) == f"'team/app' {ELSEWHERE}"
 
 

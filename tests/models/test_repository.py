@@ -98,7 +98,10 @@ def test_uri_of_other_endpoints(host: str, region: str) -> None:
 
 NO_PORT = "begins with a host and a port, but an ECR registry has no port"
 LOCAL = "and name a local registry with endpoint_url"
-ELSEWHERE = "is a repository of ECR Public: use ECRPublicLayerClient"
+ELSEWHERE = (
+    "is a repository of ECR Public: check layers and push with ECRPublicLayerClient, and pull with "
+    "docker, skopeo or crane"
+)
 ADVICE = {
     "team/app:v1": "names more than a repository: leave out the tag, and use 'team/app'",
     "team/app@sha256:aa": "names more than a repository: leave out the digest, and use 'team/app'; "

@@ -221,7 +221,7 @@ async def test_a_copy_to_ecr_public_without_its_client(ecr: LocalECR, source: Im
     ecr.create_repository("app")
     async with ecr.client() as private:
         await private.push("app", source)
-        with pytest.raises(InvalidInputError, match="use ECRPublicLayerClient"):
+        with pytest.raises(InvalidInputError, match="push with ECRPublicLayerClient"):
             await private.copy("app", "v1", to_repository=ALIAS)
 
 
@@ -256,3 +256,15 @@ async def test_a_closed_target(ecr: LocalECR) -> None:
         with pytest.raises(ClientStateError):
             await private.copy("app", "v1", to=ecr.public_client())
     assert ecr.stats.requests == 0
+
+
+@pytest.mark.parametrize("source", [ALIAS, ARN])
+async def test_a_copy_from_ecr_public(ecr: LocalECR, source: str) -> None:
+    """A copy from ECR Public is refused, with the programs that can pull."""
+    async with ecr.client() as private:
+        with pytest.raises(InvalidInputError) as caught:
+            await private.copy(source, "v1", to_repository="app")
+    assert str(caught.value) == (
+        f"'{source}' is a repository of ECR Public: check layers and push with "
+        "ECRPublicLayerClient, and pull with docker, skopeo or crane"
+    )

@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 
 from ecr_layer_client._text.quoting import quoted
 
+from .errors import InvalidInputError
 from .repository import PUBLIC_HOSTS, Repository, account_of, registry_alone, service_named_by
 from .services import ECR_PUBLIC, Service
 
@@ -21,6 +22,8 @@ _REGISTRY_LENGTHS = range(2, 51)  # characters; ECR Public model: RegistryIdOrAl
 _ARN = re.compile(
     r"arn:aws:ecr-public::(?P<registry_id>[0-9]{12}):repository/(?P<name>.+)", re.DOTALL
 )
+
+_REGION_IN_ARN = re.compile(r"arn:aws:ecr-public:[a-z0-9-]+:")
 
 
 class PublicRepository(Repository, frozen=True):
@@ -67,8 +70,9 @@ class PublicRepository(Repository, frozen=True):
         if len(registry_id) not in _REGISTRY_LENGTHS or not _REGISTRY.fullmatch(registry_id):
             msg = (
                 f"{quoted(registry_id)} is not a valid registry of ECR Public: use its alias, 2 to "
-                "50 lower-case letters and digits that begin with a letter, joined by a single "
-                "'.', '_' or '-', or the 12 digits of its account"
+                "50 characters (a lower-case letter, at least one more lower-case letter or digit, "
+                "and then more of them, also after a single '.', '_' or '-'), or the 12 digits of "
+                "its account"
             )
             raise ValueError(msg)
         return registry_id
@@ -96,6 +100,19 @@ class PublicRepository(Repository, frozen=True):
         if account is None:
             return super().__str__()
         return ECR_PUBLIC.arn.format(partition="aws", account=account, name=self.name)
+
+    @classmethod
+    def _from_arn(cls, text: str) -> Self:
+        """Parse an ARN, which has no Region in ECR Public."""
+        region = _REGION_IN_ARN.match(text)
+        if region is None:
+            return super()._from_arn(text)
+        shorter = f"arn:aws:ecr-public::{text[region.end() :]}"
+        msg = (
+            f"{quoted(text)} has a Region, but ARNs of ECR Public have none: leave out the Region, "
+            f"and use {quoted(shorter)}"
+        )
+        raise InvalidInputError(msg)
 
     @classmethod
     def _from_name(cls, text: str) -> Self:

@@ -270,7 +270,7 @@ def service_named_by(text: str) -> Service | None:
 
 
 def _of_another_service(text: str, service: Service) -> InvalidInputError:
-    msg = f"{quoted(text)} is a repository of {service.title}: use {service.client}"
+    msg = f"{quoted(text)} is a repository of {service.title}: {service.advice}"
     return InvalidInputError(msg)
 
 

@@ -23,6 +23,7 @@ class Service:
         name: Its name in botocore, in IAM actions, in ARNs and in signatures.
         title: Its name in messages.
         client: The class of its clients in this library.
+        advice: What to do with a repository of it that was given to the other service.
         arn: The ARN of a repository, as a format.
         quotas: Requests per second by operation, for each account and Region.
         max_parts: The most parts of a layer.
@@ -34,6 +35,7 @@ class Service:
     name: ServiceName
     title: str
     client: str
+    advice: str
     arn: str
     quotas: Mapping[str, float] = field(repr=False)
     max_parts: int
@@ -45,6 +47,7 @@ ECR = Service(
     name="ecr",
     title="ECR",
     client="ECRLayerClient",
+    advice="use ECRLayerClient",
     arn="arn:{partition}:ecr:{region}:{account}:repository/{name}",
     quotas=QUOTAS,
     max_parts=MAX_PARTS,
@@ -55,6 +58,9 @@ ECR_PUBLIC = Service(
     name="ecr-public",
     title="ECR Public",
     client="ECRPublicLayerClient",
+    advice=(
+        "check layers and push with ECRPublicLayerClient, and pull with docker, skopeo or crane"
+    ),
     arn="arn:{partition}:ecr-public::{account}:repository/{name}",
     quotas={
         "BatchCheckLayerAvailability": 200.0,

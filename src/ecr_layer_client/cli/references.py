@@ -50,7 +50,8 @@ def private_repository(name: str, command: str) -> Repository:
     if service_of(repository) is not ECR:
         message = (
             f"{name!r} is a repository of ECR Public, and {command} needs a private one: "
-            "with ECR Public, use check, plan, push, or copy to it"
+            "with ECR Public, use check, plan, push, or copy to it, and pull from it with docker, "
+            "skopeo or crane"
         )
         raise InvalidInputError(message)
     return repository
