@@ -134,6 +134,19 @@ def test_its_login_is_accepted_at_the_host_that_is_named() -> None:
     assert (host, listed) == ("localhost:4510", {"repositories": ["base", "team/app"]})
 
 
+def test_a_public_repository_is_created(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository of ECR Public is named by its URI, whose alias is `local`."""
+    with started("--repository", "public.ecr.aws/local/app") as process:
+        assert process.stdout is not None
+        for name, value in taken_over(process.stdout.read()).items():
+            monkeypatch.setenv(name, value)
+        boto3: Any = importlib.import_module("boto3")  # without types
+        public = boto3.Session().client("ecr-public", region_name="us-east-1")
+        [found] = public.describe_repositories()["repositories"]
+        process.kill()
+    assert found["repositoryUri"] == "public.ecr.aws/local/app"
+
+
 def test_without_auth_nobody_has_to_log_in() -> None:
     """With --no-auth, the command to log in is left out."""
     with started("--no-auth", "--timeout", "0.001") as process:

@@ -75,7 +75,10 @@ def serve(  # noqa: PLR0913 (the options)
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A repository to create if it does not exist. You can repeat this option.",
+            help=(
+                "A repository to create if it does not exist, in ECR Public if it is "
+                "public.ecr.aws/local/NAME. You can repeat this option."
+            ),
             show_default="none",
         ),
     ] = None,
