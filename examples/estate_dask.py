@@ -43,9 +43,9 @@ def main() -> None:
     parser.add_argument("--scheduler", help="its address; default: two processes here")
     arguments = parser.parse_args()
     roles = partial(role_of, arguments.role) if arguments.role else None
+    files = sorted(arguments.plan.absolute().glob("*.parquet")) or parser.error("no such plan")
     folder = arguments.checked.absolute()
     folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(arguments.plan.absolute().glob("*.parquet"))
     here = {"n_workers": 2, "threads_per_worker": 1, "dashboard_address": None}
     with Client(arguments.scheduler or LocalCluster(**here)) as client:
         checker = TableChecker(credentials_for=roles)

@@ -53,6 +53,8 @@ if __name__ == "__main__":
     parser.add_argument("plan", type=Path, help="a folder that does not exist")
     parser.add_argument("--rows", type=int, default=10_000, help="rows of each file")
     arguments = parser.parse_args()
+    if arguments.rows < 1:
+        parser.error("--rows must be 1 or more")
     if arguments.plan.exists():
         parser.error(f"{arguments.plan} exists: a plan is not changed once a check has begun")
     print(f"{write_plan(arguments.inventory, arguments.plan, arguments.rows):,} rows")

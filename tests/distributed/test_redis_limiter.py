@@ -145,9 +145,10 @@ def test_pickle() -> None:
     assert repr(pickle.loads(pickle.dumps(limiter))) == repr(limiter)
 
 
-def test_a_password_in_a_pickle() -> None:
+@pytest.mark.parametrize("url", ["redis://:a-secret@host", "redis://host/0?password=a-secret"])
+def test_a_password_in_a_pickle(url: str) -> None:
     """A URL with a password is refused in what is pickled, and is not in the repr."""
-    limiter = RedisLimiter("redis://:a-secret@limits.example.com", 95)
+    limiter = RedisLimiter(url, 95)
     with pytest.raises(TypeError, match="has a password, which a pickle would contain") as raised:
         pickle.dumps(limiter)
     assert "a-secret" not in f"{raised.value}{limiter!r}"

@@ -18,7 +18,9 @@ from ecr_layer_client import (
     Repository,
     RetryPolicy,
     ServerError,
+    TransportError,
 )
+from ecr_layer_client.distributed import AssumedRole
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -235,6 +237,45 @@ def test_credentials_of_accounts(ecr: LocalECR, checker_of: CheckerOf) -> None:
     rows = table((URI, digest(1)), ("team/app", digest(1)), (URI, digest(2)))
     sizes = [column(checker.run(rows), "size") for _ in range(2)]
     assert (sizes, sorted(called, key=str)) == ([[2, 1, None]] * 2, ["222222222222", None])
+
+
+def test_a_name_without_an_account_and_roles(checker_of: CheckerOf) -> None:
+    """A repository for which there is no role is the error of its rows; others are checked."""
+
+    def credentials_for(repository: Repository) -> CredentialsProvider:
+        if repository.registry_id is None:
+            return AssumedRole(f"arn:aws:iam::{repository.registry_id}:role/layers")
+        return keys
+
+    rows = checker_of(credentials_for=credentials_for).run(
+        table(("team/app", digest(1)), (URI.replace("2" * 12, "123456789012"), digest(1)))
+    )
+    assert column(rows, "error") == ["InvalidInputError", None]
+    assert column(rows, "message")[0].startswith("role_arn='arn:aws:iam::None:role/layers' is not")
+
+
+def test_an_error_of_credentials_for_names_the_repository(checker_of: CheckerOf) -> None:
+    """Another error of `credentials_for` is raised, and has the repository in a note."""
+
+    def credentials_for(_: Repository) -> CredentialsProvider:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError) as raised:
+        checker_of(credentials_for=credentials_for).run(table(("team/app", digest(1))))
+    assert raised.value.__notes__ == ["credentials_for= was called with team/app"]
+
+
+def test_no_error_is_in_its_own_context(checker_of: CheckerOf) -> None:
+    """The error of a table can be pickled with all that it refers to: there is no circle."""
+    checker = checker_of(endpoint_url="http://127.0.0.1:9", config=ONCE)
+    with pytest.raises(TransportError) as raised:
+        checker.run(table(("team/app", digest(1))))
+
+    links, link = list[BaseException](), raised.value.__context__
+    while link is not None and link not in links:
+        links.append(link)
+        link = link.__context__
+    assert (link, [each for each in links if isinstance(each, BaseExceptionGroup)]) == (None, [])
 
 
 class _Unequal:

@@ -90,14 +90,23 @@ class Clients:
         self._opening = asyncio.Lock()
 
     async def client_for(self, repository: Repository) -> ECRLayerClient | InvalidInputError:
-        """Return the open client for a repository, or the error if its Region is unknown.
+        """Return the open client for a repository, or the error of its rows.
+
+        Its rows have an error if the Region is unknown, or if `credentials_for` raises an
+        InvalidInputError.
 
         Raises:
             InvalidInputError: No client can be opened in this process, for example because there
                 is no Region, or the providers are too many.
             CredentialsError: The credential chain failed.
         """
-        provider = self._options.provider_for(repository)
+        try:
+            provider = self._options.provider_for(repository)
+        except InvalidInputError as error:
+            return error
+        except Exception as error:
+            error.add_note(f"credentials_for= was called with {repository}")
+            raise
         region = repository.region or self._options.region_name
         key = identity_of(provider), region
         async with self._opening:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 from uuid import uuid4
 
 from ecr_layer_client._models.config import ClientConfig
@@ -103,7 +103,8 @@ class RedisLimiter:
 
     def __reduce__(self) -> tuple[object, ...]:
         """Return what an equal limiter is made from, unless it would carry a password."""
-        if isinstance(self._url, str) and urlsplit(self._url).password:
+        parts = urlsplit(self._url if isinstance(self._url, str) else "")
+        if parts.password or "password" in parse_qs(parts.query):
             msg = (
                 "the URL of the Redis server has a password, which a pickle would contain: "
                 "pass a function that returns the URL"

@@ -325,5 +325,9 @@ async def together(coroutines: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
             tasks = [group.create_task(coroutine) for coroutine in coroutines]
     except BaseExceptionGroup as errors:
         first = errors.exceptions[0]
-        raise first from first.__cause__
-    return [task.result() for task in tasks]
+    else:
+        return [task.result() for task in tasks]
+
+    # In the `except` block, the group would become the context of an error that it contains. Some
+    # programs, such as Dask, can't pickle a circle.
+    raise first from first.__cause__
