@@ -82,7 +82,7 @@ class Run:
 
     @property
     def log(self) -> str:
-        """What the processes wrote."""
+        """The text that the processes have written."""
         return self._log.read_text(encoding="utf-8")
 
     def wait_until(self, reached: Callable[[], object]) -> None:

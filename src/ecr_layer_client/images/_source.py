@@ -218,8 +218,8 @@ class ImageSource:
                 images.
 
         Raises:
-            InvalidInputError: There is no such image, or it was not saved, or several images are
-                possible.
+            InvalidInputError: The source does not have this image, the image was not saved, or
+                several images are possible.
 
         Example:
             ```python
