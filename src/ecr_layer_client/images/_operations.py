@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from pydantic import BaseModel, Field, TypeAdapter
 from pydantic_core import to_json
@@ -18,7 +18,7 @@ from ._descriptor import TAG, digest_of
 from ._manifest import MANIFEST_TYPES, SIGNED_SCHEMA_1
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
     from ecr_layer_client._models.repository import Repository
 
@@ -117,15 +117,14 @@ _LISTED = TypeAdapter(_Listed)
 
 
 @dataclass(frozen=True, slots=True)
-class GetImages:
-    """Ask for the manifests of some images.
+class ImageReferences:
+    """The images that a request names.
 
     Attributes:
         repository: The repository.
         references: Tags and digests, at most 100.
     """
 
-    name: ClassVar[str] = "BatchGetImage"
     repository: Repository
     references: Sequence[str]
 
@@ -134,13 +133,27 @@ class GetImages:
         """The number of images."""
         return len(self.references)
 
+    def members(self) -> dict[str, Any]:
+        """Return the members of the request that name the images."""
+        ids = [
+            {"imageDigest" if is_digest(reference) else "imageTag": reference}
+            for reference in self.references
+        ]
+        return {**members_of(self.repository), "imageIds": ids}
+
+
+@dataclass(frozen=True, slots=True)
+class GetImages(ImageReferences):
+    """Ask for the manifests of some images."""
+
+    name: ClassVar[str] = "BatchGetImage"
+
     def request(self) -> bytes:
         """Return the body of the request.
 
         Without the accepted types, ECR may return a manifest of another type than it holds.
         """
-        members = {**members_of(self.repository), "imageIds": image_ids(self.references)}
-        return to_json({**members, "acceptedMediaTypes": sorted(MANIFEST_TYPES)})
+        return to_json({**self.members(), "acceptedMediaTypes": sorted(MANIFEST_TYPES)})
 
     def parse(self, body: bytes) -> dict[str, Held | NotGiven]:
         """Return what became of each reference.
@@ -224,14 +237,6 @@ def members_of(repository: Repository) -> dict[str, str]:
     """Return the members of a request that name the repository."""
     more = {} if repository.registry_id is None else {"registryId": repository.registry_id}
     return {"repositoryName": repository.name, **more}
-
-
-def image_ids(references: Iterable[str]) -> list[dict[str, str]]:
-    """Return the member of a request that names images."""
-    return [
-        {"imageDigest" if is_digest(reference) else "imageTag": reference}
-        for reference in references
-    ]
 
 
 def _held(image: _Image) -> Held:

@@ -15,8 +15,8 @@ from ecr_layer_client._transport.contract import parse_response
 from ecr_layer_client.images._operations import (
     GetImages,
     Held,
+    ImageReferences,
     NotGiven,
-    image_ids,
     members_of,
 )
 
@@ -298,28 +298,17 @@ class KnownImage(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class DescribeNamedImages:
+class DescribeNamedImages(ImageReferences):
     """Ask which images some references name.
 
     If the repository lacks one of the images, the response is the error ImageNotFoundException.
-
-    Attributes:
-        repository: The repository.
-        references: Tags and digests, at most 100.
     """
 
     name: ClassVar[str] = "DescribeImages"
-    repository: Repository
-    references: Sequence[str]
-
-    @property
-    def count(self) -> int:
-        """The number of images."""
-        return len(self.references)
 
     def request(self) -> bytes:
         """Return the body of the request."""
-        return to_json({**members_of(self.repository), "imageIds": image_ids(self.references)})
+        return to_json(self.members())
 
     def parse(self, body: bytes) -> Mapping[str, KnownImage]:
         """Return the images by their digests and tags.
