@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from ecr_layer_client._checks.batches import Batch, DigestSource
 
 if TYPE_CHECKING:
@@ -16,29 +18,31 @@ async def as_async(digests: Iterable[Any]) -> AsyncIterator[Any]:
         yield digest
 
 
-def started(digests: Any, batch_size: int = 10, window: int | None = None) -> DigestSource:
-    """Return a source that has begun."""
+def source_of(digests: Any, batch_size: int = 10, window: int | None = None) -> DigestSource:
+    """Return a source from which nothing was pulled."""
     source = DigestSource(digests, batch_size)
-    source.start(window)
+    source.seen.window = window
     return source
 
 
-def fill(source: DigestSource) -> bool:
+def pull(source: DigestSource) -> None:
     """Pull until a batch is ready. An input that never waits needs no event loop."""
-    try:
-        source.fill().send(None)
-    except StopIteration as done:
-        return bool(done.value)
-    msg = "the input waited"
-    raise AssertionError(msg)
+    if not source.is_async:
+        source.pull()
+        return
+
+    with pytest.raises(StopIteration):
+        source.pull_async().send(None)
 
 
 def draw(source: DigestSource, batches: list[Batch]) -> None:
     """Add every batch to a list, those before an error of the input, too."""
-    has_more = True
-    while has_more:
+    while source.has_more:
         try:
-            has_more = fill(source)
+            pull(source)
+        except Exception:
+            source.fail()
+            raise
         finally:
             batches += [source.take() for _ in range(len(source.ready))]
 

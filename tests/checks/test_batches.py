@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from checks.drawing import as_async, draw, drawn, fill, started
+from checks.drawing import as_async, draw, drawn, pull, source_of
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
-from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, DigestSource
+from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, Batcher, DigestSource
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -55,26 +55,26 @@ each_lazy_shape = pytest.mark.parametrize("shaped", [iter, as_async])
 @each_shape
 def test_every_shape_of_input(shaped: Callable[[list[str]], Any]) -> None:
     """Every kind of iterable gives full batches in input order, then the rest."""
-    batches = [batch.digests for batch in drawn(started(shaped(DIGESTS)))]
+    batches = [batch.digests for batch in drawn(source_of(shaped(DIGESTS)))]
     assert batches == [DIGESTS[:10], DIGESTS[10:20], DIGESTS[20:]]
 
 
 @pytest.mark.parametrize("shaped", [set, frozenset])
 def test_sets(shaped: Callable[[list[str]], Any]) -> None:
     """A set gives each of its digests once."""
-    [batch] = drawn(started(shaped(DIGESTS), batch_size=100))
+    [batch] = drawn(source_of(shaped(DIGESTS), batch_size=100))
     assert sorted(batch.digests) == DIGESTS
 
 
 @each_shape
 def test_empty_input(shaped: Callable[[list[str]], Any]) -> None:
     """An empty input gives no batch."""
-    assert drawn(started(shaped([]))) == []
+    assert drawn(source_of(shaped([]))) == []
 
 
 @each_shape
-def test_nothing_is_pulled_before_start(shaped: Callable[[list[str]], Any]) -> None:
-    """A source pulls nothing from its input before it starts."""
+def test_nothing_is_pulled_at_once(shaped: Callable[[list[str]], Any]) -> None:
+    """A source pulls nothing from its input when it is made."""
     source = DigestSource(shaped(DIGESTS), 10)
     assert (source.seen.spellings, source.pulled, source.total) == ({}, 0, None)
 
@@ -82,13 +82,13 @@ def test_nothing_is_pulled_before_start(shaped: Callable[[list[str]], Any]) -> N
 def test_letter_cases_are_one_digest() -> None:
     """Two letter cases of a digest are one digest, which keeps the caller's first spelling."""
     upper, lower = "SHA256:" + "AB" * 32, "sha256:" + "ab" * 32
-    [batch] = drawn(started([upper, lower]))
+    [batch] = drawn(source_of([upper, lower]))
     assert (batch.digests, batch.spellings, batch.remaining) == ([lower], {lower: upper}, [upper])
 
 
 def test_malformed_digests() -> None:
     """A malformed digest has its outcome at once, in its own spelling, and is not sent."""
-    [batch] = drawn(started(["LATEST", DIGESTS[0], "", "LATEST"]))
+    [batch] = drawn(source_of(["LATEST", DIGESTS[0], "", "LATEST"]))
     refused = [
         LayerFailure(digest=text, code=LayerFailureCode.INVALID_LAYER_DIGEST, reason=REASON)
         for text in ("LATEST", "")
@@ -106,7 +106,7 @@ def test_malformed_digests() -> None:
 )
 def test_the_reason_of_a_malformed_digest_has_advice(digest: str, advice: str) -> None:
     """The outcome of a digest without its algorithm, or with space around it, says what to do."""
-    [batch] = drawn(started([digest]))
+    [batch] = drawn(source_of([digest]))
     invalid = LayerFailureCode.INVALID_LAYER_DIGEST
     expected = LayerFailure(digest=digest, code=invalid, reason=f"{REASON}{advice}")
     assert batch.refused == {digest: expected}
@@ -116,7 +116,7 @@ def test_the_reason_of_a_malformed_digest_has_advice(digest: str, advice: str) -
 def test_malformed_digests_make_no_batch_smaller(shaped: Callable[[list[str]], Any]) -> None:
     """Good digests fill their batches although there are many malformed ones between them."""
     given = [text for digest in DIGESTS for text in (digest, digest[7:], digest[8:])]
-    batches = drawn(started(shaped(given)))
+    batches = drawn(source_of(shaped(given)))
     assert [len(batch.digests) for batch in batches if batch.digests] == [10, 10, 5]
 
 
@@ -137,12 +137,13 @@ def test_input_is_not_an_iterable_of_digests(digests: Any, said: str) -> None:
 
 @pytest.mark.parametrize("item", [5, None, b"sha256:aa", ["sha256:aa"]], ids=repr)
 def test_item_is_not_a_str(item: Any) -> None:
-    """An item that is not a str is refused at the start, with its index and its type."""
-    source = DigestSource([*DIGESTS, DIGESTS[0], item], 10)
+    """An item that is not a str is refused, with its index and its type; no batch is ready."""
+    source = source_of([*DIGESTS, DIGESTS[0], item])
     with pytest.raises(InvalidInputError) as caught:
-        source.start()
+        pull(source)
     what = f"digests[26] is {item!r}, of type {type(item).__name__}"
     assert str(caught.value) == f"{what}: every digest must be a str"
+    assert (len(source.ready), source.not_handed_out) == (0, DIGESTS)
 
 
 @pytest.mark.parametrize("count", [0, 5, 10], ids=["at once", "within a batch", "after a batch"])
@@ -152,7 +153,7 @@ def test_error_of_the_iterator(shaped: Callable[[Iterator[str]], Any], count: in
     error = LookupError("the caller's own")
     batches: list[Batch] = []
     with pytest.raises(LookupError) as caught:
-        draw(started(shaped(failing(DIGESTS[:count], error))), batches)
+        draw(source_of(shaped(failing(DIGESTS[:count], error))), batches)
     assert caught.value is error
     assert [batch.digests for batch in batches] == ([DIGESTS[:count]] if count else [])
 
@@ -160,17 +161,17 @@ def test_error_of_the_iterator(shaped: Callable[[Iterator[str]], Any], count: in
 @each_lazy_shape
 def test_interrupt_in_the_iterator(shaped: Callable[[Iterator[str]], Any]) -> None:
     """An interrupt in the iterator ends no batch; the source keeps the digests before it."""
-    source = started(shaped(failing(DIGESTS[:5], SystemExit())))
+    source = source_of(shaped(failing(DIGESTS[:5], SystemExit())))
     with pytest.raises(SystemExit):
-        fill(source)
+        pull(source)
     assert (len(source.ready), source.not_handed_out) == (0, DIGESTS[:5])
 
 
 def test_lazy_input_is_pulled_batch_by_batch() -> None:
     """A source pulls no more from a lazy input than the next batch needs."""
     digests = iter(DIGESTS)
-    source = started(digests)
-    fill(source)
+    source = source_of(digests)
+    pull(source)
     source.take()
     assert (source.pulled, source.total, len(source.seen.spellings)) == (10, None, 10)
     assert list(digests) == DIGESTS[10:]
@@ -179,22 +180,25 @@ def test_lazy_input_is_pulled_batch_by_batch() -> None:
 def test_an_input_of_repeats_is_pulled_in_parts() -> None:
     """Other tasks may run after 5,000 items that fill no batch."""
     repeats = iter(["latest"] * 12_000)
-    fill(started(repeats))
+    pull(source_of(repeats))
     assert len(list(repeats)) == 7_000
 
 
 def test_a_long_sized_input_is_pulled_in_parts() -> None:
     """Other tasks may run after 5,000 items of an input with a length, and nothing is left out."""
-    source = started([f"sha256:{number:064x}" for number in range(12_000)], batch_size=100)
+    source = source_of([f"sha256:{number:064x}" for number in range(12_000)], batch_size=100)
     pulled: list[int] = []
-    while fill(source):
+    while source.has_more:
+        pull(source)
         pulled.append(len(source.seen.spellings))
-    assert (pulled, source.total, len(source.ready)) == ([5_000, 10_000], 12_000, 120)
+        assert bool(source.ready) is (len(pulled) == 3)
+    assert (pulled, source.total, len(source.ready)) == ([5_000, 10_000, 12_000], 12_000, 120)
 
 
-def test_sized_input_is_pulled_at_the_start() -> None:
-    """An input with a length is pulled completely at the start, so that its total is known."""
-    source = started([*DIGESTS, DIGESTS[0].upper(), "LATEST"])
+def test_sized_input_is_pulled_at_once() -> None:
+    """An input with a length is pulled before its first batch, so that its total is known."""
+    source = source_of([*DIGESTS, DIGESTS[0].upper(), "LATEST"])
+    pull(source)
     source.take()
     assert (source.total, source.pulled) == (26, 10)
     assert source.not_handed_out == [*DIGESTS[10:], "LATEST"]
@@ -204,7 +208,7 @@ def test_window_of_a_stream() -> None:
     """A stream skips a repeat after 10,000 other digests, and remembers fewer than 20,000."""
     digests = [f"sha256:{number:064x}" for number in range(25_000)]
     repeated = iter([*digests, digests[10_000], digests[-10_001], digests[9_999], digests[-1]])
-    source = started(repeated, batch_size=100, window=STREAM_WINDOW)
+    source = source_of(repeated, batch_size=100, window=STREAM_WINDOW)
     checked = [digest for batch in drawn(source) for digest in batch.digests]
     assert (STREAM_WINDOW, checked[25_000:]) == (10_000, [digests[9_999]])
 
@@ -212,13 +216,13 @@ def test_window_of_a_stream() -> None:
 def test_a_whole_batch_of_repeats_in_a_window() -> None:
     """A batch whose digests came before the newest ones, but in the window, is not sent again."""
     repeated = iter([*DIGESTS[:15], *DIGESTS[:5]])
-    source = started(repeated, batch_size=5, window=10)
+    source = source_of(repeated, batch_size=5, window=10)
     assert [digest for batch in drawn(source) for digest in batch.digests] == DIGESTS[:15]
 
 
 def test_a_window_that_no_number_of_batches_fills() -> None:
     """A stream forgets digests, too, if its window is not a multiple of the batch size."""
-    source = started(iter(DIGESTS), batch_size=7, window=10)
+    source = source_of(iter(DIGESTS), batch_size=7, window=10)
     drawn(source)
     assert list(source.seen.spellings) == DIGESTS[20:]
 
@@ -232,9 +236,10 @@ def test_a_settled_batch_has_nothing_left() -> None:
 
 def test_seen_is_every_distinct_digest_in_order() -> None:
     """`seen` maps the registry's spelling of each distinct digest to the caller's, in order."""
-    spellings = started(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"]).seen.spellings
+    source = source_of(["SHA256:BB", "sha256:aa", "LATEST", "sha256:bb"])
+    pull(source)
     expected = {"sha256:bb": "SHA256:BB", "sha256:aa": "sha256:aa", "latest": "LATEST"}
-    assert list(spellings.items()) == list(expected.items())
+    assert list(source.seen.spellings.items()) == list(expected.items())
 
 
 LINES = [f"sha256:{number:064x}" for number in range(3)]
@@ -257,11 +262,11 @@ PREFIX = "sha256:"
 )
 def test_a_digest_that_is_no_sha256(text: str) -> None:
     """An odd digest among SHA-256s in lower case has the same outcome as one added by itself."""
-    source = started([])
-    source.add(text)
-    source.finish()
-    alone = source.take()
-    [among] = drawn(started([*LINES, text]))
+    batcher = Batcher(10)
+    batcher.add(text)
+    batcher.finish()
+    [alone] = batcher.made
+    [among] = drawn(source_of([*LINES, text]))
     assert among.digests == [*LINES, *alone.digests]
     assert (among.spellings, among.refused) == (alone.spellings, alone.refused)
 
@@ -269,5 +274,5 @@ def test_a_digest_that_is_no_sha256(text: str) -> None:
 def test_message_about_an_item_is_bounded() -> None:
     """An item of 10 kB makes a message of one bounded line."""
     with pytest.raises(InvalidInputError) as caught:
-        started([b"\n" * 10_000])
+        pull(source_of([b"\n" * 10_000]))
     assert (len(str(caught.value)) < 500, "\n" in str(caught.value)) == (True, False)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checks.drawing import as_async, draw, drawn, fill, started
+from checks.drawing import as_async, draw, drawn, pull, source_of
 from ecr_layer_client import InvalidInputError
 from ecr_layer_client._models.digest import canonical, is_well_formed
 from property.running import distinct
@@ -56,7 +56,7 @@ def handed_out(batches: Iterable[Batch]) -> list[str]:
 @given(DIGESTS, BATCH_SIZES, SHAPES)
 def test_each_digest_is_in_one_batch(digests: list[str], batch_size: int, shaped: Shaped) -> None:
     """Each distinct digest is in one batch, or is refused once if it is malformed, in order."""
-    batches = drawn(started(shaped(digests), batch_size))
+    batches = drawn(source_of(shaped(digests), batch_size))
     every = distinct(digests)
     assert checked(batches) == [digest for digest in every if is_well_formed(digest)]
     assert list(map(canonical, refused(batches))) == [
@@ -67,14 +67,14 @@ def test_each_digest_is_in_one_batch(digests: list[str], batch_size: int, shaped
 @given(DIGESTS, BATCH_SIZES, SHAPES)
 def test_the_first_spelling_is_kept(digests: list[str], batch_size: int, shaped: Shaped) -> None:
     """Each digest keeps the spelling in which it was given first."""
-    batches = drawn(started(shaped(digests), batch_size))
+    batches = drawn(source_of(shaped(digests), batch_size))
     assert sorted(handed_out(batches)) == sorted(distinct(digests).values())
 
 
 @given(DIGESTS, BATCH_SIZES, SHAPES)
 def test_batches_are_full(digests: list[str], batch_size: int, shaped: Shaped) -> None:
     """No batch is empty or larger than a request may be, and all but the last are full."""
-    batches = drawn(started(shaped(digests), batch_size))
+    batches = drawn(source_of(shaped(digests), batch_size))
     sizes = [max(len(batch.digests), len(batch.refused)) for batch in batches]
     assert [size for size in sizes if not 0 < size <= batch_size] == []
     assert [size for size in sizes[:-1] if size < batch_size] == []
@@ -91,7 +91,7 @@ def test_the_window_of_a_stream(
         if digest not in expected[forgotten:]:
             expected.append(digest)
 
-    source = started(shaped(digests), batch_size, window)
+    source = source_of(shaped(digests), batch_size, window)
     assert checked(drawn(source)) == [digest for digest in expected if is_well_formed(digest)]
     assert len(source.seen.spellings) < window
 
@@ -99,10 +99,10 @@ def test_the_window_of_a_stream(
 @given(DIGESTS, BATCH_SIZES, st.integers(0, 8), st.sampled_from([list, iter]))
 def test_no_digest_is_lost(digests: list[str], batch_size: int, takes: int, shaped: Shaped) -> None:
     """The digests in batches and those not handed out yet are all that was pulled, at any time."""
-    source = started(shaped(digests), batch_size)
+    source = source_of(shaped(digests), batch_size)
     batches: list[Batch] = []
     for _ in range(takes):
-        fill(source)
+        pull(source)
         batches += [source.take() for _ in range(len(source.ready) > 0)]
     given_out = handed_out(batches)
     assert sorted([*given_out, *source.not_handed_out]) == sorted(source.seen.spellings.values())
@@ -114,7 +114,7 @@ def test_an_item_that_is_not_a_str(
     digests: list[str], batch_size: int, item: object, shaped: Shaped
 ) -> None:
     """An item that is not a str ends a lazy input, with its index, after all that came before."""
-    source = started(shaped([*digests, item]), batch_size)
+    source = source_of(shaped([*digests, item]), batch_size)
     batches: list[Batch] = []
     with pytest.raises(InvalidInputError, match=rf"^digests\[{len(digests)}\] is "):
         draw(source, batches)

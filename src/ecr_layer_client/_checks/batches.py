@@ -112,12 +112,12 @@ class Batcher:
 
     Attributes:
         seen: The distinct digests.
-        ready: The batches that may be checked.
+        made: The batches that nobody has taken.
     """
 
     def __init__(self, batch_size: int, name: str = "digests") -> None:
         self.seen: SeenDigests = SeenDigests()
-        self.ready: deque[Batch] = deque()
+        self.made: deque[Batch] = deque()
         self._batch_size = batch_size
         self._name = name
         self._batch = Batch()
@@ -151,7 +151,7 @@ class Batcher:
         refused_here = self._batch.refused
         refused_here[digest] = refused(digest)
         if len(refused_here) == self._batch_size:
-            self.ready.append(Batch(refused=refused_here))
+            self.made.append(Batch(refused=refused_here))
             self._batch.refused = {}
 
     def add_all(self, items: Sequence[object]) -> None:
@@ -178,17 +178,20 @@ class Batcher:
     def finish(self) -> None:
         """Let the batch go, even if it is not full."""
         if len(self._batch):
-            self.ready.append(self._batch)
+            self.made.append(self._batch)
             self._batch = Batch()
 
 
 class DigestSource(Batcher):
-    """One pass over a caller's digests, batch by batch. Nothing is pulled before `start`.
+    """One pass over a caller's digests, batch by batch. Nothing is pulled before `pull`.
 
     An input with a length is taken whole, and no batch of it is ready before all of it is known to
     be valid. Of any other input, no more is pulled than the next batch needs.
 
     Attributes:
+        ready: The batches that may be checked.
+        is_async: Whether the input is an async iterable.
+        has_more: Whether the input may have more items.
         pulled: The number of distinct digests handed out in batches.
         total: The number of distinct digests; None while it is not known.
     """
@@ -196,81 +199,65 @@ class DigestSource(Batcher):
     def __init__(self, digests: Iterable[str] | AsyncIterable[str], batch_size: int) -> None:
         super().__init__(batch_size)
         what = "a list, or any iterable or async iterable, of digests"
+        # The plain iterator of an async input has no item, so that `pull` ends one that failed.
         self._items, self._async_items = iterators(digests, "digests", what)
         is_sized = isinstance(digests, Sized) and self._async_items is None
         self._length = len(cast("Sized", digests)) if is_sized else None
-        self._unsent: deque[Batch] = deque()
+        self.ready: deque[Batch] = deque() if is_sized else self.made
+        self.is_async: bool = self._async_items is not None
+        self.has_more: bool = True
         self.pulled: int = 0
         self.total: int | None = None
 
-    def start(self, window: int | None = None) -> bool:
-        """Begin; return whether `fill` must pull the input: it is long, or has no length."""
-        self.seen.window = window
-        if self._length is None or self._length > ITEMS_WITHOUT_PAUSE:
-            return True
-        self._take_unsent(list(self._items))
-        self._end()
-        return False
-
-    def _take_unsent(self, items: Sequence[object]) -> None:
-        """Add items of an input with a length. None of it is ready before all of it is valid."""
-        try:
-            self.add_all(items)
-        finally:
-            self._unsent.extend(self.ready)
-            self.ready.clear()
-
-    def _end(self) -> None:
-        self.finish()
-        if self._length is not None:
-            self._unsent.extend(self.ready)
-            self.ready, self._unsent = self._unsent, deque()
-            self.total = sum(map(len, self.ready))
-
-    async def fill(self) -> bool:
+    def pull(self) -> None:
         """Pull until a batch is ready, or so many items that other tasks should run.
 
-        Return False at the end of the input. What the input raises is raised unchanged, and the
-        digests before an Exception are ready, if the input has no length.
+        What the input raises is raised unchanged.
         """
         pause = self._index + ITEMS_WITHOUT_PAUSE
-        try:
-            while not self.ready and self._index < pause:
-                if not await self._pull():
-                    self._end()
-                    return False
-        except Exception:
-            if self._length is None:
-                self.finish()
-            raise
-        return True
+        while self.has_more and not self.ready and self._index < pause:
+            chunk: list[object] = []
+            wanted = self._room if self._length is None else ITEMS_WITHOUT_PAUSE
+            try:
+                chunk.extend(islice(self._items, wanted))
+            finally:
+                self.add_all(chunk)
+            if len(chunk) < wanted:
+                self._end()
 
-    async def _pull(self) -> bool:
-        """Pull no more than is needed; return False at the end of the input."""
-        if self._length is not None:
-            items = [*islice(self._items, ITEMS_WITHOUT_PAUSE)]
-            self._take_unsent(items)
-            return bool(items)
-
-        chunk: list[object] = []
-        room = self._room
-        try:
-            if self._async_items is None:
-                chunk.extend(islice(self._items, room))
-            else:
-                async for item in self._async_items:
+    async def pull_async(self) -> None:
+        """Pull an async input as `pull` does."""
+        pause = self._index + ITEMS_WITHOUT_PAUSE
+        while self.has_more and not self.ready and self._index < pause:
+            chunk: list[object] = []
+            wanted = self._room
+            try:
+                async for item in cast("AsyncIterator[object]", self._async_items):
                     chunk.append(item)
-                    room -= 1
-                    if not room:
+                    if len(chunk) == wanted:
                         break
-        finally:
-            self.add_all(chunk)
-        return bool(chunk)
+            finally:
+                self.add_all(chunk)
+            if len(chunk) < wanted:
+                self._end()
+
+    def _end(self) -> None:
+        self.has_more = False
+        self.finish()
+        if self._length is not None:
+            self.ready = self.made
+            self.total = sum(map(len, self.ready))
+
+    def fail(self) -> None:
+        """End an input that raised an error: without a length, the digests before it are ready."""
+        self.has_more = False
+        if self._length is None:
+            self.finish()
 
     @property
     def not_handed_out(self) -> list[str]:
         """The digests that are still here, as the caller spelled them."""
-        batches = *self._unsent, *self.ready, self._batch
+        batches = *self.made, self._batch
         return [digest for batch in batches for digest in (*batch.remaining, *batch.refused)]
 
     def take(self) -> Batch:

@@ -127,7 +127,7 @@ class ManyCheck:
         for group in groups:
             group.batcher.finish()
         if self._is_sized:
-            self._total = sum(len(batch) for group in groups for batch in group.batcher.ready)
+            self._total = sum(len(batch) for group in groups for batch in group.batcher.made)
         for group in groups:
             await self._start_ready(group)
 
@@ -183,7 +183,7 @@ class ManyCheck:
             self._last_named = repository
             self._last = self._group_of(repository)
         self._last.batcher.add(digest)
-        is_ready = self._last.batcher.ready and not self._is_sized
+        is_ready = self._last.batcher.made and not self._is_sized
         return self._last if is_ready or not self._pairs % ITEMS_WITHOUT_PAUSE else None
 
     def _group_of(self, named: str | Repository) -> _Group:
@@ -198,9 +198,9 @@ class ManyCheck:
 
     async def _start_ready(self, group: _Group) -> None:
         """Check the batches of a repository, each as soon as there is room for it."""
-        while group.batcher.ready and (self._is_input_read or not self._is_sized):
+        while group.batcher.made and (self._is_input_read or not self._is_sized):
             await self._run.wait_for(self._has_room)
-            batch = group.batcher.ready.popleft()
+            batch = group.batcher.made.popleft()
             self._pulled += len(batch)
             if batch.refused:
                 self._settle(group, batch.refused)

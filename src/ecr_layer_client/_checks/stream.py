@@ -85,6 +85,7 @@ class LayerStream(DisplayMixin):
         self._settled: deque[dict[str, Row]] = deque()
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
+        self._was_read = asyncio.Event()
         self._state = OperationState()
         self._run = BatchRun()
 
@@ -198,11 +199,13 @@ class LayerStream(DisplayMixin):
         self._begin(window)
         self._is_being_read = True
         try:
-            self._refill()
+            has_paused = self._refill()
             while not (self._settled or self._is_at_end()):
-                if not await self._run.wait():
+                if has_paused:
+                    await asyncio.sleep(0)
+                elif not await self._run.wait():
                     await self._abort(self._timed_out())
-                self._refill()
+                has_paused = self._refill()
         finally:
             self._is_being_read = False
 
@@ -210,7 +213,7 @@ class LayerStream(DisplayMixin):
             rows = self._settled.popleft()
             # So that requests are on their way while the reader works on these.
             self._refill()
-            self._run.changed.set()
+            self._was_read.set()
             if not self._run.tasks:
                 # An input that needs no request must not keep other tasks from running.
                 await asyncio.sleep(0)
@@ -253,30 +256,45 @@ class LayerStream(DisplayMixin):
         self._phase = _Phase.READING
         if self._timeout is not None:
             self._run.set_timeout(self._timeout)
-        try:
-            if self._source.start(window):
-                self._run.feed(self._feed())
-        except Exception as error:  # noqa: BLE001 (the caller's own, raised by the reader)
-            self._run.fail_by_input(error)
+        self._source.seen.window = window
+        if self._source.is_async:
+            self._run.feed(self._feed())
 
     async def _feed(self) -> None:
-        """Pull an input that is long or has no length, a batch at a time."""
-        has_more = True
-        while has_more:
-            await self._run.wait_for(self._has_room)
-            has_more = await self._source.fill()
+        """Pull an async input, which may wait, a batch at a time."""
+        while self._source.has_more:
+            while not self._has_room():
+                # The input may have caught the cancellation of this task.
+                self._run.cancel_if_over()
+                self._was_read.clear()
+                await self._was_read.wait()
+            await self._source.pull_async()
             if not self._source.ready:
                 await asyncio.sleep(0)
             self._refill()
 
-    def _refill(self) -> None:
-        """Start the batches that are ready and have room."""
-        while self._source.ready and self._has_room():
-            batch = self._source.take()
+    def _refill(self) -> bool:
+        """Start the batches that have room; return whether to go on after other tasks have run."""
+        source = self._source
+        while self._has_room():
+            may_pull = source.has_more and self._run.feeder is None
+            if may_pull and not source.ready:
+                self._pull()
+            if not source.ready:
+                return may_pull and source.has_more
+            batch = source.take()
             if batch.refused:
                 self._settle(batch.refused)
             if batch.digests:
                 self._start(batch)
+        return False
+
+    def _pull(self) -> None:
+        try:
+            self._source.pull()
+        except Exception as error:  # noqa: BLE001 (the caller's own, raised by the reader)
+            self._source.fail()
+            self._run.fail_by_input(error)
 
     def _has_room(self) -> bool:
         """Return whether fewer than `max_concurrency` batches are in flight or not yet read."""
@@ -285,9 +303,9 @@ class LayerStream(DisplayMixin):
         return len(self._open) + len(self._settled) < self._caller.config.max_concurrency
 
     def _is_at_end(self) -> bool:
-        run = self._run
-        is_busy = run.tasks if run.is_over else (self._open or self._source.ready)
-        return not (is_busy or run.feeder)
+        run, source = self._run, self._source
+        has_batches = self._open or source.ready or source.has_more
+        return not (run.feeder or (run.tasks if run.is_over else has_batches))
 
     def _start(self, batch: Batch) -> None:
         self._open.append(batch)
