@@ -336,11 +336,13 @@ def result_of(
     rows: Mapping[str, Row],
     unanswered: Iterable[str],
 ) -> LayerCheckResult:
-    """Return a result of the digests that have a row, in order.
+    """Return a result of the digests that have a row, in order. Each row is of one of the digests.
 
     It is not validated again: its parts are this library's own.
     """
-    answered = tuple([digest for digest in digests if digest in rows])
+    answered = tuple(digests)
+    if len(rows) < len(answered):
+        answered = tuple([digest for digest in answered if digest in rows])
     outcomes = Outcomes(answered, tuple(map(rows.__getitem__, answered)))
     return LayerCheckResult.model_construct(
         repository=repository, outcomes=outcomes, unanswered=tuple(unanswered)
