@@ -15,11 +15,18 @@ import pytest
 
 from ecr_layer_client import InvalidInputError, Repository, ServiceError
 from ecr_layer_client._calls.bounds import Bandwidth
+from ecr_layer_client._models.quotas import PART_BYTES
 from ecr_layer_client.images import Descriptor
 from ecr_layer_client.transfers._contents import FileContent, MadeContent
 from ecr_layer_client.transfers._journal import Target, Upload, UploadJournal
 from ecr_layer_client.transfers._layer_upload import _received
-from ecr_layer_client.transfers._parts import PartBody, Span, encode
+from ecr_layer_client.transfers._parts import (
+    PIECE_BYTES,
+    PartBody,
+    PartBuffers,
+    Span,
+    encode,
+)
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -164,14 +171,29 @@ async def test_a_file_that_was_closed() -> None:
 
 async def test_pieces_without_a_deadline() -> None:
     """The body of a part can be read without an attempt, and again."""
-    part = encode(Repository(name="app"), "id", Span(0, 100), [DATA[:31], DATA[31:]])
+    data = bytes(range(256)) * (PIECE_BYTES // 128)
+    chunks = [data, DATA]
+    part = encode(Repository(name="app"), "id", Span(0, len(data) + 100), chunks)
     body = PartBody(part, Bandwidth(None), 1.0, lambda _: None)
     texts = [b"".join([piece async for piece in body]) for _ in range(2)]
     members = json.loads(texts[0])
 
     assert texts[0] == texts[1]
-    assert base64.b64decode(members["layerPartBlob"]) == DATA
+    assert base64.b64decode(members["layerPartBlob"]) == data + DATA
+    assert (members["partFirstByte"], members["partLastByte"]) == (0, len(data) + 99)
     assert (body.length, body.sha256) == (len(texts[0]), sha256(texts[0]).hexdigest())
+
+
+async def test_memory_of_parts_is_used_again() -> None:
+    """A part of the usual size has the memory of one before, if that was read to its end."""
+    buffers = PartBuffers()
+    first, small = buffers.take(PART_BYTES), buffers.take(100)
+    second = buffers.take(PART_BYTES)
+    assert (len(first), len(small), first is second) == (PART_BYTES, 100, False)
+
+    assert [*buffers.lend(first), *buffers.lend(small)] == [first, small]
+    assert buffers.take(PART_BYTES) is first
+    assert buffers.take(100) is not small
 
 
 @pytest.mark.parametrize(

@@ -38,6 +38,8 @@ class Content(Protocol):
     async def read(self, span: Span) -> Iterable[Buffer]:
         """Return the chunks of a part, to iterate over once, in a thread.
 
+        Only the last one may have another length than a multiple of `PIECE_BYTES`.
+
         Raises:
             InvalidInputError: They can't be read, or there are fewer bytes. The iteration may raise
                 it, too.

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple, Self
 
@@ -17,7 +16,7 @@ from ecr_layer_client._models.repository import service_of
 from ecr_layer_client.images._reader import together
 
 from ._download import DownloadTransport, DownloadUrl, RangeDownload
-from ._parts import Span
+from ._parts import PartBuffers, Span
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -26,8 +25,9 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         Iterable,
-        Iterator,
     )
+
+    from typing_extensions import Buffer
 
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.images._descriptor import Descriptor
@@ -78,6 +78,7 @@ class LayerSource:
         self.region_name: str = tools.region_name
         self.origin: Origin = Origin.of(tools, registry_id)
         self.calls: Calls = calls
+        self.buffers: PartBuffers = PartBuffers()
         self._tools = tools
         self._download = tools.downloads_through(transport)
         self._allow_insecure = allow_insecure
@@ -134,30 +135,27 @@ class RangeContent:
         self._layers = layers
         self._blob = blob
 
-    async def read(self, span: Span) -> Iterable[bytes]:
-        """Return the chunks of a part, from one request. Each is forgotten when it is taken."""
-        chunks: deque[bytes] = deque()
+    async def read(self, span: Span) -> Iterable[Buffer]:
+        """Return a part as one chunk, from one request."""
+        buffer, length = self._layers.buffers.take(span.size), 0
 
         async def take(chunk: bytes) -> None:
-            chunks.append(chunk)
+            nonlocal length
+            buffer[length : length + len(chunk)] = chunk
+            length += len(chunk)
 
         await self._layers.download(self._blob, span, take)
-        return _popped(chunks)
+        return self._layers.buffers.lend(buffer)
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the blob from its start, for a pusher that can't position it."""
         size = self._blob.size or 0
         for start in range(0, size, PART_BYTES):
             for chunk in await self.read(Span(start, min(start + PART_BYTES, size))):
-                yield chunk
+                yield bytes(chunk)
 
     async def aclose(self) -> None:
         """Do nothing."""
-
-
-def _popped(chunks: deque[bytes]) -> Iterator[bytes]:
-    while chunks:
-        yield chunks.popleft()
 
 
 @asynccontextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic_core import to_json
 
+from ecr_layer_client._models.quotas import PART_BYTES
 from ecr_layer_client.images._operations import members_of
 
 from ._deadline import MovingDeadline
@@ -38,6 +39,28 @@ class Span(NamedTuple):
     def size(self) -> int:
         """The number of bytes."""
         return self.stop - self.start
+
+
+class PartBuffers:
+    """Memory for the parts that are downloaded, which is used again.
+
+    New memory costs a page fault for each 4 KiB, together a tenth of the CPU time of a copy.
+    """
+
+    def __init__(self) -> None:
+        self._free: list[memoryview] = []
+
+    def take(self, size: int) -> memoryview:
+        """Return a buffer for a part. Only parts of the usual size share memory."""
+        if size == PART_BYTES and self._free:
+            return self._free.pop()
+        return memoryview(bytearray(size))
+
+    def lend(self, buffer: memoryview) -> Iterator[memoryview]:
+        """Yield a buffer once, and take it back."""
+        yield buffer
+        if len(buffer) == PART_BYTES:
+            self._free.append(buffer)
 
 
 class EncodedPart(NamedTuple):
@@ -79,15 +102,10 @@ def encode(
 
 def _pieces(head: bytes, chunks: Iterable[Buffer]) -> Iterator[bytes]:
     yield head + b',"layerPartBlob":"'
-    rest = b""
     for chunk in chunks:
-        view = memoryview(rest + bytes(chunk)) if rest else memoryview(chunk)
-        # Only the last text may end with padding.
-        whole = len(view) - len(view) % 3
-        for begin in range(0, whole, PIECE_BYTES):
-            yield b2a_base64(view[begin : min(begin + PIECE_BYTES, whole)], newline=False)
-        rest = bytes(view[whole:])
-    yield b2a_base64(rest, newline=False)
+        view = memoryview(chunk)
+        for begin in range(0, len(view), PIECE_BYTES):
+            yield b2a_base64(view[begin : begin + PIECE_BYTES], newline=False)
     yield b'"}'
 
 
