@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import sys
+import threading
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -138,6 +141,21 @@ async def test_backoff() -> None:
     calls = Calls(*errors, retry=RetryPolicy(initial_backoff=0.5, max_backoff=6.0))
     await calls.call()
     assert calls.delays.seconds == [0.5, 1.0, 2.0, 4.0, 6.0, 6.0]
+
+
+async def test_the_first_retry_imports_tenacity(monkeypatch: pytest.MonkeyPatch) -> None:
+    """tenacity is imported by the first retry, in a thread, where the event loop does not wait."""
+    threads: list[threading.Thread] = []
+
+    def importing(name: str) -> object:
+        threads.append(threading.current_thread())
+        return import_module(name)
+
+    monkeypatch.delitem(sys.modules, "tenacity")
+    monkeypatch.setattr("ecr_layer_client._calls.caller.import_module", importing)
+    for _ in range(2):
+        assert await Calls(TransportError("reset", retryable=True)).call() == "settled"
+    assert [thread is threading.main_thread() for thread in threads] == [False]
 
 
 @pytest.mark.parametrize(("backoff", "wait"), [(1.0, 1.0), (0.01, 0.2)], ids=["longer", "shorter"])

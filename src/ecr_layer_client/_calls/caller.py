@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import sys
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
-
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 
 from ecr_layer_client._models.call_errors import CallError, TransportError
 from ecr_layer_client._transport.client_errors import drop_frames
@@ -18,6 +18,8 @@ from ecr_layer_client._transport.error_responses import attempted, located, was_
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
+
+    from tenacity import RetryCallState
 
     from ecr_layer_client._models.config import ClientConfig
     from ecr_layer_client._models.repository import Repository
@@ -138,6 +140,11 @@ class Caller:
         tenacity takes that attempt for its own first one, so a call that needs no retry does not
         pay for tenacity.
         """
+        # Few clients retry, and the import takes longer than an event loop may stand still.
+        if not hasattr(sys.modules.get("tenacity"), "AsyncRetrying"):
+            await asyncio.to_thread(import_module, "tenacity")
+        from tenacity import AsyncRetrying, retry_if_exception  # noqa: PLC0415 (as above)
+
         failures = iter((failed,))
         if call.on_attempt is not None:
             # It moved its deadline, so the attempt took as long as it made progress.
