@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from ecr_layer_client._models.errors import InvalidInputError
@@ -31,6 +30,8 @@ def known_regions(loader: Any) -> set[str]:
 
 def unknown_region(region: str, known: set[str], note: str = "") -> InvalidInputError:
     """Return the error for a Region that botocore does not know."""
+    from difflib import get_close_matches  # noqa: PLC0415 (only for this message)
+
     alike = get_close_matches(region, known, n=1)
     question = f" (did you mean {quoted(alike[0])}?)" if alike else ""
     msg = (
