@@ -144,7 +144,7 @@ async def test_backoff() -> None:
 
 
 async def test_the_first_retry_imports_tenacity(monkeypatch: pytest.MonkeyPatch) -> None:
-    """tenacity is imported by the first retry, in a thread, where the event loop does not wait."""
+    """The first retry imports tenacity, in a thread, where the event loop does not wait."""
     threads: list[threading.Thread] = []
 
     def importing(name: str) -> object:
