@@ -10,7 +10,7 @@ from aiobotocore.session import AioSession
 
 from client.chains import KEYS
 from client.steps import on_request
-from ecr_layer_client import ClientConfig, ECRLayerClient
+from ecr_layer_client import ClientConfig, ECRLayerClient, __version__
 
 if TYPE_CHECKING:
     from ecr_layer_client._models.config import TransportName
@@ -83,3 +83,42 @@ async def test_endpoints(
     ) as client:
         assert len((await client.check_layers("app", digests)).absent) == 250
     assert sent == [(host, "us-east-1/ecr")] * 3
+
+
+@pytest.mark.asyncio
+@pytest.mark.parametrize(
+    ("options", "variable", "middle"),
+    [
+        pytest.param({}, "", "", id="plain"),
+        pytest.param({}, "my app/1", " app/my-app-1", id="application-of-the-environment"),
+        pytest.param({"user_agent_appid": "app"}, "other", " app/app", id="application"),
+        pytest.param({"user_agent_extra": "more"}, "", "", id="more"),
+        pytest.param({"user_agent": "mine/1"}, "app", "", id="own"),
+    ],
+)
+async def test_user_agent(
+    ecr: LocalECR,
+    digests: list[str],
+    transport: TransportName,
+    monkeypatch: pytest.MonkeyPatch,
+    options: dict[str, Any],
+    variable: str,
+    middle: str,
+) -> None:
+    """Each request names the session's software, the application, and this library at the end."""
+    monkeypatch.setenv("AWS_SDK_UA_APP_ID", variable)
+    sent: list[str] = []
+    on_request(ecr, lambda request: sent.append(request.headers["user-agent"]))
+
+    session = _session(ecr, **options)
+    software = session.user_agent().removesuffix(session.user_agent_extra).strip()
+    begin = options.get("user_agent", software) + middle
+    more = f"{options['user_agent_extra']} " if "user_agent_extra" in options else ""
+    async with ECRLayerClient(
+        region_name="us-east-1", session=session, config=ClientConfig(transport=transport)
+    ) as client:
+        for digest in digests[:2]:
+            await client.check_layers("app", [digest])
+
+    whole = f"{begin} {session.user_agent_extra} {more}ecr-layer-client/{__version__}"
+    assert sent == [whole] * 2

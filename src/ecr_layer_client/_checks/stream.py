@@ -259,6 +259,8 @@ class LayerStream(DisplayMixin):
         self._source.seen.window = window
         if self._source.is_async:
             self._run.feed(self._feed())
+        else:
+            self._pull()
 
     async def _feed(self) -> None:
         """Pull an async input, which may wait, a batch at a time."""

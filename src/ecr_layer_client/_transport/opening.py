@@ -5,6 +5,7 @@ The client imports this module in a thread when it opens, and aiobotocore with i
 
 from __future__ import annotations
 
+import re
 from contextlib import AsyncExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +42,8 @@ _NO_SIGNING = (
     "and its create_client must accept config="
 )
 _ANY_REGION = "us-east-1"
+_APPLICATION = "user_agent_appid"
+_NO_TOKEN = re.compile(r"[^A-Za-z0-9!#$%&'*+.^_`|~,-]")  # as botocore replaces it
 
 
 class Identity(NamedTuple):
@@ -147,6 +150,7 @@ def aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> A
     if http_session_cls is AIOHTTPSession:
         http_session_cls = guarded_session(config.max_response_bytes)
     extra = getattr(default, "user_agent_extra", None)
+    user_agent = _user_agent(session, default) if isinstance(session, AioSession) else None
 
     connector_args: Any = {"socket_factory": unbuffered_socket}
     if default is not None:
@@ -157,7 +161,22 @@ def aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> A
         max_pool_connections=config.max_concurrency,
         retries={"total_max_attempts": 1, "mode": "standard"},
         parameter_validation=False,
+        user_agent=user_agent,
         user_agent_extra=" ".join(filter(None, (extra, f"ecr-layer-client/{__version__}"))),
         connector_args=connector_args,
         http_session_cls=watched_session(http_session_cls, made),
     )
+
+
+def _user_agent(session: AioSession, default: Any) -> str:
+    """Return a constant text. botocore would make another one, twice for each request.
+
+    botocore adds the `user_agent_extra` of the session and of the client, but no application.
+    """
+    if getattr(default, "user_agent", None) is not None:
+        return str(default.user_agent)
+
+    text: str = session.user_agent().removesuffix(session.user_agent_extra or "").rstrip()
+    given = getattr(default, _APPLICATION, None)
+    application = given or session.get_config_variable(_APPLICATION)
+    return f"{text} app/{_NO_TOKEN.sub('-', application)}" if application else text
