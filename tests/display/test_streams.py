@@ -48,8 +48,9 @@ async def test_a_stream_of_unknown_length(ecr: LocalECR, digests: list[str]) -> 
         await anext(stream)
         description = described(stream)
 
-    assert description.verdict == "100 of 100 digests answered so far"
-    assert description.parts == (Part("answered", Tone.GOOD, 100),)
+    assert description.verdict == "100 of 200 digests answered so far"
+    answered, sent = Part("answered", Tone.GOOD, 100), Part("sent, not answered", Tone.HELD, 100)
+    assert description.parts == (answered, sent)
 
 
 async def test_repr(ecr: LocalECR, digests: list[str]) -> None:
