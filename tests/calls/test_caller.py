@@ -151,7 +151,7 @@ async def test_the_first_retry_imports_tenacity(monkeypatch: pytest.MonkeyPatch)
         threads.append(threading.current_thread())
         return import_module(name)
 
-    monkeypatch.delitem(sys.modules, "tenacity")
+    monkeypatch.delitem(sys.modules, "tenacity", raising=False)
     monkeypatch.setattr("ecr_layer_client._calls.caller.import_module", importing)
     for _ in range(2):
         assert await Calls(TransportError("reset", retryable=True)).call() == "settled"
