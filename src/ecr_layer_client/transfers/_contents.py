@@ -14,7 +14,7 @@ from typing_extensions import Buffer
 from ecr_layer_client._models.errors import InvalidInputError
 from ecr_layer_client.images._files import CANNOT_BE_READ, why
 
-from ._parts import PIECE_BYTES, Span
+from ._parts import PIECE_BYTES, Span, base64_texts
 from ._threads import finish_in_thread
 
 if TYPE_CHECKING:
@@ -35,10 +35,8 @@ class Content(Protocol):
 
     name: str
 
-    async def read(self, span: Span) -> Iterable[Buffer]:
-        """Return the chunks of a part, to iterate over once, in a thread.
-
-        Only the last one may have another length than a multiple of `PIECE_BYTES`.
+    async def read(self, span: Span) -> Iterable[bytes]:
+        """Return the base64 texts of a part, to iterate over once, in a thread.
 
         Raises:
             InvalidInputError: They can't be read, or there are fewer bytes. The iteration may raise
@@ -70,11 +68,11 @@ class FileContent:
         self._lock = threading.Lock()
         self._is_closed = False
 
-    async def read(self, span: Span) -> Iterable[Buffer]:
-        """Return the chunks of a part."""
-        return self._chunks(span)
+    async def read(self, span: Span) -> Iterable[bytes]:
+        """Return the base64 texts of a part."""
+        return self._texts(span)
 
-    def _chunks(self, span: Span) -> Iterator[bytes]:
+    def _texts(self, span: Span) -> Iterator[bytes]:
         with self._lock:
             try:
                 file = self._positioned(span.start)
@@ -83,7 +81,7 @@ class FileContent:
                     data = file.read(size)
                     if len(data) < size:
                         raise _truncated(self.name, self._blob, start + len(data))
-                    yield data
+                    yield from base64_texts(data)
             except CANNOT_BE_READ as error:
                 msg = f"{self.name}: {self._blob.digest} can't be read: {why(error)}"
                 raise InvalidInputError(msg) from error
@@ -126,15 +124,15 @@ class MadeContent:
         self._left = b""
         self._position = 0
 
-    async def read(self, span: Span) -> Iterable[Buffer]:
-        """Return the chunks of a part, and skip those before it."""
+    async def read(self, span: Span) -> Iterable[bytes]:
+        """Return the base64 texts of a part, and skip what comes before it."""
         if self._chunks is None or span.start < self._position:
             await self.aclose()
             made = await asyncio.to_thread(self._make, self._blob)
             self._chunks = _chunks_of(self.name, made)
         while self._position < span.start:
             await self._take(self._chunks, min(span.start - self._position, _CHUNK_BYTES))
-        return [await self._take(self._chunks, span.size)]
+        return base64_texts(await self._take(self._chunks, span.size))
 
     async def _take(self, chunks: AsyncGenerator[bytes, None], size: int) -> bytes:
         pieces, held = [self._left], len(self._left)

@@ -16,7 +16,7 @@ from ecr_layer_client._models.repository import service_of
 from ecr_layer_client.images._reader import together
 
 from ._download import DownloadTransport, DownloadUrl, RangeDownload
-from ._parts import PartBuffers, Span
+from ._parts import Base64Texts, Span
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
         Callable,
         Iterable,
     )
-
-    from typing_extensions import Buffer
 
     from ecr_layer_client._models.repository import Repository
     from ecr_layer_client.images._descriptor import Descriptor
@@ -78,7 +76,6 @@ class LayerSource:
         self.region_name: str = tools.region_name
         self.origin: Origin = Origin.of(tools, registry_id)
         self.calls: Calls = calls
-        self.buffers: PartBuffers = PartBuffers()
         self._tools = tools
         self._download = tools.downloads_through(transport)
         self._allow_insecure = allow_insecure
@@ -135,24 +132,35 @@ class RangeContent:
         self._layers = layers
         self._blob = blob
 
-    async def read(self, span: Span) -> Iterable[Buffer]:
-        """Return a part as one chunk, from one request."""
-        buffer, length = self._layers.buffers.take(span.size), 0
+    async def read(self, span: Span) -> Iterable[bytes]:
+        """Return the base64 texts of a part, from one request.
+
+        Each chunk is encoded when it comes, so that its memory can be used for the next one. Memory
+        for a whole part would cost a page fault for each 4 KiB.
+        """
+        texts = Base64Texts()
 
         async def take(chunk: bytes) -> None:
-            nonlocal length
-            buffer[length : length + len(chunk)] = chunk
-            length += len(chunk)
+            texts.add(chunk)
 
         await self._layers.download(self._blob, span, take)
-        return self._layers.buffers.lend(buffer)
+        return texts.end()
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         """Yield the blob from its start, for a pusher that can't position it."""
         size = self._blob.size or 0
         for start in range(0, size, PART_BYTES):
-            for chunk in await self.read(Span(start, min(start + PART_BYTES, size))):
-                yield bytes(chunk)
+            for chunk in await self._chunks(Span(start, min(start + PART_BYTES, size))):
+                yield chunk
+
+    async def _chunks(self, span: Span) -> list[bytes]:
+        chunks: list[bytes] = []
+
+        async def take(chunk: bytes) -> None:
+            chunks.append(chunk)
+
+        await self._layers.download(self._blob, span, take)
+        return chunks
 
     async def aclose(self) -> None:
         """Do nothing."""

@@ -165,9 +165,9 @@ class LayerUpload:
         budget = self._tools.bounds.budget
         await budget.acquire(held)
         try:
-            chunks = await self._content.read(span)
+            texts = await self._content.read(span)
             facts = self._tools.repository, upload.upload_id, span
-            part = await self._tools.bounds.threads.run(encode, *facts, chunks)
+            part = await self._tools.bounds.threads.run(encode, *facts, texts)
         except BaseException:
             budget.release(held)
             raise
