@@ -37,13 +37,15 @@ if TYPE_CHECKING:
 _DOCS = Path(__file__).parents[1] / "docs"
 _PAGE, _STORED = _DOCS / "performance.md", _DOCS / "performance.json"
 _PACKAGES = ("aiobotocore", "aiohttp", "boto3", "botocore", "capo-ecr", "orjson", "pydantic")
-# Trials of less than a second. A stable median needs more rounds of them.
+# Kinds of trials that take less than a second.
 _SHORT = ("import", "stall", "first")
-_MIN_SHORT_ROUNDS = 9
+# A stable median needs so many rounds of short trials, and of the checks that others are compared
+# with.
+_MIN_ROUNDS = 7
 
 
-def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
-    """Run all trials, round after round."""
+def measure(trials: Iterable[Trial], count: int, rounds: int, more_rounds: int) -> Figures:
+    """Run all trials, round after round: more rounds of short ones, and of checks of `count`."""
     figures = Figures()
     plan = list(dict.fromkeys(trials))
 
@@ -53,9 +55,10 @@ def measure(trials: Iterable[Trial], rounds: int, short_rounds: int) -> Figures:
             for latency in {each.latency for each in plan}
         }
 
-        for number in range(max(rounds, short_rounds)):
+        for number in range(max(rounds, more_rounds)):
             for each in plan:
-                if number < (short_rounds if each.kind in _SHORT else rounds):
+                is_check = each.kind == "work" and each.count == count and not each.latency
+                if number < (more_rounds if is_check or each.kind in _SHORT else rounds):
                     figures.add(each, _run(each, urls[each.latency]))
                     print(
                         f"round {number + 1}: {each}: {_told(figures, each)}",
@@ -207,7 +210,8 @@ def main(arguments: list[str] | None = None) -> None:
         if not options.only or each.contender in (*options.only, *IMPORTS)
     )
 
-    figures = measure(wanted, rounds, rounds if options.quick else max(rounds, _MIN_SHORT_ROUNDS))
+    more_rounds = rounds if options.quick else max(rounds, _MIN_ROUNDS)
+    figures = measure(wanted, count, rounds, more_rounds)
     command = (
         "make bench"
         if options.write
