@@ -57,11 +57,11 @@ async def check_batch(
 
 @dataclass(slots=True, eq=False)
 class BatchRun:
-    """Runs the tasks of a check: one for each batch in flight, and one that reads the input.
+    """Runs the tasks of a check: one for each batch in flight, and one that waits for the input.
 
     Attributes:
         tasks: The tasks that check batches, with the state of their calls.
-        feeder: The task that reads the input, while it runs.
+        feeder: The task that reads an input that may wait, while it runs.
         changed: Set it to wake those who wait.
         error: The error that ends the check, if any.
         is_error_of_input: Whether the caller's own input raised it.
