@@ -51,4 +51,5 @@ def drawn(source: DigestSource) -> list[Batch]:
     """Return every batch."""
     batches: list[Batch] = []
     draw(source, batches)
+    assert source.has_more is False
     return batches

@@ -151,10 +151,10 @@ def test_item_is_not_a_str(item: Any) -> None:
 def test_error_of_the_iterator(shaped: Callable[[Iterator[str]], Any], count: int) -> None:
     """An exception of the caller's iterator is raised unchanged, and the digests before it kept."""
     error = LookupError("the caller's own")
-    batches: list[Batch] = []
+    source, batches = source_of(shaped(failing(DIGESTS[:count], error))), list[Batch]()
     with pytest.raises(LookupError) as caught:
-        draw(source_of(shaped(failing(DIGESTS[:count], error))), batches)
-    assert caught.value is error
+        draw(source, batches)
+    assert (caught.value is error, source.has_more) == (True, False)
     assert [batch.digests for batch in batches] == ([DIGESTS[:count]] if count else [])
 
 
@@ -177,10 +177,11 @@ def test_lazy_input_is_pulled_batch_by_batch() -> None:
     assert list(digests) == DIGESTS[10:]
 
 
-def test_an_input_of_repeats_is_pulled_in_parts() -> None:
+@each_lazy_shape
+def test_an_input_of_repeats_is_pulled_in_parts(shaped: Callable[[Iterator[str]], Any]) -> None:
     """Other tasks may run after 5,000 items that fill no batch."""
     repeats = iter(["latest"] * 12_000)
-    pull(source_of(repeats))
+    pull(source_of(shaped(repeats)))
     assert len(list(repeats)) == 7_000
 
 

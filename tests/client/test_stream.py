@@ -357,6 +357,23 @@ async def test_an_input_that_checks_itself(ecr: LocalECR, digests: list[str]) ->
     assert partial_of(raised.value).unanswered == tuple(digests[:3])
 
 
+@PLAIN_AND_ASYNC
+async def test_other_tasks_run_while_an_input_repeats(
+    ecr: LocalECR, digests: list[str], shaped: Callable[[Iterable[str]], Any]
+) -> None:
+    """Other tasks run while an input that needs neither a request nor an await is read."""
+    ran, ran_before_end = list[bool](), list[bool]()
+
+    def repeated() -> Iterator[str]:
+        asyncio.get_running_loop().call_soon(ran.append, True)  # noqa: FBT003 (a value)
+        yield from digests[:1] * 12_000
+        ran_before_end.extend(ran)
+
+    async with ecr.client() as client:
+        await client.check_layers("app", shaped(repeated()))
+    assert ran_before_end == [True]
+
+
 async def test_bounded_memory(ecr: LocalECR) -> None:
     """A stream remembers fewer than 20,000 digests, however long its input is."""
     async with ecr.client() as client, client.stream_layers("app", _endless()) as stream:

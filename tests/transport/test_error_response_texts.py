@@ -7,7 +7,7 @@ from email.utils import format_datetime
 
 import pytest
 
-from ecr_layer_client import Repository
+from ecr_layer_client import PublicRepository, Repository
 from ecr_layer_client._checks.operation import CHECK
 from ecr_layer_client._transport.error_responses import (
     ErrorResponse,
@@ -45,6 +45,21 @@ def test_not_from_ecr(status: int, advice: str) -> None:
     """A response that is not from ECR is named by its status."""
     expected = f"{WHAT}: the endpoint returned HTTP {status}: {advice}"
     assert text_of(status, "Unknown") == expected
+
+
+@pytest.mark.parametrize("code", ["UnsupportedCommandException", "SomeException"])
+def test_of_a_region_without_advice(code: str) -> None:
+    """The text about private ECR has no advice on the Regions of ECR Public."""
+    expected = f"{WHAT}: ECR returned {code} (HTTP 400) with the message 'words'"
+    assert text_of(400, code, "words") == expected
+
+
+def test_another_error_of_a_region_without_ecr_public() -> None:
+    """An error that is not about the Region has no advice on Regions."""
+    repository = located(PublicRepository(name="app"), "eu-west-1")
+    response = ErrorResponse(400, "SomeException", "words", None)
+    text = str(error_from(response, CHECK, repository, owned=True))
+    assert text.endswith("ECR returned SomeException (HTTP 400) with the message 'words'")
 
 
 def test_late() -> None:

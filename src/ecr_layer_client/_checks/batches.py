@@ -217,7 +217,7 @@ class DigestSource(Batcher):
         pause = self._index + ITEMS_WITHOUT_PAUSE
         while self.has_more and not self.ready and self._index < pause:
             chunk: list[object] = []
-            wanted = self._room if self._length is None else ITEMS_WITHOUT_PAUSE
+            wanted = self._room
             try:
                 chunk.extend(islice(self._items, wanted))
             finally:
