@@ -11,7 +11,13 @@ import pytest
 
 from checks.drawing import as_async, draw, drawn, pull, source_of
 from ecr_layer_client import InvalidInputError, LayerFailure, LayerFailureCode
-from ecr_layer_client._checks.batches import STREAM_WINDOW, Batch, Batcher, DigestSource
+from ecr_layer_client._checks.batches import (
+    STREAM_WINDOW,
+    Batch,
+    Batcher,
+    DigestSource,
+    SeenDigests,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -270,6 +276,42 @@ def test_a_digest_that_is_no_sha256(text: str) -> None:
     [among] = drawn(source_of([*LINES, text]))
     assert among.digests == [*LINES, *alone.digests]
     assert (among.spellings, among.refused) == (alone.spellings, alone.refused)
+
+
+def test_a_chunk_of_sha256s_is_added_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No digest is looked at by itself if a whole chunk is of SHA-256s in lower case."""
+    monkeypatch.delattr(Batcher, "add")
+    [batch] = drawn(source_of(LINES))
+    assert (batch.digests, batch.spellings) == (LINES, {})
+
+
+def test_window_of_seen_digests() -> None:
+    """A digest is forgotten after as many new ones as the window has, twice."""
+    seen = SeenDigests(2)
+    assert [seen.add(digest, digest) for digest in "abacdadb"] == [
+        True,
+        True,
+        False,
+        *[True] * 2,
+        True,
+        False,
+        True,
+    ]
+
+
+def test_a_column_of_pyarrow() -> None:
+    """The items of a column are taken as Python's, not as the scalars that its iterator gives."""
+
+    class Column:
+        def __iter__(self) -> Iterator[object]:
+            return iter([object()] * len(LINES))
+
+        def to_pylist(self) -> list[str]:
+            return LINES
+
+    column: Any = Column()
+    [batch] = drawn(source_of(column))
+    assert batch.digests == LINES
 
 
 def test_message_about_an_item_is_bounded() -> None:

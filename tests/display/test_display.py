@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Self
 import pytest
 from tqdm import TqdmWarning
 
-from ecr_layer_client import Progress
+from ecr_layer_client import InvalidInputError, Progress
+from ecr_layer_client._checks.progress import shown
 from ecr_layer_client.display._bar import progress_bar
 
 if TYPE_CHECKING:
@@ -93,6 +94,24 @@ def test_bar_follows_what_is_answered() -> None:
         True,
         {"unit": " digests"},
     )
+
+
+@pytest.mark.usefixtures("tqdm")
+@pytest.mark.parametrize(("in_bytes", "unit"), [(False, " digests"), (True, "B")])
+def test_the_unit_of_a_bar(*, in_bytes: bool, unit: str) -> None:
+    """The bar of a check counts digests, and that of a transfer bytes."""
+    with shown(progress=True, in_bytes=in_bytes):
+        assert made().options["unit"] == unit
+
+
+@pytest.mark.parametrize(("in_bytes", "kind"), [(False, "Progress"), (True, "TransferProgress")])
+def test_progress_is_not_a_function(*, in_bytes: bool, kind: str) -> None:
+    """The message says which values `progress=` takes."""
+    given: Any = 5
+    with pytest.raises(InvalidInputError) as caught:
+        shown(given, in_bytes=in_bytes)
+    rule = f"must be True, False, or a function (not async) that takes a {kind}"
+    assert str(caught.value) == f"progress=5 {rule}"
 
 
 @pytest.mark.usefixtures("tqdm")
