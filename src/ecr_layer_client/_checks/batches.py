@@ -201,10 +201,9 @@ class DigestSource(Batcher):
         what = "a list, or any iterable or async iterable, of digests"
         # The plain iterator of an async input has no item, so that `pull` ends one that failed.
         self._items, self._async_items = iterators(digests, "digests", what)
-        is_sized = isinstance(digests, Sized) and self._async_items is None
-        self._length = len(cast("Sized", digests)) if is_sized else None
-        self.ready: deque[Batch] = deque() if is_sized else self.made
         self.is_async: bool = self._async_items is not None
+        self._is_sized = isinstance(digests, Sized) and not self.is_async
+        self.ready: deque[Batch] = deque() if self._is_sized else self.made
         self.has_more: bool = True
         self.pulled: int = 0
         self.total: int | None = None
@@ -244,14 +243,14 @@ class DigestSource(Batcher):
     def _end(self) -> None:
         self.has_more = False
         self.finish()
-        if self._length is not None:
+        if self._is_sized:
             self.ready = self.made
             self.total = sum(map(len, self.ready))
 
     def fail(self) -> None:
         """End an input that raised an error: without a length, the digests before it are ready."""
         self.has_more = False
-        if self._length is None:
+        if not self._is_sized:
             self.finish()
 
     @property

@@ -61,7 +61,7 @@ class BatchRun:
 
     Attributes:
         tasks: The tasks that check batches, with the state of their calls.
-        feeder: The task that reads an input that may wait, while it runs.
+        feeder: The task that reads the input, while there is one.
         changed: Set it to wake those who wait.
         error: The error that ends the check, if any.
         is_error_of_input: Whether the caller's own input raised it.

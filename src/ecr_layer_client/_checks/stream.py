@@ -85,7 +85,6 @@ class LayerStream(DisplayMixin):
         self._settled: deque[dict[str, Row]] = deque()
         self._current: Iterator[LayerOutcome] = iter(())
         self._answered = 0
-        self._was_read = asyncio.Event()
         self._state = OperationState()
         self._run = BatchRun()
 
@@ -213,7 +212,7 @@ class LayerStream(DisplayMixin):
             rows = self._settled.popleft()
             # So that requests are on their way while the reader works on these.
             self._refill()
-            self._was_read.set()
+            self._run.changed.set()
             if not self._run.tasks:
                 # An input that needs no request must not keep other tasks from running.
                 await asyncio.sleep(0)
@@ -265,11 +264,7 @@ class LayerStream(DisplayMixin):
     async def _feed(self) -> None:
         """Pull an async input, which may wait, a batch at a time."""
         while self._source.has_more:
-            while not self._has_room():
-                # The input may have caught the cancellation of this task.
-                self._run.cancel_if_over()
-                self._was_read.clear()
-                await self._was_read.wait()
+            await self._run.wait_for(self._has_room)
             await self._source.pull_async()
             if not self._source.ready:
                 await asyncio.sleep(0)
