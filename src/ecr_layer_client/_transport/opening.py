@@ -169,7 +169,7 @@ def aio_config(session: SessionLike, config: ClientConfig, made: list[Any]) -> A
 
 
 def _user_agent(session: AioSession, default: Any) -> str:
-    """Return a constant text. botocore would make another one, twice for each request.
+    """Return a constant `User-Agent`. botocore would make its own twice for each request.
 
     botocore adds the `user_agent_extra` of the session and of the client, but no application.
     """

@@ -136,7 +136,8 @@ class RangeContent:
         """Return the base64 texts of a part, from one request.
 
         Each chunk is encoded when it comes, so that its memory can be used for the next one. Memory
-        for a whole part would cost a page fault for each 4 KiB.
+        for a whole part would cost a page fault for each 4 KiB. Another thread would not help:
+        Python's base64 lets no other thread run meanwhile.
         """
         texts = Base64Texts()
 
